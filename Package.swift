@@ -1,0 +1,126 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swift: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+    .treatAllWarnings(as: .error),
+]
+
+let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let argumentParser = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Tools"]))
+
+let package = Package(
+    name: "shardline",
+    products: [
+        .library(name: "Shardline", targets: ["Shardline"]),
+        .library(name: "ShardlineTesting", targets: ["ShardlineTesting"]),
+        .executable(name: "shardline", targets: ["ShardlineCLI"]),
+    ],
+    traits: [
+        .trait(name: "Tools", description: "The command line `shardline` and what only it needs."),
+        .default(enabledTraits: ["Tools"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    ],
+    targets: [
+        // The rooms, from the bottom up: each may import only what stands above it in this list.
+        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CHash"),
+        .target(name: "StreamModel", dependencies: ["CHash"], swiftSettings: swift),
+        .target(name: "DiskAccess", dependencies: ["StreamModel"], swiftSettings: swift),
+        .target(
+            name: "StreamStorage", dependencies: ["StreamModel", "DiskAccess", collections, logging, metrics],
+            swiftSettings: swift),
+        .target(
+            name: "SegmentStorage",
+            dependencies: [
+                "StreamStorage", "StreamModel", "DiskAccess", "CLZ4", "CHash", collections, logging, metrics, grdb,
+            ],
+            swiftSettings: swift),
+        .target(
+            name: "EventSource",
+            dependencies: ["StreamStorage", "StreamModel", "DiskAccess", collections, logging, metrics],
+            swiftSettings: swift),
+        .target(
+            name: "OwnerSocket", dependencies: ["StreamStorage", "StreamModel", "DiskAccess", logging],
+            swiftSettings: swift),
+        .target(
+            name: "Shardline",
+            dependencies: [
+                "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket", "DiskAccess",
+                logging, lifecycle,
+            ],
+            swiftSettings: swift),
+        .target(
+            name: "ShardlineTesting",
+            dependencies: [
+                "Shardline", "StreamModel", "StreamStorage", "EventSource", "DiskAccess", collections, logging,
+            ],
+            swiftSettings: swift),
+        .target(
+            name: "LateRuns", dependencies: ["Shardline", "CZlib", grdb, logging], path: "examples/LateRuns",
+            swiftSettings: swift),
+        .executableTarget(
+            name: "late-runs", dependencies: ["LateRuns", "Shardline"], path: "examples/LateRunsMain",
+            swiftSettings: swift),
+        .executableTarget(
+            name: "ShardlineCLI",
+            dependencies: ["Shardline", "LateRuns", "CZlib", logging, lifecycle, argumentParser],
+            swiftSettings: swift),
+
+        // What several test targets share.
+        .target(
+            name: "TestSupport",
+            dependencies: [
+                "StreamModel", "StreamStorage", "DiskAccess", "EventSource", "ShardlineTesting",
+            ],
+            path: "Tests/Support", swiftSettings: swift),
+        // What must be delivered, told without the event source: the judge of its tests.
+        .target(name: "DeliveryModel", path: "Tests/DeliveryModel", swiftSettings: swift),
+
+        .testTarget(name: "StreamModelTests", dependencies: ["StreamModel", "TestSupport"], swiftSettings: swift),
+        .testTarget(name: "DiskAccessTests", dependencies: ["DiskAccess", "TestSupport"], swiftSettings: swift),
+        .testTarget(
+            name: "StreamStorageTests", dependencies: ["StreamStorage", "ShardlineTesting", "TestSupport"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "SegmentStorageTests", dependencies: ["SegmentStorage", "TestSupport", grdb],
+            swiftSettings: swift),
+        .testTarget(
+            name: "EventSourceTests",
+            dependencies: ["EventSource", "DeliveryModel", "ShardlineTesting", "TestSupport"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "OwnerSocketTests", dependencies: ["OwnerSocket", "ShardlineTesting", "TestSupport"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "StoreContractTests", dependencies: ["SegmentStorage", "OwnerSocket", "ShardlineTesting", "TestSupport"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "ShardlineTestingTests", dependencies: ["ShardlineTesting", "Shardline", "TestSupport"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "ShardlineCLITests", dependencies: ["ShardlineCLI", "LateRuns", "Shardline", "TestSupport", grdb],
+            swiftSettings: swift),
+        .testTarget(name: "HouseRulesTests", dependencies: ["TestSupport"], swiftSettings: swift),
+        .testTarget(
+            name: "CrashTests", dependencies: ["Shardline", "ShardlineCLI", "TestSupport"], swiftSettings: swift),
+        .testTarget(name: "ReadmeTests", dependencies: ["Shardline", "ShardlineTesting", "TestSupport"], swiftSettings: swift),
+    ]
+)

@@ -1,0 +1,18 @@
+// Two hashes of the product's hot paths: CRC-32C for what is on disk, MD5 for the shard of a partition key.
+#ifndef SHARDLINE_CHASH_H
+#define SHARDLINE_CHASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// CRC-32C (Castagnoli) of `length` bytes, continuing from `seed` (0 for a fresh one).
+/// Uses the processor's instruction where it has one, a table elsewhere.
+uint32_t shardline_crc32c(uint32_t seed, const void *bytes, size_t length);
+
+/// The same by table alone: the fallback, and the other's judge in tests.
+uint32_t shardline_crc32c_table(uint32_t seed, const void *bytes, size_t length);
+
+/// MD5 (RFC 1321) of `length` bytes, 16 bytes into `digest`. For hash keys only, never for security.
+void shardline_md5(const void *bytes, size_t length, uint8_t digest[16]);
+
+#endif

@@ -1,0 +1,5 @@
+// What a user gets with `import Shardline`.
+@_exported public import EventSource
+@_exported public import SegmentStorage
+@_exported public import StreamModel
+@_exported public import StreamStorage

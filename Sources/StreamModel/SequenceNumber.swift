@@ -1,0 +1,118 @@
+/// The place of a record in its shard: strictly increasing, greater in a child than in its parents.
+///
+/// This is the counter that the store keeps. Outside Swift the same record is named by
+/// ``KinesisSequenceNumber``, which also holds the shard and two times.
+public struct SequenceNumber: Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
+    /// The counter: 1 for a shard's first record, below 2^63.
+    public let rawValue: UInt64
+
+    /// The number with this counter.
+    public init(_ rawValue: UInt64) { self.rawValue = rawValue }
+
+    /// Before every record: the position of a reader that has read nothing.
+    public static let zero = SequenceNumber(0)
+    /// The greatest number there is: the position of a reader that is done with a closed shard.
+    public static let max = SequenceNumber(UInt64(Int64.max))
+
+    public var description: String { String(rawValue) }
+    public static func < (left: SequenceNumber, right: SequenceNumber) -> Bool { left.rawValue < right.rawValue }
+
+    package func advanced(by count: Int) -> SequenceNumber { SequenceNumber(rawValue + UInt64(count)) }
+
+    public init(from decoder: any Decoder) throws {
+        rawValue = try decoder.singleValueContainer().decode(UInt64.self)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(rawValue)
+    }
+}
+
+/// A sequence number as Kinesis writes it: 56 decimal digits that name shard, counter and arrival (API-Q-1).
+///
+/// Text order is number order, within a shard and from parent to child. All command lines, documents and
+/// events use this form.
+public struct KinesisSequenceNumber: Hashable, Comparable, Sendable, CustomStringConvertible, LosslessStringConvertible {
+    /// The shard of the record.
+    public let shard: ShardID
+    /// When the shard was created, in seconds since 1970; constant per shard, greater in a child.
+    public let shardCreationSecond: UInt64
+    /// The record's counter in its shard.
+    public let sequenceNumber: SequenceNumber
+    /// When the record arrived, in seconds since 1970.
+    public let arrivalSecond: UInt64
+
+    /// The number of the record with these facts.
+    public init(
+        shard: ShardID, shardCreationSecond: UInt64, sequenceNumber: SequenceNumber, arrivalSecond: UInt64
+    ) {
+        self.shard = shard
+        self.shardCreationSecond = shardCreationSecond
+        self.sequenceNumber = sequenceNumber
+        self.arrivalSecond = arrivalSecond
+    }
+
+    // The text is the decimal form of 47 hexadecimal digits (188 bits, the top nibble 2, so 186 bits):
+    // 2 · creation second (9) · low nibble of the shard (1) · counter (16) · 00 · arrival second (9) · shard (8) · 2.
+    // Kept as three words of 64 bits, most significant first.
+
+    private var words: (UInt64, UInt64, UInt64) {
+        let counter = sequenceNumber.rawValue
+        let low = arrivalSecond << 36 | UInt64(shard.number) << 4 | 2
+        let middle = counter << 16 | arrivalSecond >> 28 & 0xFF
+        let high = 2 << 56 | shardCreationSecond << 20 | UInt64(shard.number & 0xF) << 16 | counter >> 48
+        return (high, middle, low)
+    }
+
+    /// The 56 digits.
+    public var description: String {
+        var (high, middle, low) = words
+        var digits: [UInt8] = []
+        digits.reserveCapacity(57)
+        while high | middle | low != 0 {
+            var rest: UInt64
+            (high, rest) = high.quotientAndRemainder(dividingBy: 10)
+            (middle, rest) = (10 as UInt64).dividingFullWidth((rest, middle))
+            (low, rest) = (10 as UInt64).dividingFullWidth((rest, low))
+            digits.append(UInt8(ascii: "0") + UInt8(rest))
+        }
+        return String(decoding: digits.reversed(), as: UTF8.self)
+    }
+
+    /// Reads the 56 digits; nil where Kinesis would refuse them (API-Q-6): another version, an unknown layout,
+    /// a part that is out of range.
+    public init?(_ text: String) {
+        guard text.utf8.count == 56 else { return nil }
+        var words: (high: UInt64, middle: UInt64, low: UInt64) = (0, 0, 0)
+        func timesTen(_ word: UInt64, plus carry: UInt64) -> (carry: UInt64, word: UInt64) {
+            let (top, bottom) = word.multipliedFullWidth(by: 10)
+            let (sum, overflow) = bottom.addingReportingOverflow(carry)
+            return (top + (overflow ? 1 : 0), sum)
+        }
+        for byte in text.utf8 {
+            guard (0x30...0x39).contains(byte) else { return nil }
+            var carry = UInt64(byte - 0x30)
+            (carry, words.low) = timesTen(words.low, plus: carry)
+            (carry, words.middle) = timesTen(words.middle, plus: carry)
+            (carry, words.high) = timesTen(words.high, plus: carry)
+            guard carry == 0 else { return nil }
+        }
+        let shard = words.low >> 4 & 0xFFFF_FFFF
+        let arrival = words.low >> 36 | (words.middle & 0xFF) << 28
+        let counter = words.middle >> 16 | (words.high & 0xFFFF) << 48
+        let creation = words.high >> 20 & 0xF_FFFF_FFFF
+        guard words.high >> 56 == 2, words.low & 0xF == 2, words.middle >> 8 & 0xFF == 0,
+            shard < 1 << 31, words.high >> 16 & 0xF == shard & 0xF,
+            counter < 1 << 63, creation < 16_025_175_000
+        else { return nil }
+        self.init(
+            shard: ShardID(UInt32(shard)), shardCreationSecond: creation, sequenceNumber: SequenceNumber(counter),
+            arrivalSecond: arrival)
+    }
+
+    /// By shard creation, then counter, then arrival: the order of the text.
+    public static func < (left: KinesisSequenceNumber, right: KinesisSequenceNumber) -> Bool {
+        left.words < right.words
+    }
+}

@@ -1,0 +1,78 @@
+/// What every call of Shardline throws, apart from `CancellationError`.
+///
+/// The message says what was wrong, what is allowed and, where there is one, what to do. It is one line, ready for
+/// an operator to read.
+public struct ShardlineError: Error, Sendable, CustomStringConvertible {
+    /// What kind of error it is. Compare with the constants; more may be added.
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        private let name: String
+        private init(_ name: String) { self.name = name }
+        public var description: String { name }
+
+        /// An argument or setting outside what is allowed. Nothing was done.
+        public static let invalidArgument = Code("invalidArgument")
+        /// No stream of this name.
+        public static let unknownStream = Code("unknownStream")
+        /// A stream of this name exists already.
+        public static let streamExists = Code("streamExists")
+        /// The stream has no such shard.
+        public static let unknownShard = Code("unknownShard")
+        /// No mapping of this name on the stream.
+        public static let unknownMapping = Code("unknownMapping")
+        /// A mapping of this name exists already on the stream.
+        public static let mappingExists = Code("mappingExists")
+        /// The mapping is running already, in this process or in the one that owns the store.
+        public static let mappingBusy = Code("mappingBusy")
+        /// The caller's claim on a mapping was overtaken by a newer one or by a seek. Nothing was written.
+        public static let fenced = Code("fenced")
+        /// A record's data is larger than the stream allows. Nothing was written.
+        public static let recordTooLarge = Code("recordTooLarge")
+        /// One call holds more than ``Limits/callSize``. Nothing was written.
+        public static let commitTooLarge = Code("commitTooLarge")
+        /// The shard is closed; its children take its keys.
+        public static let shardClosed = Code("shardClosed")
+        /// The shard's last sequence number was not the expected one. Nothing was written.
+        public static let conflict = Code("conflict")
+        /// Another process owns the store.
+        public static let storeBusy = Code("storeBusy")
+        /// The process that owned the store is gone; what was in flight is in doubt.
+        public static let ownerGone = Code("ownerGone")
+        /// The disk has no room. Surely not written; retry when there is room.
+        public static let diskFull = Code("diskFull")
+        /// A write or sync failed earlier, so the store takes nothing more until it is opened anew. Surely not written.
+        public static let storeFailed = Code("storeFailed")
+        /// Whether the call was written is not known: settle it by reading, never by sending it again blindly.
+        public static let outcomeUnknown = Code("outcomeUnknown")
+        /// What was read is damaged. Nothing of it is served.
+        public static let corrupt = Code("corrupt")
+        /// The disk failed to read.
+        public static let readFailed = Code("readFailed")
+        /// A file was written by a newer version of Shardline. Nothing was changed.
+        public static let newerFormat = Code("newerFormat")
+        /// The store's metadata is older than its journal: a lost SQLite transaction or a mixed-up copy.
+        public static let metadataOlderThanJournal = Code("metadataOlderThanJournal")
+        /// The directory or a file in it can't be used: missing, not ours, not permitted.
+        public static let notAccessible = Code("notAccessible")
+        /// The store or producer was closed.
+        public static let closed = Code("closed")
+    }
+
+    /// What kind of error it is.
+    public var code: Code
+    /// What was wrong, what is allowed, what to do; one line.
+    public var message: String
+    /// The error below this one, where there is one.
+    public var cause: (any Error)?
+
+    /// An error of this kind with this message.
+    public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
+        self.code = code
+        self.message = message
+        self.cause = cause
+    }
+
+    /// Whether the same call may succeed later without anything being changed.
+    public var isRetriable: Bool { [.diskFull, .storeBusy, .mappingBusy].contains(code) }
+
+    public var description: String { message }
+}

@@ -1,0 +1,151 @@
+public import StreamModel
+
+/// The name of a mapping: unique on its stream.
+public struct MappingKey: Hashable, Sendable, CustomStringConvertible {
+    /// The stream that the mapping reads.
+    public var stream: String
+    /// The mapping's own name.
+    public var name: String
+
+    /// The mapping `name` of `stream`.
+    public init(stream: String, name: String) {
+        self.stream = stream
+        self.name = name
+    }
+
+    public var description: String { "\(stream)/\(name)" }
+}
+
+/// Where a mapping or a reader begins.
+public enum StartingPosition: Hashable, Sendable {
+    /// The oldest record that is retained.
+    case trimHorizon
+    /// Behind the newest record.
+    case latest
+    /// The first record that arrived at or after this moment.
+    case atTimestamp(Timestamp)
+    /// The record with this number, or the next one after it.
+    case atSequenceNumber(SequenceNumber)
+    /// The first record behind this number.
+    case afterSequenceNumber(SequenceNumber)
+}
+
+/// What a mapping is made with.
+public struct MappingDefinition: Hashable, Sendable {
+    /// Its stream and name.
+    public var key: MappingKey
+    /// Where it begins, resolved when it is made.
+    public var startingPosition: StartingPosition
+    /// Its settings, opaque to the store (JSON of `EventSourceMapping.Configuration`).
+    public var configuration: [UInt8]
+
+    /// A definition with these facts.
+    public init(key: MappingKey, startingPosition: StartingPosition, configuration: [UInt8] = []) {
+        self.key = key
+        self.startingPosition = startingPosition
+        self.configuration = configuration
+    }
+}
+
+/// A mapping as it is now.
+public struct MappingDescription: Hashable, Sendable {
+    /// Its stream and name.
+    public var key: MappingKey
+    /// Stable as long as the mapping exists; another one for a mapping made anew under the same name.
+    public var id: UInt64
+    /// Where it began.
+    public var startingPosition: StartingPosition
+    /// When it was made.
+    public var createdAt: Timestamp
+    /// Its settings as it was made with them, opaque to the store.
+    public var configuration: [UInt8]
+    /// The newest claim; checkpoint moves with a lower one are refused.
+    public var epoch: UInt64
+    /// Whether somebody runs it now.
+    public var isClaimed: Bool
+    /// Its progress in each shard, by shard; shards that it has not come to are missing.
+    public var checkpoints: [ShardCheckpoint]
+
+    /// A description with these facts.
+    public init(
+        key: MappingKey, id: UInt64, startingPosition: StartingPosition, createdAt: Timestamp,
+        configuration: [UInt8], epoch: UInt64, isClaimed: Bool, checkpoints: [ShardCheckpoint]
+    ) {
+        self.key = key
+        self.id = id
+        self.startingPosition = startingPosition
+        self.createdAt = createdAt
+        self.configuration = configuration
+        self.epoch = epoch
+        self.isClaimed = isClaimed
+        self.checkpoints = checkpoints
+    }
+}
+
+/// How far a mapping is in one shard.
+public struct ShardCheckpoint: Hashable, Sendable {
+    /// The shard.
+    public var shard: ShardID
+    /// Everything up to this number is done.
+    public var position: SequenceNumber
+    /// Whether the shard is closed and done to its end (ESM-H4).
+    public var isShardEnd: Bool
+    /// What is done beyond `position` (ESM-K4), in order; at most 1,000 ranges.
+    public var finishedRanges: [ClosedRange<SequenceNumber>]
+    /// The function's state as of `position` (ESM-T8), opaque to the store.
+    public var state: [UInt8]
+    /// The tries of the first unit behind `position`, where the store was told of any since it moved (ESM-A9).
+    public var attempts: AttemptNote?
+
+    /// A checkpoint with these facts.
+    public init(
+        shard: ShardID, position: SequenceNumber, isShardEnd: Bool = false,
+        finishedRanges: [ClosedRange<SequenceNumber>] = [], state: [UInt8] = [], attempts: AttemptNote? = nil
+    ) {
+        self.shard = shard
+        self.position = position
+        self.isShardEnd = isShardEnd
+        self.finishedRanges = finishedRanges
+        self.state = state
+        self.attempts = attempts
+    }
+}
+
+/// A checkpoint's new place.
+///
+/// A move to a lower position is ignored, one with an older epoch refused with `fenced`. It drops the attempt note.
+public struct CheckpointMove: Hashable, Sendable {
+    /// The mapping.
+    public var mapping: MappingKey
+    /// The claim of whoever runs the mapping, from ``StreamStore/claimMapping(_:)``.
+    public var epoch: UInt64
+    /// The shard and how far it is done; the attempt note in it is not looked at.
+    public var checkpoint: ShardCheckpoint
+
+    /// A move of one mapping's checkpoint.
+    public init(mapping: MappingKey, epoch: UInt64, checkpoint: ShardCheckpoint) {
+        self.mapping = mapping
+        self.epoch = epoch
+        self.checkpoint = checkpoint
+    }
+}
+
+/// How often a unit was tried, so that a function that kills its process does not do it for ever (ESM-A9).
+public struct AttemptNote: Hashable, Sendable {
+    /// The unit's first record.
+    public var first: SequenceNumber
+    /// The unit's last record.
+    public var last: SequenceNumber
+    /// Invocations of the unit that were begun.
+    public var count: Int
+    /// Why the last one failed, if it is known; at most 4 KiB.
+    public var cause: String
+
+    /// A note of one unit.
+    public init(first: SequenceNumber, last: SequenceNumber, count: Int, cause: String) {
+        self.first = first
+        self.last = last
+        self.count = count
+        self.cause = cause
+    }
+}

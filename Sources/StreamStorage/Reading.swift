@@ -1,0 +1,71 @@
+public import StreamModel
+
+/// What a reader asks of one shard.
+public struct ReadRequest: Sendable {
+    /// What to do when there is nothing to read.
+    public enum Wait: Hashable, Sendable {
+        /// Answer at once.
+        case no
+        /// Answer as soon as something is there, at the latest after this time.
+        case atMost(Duration)
+        /// Answer as soon as something is there, or the task is cancelled.
+        case untilAvailable
+    }
+
+    /// The stream's name.
+    public var stream: String
+    /// The shard.
+    public var shard: ShardID
+    /// Read what is behind this number.
+    public var after: SequenceNumber
+    /// The most records to return. Default 10,000.
+    public var maximumRecords: Int
+    /// Return no further record once this many bytes are reached; the first record comes always. Default 1 MiB.
+    public var maximumBytes: Int
+    /// What to do at the tip. Default: answer at once.
+    public var wait: Wait
+
+    /// A request with these values.
+    public init(
+        stream: String, shard: ShardID, after: SequenceNumber, maximumRecords: Int = 10_000,
+        maximumBytes: Int = 1 << 20, wait: Wait = .no
+    ) {
+        self.stream = stream
+        self.shard = shard
+        self.after = after
+        self.maximumRecords = maximumRecords
+        self.maximumBytes = maximumBytes
+        self.wait = wait
+    }
+}
+
+/// What a read found.
+public struct ReadResult: Sendable {
+    /// The records, in order; empty at the tip, and where only a gap or the end is to be told.
+    public var batch: RecordBatch
+    /// Numbers behind the request's position that retention has removed (ESM-G4); the batch begins behind them.
+    public var expired: ClosedRange<SequenceNumber>?
+    /// Numbers that damage has cost and `repair` or an operator has given up; the batch ends before or begins behind
+    /// them, and reading goes on at ``next``.
+    public var lost: ClosedRange<SequenceNumber>?
+    /// Where to read on: the last number that this result covers.
+    public var next: SequenceNumber
+    /// The newest number that is visible in the shard.
+    public var tip: SequenceNumber
+    /// Not nil when the shard is closed and nothing is behind ``next``: its children (both parents of a merge name the
+    /// same child).
+    public var endOfShard: [ShardID]?
+
+    /// A result with these facts.
+    public init(
+        batch: RecordBatch, expired: ClosedRange<SequenceNumber>? = nil, lost: ClosedRange<SequenceNumber>? = nil,
+        next: SequenceNumber, tip: SequenceNumber, endOfShard: [ShardID]? = nil
+    ) {
+        self.batch = batch
+        self.expired = expired
+        self.lost = lost
+        self.next = next
+        self.tip = tip
+        self.endOfShard = endOfShard
+    }
+}

@@ -1,0 +1,95 @@
+public import StreamModel
+
+/// A store of streams: what producers, event source mappings and tools stand on.
+///
+/// The embedded store is the first that implements it; the in-memory store of ShardlineTesting and the client of an
+/// owner's socket are others. The protocol promises no more than an engine across a network could keep.
+///
+/// All calls throw ``StreamModel/ShardlineError`` or `CancellationError`.
+public protocol StreamStore: Sendable {
+    /// What this store can promise beyond the protocol.
+    var capabilities: StoreCapabilities { get }
+    /// The clocks that arrivals, ages and waits are measured by.
+    var timeSource: any TimeSource { get }
+
+    /// Makes a stream, durably. Throws `streamExists`, `invalidArgument`.
+    @discardableResult
+    func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription
+    /// All streams, by name.
+    func listStreams() async throws -> [StreamDescription]
+    /// One stream with its shards as they are now. Throws `unknownStream`.
+    func describeStream(_ name: String) async throws -> StreamDescription
+    /// Deletes a stream with its records, its mappings and their checkpoints, durably. Throws `unknownStream`.
+    func deleteStream(_ name: String) async throws
+
+    /// Writes `changes` and returns when they are as durable as the store promises.
+    ///
+    /// With the capability ``StoreCapabilities/atomicCommit`` the changes are there whole or not at all, and become
+    /// visible at once. A call that throws was surely not written; where that can't be known the outcome is
+    /// ``CommitOutcome/unknown(cause:)``.
+    ///
+    /// Throws `unknownStream`, `unknownShard`, `unknownMapping`, `fenced`, `recordTooLarge`, `commitTooLarge`,
+    /// `invalidArgument`, `diskFull`, `storeFailed`, `closed`.
+    func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome
+
+    /// Records of one shard behind a position, in order; never one that isn't durable.
+    ///
+    /// Throws `unknownStream`, `unknownShard`, `corrupt`, `readFailed`, `closed`.
+    func read(_ request: ReadRequest) async throws -> ReadResult
+    /// The position in the shard from which reading delivers what `start` asks for.
+    func position(of start: StartingPosition, in stream: String, shard: ShardID) async throws -> SequenceNumber
+
+    /// Makes a mapping with its starting position resolved for every shard, durably (ESM-P4).
+    /// Throws `mappingExists`, `unknownStream`, `invalidArgument`.
+    @discardableResult
+    func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription
+    /// All mappings of a stream, or of all streams, by stream and name.
+    func listMappings(of stream: String?) async throws -> [MappingDescription]
+    /// One mapping with its checkpoints. Throws `unknownStream`, `unknownMapping`.
+    func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription
+    /// Takes the mapping for running it: raises its epoch, so that whoever ran it before can't move a checkpoint any
+    /// more. Throws `mappingBusy` while it is claimed by somebody alive who uses the same store.
+    func claimMapping(_ mapping: MappingKey) async throws -> MappingDescription
+    /// Ends a claim with this epoch. Does nothing where the claim is a newer one.
+    func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws
+    /// Moves the checkpoints of one shard or of all to `position` and raises the mapping's epoch: a mapping that runs
+    /// is fenced, reads its checkpoints anew and goes on there. Returns the mapping as it is then.
+    @discardableResult
+    func seekMapping(
+        _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
+    ) async throws -> MappingDescription
+    /// Deletes a mapping and its checkpoints, durably (ESM-L6). Throws `unknownMapping`, `mappingBusy`.
+    func deleteMapping(_ mapping: MappingKey) async throws
+
+    /// Ends all calls, makes what was acknowledged durable and gives the store up. More calls do nothing.
+    func close() async throws
+}
+
+extension StreamStore {
+    /// Writes `changes` at once.
+    public func commit(_ changes: [Change]) async throws -> CommitOutcome {
+        try await commit(changes, urgency: .now)
+    }
+}
+
+/// In what a store differs from others.
+public struct StoreCapabilities: OptionSet, Sendable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    /// A commit is whole or absent, and visible at once over all shards.
+    public static let atomicCommit = StoreCapabilities(rawValue: 1)
+    /// The numbers of a shard have no gaps.
+    public static let denseSequenceNumbers = StoreCapabilities(rawValue: 2)
+    /// What was acknowledged survives the loss of power on this machine.
+    public static let synced = StoreCapabilities(rawValue: 4)
+    /// What was acknowledged survives the loss of this machine.
+    public static let replicated = StoreCapabilities(rawValue: 8)
+}
+
+/// How long a commit may wait for company.
+public enum CommitUrgency: Sendable {
+    /// It starts the next group commit.
+    case now
+    /// It rides with the next group, or goes after 5 ms: for checkpoints that nobody waits for.
+    case relaxed
+}

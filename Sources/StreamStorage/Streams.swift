@@ -1,0 +1,110 @@
+public import StreamModel
+
+/// What a stream is made with.
+public struct StreamSettings: Hashable, Sendable {
+    /// How many shards the stream starts with: 1 to 10,000. Default 1.
+    public var shards: Int
+    /// How long records are kept. Default 24 hours; 1 second to 365 days.
+    public var retention: Duration
+    /// The most bytes of data in one record. Default 1 MiB; up to 10 MiB, 16 MiB for a failure stream.
+    public var maximumRecordSize: Int
+    /// Whether failure documents go there: allows records up to 16 MiB, so that the largest record fits in base64.
+    public var isFailureStream: Bool
+
+    /// Settings with these values.
+    public init(
+        shards: Int = 1, retention: Duration = Limits.defaultRetention,
+        maximumRecordSize: Int = Limits.defaultRecordSize, isFailureStream: Bool = false
+    ) {
+        self.shards = shards
+        self.retention = retention
+        self.maximumRecordSize = maximumRecordSize
+        self.isFailureStream = isFailureStream
+    }
+
+    /// Throws `invalidArgument` that names everything outside its limits, the stream's name included.
+    package func validate(name: String) throws {
+        var wrong: [String] = []
+        if !Limits.isName(name) {
+            wrong.append(
+                "stream name '\(name)' (allowed: 1 to \(Limits.nameLength.upperBound) of a-z A-Z 0-9 _ . -, and neither '.' nor '..')"
+            )
+        }
+        if !Limits.shards.contains(shards) {
+            wrong.append(
+                "shards \(shards) (allowed: \(Limits.shards.lowerBound) to \(Limits.shards.upperBound))")
+        }
+        if !Limits.retention.contains(retention) {
+            wrong.append("retention \(retention.inSeconds) s (allowed: 1 second to 365 days)")
+        }
+        let largest = isFailureStream ? Limits.largestFailureRecordSize : Limits.largestRecordSize
+        if !(1...largest).contains(maximumRecordSize) {
+            wrong.append("maximum record size \(maximumRecordSize) (allowed: 1 to \(largest) bytes)")
+        }
+        guard wrong.isEmpty else { throw ShardlineError(.invalidArgument, wrong.joined(separator: "; ")) }
+    }
+}
+
+/// A stream as it is now.
+public struct StreamDescription: Hashable, Sendable {
+    /// The stream's name, unique in its store.
+    public var name: String
+    /// When it was made.
+    public var createdAt: Timestamp
+    /// How long records are kept.
+    public var retention: Duration
+    /// The most bytes of data in one record.
+    public var maximumRecordSize: Int
+    /// Whether failure documents go there.
+    public var isFailureStream: Bool
+    /// All shards that are listed still, by number; closed ones included.
+    public var shards: [ShardDescription]
+
+    /// A description with these facts.
+    public init(
+        name: String, createdAt: Timestamp, retention: Duration, maximumRecordSize: Int, isFailureStream: Bool,
+        shards: [ShardDescription]
+    ) {
+        self.name = name
+        self.createdAt = createdAt
+        self.retention = retention
+        self.maximumRecordSize = maximumRecordSize
+        self.isFailureStream = isFailureStream
+        self.shards = shards
+    }
+}
+
+/// A shard as it is now.
+public struct ShardDescription: Hashable, Sendable {
+    /// The shard's number in its stream.
+    public var id: ShardID
+    /// The hash keys that it owns, or owned until it was closed.
+    public var hashKeyRange: HashKeyRange
+    /// None, or one after a split, or two after a merge.
+    public var parents: [ShardID]
+    /// In seconds since 1970, part of the sequence numbers' text; later than every parent's (API-Q-5).
+    public var creationSecond: UInt64
+    /// When it was opened.
+    public var openedAt: Timestamp
+    /// When it was closed by a split or merge; nil while it is open.
+    public var closedAt: Timestamp?
+    /// The position before the oldest record that is retained.
+    public var trimHorizon: SequenceNumber
+    /// The number of the newest record that is visible; ``SequenceNumber/zero`` in an empty shard without parents.
+    public var tip: SequenceNumber
+
+    /// A description with these facts.
+    public init(
+        id: ShardID, hashKeyRange: HashKeyRange, parents: [ShardID], creationSecond: UInt64, openedAt: Timestamp,
+        closedAt: Timestamp?, trimHorizon: SequenceNumber, tip: SequenceNumber
+    ) {
+        self.id = id
+        self.hashKeyRange = hashKeyRange
+        self.parents = parents
+        self.creationSecond = creationSecond
+        self.openedAt = openedAt
+        self.closedAt = closedAt
+        self.trimHorizon = trimHorizon
+        self.tip = tip
+    }
+}
