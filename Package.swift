@@ -94,7 +94,8 @@ let package = Package(
         // What must be delivered, told without the event source: the judge of its tests.
         .target(name: "DeliveryModel", path: "Tests/DeliveryModel", swiftSettings: swift),
 
-        .testTarget(name: "StreamModelTests", dependencies: ["StreamModel", "TestSupport"], swiftSettings: swift),
+        .testTarget(
+            name: "StreamModelTests", dependencies: ["StreamModel", "CHash", "TestSupport"], swiftSettings: swift),
         .testTarget(name: "DiskAccessTests", dependencies: ["DiskAccess", "TestSupport"], swiftSettings: swift),
         .testTarget(
             name: "StreamStorageTests", dependencies: ["StreamStorage", "ShardlineTesting", "TestSupport"],
@@ -110,7 +111,8 @@ let package = Package(
             name: "OwnerSocketTests", dependencies: ["OwnerSocket", "ShardlineTesting", "TestSupport"],
             swiftSettings: swift),
         .testTarget(
-            name: "StoreContractTests", dependencies: ["SegmentStorage", "OwnerSocket", "ShardlineTesting", "TestSupport"],
+            name: "StoreContractTests",
+            dependencies: ["SegmentStorage", "OwnerSocket", "ShardlineTesting", "TestSupport"],
             swiftSettings: swift),
         .testTarget(
             name: "ShardlineTestingTests", dependencies: ["ShardlineTesting", "Shardline", "TestSupport"],
@@ -121,6 +123,7 @@ let package = Package(
         .testTarget(name: "HouseRulesTests", dependencies: ["TestSupport"], swiftSettings: swift),
         .testTarget(
             name: "CrashTests", dependencies: ["Shardline", "ShardlineCLI", "TestSupport"], swiftSettings: swift),
-        .testTarget(name: "ReadmeTests", dependencies: ["Shardline", "ShardlineTesting", "TestSupport"], swiftSettings: swift),
+        .testTarget(
+            name: "ReadmeTests", dependencies: ["Shardline", "ShardlineTesting", "TestSupport"], swiftSettings: swift),
     ]
 )

@@ -30,6 +30,7 @@ public struct HashKey: Hashable, Comparable, Sendable, CustomStringConvertible, 
 
     /// Decimal, as Kinesis writes hash keys.
     public var description: String { String(value) }
+    /// By number.
     public static func < (left: HashKey, right: HashKey) -> Bool { left.value < right.value }
 }
 

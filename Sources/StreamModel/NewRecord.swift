@@ -26,14 +26,16 @@ public struct NewRecord: Sendable {
         let length = partitionKey.utf8.count
         guard length > 0 else {
             throw ShardlineError(
-                .invalidArgument, "the partition key is empty; it must have 1 to \(Limits.partitionKeyLength.upperBound) characters")
+                .invalidArgument,
+                "the partition key is empty; it must have 1 to \(Limits.partitionKeyLength.upperBound) characters")
         }
         if length > Limits.partitionKeyLength.upperBound {
             let characters = partitionKey.unicodeScalars.count
             guard Limits.partitionKeyLength.contains(characters) else {
                 throw ShardlineError(
                     .invalidArgument,
-                    "the partition key has \(characters) characters; at most \(Limits.partitionKeyLength.upperBound) are allowed")
+                    "the partition key has \(characters) characters; at most \(Limits.partitionKeyLength.upperBound) are allowed"
+                )
             }
         }
         guard data.count <= maximumRecordSize else {

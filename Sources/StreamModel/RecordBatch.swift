@@ -5,6 +5,7 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
     package private(set) var runs: [RecordRun] = []
     /// The place of each run's first record; one for each run.
     private var starts: [Int] = []
+    /// How many records the batch has.
     public private(set) var count = 0
 
     /// A batch without records.
@@ -20,9 +21,12 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
 
     package mutating func append(_ other: RecordBatch) { for run in other.runs { append(run) } }
 
+    /// Always 0.
     public var startIndex: Int { 0 }
+    /// ``count``.
     public var endIndex: Int { count }
 
+    /// The record at this place, which must be below ``count``.
     public subscript(position: Int) -> Record {
         precondition(position >= 0 && position < count, "the batch has no record \(position), only \(count) records")
         let run = runIndex(of: position)
@@ -71,6 +75,7 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
 
         init(_ runs: [RecordRun]) { self.runs = runs }
 
+        /// The next record, nil behind the last.
         public mutating func next() -> Record? {
             while run < runs.count {
                 if index < runs[run].count {
@@ -84,5 +89,6 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
         }
     }
 
+    /// Walks the records in order.
     public func makeIterator() -> Iterator { Iterator(runs) }
 }

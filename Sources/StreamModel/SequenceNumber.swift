@@ -14,15 +14,19 @@ public struct SequenceNumber: Hashable, Comparable, Sendable, Codable, CustomStr
     /// The greatest number there is: the position of a reader that is done with a closed shard.
     public static let max = SequenceNumber(UInt64(Int64.max))
 
+    /// The counter in decimal.
     public var description: String { String(rawValue) }
+    /// By counter.
     public static func < (left: SequenceNumber, right: SequenceNumber) -> Bool { left.rawValue < right.rawValue }
 
     package func advanced(by count: Int) -> SequenceNumber { SequenceNumber(rawValue + UInt64(count)) }
 
+    /// Reads the counter.
     public init(from decoder: any Decoder) throws {
         rawValue = try decoder.singleValueContainer().decode(UInt64.self)
     }
 
+    /// Writes the counter.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(rawValue)
@@ -33,7 +37,8 @@ public struct SequenceNumber: Hashable, Comparable, Sendable, Codable, CustomStr
 ///
 /// Text order is number order, within a shard and from parent to child. All command lines, documents and
 /// events use this form.
-public struct KinesisSequenceNumber: Hashable, Comparable, Sendable, CustomStringConvertible, LosslessStringConvertible {
+public struct KinesisSequenceNumber: Hashable, Comparable, Sendable, CustomStringConvertible, LosslessStringConvertible
+{
     /// The shard of the record.
     public let shard: ShardID
     /// When the shard was created, in seconds since 1970; constant per shard, greater in a child.

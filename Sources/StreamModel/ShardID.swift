@@ -21,5 +21,6 @@ public struct ShardID: Hashable, Comparable, Sendable, CustomStringConvertible, 
         return "shardId-" + String(repeating: "0", count: 12 - digits.utf8.count) + digits
     }
 
+    /// By number.
     public static func < (left: ShardID, right: ShardID) -> Bool { left.number < right.number }
 }

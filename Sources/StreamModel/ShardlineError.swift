@@ -7,6 +7,7 @@ public struct ShardlineError: Error, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         private let name: String
         private init(_ name: String) { self.name = name }
+        /// The kind's name.
         public var description: String { name }
 
         /// An argument or setting outside what is allowed. Nothing was done.
@@ -74,5 +75,6 @@ public struct ShardlineError: Error, Sendable, CustomStringConvertible {
     /// Whether the same call may succeed later without anything being changed.
     public var isRetriable: Bool { [.diskFull, .storeBusy, .mappingBusy].contains(code) }
 
+    /// The message.
     public var description: String { message }
 }

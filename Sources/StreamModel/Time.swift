@@ -9,13 +9,17 @@ public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible
     /// Whole seconds since 1970, rounded down; 0 before 1970.
     public var second: UInt64 { milliseconds > 0 ? UInt64(milliseconds / 1000) : 0 }
 
+    /// The earlier one first.
     public static func < (left: Timestamp, right: Timestamp) -> Bool { left.milliseconds < right.milliseconds }
+    /// The moment this much later.
     public static func + (left: Timestamp, right: Duration) -> Timestamp {
         Timestamp(milliseconds: left.milliseconds + right.wholeMilliseconds)
     }
+    /// The moment this much earlier.
     public static func - (left: Timestamp, right: Duration) -> Timestamp {
         Timestamp(milliseconds: left.milliseconds - right.wholeMilliseconds)
     }
+    /// The time from `right` to `left`.
     public static func - (left: Timestamp, right: Timestamp) -> Duration {
         .milliseconds(left.milliseconds - right.milliseconds)
     }
@@ -56,11 +60,16 @@ public struct MonotonicTime: Hashable, Comparable, Sendable {
     /// The moment this long after the clock's origin.
     public init(sinceOrigin: Duration) { self.sinceOrigin = sinceOrigin }
 
+    /// The earlier one first.
     public static func < (left: MonotonicTime, right: MonotonicTime) -> Bool { left.sinceOrigin < right.sinceOrigin }
+    /// The moment this much later.
     public static func + (left: MonotonicTime, right: Duration) -> MonotonicTime {
         MonotonicTime(sinceOrigin: left.sinceOrigin + right)
     }
-    public static func - (left: MonotonicTime, right: MonotonicTime) -> Duration { left.sinceOrigin - right.sinceOrigin }
+    /// The time from `right` to `left`.
+    public static func - (left: MonotonicTime, right: MonotonicTime) -> Duration {
+        left.sinceOrigin - right.sinceOrigin
+    }
 }
 
 /// Both clocks that a store or a mapping reads, and the one way to wait. Injected, so that tests run in virtual time.

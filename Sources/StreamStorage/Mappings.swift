@@ -13,6 +13,7 @@ public struct MappingKey: Hashable, Sendable, CustomStringConvertible {
         self.name = name
     }
 
+    /// `stream/name`.
     public var description: String { "\(stream)/\(name)" }
 }
 

@@ -74,7 +74,9 @@ extension StreamStore {
 
 /// In what a store differs from others.
 public struct StoreCapabilities: OptionSet, Sendable {
+    /// One bit a capability.
     public let rawValue: UInt32
+    /// The capabilities with these bits.
     public init(rawValue: UInt32) { self.rawValue = rawValue }
     /// A commit is whole or absent, and visible at once over all shards.
     public static let atomicCommit = StoreCapabilities(rawValue: 1)

@@ -18,7 +18,10 @@ import Testing
     /// API-H-2
     @Test func `three shards divide the space as CreateStream does`() {
         let ranges = HashKeyRange.even(3)
-        #expect(ranges.map(\.first.description) == ["0", "113427455640312821154458202477256070485", "226854911280625642308916404954512140970"])
+        #expect(
+            ranges.map(\.first.description) == [
+                "0", "113427455640312821154458202477256070485", "226854911280625642308916404954512140970",
+            ])
         #expect(ranges[2].last.description == "340282366920938463463374607431768211455")
     }
 

@@ -1,0 +1,49 @@
+import CHash
+import StreamModel
+import Testing
+
+@Suite struct HashTests {
+    private func md5(_ text: String) -> String {
+        let bytes = Array(text.utf8)
+        var digest = [UInt8](repeating: 0, count: 16)
+        shardline_md5(bytes, bytes.count, &digest)
+        return digest.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+    }
+
+    @Test(arguments: [
+        ("", "d41d8cd98f00b204e9800998ecf8427e"), ("a", "0cc175b9c0f1b6a831c399e269772661"),
+        ("abc", "900150983cd24fb0d6963f7d28e17f72"), ("message digest", "f96b697d7cb7938d525a2f31aaf161d0"),
+        ("abcdefghijklmnopqrstuvwxyz", "c3fcd3d76192e4007dfb496cca67e13b"),
+        ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", "d174ab98d277d9f5a5611c2c9f419d9f"),
+        (
+            "12345678901234567890123456789012345678901234567890123456789012345678901234567890",
+            "57edf4a22be3c955ac49da2e2107b67a"
+        ),
+    ])
+    func `MD5 gives the digests of RFC 1321`(text: String, digest: String) {
+        #expect(md5(text) == digest)
+    }
+
+    /// The vectors of RFC 3720, B.4.
+    @Test func `CRC-32C gives the published values`() {
+        let vectors: [([UInt8], UInt32)] = [
+            ([UInt8](repeating: 0, count: 32), 0x8A91_36AA), ([UInt8](repeating: 0xFF, count: 32), 0x62A8_AB43),
+            (Array(0..<32), 0x46DD_794E), (Array((0..<32).reversed()), 0x113F_DB5C),
+            (Array("123456789".utf8), 0xE306_9283),
+        ]
+        for (bytes, crc) in vectors {
+            #expect(shardline_crc32c(0, bytes, bytes.count) == crc)
+            #expect(shardline_crc32c_table(0, bytes, bytes.count) == crc)
+        }
+    }
+
+    @Test func `CRC-32C by instruction and by table agree at every length and cut`() {
+        let bytes = (0..<100).map { UInt8(truncatingIfNeeded: $0 &* 37) }
+        for length in 0...bytes.count {
+            let whole = shardline_crc32c(7, bytes, length)
+            #expect(whole == shardline_crc32c_table(7, bytes, length))
+            let head = shardline_crc32c(7, bytes, length / 2)
+            #expect(shardline_crc32c(head, Array(bytes[(length / 2)...]), length - length / 2) == whole)
+        }
+    }
+}
