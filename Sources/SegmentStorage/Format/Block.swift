@@ -1,0 +1,162 @@
+import StreamModel
+
+/// Where a piece of a segment lies: every checksum in it is bound to this place (F3).
+package struct SegmentPlace: Hashable, Sendable {
+    package var storeSeed: UInt32
+    package var segment: UInt64
+    package var offset: UInt64
+
+    package init(storeSeed: UInt32, segment: UInt64, offset: UInt64) {
+        self.storeSeed = storeSeed
+        self.segment = segment
+        self.offset = offset
+    }
+
+    var seed: UInt32 { Checksum.placeSeed(store: storeSeed, segment: segment, offset: offset) }
+}
+
+/// The 16 bytes that every piece of a segment behind its header begins with:
+///
+///     0 magic · 4 u16 version 1 · 6 u16 kind · 8 u32 bytes of the piece, this included · 12 u32 CRC-32C
+///
+/// The checksum covers the piece (of a block: its head) with the checksum itself as 0.
+struct PieceHeader {
+    static let size = 16
+    static let version: UInt16 = 1
+
+    enum Magic: UInt32 {
+        case block = 0x4B42_4C53  // SLBK
+        case index = 0x5849_4C53  // SLIX
+        case tail = 0x5449_4C53  // SLIT
+    }
+
+    var magic: Magic
+    var kind: UInt16
+    var bytes: Int
+
+    static func begin(_ magic: Magic, kind: UInt16) -> [UInt8] {
+        var piece: [UInt8] = []
+        LittleEndian.append(magic.rawValue, to: &piece)
+        LittleEndian.append(version, to: &piece)
+        LittleEndian.append(kind, to: &piece)
+        LittleEndian.append(0 as UInt64, to: &piece)
+        return piece
+    }
+
+    /// Enters length and checksum. `covered` is what the checksum covers: all, or a block's head.
+    static func finish(_ piece: inout [UInt8], length: Int, covered: Int, at place: SegmentPlace) {
+        LittleEndian.store(UInt32(length), in: &piece, at: 8)
+        LittleEndian.store(Checksum.crc32c(piece, 0..<covered, seed: place.seed), in: &piece, at: 12)
+    }
+
+    /// The header at the beginning of `bytes`, whose checksum is not looked at yet.
+    static func peek(_ bytes: [UInt8]) throws(FormatDamage) -> PieceHeader {
+        guard bytes.count >= size, let magic = Magic(rawValue: LittleEndian.read(UInt32.self, from: bytes, at: 0))
+        else {
+            throw FormatDamage("no piece of a segment begins here")
+        }
+        let length = Int(LittleEndian.read(UInt32.self, from: bytes, at: 8))
+        guard length >= size else { throw FormatDamage("a piece of a segment says that it has \(length) bytes") }
+        return PieceHeader(magic: magic, kind: LittleEndian.read(UInt16.self, from: bytes, at: 6), bytes: length)
+    }
+
+    /// Throws unless `bytes` begin with a whole piece of this sort that was written for `place`.
+    static func verify(
+        _ bytes: [UInt8], _ magic: Magic, covered: Int, at place: SegmentPlace
+    ) throws(FormatDamage) -> PieceHeader {
+        let header = try peek(bytes)
+        guard header.magic == magic else { throw FormatDamage("another piece of a segment begins here") }
+        guard covered >= size, covered <= bytes.count else { throw FormatDamage("the piece is cut short") }
+        let stored = LittleEndian.read(UInt32.self, from: bytes, at: 12)
+        let zero: [UInt8] = [0, 0, 0, 0]
+        var sum = Checksum.crc32c(bytes, 0..<12, seed: place.seed)
+        sum = Checksum.crc32c(zero, seed: sum)
+        sum = Checksum.crc32c(bytes, size..<covered, seed: sum)
+        guard sum == stored else { throw FormatDamage("wrong checksum") }
+        let version = LittleEndian.read(UInt16.self, from: bytes, at: 4)
+        guard version == Self.version else {
+            throw FormatDamage("version \(version) of the format; this program knows 1", isNewerVersion: true)
+        }
+        return header
+    }
+}
+
+/// A block of a segment: a frame with a head of its own in front (F3).
+///
+///     0 "SLBK" · 4 u16 version 1 · 6 u16 0 · 8 u32 bytes of the block · 12 u32 CRC-32C of the head
+///     16 the frame's head (``RecordsEntry``) · then its body
+package struct Block: Sendable {
+    /// Raw bytes at which a block is closed; a record that is larger is alone (F2).
+    package static let rawLimit = 64 << 10
+
+    package let entry: RecordsEntry
+    /// The records of all runs, encoded.
+    package let raw: [UInt8]
+    /// The starts of each run's records in `raw` and their common end, one for each of the entry's runs.
+    package let offsets: [[UInt32]]
+
+    /// The bytes of a block at `place` that holds these runs.
+    package static func encode(raw: [UInt8], runs: [RecordsEntry.Run], at place: SegmentPlace) -> [UInt8] {
+        let (codec, stored) = Codec.encode(raw)
+        return encode(
+            stored: stored, codec: codec, checksum: Checksum.crc32c(stored, seed: place.storeSeed), rawBytes: raw.count,
+            runs: runs, at: place)
+    }
+
+    /// The bytes of a block whose body is stored already, as a frame of the journal has it (F4).
+    package static func encode(
+        stored: [UInt8], codec: Codec, checksum: UInt32, rawBytes: Int, runs: [RecordsEntry.Run], at place: SegmentPlace
+    ) -> [UInt8] {
+        let head = PieceHeader.size + RecordsEntry.fixedSize + RecordsEntry.runSize * runs.count
+        var bytes = PieceHeader.begin(.block, kind: 0)
+        bytes.reserveCapacity(head + stored.count)
+        RecordsEntry(
+            codec: codec, bodyOffset: UInt32(head), storedBytes: UInt32(stored.count), rawBytes: UInt32(rawBytes),
+            bodyChecksum: checksum, runs: runs
+        ).append(to: &bytes)
+        PieceHeader.finish(&bytes, length: head + stored.count, covered: head, at: place)
+        bytes.append(contentsOf: stored)
+        return bytes
+    }
+
+    /// Reads the block that `bytes` are, whole and nothing else, and checks every byte of it.
+    package static func decode(_ bytes: [UInt8], at place: SegmentPlace) throws(FormatDamage) -> Block {
+        guard bytes.count >= PieceHeader.size + RecordsEntry.fixedSize else {
+            throw FormatDamage("the block is cut short")
+        }
+        let entryBytes = Int(LittleEndian.read(UInt32.self, from: bytes, at: PieceHeader.size + 4))
+        let head = PieceHeader.size + entryBytes
+        let header = try PieceHeader.verify(bytes, .block, covered: head, at: place)
+        let entry = try RecordsEntry.read(from: bytes, at: PieceHeader.size, limit: head)
+        guard header.bytes == bytes.count, Int(entry.bodyOffset) == head, head + Int(entry.storedBytes) == bytes.count
+        else { throw FormatDamage("the block's length and its body's differ") }
+        guard Checksum.crc32c(bytes, head..<bytes.count, seed: place.storeSeed) == entry.bodyChecksum else {
+            throw FormatDamage("the block's records have a wrong checksum")
+        }
+        guard let raw = entry.codec.decode(bytes[head...], rawCount: Int(entry.rawBytes)) else {
+            throw FormatDamage("the block's records don't decompress")
+        }
+        var offsets: [[UInt32]] = []
+        offsets.reserveCapacity(entry.runs.count)
+        for run in entry.runs {
+            guard
+                let starts = RecordEncoding.offsets(of: Int(run.count), in: raw.span, from: Int(run.rawOffset)),
+                starts.last == run.rawOffset + run.rawBytes
+            else { throw FormatDamage("a run of the block is no sequence of records") }
+            offsets.append(starts)
+        }
+        return Block(entry: entry, raw: raw, offsets: offsets)
+    }
+
+    /// The run at `index` of the entry, as readers get it.
+    package func run(_ index: Int, shard: ShardID, shardCreationSecond: UInt64) -> RecordRun {
+        let run = entry.runs[index]
+        return RecordRun(
+            bytes: raw, offsets: offsets[index], range: 0..<Int(run.count), shard: shard,
+            shardCreationSecond: shardCreationSecond, firstSequence: SequenceNumber(run.firstSequence),
+            arrival: Timestamp(milliseconds: run.arrival))
+    }
+
+    /// What the block takes in the cache.
+    package var memory: Int { raw.count + offsets.reduce(0) { $0 + $1.count * 4 } + entry.runs.count * 64 + 128 }
+}
