@@ -1,0 +1,90 @@
+# The two commands that matter: `make demo` and `make test`. `make help` lists the others.
+
+SWIFT ?= swift
+PREFIX ?= /usr/local
+# Where `make install` writes, below which PREFIX is created: for packagers.
+DESTDIR ?=
+# Rounds of `make crash`.
+ROUNDS ?= 200
+# A hung test must not hang the machine that runs it: seconds until the whole test run is killed.
+TEST_LIMIT ?= 900
+# More arguments for `shardline demo`, such as ARGS="--no-kill".
+ARGS ?=
+# What Shardline links (liblz4, SQLite, zlib) and what its tests run (Python), as Debian names it.
+PACKAGES = liblz4-dev libsqlite3-dev zlib1g-dev python3
+LINTED = $(wildcard Sources Tests examples Benchmarks Package.swift)
+
+.PHONY: help deps demo build test lint format crash mutants install uninstall clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo      the main job on real data: installs what is missing, builds, runs'
+	@echo 'make test      builds and runs all tests'
+	@echo 'make lint      checks the style'
+	@echo 'make format    applies the style'
+	@echo 'make crash     kills a working process at random moments, ROUNDS=$(ROUNDS) times'
+	@echo 'make mutants   breaks the decision core on purpose; every break must fail a test'
+	@echo 'make install   puts shardline under PREFIX=$(PREFIX)'
+	@echo 'make deps      installs the Debian packages: $(PACKAGES)'
+
+# Quiet when nothing is missing. The list of packages is only refreshed when an installation fails without it.
+deps:
+	@command -v $(SWIFT) >/dev/null || { echo 'Swift 6.2 or newer is needed: https://www.swift.org/install'; exit 1; }
+	@command -v dpkg-query >/dev/null || \
+	{ echo 'not a Debian system: please see to it that liblz4, SQLite, zlib (with headers) and Python 3 are there'; exit 0; }; \
+	missing=''; \
+	for package in $(PACKAGES); do \
+	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	by=''; [ "$$(id -u)" = 0 ] || by=sudo; \
+	if [ -n "$$by" ] && ! command -v sudo >/dev/null; then \
+	    echo "missing:$$missing. As root, run: apt-get install -y$$missing"; exit 1; \
+	fi; \
+	echo "installing$$missing"; \
+	$$by env DEBIAN_FRONTEND=noninteractive apt-get install -y -q $$missing >/dev/null 2>&1 || \
+	{ $$by apt-get update -q && $$by env DEBIAN_FRONTEND=noninteractive apt-get install -y -q $$missing; } || \
+	{ echo "the installation failed. As root, run: apt-get install -y$$missing"; exit 1; }
+
+build: deps
+	$(SWIFT) build -c release --product shardline
+
+demo: build
+	.build/release/shardline demo $(ARGS)
+
+test: deps
+	$(SWIFT) build --build-tests
+	timeout --kill-after=10 $(TEST_LIMIT) $(SWIFT) test --skip-build --disable-xctest
+
+lint:
+	$(SWIFT) format lint --strict --recursive $(LINTED)
+
+format:
+	$(SWIFT) format format --in-place --recursive $(LINTED)
+
+crash: deps
+	$(SWIFT) build --build-tests
+	SHARDLINE_CRASH_ROUNDS=$(ROUNDS) $(SWIFT) test --skip-build --disable-xctest --filter CrashTests
+
+mutants: deps
+	Tests/Mutants/run.sh
+
+install: build
+	install -D -m 755 .build/release/shardline $(DESTDIR)$(PREFIX)/bin/shardline
+	install -D -m 644 examples/flights-2013-01.csv.gz $(DESTDIR)$(PREFIX)/share/shardline/flights-2013-01.csv.gz
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	.build/release/shardline --generate-completion-script bash \
+	    > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/shardline
+	.build/release/shardline --generate-completion-script zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_shardline
+	.build/release/shardline --generate-completion-script fish \
+	    > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/shardline.fish
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/shardline $(DESTDIR)$(PREFIX)/share/bash-completion/completions/shardline \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_shardline \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/shardline.fish
+	rm -rf $(DESTDIR)$(PREFIX)/share/shardline
+
+clean:
+	$(SWIFT) package clean

@@ -1,0 +1,52 @@
+import Foundation
+import Testing
+
+/// What is written in two places must be the same in both.
+@Suite struct PackageTests {
+    static func makefilePackages() throws -> Set<String> {
+        let line = try #require(
+            try SourceTree.text("Makefile").split(separator: "\n").first { $0.hasPrefix("PACKAGES = ") })
+        return Set(line.dropFirst("PACKAGES = ".count).split(separator: " ").map(String.init))
+    }
+
+    @Test func `README and Makefile name the same Debian packages`() throws {
+        let pattern = #/\b(?:lib[a-z0-9.+-]+-dev|zlib1g-dev|python3)\b/#
+        let named = Set(try SourceTree.text("README.md").matches(of: pattern).map { String($0.output) })
+        #expect(named == (try Self.makefilePackages()))
+    }
+
+    @Test func `the Makefile installs what the package links`() throws {
+        let providers = try SourceTree.text("Package.swift").matches(of: #/\.apt\(\["([^"]+)"\]\)/#).map {
+            String($0.1)
+        }
+        #expect(!providers.isEmpty)
+        #expect(Set(providers).isSubset(of: try Self.makefilePackages()))
+    }
+
+    @Test func `README begins with the two commands`() throws {
+        let beginning = try SourceTree.text("README.md").split(separator: "\n").prefix(8).joined(separator: "\n")
+        #expect(beginning.contains("make demo"))
+        #expect(beginning.contains("make test"))
+    }
+
+    @Test func `the continuous integration runs the tests, then the style`() throws {
+        let lines = try SourceTree.text(".ci/run").split(separator: "\n")
+        let tests = try #require(lines.firstIndex(of: "make test"))
+        let style = try #require(lines.firstIndex(of: "make lint"))
+        #expect(tests < style)
+    }
+
+    @Test func `comments and strings are not taken for code`() {
+        let text = """
+            let a = "Task { }" // Task {
+            /* Task { /* nested */ */ let b = #"a "quoted" \\"#
+            let c = \"\"\"
+              Task {
+              \"\"\"
+            """
+        let code = SourceTree.withoutCommentsAndStrings(text)
+        #expect(!code.contains("Task"))
+        #expect(code.contains("let a = ") && code.contains("let b = ") && code.contains("let c = "))
+        #expect(code.split(separator: "\n", omittingEmptySubsequences: false).count == 5)
+    }
+}

@@ -1,0 +1,129 @@
+import Foundation
+
+/// The files of this package, read from where this file was compiled.
+struct SourceTree {
+    /// One Swift file.
+    struct File {
+        /// Relative to the package: `Sources/StreamModel/Record.swift`.
+        let path: String
+        /// The text as it is.
+        let text: String
+        /// The text without comments and without what stands in string literals, with the lines where they were.
+        let code: [Substring]
+
+        /// The folder below `Sources`, `Tests` or `examples` that the file is in.
+        var target: String { String(path.split(separator: "/")[1]) }
+        var lines: Int { text.split(separator: "\n", omittingEmptySubsequences: false).count - 1 }
+    }
+
+    static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    /// All Swift files below these folders of the package.
+    static func files(below folders: String...) throws -> [File] {
+        try folders.flatMap { folder -> [File] in
+            let base = root.appending(path: folder)
+            guard FileManager.default.fileExists(atPath: base.path) else { return [] }
+            return try FileManager.default.subpathsOfDirectory(atPath: base.path).sorted()
+                .filter { $0.hasSuffix(".swift") && !$0.contains(".build/") }
+                .map { path in
+                    let text = try String(contentsOf: base.appending(path: path), encoding: .utf8)
+                    return File(
+                        path: "\(folder)/\(path)", text: text,
+                        code: Self.withoutCommentsAndStrings(text).split(
+                            separator: "\n", omittingEmptySubsequences: false))
+                }
+        }
+    }
+
+    /// Any text file of the package.
+    static func text(_ path: String) throws -> String {
+        try String(contentsOf: root.appending(path: path), encoding: .utf8)
+    }
+
+    /// Blanks out comments and the contents of string literals; line ends stay.
+    ///
+    /// Interpolations are blanked out too: code in them would have to be hidden on purpose.
+    static func withoutCommentsAndStrings(_ text: String) -> String {
+        enum Place { case code, lineComment, blockComment(depth: Int), string(quotes: Int, hashes: Int) }
+        var place = Place.code
+        var result: [UInt8] = []
+        let bytes = Array(text.utf8)
+        var index = 0
+        func at(_ offset: Int, _ byte: Character) -> Bool {
+            offset < bytes.count && bytes[offset] == byte.asciiValue
+        }
+        func run(of byte: Character, at start: Int) -> Int {
+            var end = start
+            while at(end, byte) { end += 1 }
+            return end - start
+        }
+        while index < bytes.count {
+            if at(index, "\n") {
+                result.append(bytes[index])
+                index += 1
+                if case .lineComment = place { place = .code }
+                continue
+            }
+            switch place {
+            case .code:
+                let hashes = run(of: "#", at: index)
+                if at(index, "/"), at(index + 1, "/") {
+                    place = .lineComment
+                    index += 2
+                } else if at(index, "/"), at(index + 1, "*") {
+                    place = .blockComment(depth: 1)
+                    index += 2
+                } else if at(index + hashes, "\"") {
+                    let quotes = run(of: "\"", at: index + hashes) >= 3 ? 3 : 1
+                    place = .string(quotes: quotes, hashes: hashes)
+                    index += hashes + quotes
+                } else {
+                    result.append(bytes[index])
+                    index += 1
+                }
+            case .lineComment:
+                index += 1
+            case .blockComment(let depth):
+                if at(index, "*"), at(index + 1, "/") {
+                    place = depth == 1 ? .code : .blockComment(depth: depth - 1)
+                    index += 2
+                } else if at(index, "/"), at(index + 1, "*") {
+                    place = .blockComment(depth: depth + 1)
+                    index += 2
+                } else {
+                    index += 1
+                }
+            case .string(let quotes, let hashes):
+                if at(index, "\\"), run(of: "#", at: index + 1) >= hashes {
+                    index += 2 + hashes
+                } else if run(of: "\"", at: index) >= quotes, run(of: "#", at: index + quotes) >= hashes {
+                    place = .code
+                    index += quotes + hashes
+                } else {
+                    index += 1
+                }
+            }
+        }
+        return String(decoding: result, as: UTF8.self)
+    }
+}
+
+/// A line that breaks a rule, as a test reports it.
+struct Breach: CustomStringConvertible, Equatable {
+    let path: String
+    let line: Int
+    let what: String
+    var description: String { "\(path):\(line): \(what)" }
+}
+
+extension SourceTree.File {
+    /// The lines of code that match one of the patterns.
+    func breaches(of patterns: [String], because reason: String) throws -> [Breach] {
+        let expressions = try patterns.map { try Regex($0) }
+        return code.enumerated().compactMap { number, line in
+            guard expressions.contains(where: { line.firstMatch(of: $0) != nil }) else { return nil }
+            return Breach(path: path, line: number + 1, what: reason)
+        }
+    }
+}
