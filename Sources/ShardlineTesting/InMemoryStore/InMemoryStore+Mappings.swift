@@ -1,0 +1,141 @@
+public import StreamModel
+public import StreamStorage
+import Synchronization
+
+extension InMemoryStore {
+    /// As ``StreamStorage/StreamStore/createMapping(_:)``.
+    @discardableResult
+    public func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
+        let key = definition.key
+        guard Limits.isName(key.name) else {
+            throw ShardlineError(
+                .invalidArgument,
+                "mapping name '\(key.name)' (allowed: 1 to \(Limits.nameLength.upperBound) of a-z A-Z 0-9 _ . -, and neither '.' nor '..')"
+            )
+        }
+        let now = timeSource.wallTime
+        return try state.withLock { state in
+            try state.checkOpen()
+            let stream = try state.catalogue.stream(key.stream)
+            guard state.catalogue.mappings[key] == nil else {
+                throw ShardlineError(
+                    .mappingExists, "the mapping '\(key.name)' exists already on the stream '\(key.stream)'")
+            }
+            let checkpoints = try state.checkpoints(at: definition.startingPosition, in: stream, shard: nil, now: now)
+            state.catalogue.lastMappingID += 1
+            state.catalogue.lastEpoch += 1
+            let mapping = MemoryMapping(
+                definition: definition, id: state.catalogue.lastMappingID, createdAt: now,
+                epoch: state.catalogue.lastEpoch, checkpoints: checkpoints)
+            state.catalogue.mappings[key] = mapping
+            return mapping.description
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/listMappings(of:)``.
+    public func listMappings(of stream: String?) async throws -> [MappingDescription] {
+        try state.withLock { state in
+            try state.checkOpen()
+            if let stream { _ = try state.catalogue.stream(stream) }
+            return state.catalogue.mappings.values
+                .filter { stream == nil || $0.definition.key.stream == stream }
+                .sorted {
+                    ($0.definition.key.stream, $0.definition.key.name)
+                        < ($1.definition.key.stream, $1.definition.key.name)
+                }
+                .map(\.description)
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/describeMapping(_:)``.
+    public func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+        try state.withLock { state in
+            try state.checkOpen()
+            return try state.catalogue.mapping(mapping).description
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/claimMapping(_:)``.
+    public func claimMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+        try update(mapping) { mapping, state in
+            guard mapping.claim == nil else {
+                throw ShardlineError(.mappingBusy, "the mapping '\(mapping.definition.key)' is running already")
+            }
+            mapping.epoch = state.nextEpoch()
+            mapping.claim = mapping.epoch
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/releaseMapping(_:epoch:)``.
+    public func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
+        _ = try update(mapping) { mapping, _ in
+            // A seek raises the mapping's epoch but leaves the claim with its holder.
+            if let claim = mapping.claim, claim <= epoch { mapping.claim = nil }
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/seekMapping(_:to:shard:)``; all shards that exist are moved where none is named.
+    @discardableResult
+    public func seekMapping(
+        _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
+    ) async throws -> MappingDescription {
+        let now = timeSource.wallTime
+        return try update(mapping) { mapping, state in
+            let stream = try state.catalogue.stream(mapping.definition.key.stream)
+            let moved = try state.checkpoints(at: position, in: stream, shard: shard, now: now)
+            mapping.checkpoints.merge(moved) { _, new in new }
+            mapping.epoch = state.nextEpoch()
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/deleteMapping(_:)``.
+    public func deleteMapping(_ mapping: MappingKey) async throws {
+        try state.withLock { state in
+            try state.checkOpen()
+            guard try state.catalogue.mapping(mapping).claim == nil else {
+                throw ShardlineError(.mappingBusy, "the mapping '\(mapping)' is running: stop it before deleting it")
+            }
+            state.catalogue.mappings[mapping] = nil
+        }
+    }
+
+    private func update(
+        _ key: MappingKey, _ body: (inout MemoryMapping, inout State) throws -> Void
+    ) throws -> MappingDescription {
+        try state.withLock { state in
+            try state.checkOpen()
+            var mapping = try state.catalogue.mapping(key)
+            try body(&mapping, &state)
+            state.catalogue.mappings[key] = mapping
+            return mapping.description
+        }
+    }
+}
+
+extension InMemoryStore.State {
+    fileprivate mutating func nextEpoch() -> UInt64 {
+        catalogue.lastEpoch += 1
+        return catalogue.lastEpoch
+    }
+
+    fileprivate mutating func checkpoints(
+        at start: StartingPosition, in stream: MemoryStream, shard: ShardID?, now: Timestamp
+    ) throws -> [ShardID: ShardCheckpoint] {
+        let shards = if let shard { [try stream.shard(shard)] } else { stream.shards }
+        switch start {
+        case .atSequenceNumber, .afterSequenceNumber:
+            guard shards.count == 1 else {
+                throw ShardlineError(
+                    .invalidArgument,
+                    "a sequence number belongs to one shard; '\(stream.name)' has \(shards.count): name the shard")
+            }
+        case .trimHorizon, .latest, .atTimestamp: break
+        }
+        var checkpoints: [ShardID: ShardCheckpoint] = [:]
+        for shard in shards {
+            let position = try position(of: start, in: stream, shard: shard, now: now)
+            checkpoints[shard.id] = ShardCheckpoint(shard: shard.id, position: position)
+        }
+        return checkpoints
+    }
+}

@@ -1,0 +1,124 @@
+public import StreamModel
+public import StreamStorage
+import Synchronization
+
+extension InMemoryStore {
+    /// As ``StreamStorage/StreamStore/read(_:)``.
+    public func read(_ request: ReadRequest) async throws -> ReadResult {
+        let found = try readNow(request)
+        guard found.isNothing else { return found }
+        switch request.wait {
+        case .no: return found
+        case .untilAvailable: return try await readWhenAvailable(request)
+        case .atMost(let duration):
+            let deadline = timeSource.monotonicTime + duration
+            return try await withThrowingTaskGroup(of: ReadResult?.self) { group in
+                group.addTask { try await self.readWhenAvailable(request) }
+                group.addTask {
+                    try await self.timeSource.sleep(until: deadline)
+                    return nil
+                }
+                defer { group.cancelAll() }
+                if let found = try await group.next() ?? nil { return found }
+                return try readNow(request)
+            }
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/position(of:in:shard:)``.
+    public func position(
+        of start: StartingPosition, in stream: String, shard: ShardID
+    ) async throws -> SequenceNumber {
+        let now = timeSource.wallTime
+        return try state.withLock { state in
+            try state.checkOpen()
+            let stream = try state.catalogue.stream(stream)
+            return try state.position(of: start, in: stream, shard: stream.shard(shard), now: now)
+        }
+    }
+
+    private func readNow(_ request: ReadRequest) throws -> ReadResult {
+        let now = timeSource.wallTime
+        return try state.withLock { state in
+            if !state.readFaults.isEmpty { throw state.readFaults.removeFirst() }
+            return try state.read(request, now: now)
+        }
+    }
+
+    private func readWhenAvailable(_ request: ReadRequest) async throws -> ReadResult {
+        while true {
+            try Task.checkCancellation()
+            let id = state.withLock { state in
+                state.lastWaiter += 1
+                return state.lastWaiter
+            }
+            let stream = try state.withLock { try $0.catalogue.stream(request.stream) }
+            let place = stream.place(of: request.shard)
+            await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    wait(continuation, id: id, at: place, for: request)
+                }
+            } onCancel: {
+                state.withLock { $0.logs[place]?.waiters.removeValue(forKey: id) }?.resume()
+            }
+            try Task.checkCancellation()
+            let found = try readNow(request)
+            guard found.isNothing else { return found }
+        }
+    }
+
+    /// Looks and lies down under one lock, so that no commit can slip in between unnoticed.
+    private func wait(
+        _ continuation: CheckedContinuation<Void, Never>, id: UInt64, at place: ShardPlace, for request: ReadRequest
+    ) {
+        let now = timeSource.wallTime
+        let waits = state.withLock { state in
+            // A cancelled task's handler may have run before there was anything to take away.
+            guard !Task.isCancelled, let found = try? state.read(request, now: now), found.isNothing else {
+                return false
+            }
+            state.logs[place, default: MemoryLog()].waiters[id] = continuation
+            return true
+        }
+        if !waits { continuation.resume() }
+    }
+}
+
+extension InMemoryStore.State {
+    mutating func read(_ request: ReadRequest, now: Timestamp) throws -> ReadResult {
+        try checkOpen()
+        let stream = try catalogue.stream(request.stream)
+        let shard = try stream.shard(request.shard)
+        trim(shard.id, of: stream, now: now)
+        return (logs[stream.place(of: shard.id)] ?? MemoryLog()).read(request, in: shard)
+    }
+
+    mutating func position(
+        of start: StartingPosition, in stream: MemoryStream, shard: MemoryShard, now: Timestamp
+    ) throws -> SequenceNumber {
+        trim(shard.id, of: stream, now: now)
+        let log = logs[stream.place(of: shard.id)] ?? MemoryLog()
+        switch start {
+        case .trimHorizon: return log.trimHorizon(of: shard)
+        case .latest: return shard.last
+        case .atTimestamp(let time): return log.position(before: time, in: shard)
+        case .atSequenceNumber(let number):
+            try check(number, atMost: shard.last.advanced(by: 1), in: stream, shard: shard)
+            return SequenceNumber(number.rawValue == 0 ? 0 : number.rawValue - 1)
+        case .afterSequenceNumber(let number):
+            try check(number, atMost: shard.last, in: stream, shard: shard)
+            return number
+        }
+    }
+
+    /// A position beyond the tip would skip records that are still to come.
+    private func check(
+        _ number: SequenceNumber, atMost limit: SequenceNumber, in stream: MemoryStream, shard: MemoryShard
+    ) throws {
+        guard number <= limit else {
+            throw ShardlineError(
+                .invalidArgument,
+                "shard \(shard.id.number) of '\(stream.name)' has no record \(number); its newest is \(shard.last)")
+        }
+    }
+}

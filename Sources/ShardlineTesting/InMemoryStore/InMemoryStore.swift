@@ -1,0 +1,199 @@
+public import StreamModel
+public import StreamStorage
+import Synchronization
+
+/// A whole ``StreamStorage/StreamStore`` in memory, for tests: it keeps every rule of the protocol, and nothing beyond
+/// the process.
+///
+/// Arrivals, retention and waits go by its time source, so with a ``VirtualTime`` a test moves hours in no time:
+///
+/// ```swift
+/// let time = VirtualTime()
+/// let store = InMemoryStore(timeSource: time)
+/// try await store.createStream("orders", shards: 4)
+/// ```
+///
+/// It can be told to answer as an engine across a network does (``answerNextCommit(with:)``), to fail reads
+/// (``failNextRead(with:)``) and to have lost records (``loseRecords(_:in:shard:)``).
+public final class InMemoryStore: StreamStore {
+    struct State {
+        var catalogue = MemoryCatalogue()
+        var logs: [ShardPlace: MemoryLog] = [:]
+        var isClosed = false
+        var lastWaiter: UInt64 = 0
+        var commitFaults: [CommitFault] = []
+        var commitFault: (@Sendable ([Change]) -> CommitFault?)?
+        var readFaults: [ShardlineError] = []
+        var commitCount = 0
+
+        func checkOpen() throws {
+            guard !isClosed else { throw ShardlineError(.closed, "the store was closed") }
+        }
+    }
+
+    let state = Mutex(State())
+    /// The clocks that arrivals, retention and waits go by.
+    public let timeSource: any TimeSource
+    /// Commits are atomic and numbers dense; nothing outlives the process.
+    public var capabilities: StoreCapabilities { [.atomicCommit, .denseSequenceNumbers] }
+
+    /// An empty store that goes by the clocks of `timeSource`.
+    public init(timeSource: any TimeSource = VirtualTime()) {
+        self.timeSource = timeSource
+    }
+
+    // MARK: Streams
+
+    /// As ``StreamStorage/StreamStore/createStream(_:settings:)``.
+    @discardableResult
+    public func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
+        try settings.validate(name: name)
+        let now = timeSource.wallTime
+        return try state.withLock { state in
+            try state.checkOpen()
+            guard state.catalogue.streams[name] == nil else {
+                throw ShardlineError(.streamExists, "the stream '\(name)' exists already")
+            }
+            state.catalogue.lastStreamID += 1
+            let shards = HashKeyRange.even(settings.shards).enumerated().map { index, range in
+                MemoryShard(id: ShardID(UInt32(index)), range: range, creationSecond: now.second, openedAt: now)
+            }
+            let stream = MemoryStream(
+                id: state.catalogue.lastStreamID, name: name, createdAt: now, settings: settings, shards: shards)
+            state.catalogue.streams[name] = stream
+            return state.describe(stream, now: now)
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/listStreams()``.
+    public func listStreams() async throws -> [StreamDescription] {
+        let now = timeSource.wallTime
+        return try state.withLock { state in
+            try state.checkOpen()
+            return state.catalogue.streams.values.sorted { $0.name < $1.name }.map { state.describe($0, now: now) }
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/describeStream(_:)``.
+    public func describeStream(_ name: String) async throws -> StreamDescription {
+        let now = timeSource.wallTime
+        return try state.withLock { state in
+            try state.checkOpen()
+            return state.describe(try state.catalogue.stream(name), now: now)
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/deleteStream(_:)``; reads that wait on it throw `unknownStream`.
+    public func deleteStream(_ name: String) async throws {
+        let waiters = try state.withLock { state in
+            try state.checkOpen()
+            let stream = try state.catalogue.stream(name)
+            state.catalogue.streams[name] = nil
+            state.catalogue.mappings = state.catalogue.mappings.filter { $0.key.stream != name }
+            return stream.shards.flatMap { shard -> [CheckedContinuation<Void, Never>] in
+                state.logs.removeValue(forKey: stream.place(of: shard.id)).map { Array($0.waiters.values) } ?? []
+            }
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    // MARK: Commits
+
+    /// As ``StreamStorage/StreamStore/commit(_:urgency:)``, unless a fault was ordered.
+    public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
+        let now = timeSource.wallTime
+        let (outcome, fault, waiters) = try state.withLock { state in
+            try state.checkOpen()
+            state.commitCount += 1
+            let fault = state.takeFault(for: changes)
+            var waiters: [CheckedContinuation<Void, Never>] = []
+            let outcome: CommitOutcome
+            switch fault {
+            case .failure(let error): throw error
+            case .conflict: outcome = state.conflict(for: changes)
+            case .unknown(written: false): outcome = .unknown(cause: InMemoryStore.noAnswer)
+            case .unknown(written: true):
+                _ = try state.commit(changes, now: now, waking: &waiters)
+                outcome = .unknown(cause: InMemoryStore.noAnswer)
+            case .late, nil: outcome = try state.commit(changes, now: now, waking: &waiters)
+            }
+            return (outcome, fault, waiters)
+        }
+        for waiter in waiters { waiter.resume() }
+        if case .late(let delay) = fault {
+            // Cancelled or not, what was written is answered truthfully.
+            try? await timeSource.sleep(until: timeSource.monotonicTime + delay)
+        }
+        return outcome
+    }
+
+    private static let noAnswer = ShardlineError(.outcomeUnknown, "no answer came within the time-out")
+
+    /// Ends all calls: those that wait, and all later ones, throw `closed`.
+    public func close() async throws {
+        let waiters = state.withLock { state in
+            state.isClosed = true
+            return state.takeWaiters()
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+}
+
+extension InMemoryStore.State {
+    mutating func takeWaiters() -> [CheckedContinuation<Void, Never>] {
+        let waiters = logs.values.flatMap(\.waiters.values)
+        for place in logs.keys { logs[place]?.waiters = [:] }
+        return waiters
+    }
+
+    mutating func takeFault(for changes: [Change]) -> CommitFault? {
+        if !commitFaults.isEmpty { return commitFaults.removeFirst() }
+        return commitFault?(changes)
+    }
+
+    mutating func commit(
+        _ changes: [Change], now: Timestamp, waking waiters: inout [CheckedContinuation<Void, Never>]
+    ) throws -> CommitOutcome {
+        var commit = MemoryCommit(catalogue, now: now)
+        let outcome = try commit.apply(changes)
+        guard case .committed = outcome else { return outcome }
+        catalogue = commit.catalogue
+        for (place, run) in commit.runs { logs[place, default: MemoryLog()].append(run) }
+        for place in commit.touched {
+            if let waiting = logs[place]?.waiters.values { waiters.append(contentsOf: waiting) }
+            logs[place]?.waiters = [:]
+        }
+        return outcome
+    }
+
+    func conflict(for changes: [Change]) -> CommitOutcome {
+        for (index, change) in changes.enumerated() {
+            guard case .append(let append) = change else { continue }
+            var last = SequenceNumber.zero
+            if case .shard(let id) = append.target, let shard = try? catalogue.stream(append.stream).shard(id) {
+                last = shard.last
+            }
+            return .conflict(change: index, last: last)
+        }
+        return .conflict(change: 0, last: .zero)
+    }
+
+    mutating func trim(_ shard: ShardID, of stream: MemoryStream, now: Timestamp) {
+        logs[stream.place(of: shard)]?.trim(arrivedAtOrBefore: now - stream.settings.retention)
+    }
+
+    mutating func describe(_ stream: MemoryStream, now: Timestamp) -> StreamDescription {
+        let shards = stream.shards.map { shard in
+            trim(shard.id, of: stream, now: now)
+            let log = logs[stream.place(of: shard.id)] ?? MemoryLog()
+            return ShardDescription(
+                id: shard.id, hashKeyRange: shard.range, parents: shard.parents, creationSecond: shard.creationSecond,
+                openedAt: shard.openedAt, closedAt: shard.closedAt, trimHorizon: log.trimHorizon(of: shard),
+                tip: shard.last)
+        }
+        return StreamDescription(
+            name: stream.name, createdAt: stream.createdAt, retention: stream.settings.retention,
+            maximumRecordSize: stream.settings.maximumRecordSize, isFailureStream: stream.settings.isFailureStream,
+            shards: shards)
+    }
+}

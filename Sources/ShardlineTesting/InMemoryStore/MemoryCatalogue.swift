@@ -1,0 +1,113 @@
+import StreamModel
+import StreamStorage
+
+/// Everything of an in-memory store but its records: a value, so that a commit works on a copy that takes the place of
+/// the original only if nothing is refused.
+struct MemoryCatalogue {
+    var streams: [String: MemoryStream] = [:]
+    var mappings: [MappingKey: MemoryMapping] = [:]
+    var lastStreamID: UInt64 = 0
+    var lastMappingID: UInt64 = 0
+    /// Epochs are never given out twice, so a mapping made anew under an old name does not take moves of the old one.
+    var lastEpoch: UInt64 = 0
+
+    func stream(_ name: String) throws -> MemoryStream {
+        guard let stream = streams[name] else {
+            throw ShardlineError(.unknownStream, "there is no stream '\(name)' in this store")
+        }
+        return stream
+    }
+
+    func mapping(_ key: MappingKey) throws -> MemoryMapping {
+        _ = try stream(key.stream)
+        guard let mapping = mappings[key] else {
+            throw ShardlineError(
+                .unknownMapping, "there is no mapping '\(key.name)' on the stream '\(key.stream)'")
+        }
+        return mapping
+    }
+}
+
+/// The place of a shard's records; a stream made anew under an old name has another.
+struct ShardPlace: Hashable {
+    var stream: UInt64
+    var shard: ShardID
+}
+
+struct MemoryStream {
+    let id: UInt64
+    let name: String
+    let createdAt: Timestamp
+    let settings: StreamSettings
+    /// By number.
+    var shards: [MemoryShard]
+
+    func shard(_ id: ShardID) throws -> MemoryShard {
+        guard id.number < shards.count else {
+            throw ShardlineError(
+                .unknownShard, "the stream '\(name)' has no shard \(id.number); its shards are 0 to \(shards.count - 1)"
+            )
+        }
+        return shards[Int(id.number)]
+    }
+
+    func place(of shard: ShardID) -> ShardPlace { ShardPlace(stream: id, shard: shard) }
+}
+
+struct MemoryShard {
+    let id: ShardID
+    let range: HashKeyRange
+    let parents: [ShardID]
+    let creationSecond: UInt64
+    let openedAt: Timestamp
+    /// The number before the first that the shard can have.
+    let base: SequenceNumber
+    var closedAt: Timestamp?
+    var children: [ShardID] = []
+    var last: SequenceNumber
+    var lastArrival: Timestamp
+    var epoch: UInt64 = 0
+
+    init(
+        id: ShardID, range: HashKeyRange, parents: [MemoryShard] = [], creationSecond: UInt64, openedAt: Timestamp
+    ) {
+        self.id = id
+        self.range = range
+        self.parents = parents.map(\.id)
+        self.creationSecond = creationSecond
+        self.openedAt = openedAt
+        base = parents.map(\.last).max() ?? .zero
+        last = base
+        // A child's records are later than the second in its name and than its parents' records (API-Q-5).
+        lastArrival = parents.map(\.lastArrival).max() ?? Timestamp(milliseconds: 0)
+        if !parents.isEmpty {
+            lastArrival = max(lastArrival, Timestamp(milliseconds: Int64(creationSecond) * 1000))
+        }
+    }
+}
+
+struct MemoryMapping {
+    let definition: MappingDefinition
+    let id: UInt64
+    let createdAt: Timestamp
+    var epoch: UInt64
+    /// The epoch of the claim that is held.
+    var claim: UInt64?
+    var checkpoints: [ShardID: ShardCheckpoint]
+    var parked: [ShardID: [String: [UInt8]]] = [:]
+
+    var description: MappingDescription {
+        MappingDescription(
+            key: definition.key, id: id, startingPosition: definition.startingPosition, createdAt: createdAt,
+            configuration: definition.configuration, epoch: epoch, isClaimed: claim != nil,
+            checkpoints: checkpoints.values.sorted { $0.shard < $1.shard })
+    }
+
+    func check(epoch: UInt64) throws {
+        guard epoch == self.epoch else {
+            throw ShardlineError(
+                .fenced,
+                "the claim \(epoch) on the mapping '\(definition.key)' was overtaken: the newest is \(self.epoch)")
+        }
+    }
+}

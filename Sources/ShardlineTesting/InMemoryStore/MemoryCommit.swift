@@ -1,0 +1,240 @@
+import StreamModel
+import StreamStorage
+
+/// One commit on its way: works on a copy of the catalogue and collects the records, so that a refusal leaves no trace.
+struct MemoryCommit {
+    var catalogue: MemoryCatalogue
+    /// What the commit adds, in order.
+    private(set) var runs: [(place: ShardPlace, run: RecordRun)] = []
+    /// Shards whose readers have something new to see.
+    private(set) var touched: Set<ShardPlace> = []
+    private let now: Timestamp
+
+    init(_ catalogue: MemoryCatalogue, now: Timestamp) {
+        self.catalogue = catalogue
+        self.now = now
+    }
+
+    mutating func apply(_ changes: [Change]) throws -> CommitOutcome {
+        try Self.checkSize(of: changes)
+        var receipts: [ChangeReceipt] = []
+        for (index, change) in changes.enumerated() {
+            switch change {
+            case .append(let append):
+                switch try apply(append) {
+                case .receipts(let puts): receipts.append(.appended(puts))
+                case .conflict(let last): return .conflict(change: index, last: last)
+                case .sealed(let children): return .sealed(change: index, children: children)
+                }
+            case .seal(let seal):
+                switch try apply(seal) {
+                case .opened(let children): receipts.append(.sealed(children))
+                case .alreadyClosed(let children): return .sealed(change: index, children: children)
+                }
+            case .checkpoint(let move):
+                try apply(move)
+                receipts.append(.done)
+            case .attempts(let note, let mapping, let shard, let epoch):
+                try apply(note, of: mapping, shard: shard, epoch: epoch)
+                receipts.append(.done)
+            case .park(let change):
+                try apply(change)
+                receipts.append(.done)
+            case .takeOver(let stream, let shard, let epoch):
+                receipts.append(.takenOver(last: try takeOver(stream, shard, epoch: epoch)))
+            }
+        }
+        return .committed(receipts)
+    }
+
+    private static func checkSize(of changes: [Change]) throws {
+        var bytes = 0
+        for case .append(let append) in changes {
+            for record in append.records { bytes += record.partitionKey.utf8.count + record.data.count }
+        }
+        guard bytes <= Limits.callSize else {
+            throw ShardlineError(
+                .commitTooLarge,
+                "the call holds \(bytes) bytes of keys and data; at most \(Limits.callSize) are allowed")
+        }
+    }
+
+    // MARK: Records
+
+    private enum Appended {
+        case receipts([PutReceipt])
+        case conflict(last: SequenceNumber)
+        case sealed(children: [ShardID])
+    }
+
+    private mutating func apply(_ append: Append) throws -> Appended {
+        let stream = try catalogue.stream(append.stream)
+        for record in append.records { try record.validate(maximumRecordSize: stream.settings.maximumRecordSize) }
+        switch append.target {
+        case .byKey:
+            guard append.expectedLast == nil, append.epoch == 0 else {
+                throw ShardlineError(
+                    .invalidArgument, "an append by key can't expect a last number or hold a claim: name the shard")
+            }
+            let router = ShardRouter(stream)
+            return .receipts(write(append.records, to: stream, shards: append.records.map(router.shard)))
+        case .shard(let id):
+            let shard = try stream.shard(id)
+            guard shard.closedAt == nil else { return .sealed(children: shard.children) }
+            // A plain producer holds no claim and is not in the way of one.
+            guard append.epoch == 0 || append.epoch >= shard.epoch else {
+                throw ShardlineError(
+                    .fenced,
+                    "the claim \(append.epoch) on shard \(id.number) of '\(stream.name)' was overtaken by \(shard.epoch)"
+                )
+            }
+            if let expected = append.expectedLast, expected != shard.last { return .conflict(last: shard.last) }
+            return .receipts(
+                write(append.records, to: stream, shards: Array(repeating: Int(id.number), count: append.records.count))
+            )
+        }
+    }
+
+    private mutating func write(_ records: [NewRecord], to stream: MemoryStream, shards: [Int]) -> [PutReceipt] {
+        var chunks: [Int: (bytes: [UInt8], offsets: [UInt32])] = [:]
+        var receipts: [PutReceipt] = []
+        receipts.reserveCapacity(records.count)
+        var heads = stream.shards
+        for (record, number) in zip(records, shards) {
+            var chunk = chunks.removeValue(forKey: number) ?? ([], [0])
+            RecordEncoding.append(record, to: &chunk.bytes)
+            chunk.offsets.append(UInt32(chunk.bytes.count))
+            chunks[number] = chunk
+            heads[number].last = heads[number].last.advanced(by: 1)
+            // A wall clock that went back must not make arrivals decrease within a shard.
+            heads[number].lastArrival = max(now, heads[number].lastArrival)
+            receipts.append(
+                PutReceipt(
+                    shard: heads[number].id, sequenceNumber: heads[number].last,
+                    approximateArrivalTimestamp: heads[number].lastArrival,
+                    shardCreationSecond: heads[number].creationSecond))
+        }
+        for (number, chunk) in chunks.sorted(by: { $0.key < $1.key }) {
+            let count = chunk.offsets.count - 1
+            let place = stream.place(of: heads[number].id)
+            runs.append(
+                (
+                    place,
+                    RecordRun(
+                        bytes: chunk.bytes, offsets: chunk.offsets, range: 0..<count, shard: heads[number].id,
+                        shardCreationSecond: heads[number].creationSecond,
+                        firstSequence: stream.shards[number].last.advanced(by: 1), arrival: heads[number].lastArrival)
+                ))
+            touched.insert(place)
+        }
+        catalogue.streams[stream.name]?.shards = heads
+        return receipts
+    }
+
+    // MARK: Shards
+
+    private enum Sealed {
+        case opened([ShardID])
+        case alreadyClosed(children: [ShardID])
+    }
+
+    private mutating func apply(_ seal: Seal) throws -> Sealed {
+        var stream = try catalogue.stream(seal.stream)
+        let parents = try seal.parents.map(stream.shard)
+        if let closed = parents.first(where: { $0.closedAt != nil }) {
+            return .alreadyClosed(children: closed.children)
+        }
+        try seal.validate(ranges: parents.map(\.range))
+        guard stream.shards.count + seal.children.count <= Limits.shards.upperBound else {
+            throw ShardlineError(
+                .invalidArgument, "a stream has at most \(Limits.shards.upperBound) shards, closed ones included")
+        }
+        let closing = parents.map { $0.lastArrival + .milliseconds(1) }.reduce(now, max)
+        let second = parents.map { $0.creationSecond + 1 }.reduce(closing.second, max)
+        var children: [ShardID] = []
+        for range in seal.children {
+            let child = MemoryShard(
+                id: ShardID(UInt32(stream.shards.count)), range: range, parents: parents, creationSecond: second,
+                openedAt: closing)
+            children.append(child.id)
+            stream.shards.append(child)
+        }
+        for parent in parents {
+            stream.shards[Int(parent.id.number)].closedAt = closing
+            stream.shards[Int(parent.id.number)].children = children
+            touched.insert(stream.place(of: parent.id))
+        }
+        catalogue.streams[seal.stream] = stream
+        return .opened(children)
+    }
+
+    private mutating func takeOver(_ name: String, _ id: ShardID, epoch: UInt64) throws -> SequenceNumber {
+        var stream = try catalogue.stream(name)
+        let shard = try stream.shard(id)
+        guard epoch > shard.epoch else {
+            throw ShardlineError(
+                .fenced, "shard \(id.number) of '\(name)' is claimed with epoch \(shard.epoch); a claim must be higher")
+        }
+        stream.shards[Int(id.number)].epoch = epoch
+        catalogue.streams[name] = stream
+        return shard.last
+    }
+
+    // MARK: Mappings
+
+    private mutating func apply(_ move: CheckpointMove) throws {
+        let mapping = try checked(move.mapping, shard: move.checkpoint.shard, epoch: move.epoch)
+        guard move.checkpoint.finishedRanges.count <= 1000 else {
+            throw ShardlineError(.invalidArgument, "a checkpoint holds at most 1,000 finished ranges")
+        }
+        if let now = mapping.checkpoints[move.checkpoint.shard], now.position > move.checkpoint.position { return }
+        var checkpoint = move.checkpoint
+        checkpoint.attempts = nil
+        catalogue.mappings[move.mapping]?.checkpoints[checkpoint.shard] = checkpoint
+    }
+
+    private mutating func apply(_ note: AttemptNote, of key: MappingKey, shard: ShardID, epoch: UInt64) throws {
+        let mapping = try checked(key, shard: shard, epoch: epoch)
+        guard note.cause.utf8.count <= 4096 else {
+            throw ShardlineError(.invalidArgument, "the cause in an attempt note has at most 4,096 bytes")
+        }
+        let base = try catalogue.stream(key.stream).shard(shard).base
+        var checkpoint = mapping.checkpoints[shard] ?? ShardCheckpoint(shard: shard, position: base)
+        checkpoint.attempts = note
+        catalogue.mappings[key]?.checkpoints[shard] = checkpoint
+    }
+
+    private mutating func apply(_ change: ParkedKeyChange) throws {
+        _ = try checked(change.mapping, shard: change.shard, epoch: change.epoch)
+        catalogue.mappings[change.mapping]?.parked[change.shard, default: [:]][change.partitionKey] = change.value
+    }
+
+    private func checked(_ key: MappingKey, shard: ShardID, epoch: UInt64) throws -> MemoryMapping {
+        let mapping = try catalogue.mapping(key)
+        _ = try catalogue.stream(key.stream).shard(shard)
+        try mapping.check(epoch: epoch)
+        return mapping
+    }
+}
+
+/// Finds the open shard that owns a record's hash key.
+private struct ShardRouter {
+    /// The open shards, by range.
+    private let open: [MemoryShard]
+
+    init(_ stream: MemoryStream) {
+        open = stream.shards.filter { $0.closedAt == nil }.sorted { $0.range.first < $1.range.first }
+    }
+
+    func shard(of record: NewRecord) -> Int {
+        guard open.count > 1 else { return Int(open[0].id.number) }
+        let key = record.explicitHashKey ?? HashKey(partitionKey: record.partitionKey)
+        var low = 0
+        var high = open.count - 1
+        while low < high {
+            let middle = (low + high + 1) / 2
+            if open[middle].range.first <= key { low = middle } else { high = middle - 1 }
+        }
+        return Int(open[low].id.number)
+    }
+}

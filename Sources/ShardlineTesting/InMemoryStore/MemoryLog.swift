@@ -1,0 +1,97 @@
+import DequeModule
+import StreamModel
+import StreamStorage
+
+/// The records of one shard, and who waits for more of them.
+struct MemoryLog {
+    private var runs: Deque<RecordRun> = []
+    /// The newest number that retention has removed; not set while it has removed none.
+    private var trimmed = SequenceNumber.zero
+    /// What a test has declared damaged and given up, in order.
+    private var lost: [ClosedRange<SequenceNumber>] = []
+    var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+
+    mutating func append(_ run: RecordRun) { runs.append(run) }
+
+    mutating func lose(_ range: ClosedRange<SequenceNumber>) {
+        lost.append(range)
+        lost.sort { $0.lowerBound < $1.lowerBound }
+    }
+
+    /// Removes what arrived at or before `limit` (F6); what is removed once never comes back.
+    mutating func trim(arrivedAtOrBefore limit: Timestamp) {
+        while let first = runs.first, first.arrival <= limit {
+            trimmed = first.lastSequence
+            runs.removeFirst()
+        }
+    }
+
+    func trimHorizon(of shard: MemoryShard) -> SequenceNumber { max(trimmed, shard.base) }
+
+    /// The number before the first record that arrived at or after `time`.
+    func position(before time: Timestamp, in shard: MemoryShard) -> SequenceNumber {
+        guard let run = runs.first(where: { $0.arrival >= time }) else { return shard.last }
+        return SequenceNumber(run.firstSequence.rawValue - 1)
+    }
+
+    func read(_ request: ReadRequest, in shard: MemoryShard) -> ReadResult {
+        let horizon = trimHorizon(of: shard)
+        var start = request.after
+        var expired: ClosedRange<SequenceNumber>?
+        if start < horizon {
+            // A child's numbers begin behind its parents': what is before them never was.
+            let before = max(start, shard.base)
+            if before < horizon { expired = before.advanced(by: 1)...horizon }
+            start = horizon
+        }
+        var result = ReadResult(batch: RecordBatch(), expired: expired, next: start, tip: shard.last)
+        let limit: SequenceNumber
+        if start < .max, let gap = lost.first(where: { $0.upperBound > start }) {
+            if gap.lowerBound <= start.advanced(by: 1) {
+                result.lost = max(gap.lowerBound, start.advanced(by: 1))...gap.upperBound
+                result.next = gap.upperBound
+                return finished(result, shard)
+            }
+            limit = SequenceNumber(gap.lowerBound.rawValue - 1)
+        } else {
+            limit = .max
+        }
+        var left = (records: max(1, request.maximumRecords), bytes: max(1, request.maximumBytes))
+        var index = firstRun(behind: start)
+        while index < runs.count, left.records > 0, left.bytes > 0, result.next < limit {
+            guard let run = runs[index].after(result.next) else { break }
+            var count = 0
+            while count < run.count, left.records > 0, left.bytes > 0, result.next < limit {
+                let record = run[count]
+                left.records -= 1
+                left.bytes -= record.keyByteCount + record.dataByteCount
+                result.next = record.sequenceNumber
+                count += 1
+            }
+            result.batch.append(count == run.count ? run : run.extracting(0..<count))
+            index += 1
+        }
+        return finished(result, shard)
+    }
+
+    private func finished(_ result: ReadResult, _ shard: MemoryShard) -> ReadResult {
+        var result = result
+        if shard.closedAt != nil, result.next >= shard.last { result.endOfShard = shard.children }
+        return result
+    }
+
+    private func firstRun(behind position: SequenceNumber) -> Int {
+        var low = 0
+        var high = runs.count
+        while low < high {
+            let middle = (low + high) / 2
+            if runs[middle].lastSequence <= position { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}
+
+extension ReadResult {
+    /// Whether there is nothing that a waiting reader should be woken for.
+    var isNothing: Bool { batch.isEmpty && expired == nil && lost == nil && endOfShard == nil }
+}
