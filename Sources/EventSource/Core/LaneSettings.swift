@@ -1,0 +1,95 @@
+import StreamModel
+
+extension LaneCore {
+    /// What a lane needs to know of its mapping's settings. Numbers are taken as they are: whoever makes these has
+    /// validated them.
+    package struct Settings: Sendable {
+        /// The most records of a batch (ESM-S4).
+        package var batchSize = 100
+        /// How long a batch may wait to fill (ESM-S5, ESM-B3). Zero: a batch is what is there (ESM-B2).
+        package var batchWindow = Duration.zero
+        /// Retries of a unit after its first invocation (ESM-S8); nil: no limit.
+        package var maximumRetryAttempts: Int? = 5
+        /// The age at which a record is no longer sent (ESM-S9, ESM-G1); nil: no limit.
+        package var maximumRecordAge: Duration?
+        /// Whether a unit that failed is split in two instead of being retried (ESM-S10).
+        package var bisectsOnError = true
+        /// Whether a function may report from which record on it failed (ESM-S13).
+        package var reportsFailures = true
+        /// Whether there is a failure destination; without one, what is given up is dropped and counted (ESM-D8).
+        package var hasDestination = false
+        /// How an event's size is measured and limited (ESM-B4); nil: it isn't (ESM-B5).
+        package var payload: PayloadMeasure?
+        /// The pauses before retries (ESM-A7).
+        package var backOff = BackOff()
+        /// Bytes of records that a lane holds before it stops reading (ESM-K3).
+        package var maximumHeldBytes = 64 << 20
+
+        package init() {}
+
+        /// Records that a lane holds before it stops reading (ESM-K3).
+        package var maximumHeldRecords: Int { 4 * batchSize }
+    }
+
+    /// How the size of an invocation's event is measured (ESM-B4): `envelope`, the size of each record, and
+    /// `separator` between every two.
+    package struct PayloadMeasure: Sendable {
+        /// The most bytes of one event. Lambda's limit by default: 6 MiB.
+        package var limit: Int
+        /// Bytes of an event without records.
+        package var envelope: Int
+        /// Bytes between two records.
+        package var separator: Int
+        /// Bytes of one record in the event.
+        package var size: @Sendable (Record) -> Int
+
+        package init(
+            limit: Int = 6 << 20, envelope: Int, separator: Int, size: @escaping @Sendable (Record) -> Int
+        ) {
+            self.limit = limit
+            self.envelope = envelope
+            self.separator = separator
+            self.size = size
+        }
+
+        /// Only the records' data counts: for functions that get no serialized event (ESM-B5).
+        package static func rawBytes(limit: Int = 6 << 20) -> PayloadMeasure {
+            PayloadMeasure(limit: limit, envelope: 0, separator: 0) { $0.dataByteCount }
+        }
+    }
+
+    /// The pauses before retries: `first` doubled with each, never over `longest`, times a random factor (ESM-A7).
+    package struct BackOff: Sendable {
+        package var first = Duration.milliseconds(500)
+        package var longest = Duration.seconds(60)
+        /// The bounds of the random factor.
+        package var jitter: ClosedRange<Double> = 0.9...1.1
+
+        package init() {}
+
+        /// The pause before retry `k`, counted from 1.
+        func delay(before k: Int, using generator: inout SplitMix) -> Duration {
+            // 2^40 times any pause in use is far above the longest one, so that the shift can't overflow.
+            let doubled = first * (1 << min(k - 1, 40))
+            let factor = jitter.lowerBound + (jitter.upperBound - jitter.lowerBound) * generator.nextFraction()
+            return min(doubled, longest) * factor
+        }
+    }
+
+    /// A small generator of random numbers that starts from a seed, so that a run can be replayed (SplitMix64).
+    struct SplitMix: Sendable {
+        private var state: UInt64
+
+        init(seed: UInt64) { state = seed }
+
+        /// The next number, from 0 (included) to 1.
+        mutating func nextFraction() -> Double {
+            state &+= 0x9E37_79B9_7F4A_7C15
+            var mixed = state
+            mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+            mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+            mixed ^= mixed >> 31
+            return Double(mixed >> 11) / Double(1 << 53)
+        }
+    }
+}
