@@ -1,0 +1,16 @@
+// What Linux has beyond POSIX and Swift's Glibc module does not show.
+#ifndef SHARDLINE_CSYSTEM_H
+#define SHARDLINE_CSYSTEM_H
+
+#include <stdint.h>
+
+/// The flag O_DIRECT of open(2): past the page cache.
+int shardline_open_direct_flag(void);
+
+/// sync_file_range(2) with SYNC_FILE_RANGE_WRITE: begins writing, waits for nothing.
+int shardline_begin_writing(int descriptor, int64_t offset, int64_t length);
+
+/// Names the calling thread for tools; at most 15 bytes.
+void shardline_name_thread(const char *name);
+
+#endif

@@ -1,0 +1,12 @@
+#define _GNU_SOURCE
+#include "CSystem.h"
+#include <fcntl.h>
+#include <pthread.h>
+
+int shardline_open_direct_flag(void) { return O_DIRECT; }
+
+int shardline_begin_writing(int descriptor, int64_t offset, int64_t length) {
+    return sync_file_range(descriptor, offset, length, SYNC_FILE_RANGE_WRITE);
+}
+
+void shardline_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

@@ -1,0 +1,35 @@
+import Glibc
+
+/// Why the disk refused something: what was tried, on which path, and the system's error number.
+package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What was tried.
+    package enum Operation: String, Sendable, CaseIterable {
+        case open, read, write, synchronize, synchronizeDirectory = "synchronize the directory"
+        case rename, remove, truncate, list, createDirectory = "create the directory"
+        case askForSpace = "ask for the free space of", lock, status = "look at"
+    }
+
+    package var operation: Operation
+    package var path: String
+    /// The system's error number (`errno`).
+    package var code: Int32
+
+    package init(_ operation: Operation, _ path: String, code: Int32) {
+        self.operation = operation
+        self.path = path
+        self.code = code
+    }
+
+    /// The disk or the quota is full.
+    package var isNoSpace: Bool { code == ENOSPC || code == EDQUOT }
+    /// There is no such file or directory.
+    package var isMissing: Bool { code == ENOENT }
+    /// Rights are missing, or the file system can only be read.
+    package var isPermission: Bool { code == EACCES || code == EPERM || code == EROFS }
+    /// The file system or the kernel does not know what was asked, such as O_DIRECT.
+    package var isUnsupported: Bool { code == EINVAL || code == EOPNOTSUPP }
+
+    package var description: String {
+        "can't \(operation.rawValue) '\(path)': \(String(cString: strerror(code)))"
+    }
+}

@@ -1,0 +1,171 @@
+import CSystem
+import Glibc
+import Synchronization
+
+/// The machine's own file system.
+package struct POSIXFileSystem: FileSystem {
+    package init() {}
+
+    package func open(_ path: String, _ mode: FileMode) throws(FileError) -> any File {
+        let flags =
+            switch mode {
+            case .read: O_RDONLY
+            case .readDirect: O_RDONLY | shardline_open_direct_flag()
+            case .readWrite: O_RDWR
+            case .create: O_RDWR | O_CREAT | O_EXCL
+            }
+        // O_CLOEXEC everywhere: a child process must hold no file of ours, least of all the lock.
+        let descriptor = try retrying(.open, path) { Glibc.open(path, flags | O_CLOEXEC, 0o600) }
+        return POSIXFile(descriptor: descriptor, path: path)
+    }
+
+    package func createDirectory(_ path: String) throws(FileError) {
+        guard mkdir(path, 0o700) != 0 else { return }
+        let code = errno
+        if code == EEXIST, let status = try status(path), status.isDirectory { return }
+        throw FileError(.createDirectory, path, code: code)
+    }
+
+    package func list(_ directory: String) throws(FileError) -> [String] {
+        guard let stream = opendir(directory) else { throw FileError(.list, directory, code: errno) }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while true {
+            errno = 0
+            guard let entry = readdir(stream) else { break }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        if errno != 0 { throw FileError(.list, directory, code: errno) }
+        return names.sorted()
+    }
+
+    package func status(_ path: String) throws(FileError) -> FileStatus? {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            if errno == ENOENT { return nil }
+            throw FileError(.status, path, code: errno)
+        }
+        return FileStatus(size: Int(status.st_size), isDirectory: status.st_mode & S_IFMT == S_IFDIR)
+    }
+
+    package func rename(_ path: String, to newPath: String) throws(FileError) {
+        guard Glibc.rename(path, newPath) == 0 else { throw FileError(.rename, path, code: errno) }
+    }
+
+    package func remove(_ path: String) throws(FileError) {
+        guard unlink(path) == 0 else { throw FileError(.remove, path, code: errno) }
+    }
+
+    package func synchronizeDirectory(_ path: String) throws(FileError) {
+        let descriptor = try retrying(.synchronizeDirectory, path) {
+            Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        }
+        defer { close(descriptor) }
+        // Not tried again after EINTR or anything else: a second fsync may say "done" of what the first one lost.
+        guard fsync(descriptor) == 0 else { throw FileError(.synchronizeDirectory, path, code: errno) }
+    }
+
+    package func freeSpace(at path: String) throws(FileError) -> Int {
+        var status = statvfs()
+        guard statvfs(path, &status) == 0 else { throw FileError(.askForSpace, path, code: errno) }
+        return Int(status.f_bavail) * Int(status.f_frsize)
+    }
+
+    package func lock(_ path: String) throws(FileError) -> LockOutcome {
+        let descriptor = try retrying(.lock, path) { Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            let code = errno
+            defer { close(descriptor) }
+            guard code == EWOULDBLOCK else { throw FileError(.lock, path, code: code) }
+            let text = try POSIXFile(descriptor: dup(descriptor), path: path).bytes(at: 0, count: 32)
+            let digits = text.prefix { (0x30...0x39).contains($0) }
+            return .held(by: Int32(String(decoding: digits, as: UTF8.self)))
+        }
+        let lock = POSIXLock(descriptor: descriptor)
+        // The number is only told to people, so a disk that is too full for it does not keep the store shut.
+        let number = Array("\(getpid())\n".utf8)
+        _ = ftruncate(descriptor, 0)
+        _ = pwrite(descriptor, number, number.count, 0)
+        return .acquired(lock)
+    }
+
+    private func retrying(
+        _ operation: FileError.Operation, _ path: String, _ call: () -> Int32
+    ) throws(FileError) -> Int32 {
+        while true {
+            let result = call()
+            if result >= 0 { return result }
+            if errno != EINTR { throw FileError(operation, path, code: errno) }
+        }
+    }
+}
+
+private final class POSIXFile: File {
+    let path: String
+    private let descriptor: Int32
+
+    init(descriptor: Int32, path: String) {
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    deinit { close(descriptor) }
+
+    func size() throws(FileError) -> Int {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw FileError(.status, path, code: errno) }
+        return Int(status.st_size)
+    }
+
+    func write(_ pieces: ArraySlice<UnsafeRawBufferPointer>, at offset: Int) throws(FileError) -> Int {
+        let vectors = pieces.map {
+            iovec(iov_base: UnsafeMutableRawPointer(mutating: $0.baseAddress), iov_len: $0.count)
+        }
+        while true {
+            let count = pwritev(descriptor, vectors, Int32(vectors.count), off_t(offset))
+            if count > 0 { return count }
+            // Zero bytes without an error would be tried for ever.
+            if count == 0 { throw FileError(.write, path, code: ENOSPC) }
+            if errno != EINTR { throw FileError(.write, path, code: errno) }
+        }
+    }
+
+    func read(into room: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
+        while true {
+            let count = pread(descriptor, room.baseAddress, room.count, off_t(offset))
+            if count >= 0 { return count }
+            if errno != EINTR { throw FileError(.read, path, code: errno) }
+        }
+    }
+
+    func synchronize() throws(FileError) {
+        // Not tried again, see synchronizeDirectory.
+        guard fdatasync(descriptor) == 0 else { throw FileError(.synchronize, path, code: errno) }
+    }
+
+    func beginWriting(_ range: Range<Int>) {
+        _ = shardline_begin_writing(descriptor, Int64(range.lowerBound), Int64(range.count))
+    }
+
+    func truncate(to size: Int) throws(FileError) {
+        guard ftruncate(descriptor, off_t(size)) == 0 else { throw FileError(.truncate, path, code: errno) }
+    }
+}
+
+private final class POSIXLock: FileLock {
+    private let descriptor: Mutex<Int32?>
+
+    init(descriptor: Int32) { self.descriptor = Mutex(descriptor) }
+
+    func release() {
+        descriptor.withLock { descriptor in
+            if let open = descriptor { close(open) }
+            descriptor = nil
+        }
+    }
+
+    deinit { release() }
+}

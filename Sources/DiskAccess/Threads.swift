@@ -1,0 +1,122 @@
+import CSystem
+import Glibc
+import Synchronization
+
+/// A thread of our own, for a loop that blocks: never one of the cooperative pool.
+package final class WorkerThread: Sendable {
+    private struct State {
+        var isDone = false
+        var waiting: [CheckedContinuation<Void, Never>] = []
+    }
+    private let state = Mutex(State())
+
+    /// Starts a thread that runs `body`; `name` (at most 15 bytes) is what tools show of it.
+    package init(name: String, _ body: @escaping @Sendable () -> Void) {
+        startThread(name: name) { [self] in
+            body()
+            let waiting = state.withLock { state in
+                state.isDone = true
+                defer { state.waiting = [] }
+                return state.waiting
+            }
+            for continuation in waiting { continuation.resume() }
+        }
+    }
+
+    /// Returns when the thread's body has returned.
+    package func finished() async {
+        await withCheckedContinuation { continuation in
+            let isDone = state.withLock { state in
+                if !state.isDone { state.waiting.append(continuation) }
+                return state.isDone
+            }
+            if isDone { continuation.resume() }
+        }
+    }
+}
+
+/// Runs calls that block for code that may not: on threads of its own, which come when they are needed and go when
+/// they are idle.
+package final class BlockingThreads: Sendable {
+    /// For everything that has no reason to have its own.
+    package static let shared = BlockingThreads(limit: 8)
+
+    private struct State {
+        var jobs: [@Sendable () -> Void] = []
+        var threads = 0
+        var idle = 0
+    }
+    private let state = Monitor(State())
+    private let limit: Int
+
+    /// At most `limit` calls run at once; more wait in their order.
+    package init(limit: Int) { self.limit = limit }
+
+    /// Runs `body` and returns its result. A cancelled task waits too: what was begun is always finished.
+    package func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        try await withCheckedThrowingContinuation { continuation in
+            enqueue { continuation.resume(with: Swift.Result { try body() }) }
+        }
+    }
+
+    private func enqueue(_ job: @escaping @Sendable () -> Void) {
+        let startsThread = state.withLock { state in
+            state.jobs.append(job)
+            guard state.jobs.count > state.idle, state.threads < limit else { return false }
+            state.threads += 1
+            return true
+        }
+        if startsThread { startThread(name: "shardline-io") { self.work() } } else { state.wakeAll() }
+    }
+
+    private func work() {
+        state.withLock { $0.idle += 1 }
+        while true {
+            let job = state.wait(atMost: .seconds(2)) { state -> (@Sendable () -> Void)? in
+                guard !state.jobs.isEmpty else { return nil }
+                state.idle -= 1
+                return state.jobs.removeFirst()
+            }
+            if let job {
+                job()
+                state.withLock { $0.idle += 1 }
+                continue
+            }
+            let ends = state.withLock { state in
+                guard state.jobs.isEmpty else { return false }
+                state.idle -= 1
+                state.threads -= 1
+                return true
+            }
+            if ends { return }
+        }
+    }
+}
+
+private final class ThreadBody: Sendable {
+    let name: String
+    let body: @Sendable () -> Void
+
+    init(name: String, body: @escaping @Sendable () -> Void) {
+        self.name = name
+        self.body = body
+    }
+}
+
+private func startThread(name: String, _ body: @escaping @Sendable () -> Void) {
+    let context = Unmanaged.passRetained(ThreadBody(name: name, body: body)).toOpaque()
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+    defer { pthread_attr_destroy(&attributes) }
+    var thread = pthread_t()
+    let result = pthread_create(
+        &thread, &attributes,
+        { context in
+            let body = Unmanaged<ThreadBody>.fromOpaque(context!).takeRetainedValue()
+            shardline_name_thread(body.name)
+            body.body()
+            return nil
+        }, context)
+    precondition(result == 0, "the system gives this process no more threads")
+}

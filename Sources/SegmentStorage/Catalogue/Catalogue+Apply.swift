@@ -1,0 +1,203 @@
+import StreamModel
+import StreamStorage
+
+extension Catalogue {
+    /// What an entry came to.
+    enum Applied: Hashable {
+        /// It changed something, or was older than what is known.
+        case done
+        /// It names a stream, shard or mapping that was deleted or was never there.
+        case unknown
+    }
+
+    /// Makes the change that `entry` of commit number `commit` says.
+    ///
+    /// Applying an entry again, or one that is older than what the catalogue holds, changes nothing: rows of the
+    /// metadata may be newer than the commit that replay begins at (F5).
+    @discardableResult
+    mutating func apply(_ entry: Entry, commit: UInt64) -> Applied {
+        switch entry {
+        case .records(let records):
+            var applied = Applied.done
+            for run in records.runs where apply(run) == .unknown { applied = .unknown }
+            return applied
+        case .checkpoint(let move): return apply(move, commit: commit)
+        case .attempts(let entry):
+            return changeMapping(entry.mapping) { mapping in
+                // A note belongs to the checkpoint that it was written behind; a later move drops it.
+                guard let checkpoint = mapping.checkpoints[entry.shard], checkpoint.atCommit <= commit else { return }
+                mapping.checkpoints[entry.shard]?.attempts = entry.note
+                mapping.checkpoints[entry.shard]?.atCommit = commit
+            }
+        case .parked(let entry):
+            return changeMapping(entry.mapping) { mapping in
+                let known = mapping.parked[entry.shard]?[entry.partitionKey]
+                if let known, known.atCommit > commit { return }
+                mapping.parked[entry.shard, default: [:]][entry.partitionKey] = entry.value.map {
+                    ParkedState(value: $0, atCommit: commit)
+                }
+                if mapping.parked[entry.shard]?.isEmpty == true { mapping.parked[entry.shard] = nil }
+            }
+        case .seal(let seal): return apply(seal, commit: commit)
+        case .streamCreated(let entry): return apply(entry, commit: commit)
+        case .streamChanged(let entry):
+            guard let known = streams[entry.key] else { return .unknown }
+            guard known.atCommit < commit else { return .done }
+            streams[entry.key]?.retention = entry.retention
+            streams[entry.key]?.maximumRecordSize = entry.maximumRecordSize
+            streams[entry.key]?.isFailureStream = entry.isFailureStream
+            streams[entry.key]?.atCommit = commit
+            return .done
+        case .streamDeleted(let key): return deleteStream(key, commit: commit)
+        case .mappingCreated(let entry): return apply(entry, commit: commit)
+        case .mappingChanged(let entry):
+            return changeMapping(entry.number) { mapping in
+                guard mapping.atCommit < commit else { return }
+                mapping.epoch = entry.epoch
+                mapping.configuration = entry.configuration
+                mapping.atCommit = commit
+            }
+        case .mappingDeleted(let number):
+            guard let mapping = mappings.removeValue(forKey: number) else { return .unknown }
+            streams[mapping.stream]?.mappings[mapping.name] = nil
+            return .done
+        case .takeOver(let shard, let epoch):
+            guard let known = shards[shard] else { return .unknown }
+            if epoch > known.epoch {
+                shards[shard]?.epoch = epoch
+                shards[shard]?.atCommit = max(known.atCommit, commit)
+            }
+            return .done
+        case .opened(let entry):
+            incarnation = max(incarnation, entry.incarnation)
+            if entry.numberJump > 0 {
+                for (key, shard) in shards where shard.closedAt == nil && shard.atCommit < commit {
+                    shards[key]?.floor = max(shard.lastSequence, shard.floor).advanced(by: Int(entry.numberJump))
+                    shards[key]?.atCommit = commit
+                }
+            }
+            return .done
+        case .shardsRemoved(let stream, let keys):
+            for key in keys {
+                if let id = shards[key]?.id { streams[stream]?.shards[id] = nil }
+                remove(shard: key, commit: commit)
+            }
+            for number in (streams[stream]?.mappings ?? [:]).values {
+                for key in keys {
+                    mappings[number]?.checkpoints[key] = nil
+                    mappings[number]?.parked[key] = nil
+                }
+            }
+            return .done
+        }
+    }
+
+    private mutating func apply(_ run: RecordsEntry.Run) -> Applied {
+        // In place: at full load this is done for every run of every commit.
+        let key = ShardKey(run.shardKey)
+        guard shards[key] != nil else { return deletedShards[key] == nil ? .unknown : .done }
+        let last = SequenceNumber(run.firstSequence).advanced(by: Int(run.count) - 1)
+        shards[key]!.lastSequence = max(shards[key]!.lastSequence, last)
+        shards[key]!.lastArrival = max(shards[key]!.lastArrival, Timestamp(milliseconds: run.arrival))
+        return .done
+    }
+
+    private mutating func apply(_ move: CheckpointEntry, commit: UInt64) -> Applied {
+        changeMapping(move.mapping) { mapping in
+            let state = CheckpointState(
+                epoch: move.epoch, revision: move.revision, position: move.position, isShardEnd: move.isShardEnd,
+                ranges: move.ranges, state: move.state, attempts: nil, atCommit: commit)
+            if let known = mapping.checkpoints[move.shard], !state.isNewer(than: known) { return }
+            mapping.checkpoints[move.shard] = state
+        }
+    }
+
+    private mutating func changeMapping(_ number: MappingNumber, _ change: (inout MappingState) -> Void) -> Applied {
+        guard mappings[number] != nil else { return .unknown }
+        change(&mappings[number]!)
+        return .done
+    }
+
+    private mutating func apply(_ entry: StreamCreatedEntry, commit: UInt64) -> Applied {
+        nextStream = max(nextStream, entry.key.rawValue + 1)
+        guard streams[entry.key] == nil else { return .done }
+        var stream = StreamState(
+            key: entry.key, name: entry.name, retention: entry.retention,
+            maximumRecordSize: entry.maximumRecordSize, isFailureStream: entry.isFailureStream,
+            createdAt: entry.createdAt, nextShardNumber: 0, atCommit: commit)
+        for shard in entry.shards {
+            add(shard, parents: [], openedAt: entry.createdAt, to: &stream, commit: commit)
+        }
+        stream.openShards.sort { $0.first < $1.first }
+        streams[entry.key] = stream
+        names[entry.name] = entry.key
+        return .done
+    }
+
+    private mutating func add(
+        _ new: NewShard, parents: [ShardID], openedAt: Timestamp, to stream: inout StreamState, commit: UInt64
+    ) {
+        nextShard = max(nextShard, new.key.rawValue + 1)
+        stream.nextShardNumber = max(stream.nextShardNumber, new.id.number + 1)
+        stream.shards[new.id] = new.key
+        stream.openShards.append(StreamState.Route(first: new.range.first, shard: new.key))
+        if shards[new.key] == nil {
+            shards[new.key] = ShardState(
+                key: new.key, stream: stream.key, id: new.id, range: new.range, parents: parents,
+                creationSecond: new.creationSecond, openedAt: openedAt, origin: new.origin,
+                lastSequence: new.origin, floor: new.origin, lastArrival: Timestamp(milliseconds: 0),
+                atCommit: commit)
+        }
+    }
+
+    private mutating func apply(_ seal: SealEntry, commit: UInt64) -> Applied {
+        guard var stream = streams[seal.stream] else { return .unknown }
+        guard !seal.parents.contains(where: { shards[$0.shard]?.closedAt != nil }) else { return .done }
+        let parents = seal.parents.compactMap { shards[$0.shard]?.id }
+        for parent in seal.parents {
+            shards[parent.shard]?.closedAt = seal.closedAt
+            shards[parent.shard]?.lastSequence = parent.lastSequence
+            shards[parent.shard]?.children = seal.children.map(\.id)
+            shards[parent.shard]?.atCommit = commit
+        }
+        stream.openShards.removeAll { route in seal.parents.contains { $0.shard == route.shard } }
+        for child in seal.children {
+            add(child, parents: parents, openedAt: seal.closedAt, to: &stream, commit: commit)
+        }
+        stream.openShards.sort { $0.first < $1.first }
+        stream.atCommit = max(stream.atCommit, commit)
+        streams[seal.stream] = stream
+        return .done
+    }
+
+    private mutating func deleteStream(_ key: StreamKey, commit: UInt64) -> Applied {
+        guard let stream = streams.removeValue(forKey: key) else { return .unknown }
+        if names[stream.name] == key { names[stream.name] = nil }
+        for number in stream.mappings.values { mappings[number] = nil }
+        for shard in stream.shards.values { remove(shard: shard, commit: commit) }
+        return .done
+    }
+
+    private mutating func remove(shard key: ShardKey, commit: UInt64) {
+        guard shards.removeValue(forKey: key) != nil else { return }
+        deletedShards[key] = commit
+    }
+
+    private mutating func apply(_ entry: MappingCreatedEntry, commit: UInt64) -> Applied {
+        nextMapping = max(nextMapping, entry.number.rawValue + 1)
+        guard mappings[entry.number] == nil else { return .done }
+        guard streams[entry.stream] != nil else { return .unknown }
+        var mapping = MappingState(
+            number: entry.number, stream: entry.stream, name: entry.name,
+            startingPosition: entry.startingPosition, createdAt: entry.createdAt,
+            configuration: entry.configuration, epoch: 0, atCommit: commit)
+        for start in entry.starts {
+            mapping.checkpoints[start.shard] = CheckpointState(
+                epoch: 0, revision: 0, position: start.position, isShardEnd: false, ranges: [], state: [],
+                attempts: nil, atCommit: commit)
+        }
+        mappings[entry.number] = mapping
+        streams[entry.stream]?.mappings[entry.name] = entry.number
+        return .done
+    }
+}

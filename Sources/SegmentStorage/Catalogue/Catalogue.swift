@@ -1,0 +1,174 @@
+import StreamModel
+import StreamStorage
+
+/// Everything that a store knows except the records: streams, shards with their lineage, mappings with their
+/// progress.
+///
+/// It changes only by ``apply(_:commit:)``, with the entries that the journal holds: the writer and the replay after
+/// a crash come to the same value because they do the same.
+struct Catalogue: Sendable, Hashable {
+    /// All streams by key.
+    var streams: [StreamKey: StreamState] = [:]
+    /// The keys of the streams by name.
+    var names: [String: StreamKey] = [:]
+    /// All shards of all streams by key.
+    var shards: [ShardKey: ShardState] = [:]
+    /// All mappings by number.
+    var mappings: [MappingNumber: MappingState] = [:]
+    /// The shards of deleted streams and the commit that deleted them: replay may still meet their records.
+    var deletedShards: [ShardKey: UInt64] = [:]
+    /// What the next stream, shard and mapping get.
+    var nextStream: UInt32 = 1
+    var nextShard: UInt32 = 1
+    var nextMapping: UInt32 = 1
+    /// +1 at each opening of the store.
+    var incarnation: UInt32 = 0
+
+    init() {}
+}
+
+/// A stream.
+struct StreamState: Sendable, Hashable {
+    let key: StreamKey
+    let name: String
+    var retention: Duration
+    var maximumRecordSize: Int
+    var isFailureStream: Bool
+    let createdAt: Timestamp
+    /// The keys of its shards by their number; closed ones are there until they are removed.
+    var shards: [ShardID: ShardKey] = [:]
+    /// The open shards by the first hash key that they own.
+    var openShards: [Route] = []
+    /// What the next child shard is numbered.
+    var nextShardNumber: UInt32
+    /// Its mappings by name.
+    var mappings: [String: MappingNumber] = [:]
+    /// The commit that changed this last.
+    var atCommit: UInt64
+
+    /// Where the hash keys from `first` to the next route's go.
+    struct Route: Sendable, Hashable {
+        let first: HashKey
+        let shard: ShardKey
+    }
+
+    /// The open shard that owns `key`.
+    func shard(owning key: HashKey) -> ShardKey { openShards[routeIndex(of: key)].shard }
+
+    /// The place in ``openShards`` of the shard that owns `key`.
+    func routeIndex(of key: HashKey) -> Int {
+        var low = 0
+        var high = openShards.count - 1
+        while low < high {
+            let middle = (low + high + 1) / 2
+            if openShards[middle].first <= key { low = middle } else { high = middle - 1 }
+        }
+        return low
+    }
+}
+
+/// A shard.
+struct ShardState: Sendable, Hashable {
+    let key: ShardKey
+    let stream: StreamKey
+    let id: ShardID
+    let range: HashKeyRange
+    /// None, or one after a split, or two after a merge.
+    let parents: [ShardID]
+    let creationSecond: UInt64
+    let openedAt: Timestamp
+    /// The number before the first that the shard can give out: its parents' last.
+    let origin: SequenceNumber
+    var closedAt: Timestamp?
+    /// The shards that took its keys when it was closed.
+    var children: [ShardID] = []
+    /// The newest record's number, or ``origin``.
+    var lastSequence: SequenceNumber
+    /// Numbers up to here are not given out any more, though no record has them (C4's jump).
+    var floor: SequenceNumber
+    /// The newest record's arrival; later records never get an earlier one (C3).
+    var lastArrival: Timestamp
+    /// The newest writer's claim (take-over).
+    var epoch: UInt64 = 0
+    /// The commit that changed this last, numbers and arrivals aside.
+    var atCommit: UInt64
+
+    /// The number that the next record gets.
+    var nextSequence: SequenceNumber { max(lastSequence, floor).advanced(by: 1) }
+    /// The arrival that a record gets when the clock shows `now` (C3, Q-5).
+    func arrival(at now: Timestamp) -> Timestamp {
+        max(now, lastArrival, Timestamp(milliseconds: Int64(creationSecond) * 1000))
+    }
+}
+
+/// A mapping.
+struct MappingState: Sendable, Hashable {
+    let number: MappingNumber
+    let stream: StreamKey
+    let name: String
+    let startingPosition: StartingPosition
+    let createdAt: Timestamp
+    var configuration: [UInt8]
+    /// The newest claim; checkpoint moves with a lower one are refused.
+    var epoch: UInt64
+    /// Its progress in the shards that it has come to.
+    var checkpoints: [ShardKey: CheckpointState] = [:]
+    /// The keys that wait aside in each shard.
+    var parked: [ShardKey: [String: ParkedState]] = [:]
+    /// The commit that changed this last, checkpoints and parked keys aside.
+    var atCommit: UInt64
+}
+
+/// How far a mapping is in one shard.
+struct CheckpointState: Sendable, Hashable {
+    /// The claim of whoever moved it last.
+    var epoch: UInt64
+    /// +1 each move.
+    var revision: UInt64
+    var position: SequenceNumber
+    var isShardEnd: Bool
+    /// What is done beyond the position (ESM-K4).
+    var ranges: [ClosedRange<SequenceNumber>]
+    /// The function's state as of the position (ESM-T8).
+    var state: [UInt8]
+    /// The tries of the first unit behind the position (ESM-A9).
+    var attempts: AttemptNote?
+    /// The commit that moved it last.
+    var atCommit: UInt64
+
+    /// Whether this is newer than `other`: (epoch, revision) decides.
+    func isNewer(than other: CheckpointState) -> Bool { (epoch, revision) > (other.epoch, other.revision) }
+}
+
+/// A key that waits aside.
+struct ParkedState: Sendable, Hashable {
+    var value: [UInt8]
+    var atCommit: UInt64
+}
+
+extension Catalogue {
+    /// The stream of this name.
+    func stream(_ name: String) throws -> StreamState {
+        guard let key = names[name], let stream = streams[key] else {
+            throw ShardlineError(.unknownStream, "there is no stream '\(name)'")
+        }
+        return stream
+    }
+
+    /// A shard of a stream by its number.
+    func shard(_ id: ShardID, of stream: StreamState) throws -> ShardState {
+        guard let key = stream.shards[id], let shard = shards[key] else {
+            throw ShardlineError(.unknownShard, "the stream '\(stream.name)' has no shard \(id)")
+        }
+        return shard
+    }
+
+    /// A mapping by stream and name.
+    func mapping(_ key: MappingKey) throws -> MappingState {
+        guard let number = try stream(key.stream).mappings[key.name], let mapping = mappings[number] else {
+            throw ShardlineError(
+                .unknownMapping, "there is no mapping '\(key.name)' on the stream '\(key.stream)'")
+        }
+        return mapping
+    }
+}

@@ -1,0 +1,307 @@
+import DiskAccess
+import StreamModel
+
+/// The sizes that the journal is made of.
+enum JournalFormat {
+    static let blockCount = 4096
+    static let version: UInt16 = 1
+    static let commitMagic: UInt32 = 0x3143_4C53  // "SLC1" as little-endian bytes
+    static let fileMagic: UInt32 = 0x464A_4C53  // "SLJF"
+    static let commitHeaderCount = 80
+    static let fileHeaderCount = 52
+
+    /// `count` rounded up to whole blocks.
+    static func padded(_ count: Int) -> Int { (count + blockCount - 1) / blockCount * blockCount }
+}
+
+/// What block 0 of a journal file says (J2); written once.
+struct JournalFileHeader: Hashable {
+    var store: StoreID
+    var file: UInt64
+    var size: UInt64
+    var createdAt: Timestamp
+
+    var encoded: [UInt8] {
+        var writer = ByteWriter()
+        writer.put(JournalFormat.fileMagic)
+        writer.put(JournalFormat.version)
+        writer.put(UInt16(0))
+        writer.putBytes(store.bytes)
+        writer.put(file)
+        writer.put(size)
+        writer.put(createdAt.milliseconds)
+        writer.put(Checksum.of(writer.bytes, seed: 0))
+        return writer.bytes
+    }
+
+    /// Throws `newer` for a later version and `damaged` for anything that is no header.
+    init(_ bytes: [UInt8]) throws(FormatDamage) {
+        var reader = ByteReader(bytes)
+        guard try reader.take(UInt32.self) == JournalFormat.fileMagic else { throw .damaged("no journal file") }
+        let version: UInt16 = try reader.take()
+        _ = try reader.take(UInt16.self)
+        store = StoreID(bytes: try reader.takeBytes(16))
+        file = try reader.take()
+        size = try reader.take()
+        createdAt = Timestamp(milliseconds: try reader.take())
+        let checksum: UInt32 = try reader.take()
+        guard checksum == Checksum.of(bytes[..<(JournalFormat.fileHeaderCount - 4)], seed: 0) else {
+            throw .damaged("a journal file's header")
+        }
+        guard version == JournalFormat.version else { throw .newer("version \(version) of the journal") }
+    }
+
+    init(store: StoreID, file: UInt64, size: UInt64, createdAt: Timestamp) {
+        self.store = store
+        self.file = file
+        self.size = size
+        self.createdAt = createdAt
+    }
+}
+
+/// What each commit begins with (J3).
+struct CommitHeader: Hashable, Sendable {
+    struct Flags: OptionSet, Hashable, Sendable {
+        let rawValue: UInt16
+        /// Written under `.interval`: a later commit does not prove that this one was synced.
+        static let interval = Flags(rawValue: 1)
+        /// Only proves the commits before it.
+        static let mark = Flags(rawValue: 2)
+        /// The last one of an orderly end.
+        static let closed = Flags(rawValue: 4)
+    }
+
+    var flags: Flags
+    var number: UInt64
+    /// The highest commit that was known to be synced when this one was written.
+    var durableThrough: UInt64
+    var fileNumber: UInt64
+    var block: UInt32
+    var incarnation: UInt32
+    var wallTime: Timestamp
+    var headCount = 0
+    var totalCount = 0
+    var entryCount = 0
+    /// The head CRC of the commit before.
+    var previousChecksum: UInt32
+    /// The head CRC of this one.
+    var checksum: UInt32 = 0
+
+    /// The commit's place in blocks.
+    var blocks: Int { JournalFormat.padded(totalCount) / JournalFormat.blockCount }
+
+    /// J5: a head is valid only where it was written, and in the incarnation that wrote it.
+    static func seed(_ store: UInt32, incarnation: UInt32, fileNumber: UInt64, block: UInt32) -> UInt32 {
+        var place = ByteWriter()
+        place.put(incarnation)
+        place.put(fileNumber)
+        place.put(block)
+        return Checksum.of(place.bytes, seed: store)
+    }
+
+    func encode() -> [UInt8] {
+        var writer = ByteWriter()
+        writer.put(JournalFormat.commitMagic)
+        writer.put(JournalFormat.version)
+        writer.put(flags.rawValue)
+        writer.put(number)
+        writer.put(durableThrough)
+        writer.put(fileNumber)
+        writer.put(block)
+        writer.put(incarnation)
+        writer.put(wallTime.milliseconds)
+        writer.put(UInt32(headCount))
+        writer.put(UInt32(totalCount))
+        writer.put(UInt32(entryCount))
+        writer.put(previousChecksum)
+        writer.put(checksum)
+        writer.putZeros(12)
+        return writer.bytes
+    }
+
+    /// Reads the 80 bytes; throws `damaged` where they are no header. Checks no checksum.
+    init(_ bytes: ArraySlice<UInt8>) throws(FormatDamage) {
+        var reader = ByteReader(Array(bytes))
+        guard try reader.take(UInt32.self) == JournalFormat.commitMagic else { throw .damaged("no commit") }
+        version = try reader.take()
+        flags = Flags(rawValue: try reader.take())
+        number = try reader.take()
+        durableThrough = try reader.take()
+        fileNumber = try reader.take()
+        block = try reader.take()
+        incarnation = try reader.take()
+        wallTime = Timestamp(milliseconds: try reader.take())
+        headCount = Int(try reader.take(UInt32.self))
+        totalCount = Int(try reader.take(UInt32.self))
+        entryCount = Int(try reader.take(UInt32.self))
+        previousChecksum = try reader.take()
+        checksum = try reader.take()
+        guard reader.left >= 12, headCount >= JournalFormat.commitHeaderCount, totalCount >= headCount else {
+            throw .damaged("a commit's lengths")
+        }
+    }
+
+    var version = JournalFormat.version
+
+    init(
+        flags: Flags = [], number: UInt64, durableThrough: UInt64, fileNumber: UInt64, block: UInt32,
+        incarnation: UInt32, wallTime: Timestamp, previousChecksum: UInt32
+    ) {
+        self.flags = flags
+        self.number = number
+        self.durableThrough = durableThrough
+        self.fileNumber = fileNumber
+        self.block = block
+        self.incarnation = incarnation
+        self.wallTime = wallTime
+        self.previousChecksum = previousChecksum
+    }
+}
+
+/// A commit that is being put together: entries first, then its place and number.
+struct CommitBuilder {
+    private var head = ByteWriter()
+    private var bodies: [OwnedBytes] = []
+    /// Where in the head the offset of each body belongs.
+    private var offsetPositions: [Int] = []
+    private(set) var entryCount = 0
+    private(set) var bodyCount = 0
+    private let seed: UInt32
+
+    /// `seed` is the store's `s` (J5).
+    init(seed: UInt32) {
+        self.seed = seed
+        head.putZeros(JournalFormat.commitHeaderCount)
+    }
+
+    /// The commit's length without padding.
+    var totalCount: Int { head.count + bodyCount }
+    var isEmpty: Bool { entryCount == 0 }
+
+    /// Adds an entry; `body` holds the records of a records entry.
+    mutating func append(_ entry: Entry, body: OwnedBytes? = nil) {
+        let start = head.count
+        let long = entry.encode(into: &head, seed: seed)
+        entryCount += 1
+        if let body { add(body, offsetPosition: start + Entry.bodyOffsetPosition) }
+        if let long { add(long.bytes.withUnsafeBytes { OwnedBytes($0) }, offsetPosition: long.offsetPosition) }
+    }
+
+    private mutating func add(_ body: OwnedBytes, offsetPosition: Int) {
+        bodies.append(body)
+        offsetPositions.append(offsetPosition)
+        bodyCount += body.count
+    }
+
+    /// The finished commit; `header` says its place and number, the lengths and the checksum are filled in.
+    consuming func finish(_ header: CommitHeader) -> FinishedCommit {
+        var header = header
+        header.headCount = head.count
+        header.totalCount = totalCount
+        header.entryCount = entryCount
+        var offset = head.count
+        for (position, body) in zip(offsetPositions, bodies) {
+            head.replace(at: position, with: UInt32(offset))
+            offset += body.count
+        }
+        var bytes = head.bytes
+        bytes.replaceSubrange(..<JournalFormat.commitHeaderCount, with: header.encode())
+        header.checksum = Checksum.of(
+            bytes,
+            seed: CommitHeader.seed(
+                seed, incarnation: header.incarnation, fileNumber: header.fileNumber, block: header.block))
+        bytes.replaceSubrange(..<JournalFormat.commitHeaderCount, with: header.encode())
+        return FinishedCommit(header: header, head: bytes, bodies: bodies)
+    }
+}
+
+/// A commit as it goes to the disk.
+struct FinishedCommit {
+    let header: CommitHeader
+    let head: [UInt8]
+    let bodies: [OwnedBytes]
+
+    /// A body that is shorter is copied into the piece before it (J6).
+    private static let shortestPiece = 4096
+
+    /// The commit with its padding, in as few pieces as is cheap; they are valid as long as the array lives.
+    func pieces() -> [OwnedBytes] {
+        var pieces: [OwnedBytes] = []
+        var pending = head
+        for body in bodies {
+            if body.count < Self.shortestPiece {
+                pending.append(contentsOf: body.buffer)
+            } else {
+                if !pending.isEmpty { pieces.append(pending.withUnsafeBytes { OwnedBytes($0) }) }
+                pending = []
+                pieces.append(body)
+            }
+        }
+        let padding = JournalFormat.padded(header.totalCount) - header.totalCount
+        pending.append(contentsOf: repeatElement(0, count: padding))
+        if !pending.isEmpty { pieces.append(pending.withUnsafeBytes { OwnedBytes($0) }) }
+        return pieces
+    }
+}
+
+/// A commit as it was read: its head and all bodies hold what was written.
+struct ReadCommit {
+    let header: CommitHeader
+    let entries: [Entry]
+    /// All of the commit's bytes; bodies lie in it where the entries say.
+    let bytes: ArraySlice<UInt8>
+
+    /// Reads the commit that begins `bytes`, which lies at `block` of its file.
+    ///
+    /// Checks everything that the commit itself can tell: the head's checksum with its place, all bodies. What its
+    /// neighbours tell (number, chain, file number, incarnation) is the caller's to check. Throws `damaged` where
+    /// there is no whole commit, `newer` where there is one that this version can't read.
+    init(_ bytes: ArraySlice<UInt8>, block: UInt32, seed: UInt32) throws(FormatDamage) {
+        let header = try Self.head(of: bytes, block: block, seed: seed)
+        guard header.totalCount <= bytes.count else { throw .damaged("a commit is cut short") }
+        let commit = bytes[bytes.startIndex..<bytes.startIndex + header.totalCount]
+        guard header.version == JournalFormat.version else {
+            throw .newer("version \(header.version) of the journal's commits")
+        }
+        var reader = ByteReader(Array(commit.prefix(header.headCount)), from: JournalFormat.commitHeaderCount)
+        var entries: [Entry] = []
+        for _ in 0..<header.entryCount {
+            let entry = try Entry(from: &reader, commit: commit, seed: seed)
+            if case .records(let records) = entry {
+                guard let body = Self.body(of: records, in: commit),
+                    Checksum.of(body, seed: seed) == records.bodyChecksum
+                else { throw .damaged("the records of a commit") }
+            }
+            entries.append(entry)
+        }
+        guard reader.left == 0 else { throw .damaged("a commit's head is longer than its entries") }
+        self.header = header
+        self.entries = entries
+        self.bytes = commit
+    }
+
+    /// The header, if the whole head is what was written at this block.
+    static func head(
+        of bytes: ArraySlice<UInt8>, block: UInt32, seed: UInt32
+    ) throws(FormatDamage) -> CommitHeader {
+        guard bytes.count >= JournalFormat.commitHeaderCount else { throw .damaged("no commit") }
+        let header = try CommitHeader(bytes.prefix(JournalFormat.commitHeaderCount))
+        guard header.block == block, header.headCount <= bytes.count else { throw .damaged("a commit's place") }
+        var head = Array(bytes[bytes.startIndex..<bytes.startIndex + header.headCount])
+        head.replaceSubrange(64..<68, with: [0, 0, 0, 0])
+        let place = CommitHeader.seed(
+            seed, incarnation: header.incarnation, fileNumber: header.fileNumber, block: block)
+        guard Checksum.of(head, seed: place) == header.checksum else { throw .damaged("a commit's checksum") }
+        return header
+    }
+
+    /// The stored bytes of a records entry.
+    static func body(of entry: RecordsEntry, in commit: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        guard Int(entry.bodyOffset) + Int(entry.storedBytes) <= commit.count else { return nil }
+        let start = commit.startIndex + Int(entry.bodyOffset)
+        return commit[start..<start + Int(entry.storedBytes)]
+    }
+
+    /// The stored bytes of one of this commit's records entries.
+    func body(of entry: RecordsEntry) -> ArraySlice<UInt8> { Self.body(of: entry, in: bytes)! }
+}

@@ -1,0 +1,121 @@
+import StreamModel
+import StreamStorage
+
+/// One of the things that a commit says (J4).
+enum Entry: Sendable, Hashable {
+    case records(RecordsEntry)
+    case checkpoint(CheckpointEntry)
+    case parked(ParkedEntry)
+    case seal(SealEntry)
+    case streamCreated(StreamCreatedEntry)
+    case streamChanged(StreamChangedEntry)
+    case streamDeleted(StreamKey)
+    case mappingCreated(MappingCreatedEntry)
+    case mappingChanged(MappingChangedEntry)
+    case mappingDeleted(MappingNumber)
+    case takeOver(shard: ShardKey, epoch: UInt64)
+    case opened(OpenedEntry)
+    case shardsRemoved(StreamKey, [ShardKey])
+    case attempts(AttemptsEntry)
+}
+
+/// A checkpoint's new place.
+struct CheckpointEntry: Sendable, Hashable {
+    var mapping: MappingNumber
+    var shard: ShardKey
+    var epoch: UInt64
+    var revision: UInt64
+    var position: SequenceNumber
+    var isShardEnd: Bool
+    var ranges: [ClosedRange<SequenceNumber>]
+    var state: [UInt8]
+}
+
+/// A key that is parked, or (without a value) is parked no longer.
+struct ParkedEntry: Sendable, Hashable {
+    var mapping: MappingNumber
+    var shard: ShardKey
+    var partitionKey: String
+    var value: [UInt8]?
+}
+
+/// The end of shards and the beginning of their children.
+struct SealEntry: Sendable, Hashable {
+    struct Parent: Sendable, Hashable {
+        var shard: ShardKey
+        var lastSequence: SequenceNumber
+    }
+    var stream: StreamKey
+    var closedAt: Timestamp
+    var parents: [Parent]
+    var children: [NewShard]
+}
+
+/// A shard that begins.
+struct NewShard: Sendable, Hashable {
+    var key: ShardKey
+    var id: ShardID
+    var range: HashKeyRange
+    var creationSecond: UInt64
+    /// The number before its first.
+    var origin: SequenceNumber
+}
+
+/// A stream that begins.
+struct StreamCreatedEntry: Sendable, Hashable {
+    var key: StreamKey
+    var name: String
+    var retention: Duration
+    var maximumRecordSize: Int
+    var isFailureStream: Bool
+    var createdAt: Timestamp
+    var shards: [NewShard]
+}
+
+/// New settings of a stream.
+struct StreamChangedEntry: Sendable, Hashable {
+    var key: StreamKey
+    var retention: Duration
+    var maximumRecordSize: Int
+    var isFailureStream: Bool
+}
+
+/// A mapping that begins, with its starting position resolved in every shard (ESM-P4).
+struct MappingCreatedEntry: Sendable, Hashable {
+    struct Start: Sendable, Hashable {
+        var shard: ShardKey
+        var position: SequenceNumber
+    }
+    var number: MappingNumber
+    var stream: StreamKey
+    var name: String
+    var startingPosition: StartingPosition
+    var createdAt: Timestamp
+    var configuration: [UInt8]
+    var starts: [Start]
+}
+
+/// A mapping's new claim or settings.
+struct MappingChangedEntry: Sendable, Hashable {
+    var number: MappingNumber
+    var epoch: UInt64
+    var configuration: [UInt8]
+}
+
+/// The store was opened.
+struct OpenedEntry: Sendable, Hashable {
+    var incarnation: UInt32
+    /// The first commit that recovery did not accept, 0 where it accepted all there was.
+    var cutCommit: UInt64
+    /// What was found there, for people.
+    var finding: String
+    /// By how much every shard's next number jumps (C4); 0 where nothing visible can have been lost.
+    var numberJump: UInt64
+}
+
+/// How often a unit was tried (ESM-A9).
+struct AttemptsEntry: Sendable, Hashable {
+    var mapping: MappingNumber
+    var shard: ShardKey
+    var note: AttemptNote
+}

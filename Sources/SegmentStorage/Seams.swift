@@ -1,0 +1,141 @@
+import StreamModel
+import StreamStorage
+
+/// A place in the journal at which replay can begin.
+struct JournalPosition: Sendable, Hashable {
+    /// The number of the file in its lap (J1), not its id.
+    var fileNumber: UInt64
+    var block: UInt32
+    /// The commit that is there, or will be.
+    var commit: UInt64
+    /// The head CRC of the commit before.
+    var chain: UInt32
+}
+
+/// What is known without the journal: the snapshot of the catalogue and where replay goes on from it.
+struct MetadataSnapshot: Sendable {
+    var store: StoreID
+    /// Rows may be newer than ``start``; replay is monotone (F5).
+    var catalogue: Catalogue
+    /// Where replay begins; nil: at the oldest commit that the ring holds, because nothing was flushed yet.
+    var start: JournalPosition?
+}
+
+/// Which parts of the catalogue changed since the last snapshot.
+struct DirtyRows: Sendable, Hashable {
+    var streams: Set<StreamKey> = []
+    var shards: Set<ShardKey> = []
+    var mappings: Set<MappingNumber> = []
+    var checkpoints: Set<CheckpointPlace> = []
+    var parked: Set<CheckpointPlace> = []
+
+    struct CheckpointPlace: Sendable, Hashable {
+        var mapping: MappingNumber
+        var shard: ShardKey
+    }
+
+    var isEmpty: Bool {
+        streams.isEmpty && shards.isEmpty && mappings.isEmpty && checkpoints.isEmpty && parked.isEmpty
+    }
+
+    mutating func formUnion(_ other: DirtyRows) {
+        streams.formUnion(other.streams)
+        shards.formUnion(other.shards)
+        mappings.formUnion(other.mappings)
+        checkpoints.formUnion(other.checkpoints)
+        parked.formUnion(other.parked)
+    }
+}
+
+/// A part of the journal that is to become sections of segments: whole commits, all of them synced.
+struct Epoch: Sendable {
+    /// Records of one shard, in the order of their numbers, with their stored body where the run is alone in it (F4).
+    struct Run: Sendable {
+        var shard: ShardKey
+        var commit: UInt64
+        var records: RecordRun
+        var stored: StoredBody?
+    }
+
+    /// 1 for the first of this opening.
+    var number: UInt64
+    var firstCommit: UInt64
+    var lastCommit: UInt64
+    /// In the order of the commits.
+    var runs: [Run]
+    /// What changed since the epoch before; what was deleted is here too, and is no longer in the catalogue.
+    var dirty: DirtyRows
+    /// All as of ``lastCommit``, or a little later.
+    var catalogue: Catalogue
+    /// Where replay begins once this is registered.
+    var next: JournalPosition
+}
+
+/// Where the catalogue's snapshot and the start position are kept. All calls block; one thread at a time.
+protocol Metadata: Sendable {
+    /// What was saved last; nil for a store that is new.
+    func load() throws -> MetadataSnapshot?
+    /// Begins a new store. Called once, before anything else is saved.
+    func create(_ store: StoreID) throws
+    /// Saves rows that changed, without moving the start position (F8).
+    func save(_ dirty: DirtyRows, of catalogue: Catalogue) throws
+    /// Ends it; no call comes after.
+    func close() throws
+}
+
+/// Makes segments of epochs. Called by one thread, which may block.
+protocol Flusher: Sendable {
+    /// Returns when the epoch is in segments, registered together with the catalogue and the start position
+    /// `epoch.next`, and is found by ``Past``. Then its runs leave the tails and its journal files are used again.
+    func flush(_ epoch: Epoch) throws
+    /// Housekeeping: retention and the like. Called about once a second, and after each flush.
+    func tidy(_ catalogue: Catalogue, now: Timestamp) throws
+    /// Ends it; no call comes after.
+    func close() throws
+}
+
+/// The records that have left memory. Calls may come from any task; what blocks runs on threads of its own.
+protocol Past: Sendable {
+    /// Records of `shard` with numbers in `range`, in order, beginning with the lowest that there is. Empty: there
+    /// is none. Throws `corrupt`, `readFailed`.
+    func read(_ shard: ShardState, _ range: ClosedRange<SequenceNumber>, maximumRecords: Int, maximumBytes: Int)
+        async throws -> PastBatch
+    /// The number of the first record that arrived at or after `time`; nil where the past has none.
+    func firstSequence(of shard: ShardState, arrivedAtOrAfter time: Timestamp) async throws -> SequenceNumber?
+}
+
+/// What ``Past/read(_:_:maximumRecords:maximumBytes:)`` found.
+struct PastBatch: Sendable {
+    var batch = RecordBatch()
+    /// Numbers that were given up after damage; the batch ends before them or begins behind them.
+    var lost: ClosedRange<SequenceNumber>?
+}
+
+/// The parts of a store that hold what is no longer in the journal alone.
+struct Backing: Sendable {
+    var metadata: any Metadata
+    /// Nil: nothing is ever flushed, the journal grows.
+    var flusher: (any Flusher)?
+    var past: any Past
+}
+
+/// Metadata that keeps nothing: the whole journal is replayed.
+struct NoMetadata: Metadata {
+    func load() throws -> MetadataSnapshot? { nil }
+    func create(_ store: StoreID) throws {}
+    func save(_ dirty: DirtyRows, of catalogue: Catalogue) throws {}
+    func close() throws {}
+}
+
+/// No past: everything is in memory.
+struct NoPast: Past {
+    func read(
+        _ shard: ShardState, _ range: ClosedRange<SequenceNumber>, maximumRecords: Int, maximumBytes: Int
+    ) async throws -> PastBatch { PastBatch() }
+    func firstSequence(of shard: ShardState, arrivedAtOrAfter time: Timestamp) async throws -> SequenceNumber? { nil }
+}
+
+extension Backing {
+    /// Everything stays in the journal and in memory.
+    static let journalOnly = Backing(metadata: NoMetadata(), flusher: nil, past: NoPast())
+}
