@@ -1,0 +1,185 @@
+import ShardlineTesting
+import StreamModel
+import StreamStorage
+import Testing
+
+/// Mappings are made, claimed, moved and deleted.
+@Suite(.timeLimit(.minutes(1)))
+struct MappingContractTests {
+    private let key = MappingKey(stream: "s", name: "m")
+
+    private func make(
+        _ store: any StreamStore, at position: StartingPosition = .trimHorizon
+    ) async throws -> MappingDescription {
+        try await store.createMapping(
+            MappingDefinition(key: key, startingPosition: position, configuration: [1, 2, 3]))
+    }
+
+    @Test(arguments: StoreKind.all) func `a new mapping is as it was asked for`(kind: StoreKind) async throws {
+        try await kind.test(shards: 2) { store, time in
+            let made = try await make(store)
+            #expect(made.key == key)
+            #expect(made.createdAt == time.wallTime)
+            #expect(made.configuration == [1, 2, 3])
+            #expect(made.startingPosition == .trimHorizon)
+            #expect(!made.isClaimed)
+            #expect(made.checkpoints == [shard0, shard1].map { ShardCheckpoint(shard: $0, position: .zero) })
+            #expect(try await store.describeMapping(key) == made)
+            await expect(.mappingExists) { try await make(store) }
+        }
+    }
+
+    @Test(arguments: StoreKind.all) func `mappings are listed by stream and name`(kind: StoreKind) async throws {
+        try await kind.test(shards: 1) { store, _ in
+            try await store.createStream("a", shards: 1)
+            #expect(try await store.listMappings(of: nil).isEmpty)
+            let keys = [("s", "y"), ("s", "x"), ("a", "z")].map { MappingKey(stream: $0.0, name: $0.1) }
+            for key in keys {
+                try await store.createMapping(MappingDefinition(key: key, startingPosition: .latest))
+            }
+            #expect(try await store.listMappings(of: nil).map(\.key.description) == ["a/z", "s/x", "s/y"])
+            #expect(try await store.listMappings(of: "s").map(\.key.name) == ["x", "y"])
+            try await store.deleteStream("s")
+            #expect(try await store.listMappings(of: nil).map(\.key.name) == ["z"])
+        }
+    }
+
+    @Test(arguments: StoreKind.all) func `bad names and unknown ones are refused`(kind: StoreKind) async throws {
+        try await kind.test(shards: 1) { store, _ in
+            for name in ["", ".", "a b", "a/b", String(repeating: "n", count: 129)] {
+                await expect(.invalidArgument) {
+                    try await store.createMapping(
+                        MappingDefinition(key: MappingKey(stream: "s", name: name), startingPosition: .latest))
+                }
+            }
+            let homeless = MappingKey(stream: "none", name: "m")
+            await expect(.unknownStream) {
+                try await store.createMapping(MappingDefinition(key: homeless, startingPosition: .latest))
+            }
+            await expect(.unknownStream) { try await store.describeMapping(homeless) }
+            await expect(.unknownMapping) { try await store.describeMapping(key) }
+            await expect(.unknownMapping) { try await store.claimMapping(key) }
+            await expect(.unknownMapping) { try await store.seekMapping(key, to: .latest, shard: nil) }
+            await expect(.unknownMapping) { try await store.deleteMapping(key) }
+        }
+    }
+
+    @Test(arguments: StoreKind.all) func `the starting position is resolved when the mapping is made (ESM-P4)`(
+        kind: StoreKind
+    ) async throws {
+        try await kind.test(shards: 1) { store, time in
+            try await store.put(["a", "b"])
+            time.advance(by: .seconds(1))
+            let positions: [(StartingPosition, UInt64)] = [
+                (.latest, 2), (.trimHorizon, 0), (.atTimestamp(time.wallTime), 2), (.afterSequenceNumber(1), 1),
+                (.atSequenceNumber(1), 0),
+            ]
+            for (start, expected) in positions {
+                let made = try await make(store, at: start)
+                #expect(made.checkpoints.map(\.position.rawValue) == [expected], "\(start)")
+                #expect(made.startingPosition == start)
+                try await store.deleteMapping(key)
+            }
+            _ = try await make(store, at: .latest)
+            try await store.put(["c"])
+            #expect(try await store.describeMapping(key).checkpoints[0].position == 2)
+        }
+    }
+
+    @Test(arguments: StoreKind.all) func `one claim at a time, each with a higher epoch`(kind: StoreKind) async throws {
+        try await kind.test(shards: 1) { store, _ in
+            let made = try await make(store)
+            let first = try await store.claimMapping(key)
+            #expect(first.isClaimed)
+            #expect(first.epoch > made.epoch)
+            await expect(.mappingBusy) { try await store.claimMapping(key) }
+            await expect(.mappingBusy) { try await store.deleteMapping(key) }
+            try await store.releaseMapping(key, epoch: first.epoch)
+            #expect(try await !store.describeMapping(key).isClaimed)
+            let second = try await store.claimMapping(key)
+            #expect(second.epoch > first.epoch)
+            // A late release of the first does not end the second's claim.
+            try await store.releaseMapping(key, epoch: first.epoch)
+            await expect(.mappingBusy) { try await store.claimMapping(key) }
+            try await store.releaseMapping(key, epoch: second.epoch)
+            try await store.deleteMapping(key)
+            await expect(.unknownMapping) { try await store.describeMapping(key) }
+        }
+    }
+
+    @Test(arguments: StoreKind.all) func `of many claims at once one succeeds`(kind: StoreKind) async throws {
+        try await kind.test(shards: 1) { store, _ in
+            _ = try await make(store)
+            let claims = await withTaskGroup(of: Int.self) { group in
+                for _ in 0..<8 {
+                    group.addTask { (try? await store.claimMapping(key)) == nil ? 0 : 1 }
+                }
+                return await group.reduce(0, +)
+            }
+            #expect(claims == 1)
+        }
+    }
+
+    @Test(arguments: StoreKind.all) func `a mapping made anew starts anew and fences the old one (ESM-L6)`(
+        kind: StoreKind
+    ) async throws {
+        try await kind.test(shards: 1) { store, _ in
+            try await store.put(["a", "b", "c"])
+            let old = try await make(store)
+            var epoch = try await store.claimMapping(key).epoch
+            try await store.committed(.checkpoint(key, epoch: epoch, at: 2))
+            // A seek leaves the old mapping with a still higher epoch.
+            epoch = try await store.seekMapping(key, to: .latest, shard: nil).epoch
+            try await store.releaseMapping(key, epoch: epoch)
+            try await store.deleteMapping(key)
+            let new = try await make(store)
+            #expect(new.id != old.id)
+            #expect(new.checkpoints.map(\.position) == [.zero])
+            await expect(.fenced) { try await store.commit([.checkpoint(key, epoch: epoch, at: 3)]) }
+            let claimed = try await store.claimMapping(key).epoch
+            #expect(claimed != epoch)
+            await expect(.fenced) { try await store.commit([.checkpoint(key, epoch: epoch, at: 3)]) }
+        }
+    }
+
+    @Test(arguments: StoreKind.all) func `a mapping goes with its stream`(kind: StoreKind) async throws {
+        try await kind.test(shards: 1) { store, _ in
+            _ = try await make(store)
+            _ = try await store.claimMapping(key)
+            try await store.deleteStream("s")
+            try await store.createStream("s", shards: 1)
+            await expect(.unknownMapping) { try await store.describeMapping(key) }
+            #expect(try await !make(store).isClaimed)
+        }
+    }
+
+    @Test(arguments: StoreKind.all) func `a seek moves checkpoints and fences who runs`(kind: StoreKind) async throws {
+        try await kind.test(shards: 2) { store, _ in
+            try await store.put(["a", "b", "c"])
+            try await store.put(["d", "e"], shard: shard1)
+            _ = try await make(store)
+            let epoch = try await store.claimMapping(key).epoch
+            try await store.committed(
+                .checkpoint(key, epoch: epoch, at: 3, state: [9]),
+                .attempts(AttemptNote(first: 1, last: 2, count: 1, cause: "x"), of: key, shard: shard1, epoch: epoch))
+            let moved = try await store.seekMapping(key, to: .afterSequenceNumber(1), shard: shard0)
+            #expect(moved.epoch > epoch)
+            #expect(moved.isClaimed)
+            #expect(moved.checkpoints[0] == ShardCheckpoint(shard: shard0, position: 1))
+            #expect(moved.checkpoints[1].attempts?.count == 1)
+            await expect(.fenced) { try await store.commit([.checkpoint(key, epoch: epoch, at: 3)]) }
+            #expect(try await store.describeMapping(key).checkpoints[0].position == 1)
+            // Who runs it reads the new epoch and goes on, or lets its claim go with the old one.
+            try await store.committed(.checkpoint(key, epoch: moved.epoch, at: 2))
+            let all = try await store.seekMapping(key, to: .latest, shard: nil)
+            #expect(all.checkpoints.map(\.position) == [3, 2])
+            #expect(all.checkpoints[1].attempts == nil)
+            try await store.releaseMapping(key, epoch: all.epoch)
+            #expect(try await !store.describeMapping(key).isClaimed)
+            await expect(.unknownShard) { try await store.seekMapping(key, to: .latest, shard: ShardID(2)) }
+            await expect(.invalidArgument) {
+                try await store.seekMapping(key, to: .afterSequenceNumber(1), shard: nil)
+            }
+        }
+    }
+}
