@@ -24,6 +24,8 @@ extension LaneCore {
         package internal(set) var unreached = 0
         /// Why the last invocation failed.
         package internal(set) var failure: FunctionFailure?
+        /// Whether the last failure was one that the function reported, rather than an error (ESM-R14).
+        var failedByReport = false
         /// The number of the last invocation (see ``Invocation/number``).
         package internal(set) var lastInvocation: Int?
         /// Not to be invoked before this moment.

@@ -1,0 +1,96 @@
+import StreamModel
+import StreamStorage
+
+extension LaneCore {
+    /// The lane is free: takes what is next from the queue, if it is due. True if there may be more to decide.
+    mutating func closeBatch(_ now: Moment) -> Bool {
+        if let gap = queue.takeGap() {
+            takenPosition = max(takenPosition, gap.range.upperBound)
+            giveUp(gap)
+            return true
+        }
+        let expired = queue.readable(through: horizon)
+        if expired > 0 {
+            giveUp(expired: take(expired))
+            return true
+        }
+        guard queue.readable > 0 else {
+            windowOpened = nil
+            return false
+        }
+        if crashNote != nil { return resumeAfterCrash(now) }
+        // The window opens when the lane is free and the batch has its first record, whichever is later (B3).
+        let opened = windowOpened ?? now.monotonic
+        windowOpened = opened
+        guard let (count, cause) = closing(opened: opened, now.monotonic) else { return false }
+        let unit = newUnit(take(count), .batch(cause))
+        units.append(unit)
+        batchCount += 1
+        counters.batches[cause, default: 0] += 1
+        trace(.closed(unit.span, cause, after: now.monotonic - opened))
+        windowOpened = nil
+        return true
+    }
+
+    /// Why the open batch ends now and with how many records; nil: it waits (B1).
+    private mutating func closing(
+        opened: MonotonicTime, _ now: MonotonicTime
+    ) -> (count: Int, cause: ClosingCause)? {
+        let available = min(queue.readable, settings.batchSize)
+        if let payload = settings.payload {
+            let (fitting, isFull) = queue.fitting(available, payload)
+            if isFull, fitting < settings.batchSize { return (fitting, .payload) }
+        }
+        if available == settings.batchSize { return (available, .size) }
+        if queue.hasGap { return (available, .gap) }
+        if shardHasEnded { return (available, .shardEnd) }
+        if settings.batchWindow == .zero {
+            // What is there, all of it: a read that is cut short by its limits doesn't cut a batch (B2, S18).
+            if isAtTip { return (available, .window) }
+        } else if now >= opened + settings.batchWindow {
+            return (available, .window)
+        }
+        return canReadMoreAtOnce ? nil : (available, .memory)
+    }
+
+    private mutating func take(_ count: Int) -> RecordBatch {
+        let records = queue.take(count)
+        takenPosition = records[records.count - 1].sequenceNumber
+        batchHolds = (records.count, records.runs.reduce(0) { $0 + $1.byteCount })
+        return records
+    }
+
+    mutating func newUnit(_ records: RecordBatch, _ origin: Unit.Origin) -> Unit {
+        unitCount += 1
+        return Unit(id: unitCount, records: records, origin: origin)
+    }
+
+    /// The first unit is the one that a process had begun when it ended: that end counts as a time-out (A9).
+    private mutating func resumeAfterCrash(_ now: Moment) -> Bool {
+        guard let note = crashNote, let first = queue.first?.sequenceNumber else { return false }
+        guard note.first <= first, first <= note.last else {
+            // The note is about records that are done, or not the next ones.
+            crashNote = nil
+            return true
+        }
+        let found = queue.readable(through: note.last)
+        let isWhole =
+            found < queue.readable || queue.hasGap || shardHasEnded || isAtTip || !canReadMoreAtOnce
+            || readPosition >= note.last
+        guard isWhole else { return false }
+        crashNote = nil
+        var unit = newUnit(take(found), .batch(.crash))
+        unit.attempts = note.count - 1
+        units.append(unit)
+        batchCount += 1
+        counters.batches[.crash, default: 0] += 1
+        sentPosition = max(sentPosition, unit.last)
+        trace(.closed(unit.span, .crash, after: .zero))
+        let cause = note.cause.isEmpty ? "" : "; the attempt before it failed: \(note.cause)"
+        fail(
+            FunctionFailure("the process ended while the function had this batch\(cause)", type: "ProcessEnded"),
+            newlyFailed: unit.records.count)
+        bisectOrRetry(settings, now)
+        return true
+    }
+}

@@ -1,0 +1,100 @@
+import StreamModel
+import StreamStorage
+
+extension LaneCore {
+    /// What becomes of the unit on top, in the order of A11. True if there may be more to decide.
+    mutating func decide(_ now: Moment) -> Bool {
+        let unit = units[units.count - 1]
+        let expired = unit.records.count(through: horizon)
+        if expired > 0 {
+            giveUpHead(expired, .recordsExpired)
+            return true
+        }
+        let tooOld = countTooOld(unit.records, now.wall)
+        if tooOld > 0 {
+            giveUpHead(tooOld, .recordAgeExceeded)
+            return true
+        }
+        if let limit = settings.maximumRetryAttempts, unit.attempts > limit {
+            giveUpHead(unit.records.count, .retryAttemptsExhausted)
+            return true
+        }
+        if let payload = settings.payload, unit.records.count == 1,
+            payload.envelope + payload.size(unit.records[0]) > payload.limit
+        {
+            giveUpHead(1, .payloadSizeExceeded)
+            return true
+        }
+        protect(now)
+        if let notBefore = units[units.count - 1].notBefore, now.monotonic < notBefore { return false }
+        // One finished unit may be without its durable checkpoint, not two (P9).
+        guard unpersisted.count <= 1 else { return false }
+        guard isNoted(unit) else { return false }
+        invoke()
+        return false
+    }
+
+    /// How many records at the head of the unit have reached the age limit (G1, G2). Times that decrease on other
+    /// stores end the count early: a young record is never given up for an old one behind it.
+    private func countTooOld(_ records: RecordBatch, _ wall: Timestamp) -> Int {
+        guard let limit = settings.maximumRecordAge else { return 0 }
+        var count = 0
+        for record in records {
+            guard wall - record.approximateArrivalTimestamp >= limit else { break }
+            count += 1
+        }
+        return count
+    }
+
+    /// A fresh unit waits when the records before it did nothing but fail, for the sake of what the function depends
+    /// on (A8).
+    private mutating func protect(_ now: Moment) {
+        let unit = units[units.count - 1]
+        guard unit.attempts == 0, unit.notBefore == nil, settings.maximumRetryAttempts != 0,
+            failedInARow > max(200, 2 * settings.batchSize)
+        else { return }
+        protectionWaits += 1
+        let wait = settings.backOff.delay(before: protectionWaits, using: &generator)
+        units[units.count - 1].notBefore = now.monotonic + wait
+        trace(.protecting(unit.span, failedInARow: failedInARow, wait: wait))
+    }
+
+    /// After an unclean end: whether the unit's next attempt is written down, as all of the first batch must be (A9).
+    private mutating func isNoted(_ unit: Unit) -> Bool {
+        guard notesAttempts else { return true }
+        // A checkpoint drops the note before it, and so must not come after it. And the first batch's end must be
+        // durable before the next one may end the process, or the lane would never come past it.
+        guard unpersisted.isEmpty, openCheckpoint == nil else { return false }
+        guard batchCount == 1 else {
+            notesAttempts = false
+            return true
+        }
+        if let noted, noted == (unit.id, unit.attempts) { return true }
+        let note = AttemptNote(
+            first: unit.first, last: unit.last, count: unit.attempts + 1, cause: unit.failure?.text ?? "")
+        work = .noting(note)
+        act(.noteAttempt(note))
+        return false
+    }
+
+    mutating func attemptNoted() {
+        guard case .noting(let note) = work else { return }
+        work = .none
+        if let unit = units.last { noted = (unit.id, note.count - 1) }
+    }
+
+    private mutating func invoke() {
+        invocationCount += 1
+        units[units.count - 1].lastInvocation = invocationCount
+        let invocation = Invocation(number: invocationCount, unit: units[units.count - 1], settings: settings)
+        work = .invoking(invocation)
+        trace(
+            .invoked(invocation.unit.span, invocation: invocationCount, attempt: invocation.attempt))
+        act(.invoke(invocation))
+    }
+
+    mutating func reachable(_ now: Moment) {
+        guard let unit = units.last, unit.unreached > 0 else { return }
+        units[units.count - 1].notBefore = now.monotonic
+    }
+}

@@ -1,0 +1,137 @@
+import DequeModule
+import StreamModel
+
+/// What a lane has read and not yet taken into a unit: records, and the places where records are missing, in order.
+struct RecordQueue: Sendable {
+    /// Records that no reader will see, and why.
+    struct Gap: Hashable, Sendable {
+        let range: ClosedRange<SequenceNumber>
+        let condition: GiveUpCondition
+    }
+
+    private enum Item: Sendable {
+        case run(RecordRun)
+        case gap(Gap)
+    }
+
+    private var items: Deque<Item> = []
+    /// All records.
+    private(set) var count = 0
+    /// Encoded bytes of all records.
+    private(set) var bytes = 0
+    /// The records before the first gap.
+    private(set) var readable = 0
+    private var gaps = 0
+    // How far the records of the open batch are measured: nothing is taken from the front between two measurings
+    // without a fresh start, so places stay valid.
+    private var measured = (item: 0, index: 0, count: 0, size: 0)
+
+    var isEmpty: Bool { items.isEmpty }
+    /// Whether records are missing somewhere behind the readable ones.
+    var hasGap: Bool { gaps > 0 }
+
+    /// The first record; nil where nothing or a gap is in front.
+    var first: Record? {
+        guard case .run(let run)? = items.first else { return nil }
+        return run[0]
+    }
+
+    mutating func append(_ batch: RecordBatch) {
+        for run in batch.runs {
+            items.append(.run(run))
+            count += run.count
+            bytes += run.byteCount
+            if gaps == 0 { readable += run.count }
+        }
+    }
+
+    mutating func append(_ gap: Gap) {
+        items.append(.gap(gap))
+        gaps += 1
+    }
+
+    /// Takes the first `wanted` of the readable records.
+    mutating func take(_ wanted: Int) -> RecordBatch {
+        precondition(wanted <= readable)
+        var batch = RecordBatch()
+        while batch.count < wanted, case .run(let run)? = items.popFirst() {
+            let missing = wanted - batch.count
+            if run.count <= missing {
+                batch.append(run)
+            } else {
+                batch.append(run.extracting(0..<missing))
+                items.prepend(.run(run.extracting(missing..<run.count)))
+            }
+        }
+        count -= wanted
+        readable -= wanted
+        bytes -= batch.runs.reduce(0) { $0 + $1.byteCount }
+        measureAnew()
+        return batch
+    }
+
+    /// Takes the gap that is in front, if one is.
+    mutating func takeGap() -> Gap? {
+        guard case .gap(let gap)? = items.first else { return nil }
+        items.removeFirst()
+        gaps -= 1
+        for case let item in items {
+            guard case .run(let run) = item else { break }
+            readable += run.count
+        }
+        measureAnew()
+        return gap
+    }
+
+    /// How many of the readable records have numbers up to `position`.
+    func readable(through position: SequenceNumber) -> Int {
+        var found = 0
+        for item in items {
+            guard case .run(let run) = item, run.firstSequence <= position else { break }
+            found += run.count(through: position)
+        }
+        return found
+    }
+
+    mutating func removeAll() {
+        self = RecordQueue()
+    }
+
+    /// How many of the first `wanted` readable records fit into one event, at least one; and whether the event then
+    /// takes no more. Each record is measured once.
+    mutating func fitting(_ wanted: Int, _ measure: LaneCore.PayloadMeasure) -> (count: Int, isFull: Bool) {
+        while measured.count < wanted, case .run(let run) = items[measured.item] {
+            let size = measure.size(run[measured.index])
+            let total = measured.count == 0 ? measure.envelope + size : measured.size + measure.separator + size
+            if measured.count > 0, total > measure.limit { return (measured.count, true) }
+            measured.count += 1
+            measured.size = total
+            measured.index += 1
+            if measured.index == run.count {
+                measured.item += 1
+                measured.index = 0
+            }
+        }
+        return (measured.count, measured.size >= measure.limit)
+    }
+
+    /// Forgets what was measured, for another batch or another measure.
+    mutating func measureAnew() { measured = (0, 0, 0, 0) }
+}
+
+extension RecordRun {
+    /// How many of the run's records have numbers up to `position`.
+    func count(through position: SequenceNumber) -> Int {
+        if position < firstSequence { return 0 }
+        return position < lastSequence ? Int(position.rawValue - firstSequence.rawValue) + 1 : count
+    }
+}
+
+extension RecordBatch {
+    /// How many of the records have numbers up to `position`.
+    func count(through position: SequenceNumber) -> Int {
+        var found = 0
+        for run in runs where run.firstSequence <= position { found += run.count(through: position) }
+        return found
+    }
+}
