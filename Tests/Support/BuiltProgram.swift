@@ -1,0 +1,78 @@
+import DiskAccess
+import Foundation
+
+/// The executables of this package, as the build put them beside the tests.
+package struct BuiltProgram: Sendable {
+    /// How a program ended.
+    package struct End: Sendable {
+        /// Its exit code; the signal's number, negated, where a signal ended it.
+        package var status: Int32
+        package var output: String
+        package var errors: String
+
+        /// The lines of standard output.
+        package var lines: [String] { output.split(separator: "\n").map(String.init) }
+    }
+
+    private static let threads = BlockingThreads(limit: 64)
+    private let url: URL
+
+    /// The command line `shardline`.
+    package static let shardline = BuiltProgram(name: "shardline")
+
+    /// The executable product `name`.
+    package init(name: String) {
+        let tests = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+        url = tests.deletingLastPathComponent().appending(path: name)
+    }
+
+    /// Where the executable is.
+    package var path: String { url.path }
+
+    /// Runs it to its end.
+    package func run(
+        _ arguments: [String], input: String = "", environment: [String: String] = [:], directory: String? = nil
+    ) async throws -> End {
+        let url = url
+        return try await Self.threads.run {
+            let process = Process()
+            process.executableURL = url
+            process.arguments = arguments
+            process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+            if let directory { process.currentDirectoryURL = URL(filePath: directory) }
+            // Files instead of pipes: nobody has to read while it runs, however much it says.
+            let folder = try TemporaryDirectory()
+            try Data(input.utf8).write(to: folder.url("input"))
+            _ = FileManager.default.createFile(atPath: folder.path("output"), contents: nil)
+            _ = FileManager.default.createFile(atPath: folder.path("errors"), contents: nil)
+            process.standardInput = try FileHandle(forReadingFrom: folder.url("input"))
+            process.standardOutput = try FileHandle(forWritingTo: folder.url("output"))
+            process.standardError = try FileHandle(forWritingTo: folder.url("errors"))
+            try process.run()
+            process.waitUntilExit()
+            let status = process.terminationStatus
+            return End(
+                status: process.terminationReason == .exit ? status : -status,
+                output: String(decoding: try Data(contentsOf: folder.url("output")), as: UTF8.self),
+                errors: String(decoding: try Data(contentsOf: folder.url("errors")), as: UTF8.self))
+        }
+    }
+}
+
+/// A directory that is gone when the last one who knows it is.
+package final class TemporaryDirectory: Sendable {
+    private let base: URL
+
+    package init() throws {
+        base = FileManager.default.temporaryDirectory.appending(path: "shardline-test-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: base, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(at: base) }
+
+    /// The directory itself.
+    package var path: String { base.path }
+    /// A path in it.
+    package func path(_ name: String) -> String { base.appending(path: name).path }
+    package func url(_ name: String) -> URL { base.appending(path: name) }
+}

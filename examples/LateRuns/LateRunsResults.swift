@@ -1,0 +1,119 @@
+import GRDB
+import Shardline
+
+/// What the job has found out so far, in an SQLite file: each aircraft's runs of late departures, and for each shard the
+/// number of the last record that is in them.
+///
+/// Both are written in one transaction. That makes a redelivery harmless: whoever brings a record again finds its number
+/// reached, and changes nothing.
+public struct LateRunsResults: Sendable {
+    private let database: DatabaseQueue
+
+    /// Opens or makes the file at `path`.
+    public init(path: String) throws {
+        var configuration = GRDB.Configuration()
+        configuration.journalMode = .wal
+        database = try DatabaseQueue(path: path, configuration: configuration)
+        // With a write-ahead log GRDB lets the last transactions go with the power. They must not: the checkpoint moves
+        // as soon as the function returns.
+        try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+        try database.write { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE IF NOT EXISTS aircraft (
+                        tailnum TEXT PRIMARY KEY, departures INTEGER NOT NULL, current INTEGER NOT NULL,
+                        longest INTEGER NOT NULL) WITHOUT ROWID;
+                    CREATE TABLE IF NOT EXISTS progress (shard INTEGER PRIMARY KEY, sequence INTEGER NOT NULL);
+                    CREATE TABLE IF NOT EXISTS job (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+                    """)
+        }
+    }
+
+    /// Runs `body` where SQLite's calls may block: on the database's own queue.
+    func perform<Result: Sendable>(_ body: @escaping @Sendable (Database) throws -> Result) async throws -> Result {
+        try await database.writeWithoutTransaction(body)
+    }
+
+    /// Follows the departures of one batch, in one transaction. Returns how many of them had been followed before.
+    static func follow(
+        _ departures: [(number: SequenceNumber, departure: Departure)], shard: ShardID, in db: Database
+    ) throws -> Int {
+        var before = 0
+        try db.inTransaction {
+            let reached = try UInt64(
+                Int64.fetchOne(
+                    db.cachedStatement(sql: "SELECT sequence FROM progress WHERE shard = ?"),
+                    arguments: [Int64(shard.number)]) ?? 0)
+            let statement = try db.cachedStatement(
+                sql: """
+                    INSERT INTO aircraft (tailnum, departures, current, longest) VALUES (:tailnum, 1, :late, :late)
+                    ON CONFLICT (tailnum) DO UPDATE SET
+                        departures = departures + 1,
+                        current = (current + 1) * :late,
+                        longest = max(longest, (current + 1) * :late)
+                    """)
+            for (number, departure) in departures {
+                guard number.rawValue > reached else {
+                    before += 1
+                    continue
+                }
+                try statement.execute(arguments: ["tailnum": departure.aircraft, "late": departure.isLate ? 1 : 0])
+            }
+            if let last = departures.last?.number.rawValue, last > reached {
+                try db.cachedStatement(sql: "INSERT OR REPLACE INTO progress (shard, sequence) VALUES (?, ?)")
+                    .execute(arguments: [Int64(shard.number), Int64(last)])
+            }
+            return .commit
+        }
+        return before
+    }
+
+    /// The aircraft with the longest runs of late departures; of equally long ones the first by tail number.
+    public func longestRuns(atMost limit: Int) async throws -> [LateRun] {
+        try await database.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT tailnum, longest FROM aircraft ORDER BY longest DESC, tailnum LIMIT ?",
+                arguments: [limit]
+            ).map { LateRun(tailnum: $0["tailnum"], longest: $0["longest"]) }
+        }
+    }
+
+    /// The longest run of every aircraft that flew, by tail number; 0 for one that never left late.
+    public func allRuns() async throws -> [LateRun] {
+        try await database.read { db in
+            try Row.fetchAll(db, sql: "SELECT tailnum, longest FROM aircraft ORDER BY tailnum")
+                .map { LateRun(tailnum: $0["tailnum"], longest: $0["longest"]) }
+        }
+    }
+
+    /// A note about the job itself; nil where none was made.
+    func note(_ key: String) async throws -> String? {
+        try await database.read { db in
+            try String.fetchOne(db, sql: "SELECT value FROM job WHERE key = ?", arguments: [key])
+        }
+    }
+
+    /// Makes or replaces a note about the job itself.
+    func setNote(_ key: String, to value: String) async throws {
+        try await database.write { db in
+            try db.execute(sql: "INSERT OR REPLACE INTO job (key, value) VALUES (?, ?)", arguments: [key, value])
+        }
+    }
+
+    /// Ends all use of the file.
+    public func close() throws { try database.close() }
+}
+
+/// The longest run of late departures of one aircraft.
+public struct LateRun: Codable, Equatable, Sendable {
+    /// The aircraft's tail number.
+    public var tailnum: String
+    /// Departures in a row that were late.
+    public var longest: Int
+
+    /// A run with these facts.
+    public init(tailnum: String, longest: Int) {
+        self.tailnum = tailnum
+        self.longest = longest
+    }
+}
