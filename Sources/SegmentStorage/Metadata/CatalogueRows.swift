@@ -1,0 +1,216 @@
+import StreamModel
+import StreamStorage
+
+/// The catalogue as rows, and back. Numbers are written as a person reads them; only state and settings, which the
+/// store does not look into, are bytes.
+extension Catalogue {
+    /// The changes that bring the rows of `dirty` to what they are here.
+    func changes(_ dirty: DirtyRows) -> [MetadataChange] {
+        var changes: [MetadataChange] = []
+        for key in dirty.streams.sorted() {
+            changes.append(
+                streams[key].map { .put($0.row) } ?? .remove(.stream, key: [.number(key.rawValue)]))
+        }
+        for key in dirty.shards.sorted() {
+            changes.append(shards[key].map { .put($0.row) } ?? .remove(.shard, key: [.number(key.rawValue)]))
+        }
+        for number in dirty.mappings.sorted() {
+            if let mapping = mappings[number] {
+                changes.append(.put(mapping.row))
+            } else {
+                let key = [MetadataValue.number(number.rawValue)]
+                changes += [.remove(.mapping, key: key), .remove(.checkpoint, key: key), .remove(.parked, key: key)]
+            }
+        }
+        for place in dirty.checkpoints.sorted() {
+            let key = [MetadataValue.number(place.mapping.rawValue), .number(place.shard.rawValue)]
+            if let checkpoint = mappings[place.mapping]?.checkpoints[place.shard] {
+                changes.append(.put(checkpoint.row(key)))
+            } else {
+                changes.append(.remove(.checkpoint, key: key))
+            }
+        }
+        for place in dirty.parked.sorted() {
+            let key = [MetadataValue.number(place.mapping.rawValue), .number(place.shard.rawValue)]
+            changes.append(.remove(.parked, key: key))
+            let parked = mappings[place.mapping]?.parked[place.shard] ?? [:]
+            for (partitionKey, state) in parked.sorted(by: { $0.key < $1.key }) {
+                changes.append(
+                    .put(
+                        MetadataRow(
+                            .parked, key + [.text(partitionKey), .blob(state.value), .bits(state.atCommit)])))
+            }
+        }
+        return changes
+    }
+
+    /// The catalogue that the rows say. Rows of what is no longer there are left out.
+    init(_ contents: MetadataContents, store: StoreRow) throws(MetadataError) {
+        self.init()
+        nextStream = UInt32(truncatingIfNeeded: store.nextStream)
+        nextShard = store.nextShardKey
+        nextMapping = UInt32(truncatingIfNeeded: store.nextMapping)
+        incarnation = store.incarnation
+        for row in contents[.stream] {
+            let stream = try StreamState(row)
+            streams[stream.key] = stream
+            names[stream.name] = stream.key
+        }
+        for row in contents[.shard] {
+            let shard = try ShardState(row)
+            guard streams[shard.stream] != nil else { continue }
+            shards[shard.key] = shard
+            streams[shard.stream]?.shards[shard.id] = shard.key
+            if shard.closedAt == nil {
+                streams[shard.stream]?.openShards.append(.init(first: shard.range.first, shard: shard.key))
+            }
+        }
+        for key in streams.keys { streams[key]?.openShards.sort { $0.first < $1.first } }
+        for row in contents[.mapping] {
+            let mapping = try MappingState(row)
+            guard streams[mapping.stream] != nil else { continue }
+            mappings[mapping.number] = mapping
+            streams[mapping.stream]?.mappings[mapping.name] = mapping.number
+        }
+        for row in contents[.checkpoint] {
+            var reader = RowReader(row)
+            let (mapping, shard) = (MappingNumber(try reader.short()), ShardKey(try reader.short()))
+            let checkpoint = try CheckpointState(&reader)
+            guard shards[shard] != nil else { continue }
+            mappings[mapping]?.checkpoints[shard] = checkpoint
+        }
+        for row in contents[.parked] {
+            var reader = RowReader(row)
+            let (mapping, shard) = (MappingNumber(try reader.short()), ShardKey(try reader.short()))
+            let key = try reader.text()
+            let state = ParkedState(value: try reader.blob(), atCommit: try reader.word())
+            guard shards[shard] != nil else { continue }
+            mappings[mapping]?.parked[shard, default: [:]][key] = state
+        }
+    }
+}
+
+extension DirtyRows.CheckpointPlace: Comparable {
+    static func < (left: Self, right: Self) -> Bool { (left.mapping, left.shard) < (right.mapping, right.shard) }
+}
+
+extension StreamState {
+    fileprivate var row: MetadataRow {
+        MetadataRow(
+            .stream,
+            [
+                .number(key.rawValue), .text(name), .integer(retention.wholeMilliseconds),
+                .integer(createdAt.milliseconds), .number(maximumRecordSize), .integer(isFailureStream ? 1 : 0),
+                .number(nextShardNumber), .bits(atCommit),
+            ])
+    }
+
+    fileprivate init(_ row: MetadataRow) throws(MetadataError) {
+        var reader = RowReader(row)
+        self.init(
+            key: StreamKey(try reader.short()), name: try reader.text(), retention: .milliseconds(try reader.integer()),
+            // The columns stand in another order than the properties.
+            maximumRecordSize: 0, isFailureStream: false, createdAt: try reader.time(), nextShardNumber: 0, atCommit: 0)
+        maximumRecordSize = Int(try reader.integer())
+        isFailureStream = try reader.integer() != 0
+        nextShardNumber = try reader.short()
+        atCommit = try reader.word()
+    }
+}
+
+extension ShardState {
+    fileprivate var row: MetadataRow {
+        MetadataRow(
+            .shard,
+            [
+                .number(key.rawValue), .number(stream.rawValue), .number(id.number), .text(range.first.description),
+                .text(range.last.description), .optional(parents.first?.number),
+                .optional(parents.count > 1 ? parents[1].number : nil), .bits(creationSecond),
+                .integer(openedAt.milliseconds), .optional(closedAt?.milliseconds),
+                .text(children.map { String($0.number) }.joined(separator: ",")), .bits(origin.rawValue),
+                .bits(lastSequence.rawValue), .bits(floor.rawValue), .integer(lastArrival.milliseconds), .bits(epoch),
+                .bits(atCommit),
+            ])
+    }
+
+    fileprivate init(_ row: MetadataRow) throws(MetadataError) {
+        var reader = RowReader(row)
+        let key = ShardKey(try reader.short())
+        let stream = StreamKey(try reader.short())
+        let id = ShardID(try reader.short())
+        let range = HashKeyRange(first: try reader.hashKey(), last: try reader.hashKey())
+        let parents = [try reader.optional(), try reader.optional()].compactMap { $0 }
+        let creationSecond = try reader.word()
+        let openedAt = try reader.time()
+        let closedAt = try reader.optional().map { Timestamp(milliseconds: $0) }
+        let children = try reader.shardNumbers()
+        self.init(
+            key: key, stream: stream, id: id, range: range,
+            parents: parents.map { ShardID(UInt32(truncatingIfNeeded: $0)) }, creationSecond: creationSecond,
+            openedAt: openedAt, origin: try reader.sequence(), closedAt: closedAt, children: children,
+            lastSequence: try reader.sequence(), floor: try reader.sequence(), lastArrival: try reader.time(),
+            epoch: try reader.word(), atCommit: try reader.word())
+    }
+}
+
+extension MappingState {
+    fileprivate var row: MetadataRow {
+        MetadataRow(
+            .mapping,
+            [
+                .number(number.rawValue), .number(stream.rawValue), .text(name), .text(startingPosition.columnText),
+                .blob(configuration), .integer(createdAt.milliseconds), .bits(epoch), .bits(atCommit),
+            ])
+    }
+
+    fileprivate init(_ row: MetadataRow) throws(MetadataError) {
+        var reader = RowReader(row)
+        let (number, stream) = (MappingNumber(try reader.short()), StreamKey(try reader.short()))
+        let (name, starting) = (try reader.text(), try reader.startingPosition())
+        let configuration = try reader.blob()
+        self.init(
+            number: number, stream: stream, name: name, startingPosition: starting, createdAt: try reader.time(),
+            configuration: configuration, epoch: try reader.word(), atCommit: try reader.word())
+    }
+}
+
+extension StartingPosition {
+    fileprivate var columnText: String {
+        switch self {
+        case .trimHorizon: "trim-horizon"
+        case .latest: "latest"
+        case .atTimestamp(let time): "at-time \(time.milliseconds)"
+        case .atSequenceNumber(let number): "at \(number)"
+        case .afterSequenceNumber(let number): "after \(number)"
+        }
+    }
+}
+
+extension CheckpointState {
+    fileprivate func row(_ key: [MetadataValue]) -> MetadataRow {
+        let ranges = ranges.map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")
+        return MetadataRow(
+            .checkpoint,
+            key + [
+                .bits(epoch), .bits(revision), .bits(position.rawValue), .integer(isShardEnd ? 1 : 0), .text(ranges),
+                .blob(state), .optional(attempts.map { Int64($0.first.rawValue) }),
+                .optional(attempts.map { Int64($0.last.rawValue) }), .optional(attempts?.count),
+                attempts.map { .text($0.cause) } ?? .null, .bits(atCommit),
+            ])
+    }
+
+    fileprivate init(_ reader: inout RowReader) throws(MetadataError) {
+        self.init(
+            epoch: try reader.word(), revision: try reader.word(), position: try reader.sequence(),
+            isShardEnd: try reader.integer() != 0, ranges: try reader.ranges(), state: try reader.blob(),
+            attempts: nil, atCommit: 0)
+        let (first, last) = (try reader.optional(), try reader.optional())
+        let (count, cause) = (try reader.optional(), try reader.optionalText())
+        if let first, let last, let count {
+            attempts = AttemptNote(
+                first: SequenceNumber(UInt64(bitPattern: first)), last: SequenceNumber(UInt64(bitPattern: last)),
+                count: Int(count), cause: cause ?? "")
+        }
+        atCommit = try reader.word()
+    }
+}

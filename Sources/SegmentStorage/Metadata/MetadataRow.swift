@@ -1,0 +1,172 @@
+/// A value of a column, in one of SQLite's own types.
+package enum MetadataValue: Hashable, Sendable {
+    case null
+    case integer(Int64)
+    case text(String)
+    case blob([UInt8])
+
+    /// A number that fills 64 bits, kept as the same bits.
+    package static func bits(_ value: UInt64) -> MetadataValue { .integer(Int64(bitPattern: value)) }
+    package static func number(_ value: some FixedWidthInteger) -> MetadataValue { .integer(Int64(value)) }
+    package static func optional(_ value: (some FixedWidthInteger)?) -> MetadataValue {
+        value.map { .integer(Int64($0)) } ?? .null
+    }
+
+    fileprivate func append(to bytes: inout [UInt8]) {
+        switch self {
+        case .null: bytes.append(0)
+        case .integer(let value):
+            bytes.append(1)
+            LittleEndian.append(value, to: &bytes)
+        case .text(let value):
+            bytes.append(2)
+            LittleEndian.append(UInt64(value.utf8.count), to: &bytes)
+            bytes.append(contentsOf: value.utf8)
+        case .blob(let value):
+            bytes.append(3)
+            LittleEndian.append(UInt64(value.count), to: &bytes)
+            bytes.append(contentsOf: value)
+        }
+    }
+}
+
+/// The tables of `metadata.sqlite` (section 5 of the design). Every one has a column `crc` behind its own.
+package enum MetadataTable: String, CaseIterable, Sendable {
+    case store, stream, shard, mapping, checkpoint, parked, segment, section
+    case segmentStream = "segment_stream"
+    case lostRange = "lost_range"
+
+    /// How many of the columns, from the first, are the key.
+    package var keyCount: Int {
+        switch self {
+        case .store, .stream, .shard, .mapping, .segment: 1
+        case .checkpoint, .section, .segmentStream, .lostRange: 2
+        case .parked: 3
+        }
+    }
+
+    package var columns: [String] {
+        switch self {
+        case .store:
+            [
+                "id", "format", "incarnation", "start_file", "start_block", "start_commit", "start_chain",
+                "next_shard_key", "next_segment", "next_stream", "next_mapping",
+            ]
+        case .stream:
+            [
+                "id", "name", "retention_ms", "created_ms", "max_record_bytes", "failure_stream", "next_shard_number",
+                "at_commit",
+            ]
+        case .shard:
+            [
+                "key", "stream", "number", "first_hash", "last_hash", "parent", "adjacent", "created_s", "opened_ms",
+                "closed_ms", "children", "origin", "last_sequence", "floor", "last_arrival", "epoch", "at_commit",
+            ]
+        case .mapping: ["id", "stream", "name", "starting", "configuration", "created_ms", "epoch", "at_commit"]
+        case .checkpoint:
+            [
+                "mapping", "shard", "epoch", "revision", "position", "shard_end", "ranges", "state", "attempt_first",
+                "attempt_last", "attempt_count", "attempt_cause", "at_commit",
+            ]
+        case .parked: ["mapping", "shard", "key", "value", "at_commit"]
+        case .segment:
+            [
+                "id", "state", "class", "bytes", "footer_offset", "footer_crc", "first_commit", "last_commit",
+                "created_ms",
+            ]
+        case .section:
+            ["segment", "offset", "index_offset", "index_length", "index_crc", "first_commit", "last_commit"]
+        case .segmentStream: ["segment", "stream", "shards", "first_arrival", "last_arrival", "bytes"]
+        case .lostRange: ["shard", "first", "last", "reason"]
+        }
+    }
+
+    /// The statement that makes the table. Columns have no declared type, so that SQLite keeps each value as it is.
+    package var definition: String {
+        "CREATE TABLE IF NOT EXISTS \(rawValue) (\(columns.joined(separator: ", ")), crc NOT NULL, "
+            + "PRIMARY KEY (\(columns.prefix(keyCount).joined(separator: ", ")))) WITHOUT ROWID"
+    }
+}
+
+/// A row of a table: its columns' values in their order, the key first.
+package struct MetadataRow: Hashable, Sendable {
+    package let table: MetadataTable
+    package let values: [MetadataValue]
+
+    package init(_ table: MetadataTable, _ values: [MetadataValue]) {
+        precondition(values.count == table.columns.count)
+        self.table = table
+        self.values = values
+    }
+
+    package var key: [MetadataValue] { Array(values.prefix(table.keyCount)) }
+
+    /// CRC-32C of the values, seeded with the table: what tells a flipped value, since SQLite's pages have no checksum
+    /// and `integrity_check` looks at the structure only.
+    package var checksum: UInt32 {
+        var bytes: [UInt8] = []
+        for value in values { value.append(to: &bytes) }
+        return Checksum.crc32c(bytes, seed: Checksum.crc32c(Array(table.rawValue.utf8)))
+    }
+}
+
+/// One thing that a transaction does.
+package enum MetadataChange: Hashable, Sendable {
+    /// Writes a row in place of the one with its key.
+    case put(MetadataRow)
+    /// Removes all rows whose key begins with these values.
+    case remove(MetadataTable, key: [MetadataValue])
+}
+
+/// All that a database holds, as it was read at opening.
+package struct MetadataContents: Sendable {
+    /// A row whose checksum is wrong: nothing of it is believed.
+    package struct DamagedRow: Hashable, Sendable {
+        package var table: MetadataTable
+        package var key: String
+    }
+
+    package var rows: [MetadataTable: [MetadataRow]] = [:]
+    package var damaged: [DamagedRow] = []
+
+    package init() {}
+
+    package subscript(table: MetadataTable) -> [MetadataRow] { rows[table] ?? [] }
+}
+
+/// The small database behind a store: a snapshot as of a journal position, never the first place of anything.
+///
+/// There are two forms: SQLite, and a model in memory for simulations. All calls block, so only threads of our own
+/// make them. Errors are ``MetadataError``.
+package protocol MetadataStore: AnyObject, Sendable {
+    /// Everything, with the checksum of each row checked.
+    func read() throws(MetadataError) -> MetadataContents
+    /// Makes all the changes, durably, or none.
+    func apply(_ changes: [MetadataChange]) throws(MetadataError)
+    /// Gives the database up; more calls do nothing.
+    func close() throws(MetadataError)
+}
+
+/// Why the database refused something.
+package struct MetadataError: Error, Sendable, CustomStringConvertible {
+    package enum Kind: Sendable {
+        /// The disk is full: surely not written.
+        case noSpace
+        /// The database is damaged.
+        case damaged
+        /// Its settings can't be trusted with what was acknowledged, so it is not used.
+        case notDurable
+        /// Anything else: whether the last transaction was written is not known.
+        case failed
+    }
+
+    package var kind: Kind
+    package var message: String
+
+    package init(_ kind: Kind, _ message: String) {
+        self.kind = kind
+        self.message = message
+    }
+
+    package var description: String { message }
+}

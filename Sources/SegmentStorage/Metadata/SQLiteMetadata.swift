@@ -1,0 +1,165 @@
+import Foundation
+import GRDB
+
+/// The database in SQLite: one connection in WAL mode whose commits are synced.
+package final class SQLiteMetadata: MetadataStore {
+    private let queue: DatabaseQueue
+    private let path: String
+
+    /// Opens the database or makes it.
+    ///
+    /// GRDB sets `synchronous = NORMAL` when it turns WAL on, with which a power cut could take a start position back
+    /// whose journal files are in use again. So the level is set behind that, and read back: a database that does not
+    /// answer 2 and `wal` is not used.
+    package init(path: String) throws(MetadataError) {
+        self.path = path
+        var configuration = Configuration()
+        configuration.journalMode = .wal
+        configuration.label = "shardline.metadata"
+        configuration.busyMode = .timeout(5)
+        do {
+            queue = try DatabaseQueue(path: path, configuration: configuration)
+            try queue.writeWithoutTransaction { database in
+                try database.execute(sql: "PRAGMA synchronous = FULL")
+                try database.execute(sql: "PRAGMA wal_autocheckpoint = 256")
+            }
+        } catch {
+            throw Self.explain(error, path)
+        }
+        let level = try durability()
+        guard level == Durability(synchronous: 2, journalMode: "wal") else {
+            throw MetadataError(
+                .notDurable,
+                "'\(path)' answers synchronous = \(level.synchronous) and journal_mode = \(level.journalMode), where 2 and wal are needed: a power cut could undo what it says is written"
+            )
+        }
+        do {
+            try queue.write { database in
+                for table in MetadataTable.allCases { try database.execute(sql: table.definition) }
+            }
+        } catch {
+            throw Self.explain(error, path)
+        }
+    }
+
+    /// What SQLite promises of a commit on the connection that writes.
+    struct Durability: Hashable, Sendable {
+        var synchronous: Int
+        var journalMode: String
+    }
+
+    func durability() throws(MetadataError) -> Durability {
+        do {
+            return try queue.writeWithoutTransaction { database in
+                Durability(
+                    synchronous: try Int.fetchOne(database, sql: "PRAGMA synchronous") ?? -1,
+                    journalMode: try String.fetchOne(database, sql: "PRAGMA journal_mode") ?? "none")
+            }
+        } catch {
+            throw Self.explain(error, path)
+        }
+    }
+
+    package func read() throws(MetadataError) -> MetadataContents {
+        do {
+            return try queue.read { database in
+                // A damaged page can hide rows without any row's checksum being wrong.
+                let faults = try String.fetchAll(database, sql: "PRAGMA quick_check(3)")
+                guard faults == ["ok"] else {
+                    throw MetadataError(
+                        .damaged,
+                        "'\(path)' is damaged: \(faults.joined(separator: "; ").split(separator: "\n").joined(separator: "; "))"
+                    )
+                }
+                var contents = MetadataContents()
+                for table in MetadataTable.allCases { try Self.read(table, database, into: &contents) }
+                return contents
+            }
+        } catch let error as MetadataError {
+            throw error
+        } catch {
+            throw Self.explain(error, path)
+        }
+    }
+
+    private static func read(
+        _ table: MetadataTable, _ database: Database, into contents: inout MetadataContents
+    ) throws {
+        let columns = table.columns
+        let order = columns.prefix(table.keyCount).joined(separator: ", ")
+        let cursor = try Row.fetchCursor(
+            database, sql: "SELECT \(columns.joined(separator: ", ")), crc FROM \(table.rawValue) ORDER BY \(order)")
+        var rows: [MetadataRow] = []
+        while let found = try cursor.next() {
+            let values = Array(found.databaseValues)
+            let row = MetadataRow(table, values.dropLast().map(value))
+            if case .int64(let stored)? = values.last?.storage, stored == Int64(row.checksum) {
+                rows.append(row)
+            } else {
+                contents.damaged.append(
+                    .init(table: table, key: row.key.map { "\($0)" }.joined(separator: ", ")))
+            }
+        }
+        contents.rows[table] = rows
+    }
+
+    package func apply(_ changes: [MetadataChange]) throws(MetadataError) {
+        guard !changes.isEmpty else { return }
+        do {
+            try queue.write { database in
+                for change in changes {
+                    switch change {
+                    case .put(let row):
+                        let marks = repeatElement("?", count: row.values.count + 1).joined(separator: ",")
+                        let statement = try database.cachedStatement(
+                            sql: "INSERT OR REPLACE INTO \(row.table.rawValue) VALUES (\(marks))")
+                        try statement.execute(
+                            arguments: StatementArguments(
+                                row.values.map(Self.databaseValue) + [Int64(row.checksum).databaseValue]))
+                    case .remove(let table, let key):
+                        let condition = table.columns.prefix(key.count).map { "\($0) IS ?" }.joined(separator: " AND ")
+                        let statement = try database.cachedStatement(
+                            sql: "DELETE FROM \(table.rawValue) WHERE \(condition)")
+                        try statement.execute(arguments: StatementArguments(key.map(Self.databaseValue)))
+                    }
+                }
+            }
+        } catch {
+            throw Self.explain(error, path)
+        }
+    }
+
+    package func close() throws(MetadataError) {
+        do { try queue.close() } catch { throw Self.explain(error, path) }
+    }
+
+    private static func value(_ value: DatabaseValue) -> MetadataValue {
+        switch value.storage {
+        case .null: .null
+        case .int64(let number): .integer(number)
+        // No column is ever written as a floating point number: damage, which the checksum then tells.
+        case .double(let number): .bits(number.bitPattern)
+        case .string(let text): .text(text)
+        case .blob(let data): .blob(Array(data))
+        }
+    }
+
+    private static func databaseValue(_ value: MetadataValue) -> DatabaseValue {
+        switch value {
+        case .null: .null
+        case .integer(let number): number.databaseValue
+        case .text(let text): text.databaseValue
+        case .blob(let bytes): Data(bytes).databaseValue
+        }
+    }
+
+    private static func explain(_ error: any Error, _ path: String) -> MetadataError {
+        guard let error = error as? DatabaseError else { return MetadataError(.failed, "'\(path)': \(error)") }
+        let message = "'\(path)': \(error.message ?? "SQLite error \(error.resultCode.rawValue)")"
+        switch error.resultCode {
+        case .SQLITE_FULL: return MetadataError(.noSpace, message)
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB: return MetadataError(.damaged, message)
+        default: return MetadataError(.failed, message)
+        }
+    }
+}

@@ -1,0 +1,66 @@
+/// The one row about the store itself: who it is, how far its snapshot goes, which numbers come next.
+package struct StoreRow: Hashable, Sendable {
+    package static let format: Int64 = 1
+
+    /// 16 random bytes.
+    package var id: [UInt8]
+    package var format: Int64 = Self.format
+    /// +1 at each opening.
+    package var incarnation: UInt32
+    /// Where the journal begins that is not in segments: file number and block, and what is to be found there.
+    package var startFile: UInt64
+    package var startBlock: UInt32
+    package var startCommit: UInt64
+    package var startChain: UInt32
+    package var nextShardKey: UInt32
+    package var nextSegment: UInt64
+    package var nextStream: UInt64
+    package var nextMapping: UInt64
+
+    package init(
+        id: [UInt8], incarnation: UInt32 = 0, startFile: UInt64 = 0, startBlock: UInt32 = 0, startCommit: UInt64 = 0,
+        startChain: UInt32 = 0, nextShardKey: UInt32 = 1, nextSegment: UInt64 = 1, nextStream: UInt64 = 1,
+        nextMapping: UInt64 = 1
+    ) {
+        self.id = id
+        self.incarnation = incarnation
+        self.startFile = startFile
+        self.startBlock = startBlock
+        self.startCommit = startCommit
+        self.startChain = startChain
+        self.nextShardKey = nextShardKey
+        self.nextSegment = nextSegment
+        self.nextStream = nextStream
+        self.nextMapping = nextMapping
+    }
+
+    package var row: MetadataRow {
+        MetadataRow(
+            .store,
+            [
+                .blob(id), .integer(format), .number(incarnation), .bits(startFile), .number(startBlock),
+                .bits(startCommit), .number(startChain), .number(nextShardKey), .bits(nextSegment), .bits(nextStream),
+                .bits(nextMapping),
+            ])
+    }
+
+    package init(_ row: MetadataRow) throws(MetadataError) {
+        var numbers: [Int64] = []
+        for value in row.values.dropFirst() {
+            guard case .integer(let number) = value else {
+                throw MetadataError(.damaged, "the store's row holds something else than numbers")
+            }
+            numbers.append(number)
+        }
+        guard case .blob(let id) = row.values[0], id.count == 16 else {
+            throw MetadataError(.damaged, "the store's row has no id of 16 bytes")
+        }
+        self.init(
+            id: id, incarnation: UInt32(truncatingIfNeeded: numbers[1]), startFile: UInt64(bitPattern: numbers[2]),
+            startBlock: UInt32(truncatingIfNeeded: numbers[3]), startCommit: UInt64(bitPattern: numbers[4]),
+            startChain: UInt32(truncatingIfNeeded: numbers[5]), nextShardKey: UInt32(truncatingIfNeeded: numbers[6]),
+            nextSegment: UInt64(bitPattern: numbers[7]), nextStream: UInt64(bitPattern: numbers[8]),
+            nextMapping: UInt64(bitPattern: numbers[9]))
+        format = numbers[0]
+    }
+}
