@@ -1,0 +1,150 @@
+import DiskAccess
+import StreamModel
+
+/// Reads pieces of segments, checks each, and says exactly what is damaged. All calls block.
+final class SegmentReader: Sendable {
+    let files: SegmentFiles
+    let cache: PieceCache
+    private let storeSeed: UInt32
+
+    init(files: SegmentFiles, cache: PieceCache, storeSeed: UInt32) {
+        self.files = files
+        self.cache = cache
+        self.storeSeed = storeSeed
+    }
+
+    /// The block that a slice lies in.
+    func block(of slice: Slice, in segment: UInt64) throws -> Block {
+        let key = PieceCache.Key(segment: segment, offset: slice.blockOffset)
+        let block: Block
+        if case .block(let known)? = cache[key] {
+            block = known
+        } else {
+            block = try checked(segment, slice.blockOffset, lost: slice) {
+                try Block.decode(
+                    try self.bytes(segment, slice.blockOffset, Int(slice.blockBytes)),
+                    at: self.place(segment, slice.blockOffset))
+            }
+            cache.insert(.block(block), for: key)
+        }
+        let run = slice.run < block.entry.runs.count ? block.entry.runs[Int(slice.run)] : nil
+        guard let run, run.shardKey == slice.shardKey, run.firstSequence == slice.firstSequence,
+            run.count == slice.count
+        else {
+            throw damage(segment, slice.blockOffset, "the block holds other records than its index says", lost: slice)
+        }
+        return block
+    }
+
+    /// The parts of slices of the index with this tail.
+    func directory(_ tail: (offset: UInt64, checksum: UInt32), in segment: UInt64) throws -> [SegmentIndex
+        .PartReference]
+    {
+        let key = PieceCache.Key(segment: segment, offset: tail.offset)
+        if case .directory(let known)? = cache[key] { return known }
+        let content = try self.tail(tail, in: segment)
+        let directory = try checked(segment, content.directory) {
+            try SegmentIndex.decodeDirectory(
+                try self.bytes(segment, content.directory, Int(content.directoryBytes)),
+                at: self.place(segment, content.directory))
+        }
+        guard directory.count == content.parts else {
+            throw damage(segment, content.directory, "the directory names \(directory.count) of \(content.parts) parts")
+        }
+        cache.insert(.directory(directory), for: key)
+        return directory
+    }
+
+    /// The tail of an index, which must be the one that the metadata registered.
+    func tail(_ tail: (offset: UInt64, checksum: UInt32), in segment: UInt64) throws -> SegmentIndex.Tail {
+        try checked(segment, tail.offset) {
+            let bytes = try self.bytes(segment, tail.offset, SegmentIndex.tailSize)
+            let content = try SegmentIndex.decodeTail(bytes, at: self.place(segment, tail.offset))
+            guard SegmentIndex.checksum(ofTail: bytes) == tail.checksum else {
+                throw FormatDamage("the index is not the one that was registered")
+            }
+            return content
+        }
+    }
+
+    /// The slices of one part of an index.
+    func slices(_ part: SegmentIndex.PartReference, in segment: UInt64) throws -> [Slice] {
+        let key = PieceCache.Key(segment: segment, offset: part.offset)
+        if case .slices(let known)? = cache[key] { return known }
+        let slices = try checked(segment, part.offset) {
+            try SegmentIndex.decodeSlices(
+                try self.bytes(segment, part.offset, Int(part.bytes)), at: self.place(segment, part.offset))
+        }
+        cache.insert(.slices(slices), for: key)
+        return slices
+    }
+
+    /// All slices and descriptors of an index, past the cache: for making a footer of the sections'.
+    func everything(
+        _ tail: (offset: UInt64, checksum: UInt32), in segment: UInt64
+    ) throws -> (slices: [Slice], streams: [StreamDescriptor]) {
+        let content = try self.tail(tail, in: segment)
+        var slices: [Slice] = []
+        var streams: [StreamDescriptor] = []
+        var at = content.firstPart
+        while at < content.directory {
+            let start = at
+            at += try checked(segment, start) {
+                let (kind, length) = try SegmentIndex.partKind(try self.bytes(segment, start, PieceHeader.size))
+                let bytes = try self.bytes(segment, start, length)
+                switch kind {
+                case .streams: streams += try SegmentIndex.decodeStreams(bytes, at: self.place(segment, start))
+                case .slices: slices += try SegmentIndex.decodeSlices(bytes, at: self.place(segment, start))
+                case .directory: throw FormatDamage("the directory begins too early")
+                }
+                return UInt64(length)
+            }
+        }
+        guard UInt64(slices.count) == content.slices else {
+            throw damage(segment, content.firstPart, "the index names \(slices.count) of \(content.slices) runs")
+        }
+        return (slices, StreamDescriptor.merged(streams))
+    }
+
+    func place(_ segment: UInt64, _ offset: UInt64) -> SegmentPlace {
+        SegmentPlace(storeSeed: storeSeed, segment: segment, offset: offset)
+    }
+
+    private func bytes(_ segment: UInt64, _ offset: UInt64, _ count: Int) throws -> [UInt8] {
+        guard offset <= UInt64(Int.max) - UInt64(count) else {
+            throw FormatDamage("an index points outside of the file")
+        }
+        let bytes = try files.file(of: segment).bytes(at: Int(offset), count: count)
+        guard bytes.count == count else { throw FormatDamage("the file ends too early") }
+        return bytes
+    }
+
+    /// Runs `read`, a second time where it fails, and says of a failure where it was and what it costs.
+    private func checked<Value>(
+        _ segment: UInt64, _ offset: UInt64, lost slice: Slice? = nil, _ read: () throws -> Value
+    ) throws -> Value {
+        if let value = try? read() { return value }
+        do {
+            return try read()
+        } catch let reason as FormatDamage {
+            if reason.isNewerVersion {
+                throw ShardlineError(
+                    .newerFormat, "'\(files.path(of: segment))' at offset \(offset): \(reason); use a newer version")
+            }
+            throw damage(segment, offset, reason.reason, lost: slice)
+        } catch let error as FileError {
+            if error.isMissing { throw damage(segment, offset, "the file is missing", lost: slice) }
+            throw ShardlineError(.readFailed, "\(error), at offset \(offset)", cause: error)
+        }
+    }
+
+    private func damage(
+        _ segment: UInt64, _ offset: UInt64, _ reason: String, lost slice: Slice? = nil
+    ) -> ShardlineError {
+        let lost = slice.map {
+            ": shard key \($0.shardKey), sequence numbers \($0.firstSequence) to \($0.lastSequence) can't be read"
+        }
+        return ShardlineError(
+            .corrupt, "'\(files.path(of: segment))' is damaged at offset \(offset): \(reason)\(lost ?? "")")
+    }
+}

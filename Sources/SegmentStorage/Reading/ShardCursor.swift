@@ -1,0 +1,148 @@
+import StreamModel
+
+/// Walks the slices of one shard in the order of its numbers, over segments and their indexes.
+struct ShardCursor {
+    /// A slice and the segment that it is in.
+    struct Found {
+        var segment: UInt64
+        var slice: Slice
+    }
+
+    private let reader: SegmentReader
+    private let stream: UInt64
+    private let shardKey: UInt32
+    private let segments: [RegisteredSegment]
+    private var segment = 0
+    private var tail = 0
+    private var part = 0
+    private var pending: ArraySlice<Slice> = []
+
+    /// Begins at the first slice of all.
+    init(_ segments: [RegisteredSegment], stream: UInt64, shardKey: UInt32, reader: SegmentReader) {
+        self.reader = reader
+        self.stream = stream
+        self.shardKey = shardKey
+        self.segments = segments
+    }
+
+    /// Begins at the slice that holds `position`, or else at the next one behind it.
+    init(
+        _ segments: [RegisteredSegment], stream: UInt64, shardKey: UInt32, reader: SegmentReader, at position: UInt64
+    ) throws {
+        self.init(segments, stream: stream, shardKey: shardKey, reader: reader)
+        // The segments of a shard never interleave (F1): the first that does not end before the position has it.
+        var low = 0
+        var high = segments.count
+        while low < high {
+            let middle = (low + high) / 2
+            if let last = try lastSequence(in: segments[middle]), last < position {
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+        segment = low
+        guard low < segments.count else { return }
+        tail = segments[low].row.state == .open ? try firstTail(of: segments[low], reaching: position) : 0
+        while let found = try peek(), found.slice.lastSequence < position { pending.removeFirst() }
+    }
+
+    mutating func next() throws -> Found? {
+        guard let found = try peek() else { return nil }
+        pending.removeFirst()
+        return found
+    }
+
+    private mutating func peek() throws -> Found? {
+        while segment < segments.count {
+            if let slice = pending.first { return Found(segment: segments[segment].row.id, slice: slice) }
+            let tails = segments[segment].tails
+            guard tail < tails.count else {
+                segment += 1
+                (tail, part) = (0, 0)
+                continue
+            }
+            let directory = try reader.directory(tails[tail], in: segments[segment].row.id)
+            if part == 0 { part = firstPart(in: directory) }
+            // The part before the first that begins behind the shard may still end with it.
+            guard part < directory.count, precedesOrIs(directory[part]) else {
+                tail += 1
+                part = 0
+                continue
+            }
+            pending = try shardsSlices(directory[part], in: segments[segment].row.id)
+            part += 1
+        }
+        return nil
+    }
+
+    /// The slices of the shard in one part, cut out by halves.
+    private func shardsSlices(_ part: SegmentIndex.PartReference, in segment: UInt64) throws -> ArraySlice<Slice> {
+        let slices = try reader.slices(part, in: segment)
+        func first(where isBehind: (Slice) -> Bool) -> Int {
+            var low = 0
+            var high = slices.count
+            while low < high {
+                let middle = (low + high) / 2
+                if isBehind(slices[middle]) { high = middle } else { low = middle + 1 }
+            }
+            return low
+        }
+        let start = first { ($0.stream, $0.shardKey) >= (stream, shardKey) }
+        let end = first { ($0.stream, $0.shardKey) > (stream, shardKey) }
+        return slices[start..<end]
+    }
+
+    private func precedesOrIs(_ part: SegmentIndex.PartReference) -> Bool {
+        (part.stream, part.shardKey) <= (stream, shardKey)
+    }
+
+    /// The last part that begins before the shard: the shard's slices begin in it or in the next one.
+    private func firstPart(in directory: [SegmentIndex.PartReference]) -> Int {
+        var low = 0
+        var high = directory.count
+        while low < high {
+            let middle = (low + high) / 2
+            if (directory[middle].stream, directory[middle].shardKey) < (stream, shardKey) {
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+        return max(0, low - 1)
+    }
+
+    /// The shard's last number in a segment; nil where its indexes name none.
+    private func lastSequence(in segment: RegisteredSegment) throws -> UInt64? {
+        for tail in segment.tails.reversed() {
+            if let last = try lastSequence(tail, in: segment.row.id) { return last }
+        }
+        return nil
+    }
+
+    private func lastSequence(_ tail: (offset: UInt64, checksum: UInt32), in segment: UInt64) throws -> UInt64? {
+        let directory = try reader.directory(tail, in: segment)
+        var index = directory.count - 1
+        while index >= 0 {
+            if precedesOrIs(directory[index]) {
+                if let last = try shardsSlices(directory[index], in: segment).last { return last.lastSequence }
+                if (directory[index].stream, directory[index].shardKey) < (stream, shardKey) { return nil }
+            }
+            index -= 1
+        }
+        return nil
+    }
+
+    /// The first section that does not end before `position`, from the end: readers are mostly near it.
+    private func firstTail(of segment: RegisteredSegment, reaching position: UInt64) throws -> Int {
+        let tails = segment.tails
+        var first = tails.count
+        for index in tails.indices.reversed() {
+            if let last = try lastSequence(tails[index], in: segment.row.id) {
+                guard last >= position else { break }
+            }
+            first = index
+        }
+        return first
+    }
+}

@@ -1,0 +1,231 @@
+import DiskAccess
+import StreamModel
+
+/// Makes sections of an epoch, one act on the disk a step (F5).
+///
+/// The order is the promise: what is written is synced, then registered in SQLite together with the new start position,
+/// then seen by readers. Between any two steps a crash leaves the store as it was before the flush or as it is after.
+struct FlushMachine {
+    /// What a step did.
+    enum Step: Hashable {
+        /// A new segment's file was made.
+        case created(UInt64)
+        /// Up to 1 MiB of blocks was written, or the index behind them.
+        case wroteBlocks(UInt64)
+        case wroteIndex(UInt64)
+        /// The segment was synced.
+        case synced(UInt64)
+        /// The names of new segments were made durable.
+        case syncedDirectory
+        /// A part of the changed rows was written; the start position is as before.
+        case wroteRows
+        /// The sections, the rest of the rows and the new start position were written.
+        case registered
+        /// Readers find the sections.
+        case published
+    }
+
+    /// What is written at once.
+    static let pieceBytes = 1 << 20
+    /// Rows of one transaction.
+    static let rowsAtOnce = 4096
+
+    private let archive: SegmentArchive
+    private let commits: ClosedRange<UInt64>
+    private let now: Int64
+    private let streams: [UInt64: StreamDescriptor]
+    private var rows: [MetadataChange]
+    private let start: StoreRow
+    private var sections: [SectionWriter]
+    private var current = 0
+    private var isDirectorySynced = false
+    private var registered: [RegisteredSegment] = []
+    private var phase = Phase.sections
+
+    private enum Phase {
+        case sections, rows, publishing, done
+    }
+
+    /// - Parameters:
+    ///   - rows: what changed in the catalogue since the last flush.
+    ///   - start: the store's row with the position that replay begins at once this is registered.
+    init(_ epoch: Epoch, rows: [MetadataChange], start: StoreRow, now: Timestamp, archive: SegmentArchive) {
+        let plan = FlushPlan(epoch, in: archive.set, ownSegmentFrom: archive.ownSegmentFrom)
+        self.archive = archive
+        self.rows = rows
+        self.start = start
+        self.now = now.milliseconds
+        streams = plan.streams
+        commits = epoch.firstCommit...max(epoch.firstCommit, epoch.lastCommit)
+        sections = plan.parts.map { SectionWriter($0) }
+        isDirectorySynced = plan.parts.allSatisfy { $0.registered != nil }
+    }
+
+    /// Does the next act; nil when all is done.
+    mutating func step() throws -> Step? {
+        switch phase {
+        case .sections:
+            while current < sections.count {
+                if let step = try sections[current].step(archive, streams: streams, commits: commits, now: now) {
+                    return step
+                }
+                current += 1
+            }
+            if !isDirectorySynced {
+                try archive.files.fileSystem.synchronizeDirectory(archive.files.directory)
+                isDirectorySynced = true
+                return .syncedDirectory
+            }
+            phase = .rows
+            return try step()
+        case .rows:
+            if rows.count > Self.rowsAtOnce {
+                try archive.metadata.apply(Array(rows.prefix(Self.rowsAtOnce)))
+                rows.removeFirst(Self.rowsAtOnce)
+                return .wroteRows
+            }
+            var last = rows
+            for section in sections {
+                let segment = section.result(commits: commits, now: now)
+                registered.append(segment)
+                last.append(.put(segment.row.row))
+                last += segment.streams.values.map { .put($0.row) }
+                if let section = segment.sections.last { last.append(.put(section.row)) }
+            }
+            var start = start
+            start.nextSegment = archive.set.nextNumber
+            last.append(.put(start.row))
+            try archive.metadata.apply(last)
+            phase = .publishing
+            return .registered
+        case .publishing:
+            for segment in registered { archive.set.register(segment) }
+            phase = .done
+            return .published
+        case .done:
+            return nil
+        }
+    }
+
+    /// Takes back what a flush that failed for want of room has written: nothing of it is registered.
+    func abandon() {
+        for section in sections { section.abandon(archive) }
+    }
+}
+
+/// Writes one section behind what a segment holds already.
+private struct SectionWriter {
+    private enum Phase {
+        case opening, blocks, index, syncing, done
+    }
+
+    private let part: FlushPlan.Part
+    private var builder: SectionBuilder
+    private var phase = Phase.opening
+    private var file: (any File)?
+    private let start: UInt64
+    private var end: UInt64
+    private var index: (offset: UInt64, length: UInt64, checksum: UInt32) = (0, 0, 0)
+
+    init(_ part: FlushPlan.Part) {
+        self.part = part
+        builder = SectionBuilder(part.runs)
+        start = part.registered?.row.bytes ?? UInt64(SegmentHeader.size)
+        end = start
+    }
+
+    mutating func step(
+        _ archive: SegmentArchive, streams: [UInt64: StreamDescriptor], commits: ClosedRange<UInt64>, now: Int64
+    ) throws -> FlushMachine.Step? {
+        switch phase {
+        case .opening:
+            let path = archive.files.path(of: part.segment)
+            phase = .blocks
+            guard part.registered == nil else {
+                file = try archive.files.fileSystem.open(path, .readWrite)
+                return try step(archive, streams: streams, commits: commits, now: now)
+            }
+            let file = try archive.files.fileSystem.open(path, .create)
+            self.file = file
+            try file.writeAll(
+                SegmentHeader(
+                    storeID: archive.store.bytes, segment: part.segment, retentionClass: UInt16(part.grouping.code),
+                    created: now
+                ).encoded(), at: 0)
+            return .created(part.segment)
+        case .blocks:
+            var piece: [UInt8] = []
+            while piece.count < FlushMachine.pieceBytes,
+                let block = builder.nextBlock(at: archive.reader.place(part.segment, end + UInt64(piece.count)))
+            {
+                piece.append(contentsOf: block)
+            }
+            guard !piece.isEmpty else {
+                phase = .index
+                return try step(archive, streams: streams, commits: commits, now: now)
+            }
+            try write(piece)
+            return .wroteBlocks(part.segment)
+        case .index:
+            let slices = builder.slices
+            let bytes = SegmentIndex.encode(
+                .section, slices: slices, streams: Set(slices.map(\.stream)).sorted().compactMap { streams[$0] },
+                firstBlock: start, commits: commits, written: now, at: archive.reader.place(part.segment, end))
+            index = (
+                end, UInt64(bytes.count), SegmentIndex.checksum(ofTail: Array(bytes.suffix(SegmentIndex.tailSize)))
+            )
+            try write(bytes)
+            phase = .syncing
+            return .wroteIndex(part.segment)
+        case .syncing:
+            try file?.synchronize()
+            phase = .done
+            return .synced(part.segment)
+        case .done:
+            return nil
+        }
+    }
+
+    private mutating func write(_ bytes: [UInt8]) throws {
+        guard let file else { return }
+        try file.writeAll(bytes, at: Int(end))
+        file.beginWriting(Int(end)..<Int(end) + bytes.count)
+        end += UInt64(bytes.count)
+    }
+
+    /// The segment as it is to be registered.
+    func result(commits: ClosedRange<UInt64>, now: Int64) -> RegisteredSegment {
+        let before = part.registered
+        let row = SegmentRow(
+            id: part.segment, state: .open, grouping: part.grouping, bytes: end, footerOffset: 0, footerChecksum: 0,
+            commits: (before?.row.commits.lowerBound ?? commits.lowerBound)...commits.upperBound,
+            created: before?.row.created ?? now)
+        let section = SectionRow(
+            segment: part.segment, offset: start, indexOffset: index.offset, indexLength: index.length,
+            indexChecksum: index.checksum, commits: commits)
+        var streams = before?.streams ?? [:]
+        let numbers = Dictionary(part.runs.map { ($0.shardKey, $0.run.shard.number) }, uniquingKeysWith: { $1 })
+        for slice in builder.slices {
+            var stream =
+                streams[slice.stream]
+                ?? SegmentStreamRow(
+                    segment: part.segment, stream: slice.stream, shards: [], firstArrival: .max, lastArrival: .min,
+                    bytes: 0)
+            if let number = numbers[slice.shardKey], !stream.holds(shard: number) { stream.insert(shard: number) }
+            stream.firstArrival = min(stream.firstArrival, slice.firstArrival)
+            stream.lastArrival = max(stream.lastArrival, slice.lastArrival)
+            streams[slice.stream] = stream
+        }
+        for run in part.runs { streams[run.stream]?.bytes += UInt64(run.run.byteCount) }
+        return RegisteredSegment(row: row, sections: (before?.sections ?? []) + [section], streams: streams)
+    }
+
+    func abandon(_ archive: SegmentArchive) {
+        // Best effort: what stays behind is cut or removed when the store is opened.
+        if part.registered == nil {
+            try? archive.files.fileSystem.remove(archive.files.path(of: part.segment))
+        } else if end > start {
+            try? file?.truncate(to: Int(start))
+        }
+    }
+}

@@ -1,0 +1,243 @@
+import DiskAccess
+import Logging
+import StreamModel
+import Synchronization
+
+/// What stands behind the journal of a store on disk: segments and the database that knows them.
+///
+/// Snapshot, flush and housekeeping are called by one thread at a time, reads by any task.
+final class SegmentBacking: Metadata, Flusher, Past {
+    /// Sizes that tests make small.
+    struct Options: Sendable {
+        /// Bytes of decoded blocks and indexes that are kept for readers (M4).
+        var cacheLimit = PieceCache.defaultLimit
+        /// Bytes of one stream in one flush from which it gets segments to itself (F1).
+        var ownSegmentFrom = FlushPlan.ownSegmentFrom
+        /// Length at which a segment is sealed (F1).
+        var sealFrom = SegmentArchive.defaultSealFrom
+    }
+
+    private struct State {
+        var metadata: (any MetadataStore)?
+        var row: StoreRow?
+        var archive: SegmentArchive?
+        var past: SegmentPast?
+    }
+
+    private let fileSystem: any FileSystem
+    private let directory: String
+    private let timeSource: any TimeSource
+    private let logger: Logger
+    private let options: Options
+    private let openMetadata: @Sendable () throws -> any MetadataStore
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - directory: the store's; it must be there. Segments go to `segments` in it.
+    ///   - openMetadata: opens the database or makes it. Default: `metadata.sqlite` in the directory.
+    init(
+        fileSystem: any FileSystem, directory: String, timeSource: any TimeSource, logger: Logger,
+        options: Options = Options(), openMetadata: (@Sendable () throws -> any MetadataStore)? = nil
+    ) {
+        self.fileSystem = fileSystem
+        self.directory = directory
+        self.timeSource = timeSource
+        self.logger = logger
+        self.options = options
+        self.openMetadata =
+            openMetadata
+            ?? { try SQLiteMetadata(path: "\(directory)/metadata.sqlite") }
+    }
+
+    private var segmentsDirectory: String { "\(directory)/segments" }
+
+    // MARK: Metadata
+
+    func load() throws -> MetadataSnapshot? {
+        try translated {
+            let metadata = try openMetadata()
+            state.withLock { $0.metadata = metadata }
+            let contents = try metadata.read()
+            guard contents.damaged.isEmpty else {
+                let rows = contents.damaged.map { "\($0.table.rawValue) (\($0.key))" }.joined(separator: ", ")
+                throw ShardlineError(
+                    .corrupt, "'\(directory)/metadata.sqlite' is damaged in the rows \(rows); nothing was changed")
+            }
+            guard let first = contents[.store].first else { return nil }
+            let row = try StoreRow(first)
+            guard row.format <= StoreRow.format else {
+                throw ShardlineError(
+                    .newerFormat,
+                    "the store in '\(directory)' has format \(row.format); this program knows \(StoreRow.format): use a newer version"
+                )
+            }
+            let catalogue = try Catalogue(contents, store: row)
+            try openArchive(row, contents)
+            return MetadataSnapshot(store: StoreID(bytes: row.id), catalogue: catalogue, start: row.start)
+        }
+    }
+
+    func create(_ store: StoreID) throws {
+        try translated {
+            let row = StoreRow(id: store.bytes)
+            // The row comes last: a store without it is one whose making did not come to its end.
+            try openArchive(row, MetadataContents())
+            try state.withLock { $0.metadata }?.apply([.put(row.row)])
+        }
+    }
+
+    private func openArchive(_ row: StoreRow, _ contents: MetadataContents) throws {
+        guard let metadata = state.withLock({ $0.metadata }) else { return }
+        try fileSystem.createDirectory(segmentsDirectory)
+        try fileSystem.synchronizeDirectory(directory)
+        let archive = try SegmentArchive(
+            store: StoreID(bytes: row.id), fileSystem: fileSystem, directory: segmentsDirectory, metadata: metadata,
+            contents: contents, nextSegment: row.nextSegment, logger: logger, cacheLimit: options.cacheLimit,
+            ownSegmentFrom: options.ownSegmentFrom, sealFrom: options.sealFrom)
+        let cleanup = SegmentCleanup(
+            archive: archive, quarantine: "\(directory)/quarantine", startCommit: row.startCommit)
+        for finding in try cleanup.run() { logger.error("\(finding)") }
+        var lost: [UInt32: [ClosedRange<UInt64>]] = [:]
+        for row in contents[.lostRange] {
+            var reader = RowReader(row)
+            let (shard, first, last) = (try reader.short(), try reader.word(), try reader.word())
+            guard first <= last else { continue }
+            lost[shard, default: []].append(first...last)
+        }
+        let past = SegmentPast(set: archive.set, reader: archive.reader, lost: lost)
+        state.withLock { state in
+            state.row = row
+            state.archive = archive
+            state.past = past
+        }
+    }
+
+    func save(_ dirty: DirtyRows, of catalogue: Catalogue) throws {
+        try translated {
+            let (metadata, row) = state.withLock { ($0.metadata, $0.row) }
+            guard let metadata, let row = row?.with(catalogue) else { return }
+            var changes = catalogue.changes(dirty)
+            changes.append(.put(row.row))
+            while !changes.isEmpty {
+                try metadata.apply(Array(changes.prefix(FlushMachine.rowsAtOnce)))
+                changes.removeFirst(min(changes.count, FlushMachine.rowsAtOnce))
+            }
+            state.withLock { $0.row = row }
+        }
+    }
+
+    func close() throws {
+        let metadata = state.withLock { state in
+            defer { state.metadata = nil }
+            return state.metadata
+        }
+        try translated { try metadata?.close() }
+    }
+
+    // MARK: Flusher
+
+    func flush(_ epoch: Epoch) throws {
+        guard var flush = flushMachine(epoch) else { return }
+        do {
+            try translated { while try flush.step() != nil {} }
+        } catch let error as ShardlineError where error.code == .diskFull {
+            flush.abandon()
+            throw error
+        }
+        finish(epoch)
+    }
+
+    /// The steps of ``flush(_:)``; whoever takes them calls ``finish(_:)`` behind the last.
+    func flushMachine(_ epoch: Epoch) -> FlushMachine? {
+        let (archive, row) = state.withLock { ($0.archive, $0.row) }
+        guard let archive, let row else { return nil }
+        return FlushMachine(
+            epoch, rows: epoch.catalogue.changes(epoch.dirty), start: row.with(epoch.catalogue).with(epoch.next),
+            now: timeSource.wallTime, archive: archive)
+    }
+
+    func finish(_ epoch: Epoch) { state.withLock { $0.row = $0.row?.with(epoch.catalogue).with(epoch.next) } }
+
+    func tidy(_ catalogue: Catalogue, now: Timestamp) throws {
+        guard let archive = state.withLock({ $0.archive }) else { return }
+        try translated {
+            let deletable = archive.deletable(catalogue, now: now)
+            var retention = RetentionMachine(deletable, archive: archive)
+            while try retention.step() != nil {}
+            if !deletable.isEmpty {
+                logger.info(
+                    "deleted segments that nobody may read any more", metadata: ["segments": "\(deletable.count)"])
+            }
+        }
+        for segment in archive.dueForSealing(catalogue, now: now) {
+            do {
+                try translated {
+                    var seal = SealMachine(segment, now: now, archive: archive)
+                    while try seal.step() != nil {}
+                }
+            } catch let error as ShardlineError where [.corrupt, .readFailed, .diskFull].contains(error.code) {
+                // It stays open: what is whole in it is found by its sections.
+                logger.error("segment \(segment.row.id) can't be sealed: \(error)")
+            }
+        }
+    }
+
+    // MARK: Past
+
+    func read(
+        _ shard: ShardState, _ range: ClosedRange<SequenceNumber>, maximumRecords: Int, maximumBytes: Int
+    ) async throws -> PastBatch {
+        guard let past = state.withLock({ $0.past }) else { return PastBatch() }
+        return try await past.read(shard, range, maximumRecords: maximumRecords, maximumBytes: maximumBytes)
+    }
+
+    func firstSequence(of shard: ShardState, arrivedAtOrAfter time: Timestamp) async throws -> SequenceNumber? {
+        try await state.withLock { $0.past }?.firstSequence(of: shard, arrivedAtOrAfter: time)
+    }
+
+    /// For tests: what the store knows of its segments.
+    var archive: SegmentArchive? { state.withLock { $0.archive } }
+
+    /// Runs `body` and says what a full disk or a damaged database is in the words of the store's callers.
+    private func translated<Value>(_ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch let error as FileError where error.isNoSpace {
+            throw ShardlineError(.diskFull, "\(error)", cause: error)
+        } catch let error as MetadataError {
+            switch error.kind {
+            case .noSpace: throw ShardlineError(.diskFull, error.message, cause: error)
+            case .damaged: throw ShardlineError(.corrupt, error.message, cause: error)
+            case .notDurable, .failed: throw ShardlineError(.notAccessible, error.message, cause: error)
+            }
+        }
+    }
+}
+
+extension StoreRow {
+    /// The row with the counters of a catalogue.
+    fileprivate func with(_ catalogue: Catalogue) -> StoreRow {
+        var row = self
+        row.incarnation = max(incarnation, catalogue.incarnation)
+        row.nextShardKey = max(nextShardKey, catalogue.nextShard)
+        row.nextStream = max(nextStream, UInt64(catalogue.nextStream))
+        row.nextMapping = max(nextMapping, UInt64(catalogue.nextMapping))
+        return row
+    }
+
+    /// The row with another start position.
+    fileprivate func with(_ start: JournalPosition) -> StoreRow {
+        var row = self
+        row.startFile = start.fileNumber
+        row.startBlock = start.block
+        row.startCommit = start.commit
+        row.startChain = start.chain
+        return row
+    }
+
+    /// Where replay begins; nil: nothing was flushed yet.
+    fileprivate var start: JournalPosition? {
+        guard startCommit > 0 else { return nil }
+        return JournalPosition(fileNumber: startFile, block: startBlock, commit: startCommit, chain: startChain)
+    }
+}

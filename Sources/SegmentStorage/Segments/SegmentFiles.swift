@@ -1,0 +1,54 @@
+import DiskAccess
+import Synchronization
+
+/// The segment files of a store: their names, and the ones that are open for reading.
+///
+/// At most ``limit`` stay open, the ones used last. A reader holds the file object that it got: as its end closes it,
+/// a file stays readable after it was put away here, and even after it was deleted.
+final class SegmentFiles: Sendable {
+    static let limit = 256
+
+    let fileSystem: any FileSystem
+    let directory: String
+    private let state = Mutex(State())
+
+    private struct State {
+        var open: [UInt64: (file: any File, used: UInt64)] = [:]
+        var clock: UInt64 = 0
+    }
+
+    init(fileSystem: any FileSystem, directory: String) {
+        self.fileSystem = fileSystem
+        self.directory = directory
+    }
+
+    func path(of segment: UInt64) -> String { "\(directory)/\(segment).segment" }
+
+    /// The segment that a file of this name would be.
+    static func segment(ofFile name: String) -> UInt64? {
+        guard name.hasSuffix(".segment") else { return nil }
+        return UInt64(name.dropLast(8))
+    }
+
+    /// The file of a segment, for reading.
+    func file(of segment: UInt64) throws(FileError) -> any File {
+        let known = state.withLock { state -> (any File)? in
+            state.clock += 1
+            state.open[segment]?.used = state.clock
+            return state.open[segment]?.file
+        }
+        if let known { return known }
+        let file = try fileSystem.open(path(of: segment), .read)
+        state.withLock { state in
+            state.open[segment] = (file, state.clock)
+            guard state.open.count > Self.limit,
+                let oldest = state.open.min(by: { $0.value.used < $1.value.used })?.key
+            else { return }
+            state.open[oldest] = nil
+        }
+        return file
+    }
+
+    /// Gives up the file of a segment that is no longer there.
+    func forget(_ segment: UInt64) { state.withLock { $0.open[segment] = nil } }
+}

@@ -1,0 +1,136 @@
+import StreamModel
+import Synchronization
+
+/// A segment as it was registered; another value takes its place when it changes.
+final class RegisteredSegment: Sendable {
+    let row: SegmentRow
+    /// The sections of an open segment, in the order of their commits; none of a sealed one.
+    let sections: [SectionRow]
+    let streams: [UInt64: SegmentStreamRow]
+
+    init(row: SegmentRow, sections: [SectionRow], streams: [UInt64: SegmentStreamRow]) {
+        self.row = row
+        self.sections = sections
+        self.streams = streams
+    }
+
+    /// Where the indexes' tails lie, and their checksums: one a section, or the footer's.
+    var tails: [(offset: UInt64, checksum: UInt32)] {
+        switch row.state {
+        case .open: sections.map { ($0.tailOffset, $0.indexChecksum) }
+        case .sealed, .deleting: [(row.footerOffset, row.footerChecksum)]
+        }
+    }
+
+    var firstArrival: Int64 { streams.values.map(\.firstArrival).min() ?? .max }
+    /// The stream that has the segment to itself.
+    var owner: UInt64? { row.grouping.isOwn ? streams.keys.first : nil }
+}
+
+/// Which segments there are and what is in them: what SQLite registered, in memory.
+final class SegmentSet: Sendable {
+    fileprivate struct State {
+        var segments: [UInt64: RegisteredSegment] = [:]
+        /// The segments of each stream in rising order, which is the order of its records too (F1).
+        var ofStream: [UInt64: [UInt64]] = [:]
+        var next: UInt64
+    }
+    private let state: Mutex<State>
+
+    /// The set as the database has it. Throws where its rows contradict each other.
+    init(_ contents: MetadataContents, next: UInt64) throws(MetadataError) {
+        var sections: [UInt64: [SectionRow]] = [:]
+        for row in contents[.section] {
+            let section = try row.sectionRow()
+            sections[section.segment, default: []].append(section)
+        }
+        var streams: [UInt64: [UInt64: SegmentStreamRow]] = [:]
+        for row in contents[.segmentStream] {
+            let stream = try row.segmentStreamRow()
+            streams[stream.segment, default: [:]][stream.stream] = stream
+        }
+        var initial = State(next: next)
+        for row in contents[.segment] {
+            let segment = try row.segmentRow()
+            initial.insert(
+                RegisteredSegment(
+                    row: segment,
+                    sections: (sections[segment.id] ?? []).sorted { $0.offset < $1.offset },
+                    streams: streams[segment.id] ?? [:]))
+        }
+        state = Mutex(initial)
+    }
+
+    /// A number for a new segment; never given out twice.
+    func takeNumber() -> UInt64 {
+        state.withLock { state in
+            defer { state.next += 1 }
+            return state.next
+        }
+    }
+
+    /// What the next new segment will get.
+    var nextNumber: UInt64 { state.withLock { $0.next } }
+
+    /// All segments in rising order.
+    var all: [RegisteredSegment] {
+        state.withLock { state in state.segments.values.sorted { $0.row.id < $1.row.id } }
+    }
+
+    func segment(_ id: UInt64) -> RegisteredSegment? { state.withLock { $0.segments[id] } }
+
+    /// The segments that hold records of a shard, in the order of its numbers.
+    func segments(of stream: UInt64, shard number: UInt32) -> [RegisteredSegment] {
+        state.withLock { state in
+            (state.ofStream[stream] ?? []).compactMap { id in
+                guard let segment = state.segments[id], segment.row.state != .deleting,
+                    segment.streams[stream]?.holds(shard: number) == true
+                else { return nil }
+                return segment
+            }
+        }
+    }
+
+    /// The newest segment that holds records of a stream.
+    func newest(of stream: UInt64) -> RegisteredSegment? {
+        state.withLock { state in state.ofStream[stream]?.last.flatMap { state.segments[$0] } }
+    }
+
+    /// The newest open segment that several streams of a class share.
+    func openShared(_ grouping: SegmentGrouping) -> RegisteredSegment? {
+        state.withLock { state in
+            state.segments.values
+                .filter { $0.row.state == .open && $0.row.grouping == grouping }
+                .max { $0.row.id < $1.row.id }
+        }
+    }
+
+    /// Puts a segment in, or in the place of what it was.
+    func register(_ segment: RegisteredSegment) { state.withLock { $0.insert(segment) } }
+
+    /// Takes a segment out: readers find it no longer.
+    func remove(_ id: UInt64) { state.withLock { $0.remove(id) } }
+}
+
+extension SegmentSet.State {
+    fileprivate mutating func insert(_ segment: RegisteredSegment) {
+        let id = segment.row.id
+        segments[id] = segment
+        next = max(next, id + 1)
+        for stream in segment.streams.keys {
+            var ids = ofStream[stream] ?? []
+            guard !ids.contains(id) else { continue }
+            ids.append(id)
+            if ids.count > 1, ids[ids.count - 2] > id { ids.sort() }
+            ofStream[stream] = ids
+        }
+    }
+
+    fileprivate mutating func remove(_ id: UInt64) {
+        guard let segment = segments.removeValue(forKey: id) else { return }
+        for stream in segment.streams.keys {
+            ofStream[stream]?.removeAll { $0 == id }
+            if ofStream[stream]?.isEmpty == true { ofStream[stream] = nil }
+        }
+    }
+}
