@@ -22,6 +22,7 @@ public final class VirtualTime: TimeSource {
     }
 
     private struct Watcher {
+        let id: UInt64
         let count: Int
         let continuation: CheckedContinuation<Void, Never>
     }
@@ -98,14 +99,29 @@ public final class VirtualTime: TimeSource {
         state.withLock { $0.wall = wallTime }
     }
 
-    /// Returns as soon as at least `count` tasks sleep.
+    /// Returns as soon as at least `count` tasks sleep, or the calling task is cancelled.
     public func sleepers(_ count: Int) async {
-        await withCheckedContinuation { continuation in
-            let satisfied = state.withLock { state in
-                state.watchers.append(Watcher(count: count, continuation: continuation))
-                return state.satisfiedWatchers()
+        let id = state.withLock { state in
+            state.nextID += 1
+            return state.nextID
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let satisfied = state.withLock { state in
+                    guard !Task.isCancelled else {
+                        return [Watcher(id: id, count: count, continuation: continuation)]
+                    }
+                    state.watchers.append(Watcher(id: id, count: count, continuation: continuation))
+                    return state.satisfiedWatchers()
+                }
+                for watcher in satisfied { watcher.continuation.resume() }
             }
-            for watcher in satisfied { watcher.continuation.resume() }
+        } onCancel: {
+            let watcher = state.withLock { state -> Watcher? in
+                guard let index = state.watchers.firstIndex(where: { $0.id == id }) else { return nil }
+                return state.watchers.remove(at: index)
+            }
+            watcher?.continuation.resume()
         }
     }
 

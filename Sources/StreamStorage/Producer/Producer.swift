@@ -1,0 +1,218 @@
+import StreamModel
+import Synchronization
+
+/// Puts records in batches: accepts one at a time, sends many in one commit, and keeps their order.
+///
+/// ```swift
+/// try await Producer.withProducer(to: departures) { producer in
+///     for line in lines { try await producer.enqueue(line, partitionKey: key(line)) }
+/// }
+/// ```
+///
+/// ``enqueue(_:partitionKey:explicitHashKey:tag:)`` returns when the record is accepted, and suspends while the buffer is
+/// full. When ``withProducer(to:configuration:onAcknowledged:_:)`` returns, everything that was accepted is durable.
+/// Records are written in the order in which they were accepted, so those of one partition key stay in order.
+///
+/// A batch that fails ends the producer: nothing behind it is sent, so that no record overtakes another. The error then
+/// names, in its cause ``UnacknowledgedRecords``, what was not written and what is in doubt. Nothing is ever sent a
+/// second time.
+public final class Producer: Sendable {
+    private let stream: RecordStream
+    private let configuration: Configuration
+    private let maximumRecordSize: Int
+    private let onAcknowledged: (@Sendable (Acknowledgement) async throws -> Void)?
+    private let queue: Mutex<ProducerQueue>
+
+    private init(
+        stream: RecordStream, configuration: Configuration, maximumRecordSize: Int,
+        onAcknowledged: (@Sendable (Acknowledgement) async throws -> Void)?
+    ) {
+        self.stream = stream
+        self.configuration = configuration
+        self.maximumRecordSize = maximumRecordSize
+        self.onAcknowledged = onAcknowledged
+        queue = Mutex(ProducerQueue(configuration))
+    }
+
+    /// Runs `body` with a producer for `stream` and returns when everything that it accepted is durable.
+    ///
+    /// Where `body` throws, what was accepted before is written still, and then `body`'s error is thrown. Where the task
+    /// is cancelled, a commit on its way is awaited and nothing more is sent.
+    ///
+    /// - Parameters:
+    ///   - stream: where the records go, each to the shard that owns its key.
+    ///   - configuration: the sizes of batches and buffer, and how long a record may wait for company.
+    ///   - onAcknowledged: called for every durable batch, one after the other, before the next one is sent. What it
+    ///     throws ends the producer.
+    ///   - body: enqueues the records, from one task or several.
+    /// - Throws: `unknownStream`, `invalidArgument` (the configuration) before `body` runs; what ended the producer, as
+    ///   ``StreamModel/ShardlineError`` with ``UnacknowledgedRecords`` as its cause; what `body` throws.
+    public static func withProducer<Result>(
+        to stream: RecordStream, configuration: Configuration = Configuration(),
+        onAcknowledged: (@Sendable (Acknowledgement) async throws -> Void)? = nil,
+        _ body: (Producer) async throws -> Result
+    ) async throws -> Result {
+        try configuration.validate()
+        let description = try await stream.store.describeStream(stream.name)
+        let producer = Producer(
+            stream: stream, configuration: configuration, maximumRecordSize: description.maximumRecordSize,
+            onAcknowledged: onAcknowledged)
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await producer.run() }
+            do {
+                let result = try await body(producer)
+                producer.finish()
+                _ = await group.nextResult()
+                if let failure = producer.queue.withLock({ $0.failure }) { throw failure }
+                return result
+            } catch {
+                producer.finish()
+                while await group.nextResult() != nil {}
+                throw error
+            }
+        }
+    }
+
+    /// Accepts a record; suspends while the buffer is full.
+    ///
+    /// - Parameters:
+    ///   - record: what is to be put.
+    ///   - tag: comes back with the record's acknowledgement, or in ``UnacknowledgedRecords``: a line number, for
+    ///     example.
+    /// - Throws: `invalidArgument`, `recordTooLarge`: this record can't be put, the producer goes on. What ended the
+    ///   producer. `CancellationError`: it was not accepted.
+    public func enqueue(_ record: NewRecord, tag: UInt64 = 0) async throws {
+        try record.validate(maximumRecordSize: maximumRecordSize)
+        let item = ProducerQueue.Item(record: record, tag: tag, acceptedAt: stream.store.timeSource.monotonicTime)
+        let (step, id) = try queue.withLock { queue in
+            let step = try queue.accept(item)
+            guard case .wait = step else { return (step, 0 as UInt64) }
+            try Task.checkCancellation()
+            return (step, queue.newWaiterID())
+        }
+        switch step {
+        case .accepted(let resume): resume.run()
+        case .wait:
+            try await withTaskCancellationHandler {
+                try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+                    queue.withLock { $0.wait(item, id: id, isCancelled: Task.isCancelled, continuation) }.run()
+                }
+            } onCancel: {
+                queue.withLock { $0.cancelWaiter(id) }.run()
+            }
+        }
+    }
+
+    /// Accepts a record of bytes. As ``enqueue(_:tag:)``.
+    public func enqueue(
+        _ data: [UInt8], partitionKey: String, explicitHashKey: HashKey? = nil, tag: UInt64 = 0
+    ) async throws {
+        try await enqueue(NewRecord(data, partitionKey: partitionKey, explicitHashKey: explicitHashKey), tag: tag)
+    }
+
+    /// Accepts a record of text, in UTF-8. As ``enqueue(_:tag:)``.
+    public func enqueue(
+        _ text: some StringProtocol, partitionKey: String, explicitHashKey: HashKey? = nil, tag: UInt64 = 0
+    ) async throws {
+        try await enqueue(NewRecord(text, partitionKey: partitionKey, explicitHashKey: explicitHashKey), tag: tag)
+    }
+
+    /// Sends what was accepted without waiting for company, and returns when all of it is durable.
+    ///
+    /// Throws what ended the producer, or `CancellationError`.
+    public func flush() async throws {
+        try Task.checkCancellation()
+        let id = queue.withLock { $0.newWaiterID() }
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+                queue.withLock { $0.flush(id: id, isCancelled: Task.isCancelled, continuation) }.run()
+            }
+        } onCancel: {
+            queue.withLock { $0.cancelFlush(id) }.run()
+        }
+    }
+
+    private func finish() {
+        queue.withLock { $0.finish() }.run()
+    }
+
+    // MARK: Sending
+
+    /// One commit at a time: two could be gathered by the store in the wrong order. While one is on its way the next
+    /// batch grows, so the number of commits falls as the load rises.
+    private func run() async {
+        while let batch = await nextBatch() {
+            let acknowledgement: Acknowledgement
+            do {
+                acknowledgement = try await send(batch)
+            } catch let failure as SendFailure {
+                queue.withLock { $0.fail(failure.error, lastBatch: failure.isInDoubt ? .inDoubt : .notWritten) }.run()
+                return
+            } catch {
+                queue.withLock { $0.fail(error, lastBatch: .notWritten) }.run()
+                return
+            }
+            do {
+                try await onAcknowledged?(acknowledgement)
+                queue.withLock { $0.acknowledge() }.run()
+            } catch {
+                queue.withLock { $0.fail(error, lastBatch: .acknowledged) }.run()
+                return
+            }
+        }
+    }
+
+    private struct SendFailure: Error {
+        let error: any Error
+        let isInDoubt: Bool
+    }
+
+    private func send(_ batch: [ProducerQueue.Item]) async throws -> Acknowledgement {
+        let append = Append(batch.map(\.record), to: stream.name)
+        switch try await stream.store.commit([.append(append)], urgency: .now) {
+        case .committed(let receipts):
+            guard case .appended(let puts) = receipts.first, puts.count == batch.count else {
+                throw SendFailure(
+                    error: ShardlineError(.storeFailed, "the store answered an append with something else"),
+                    isInDoubt: true)
+            }
+            return Acknowledgement(tags: batch.map(\.tag), receipts: puts)
+        case .unknown(let cause): throw SendFailure(error: cause, isInDoubt: true)
+        case .conflict, .sealed:
+            throw ShardlineError(.storeFailed, "the store refused an append by key as if it had named a shard")
+        }
+    }
+
+    /// Waits for a batch to be due; nil when everything is sent, or the task was cancelled.
+    private func nextBatch() async -> [ProducerQueue.Item]? {
+        while true {
+            guard !Task.isCancelled else {
+                queue.withLock { $0.fail(CancellationError(), lastBatch: .acknowledged) }.run()
+                return nil
+            }
+            let now = stream.store.timeSource.monotonicTime
+            switch queue.withLock({ $0.nextStep(now: now) }) {
+            case .send(let batch): return batch
+            case .end: return nil
+            case .waitForRecords: await wait(untilUrgent: false)
+            case .linger(let deadline):
+                await withTaskGroup(of: Void.self) { group in
+                    group.addTask { try? await self.stream.store.timeSource.sleep(until: deadline) }
+                    group.addTask { await self.wait(untilUrgent: true) }
+                    await group.next()
+                    group.cancelAll()
+                }
+            }
+        }
+    }
+
+    private func wait(untilUrgent: Bool) async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                queue.withLock { $0.sleep(untilUrgent: untilUrgent, isCancelled: Task.isCancelled, continuation) }.run()
+            }
+        } onCancel: {
+            queue.withLock { $0.wake() }.run()
+        }
+    }
+}

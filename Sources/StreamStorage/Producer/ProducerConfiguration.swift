@@ -1,0 +1,63 @@
+import StreamModel
+
+extension Producer {
+    /// How a producer gathers records.
+    public struct Configuration: Hashable, Sendable {
+        /// The most records in one commit. Default 10,000; at least 1.
+        public var maximumBatchRecords = 10_000
+        /// No further record joins a batch that has this many bytes of keys and data. Default 1 MiB; at least 1, at most
+        /// 16 MiB.
+        public var maximumBatchBytes = 1 << 20
+        /// How long a record waits for company, at most. Default 5 ms; 0 sends at once.
+        ///
+        /// While a commit is on its way the next batch grows in any case.
+        public var linger = Duration.milliseconds(5)
+        /// Accepted and not yet acknowledged records; ``Producer/enqueue(_:tag:)`` suspends beyond. Default 100,000.
+        public var bufferedRecords = 100_000
+        /// The same in bytes of keys and data. Default 8 MiB. A record larger than that is accepted alone.
+        public var bufferedBytes = 8 << 20
+
+        /// The defaults.
+        public init() {}
+
+        /// Throws `invalidArgument` that names everything outside its limits.
+        func validate() throws {
+            var wrong: [String] = []
+            if maximumBatchRecords < 1 {
+                wrong.append("maximum batch records \(maximumBatchRecords) (allowed: at least 1)")
+            }
+            if !(1...16 << 20).contains(maximumBatchBytes) {
+                wrong.append("maximum batch bytes \(maximumBatchBytes) (allowed: 1 to \(16 << 20))")
+            }
+            if linger < .zero { wrong.append("linger \(linger.inSeconds) s (allowed: 0 or more)") }
+            if bufferedRecords < 1 { wrong.append("buffered records \(bufferedRecords) (allowed: at least 1)") }
+            if bufferedBytes < 1 { wrong.append("buffered bytes \(bufferedBytes) (allowed: at least 1)") }
+            guard wrong.isEmpty else { throw ShardlineError(.invalidArgument, wrong.joined(separator: "; ")) }
+        }
+    }
+
+    /// A batch that is durable.
+    public struct Acknowledgement: Sendable {
+        /// The tags that the records were enqueued with, in the order in which they were accepted.
+        public let tags: [UInt64]
+        /// Where each of the records is now, in the same order.
+        public let receipts: [PutReceipt]
+    }
+}
+
+/// What a producer that failed was still to write: the cause of the error that it throws.
+public struct UnacknowledgedRecords: Error, Sendable, CustomStringConvertible {
+    /// How many records were acknowledged before.
+    public let acknowledged: Int
+    /// The tags of the records that may have been written: settle them by reading, never by sending them again blindly.
+    public let inDoubt: [UInt64]
+    /// The tags of accepted records that were surely not written.
+    public let notWritten: [UInt64]
+    /// What ended the producer.
+    public let reason: any Error
+
+    /// How many records are acknowledged, in doubt and not written.
+    public var description: String {
+        "\(acknowledged) records were acknowledged, \(inDoubt.count) are in doubt, \(notWritten.count) were not written"
+    }
+}
