@@ -43,6 +43,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CHash"),
         .target(name: "CSystem"),
+        .target(name: "CProcess"),
         .target(name: "StreamModel", dependencies: ["CHash"], swiftSettings: swift),
         .target(name: "DiskAccess", dependencies: ["StreamModel", "CSystem"], swiftSettings: swift),
         .target(
@@ -82,7 +83,10 @@ let package = Package(
             swiftSettings: swift),
         .executableTarget(
             name: "ShardlineCLI",
-            dependencies: ["Shardline", "LateRuns", "CZlib", logging, lifecycle, argumentParser],
+            dependencies: [
+                "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket", "DiskAccess",
+                "LateRuns", "CZlib", "CProcess", logging, lifecycle, argumentParser,
+            ],
             swiftSettings: swift),
 
         // What several test targets share.
@@ -119,7 +123,10 @@ let package = Package(
             name: "ShardlineTestingTests", dependencies: ["ShardlineTesting", "Shardline", "TestSupport"],
             swiftSettings: swift),
         .testTarget(
-            name: "ShardlineCLITests", dependencies: ["ShardlineCLI", "LateRuns", "Shardline", "TestSupport", grdb],
+            name: "ShardlineCLITests",
+            dependencies: [
+                "ShardlineCLI", "LateRuns", "Shardline", "StreamModel", "StreamStorage", "CZlib", "TestSupport", grdb,
+            ],
             swiftSettings: swift),
         .testTarget(name: "HouseRulesTests", dependencies: ["TestSupport"], swiftSettings: swift),
         .testTarget(

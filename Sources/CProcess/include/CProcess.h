@@ -1,0 +1,23 @@
+#ifndef SHARDLINE_CPROCESS_H
+#define SHARDLINE_CPROCESS_H
+
+#include <sys/types.h>
+
+// A child process and this side's ends of its three pipes, all close-on-exec and non-blocking.
+typedef struct {
+    pid_t pid;
+    int input;
+    int output;
+    int errors;
+} shardline_child;
+
+// Starts `/bin/sh -c command` with `environment` (ends with NULL) and nothing but the three pipes: no other file
+// descriptor of this process, no blocked or ignored signal, a process group of its own. The child is killed when the
+// thread that started it ends, so nothing outlives a process that was killed itself.
+// Returns 0, or the errno of what failed.
+int shardline_spawn(const char *command, char *const environment[], shardline_child *child);
+
+// A pipe with both ends close-on-exec and non-blocking. Returns 0 or errno.
+int shardline_pipe(int *reading, int *writing);
+
+#endif

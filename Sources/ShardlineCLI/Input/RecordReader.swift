@@ -1,0 +1,193 @@
+import StreamModel
+
+/// Where the partition keys of `put` come from.
+enum KeySource: Equatable, Sendable {
+    /// A new one for each record: records spread over the shards.
+    case random
+    /// The same for all.
+    case fixed(String)
+    /// The value of a member of the JSON object that a line is.
+    case jsonField(String)
+    /// The value of a column of a CSV file with a header.
+    case csvColumn(String)
+}
+
+/// Something that the input holds.
+enum InputItem: Sendable {
+    /// A record and the number of its (first) line.
+    case record(line: Int, NewRecord)
+    /// A line that can't be put, and why.
+    case malformed(line: Int, reason: String)
+}
+
+/// Makes records of the lines of one input.
+struct RecordReader<Random: RandomNumberGenerator> {
+    private let keySource: KeySource
+    private let maximumRecordSize: Int
+    private var random: Random
+    private var splitter: LineSplitter
+    /// Lines that are to be looked at again, the last one first.
+    private var pending: [InputLine] = []
+    private var csv = CSVState.unused
+
+    private enum CSVState {
+        case unused
+        case header
+        case rows(column: Int, of: Int)
+        /// The file has no such column: nothing of it can be put.
+        case unusable
+    }
+
+    /// A quoted field goes on in the next line.
+    private var open: (scanner: CSVScanner, lines: [InputLine], length: Int)?
+
+    /// A reader whose records have at most `maximumRecordSize` bytes of data.
+    init(keySource: KeySource, maximumRecordSize: Int, random: Random) {
+        self.keySource = keySource
+        self.maximumRecordSize = maximumRecordSize
+        self.random = random
+        splitter = LineSplitter(maximumLength: maximumRecordSize)
+        if case .csvColumn = keySource { csv = .header }
+    }
+
+    /// Lets `fill` append bytes of the input.
+    mutating func append(_ fill: (inout [UInt8]) throws -> InputFile.Outcome) rethrows -> InputFile.Outcome {
+        try splitter.append(fill)
+    }
+
+    /// The next item; nil where more input is needed first.
+    mutating func next(atEnd: Bool) -> InputItem? {
+        while true {
+            if case .unusable = csv {
+                while splitter.next(atEnd: atEnd) != nil {}
+                return nil
+            }
+            guard let line = pending.popLast() ?? splitter.next(atEnd: atEnd) else {
+                return atEnd ? atEndOfInput() : nil
+            }
+            if let item = item(of: line) { return item }
+        }
+    }
+
+    // Nil where the line alone makes no item.
+    private mutating func item(of line: InputLine) -> InputItem? {
+        switch csv {
+        case .unused:
+            guard line.isComplete else { return .malformed(line: line.number, reason: tooLong(line.length)) }
+            switch keySource {
+            case .random:
+                let digits = String(random.next() as UInt64, radix: 16)
+                return record(line.number, line.bytes, key: String(repeating: "0", count: 16 - digits.count) + digits)
+            case .fixed(let key): return record(line.number, line.bytes, key: key)
+            case .jsonField(let name):
+                do {
+                    return record(line.number, line.bytes, key: try JSONField.text(of: name, in: line.bytes))
+                } catch {
+                    return .malformed(line: line.number, reason: error.reason)
+                }
+            case .csvColumn: return nil
+            }
+        case .header, .rows: return csvItem(of: line)
+        case .unusable: return nil
+        }
+    }
+
+    private mutating func csvItem(of line: InputLine) -> InputItem? {
+        var scanner: CSVScanner
+        var lines: [InputLine] = []
+        var length = line.length
+        if let open {
+            (scanner, lines) = (open.scanner, open.lines)
+            length += open.length
+            self.open = nil
+        } else if case .rows(let column, _) = csv {
+            scanner = CSVScanner(keeping: column)
+        } else {
+            scanner = CSVScanner(keeping: nil)
+        }
+        lines.append(line)
+        guard line.isComplete, length <= maximumRecordSize else {
+            let reason =
+                lines.count > 1
+                ? "a quoted field has no closing quote within \(maximumRecordSize) bytes" : tooLong(length)
+            return malformed(lines, reason)
+        }
+        switch scanner.scan(line.bytes, lineEnd: line.end) {
+        case .open:
+            open = (scanner, lines, length + line.end.count)
+            return nil
+        case .malformed(let reason):
+            return malformed(lines, reason)
+        case .complete:
+            return complete(scanner, lines)
+        }
+    }
+
+    private mutating func complete(_ scanner: CSVScanner, _ lines: [InputLine]) -> InputItem? {
+        let first = lines[0].number
+        guard case .rows(_, let columns) = csv else { return takeHeader(scanner.fields, line: first) }
+        guard scanner.count == columns else {
+            return malformed(
+                lines, "the row has \(scanner.count) field\(scanner.count == 1 ? "" : "s"), the header \(columns)")
+        }
+        guard let key = String(validating: scanner.fields[0], as: UTF8.self) else {
+            return .malformed(line: first, reason: "the key is not UTF-8")
+        }
+        var data = lines[0].bytes
+        for (before, line) in zip(lines, lines.dropFirst()) { data += before.end + line.bytes }
+        return record(first, data, key: key)
+    }
+
+    private mutating func takeHeader(_ fields: [[UInt8]], line: Int) -> InputItem? {
+        guard case .csvColumn(let name) = keySource else { return nil }
+        var names = fields.map { String(decoding: $0, as: UTF8.self) }
+        if names[0].unicodeScalars.first == "\u{FEFF}" { names[0].unicodeScalars.removeFirst() }
+        guard let column = names.firstIndex(of: name) else {
+            csv = .unusable
+            return .malformed(
+                line: line,
+                reason:
+                    "the header has no column '\(name)', only \(names.joined(separator: ", ")); nothing of this file was put"
+            )
+        }
+        csv = .rows(column: column, of: names.count)
+        return nil
+    }
+
+    // Behind a record that is none, reading goes on in the next line: a stray quote must not swallow the file.
+    // Without a header there are no records.
+    private mutating func malformed(_ lines: [InputLine], _ reason: String) -> InputItem {
+        if case .header = csv {
+            csv = .unusable
+        } else {
+            pending += lines.dropFirst().reversed()
+        }
+        return .malformed(line: lines[0].number, reason: reason)
+    }
+
+    private mutating func atEndOfInput() -> InputItem? {
+        if let open {
+            self.open = nil
+            return malformed(open.lines, "a quoted field has no closing quote")
+        }
+        if case .header = csv {
+            csv = .unusable
+            return .malformed(line: 1, reason: "the file is empty; it must begin with a header")
+        }
+        return nil
+    }
+
+    private func tooLong(_ length: Int) -> String {
+        "the record has \(length) bytes of data; the stream takes at most \(maximumRecordSize)"
+    }
+
+    private func record(_ line: Int, _ data: [UInt8], key: String) -> InputItem {
+        let record = NewRecord(data, partitionKey: key)
+        do {
+            try record.validate(maximumRecordSize: maximumRecordSize)
+            return .record(line: line, record)
+        } catch {
+            return .malformed(line: line, reason: "\(error)")
+        }
+    }
+}

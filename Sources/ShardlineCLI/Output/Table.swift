@@ -1,0 +1,72 @@
+import StreamModel
+
+/// Rows of text in columns, for people.
+struct Table {
+    /// On which side a column's texts stand.
+    enum Alignment { case left, right }
+
+    private let columns: [(title: String, alignment: Alignment)]
+    private var rows: [[String]] = []
+
+    /// A table with these columns.
+    init(_ columns: [(title: String, alignment: Alignment)]) { self.columns = columns }
+
+    mutating func add(_ row: [String]) { rows.append(row) }
+
+    /// One line a row, the titles first.
+    var lines: [String] {
+        let all = [columns.map(\.title)] + rows
+        let widths = columns.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+        return all.map { row in
+            var line = ""
+            for (column, text) in row.enumerated() {
+                let space = String(repeating: " ", count: widths[column] - text.count)
+                if column > 0 { line += "  " }
+                line += columns[column].alignment == .left ? text + space : space + text
+            }
+            while line.last == " " { line.removeLast() }
+            return line
+        }
+    }
+}
+
+/// Numbers and times as people read them.
+enum Readable {
+    /// `27004` as `27,004`.
+    static func number(_ number: some BinaryInteger) -> String {
+        let digits = String(number.magnitude)
+        var text = ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0, (digits.count - index) % 3 == 0 { text.append(",") }
+            text.append(digit)
+        }
+        return (number < 0 ? "-" : "") + text
+    }
+
+    /// `1 record`, `2 records`, with the thousands set off.
+    static func count(_ number: some BinaryInteger, _ one: String, _ many: String? = nil) -> String {
+        "\(self.number(number)) \(number == 1 ? one : many ?? one + "s")"
+    }
+
+    /// A duration in the largest unit that divides it (`36h`, `90s`, `1500ms`), as the options take it.
+    static func duration(_ duration: Duration) -> String {
+        let milliseconds = duration.wholeMilliseconds
+        guard milliseconds % 1000 == 0 else { return "\(milliseconds)ms" }
+        let seconds = milliseconds / 1000
+        for (length, unit) in [(86_400 as Int64, "d"), (3600, "h"), (60, "m")]
+        where seconds != 0 && seconds % length == 0 {
+            return "\(seconds / length)\(unit)"
+        }
+        return "\(seconds)s"
+    }
+
+    /// A measured duration, rounded: `850 ms`, `2.3 s`, `4 min 5 s`, `3 h 2 min`.
+    static func measured(_ duration: Duration) -> String {
+        let seconds = max(0, duration.inSeconds)
+        if seconds < 1 { return "\(Int((seconds * 1000).rounded())) ms" }
+        if seconds < 100 { return "\((seconds * 10).rounded() / 10) s" }
+        let whole = Int(seconds.rounded())
+        if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
+        return "\(whole / 3600) h \(whole % 3600 / 60) min"
+    }
+}

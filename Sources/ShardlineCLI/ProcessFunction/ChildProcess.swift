@@ -1,0 +1,102 @@
+import CProcess
+import Glibc
+
+/// A child process that runs a command of the shell, and this side's ends of its three pipes.
+///
+/// It gets nothing else of this process: no file descriptor, no signal setting. It leads a process group of its own,
+/// so Ctrl-C at the terminal reaches only us, and ending it ends what it has started. Used by one thread, the one that
+/// started it: the system ends the child together with that thread.
+final class ChildProcess {
+    /// How a child ended.
+    enum End: Equatable, CustomStringConvertible {
+        case exited(Int32)
+        case signalled(Int32)
+
+        var description: String {
+            switch self {
+            case .exited(let code): "ended with exit code \(code)"
+            case .signalled(let number): "was ended by signal \(number) (\(String(cString: strsignal(number))))"
+            }
+        }
+    }
+
+    let id: pid_t
+    /// The child's standard input; -1 once it was closed.
+    private(set) var input: Int32
+    /// The child's standard output.
+    let output: Int32
+    /// The child's standard error.
+    let errors: Int32
+    private var end: End?
+
+    /// Starts `sh -c command`, with `environment` added to this process's own. Throws what the system said, in words.
+    init(command: String, environment additions: [(name: String, value: String)]) throws(StartFailure) {
+        // Writing to a child that has ended must be an error of that call, not the end of this process.
+        signal(SIGPIPE, SIG_IGN)
+        var variables: [UnsafeMutablePointer<CChar>?] = []
+        defer { for variable in variables { free(variable) } }
+        var inherited = environ
+        while let variable = inherited.pointee {
+            inherited += 1
+            let text = String(cString: variable)
+            if !additions.contains(where: { text.hasPrefix($0.name + "=") }) { variables.append(strdup(text)) }
+        }
+        for (name, value) in additions { variables.append(strdup("\(name)=\(value)")) }
+        variables.append(nil)
+        var child = shardline_child()
+        let error = shardline_spawn(command, variables, &child)
+        guard error == 0 else { throw StartFailure(reason: systemMessage(error)) }
+        id = child.pid
+        input = child.input
+        output = child.output
+        errors = child.errors
+    }
+
+    /// The child could not be started at all.
+    struct StartFailure: Error {
+        var reason: String
+    }
+
+    deinit {
+        _ = kill()
+        closeInput()
+        close(output)
+        close(errors)
+    }
+
+    /// Tells the child that no more events come.
+    func closeInput() {
+        guard input >= 0 else { return }
+        close(input)
+        input = -1
+    }
+
+    /// Asks the child and what it has started to end.
+    func terminate() { if end == nil { Glibc.kill(-id, SIGTERM) } }
+
+    /// Ends the child and what it has started, at once, and answers how it ended: by itself before, or by this.
+    func kill() -> End {
+        if let end { return end }
+        // A child that has ended already is only waited for, so what is told is its own end. Its group may live on.
+        if let end = reap(WNOHANG) {
+            Glibc.kill(-id, SIGKILL)
+            return end
+        }
+        Glibc.kill(-id, SIGKILL)
+        Glibc.kill(id, SIGKILL)
+        return reap(0) ?? .signalled(SIGKILL)
+    }
+
+    /// How the child ended; nil while it runs.
+    func ended() -> End? { end ?? reap(WNOHANG) }
+
+    private func reap(_ options: Int32) -> End? {
+        var status: Int32 = 0
+        var answer: pid_t
+        repeat { answer = waitpid(id, &status, options) } while answer < 0 && errno == EINTR
+        guard answer == id else { return nil }
+        let signal = status & 0x7F
+        end = signal == 0 ? .exited(status >> 8 & 0xFF) : .signalled(signal)
+        return end
+    }
+}

@@ -1,0 +1,245 @@
+import Glibc
+import StreamModel
+
+/// What the thread of a ``ProcessWorker`` does.
+struct ProcessLoop {
+    private let settings: ProcessWorker.Settings
+    private let wakeEnd: Int32
+    private var child: ChildProcess?
+    private var event: ProcessWorker.Event?
+    private var isCancelled = false
+    private var isRestartWanted = false
+    private var stop: ProcessWorker.Stop?
+    /// What the child has still to be told of the event.
+    private var unsent: ArraySlice<UInt8> = []
+    private var answer: [UInt8] = []
+    private var errorLine: [UInt8] = []
+    private var lastWords = ""
+    /// Whether the child ever answered: one that ends at once with the shell's codes for that was never started.
+    private var hasAnswered = false
+    private var areErrorsOpen = true
+
+    init(_ settings: ProcessWorker.Settings, wakeEnd: Int32) {
+        self.settings = settings
+        self.wakeEnd = wakeEnd
+    }
+
+    /// Takes what was left in the mailbox.
+    mutating func take(_ mail: inout ProcessWorker.Mail) {
+        if let event = mail.event { self.event = event }
+        isCancelled = mail.isCancelled
+        isRestartWanted = isRestartWanted || mail.isRestartWanted
+        if let stop = mail.stop { self.stop = stop }
+        mail = ProcessWorker.Mail()
+    }
+
+    /// Runs until the worker is stopped. `readMail` is called whenever somebody may have left word.
+    mutating func run(_ readMail: (inout ProcessLoop) -> Void) {
+        var isSending = false
+        while true {
+            readMail(&self)
+            if isRestartWanted, event == nil || !isSending {
+                endChild()
+                isRestartWanted = false
+            }
+            if isCancelled, let event {
+                // The lane goes on only when the child can do nothing more, so it is ended first.
+                endChild()
+                isSending = false
+                self.event = nil
+                event.answer.resume(throwing: CancellationError())
+            }
+            isCancelled = false
+            if let stop {
+                endInOrder(within: stop.grace)
+                event?.answer.resume(throwing: CancellationError())
+                stop.done.resume()
+                return
+            }
+            if event != nil, !isSending { isSending = begin() }
+            waitAndServe()
+            if event == nil { isSending = false }
+        }
+    }
+
+    // Starts the child where there is none and puts the event before it; false where that failed.
+    private mutating func begin() -> Bool {
+        if let child, child.ended() != nil { endChild() }
+        if child == nil {
+            do {
+                child = try ChildProcess(command: settings.command, environment: settings.environment)
+                hasAnswered = false
+                areErrorsOpen = true
+                lastWords = ""
+            } catch {
+                fail(.notStarted(error.reason))
+                return false
+            }
+        }
+        answer = []
+        unsent = (event!.line + [UInt8(ascii: "\n")])[...]
+        return true
+    }
+
+    private mutating func waitAndServe(atMost milliseconds: Int32 = -1) {
+        var wanted = [pollfd(fd: wakeEnd, events: Int16(POLLIN), revents: 0)]
+        if let child {
+            wanted.append(pollfd(fd: child.output, events: Int16(POLLIN), revents: 0))
+            // poll passes over descriptors below 0.
+            wanted.append(pollfd(fd: areErrorsOpen ? child.errors : -1, events: Int16(POLLIN), revents: 0))
+            if !unsent.isEmpty { wanted.append(pollfd(fd: child.input, events: Int16(POLLOUT), revents: 0)) }
+        }
+        guard poll(&wanted, nfds_t(wanted.count), milliseconds) > 0 else { return }
+        if wanted[0].revents != 0 {
+            var bytes = [UInt8](repeating: 0, count: 64)
+            while read(wakeEnd, &bytes, bytes.count) > 0 {}
+        }
+        guard child != nil else { return }
+        if wanted[2].revents != 0 { readErrors() }
+        if wanted.count > 3, wanted[3].revents != 0 { send() }
+        if wanted[1].revents != 0 { readAnswer() }
+    }
+
+    private mutating func send() {
+        guard let child else { return }
+        while !unsent.isEmpty {
+            let count = unsent.withUnsafeBytes { write(child.input, $0.baseAddress, $0.count) }
+            if count > 0 {
+                unsent = unsent.dropFirst(count)
+            } else {
+                if count < 0, errno == EINTR { continue }
+                // A child that has closed its input may answer all the same; where it has ended, its output says so.
+                if count < 0, errno != EAGAIN { unsent = [] }
+                return
+            }
+        }
+    }
+
+    private mutating func readAnswer() {
+        guard let child else { return }
+        var bytes = [UInt8](repeating: 0, count: 64 << 10)
+        let count = read(child.output, &bytes, bytes.count)
+        if count < 0 { return }
+        if count == 0 { return childIsGone() }
+        guard event != nil else {
+            settings.warn("the function's process wrote a line that answers no event; it is started anew")
+            return endChild()
+        }
+        let new = bytes[..<count]
+        guard let newline = new.firstIndex(of: UInt8(ascii: "\n")) else {
+            answer += new
+            if answer.count > settings.longestAnswer {
+                endChild()
+                fail(.answerTooLong(limit: settings.longestAnswer))
+            }
+            return
+        }
+        answer += new[..<newline]
+        guard newline == new.endIndex - 1, unsent.isEmpty else {
+            endChild()
+            return fail(.outOfStep)
+        }
+        let answer = answer
+        self.answer = []
+        hasAnswered = true
+        let continuation = event?.answer
+        event = nil
+        continuation?.resume(returning: answer)
+    }
+
+    // The child's standard output is closed: it has ended, or can't answer any more.
+    private mutating func childIsGone() {
+        guard let child else { return }
+        // It closes its output shortly before it has ended; what it ends with is worth a moment.
+        var end = child.ended()
+        var patience = 50
+        while end == nil, patience > 0 {
+            patience -= 1
+            var nothing = pollfd(fd: -1, events: 0, revents: 0)
+            _ = poll(&nothing, 1, 2)
+            end = child.ended()
+        }
+        readErrors()
+        flushErrorLine()
+        let words = lastWords
+        let neverRan = !hasAnswered && (end == .exited(127) || end == .exited(126))
+        endChild()
+        guard event != nil else { return }
+        guard let end else { return fail(.closedOutput) }
+        if neverRan {
+            fail(.notStarted(words.isEmpty ? "the shell \(end)" : words))
+        } else {
+            fail(.ended(end, lastWords: words))
+        }
+    }
+
+    private mutating func fail(_ failure: ProcessFailure) {
+        let continuation = event?.answer
+        event = nil
+        continuation?.resume(throwing: failure)
+    }
+
+    private mutating func readErrors() {
+        guard let child else { return }
+        var bytes = [UInt8](repeating: 0, count: 16 << 10)
+        // Not more than a pipe holds at a time, or a child that writes without end would keep its answer from us.
+        for _ in 0..<8 {
+            let count = read(child.errors, &bytes, bytes.count)
+            if count == 0 { areErrorsOpen = false }
+            guard count > 0 else { return }
+            for byte in bytes[..<count] {
+                if byte == UInt8(ascii: "\n") {
+                    flushErrorLine()
+                } else {
+                    errorLine.append(byte)
+                    if errorLine.count >= 4096 { flushErrorLine() }
+                }
+            }
+        }
+    }
+
+    private mutating func flushErrorLine() {
+        guard !errorLine.isEmpty else { return }
+        let line = String(decoding: errorLine, as: UTF8.self)
+        errorLine = []
+        if !line.allSatisfy(\.isWhitespace) { lastWords = String(line.prefix(500)) }
+        settings.passOn(line)
+    }
+
+    private mutating func endChild() {
+        guard let child else { return }
+        _ = child.kill()
+        readErrors()
+        flushErrorLine()
+        self.child = nil
+        unsent = []
+        answer = []
+    }
+
+    private mutating func endInOrder(within grace: Int32) {
+        guard let child else { return }
+        child.closeInput()
+        unsent = []
+        for (patience, step) in [(grace, child.terminate), (min(grace, 500), {})] {
+            var left = patience
+            while child.ended() == nil, left > 0 {
+                var wanted = [
+                    pollfd(fd: child.output, events: Int16(POLLIN), revents: 0),
+                    pollfd(fd: child.errors, events: Int16(POLLIN), revents: 0),
+                ]
+                // At the end of both, waiting for them would return at once.
+                _ = poll(&wanted, 2, 0)
+                if wanted[1].revents & Int16(POLLIN) != 0 { readErrors() }
+                if wanted[0].revents & Int16(POLLIN) != 0 {
+                    var bytes = [UInt8](repeating: 0, count: 4096)
+                    _ = read(child.output, &bytes, bytes.count)
+                }
+                var nothing = pollfd(fd: -1, events: 0, revents: 0)
+                _ = poll(&nothing, 1, 5)
+                left -= 5
+            }
+            step()
+        }
+        endChild()
+    }
+}

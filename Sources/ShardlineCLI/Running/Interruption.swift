@@ -1,0 +1,95 @@
+import DiskAccess
+import Glibc
+import Synchronization
+
+/// Ctrl-C and SIGTERM: the first asks the command to end in order, the second ends the process at once.
+///
+/// The handler only writes to a pipe, as little else is allowed in one; a thread of our own does the rest.
+final class Interruption: Sendable {
+    private struct State {
+        var isInterrupted = false
+        var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
+        var nextWaiter = 0
+    }
+
+    private static let handlerEnd = Atomic<Int32>(-1)
+    private let state = Mutex(State())
+
+    /// The interruptions of this process; handled from the first use on.
+    static let ofProcess: Interruption = {
+        let interruption = Interruption()
+        interruption.install()
+        return interruption
+    }()
+
+    init() {}
+
+    private func install() {
+        var ends: [Int32] = [0, 0]
+        guard pipe(&ends) == 0 else { return }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        Self.handlerEnd.store(ends[1], ordering: .sequentiallyConsistent)
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            // What the starter told us to ignore stays ignored (nohup does so).
+            var before = sigaction()
+            sigaction(number, nil, &before)
+            if number == SIGHUP, unsafeBitCast(before.__sigaction_handler.sa_handler, to: Int.self) == 1 { continue }
+            var action = sigaction()
+            action.__sigaction_handler.sa_handler = { number in
+                let saved = errno
+                var byte = UInt8(truncatingIfNeeded: number)
+                _ = write(Interruption.handlerEnd.load(ordering: .relaxed), &byte, 1)
+                errno = saved
+            }
+            action.sa_flags = SA_RESTART
+            sigaction(number, &action, nil)
+        }
+        let readEnd = ends[0]
+        _ = WorkerThread(name: "shardline-sig") {
+            var seen = 0
+            while true {
+                var number: UInt8 = 0
+                let count = read(readEnd, &number, 1)
+                if count < 0, errno == EINTR { continue }
+                guard count == 1 else { return }
+                seen += 1
+                if seen > 1 { _exit(128 + Int32(number)) }
+                self.interrupt()
+            }
+        }
+    }
+
+    /// Whether the first one has come.
+    var isInterrupted: Bool { state.withLock { $0.isInterrupted } }
+
+    /// What the first signal does; tests call it.
+    func interrupt() {
+        let waiters = state.withLock { state in
+            state.isInterrupted = true
+            defer { state.waiters = [:] }
+            return Array(state.waiters.values)
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Returns when the first one has come, or the task is cancelled.
+    func wait() async {
+        let id = state.withLock { state in
+            state.nextWaiter += 1
+            return state.nextWaiter
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    if state.isInterrupted || Task.isCancelled { return true }
+                    state.waiters[id] = continuation
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+        } onCancel: {
+            let waiter = state.withLock { $0.waiters.removeValue(forKey: id) }
+            waiter?.resume()
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import CZlib
+import Foundation
+import StreamModel
+import Testing
+
+@testable import ShardlineCLI
+
+/// Files and pipes on their way to records.
+@Suite struct InputPumpTests {
+    static func items(of paths: [String], limits: InputPump.BatchLimits = .init()) async throws -> [String] {
+        let pump = try InputPump(paths: paths)
+        pump.start(keySource: .fixed("k"), maximumRecordSize: 1 << 20, limits: limits)
+        var texts: [String] = []
+        while let batch = try await pump.next() {
+            #expect(batch.items.count <= limits.records)
+            for case .record(let line, let record) in batch.items {
+                texts.append("\(batch.input):\(line) \(String(decoding: record.data, as: UTF8.self))")
+            }
+        }
+        return texts
+    }
+
+    static func packed(_ text: String) -> [UInt8] {
+        var stream = z_stream()
+        deflateInit2_(
+            &stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+        defer { deflateEnd(&stream) }
+        var input = Array(text.utf8)
+        var output = [UInt8](repeating: 0, count: input.count + 1000)
+        let count = input.withUnsafeMutableBufferPointer { source in
+            output.withUnsafeMutableBufferPointer { target in
+                stream.next_in = source.baseAddress
+                stream.avail_in = UInt32(source.count)
+                stream.next_out = target.baseAddress
+                stream.avail_out = UInt32(target.count)
+                deflate(&stream, Z_FINISH)
+                return target.count - Int(stream.avail_out)
+            }
+        }
+        return Array(output[..<count])
+    }
+
+    @Test func `files are read one behind the other, packed or not`() async throws {
+        try await withFolder { folder async throws in
+            try Data("a\nb".utf8).write(to: folder.appending(path: "1.txt"))
+            // Two members one behind the other, as `cat a.gz b.gz` makes them, and the padding of a tape.
+            try Data(Self.packed("c\nd") + Self.packed("e\nf\n") + [0, 0, 0]).write(to: folder.appending(path: "2"))
+            try Data().write(to: folder.appending(path: "3.txt"))
+            try Data([0x1F]).write(to: folder.appending(path: "4.txt"))
+            let items = try await Self.items(
+                of: (1...4).map { folder.appending(path: $0 == 2 ? "2" : "\($0).txt").path })
+            #expect(items == ["0:1 a", "0:2 b", "1:1 c", "1:2 de", "1:3 f", "3:1 \u{1F}"])
+        }
+    }
+
+    @Test func `what unpacks to much more than it is comes whole`() async throws {
+        try await withFolder { folder async throws in
+            let file = folder.appending(path: "a.gz")
+            let line = String(repeating: "x", count: 999_999)
+            try Data(Self.packed(String(repeating: line + "\n", count: 20))).write(to: file)
+            let items = try await Self.items(of: [file.path])
+            #expect(items.count == 20)
+            #expect(items.allSatisfy { $0.hasSuffix(line) })
+        }
+    }
+
+    @Test func `damaged gzip data is reported behind what was readable`() async throws {
+        try await withFolder { folder async throws in
+            let file = folder.appending(path: "a.gz")
+            let packed = Self.packed((0..<5000).map { "line \($0 &* 2_654_435_761 % 10_007)\n" }.joined())
+            for (bytes, reason) in [
+                (Array(packed.dropLast(20)), "it ends too early"),
+                (packed[..<1000] + [0xFF, 0xFF, 0xFF, 0xFF] + packed[1004...], "damaged"),
+                (packed + Array("nonsense".utf8), "incorrect header check"),
+            ] {
+                try Data(bytes).write(to: file)
+                let error = await #expect(throws: CommandFailure.self) { try await Self.items(of: [file.path]) }
+                #expect(error?.status == .badData)
+                #expect(error?.message?.contains(reason) == true, "\(error?.message ?? "")")
+            }
+        }
+    }
+
+    @Test func `batches are bounded and nothing is lost while the taker is slow`() async throws {
+        try await withFolder { folder async throws in
+            let file = folder.appending(path: "a")
+            try Data((1...1000).map { "\($0)\n" }.joined().utf8).write(to: file)
+            let items = try await Self.items(of: [file.path], limits: .init(records: 7, bytes: 1 << 20))
+            #expect(items == (1...1000).map { "0:\($0) \($0)" })
+        }
+    }
+
+    @Test func `a line in a pipe is not kept waiting for the next`() async throws {
+        try await withFolder { folder async throws in
+            let path = folder.appending(path: "pipe").path
+            #expect(mkfifo(path, 0o600) == 0)
+            // Open for both, so that opening waits for nobody.
+            let writer = open(path, O_RDWR)
+            defer { close(writer) }
+            let pump = try InputPump(paths: [path])
+            pump.start(keySource: .fixed("k"), maximumRecordSize: 100)
+            for text in ["a\n", "b\nc\n"] {
+                _ = text.withCString { write(writer, $0, strlen($0)) }
+                var seen = 0
+                while seen < text.count / 2 { seen += try await pump.next()?.items.count ?? 100 }
+                #expect(seen == text.count / 2)
+            }
+            pump.stop()
+            #expect(try await pump.next() == nil)
+        }
+    }
+
+    @Test(arguments: ["missing", ".", "no-permission"])
+    func `an input that can't be read is named before anything is put`(name: String) async throws {
+        try await withFolder { folder async throws in
+            let good = folder.appending(path: "good")
+            try Data("a\n".utf8).write(to: good)
+            let secret = folder.appending(path: "no-permission")
+            try Data().write(to: secret)
+            chmod(secret.path, 0)
+            let path = name == "." ? folder.path : folder.appending(path: name).path
+            guard name != "no-permission" || geteuid() != 0 else { return }
+            let error = #expect(throws: CommandFailure.self) { try InputPump(paths: [good.path, path]) }
+            #expect(error?.status == .inputOutput)
+            #expect(error?.message?.hasPrefix(path) == true)
+        }
+    }
+}

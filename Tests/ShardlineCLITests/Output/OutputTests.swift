@@ -1,0 +1,50 @@
+import Foundation
+import StreamModel
+import Testing
+
+@testable import ShardlineCLI
+
+@Suite struct OutputTests {
+    @Test(
+        arguments: [
+            ("plain ä", "plain ä"), ("a\nb\t\r", "a\\nb\\t\\r"), ("\u{1B}[2J", "\\x1B[2J"),
+            ("\u{7F}\u{9B}1m", "\\x7F\\x9B1m"),
+            ("a\\nb", "a\\\\nb"), ("\u{202E}abc", "\\u{202E}abc"), ("\u{0}", "\\x00"),
+        ])
+    func `a terminal is shown no control characters`(text: String, shown: String) {
+        #expect(Output.escaped(Array(text.utf8)) == shown)
+    }
+
+    @Test func `bytes that are no text are shown as replacement characters`() {
+        #expect(Output.escaped([0x61, 0xFF, 0x62]) == "a\u{FFFD}b")
+    }
+
+    @Test func `tables stand in columns`() {
+        var table = Table([("SHARD", .left), ("RECORDS", .right)])
+        table.add(["a", "1"])
+        table.add(["long name", "12,345"])
+        #expect(table.lines == ["SHARD      RECORDS", "a                1", "long name   12,345"])
+    }
+
+    @Test func `numbers and times are readable`() {
+        #expect(
+            [0, 7, 999, 1000, 27_004, -1_234_567].map { Readable.number($0) } == [
+                "0", "7", "999", "1,000", "27,004", "-1,234,567",
+            ])
+        #expect(Readable.count(1, "record") == "1 record")
+        #expect(Readable.count(2, "retry", "retries") == "2 retries")
+        let durations: [Duration] = [.seconds(86_400), .seconds(5400), .milliseconds(1500), .seconds(61), .zero]
+        #expect(durations.map(Readable.duration) == ["1d", "90m", "1500ms", "61s", "0s"])
+        #expect(durations.map(Readable.measured) == ["24 h 0 min", "1 h 30 min", "1.5 s", "61.0 s", "0 ms"])
+    }
+
+    @Test func `progress fits the terminal`() {
+        #expect(
+            ProgressBar.text(done: 50, total: 100, records: 1000, seconds: 2, width: 60)
+                == "[" + String(repeating: "#", count: 15) + String(repeating: "-", count: 16)
+                + "] 50% 1,000 records, 500/s")
+        #expect(ProgressBar.text(done: 0, total: nil, records: 1, seconds: 0, width: 80) == "1 record, 0/s")
+        #expect(
+            ProgressBar.text(done: 5, total: 10, records: 1000, seconds: 1, width: 30) == "50% 1,000 records, 1,000/s")
+    }
+}

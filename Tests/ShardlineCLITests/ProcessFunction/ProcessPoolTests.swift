@@ -1,0 +1,263 @@
+import Foundation
+import Synchronization
+import Testing
+
+@testable import ShardlineCLI
+
+/// Child processes as functions: real ones, run by the shell.
+@Suite struct ProcessPoolTests {
+    /// What the children said on standard error, and what the pool warned of.
+    final class Heard: Sendable {
+        private let lines = Mutex<[String]>([])
+        var all: [String] { lines.withLock { $0 } }
+        func add(_ line: String) { lines.withLock { $0.append(line) } }
+    }
+
+    static func withPool(
+        _ command: String, heard: Heard = Heard(), longestAnswer: Int = 6 << 20,
+        _ body: (ProcessPool) async throws -> Void
+    ) async throws {
+        let pool = ProcessPool { number in
+            ProcessWorker.Settings(
+                command: command, environment: [("SHARDLINE_WORKER", "\(number)")], longestAnswer: longestAnswer,
+                passOn: { heard.add($0) }, warn: { heard.add("warning: \($0)") })
+        }
+        do {
+            try await body(pool)
+            await pool.stop(grace: .seconds(2))
+        } catch {
+            await pool.stop(grace: .seconds(2))
+            throw error
+        }
+    }
+
+    static func ask(_ pool: ProcessPool, _ line: String) async throws -> String {
+        try await pool.exchange(Array(line.utf8)) { String(decoding: $0, as: UTF8.self) }
+    }
+
+    @Test func `one child answers one event after the other`() async throws {
+        try await Self.withPool("while read -r line; do echo \"$$ $line\"; done") { pool async throws in
+            let first = try await Self.ask(pool, "a").split(separator: " ")
+            let second = try await Self.ask(pool, "b").split(separator: " ")
+            #expect(first[0] == second[0])
+            #expect([first[1], second[1]] == ["a", "b"])
+        }
+    }
+
+    @Test func `events at the same time meet different children`() async throws {
+        try await Self.withPool("while read -r line; do sleep 0.2; echo $SHARDLINE_WORKER; done") { pool async throws in
+            async let one = Self.ask(pool, "a")
+            async let two = Self.ask(pool, "b")
+            let answers = try await [one, two]
+            #expect(Set(answers) == ["1", "2"])
+        }
+    }
+
+    @Test func `a large event and a large answer pass through`() async throws {
+        try await Self.withPool("cat") { pool async throws in
+            let line = String(repeating: "0123456789", count: 500_000)
+            #expect(try await Self.ask(pool, line) == line)
+        }
+    }
+
+    @Test func `a child that ends is a failed invocation and is started anew`() async throws {
+        let command =
+            "while read -r line; do case $line in die) echo last words >&2; exit 3;; kill) kill -9 $$;; *) echo \"$line\";; esac; done"
+        try await Self.withPool(command) { pool async throws in
+            await #expect(throws: ProcessFailure.ended(.exited(3), lastWords: "last words")) {
+                try await Self.ask(pool, "die")
+            }
+            #expect(try await Self.ask(pool, "a") == "a")
+            await #expect(throws: ProcessFailure.ended(.signalled(9), lastWords: "")) {
+                try await Self.ask(pool, "kill")
+            }
+            #expect(try await Self.ask(pool, "b") == "b")
+        }
+    }
+
+    @Test func `a child that ended between two events costs none of them`() async throws {
+        try await Self.withPool("read -r line; echo \"$line\"") { pool async throws in
+            for line in ["a", "b", "c"] {
+                #expect(try await Self.ask(pool, line) == line)
+                // It ends right behind its answer; whoever is faster, the next event meets a living one.
+                try await Task.sleep(for: .milliseconds(50))
+            }
+        }
+    }
+
+    @Test func `a command that does not exist does not reach the function (ESM-A6)`() async throws {
+        try await Self.withPool("/does/not/exist --now") { pool async throws in
+            let error = await #expect(throws: ProcessFailure.self) { try await Self.ask(pool, "a") }
+            guard case .notStarted(let reason) = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            #expect(reason.contains("/does/not/exist"))
+        }
+    }
+
+    @Test func `an exit code like the shell's, after answers, is the function's own failure`() async throws {
+        try await Self.withPool("read -r line; echo ok; read -r line; exit 127") { pool async throws in
+            _ = try await Self.ask(pool, "a")
+            await #expect(throws: ProcessFailure.ended(.exited(127), lastWords: "")) { try await Self.ask(pool, "b") }
+        }
+    }
+
+    @Test func `a cancelled invocation ends its child with all that it started (ESM-R17)`() async throws {
+        try await withFolder { folder async throws in
+            let file = folder.appending(path: "ids").path
+            let command =
+                "sleep 100 & echo $! > \(file); read -r line; case $line in hang) sleep 100;; *) echo done;; esac"
+            try await Self.withPool(command) { pool async throws in
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { _ = try await Self.ask(pool, "hang") }
+                    while (try? String(contentsOfFile: file, encoding: .utf8))?.contains("\n") != true {
+                        try await Task.sleep(for: .milliseconds(5))
+                    }
+                    group.cancelAll()
+                    await #expect(throws: CancellationError.self) { try await group.next() }
+                }
+                let background = try #require(pid_t(try String(contentsOfFile: file, encoding: .utf8).dropLast()))
+                #expect(await Self.hasEnded(background))
+                #expect(try await Self.ask(pool, "go on") == "done")
+            }
+        }
+    }
+
+    // A process whose parent has ended is reaped by whoever adopts it; a zombie has ended too.
+    static func hasEnded(_ id: pid_t) async -> Bool {
+        for _ in 0..<400 {
+            let status = (try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8)) ?? ""
+            if status.isEmpty || status.contains(") Z ") { return true }
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+        return false
+    }
+
+    @Test func `a task that is cancelled already never waits for an answer`() async throws {
+        try await Self.withPool("sleep 100") { pool async throws in
+            await withTaskGroup(of: Void.self) { group in
+                group.cancelAll()
+                group.addTask { await #expect(throws: CancellationError.self) { try await Self.ask(pool, "a") } }
+            }
+        }
+    }
+
+    @Test func `more than one line for an event is no answer`() async throws {
+        try await Self.withPool("while read -r line; do printf '%s\\ntwice\\n' \"$line\"; done") { pool async throws in
+            await #expect(throws: ProcessFailure.outOfStep) { try await Self.ask(pool, "a") }
+        }
+    }
+
+    @Test func `an answer to an event that was not read is none`() async throws {
+        try await Self.withPool("echo early; sleep 100") { pool async throws in
+            await #expect(throws: ProcessFailure.outOfStep) {
+                try await Self.ask(pool, String(repeating: "x", count: 1 << 20))
+            }
+        }
+    }
+
+    @Test func `a line that answers no event starts the child anew`() async throws {
+        let heard = Heard()
+        let command = "while read -r line; do echo \"$$\"; sleep 0.05; case $line in stray) echo stray;; esac; done"
+        try await Self.withPool(command, heard: heard) { pool async throws in
+            let first = try await Self.ask(pool, "stray")
+            while heard.all.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+            #expect(
+                heard.all == ["warning: the function's process wrote a line that answers no event; it is started anew"])
+            #expect(try await Self.ask(pool, "a") != first)
+        }
+    }
+
+    @Test func `an answer that can't be read starts the child anew (ESM-R19)`() async throws {
+        struct Nonsense: Error {}
+        try await Self.withPool("while read -r line; do echo \"$$\"; done") { pool async throws in
+            let first = try await Self.ask(pool, "a")
+            await #expect(throws: Nonsense.self) {
+                try await pool.exchange(Array("b".utf8)) { _ in throw Nonsense() }
+            }
+            #expect(try await Self.ask(pool, "c") != first)
+        }
+    }
+
+    @Test func `an answer without end is cut off`() async throws {
+        try await Self.withPool("read -r line; exec cat /dev/zero", longestAnswer: 100_000) { pool async throws in
+            await #expect(throws: ProcessFailure.answerTooLong(limit: 100_000)) { try await Self.ask(pool, "a") }
+        }
+    }
+
+    @Test func `a child that closes its output can't answer any more`() async throws {
+        try await Self.withPool("read -r line; exec >&-; sleep 100") { pool async throws in
+            await #expect(throws: ProcessFailure.closedOutput) { try await Self.ask(pool, "a") }
+        }
+    }
+
+    @Test func `standard error is passed on, also without an event and without an end`() async throws {
+        let heard = Heard()
+        try await Self.withPool("echo hello >&2; read -r line; echo \"$line\"; printf bye >&2", heard: heard) {
+            pool async throws in
+            #expect(try await Self.ask(pool, "a") == "a")
+            while heard.all.count < 2 { try await Task.sleep(for: .milliseconds(5)) }
+            #expect(heard.all == ["hello", "bye"])
+        }
+    }
+
+    @Test func `children get three file descriptors and no more`() async throws {
+        // Files of this process that are not close-on-exec: each would be a leak.
+        let mine = (0..<5).map { _ in open("/dev/null", O_RDONLY) }
+        defer { for descriptor in mine { close(descriptor) } }
+        try await Self.withPool("read -r line; exec ls -m /proc/self/fd") { pool async throws in
+            async let first = Self.ask(pool, "a")
+            async let second = Self.ask(pool, "b")
+            let answers = try await [first, second]
+            // The fourth is the folder that `ls` reads.
+            #expect(answers == ["0, 1, 2, 3", "0, 1, 2, 3"])
+        }
+    }
+
+    @Test func `a child's signals are as at login`() async throws {
+        signal(SIGPIPE, SIG_IGN)
+        try await Self.withPool("read -r line; grep -E 'SigBlk|SigIgn' /proc/self/status | tr '\\n\\t' '  '; echo") {
+            pool async throws in
+            let words = try await Self.ask(pool, "a").split(separator: " ")
+            let masks = words.compactMap { UInt64($0, radix: 16) }
+            #expect(masks.count == 2)
+            // 32 and 33 are the C library's own, which no program can set.
+            #expect(masks.allSatisfy { $0 & 0x7FFF_FFFF == 0 })
+        }
+    }
+
+    @Test func `stopping lets a child finish, then ends it`() async throws {
+        try await withFolder { folder async throws in
+            let file = folder.appending(path: "done").path
+            try await Self.withPool("while read -r line; do echo \"$line\"; done; echo finished > \(file)") {
+                pool async throws in
+                #expect(try await Self.ask(pool, "a") == "a")
+                await pool.stop(grace: .seconds(5))
+                #expect(try String(contentsOfFile: file, encoding: .utf8) == "finished\n")
+            }
+            try await Self.withPool("trap '' TERM; read -r line; echo $$; while :; do sleep 1; done") {
+                pool async throws in
+                let id = try #require(pid_t(try await Self.ask(pool, "a")))
+                await pool.stop(grace: .milliseconds(100))
+                #expect(await Self.hasEnded(id))
+            }
+        }
+    }
+
+    @Test func `Python works as the README shows it`() async throws {
+        let program = """
+            import sys, json
+            for line in sys.stdin:
+                event = json.loads(line)
+                print(json.dumps({"batchItemFailures": [], "seen": len(event["Records"])}), flush=True)
+            """
+        try await withFolder { folder async throws in
+            let file = folder.appending(path: "function.py")
+            try Data(program.utf8).write(to: file)
+            try await Self.withPool("python3 \(file.path)") { pool async throws in
+                #expect(try await Self.ask(pool, #"{"Records": [1, 2]}"#) == #"{"batchItemFailures": [], "seen": 2}"#)
+            }
+        }
+    }
+}
