@@ -110,7 +110,7 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "EventSourceTests",
-            dependencies: ["EventSource", "DeliveryModel", "ShardlineTesting", "TestSupport"],
+            dependencies: ["EventSource", "DeliveryModel", "ShardlineTesting", "TestSupport", "CZlib"],
             swiftSettings: swift),
         .testTarget(
             name: "OwnerSocketTests", dependencies: ["OwnerSocket", "ShardlineTesting", "TestSupport"],

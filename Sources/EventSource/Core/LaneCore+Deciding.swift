@@ -90,6 +90,8 @@ extension LaneCore {
         work = .invoking(invocation)
         trace(
             .invoked(invocation.unit.span, invocation: invocationCount, attempt: invocation.attempt))
+        // The write begins first, the function does not wait for it (P9).
+        settleCheckpoint()
         act(.invoke(invocation))
     }
 

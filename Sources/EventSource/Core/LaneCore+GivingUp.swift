@@ -51,6 +51,8 @@ extension LaneCore {
 
     private mutating func deliver(_ giveUp: GiveUp) {
         work = .handingOver(giveUp)
+        // What is done before it doesn't wait for the destination (P8).
+        settleCheckpoint()
         act(.handOver(giveUp))
     }
 
