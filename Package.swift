@@ -132,6 +132,8 @@ let package = Package(
         .testTarget(
             name: "CrashTests", dependencies: ["Shardline", "ShardlineCLI", "TestSupport"], swiftSettings: swift),
         .testTarget(
-            name: "ReadmeTests", dependencies: ["Shardline", "ShardlineTesting", "TestSupport"], swiftSettings: swift),
+            name: "ReadmeTests",
+            dependencies: ["Shardline", "ShardlineTesting", "ShardlineCLI", "TestSupport", logging, lifecycle],
+            swiftSettings: swift),
     ]
 )

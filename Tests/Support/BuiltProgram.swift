@@ -26,6 +26,9 @@ package struct BuiltProgram: Sendable {
         url = tests.deletingLastPathComponent().appending(path: name)
     }
 
+    /// A program of the system.
+    package init(path: String) { url = URL(filePath: path) }
+
     /// Where the executable is.
     package var path: String { url.path }
 

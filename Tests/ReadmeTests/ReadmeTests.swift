@@ -1,0 +1,79 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Everything that the README shows is compiled or run.
+@Suite struct ReadmeTests {
+    @Test func `every block is of a kind that a test looks at`() throws {
+        let readme = try Readme()
+        #expect(Set(readme.blocks.map(\.language)).isSubset(of: ["swift", "sh", "text"]))
+        #expect(readme.blocks("swift").count >= 5)
+        #expect(readme.blocks("sh").count >= 3)
+    }
+
+    @Test func `every Swift block is part of a file that is compiled and run here`() throws {
+        // Indentation differs, and a test keeps its store in a directory of its own.
+        func essence(_ text: String) -> String {
+            text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }.joined(separator: "\n")
+                .replacing("at: folder.path(\"flights\")", with: "at: \"flights\"")
+        }
+        let compiled = essence(
+            try String(
+                contentsOf: URL(filePath: #filePath).deletingLastPathComponent().appending(path: "LibrarySnippets.swift"),
+                encoding: .utf8))
+        for block in try Readme().blocks("swift") where !block.text.contains(".package(") {
+            #expect(compiled.contains(essence(block.text)), "\(block) is not in LibrarySnippets.swift")
+        }
+    }
+
+    @Test func `the dependency's line is one that a package may have`() async throws {
+        let line = try #require(try Readme().blocks("swift").first { $0.text.contains(".package(") }).text
+        let folder = try TemporaryDirectory()
+        let path = Readme.root.path
+        try """
+        // swift-tools-version: 6.2
+        import PackageDescription
+
+        let package = Package(
+            name: "user",
+            dependencies: [
+                \(line.replacing("../shardline", with: path))
+            ],
+            targets: [
+                .executableTarget(name: "user", dependencies: [.product(name: "Shardline", package: "shardline")])
+            ])
+        """.write(to: folder.url("Package.swift"), atomically: true, encoding: .utf8)
+        let end = try await BuiltProgram(path: "/usr/bin/env").run(
+            ["swift", "package", "--package-path", folder.path, "dump-package"])
+        #expect(end.status == 0, "\(end.errors)")
+        let dumped = try JSONSerialization.jsonObject(with: Data(end.output.utf8)) as? [String: Any]
+        #expect((dumped?["dependencies"] as? [Any])?.count == 1)
+        #expect(end.output.contains(path))
+    }
+
+    @Test(.timeLimit(.minutes(2))) func `the commands do what the README says`() async throws {
+        let folder = try TemporaryDirectory()
+        let script = try Readme().blocks("sh").map(\.text).joined(separator: "\n")
+        try ("set -e\n" + script + "\n").write(to: folder.url("quick-start.sh"), atomically: true, encoding: .utf8)
+        let programs = URL(filePath: BuiltProgram.shardline.path).deletingLastPathComponent().path
+        let end = try await BuiltProgram(path: "/bin/sh").run(
+            ["quick-start.sh"],
+            environment: ["PATH": programs + ":" + (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin")],
+            directory: folder.path)
+        #expect(end.status == 0, "\(end.errors)")
+        // What tail shows of the stream, what the function says, and what the dead-letter stream holds.
+        #expect(end.output.contains(#"{"customer":"bob","total":7}"#), "\(end.output)")
+        #expect(end.errors.contains("ada spends 12"), "\(end.errors)")
+        #expect(end.errors.contains("ada spends 30"), "\(end.errors)")
+        #expect(end.output.contains(Data("this is no JSON".utf8).base64EncodedString()), "\(end.output)")
+    }
+
+    @Test func `the files that the README names are there`() throws {
+        let text = try String(contentsOf: Readme.root.appending(path: "README.md"), encoding: .utf8)
+        let links = text.matches(of: #/\]\(([^):#]+)\)/#).map { String($0.1) }
+        #expect(!links.isEmpty)
+        for link in links {
+            #expect(FileManager.default.fileExists(atPath: Readme.root.appending(path: link).path), "\(link)")
+        }
+    }
+}
