@@ -19,8 +19,7 @@ import Testing
         }
         let compiled = essence(
             try String(
-                contentsOf: URL(filePath: #filePath).deletingLastPathComponent().appending(path: "LibrarySnippets.swift"),
-                encoding: .utf8))
+                contentsOf: Readme.root.appending(path: "Tests/ReadmeTests/LibrarySnippets.swift"), encoding: .utf8))
         for block in try Readme().blocks("swift") where !block.text.contains(".package(") {
             #expect(compiled.contains(essence(block.text)), "\(block) is not in LibrarySnippets.swift")
         }
@@ -29,7 +28,6 @@ import Testing
     @Test func `the dependency's line is one that a package may have`() async throws {
         let line = try #require(try Readme().blocks("swift").first { $0.text.contains(".package(") }).text
         let folder = try TemporaryDirectory()
-        let path = Readme.root.path
         try """
         // swift-tools-version: 6.2
         import PackageDescription
@@ -37,7 +35,7 @@ import Testing
         let package = Package(
             name: "user",
             dependencies: [
-                \(line.replacing("../shardline", with: path))
+                \(line)
             ],
             targets: [
                 .executableTarget(name: "user", dependencies: [.product(name: "Shardline", package: "shardline")])
@@ -48,7 +46,7 @@ import Testing
         #expect(end.status == 0, "\(end.errors)")
         let dumped = try JSONSerialization.jsonObject(with: Data(end.output.utf8)) as? [String: Any]
         #expect((dumped?["dependencies"] as? [Any])?.count == 1)
-        #expect(end.output.contains(path))
+        #expect(end.output.contains("shardline"))
     }
 
     @Test(.timeLimit(.minutes(2))) func `the commands do what the README says`() async throws {
