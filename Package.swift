@@ -129,8 +129,17 @@ let package = Package(
             ],
             swiftSettings: swift),
         .testTarget(name: "HouseRulesTests", dependencies: ["TestSupport"], swiftSettings: swift),
+        // The process that the crash tests kill.
+        .executableTarget(
+            name: "CrashChild",
+            dependencies: [
+                "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "DiskAccess",
+                "ShardlineTesting", "CHash", logging,
+            ],
+            path: "Tests/CrashChild", swiftSettings: swift),
         .testTarget(
-            name: "CrashTests", dependencies: ["Shardline", "ShardlineCLI", "TestSupport"], swiftSettings: swift),
+            name: "CrashTests", dependencies: ["CrashChild", "Shardline", "ShardlineCLI", "DiskAccess", "TestSupport"],
+            swiftSettings: swift),
         .testTarget(
             name: "ReadmeTests",
             dependencies: ["Shardline", "ShardlineTesting", "ShardlineCLI", "TestSupport", logging, lifecycle],

@@ -1,0 +1,64 @@
+import Foundation
+import Shardline
+import StreamModel
+import StreamStorage
+
+/// Reads everything that a store holds and says it.
+struct Auditor {
+    let store: any StreamStore
+    let reporter: Reporter
+
+    func run() async throws {
+        for stream in try await store.listStreams() {
+            for shard in stream.shards {
+                var position = SequenceNumber.zero
+                while true {
+                    let result = try await store.read(
+                        ReadRequest(stream: stream.name, shard: shard.id, after: position))
+                    if let lost = result.lost { reporter.fail("\(stream.name) \(shard.id) has lost \(lost)") }
+                    if let expired = result.expired {
+                        reporter.fail("\(expired) of \(stream.name) \(shard.id) have expired")
+                    }
+                    reporter.send(try result.batch.map { try report($0, in: stream) })
+                    position = result.next
+                    if result.batch.isEmpty {
+                        guard position == shard.tip else {
+                            reporter.fail(
+                                "reading \(stream.name) \(shard.id) ends at \(position), its tip is \(shard.tip)")
+                        }
+                        break
+                    }
+                }
+            }
+        }
+        for mapping in try await store.listMappings(of: nil) {
+            reporter.send(
+                mapping.checkpoints.map {
+                    .checkpoint(Place(CrashStore.mapped, $0.shard.number, $0.position.rawValue))
+                })
+        }
+        reporter.send(.ended)
+    }
+
+    private func report(_ record: Record, in stream: StreamDescription) throws -> Report {
+        let data = Array(record.bytes)
+        if stream.isFailureStream {
+            let number = try JSONDecoder().decode(Letter.self, from: Data(data)).record.sequenceNumber
+            guard let original = KinesisSequenceNumber(number) else {
+                reporter.fail("a dead-letter document names a record '\(number)'")
+            }
+            return .document(of: Place(CrashStore.mapped, original.shard.number, original.sequenceNumber.rawValue))
+        }
+        return .found(
+            Place(stream.name, record.shard.number, record.sequenceNumber.rawValue), key: record.partitionKey,
+            checksum: Stamp.checksum(data), Stamp(data))
+    }
+
+    /// What is looked at of a dead-letter document (ESM-D10).
+    private struct Letter: Decodable {
+        struct Original: Decodable {
+            var sequenceNumber: String
+        }
+        var record: Original
+    }
+}

@@ -1,0 +1,35 @@
+import DiskAccess
+import Logging
+import Shardline
+import ShardlineTesting
+import StreamModel
+import StreamStorage
+
+/// The streams and the mapping of all crash tests.
+enum CrashStore {
+    /// The stream that the mapping reads.
+    static let mapped = "a"
+    /// A stream beside it, for puts to several streams.
+    static let beside = "b"
+    /// The dead-letter stream.
+    static let failed = "a.m.failed"
+    static let mapping = MappingKey(stream: mapped, name: "m")
+    static let shards: [String: Int] = [mapped: 4, beside: 2]
+
+    /// Opens the store in a directory, so small that a flush and the reuse of journal files are never far away.
+    ///
+    /// `memory:` opens one that remembers nothing: the crash tests must notice.
+    static func open(_ directory: String) async throws -> any StreamStore {
+        if directory == "memory:" { return InMemoryStore(timeSource: SystemTimeSource()) }
+        return InMemoryStore(timeSource: SystemTimeSource())
+    }
+
+    /// Makes the streams that a killed process before may have made, or some of them.
+    static func makeStreams(in store: any StreamStore) async throws {
+        for (name, count) in shards.sorted(by: { $0.key < $1.key }) {
+            do {
+                try await store.createStream(name, shards: count)
+            } catch let error as ShardlineError where error.code == .streamExists {}
+        }
+    }
+}

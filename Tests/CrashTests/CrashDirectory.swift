@@ -1,0 +1,112 @@
+import CrashChild
+import Glibc
+
+/// A directory that processes are killed on, and what is known of it.
+struct CrashDirectory {
+    /// What went wrong, with all that is needed to look into it.
+    struct Failure: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    let path: String
+    var ledger = Ledger()
+    private(set) var log: [String] = []
+    private var processes = 0
+    private let storePath: String
+
+    /// A new directory for a store.
+    ///
+    /// - Parameter store: what the processes are given as the store's directory; nil: a folder in this one.
+    init(_ name: String, store: String? = nil) throws {
+        var template = Array("/tmp/shardline-crash-\(name)-XXXXXX".utf8CString)
+        guard let made = mkdtemp(&template) else {
+            throw Failure(description: "can't make a directory in /tmp: \(String(cString: strerror(errno)))")
+        }
+        path = String(cString: made)
+        storePath = store ?? "\(path)/store"
+    }
+
+    /// Removes it with everything in it.
+    func remove() throws {
+        let removal = try ChildProcess("/bin/rm", ["-r", "-f", path], files: "/dev/null")
+        _ = removal.endByItself()
+    }
+
+    /// Starts a test process on the store.
+    mutating func start(_ arguments: String...) throws -> ChildProcess {
+        processes += 1
+        return try ChildProcess(
+            "CrashChild", [arguments[0], storePath] + arguments.dropFirst(),
+            files: "\(path)/\(processes)-\(arguments[0])")
+    }
+
+    /// Notes what a round does, for the report of a failure.
+    mutating func note(_ text: String) { log.append(text) }
+
+    /// One round through the library: work, be killed, perhaps be killed again while opening, look.
+    mutating func libraryRound(_ round: Int, using random: inout SeededRandom) throws {
+        let moment = KillMoment.random(using: &random)
+        let worker = try start("work", "r\(round)", "\(random.next())")
+        worker.kill(at: moment)
+        note("round \(round): worker killed \(moment), \(worker.lineCount()) reports, \(describe(worker))")
+        ledger.note(try reports(of: worker))
+        if random.chance(30) {
+            let moment = KillMoment.afterStart(milliseconds: Int.random(in: 0...80, using: &random))
+            let opener = try start("audit", "close")
+            opener.kill(at: moment)
+            note("round \(round): audit killed \(moment), \(describe(opener))")
+            ledger.note(try reports(of: opener))
+        }
+        try audit(thenClose: random.chance(30))
+    }
+
+    /// Lets the mapping run until nothing is left, and looks.
+    mutating func finish() throws {
+        let worker = try start("drain")
+        let end = worker.endByItself()
+        note("drain: \(describe(worker))")
+        ledger.note(try reports(of: worker))
+        guard end == .exited(0) else { throw failure(["the drain ended with \(end): \(worker.errors())"]) }
+        try audit(thenClose: true, isDrained: true)
+    }
+
+    /// Reads the whole store in a process of its own, which closes the store or is killed in its turn.
+    mutating func audit(thenClose closes: Bool, isDrained: Bool = false) throws {
+        let auditor = try start("audit", closes ? "close" : "stay")
+        if closes {
+            let end = auditor.endByItself()
+            if end != .exited(0) {
+                throw failure(["the audit ended with \(end): \(auditor.errors()) \(auditor.lines().last ?? "")"])
+            }
+        } else {
+            auditor.wait { auditor.hasWritten(Report.ended.line) }
+            auditor.endByForce()
+        }
+        let audit = Audit(try reports(of: auditor))
+        let violations = ledger.check(audit, isDrained: isDrained)
+        note("audit: \(describe(auditor)), \(audit.shards.values.reduce(0) { $0 + $1.count }) records")
+        if !violations.isEmpty { throw failure(violations.prefix(10).map { "\($0)" } + ["\(violations.count) in all"]) }
+    }
+
+    /// What a process has said. One that failed by itself has broken a promise too.
+    private func reports(of process: ChildProcess) throws -> [Report] {
+        let reports = process.reports()
+        if let end = process.end, end != .killed(by: SIGKILL), end != .exited(0) {
+            let last = reports.last.map { $0.line } ?? ""
+            throw failure(["a process ended with \(end): \(last) \(process.errors())"])
+        }
+        return reports
+    }
+
+    private func describe(_ process: ChildProcess) -> String {
+        switch process.end {
+        case .killed(by: SIGKILL): "killed"
+        case .exited(0): "ended before"
+        case let end: "ended with \(String(describing: end))"
+        }
+    }
+
+    private func failure(_ what: [String]) -> Failure {
+        Failure(description: (what + ["directory \(path)"] + log.suffix(12)).joined(separator: "\n  "))
+    }
+}

@@ -1,0 +1,36 @@
+import CrashChild
+import DiskAccess
+import Glibc
+import Testing
+
+/// Rounds through the library.
+@Suite struct LibraryCrashTests {
+    static let settings = RoundSettings(
+        environment: ["SHARDLINE_CRASH_ROUNDS", "SHARDLINE_CRASH_SEED"].reduce(into: [:]) { variables, name in
+            if let value = getenv(name) { variables[name] = String(cString: value) }
+        }, freshSeed: SystemRandomNumberGenerator.fresh())
+
+    @Test func `a store that forgets is found out`() async throws {
+        let failure = try await BlockingThreads(limit: 1).run { () -> String? in
+            var directory = try CrashDirectory("forgetful", store: "memory:")
+            let worker = try directory.start("work", "r0", "1")
+            worker.kill(at: .afterReports(20))
+            directory.ledger.note(worker.reports())
+            defer { try? directory.remove() }
+            do {
+                try directory.audit(thenClose: true)
+                return nil
+            } catch let failure as CrashDirectory.Failure {
+                return failure.description
+            }
+        }
+        #expect(failure?.contains("acknowledgedIsMissing") == true, "\(failure ?? "nothing was found out")")
+    }
+}
+
+extension SystemRandomNumberGenerator {
+    static func fresh() -> UInt64 {
+        var generator = SystemRandomNumberGenerator()
+        return generator.next() >> 32
+    }
+}
