@@ -4,7 +4,7 @@ import GRDB
 /// The database in SQLite: one connection in WAL mode whose commits are synced.
 package final class SQLiteMetadata: MetadataStore {
     private let queue: DatabaseQueue
-    private let path: String
+    let path: String
 
     /// Opens the database or makes it.
     ///
@@ -26,13 +26,7 @@ package final class SQLiteMetadata: MetadataStore {
         } catch {
             throw Self.explain(error, path)
         }
-        let level = try durability()
-        guard level == Durability(synchronous: 2, journalMode: "wal") else {
-            throw MetadataError(
-                .notDurable,
-                "'\(path)' answers synchronous = \(level.synchronous) and journal_mode = \(level.journalMode), where 2 and wal are needed: a power cut could undo what it says is written"
-            )
-        }
+        try Self.require(try durability(), path)
         do {
             try queue.write { database in
                 for table in MetadataTable.allCases { try database.execute(sql: table.definition) }
@@ -46,6 +40,15 @@ package final class SQLiteMetadata: MetadataStore {
     struct Durability: Hashable, Sendable {
         var synchronous: Int
         var journalMode: String
+    }
+
+    static func require(_ level: Durability, _ path: String) throws(MetadataError) {
+        guard level == Durability(synchronous: 2, journalMode: "wal") else {
+            throw MetadataError(
+                .notDurable,
+                "'\(path)' answers synchronous = \(level.synchronous) and journal_mode = \(level.journalMode), where 2 and wal are needed: a power cut could undo what it says is written"
+            )
+        }
     }
 
     func durability() throws(MetadataError) -> Durability {
