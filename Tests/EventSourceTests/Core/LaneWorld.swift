@@ -27,7 +27,6 @@ struct LaneWorld {
     var function: (LaneCore.Invocation) -> LaneCore.InvocationResult? = { _ in .success }
     var destination: (LaneCore.GiveUp) -> Taking = { _ in .takes(checkpointed: true) }
     var checkpointsAtOnce = true
-    var notesAtOnce = true
     /// The most records that one read of this store gives.
     var recordsOfOneRead = Int.max
 
@@ -59,12 +58,35 @@ struct LaneWorld {
     /// What must never happen, and did.
     private(set) var violations: [String] = []
     private var settled: Set<Int> = []
+    private var checkedThrough = 0
+    /// What a crash would leave behind.
+    private(set) var durableNote: AttemptNote?
+    private let settings: LaneCore.Settings
 
     init(
         _ settings: LaneCore.Settings, from beginning: LaneCore.Beginning = .init(position: .zero), seed: UInt64 = 1
     ) {
         lane = LaneCore(beginning, settings: settings, denseNumbers: true, jitterSeed: seed)
+        self.settings = settings
         settled = Set(0..<Int(beginning.position.rawValue))
+        checkedThrough = settled.count
+        if beginning.position > .zero { checkpoints = [beginning.position] }
+        durableNote = beginning.note
+    }
+
+    /// The world of the process that comes after a crash at this moment, with the same log and documents.
+    func afterCrash() -> LaneWorld {
+        var next = LaneWorld(
+            settings,
+            from: LaneCore.Beginning(position: checkpoints.last ?? .zero, note: durableNote, notesAttempts: true))
+        next.function = function
+        next.destination = destination
+        next.elapsed = elapsed
+        next.log = log
+        next.isClosed = isClosed
+        next.documents = documents
+        next.trimmedThrough = trimmedThrough
+        return next
     }
 
     /// The records that the function had, in the order of the calls.
@@ -181,8 +203,12 @@ struct LaneWorld {
         case .wait(let until): wake = until
         case .checkpoint(let position, let isShardEnd):
             if openCheckpoint != nil { violations.append("a second checkpoint is open") }
-            if !(0..<Int(position.rawValue)).allSatisfy(settled.contains) {
-                violations.append("the checkpoint at \(position) is past records that are not done")
+            let end = Int(position.rawValue)
+            if checkedThrough < end {
+                if !(checkedThrough..<end).allSatisfy(settled.contains) {
+                    violations.append("the checkpoint at \(position) is past records that are not done")
+                }
+                checkedThrough = end
             }
             openCheckpoint = (position, isShardEnd)
             guard checkpointsAtOnce else { return nil }
@@ -191,7 +217,8 @@ struct LaneWorld {
             return .checkpointed
         case .noteAttempt(let note):
             notes.append(note)
-            return notesAtOnce ? .attemptNoted : nil
+            durableNote = note
+            return .attemptNoted
         case .handOver(let giveUp):
             handOvers.append((giveUp.first...giveUp.last, elapsed))
             return taken(giveUp, destination(giveUp))
@@ -221,6 +248,7 @@ struct LaneWorld {
 
     private mutating func durable(_ position: SequenceNumber) {
         checkpoints.append(max(position, checkpoints.last ?? .zero))
+        durableNote = nil
     }
 
     private mutating func note(_ event: LaneCore.TraceEvent) {
