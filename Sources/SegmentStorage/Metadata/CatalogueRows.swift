@@ -13,6 +13,10 @@ extension Catalogue {
         }
         for key in dirty.shards.sorted() {
             changes.append(shards[key].map { .put($0.row) } ?? .remove(.shard, key: [.number(key.rawValue)]))
+            if let commit = deletedShards[key] {
+                // Until the start of the replay has passed the deletion, the journal may hold records of the shard.
+                changes.append(.put(MetadataRow(.deletedShard, [.number(key.rawValue), .bits(commit)])))
+            }
         }
         for number in dirty.mappings.sorted() {
             if let mapping = mappings[number] {
@@ -66,6 +70,10 @@ extension Catalogue {
             }
         }
         for key in streams.keys { streams[key]?.openShards.sort { $0.first < $1.first } }
+        for row in contents[.deletedShard] {
+            var reader = RowReader(row)
+            deletedShards[ShardKey(try reader.short())] = try reader.word()
+        }
         for row in contents[.mapping] {
             let mapping = try MappingState(row)
             guard streams[mapping.stream] != nil else { continue }

@@ -35,11 +35,12 @@ package enum MetadataTable: String, CaseIterable, Sendable {
     case store, stream, shard, mapping, checkpoint, parked, segment, section
     case segmentStream = "segment_stream"
     case lostRange = "lost_range"
+    case deletedShard = "deleted_shard"
 
     /// How many of the columns, from the first, are the key.
     package var keyCount: Int {
         switch self {
-        case .store, .stream, .shard, .mapping, .segment: 1
+        case .store, .stream, .shard, .mapping, .segment, .deletedShard: 1
         case .checkpoint, .section, .segmentStream, .lostRange: 2
         case .parked: 3
         }
@@ -78,6 +79,7 @@ package enum MetadataTable: String, CaseIterable, Sendable {
             ["segment", "offset", "index_offset", "index_length", "index_crc", "first_commit", "last_commit"]
         case .segmentStream: ["segment", "stream", "shards", "first_arrival", "last_arrival", "bytes"]
         case .lostRange: ["shard", "first", "last", "reason"]
+        case .deletedShard: ["key", "at_commit"]
         }
     }
 

@@ -120,9 +120,9 @@ package final class SQLiteMetadata: MetadataStore {
                             arguments: StatementArguments(
                                 row.values.map(Self.databaseValue) + [Int64(row.checksum).databaseValue]))
                     case .remove(let table, let key):
-                        let condition = table.columns.prefix(key.count).map { "\($0) IS ?" }.joined(separator: " AND ")
+                        let equal = table.columns.prefix(key.count).map { " AND \($0) IS ?" }.joined()
                         let statement = try database.cachedStatement(
-                            sql: "DELETE FROM \(table.rawValue) WHERE \(condition)")
+                            sql: "DELETE FROM \(table.rawValue) WHERE 1\(equal)")
                         try statement.execute(arguments: StatementArguments(key.map(Self.databaseValue)))
                     }
                 }

@@ -22,6 +22,8 @@ final class SegmentBacking: Metadata, Flusher, Past {
         var row: StoreRow?
         var archive: SegmentArchive?
         var past: SegmentPast?
+        /// The deleted shards that have a row still.
+        var deleted: Set<ShardKey> = []
     }
 
     private let fileSystem: any FileSystem
@@ -73,6 +75,7 @@ final class SegmentBacking: Metadata, Flusher, Past {
             }
             let catalogue = try Catalogue(contents, store: row)
             try openArchive(row, contents)
+            state.withLock { $0.deleted = Set(catalogue.deletedShards.keys) }
             return MetadataSnapshot(store: StoreID(bytes: row.id), catalogue: catalogue, start: row.start)
         }
     }
@@ -122,7 +125,10 @@ final class SegmentBacking: Metadata, Flusher, Past {
                 try metadata.apply(Array(changes.prefix(FlushMachine.rowsAtOnce)))
                 changes.removeFirst(min(changes.count, FlushMachine.rowsAtOnce))
             }
-            state.withLock { $0.row = row }
+            state.withLock { state in
+                state.row = row
+                state.deleted.formUnion(dirty.shards.filter { catalogue.deletedShards[$0] != nil })
+            }
         }
     }
 
@@ -151,12 +157,28 @@ final class SegmentBacking: Metadata, Flusher, Past {
     func flushMachine(_ epoch: Epoch) -> FlushMachine? {
         let (archive, row) = state.withLock { ($0.archive, $0.row) }
         guard let archive, let row else { return nil }
+        let rows =
+            epoch.catalogue.changes(epoch.dirty)
+            + forgotten(epoch).sorted().map { .remove(.deletedShard, key: [.number($0.rawValue)]) }
         return FlushMachine(
-            epoch, rows: epoch.catalogue.changes(epoch.dirty), start: row.with(epoch.catalogue).with(epoch.next),
+            epoch, rows: rows, start: row.with(epoch.catalogue).with(epoch.next),
             now: timeSource.wallTime, archive: archive)
     }
 
-    func finish(_ epoch: Epoch) { state.withLock { $0.row = $0.row?.with(epoch.catalogue).with(epoch.next) } }
+    func finish(_ epoch: Epoch) {
+        let forgotten = forgotten(epoch)
+        state.withLock { state in
+            state.row = state.row?.with(epoch.catalogue).with(epoch.next)
+            state.deleted.formUnion(epoch.dirty.shards.filter { epoch.catalogue.deletedShards[$0] != nil })
+            state.deleted.subtract(forgotten)
+        }
+    }
+
+    /// The deleted shards whose records no replay meets any more once the start is where the epoch moves it.
+    private func forgotten(_ epoch: Epoch) -> Set<ShardKey> {
+        state.withLock { $0.deleted }.union(epoch.dirty.shards)
+            .filter { (epoch.catalogue.deletedShards[$0] ?? .max) < epoch.next.commit }
+    }
 
     func tidy(_ catalogue: Catalogue, now: Timestamp) throws {
         guard let archive = state.withLock({ $0.archive }) else { return }

@@ -79,6 +79,7 @@ import Testing
             SectionRow(
                 segment: 3, offset: 4096, indexOffset: 8_000, indexLength: 1_000, indexChecksum: .max, commits: 1...9
             ).row, part.row, MetadataRow(.lostRange, [.number(1), .number(5), .number(9), .text("damage")]),
+            MetadataRow(.deletedShard, [.number(77), .number(2)]),
         ]
     }
 
@@ -121,6 +122,8 @@ import Testing
         #expect(row == store)
         var read = try Catalogue(contents, store: row)
         read.incarnation = catalogue.incarnation
+        #expect(read.deletedShards == [ShardKey(77): 2])
+        read.deletedShards = [:]
         #expect(read == catalogue)
         #expect(try contents[.segment].map { try $0.segmentRow().row } == [Self.segmentRows()[0]])
         #expect(try contents[.section].map { try $0.sectionRow().row } == [Self.segmentRows()[1]])
@@ -130,6 +133,7 @@ import Testing
     @Test func `what is deleted takes its rows with it`() throws {
         let metadata = try SQLiteMetadata(path: path)
         var (catalogue, store) = try Self.fill(metadata)
+        try metadata.apply([.remove(.deletedShard, key: [])])
         let mapping = try #require(catalogue.mappings.keys.min())
         catalogue.apply(.mappingDeleted(mapping), commit: 20)
         var dirty = DirtyRows()
@@ -142,7 +146,7 @@ import Testing
         let contents = try metadata.read()
         #expect(contents[.stream].count == 1)
         #expect(contents[.parked].isEmpty)
-        catalogue.deletedShards = [:]
+        #expect(catalogue.deletedShards.values.map { $0 } == [21])
         store.incarnation = catalogue.incarnation
         #expect(try Catalogue(contents, store: store) == catalogue)
     }

@@ -142,4 +142,24 @@ import Testing
             _ = try backing.load()
         }
     }
+
+    @Test func `that a shard was deleted is known until no replay can meet its records`() throws {
+        var journal = JournalStandIn()
+        journal.createStream("a")
+        var backing = try SegmentBacking.new(in: directory)
+        let key = journal.shard("a").key
+        journal.put([[1]], in: "a", at: 5)
+        try backing.flush(journal.epoch())
+        journal.put([[2]], in: "a", at: 5)
+        journal.deleteStream("a")
+        // The rows go without a flush: the journal still begins before the deletion.
+        let epoch = journal.epoch()
+        try backing.save(epoch.dirty, of: epoch.catalogue)
+        try backing.close()
+        backing = SegmentBacking.inDirectory(directory)
+        #expect(try backing.load()?.catalogue.deletedShards == [key: journal.commit])
+        try backing.flush(epoch)
+        try backing.close()
+        #expect(try SegmentBacking.inDirectory(directory).load()?.catalogue.deletedShards == [:])
+    }
 }
