@@ -79,8 +79,6 @@ protocol Metadata: Sendable {
     func create(_ store: StoreID) throws
     /// Saves rows that changed, without moving the start position (F8).
     func save(_ dirty: DirtyRows, of catalogue: Catalogue) throws
-    /// Ends it; no call comes after.
-    func close() throws
 }
 
 /// Makes segments of epochs. Called by one thread, which may block.
@@ -90,8 +88,6 @@ protocol Flusher: Sendable {
     func flush(_ epoch: Epoch) throws
     /// Housekeeping: retention and the like. Called about once a second, and after each flush.
     func tidy(_ catalogue: Catalogue, now: Timestamp) throws
-    /// Ends it; no call comes after.
-    func close() throws
 }
 
 /// The records that have left memory. Calls may come from any task; what blocks runs on threads of its own.
@@ -117,6 +113,8 @@ struct Backing: Sendable {
     /// Nil: nothing is ever flushed, the journal grows.
     var flusher: (any Flusher)?
     var past: any Past
+    /// Ends all of it; no call comes after.
+    var close: @Sendable () throws -> Void
 }
 
 /// Metadata that keeps nothing: the whole journal is replayed.
@@ -124,7 +122,6 @@ struct NoMetadata: Metadata {
     func load() throws -> MetadataSnapshot? { nil }
     func create(_ store: StoreID) throws {}
     func save(_ dirty: DirtyRows, of catalogue: Catalogue) throws {}
-    func close() throws {}
 }
 
 /// No past: everything is in memory.
@@ -137,5 +134,5 @@ struct NoPast: Past {
 
 extension Backing {
     /// Everything stays in the journal and in memory.
-    static let journalOnly = Backing(metadata: NoMetadata(), flusher: nil, past: NoPast())
+    static let journalOnly = Backing(metadata: NoMetadata(), flusher: nil, past: NoPast(), close: {})
 }

@@ -1,7 +1,11 @@
+import Logging
 import ShardlineTesting
 import StreamModel
 import StreamStorage
+import TestSupport
 import Testing
+
+@testable import SegmentStorage
 
 /// A kind of store that the contract is tested against. A new one is one more line in ``all``.
 struct StoreKind: Sendable, CustomTestStringConvertible {
@@ -10,12 +14,34 @@ struct StoreKind: Sendable, CustomTestStringConvertible {
     let withStore:
         @Sendable (_ time: VirtualTime, _ body: @Sendable (any StreamStore) async throws -> Void) async throws -> Void
 
-    static let all: [StoreKind] = [.inMemory]
+    static let all: [StoreKind] = [.inMemory, .embedded, .embeddedFlushed]
 
     static let inMemory = StoreKind(testDescription: "InMemoryStore") { time, body in
         let store = InMemoryStore(timeSource: time)
         try await body(store)
         try await store.close()
+    }
+}
+
+extension StoreKind {
+    static let embedded = embedded("SegmentStore", SegmentStore.Internals())
+
+    /// Each commit is flushed to segments at once, so that what is read comes from there, or is on its way there.
+    static let embeddedFlushed: StoreKind = {
+        var internals = SegmentStore.Internals()
+        internals.epochSize = 1
+        return embedded("SegmentStore that flushes every commit", internals)
+    }()
+
+    private static func embedded(_ name: String, _ internals: SegmentStore.Internals) -> StoreKind {
+        StoreKind(testDescription: name) { time, body in
+            let directory = try TestDirectory()
+            let store = try await SegmentStore.open(
+                at: directory.path, configuration: SegmentStore.Configuration(), timeSource: time,
+                logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), internals: internals)
+            try await body(store)
+            try await store.close()
+        }
     }
 }
 

@@ -23,11 +23,18 @@ extension Catalogue {
             return applied
         case .checkpoint(let move): return apply(move, commit: commit)
         case .attempts(let entry):
+            let origin = shards[entry.shard]?.origin ?? .zero
             return changeMapping(entry.mapping) { mapping in
                 // A note belongs to the checkpoint that it was written behind; a later move drops it.
-                guard let checkpoint = mapping.checkpoints[entry.shard], checkpoint.atCommit <= commit else { return }
-                mapping.checkpoints[entry.shard]?.attempts = entry.note
-                mapping.checkpoints[entry.shard]?.atCommit = commit
+                var checkpoint =
+                    mapping.checkpoints[entry.shard]
+                    ?? CheckpointState(
+                        epoch: 0, revision: 0, position: origin, isShardEnd: false, ranges: [], state: [],
+                        attempts: nil, atCommit: commit)
+                guard checkpoint.atCommit <= commit else { return }
+                checkpoint.attempts = entry.note
+                checkpoint.atCommit = commit
+                mapping.checkpoints[entry.shard] = checkpoint
             }
         case .parked(let entry):
             return changeMapping(entry.mapping) { mapping in
@@ -126,7 +133,7 @@ extension Catalogue {
             maximumRecordSize: entry.maximumRecordSize, isFailureStream: entry.isFailureStream,
             createdAt: entry.createdAt, nextShardNumber: 0, atCommit: commit)
         for shard in entry.shards {
-            add(shard, parents: [], openedAt: entry.createdAt, to: &stream, commit: commit)
+            add(shard, parents: [], openedAt: entry.createdAt, lastArrival: nil, to: &stream, commit: commit)
         }
         stream.openShards.sort { $0.first < $1.first }
         streams[entry.key] = stream
@@ -135,7 +142,8 @@ extension Catalogue {
     }
 
     private mutating func add(
-        _ new: NewShard, parents: [ShardID], openedAt: Timestamp, to stream: inout StreamState, commit: UInt64
+        _ new: NewShard, parents: [ShardID], openedAt: Timestamp, lastArrival: Timestamp?,
+        to stream: inout StreamState, commit: UInt64
     ) {
         nextShard = max(nextShard, new.key.rawValue + 1)
         stream.nextShardNumber = max(stream.nextShardNumber, new.id.number + 1)
@@ -145,7 +153,7 @@ extension Catalogue {
             shards[new.key] = ShardState(
                 key: new.key, stream: stream.key, id: new.id, range: new.range, parents: parents,
                 creationSecond: new.creationSecond, openedAt: openedAt, origin: new.origin,
-                lastSequence: new.origin, floor: new.origin, lastArrival: Timestamp(milliseconds: 0),
+                lastSequence: new.origin, floor: new.origin, lastArrival: lastArrival ?? Timestamp(milliseconds: 0),
                 atCommit: commit)
         }
     }
@@ -154,6 +162,7 @@ extension Catalogue {
         guard var stream = streams[seal.stream] else { return .unknown }
         guard !seal.parents.contains(where: { shards[$0.shard]?.closedAt != nil }) else { return .done }
         let parents = seal.parents.compactMap { shards[$0.shard]?.id }
+        let lastArrival = seal.parents.compactMap { shards[$0.shard]?.lastArrival }.max()
         for parent in seal.parents {
             shards[parent.shard]?.closedAt = seal.closedAt
             shards[parent.shard]?.lastSequence = parent.lastSequence
@@ -162,7 +171,7 @@ extension Catalogue {
         }
         stream.openShards.removeAll { route in seal.parents.contains { $0.shard == route.shard } }
         for child in seal.children {
-            add(child, parents: parents, openedAt: seal.closedAt, to: &stream, commit: commit)
+            add(child, parents: parents, openedAt: seal.closedAt, lastArrival: lastArrival, to: &stream, commit: commit)
         }
         stream.openShards.sort { $0.first < $1.first }
         stream.atCommit = max(stream.atCommit, commit)
@@ -190,7 +199,9 @@ extension Catalogue {
         var mapping = MappingState(
             number: entry.number, stream: entry.stream, name: entry.name,
             startingPosition: entry.startingPosition, createdAt: entry.createdAt,
-            configuration: entry.configuration, epoch: 0, atCommit: commit)
+            configuration: entry.configuration,
+            // Higher than any that a deleted mapping of the same name had, so that its runners are fenced.
+            epoch: UInt64(entry.number.rawValue) << 32, atCommit: commit)
         for start in entry.starts {
             mapping.checkpoints[start.shard] = CheckpointState(
                 epoch: 0, revision: 0, position: start.position, isShardEnd: false, ranges: [], state: [],

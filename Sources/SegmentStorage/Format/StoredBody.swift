@@ -11,6 +11,14 @@ struct StoredBody: Sendable {
     let checksum: UInt32
     let bytes: OwnedBytes
 
+    /// A body that is stored already.
+    init(codec: Codec, rawCount: Int, checksum: UInt32, stored: ArraySlice<UInt8>) {
+        self.codec = codec
+        self.rawCount = rawCount
+        self.checksum = checksum
+        bytes = stored.withUnsafeBytes { OwnedBytes($0) }
+    }
+
     /// `raw` as it will be stored, compressed where that makes it smaller (C1: below 512 bytes it isn't tried).
     init(_ raw: [UInt8], seed: UInt32) {
         rawCount = raw.count

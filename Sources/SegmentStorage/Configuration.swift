@@ -1,0 +1,40 @@
+import StreamModel
+
+extension SegmentStore {
+    /// When what was acknowledged is on the disk.
+    public enum Durability: Hashable, Sendable {
+        /// Before it is acknowledged: it survives the loss of power. The default.
+        case synced
+        /// At the latest this long after it was acknowledged (or after 8 MiB): a crash of the process loses nothing, a
+        /// crash of the machine may lose what was acknowledged since the last sync, and consumers may have seen it.
+        case interval(Duration)
+    }
+
+    /// How a store works. The defaults are right for nearly everybody.
+    public struct Configuration: Hashable, Sendable {
+        /// When what was acknowledged is on the disk. Default: before it is acknowledged.
+        public var durability: Durability = .synced
+        /// The most bytes of journal; producers wait while a flush makes room. Default 128 MiB, at least 16 MiB.
+        public var journalLimit = 128 << 20
+        /// Bytes of records that are gathered in memory before they are flushed to segments. Default 16 MiB, at least
+        /// 1 MiB. Memory for records is about twice this.
+        public var epochSize = 16 << 20
+        /// Bytes of calls that may be on their way to the journal; more wait. Default 4 MiB, at least 64 KiB.
+        public var queueSize = 4 << 20
+
+        /// The defaults.
+        public init() {}
+
+        /// Throws `invalidArgument` that names everything outside its limits.
+        func validate() throws {
+            var wrong: [String] = []
+            if case .interval(let interval) = durability, interval <= .zero || interval > .seconds(60) {
+                wrong.append("durability interval \(interval.inSeconds) s (allowed: above 0, up to 60 seconds)")
+            }
+            if journalLimit < 16 << 20 { wrong.append("journalLimit \(journalLimit) (at least 16 MiB)") }
+            if epochSize < 1 << 20 { wrong.append("epochSize \(epochSize) (at least 1 MiB)") }
+            if queueSize < 64 << 10 { wrong.append("queueSize \(queueSize) (at least 64 KiB)") }
+            guard wrong.isEmpty else { throw ShardlineError(.invalidArgument, wrong.joined(separator: "; ")) }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+import DiskAccess
+import StreamModel
+
+extension ShardlineError {
+    /// What a failed file operation means to who uses the store.
+    init(_ error: FileError, doing what: String) {
+        let code: Code =
+            if error.isNoSpace {
+                .diskFull
+            } else if error.isPermission || error.isMissing {
+                .notAccessible
+            } else if error.operation == .read {
+                .readFailed
+            } else {
+                .storeFailed
+            }
+        let remedy = error.isPermission ? "; give this user the right to read and write there" : ""
+        self.init(code, "\(what): \(error)\(remedy)", cause: error)
+    }
+}
+
+/// Runs `body` and turns what the disk refuses into an error that says what was being done.
+func describing<Result>(_ what: String, _ body: () throws -> Result) throws -> Result {
+    do {
+        return try body()
+    } catch let error as FileError {
+        throw ShardlineError(error, doing: what)
+    }
+}

@@ -1,0 +1,120 @@
+import DequeModule
+import StreamModel
+import Synchronization
+
+/// Lets calls with records in as there is room for them, in their order (C6).
+final class Admission: Sendable {
+    private struct Waiter {
+        var id: UInt64
+        var bytes: Int
+        var continuation: CheckedContinuation<Void, any Error>
+    }
+
+    private struct State {
+        var used = 0
+        var isBlocked = false
+        var refusal: ShardlineError?
+        var waiters: Deque<Waiter> = []
+        var lastID: UInt64 = 0
+        /// Calls that were cancelled before they were on the list.
+        var cancelled: Set<UInt64> = []
+
+        /// A call that is larger than all room is let in when it is alone.
+        func admits(_ bytes: Int, limit: Int) -> Bool { !isBlocked && (used == 0 || used + bytes <= limit) }
+
+        mutating func takeAdmitted(limit: Int) -> [CheckedContinuation<Void, any Error>] {
+            var admitted: [CheckedContinuation<Void, any Error>] = []
+            while let first = waiters.first, admits(first.bytes, limit: limit) {
+                used += first.bytes
+                admitted.append(first.continuation)
+                waiters.removeFirst()
+            }
+            return admitted
+        }
+    }
+
+    private let state = Mutex(State())
+    private let limit: Int
+
+    /// `limit` bytes of calls may be on their way at once.
+    init(limit: Int) { self.limit = limit }
+
+    /// Returns when there is room for `bytes`, which are reserved then. Throws `CancellationError` for a cancelled
+    /// task, and what ``refuse(with:)`` said: then nothing is reserved.
+    func admit(_ bytes: Int) async throws {
+        let isAdmitted = try state.withLock { state in
+            if let refusal = state.refusal { throw refusal }
+            guard state.waiters.isEmpty, state.admits(bytes, limit: limit) else { return false }
+            state.used += bytes
+            return true
+        }
+        if isAdmitted { return }
+        let id = state.withLock { state in
+            state.lastID += 1
+            return state.lastID
+        }
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in wait(id, bytes, continuation) }
+        } onCancel: {
+            cancel(id)
+        }
+    }
+
+    private func wait(_ id: UInt64, _ bytes: Int, _ continuation: CheckedContinuation<Void, any Error>) {
+        let result: Result<Void, any Error>? = state.withLock { state in
+            if state.cancelled.remove(id) != nil { return .failure(CancellationError()) }
+            if let refusal = state.refusal { return .failure(refusal) }
+            if state.waiters.isEmpty, state.admits(bytes, limit: limit) {
+                state.used += bytes
+                return .success(())
+            }
+            state.waiters.append(Waiter(id: id, bytes: bytes, continuation: continuation))
+            return nil
+        }
+        if let result { continuation.resume(with: result) }
+    }
+
+    private func cancel(_ id: UInt64) {
+        let (cancelled, admitted) = state.withLock { state in
+            guard let index = state.waiters.firstIndex(where: { $0.id == id }) else {
+                // Admitted in this moment, or not on the list yet; in the second case it must not wait.
+                state.cancelled.insert(id)
+                return (nil as CheckedContinuation<Void, any Error>?, [CheckedContinuation<Void, any Error>]())
+            }
+            let waiter = state.waiters.remove(at: index)
+            return (waiter.continuation, state.takeAdmitted(limit: limit))
+        }
+        cancelled?.resume(throwing: CancellationError())
+        for continuation in admitted { continuation.resume() }
+    }
+
+    /// Gives room back.
+    func release(_ bytes: Int) {
+        guard bytes > 0 else { return }
+        let admitted = state.withLock { state in
+            state.used -= bytes
+            return state.takeAdmitted(limit: limit)
+        }
+        for continuation in admitted { continuation.resume() }
+    }
+
+    /// Lets nobody in for a while, or lets them in again: what is in memory has to reach segments first (M4).
+    func setBlocked(_ isBlocked: Bool) {
+        let admitted = state.withLock { state in
+            state.isBlocked = isBlocked
+            return state.takeAdmitted(limit: limit)
+        }
+        for continuation in admitted { continuation.resume() }
+    }
+
+    /// Refuses everybody with this error, those that wait too; nil: refuses nobody any more.
+    func refuse(with error: ShardlineError?) {
+        let waiters = state.withLock { state in
+            state.refusal = error
+            guard error != nil else { return Deque<Waiter>() }
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        if let error { for waiter in waiters { waiter.continuation.resume(throwing: error) } }
+    }
+}

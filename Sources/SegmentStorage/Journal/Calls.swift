@@ -1,0 +1,123 @@
+import DiskAccess
+import StreamModel
+import StreamStorage
+
+/// A change as it waits for the writer.
+enum PreparedChange: Sendable {
+    case append(PreparedAppend)
+    case other(Change)
+}
+
+/// What a call asks of the writer.
+enum CallRequest: Sendable {
+    case commit([PreparedChange])
+    case createStream(name: String, settings: StreamSettings)
+    case deleteStream(name: String)
+    case createMapping(MappingDefinition, starts: [ShardKey: SequenceNumber])
+    case claimMapping(MappingKey)
+    case seekMapping(MappingKey, positions: [ShardKey: SequenceNumber])
+    case deleteMapping(MappingKey)
+}
+
+/// What the writer answers.
+enum CallAnswer: Sendable {
+    case committed([PlannedReceipt])
+    case conflict(change: Int, last: SequenceNumber)
+    case sealed(change: Int, children: [ShardID])
+    case unknown(cause: any Error)
+    /// Of everything but a commit of changes.
+    case done
+}
+
+/// What a change came to; the caller makes receipts for single records of it.
+enum PlannedReceipt: Sendable {
+    case appended(PreparedAppend, [RunAssignment])
+    case sealed([ShardID])
+    case takenOver(last: SequenceNumber)
+    case done
+}
+
+/// A call in the writer's queue.
+struct PendingCall: Sendable {
+    var request: CallRequest
+    /// Bytes that its bodies take in the journal, about.
+    var storedCount: Int
+    /// What it reserved at admission, given back when it is answered.
+    var reserved: Int
+    var continuation: CheckedContinuation<CallAnswer, any Error>
+}
+
+/// The calls that wait for the writer, in the order in which they are numbered (C2).
+final class CallQueue: Sendable {
+    private struct State {
+        var calls: [PendingCall] = []
+        /// How many of them want to go at once.
+        var urgent = 0
+        var isClosing = false
+        /// Set when something else than a call waits for the writer.
+        var isKicked = false
+    }
+
+    /// What the writer finds when it looks.
+    struct Look {
+        var calls: [PendingCall]
+        /// Calls that may wait for company are there, and were left.
+        var leftRelaxed: Bool
+        var isClosing: Bool
+    }
+
+    private let monitor = Monitor(State())
+
+    /// Puts a call at the end. Throws `closed` once the queue is closing.
+    func push(_ call: PendingCall, urgency: CommitUrgency) throws {
+        let wakes = try monitor.withLock { state in
+            guard !state.isClosing else { throw ShardlineError(.closed, "the store was closed") }
+            state.calls.append(call)
+            if urgency == .now { state.urgent += 1 }
+            return state.calls.count == 1 || state.urgent == 1
+        }
+        if wakes { monitor.wakeAll() }
+    }
+
+    /// Calls up to `limit` stored bytes, at least one; none where all may wait for company and `takesRelaxed` is not
+    /// set.
+    func take(limit: Int, takesRelaxed: Bool) -> Look {
+        monitor.withLock { state in
+            state.isKicked = false
+            guard state.urgent > 0 || takesRelaxed || state.isClosing else {
+                return Look(calls: [], leftRelaxed: !state.calls.isEmpty, isClosing: false)
+            }
+            var count = 0
+            var bytes = 0
+            while count < state.calls.count, count == 0 || bytes + state.calls[count].storedCount <= limit {
+                bytes += state.calls[count].storedCount
+                count += 1
+            }
+            let calls = Array(state.calls[..<count])
+            state.calls.removeFirst(count)
+            // What is left behind a full group goes with the next one, urgent or not.
+            state.urgent = state.calls.isEmpty ? 0 : max(1, state.urgent - count)
+            return Look(calls: calls, leftRelaxed: false, isClosing: state.isClosing && state.calls.isEmpty)
+        }
+    }
+
+    /// Sleeps until there is something to do, at most so long.
+    func wait(atMost duration: Duration?) {
+        _ = monitor.wait(atMost: duration) { state -> Void? in
+            state.urgent > 0 || state.isClosing || state.isKicked || (duration == nil && !state.calls.isEmpty)
+                ? () : nil
+        }
+    }
+
+    /// Wakes the writer without a call.
+    func kick() {
+        monitor.withLock { $0.isKicked = true }
+        monitor.wakeAll()
+    }
+
+    /// Takes no more calls; what is queued is still done.
+    func close() {
+        monitor.withLock { $0.isClosing = true }
+        monitor.wakeAll()
+    }
+}

@@ -1,0 +1,282 @@
+import DiskAccess
+import Logging
+import StreamModel
+import StreamStorage
+import Synchronization
+
+/// Writes the journal: takes calls from the queue, makes one commit of them, syncs it, makes it visible and answers
+/// (C2). One thread drives it, or a test: ``step(at:)`` is all there is to it.
+final class JournalWriter: @unchecked Sendable {
+    // Everything that is not constant is touched by the one thread that calls step(at:).
+
+    /// What a step came to.
+    enum Step: Hashable {
+        /// Something was done, and more may be there to do.
+        case worked
+        /// Nothing to do: to be called again after this time, or when the queue wakes.
+        case idle(Duration?)
+        /// All is done; not to be called again.
+        case finished
+    }
+
+    /// A group takes no further call once its bodies have this size (J7).
+    static let groupLimit = 1 << 20
+    /// A lazy call goes after this time, company or not (C7).
+    static let relaxedDelay = Duration.milliseconds(5)
+    /// An idle writer proves the last commit after this time (J8).
+    static let markDelay = Duration.milliseconds(200)
+
+    let queue: CallQueue
+    let admission: Admission
+    private let ring: Ring
+    private let visible: VisibleState
+    private let epochs: EpochQueue
+    private let timeSource: any TimeSource
+    private let durability: SegmentStore.Durability
+    private let seed: UInt32
+    private let logger: Logger
+    private let metrics: StoreMetrics
+
+    private var catalogue: Catalogue
+    private var nextCommit: UInt64
+    private var durableThrough: UInt64
+    private var chain: UInt32
+    private let incarnation: UInt32
+    private let health: StoreHealth
+    private var relaxedSince: MonotonicTime?
+    /// When the last commit with entries was written, as long as no mark has proved it.
+    private var unmarkedSince: MonotonicTime?
+    /// Under `.interval`: files that were written and not synced, how much, since when.
+    private var unsynced: (files: [any File], bytes: Int, since: MonotonicTime)?
+    private var inDoubt = 0
+
+    init(
+        _ start: JournalStart, queue: CallQueue, admission: Admission, ring: Ring, visible: VisibleState,
+        epochs: EpochQueue, health: StoreHealth, timeSource: any TimeSource, durability: SegmentStore.Durability,
+        logger: Logger,
+        metrics: StoreMetrics
+    ) {
+        self.queue = queue
+        self.admission = admission
+        self.ring = ring
+        self.visible = visible
+        self.epochs = epochs
+        self.health = health
+        self.timeSource = timeSource
+        self.durability = durability
+        self.logger = logger
+        self.metrics = metrics
+        seed = start.store.seed
+        catalogue = start.catalogue
+        nextCommit = start.nextCommit
+        durableThrough = start.nextCommit - 1
+        chain = start.chain
+        incarnation = start.incarnation
+    }
+
+    /// Writes and syncs that the store was opened, before anything of it is served (J9).
+    func writeOpened(_ entry: OpenedEntry, at now: MonotonicTime) throws {
+        var planner = takePlanner()
+        planner.add(.opened(entry))
+        try write(planner.builder, flags: [], at: now)
+        try synchronize()
+        catalogue = planner.catalogue
+        publish(planner.entries, planner.runs)
+    }
+
+    /// Does the next piece of work.
+    func step(at now: MonotonicTime) -> Step {
+        let relaxedIsDue = relaxedSince.map { now - $0 >= Self.relaxedDelay } ?? false
+        let look = queue.take(limit: Self.groupLimit, takesRelaxed: relaxedIsDue)
+        if !look.calls.isEmpty {
+            relaxedSince = nil
+            answer(look.calls, at: now)
+            return .worked
+        }
+        if look.leftRelaxed, relaxedSince == nil { relaxedSince = now }
+        if !look.leftRelaxed { relaxedSince = nil }
+        if look.isClosing {
+            close(at: now)
+            return .finished
+        }
+        return idle(at: now)
+    }
+
+    // MARK: Groups
+
+    /// A planner that has the catalogue to itself until it is given back: a second reference to it would make the
+    /// first change of every group copy it.
+    private func takePlanner() -> Planner {
+        let planner = Planner(catalogue, seed: seed, now: timeSource.wallTime, commit: nextCommit)
+        catalogue = Catalogue()
+        return planner
+    }
+
+    private func answer(_ calls: [PendingCall], at now: MonotonicTime) {
+        defer { for call in calls { admission.release(call.reserved) } }
+        if let failure = health.failure {
+            for call in calls { call.continuation.resume(throwing: failure) }
+            return
+        }
+        var planner = takePlanner()
+        // Resumed in the end, in one loop: a refusal may name a number that this group's sync makes true (C5).
+        let answers = calls.map { call in Result { try planner.plan(call.request) } }
+        var lost: Lost?
+        if !planner.builder.isEmpty {
+            do throws(Lost) {
+                try writeDurably(planner, at: now)
+                publish(planner.entries, planner.runs)
+            } catch {
+                lost = error
+            }
+        }
+        // What was planned and not written never came to be.
+        catalogue = lost == nil ? planner.catalogue : visible.catalogue
+        for (call, answer) in zip(calls, answers) {
+            guard let lost else {
+                call.continuation.resume(with: answer)
+                continue
+            }
+            switch (lost, answer) {
+            case (.surelyNotWritten(let error), _): call.continuation.resume(throwing: error)
+            case (.unknown(let error), .failure), (.unknown(let error), .success(.conflict)),
+                (.unknown(let error), .success(.sealed)):
+                // Refused as it was, it was surely not written; but its reason may name what never came to be.
+                call.continuation.resume(throwing: error)
+            case (.unknown(let error), .success): call.continuation.resume(returning: .unknown(cause: error))
+            }
+        }
+    }
+
+    /// A group that did not get to the disk, or may not have.
+    private enum Lost: Error {
+        case surelyNotWritten(ShardlineError)
+        case unknown(ShardlineError)
+    }
+
+    private func writeDurably(_ planner: Planner, at now: MonotonicTime) throws(Lost) {
+        try write(planner.builder, flags: [], at: now)
+        switch durability {
+        case .synced: try synchronize()
+        case .interval:
+            inDoubt += planner.entries.count
+            if let unsynced, unsynced.bytes >= 8 << 20 { try synchronize() }
+        }
+    }
+
+    private func write(_ builder: CommitBuilder, flags: CommitHeader.Flags, at now: MonotonicTime) throws(Lost) {
+        var flags = flags
+        if case .interval = durability { flags.insert(.interval) }
+        let place: Ring.Place
+        do throws(FileError) {
+            place = try ring.place(totalCount: builder.totalCount)
+        } catch {
+            // Making a file failed: nothing of the group is anywhere.
+            if error.isNoSpace {
+                throw .surelyNotWritten(
+                    ShardlineError(.diskFull, "the disk has no room for the journal: \(error)", cause: error))
+            }
+            throw poison(error, "a new file of the journal could not be made")
+        }
+        let commit = builder.finish(
+            CommitHeader(
+                flags: flags, number: nextCommit, durableThrough: durableThrough, fileNumber: place.fileNumber,
+                block: place.block, incarnation: incarnation, wallTime: timeSource.wallTime, previousChecksum: chain))
+        let pieces = commit.pieces()
+        do throws(WriteFailure) {
+            try place.file.writeAll(pieces.map(\.buffer), at: place.offset)
+        } catch {
+            if error.cause.isNoSpace, error.written < commit.header.totalCount {
+                // Its checksum can't be whole, so it was surely not written; the next group takes its place (C8).
+                throw .surelyNotWritten(
+                    ShardlineError(
+                        .diskFull, "the disk has no room for the journal: \(error.cause)", cause: error.cause))
+            }
+            throw poison(error.cause, "writing the journal failed")
+        }
+        withExtendedLifetime(pieces) {}
+        ring.advance(blocks: commit.header.blocks)
+        chain = commit.header.checksum
+        nextCommit += 1
+        unmarkedSince = flags.contains(.mark) ? nil : now
+        let bytes = commit.header.blocks * JournalFormat.blockCount
+        var waiting = unsynced ?? ([], 0, now)
+        if waiting.files.last !== place.file { waiting.files.append(place.file) }
+        waiting.bytes += bytes
+        unsynced = waiting
+        metrics.committed(bytes: bytes, entries: builder.entryCount)
+    }
+
+    private func synchronize() throws(Lost) {
+        guard let waiting = unsynced else { return }
+        do throws(FileError) {
+            for file in waiting.files { try file.synchronize() }
+        } catch {
+            throw poison(error, "the journal could not be synced")
+        }
+        unsynced = nil
+        inDoubt = 0
+        durableThrough = nextCommit - 1
+    }
+
+    /// Ends all writing for ever: what the disk holds can't be known any more (C8).
+    private func poison(_ error: FileError, _ what: String) -> Lost {
+        var message = "\(what): \(error); the store takes nothing more until it is opened anew"
+        if inDoubt > 0 { message += "; \(inDoubt) acknowledged changes since the last sync are in doubt" }
+        let failure = ShardlineError(.storeFailed, message, cause: error)
+        health.fail(failure)
+        return .unknown(failure)
+    }
+
+    private func publish(_ entries: [Entry], _ runs: [Epoch.Run]) {
+        let commit = nextCommit - 1
+        visible.publish(entries, runs: runs, commit: commit)
+        let next = ring.position(commit: nextCommit, chain: chain)
+        if epochs.add(runs, commit: commit, next: next, ringBytes: ring.bytesInUse) {
+            admission.setBlocked(epochs.isBehind)
+        }
+    }
+
+    // MARK: Idle and end
+
+    private func idle(at now: MonotonicTime) -> Step {
+        var wake: Duration?
+        func wakeAfter(_ duration: Duration) { wake = min(wake ?? duration, max(duration, .zero)) }
+        if let relaxedSince { wakeAfter(Self.relaxedDelay - (now - relaxedSince)) }
+        guard health.failure == nil else { return .idle(nil) }
+        if case .interval(let interval) = durability, let unsynced {
+            if now - unsynced.since >= interval {
+                // A failure is told to whoever calls next.
+                try? synchronize()
+                return .worked
+            }
+            wakeAfter(interval - (now - unsynced.since))
+        } else if let unmarkedSince {
+            if now - unmarkedSince >= Self.markDelay {
+                writeProof(.mark, at: now)
+                return .worked
+            }
+            wakeAfter(Self.markDelay - (now - unmarkedSince))
+        }
+        return .idle(wake)
+    }
+
+    /// A commit without entries, which proves by being there that the ones before it were synced.
+    private func writeProof(_ flag: CommitHeader.Flags, at now: MonotonicTime) {
+        do throws(Lost) {
+            try synchronize()
+            try write(CommitBuilder(seed: seed), flags: flag, at: now)
+            try synchronize()
+            unmarkedSince = nil
+            publish([], [])
+        } catch {
+            // No room for a mark is no harm; anything else has poisoned the store, which the next call is told.
+            unmarkedSince = nil
+        }
+    }
+
+    private func close(at now: MonotonicTime) {
+        guard health.failure == nil else { return }
+        writeProof(.closed, at: now)
+    }
+}

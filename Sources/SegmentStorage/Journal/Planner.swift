@@ -1,0 +1,327 @@
+import DiskAccess
+import StreamModel
+import StreamStorage
+
+/// Turns calls into the entries of one commit, in the order of the queue (C2): checks them against everything that
+/// was numbered before, gives out numbers and arrivals.
+struct Planner {
+    /// The catalogue with all that is planned, also what no disk has seen yet.
+    private(set) var catalogue: Catalogue
+    private let seed: UInt32
+    private let now: Timestamp
+    private let commit: UInt64
+    /// The commit that comes about.
+    private(set) var builder: CommitBuilder
+    private(set) var entries: [Entry] = []
+    private(set) var runs: [Epoch.Run] = []
+
+    init(_ catalogue: Catalogue, seed: UInt32, now: Timestamp, commit: UInt64) {
+        self.catalogue = catalogue
+        self.seed = seed
+        self.now = now
+        self.commit = commit
+        builder = CommitBuilder(seed: seed)
+    }
+
+    /// Plans one call: all of it, or (where this throws, or answers a conflict or a closed shard) nothing.
+    mutating func plan(_ request: CallRequest) throws -> CallAnswer {
+        switch request {
+        case .commit(let changes): return try plan(changes)
+        case .createStream(let name, let settings): try createStream(name, settings)
+        case .deleteStream(let name): add(.streamDeleted(try catalogue.stream(name).key))
+        case .createMapping(let definition, let starts): try createMapping(definition, starts)
+        case .claimMapping(let key):
+            let mapping = try catalogue.mapping(key)
+            add(mapping.changed(epoch: mapping.epoch + 1))
+        case .seekMapping(let key, let positions): try seekMapping(key, to: positions)
+        case .deleteMapping(let key): add(.mappingDeleted(try catalogue.mapping(key).number))
+        }
+        return .done
+    }
+
+    /// Adds an entry that is nobody's call.
+    mutating func add(_ entry: Entry, body: OwnedBytes? = nil) {
+        builder.append(entry, body: body)
+        entries.append(entry)
+        catalogue.apply(entry, commit: commit)
+    }
+
+    // MARK: Changes
+
+    private mutating func plan(_ changes: [PreparedChange]) throws -> CallAnswer {
+        if let refusal = try refusal(of: changes) { return refusal }
+        var receipts: [PlannedReceipt] = []
+        receipts.reserveCapacity(changes.count)
+        for change in changes {
+            switch change {
+            case .append(let append): receipts.append(plan(try routed(append)))
+            case .other(let change): receipts.append(try plan(change))
+            }
+        }
+        return .committed(receipts)
+    }
+
+    /// Everything that can stand against the call, found before anything of it is planned.
+    private func refusal(of changes: [PreparedChange]) throws -> CallAnswer? {
+        // What earlier changes of the same call will have done.
+        var last: [ShardKey: SequenceNumber] = [:]
+        var epochs: [ShardKey: UInt64] = [:]
+        var sealed: Set<StreamKey> = []
+        for (index, change) in changes.enumerated() {
+            switch change {
+            case .append(let prepared):
+                guard catalogue.streams[prepared.stream] != nil else {
+                    throw ShardlineError(.unknownStream, "there is no stream '\(prepared.append.stream)'")
+                }
+                guard !sealed.contains(prepared.stream) else {
+                    throw ShardlineError(
+                        .invalidArgument,
+                        "in one commit, what is put into a stream comes before the seals of its shards")
+                }
+                if let answer = try refusal(of: prepared, at: index, last: &last, epochs: epochs) { return answer }
+            case .other(.seal(let seal)):
+                let stream = try catalogue.stream(seal.stream)
+                let parents = try seal.parents.map { try catalogue.shard($0, of: stream) }
+                if let closed = parents.first(where: { $0.closedAt != nil }) {
+                    return .sealed(change: index, children: closed.children)
+                }
+                try seal.validate(ranges: parents.map(\.range))
+                guard sealed.insert(stream.key).inserted else {
+                    throw ShardlineError(.invalidArgument, "one commit seals shards of a stream once")
+                }
+                guard stream.shards.count + seal.children.count <= Limits.shards.upperBound else {
+                    throw ShardlineError(
+                        .invalidArgument,
+                        "a stream has at most \(Limits.shards.upperBound) shards, closed ones included")
+                }
+            case .other(.takeOver(let name, let id, let epoch)):
+                let shard = try catalogue.shard(id, of: catalogue.stream(name))
+                let known = epochs[shard.key] ?? shard.epoch
+                guard epoch > known else {
+                    throw ShardlineError(
+                        .fenced,
+                        "shard \(id.number) of '\(name)' is claimed with epoch \(known); a claim must be higher")
+                }
+                epochs[shard.key] = epoch
+            case .other(.checkpoint(let move)):
+                try check(move.mapping, shard: move.checkpoint.shard, epoch: move.epoch)
+                guard move.checkpoint.finishedRanges.count <= 1000 else {
+                    throw ShardlineError(.invalidArgument, "a checkpoint holds at most 1,000 finished ranges")
+                }
+            case .other(.attempts(let note, let mapping, let shard, let epoch)):
+                try check(mapping, shard: shard, epoch: epoch)
+                guard note.cause.utf8.count <= 4096 else {
+                    throw ShardlineError(.invalidArgument, "the cause in an attempt note has at most 4,096 bytes")
+                }
+            case .other(.park(let change)): try check(change.mapping, shard: change.shard, epoch: change.epoch)
+            case .other(.append): preconditionFailure("appends are prepared by their callers")
+            }
+        }
+        return nil
+    }
+
+    private func refusal(
+        of prepared: PreparedAppend, at index: Int, last: inout [ShardKey: SequenceNumber],
+        epochs: [ShardKey: UInt64]
+    ) throws -> CallAnswer? {
+        guard case .shard(let id) = prepared.append.target, let stream = catalogue.streams[prepared.stream] else {
+            return nil
+        }
+        let shard = try catalogue.shard(id, of: stream)
+        if shard.closedAt != nil { return .sealed(change: index, children: shard.children) }
+        // A plain producer holds no claim and is not in the way of one.
+        let epoch = prepared.append.epoch
+        let claim = epochs[shard.key] ?? shard.epoch
+        guard epoch == 0 || epoch >= claim else {
+            throw ShardlineError(
+                .fenced,
+                "the claim \(epoch) on shard \(id.number) of '\(stream.name)' was overtaken by \(claim)")
+        }
+        let known = last[shard.key] ?? shard.lastSequence
+        if let expected = prepared.append.expectedLast, expected != known {
+            return .conflict(change: index, last: known)
+        }
+        let count = prepared.append.records.count
+        if count > 0 {
+            let first = last[shard.key]?.advanced(by: 1) ?? shard.nextSequence
+            last[shard.key] = first.advanced(by: count - 1)
+        }
+        return nil
+    }
+
+    private func check(_ key: MappingKey, shard: ShardID, epoch: UInt64) throws {
+        let mapping = try catalogue.mapping(key)
+        _ = try catalogue.shard(shard, of: catalogue.stream(key.stream))
+        guard epoch == mapping.epoch else {
+            throw ShardlineError(
+                .fenced, "the claim \(epoch) on the mapping '\(key)' was overtaken: the newest is \(mapping.epoch)")
+        }
+    }
+
+    /// The append with all runs in open shards. Where a shard was closed since the caller sorted the records, they
+    /// are sorted anew, here, so that the order of the queue stays the order of each key.
+    private func routed(_ prepared: PreparedAppend) throws -> PreparedAppend {
+        let isRouted = prepared.frames.allSatisfy { frame in
+            frame.runs.allSatisfy { catalogue.shards[$0.shard]?.closedAt == nil }
+        }
+        guard !isRouted, let stream = catalogue.streams[prepared.stream] else { return prepared }
+        var encoder = try AppendEncoder(prepared.append, stream: stream, catalogue: catalogue, seed: seed)
+        while encoder.encodeFrame() {}
+        return encoder.finish()
+    }
+
+    private mutating func plan(_ prepared: PreparedAppend) -> PlannedReceipt {
+        var assignments: [RunAssignment] = []
+        for frame in prepared.frames {
+            var tableRuns: [RecordsEntry.Run] = []
+            tableRuns.reserveCapacity(frame.runs.count)
+            for run in frame.runs {
+                let shard = catalogue.shards[run.shard]!
+                let assignment = RunAssignment(first: shard.nextSequence, arrival: shard.arrival(at: now))
+                assignments.append(assignment)
+                let start = frame.offsets[run.records.lowerBound]
+                tableRuns.append(
+                    RecordsEntry.Run(
+                        shardKey: run.shard.rawValue, count: UInt32(run.records.count),
+                        firstSequence: assignment.first.rawValue, arrival: assignment.arrival.milliseconds,
+                        rawOffset: start, rawBytes: frame.offsets[run.records.upperBound] - start))
+                let isAlone = frame.runs.count == 1 && frame.bytes.count >= PreparedAppend.ownFrameFrom
+                runs.append(
+                    Epoch.Run(
+                        shard: run.shard, commit: commit,
+                        records: RecordRun(
+                            bytes: frame.bytes, offsets: frame.offsets, range: run.records, shard: run.id,
+                            shardCreationSecond: run.creationSecond, firstSequence: assignment.first,
+                            arrival: assignment.arrival),
+                        stored: isAlone ? frame.stored : nil))
+            }
+            let entry = RecordsEntry(
+                codec: frame.stored.codec, bodyOffset: 0, storedBytes: UInt32(frame.stored.bytes.count),
+                rawBytes: UInt32(frame.bytes.count), bodyChecksum: frame.stored.checksum, runs: tableRuns)
+            // Applied at once: the next frame of the same shard goes on behind this one.
+            add(.records(entry), body: frame.stored.bytes)
+        }
+        return .appended(prepared, assignments)
+    }
+
+    private mutating func plan(_ change: Change) throws -> PlannedReceipt {
+        switch change {
+        case .append: preconditionFailure("appends are prepared by their callers")
+        case .checkpoint(let move):
+            let mapping = try catalogue.mapping(move.mapping)
+            let shard = try catalogue.shard(move.checkpoint.shard, of: catalogue.stream(move.mapping.stream))
+            let known = mapping.checkpoints[shard.key]
+            // A checkpoint never goes back: an older move has lost a race, and says nothing new.
+            if let known, known.position > move.checkpoint.position { return .done }
+            add(
+                .checkpoint(
+                    CheckpointEntry(
+                        mapping: mapping.number, shard: shard.key, epoch: move.epoch,
+                        revision: (known?.revision ?? 0) + 1, position: move.checkpoint.position,
+                        isShardEnd: move.checkpoint.isShardEnd, ranges: move.checkpoint.finishedRanges,
+                        state: move.checkpoint.state)))
+            return .done
+        case .attempts(let note, let key, let shard, _):
+            add(
+                .attempts(
+                    AttemptsEntry(
+                        mapping: try catalogue.mapping(key).number,
+                        shard: try catalogue.shard(shard, of: catalogue.stream(key.stream)).key, note: note)))
+            return .done
+        case .park(let change):
+            add(
+                .parked(
+                    ParkedEntry(
+                        mapping: try catalogue.mapping(change.mapping).number,
+                        shard: try catalogue.shard(change.shard, of: catalogue.stream(change.mapping.stream)).key,
+                        partitionKey: change.partitionKey, value: change.value)))
+            return .done
+        case .seal(let seal): return .sealed(try plan(seal))
+        case .takeOver(let stream, let id, let epoch):
+            let shard = try catalogue.shard(id, of: catalogue.stream(stream))
+            add(.takeOver(shard: shard.key, epoch: epoch))
+            return .takenOver(last: shard.lastSequence)
+        }
+    }
+
+    private mutating func plan(_ seal: Seal) throws -> [ShardID] {
+        let stream = try catalogue.stream(seal.stream)
+        let parents = try seal.parents.map { try catalogue.shard($0, of: stream) }
+        let closing = parents.map { $0.lastArrival + .milliseconds(1) }.reduce(now, max)
+        let second = parents.map { $0.creationSecond + 1 }.reduce(closing.second, max)
+        let origin = parents.map { max($0.lastSequence, $0.floor) }.max() ?? .zero
+        var children: [NewShard] = []
+        for (index, range) in seal.children.enumerated() {
+            children.append(
+                NewShard(
+                    key: ShardKey(catalogue.nextShard + UInt32(index)),
+                    id: ShardID(stream.nextShardNumber + UInt32(index)), range: range, creationSecond: second,
+                    origin: origin))
+        }
+        add(
+            .seal(
+                SealEntry(
+                    stream: stream.key, closedAt: closing,
+                    parents: parents.map { SealEntry.Parent(shard: $0.key, lastSequence: $0.lastSequence) },
+                    children: children)))
+        return children.map(\.id)
+    }
+
+    // MARK: Streams and mappings
+
+    private mutating func createStream(_ name: String, _ settings: StreamSettings) throws {
+        guard catalogue.names[name] == nil else {
+            throw ShardlineError(.streamExists, "the stream '\(name)' exists already")
+        }
+        let shards = HashKeyRange.even(settings.shards).enumerated().map { index, range in
+            NewShard(
+                key: ShardKey(catalogue.nextShard + UInt32(index)), id: ShardID(UInt32(index)), range: range,
+                creationSecond: now.second, origin: .zero)
+        }
+        add(
+            .streamCreated(
+                StreamCreatedEntry(
+                    key: StreamKey(catalogue.nextStream), name: name, retention: settings.retention,
+                    maximumRecordSize: settings.maximumRecordSize, isFailureStream: settings.isFailureStream,
+                    createdAt: now, shards: shards)))
+    }
+
+    private mutating func createMapping(_ definition: MappingDefinition, _ starts: [ShardKey: SequenceNumber]) throws {
+        let key = definition.key
+        let stream = try catalogue.stream(key.stream)
+        guard stream.mappings[key.name] == nil else {
+            throw ShardlineError(
+                .mappingExists, "the mapping '\(key.name)' exists already on the stream '\(key.stream)'")
+        }
+        // Shards that were opened since the caller resolved the position have nothing before it.
+        let resolved = stream.shards.values.sorted().compactMap { shard in
+            starts[shard].map { MappingCreatedEntry.Start(shard: shard, position: $0) }
+        }
+        add(
+            .mappingCreated(
+                MappingCreatedEntry(
+                    number: MappingNumber(catalogue.nextMapping), stream: stream.key, name: key.name,
+                    startingPosition: definition.startingPosition, createdAt: now,
+                    configuration: definition.configuration, starts: resolved)))
+    }
+
+    private mutating func seekMapping(_ key: MappingKey, to positions: [ShardKey: SequenceNumber]) throws {
+        let mapping = try catalogue.mapping(key)
+        let epoch = mapping.epoch + 1
+        add(mapping.changed(epoch: epoch))
+        for (shard, position) in positions.sorted(by: { $0.key < $1.key }) where catalogue.shards[shard] != nil {
+            add(
+                .checkpoint(
+                    CheckpointEntry(
+                        mapping: mapping.number, shard: shard, epoch: epoch,
+                        revision: (mapping.checkpoints[shard]?.revision ?? 0) + 1, position: position,
+                        isShardEnd: false, ranges: [], state: [])))
+        }
+    }
+}
+
+extension MappingState {
+    fileprivate func changed(epoch: UInt64) -> Entry {
+        .mappingChanged(MappingChangedEntry(number: number, epoch: epoch, configuration: configuration))
+    }
+}

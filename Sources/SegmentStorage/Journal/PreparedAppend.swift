@@ -1,0 +1,181 @@
+import DiskAccess
+import StreamModel
+import StreamStorage
+
+/// An append as its caller hands it to the writer: hashed, sorted by shard, encoded, compressed, with checksums (C1).
+/// Only numbers and arrivals are missing.
+struct PreparedAppend: Sendable {
+    /// Consecutive records of one shard in a frame.
+    struct Run: Sendable {
+        var shard: ShardKey
+        var id: ShardID
+        var creationSecond: UInt64
+        /// Which records of the frame, as its offsets count them.
+        var records: Range<Int>
+    }
+
+    /// Records that are stored in one body.
+    struct Frame: Sendable {
+        var bytes: [UInt8]
+        /// The start of every record in `bytes`, and the end of the last.
+        var offsets: [UInt32]
+        var runs: [Run]
+        var stored: StoredBody
+    }
+
+    var append: Append
+    var stream: StreamKey
+    var frames: [Frame]
+    /// For every record, in the order of the frames, its place in the call; nil where that is the same.
+    var order: [Int]?
+
+    var storedCount: Int { frames.reduce(0) { $0 + $1.stored.bytes.count + 64 } }
+}
+
+/// What the writer gave a run: its first number and its arrival.
+struct RunAssignment: Sendable {
+    var first: SequenceNumber
+    var arrival: Timestamp
+}
+
+extension PreparedAppend {
+    /// A run of one shard that is as long has a frame of its own (C1), which a flush can copy as it is (F4).
+    static let ownFrameFrom = 16 << 10
+    /// No frame gets longer, unless a single record is.
+    static let longestFrame = 256 << 10
+
+    /// The receipts of all records in the order of the call.
+    func receipts(_ assignments: [RunAssignment]) -> [PutReceipt] {
+        var receipts: [PutReceipt] = []
+        receipts.reserveCapacity(append.records.count)
+        var next = 0
+        for frame in frames {
+            for run in frame.runs {
+                let assignment = assignments[next]
+                next += 1
+                for index in 0..<run.records.count {
+                    receipts.append(
+                        PutReceipt(
+                            shard: run.id, sequenceNumber: assignment.first.advanced(by: index),
+                            approximateArrivalTimestamp: assignment.arrival, shardCreationSecond: run.creationSecond))
+                }
+            }
+        }
+        guard let order else { return receipts }
+        var sorted = receipts
+        for (index, place) in order.enumerated() { sorted[place] = receipts[index] }
+        return sorted
+    }
+}
+
+/// Makes a ``PreparedAppend`` frame by frame, so that a caller can let others run in between.
+struct AppendEncoder {
+    private let append: Append
+    private let stream: StreamState
+    private let shards: [ShardState]
+    private let seed: UInt32
+    /// The records' places in the call, sorted by shard, and where each shard's begin.
+    private let order: [Int]?
+    private let starts: [Int]
+    private let sizes: [Int]
+    private var frames: [PreparedAppend.Frame] = []
+    private var shard = 0
+    private var position = 0
+
+    /// Sorts the records by shard. `catalogue` is asked for the target shard or for the open shards; nothing is
+    /// checked here but what sorting needs.
+    init(_ append: Append, stream: StreamState, catalogue: Catalogue, seed: UInt32) throws {
+        self.append = append
+        self.stream = stream
+        self.seed = seed
+        let count = append.records.count
+        var sizes: [Int] = []
+        sizes.reserveCapacity(count)
+        for record in append.records { sizes.append(RecordEncoding.size(of: record)) }
+        switch append.target {
+        case .shard(let id): shards = [try catalogue.shard(id, of: stream)]
+        case .byKey: shards = stream.openShards.compactMap { catalogue.shards[$0.shard] }
+        }
+        guard shards.count > 1 else {
+            order = nil
+            starts = [0, count]
+            self.sizes = sizes
+            return
+        }
+        var routes: [Int32] = []
+        routes.reserveCapacity(count)
+        var starts = [Int](repeating: 0, count: shards.count + 1)
+        for record in append.records {
+            let key = record.explicitHashKey ?? HashKey(partitionKey: record.partitionKey)
+            let route = stream.routeIndex(of: key)
+            routes.append(Int32(route))
+            starts[route + 1] += 1
+        }
+        for index in 1...shards.count { starts[index] += starts[index - 1] }
+        var order = [Int](repeating: 0, count: count)
+        var next = starts
+        for (index, route) in routes.enumerated() {
+            order[next[Int(route)]] = index
+            next[Int(route)] += 1
+        }
+        self.order = order
+        self.starts = starts
+        self.sizes = order.map { sizes[$0] }
+    }
+
+    /// Encodes one frame; returns whether there is more to do.
+    mutating func encodeFrame() -> Bool {
+        var runs: [PreparedAppend.Run] = []
+        var total = 0
+        let first = position
+        while position < sizes.count {
+            while starts[shard + 1] <= position { shard += 1 }
+            let end = starts[shard + 1]
+            var shardTotal = 0
+            for size in sizes[position..<end] {
+                shardTotal += size
+                if shardTotal >= PreparedAppend.ownFrameFrom { break }
+            }
+            if shardTotal >= PreparedAppend.ownFrameFrom {
+                // Long runs stand alone: what is gathered so far goes first.
+                if !runs.isEmpty { break }
+                var last = position
+                while last < end, last == position || total + sizes[last] <= PreparedAppend.longestFrame {
+                    total += sizes[last]
+                    last += 1
+                }
+                runs.append(run(0..<last - position))
+                position = last
+                break
+            }
+            if total > 0, total + shardTotal > PreparedAppend.longestFrame { break }
+            runs.append(run(position - first..<end - first))
+            total += shardTotal
+            position = end
+        }
+        guard !runs.isEmpty else { return false }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(total)
+        var offsets: [UInt32] = []
+        offsets.reserveCapacity(position - first + 1)
+        for index in first..<position {
+            offsets.append(UInt32(bytes.count))
+            RecordEncoding.append(append.records[order?[index] ?? index], to: &bytes)
+        }
+        offsets.append(UInt32(bytes.count))
+        let stored = StoredBody(bytes, seed: seed)
+        frames.append(PreparedAppend.Frame(bytes: bytes, offsets: offsets, runs: runs, stored: stored))
+        return position < sizes.count
+    }
+
+    private func run(_ records: Range<Int>) -> PreparedAppend.Run {
+        let state = shards[shard]
+        return PreparedAppend.Run(
+            shard: state.key, id: state.id, creationSecond: state.creationSecond, records: records)
+    }
+
+    /// What came of it, once there is no more to do.
+    consuming func finish() -> PreparedAppend {
+        PreparedAppend(append: append, stream: stream.key, frames: frames, order: order)
+    }
+}

@@ -1,0 +1,209 @@
+import DiskAccess
+import StreamModel
+import Synchronization
+
+/// The journal's files: written one behind the other, used again when what they hold is in segments (J1).
+///
+/// A file in use has a file number, one higher than the file before it; the commits in it say it, nothing else does.
+final class Ring: Sendable {
+    /// A file of the ring.
+    struct RingFile: Sendable {
+        let id: UInt64
+        let file: any File
+        let size: Int
+        /// Made for one large commit, removed after it (J7).
+        let isOversize: Bool
+        /// What its commits say while it is in use.
+        var number: UInt64 = 0
+    }
+
+    /// Where a commit goes.
+    struct Place: Sendable {
+        let file: any File
+        let fileNumber: UInt64
+        let block: UInt32
+        var offset: Int { Int(block) * JournalFormat.blockCount }
+    }
+
+    struct State: Sendable {
+        /// Files with commits, by number; the last one is being written.
+        var inUse: [RingFile] = []
+        var free: [RingFile] = []
+        /// Files that never became part of the log, or were made for a commit that did not.
+        var unusable: [RingFile] = []
+        var nextID: UInt64 = 1
+        var nextNumber: UInt64 = 1
+        /// Where in the last file the next commit begins.
+        var nextBlock: UInt32 = 1
+        /// Space taken by files in use.
+        var bytesInUse: Int { inUse.reduce(0) { $0 + $1.size } }
+    }
+
+    static let folder = "journal"
+    private let state: Mutex<State>
+    private let fileSystem: any FileSystem
+    private let directory: String
+    private let store: StoreID
+    private let fileSize: Int
+    private let timeSource: any TimeSource
+
+    init(
+        _ state: State, fileSystem: any FileSystem, directory: String, store: StoreID, fileSize: Int,
+        timeSource: any TimeSource
+    ) {
+        self.state = Mutex(state)
+        self.fileSystem = fileSystem
+        self.directory = directory + "/" + Self.folder
+        self.store = store
+        self.fileSize = fileSize
+        self.timeSource = timeSource
+    }
+
+    /// The name of the file with this id.
+    static func name(_ id: UInt64) -> String {
+        let digits = String(id)
+        return String(repeating: "0", count: max(0, 12 - digits.utf8.count)) + digits + ".journal"
+    }
+
+    /// The id in a file's name; nil where it is no name of a ring file.
+    static func id(_ name: String) -> UInt64? {
+        guard name.hasSuffix(".journal") else { return nil }
+        return UInt64(name.dropLast(".journal".count))
+    }
+
+    var bytesInUse: Int { state.withLock { $0.bytesInUse } }
+    var filesInUse: Int { state.withLock { $0.inUse.count } }
+    /// Bytes of live files that a reader of the directory sees reserved beyond them.
+    var bytesFree: Int { state.withLock { $0.free.reduce(0) { $0 + $1.size } } }
+
+    /// The place for a commit of this length; the same again until ``advance(blocks:)``. Writer only.
+    func place(totalCount: Int) throws(FileError) -> Place {
+        let length = JournalFormat.padded(totalCount)
+        if let current = state.withLock({ $0.inUse.last }) {
+            let block = state.withLock { $0.nextBlock }
+            if Int(block) * JournalFormat.blockCount + length <= current.size {
+                return Place(file: current.file, fileNumber: current.number, block: block)
+            }
+        }
+        var next: RingFile
+        if length > fileSize - JournalFormat.blockCount {
+            next = try create(size: length + JournalFormat.blockCount, isOversize: true)
+        } else if let free = state.withLock({ $0.free.popLast() }) {
+            next = free
+        } else {
+            next = try create(size: fileSize, isOversize: false)
+        }
+        return state.withLock { state in
+            next.number = state.nextNumber
+            state.nextNumber += 1
+            state.inUse.append(next)
+            state.nextBlock = 1
+            return Place(file: next.file, fileNumber: next.number, block: 1)
+        }
+    }
+
+    /// The last place was written. Writer only.
+    func advance(blocks: Int) { state.withLock { $0.nextBlock += UInt32(blocks) } }
+
+    /// Where the next commit will be, or is behind: the start of a replay that needs nothing older.
+    func position(commit: UInt64, chain: UInt32) -> JournalPosition {
+        state.withLock { state in
+            JournalPosition(
+                fileNumber: state.inUse.last?.number ?? state.nextNumber, block: state.nextBlock, commit: commit,
+                chain: chain)
+        }
+    }
+
+    /// Gives the files behind which a replay begins back for use.
+    func release(before start: JournalPosition) throws(FileError) {
+        let oversize = state.withLock { state in
+            var oversize: [RingFile] = []
+            while state.inUse.count > 1, let first = state.inUse.first, first.number < start.fileNumber {
+                state.inUse.removeFirst()
+                if first.isOversize { oversize.append(first) } else { state.free.append(first) }
+            }
+            return oversize
+        }
+        for file in oversize { try fileSystem.remove(path(file.id)) }
+        if !oversize.isEmpty { try fileSystem.synchronizeDirectory(directory) }
+    }
+
+    /// Sees to it that the writer finds a file when it needs one, and that not more than `most` lie idle.
+    func prepare(most: Int) throws(FileError) {
+        if state.withLock({ $0.free.isEmpty }) {
+            let file = try create(size: fileSize, isOversize: false)
+            state.withLock { $0.free.append(file) }
+        }
+        let surplus = state.withLock { state in
+            var surplus: [RingFile] = []
+            while state.free.count > most { surplus.append(state.free.removeFirst()) }
+            return surplus
+        }
+        try remove(surplus)
+    }
+
+    /// Removes all files that are not in use.
+    func removeFree() throws(FileError) {
+        try remove(
+            state.withLock { state in
+                defer { state.free = [] }
+                return state.free
+            })
+    }
+
+    /// Removes files that recovery can make no use of.
+    func removeUnusable() throws(FileError) {
+        try remove(
+            state.withLock { state in
+                defer { state.unusable = [] }
+                return state.unusable
+            })
+    }
+
+    /// Makes durable what was found in files that are in use (J9).
+    func synchronizeAll() throws(FileError) {
+        for file in state.withLock({ $0.inUse }) { try file.file.synchronize() }
+    }
+
+    private func remove(_ files: [RingFile]) throws(FileError) {
+        for file in files { try fileSystem.remove(path(file.id)) }
+        if !files.isEmpty { try fileSystem.synchronizeDirectory(directory) }
+    }
+
+    private func path(_ id: UInt64) -> String { directory + "/" + Self.name(id) }
+
+    /// A new file, written with zeros and durable before its first use, so that no later commit waits for the file
+    /// system to find room or to write down a length.
+    private func create(size: Int, isOversize: Bool) throws(FileError) -> RingFile {
+        let id = state.withLock { state in
+            defer { state.nextID += 1 }
+            return state.nextID
+        }
+        let path = path(id)
+        let file = try fileSystem.open(path, .create)
+        do throws(FileError) {
+            let header = JournalFileHeader(
+                store: store, file: id, size: UInt64(size), createdAt: timeSource.wallTime)
+            try file.writeAll(header.encoded, at: 0)
+            // An oversize file is written whole by its one commit; its length is enough.
+            if isOversize {
+                try file.truncate(to: size)
+            } else {
+                let zeros = [UInt8](repeating: 0, count: 1 << 20)
+                var offset = JournalFormat.fileHeaderCount
+                while offset < size {
+                    let count = min(zeros.count, size - offset)
+                    try file.writeAll(count == zeros.count ? zeros : Array(zeros[..<count]), at: offset)
+                    offset += count
+                }
+            }
+            try file.synchronize()
+            try fileSystem.synchronizeDirectory(directory)
+        } catch {
+            // Half a file is no part of the log; if even its removal fails, the next opening does it.
+            try? fileSystem.remove(path)
+            throw error
+        }
+        return RingFile(id: id, file: file, size: size, isOversize: isOversize)
+    }
+}

@@ -1,0 +1,33 @@
+import Logging
+import StreamModel
+import Synchronization
+
+/// Whether a store still writes. A failed write or sync is final until the store is opened anew (C8).
+final class StoreHealth: Sendable {
+    private let failed: Mutex<ShardlineError?> = Mutex(nil)
+    private let admission: Admission
+    private let epochs: EpochQueue
+    private let logger: Logger
+
+    init(admission: Admission, epochs: EpochQueue, logger: Logger) {
+        self.admission = admission
+        self.epochs = epochs
+        self.logger = logger
+    }
+
+    /// Why nothing is written any more; nil as long as all is well.
+    var failure: ShardlineError? { failed.withLock { $0 } }
+
+    /// Ends all writing: of the journal, of segments, of metadata. The first reason is kept.
+    func fail(_ error: ShardlineError) {
+        let isFirst = failed.withLock { failed in
+            guard failed == nil else { return false }
+            failed = error
+            return true
+        }
+        guard isFirst else { return }
+        logger.error("\(error.message)")
+        admission.refuse(with: error)
+        epochs.fail()
+    }
+}

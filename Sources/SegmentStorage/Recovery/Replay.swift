@@ -1,0 +1,142 @@
+import DiskAccess
+import StreamModel
+
+/// Walks the journal from the start position to the end of the log and says what it found there (J8).
+struct Replay {
+    /// Why the walk ended.
+    enum End: Equatable {
+        /// Nothing behind the last commit is a commit that was ever promised.
+        case clean
+        /// A commit was being written, or was the newest and is damaged: it is cut.
+        case torn
+        /// Later commits are on the disk that nobody was promised (`.interval`): they are dropped.
+        case dropped(through: UInt64)
+    }
+
+    private(set) var lastHeader: CommitHeader?
+    private(set) var nextCommit: UInt64
+    private(set) var chain: UInt32
+    private(set) var incarnation: UInt32
+    private(set) var end = End.clean
+    /// The file in which the log ends, and the block behind its last commit.
+    private(set) var endFile: Int
+    private(set) var endBlock: UInt32
+    private let files: [JournalFileReader]
+    private let seed: UInt32
+
+    /// - Parameters:
+    ///   - files: the files that hold commits, by their number.
+    ///   - start: where to begin; nil: with the first commit of the first file, which must be the store's first.
+    init(_ files: [JournalFileReader], start: JournalPosition?, incarnation: UInt32, seed: UInt32) throws {
+        self.files = files
+        self.seed = seed
+        self.incarnation = incarnation
+        nextCommit = start?.commit ?? 1
+        chain = start?.chain ?? 0
+        endBlock = start?.block ?? 1
+        endFile = 0
+        if let start {
+            guard let index = files.firstIndex(where: { $0.number == start.fileNumber }) else {
+                throw ShardlineError(
+                    .metadataOlderThanJournal,
+                    "the store's metadata says that the journal goes on at commit \(start.commit) in its file number \(start.fileNumber), which is not there: metadata.sqlite and the journal don't belong together, or one of them is older"
+                )
+            }
+            endFile = index
+        }
+    }
+
+    /// Hands each commit to `body` in order. Throws `corrupt` where a commit that was promised can't be read,
+    /// `newerFormat`, and what `body` throws.
+    mutating func run(_ body: (ReadCommit) throws -> Void) throws {
+        while endFile < files.count {
+            if let commit = try commit(file: endFile, block: endBlock) {
+                try accept(commit, file: endFile, body)
+                continue
+            }
+            // What does not fit the rest of a file goes to the next one (J3).
+            if endFile + 1 < files.count, let commit = try commit(file: endFile + 1, block: 1) {
+                files[endFile].unload()
+                try accept(commit, file: endFile + 1, body)
+                continue
+            }
+            try judgeTail()
+            return
+        }
+    }
+
+    private mutating func accept(
+        _ commit: ReadCommit, file: Int, _ body: (ReadCommit) throws -> Void
+    ) throws {
+        try body(commit)
+        lastHeader = commit.header
+        nextCommit = commit.header.number + 1
+        chain = commit.header.checksum
+        incarnation = commit.header.incarnation
+        endFile = file
+        endBlock = commit.header.block + UInt32(commit.header.blocks)
+    }
+
+    /// The commit that is due at this place; nil where it is not there whole.
+    private func commit(file index: Int, block: UInt32) throws -> ReadCommit? {
+        let file = files[index]
+        let offset = Int(block) * JournalFormat.blockCount
+        guard offset < file.size, let number = file.number else { return nil }
+        let bytes = try file.all()
+        guard offset < bytes.count else { return nil }
+        do throws(FormatDamage) {
+            let commit = try ReadCommit(bytes[offset...], block: block, seed: seed)
+            let header = commit.header
+            guard header.number == nextCommit, header.fileNumber == number, header.previousChecksum == chain,
+                header.incarnation >= incarnation
+            else { return nil }
+            return commit
+        } catch {
+            guard error.isNewerVersion else { return nil }
+            throw ShardlineError(
+                .newerFormat,
+                "the journal file '\(file.path)' was written by a newer version of Shardline (\(error)); nothing was changed"
+            )
+        }
+    }
+
+    /// Decides what the first invalid place is: a tear, or damage to what was promised.
+    private mutating func judgeTail() throws {
+        // After an orderly end nothing newer was ever promised.
+        if lastHeader?.flags.contains(.closed) == true { return }
+        if let proof = try laterCommit() {
+            if proof.header.durableThrough >= nextCommit {
+                let file = files[endFile]
+                throw ShardlineError(
+                    .corrupt,
+                    "the journal is damaged: commit \(nextCommit) was acknowledged and can't be read; it should begin in '\(file.path)' at byte \(Int(endBlock) * JournalFormat.blockCount) (commit \(proof.header.number) in '\(proof.path)' proves that it was on the disk). Nothing was changed and nothing is served: restore the file from a copy"
+                )
+            }
+            end = .dropped(through: proof.header.number)
+            return
+        }
+        let torn = try files[endFile].head(block: endBlock, seed: seed)
+        if torn?.number == nextCommit { end = .torn }
+        if endFile + 1 < files.count, try files[endFile + 1].head(block: 1, seed: seed)?.number == nextCommit {
+            end = .torn
+        }
+    }
+
+    /// A commit behind the end that is valid by itself and no leftover of an earlier lap or a tail that was cut.
+    private func laterCommit() throws -> (header: CommitHeader, path: String)? {
+        var best: (header: CommitHeader, path: String)?
+        for index in endFile..<files.count {
+            let file = files[index]
+            let first = index == endFile ? endBlock : 1
+            guard file.number != nil, Int(first) < file.size / JournalFormat.blockCount else { continue }
+            for block in first..<UInt32(file.size / JournalFormat.blockCount) {
+                guard let head = try file.head(block: block, seed: seed), head.number > nextCommit,
+                    head.fileNumber == file.number, head.incarnation >= incarnation
+                else { continue }
+                // The strongest proof counts.
+                if head.durableThrough >= best?.header.durableThrough ?? 0 { best = (head, file.path) }
+            }
+        }
+        return best
+    }
+}

@@ -1,0 +1,149 @@
+import StreamModel
+public import StreamStorage
+import Synchronization
+
+extension SegmentStore {
+    /// As ``StreamStorage/StreamStore/createMapping(_:)``.
+    @discardableResult
+    public func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
+        let key = definition.key
+        guard Limits.isName(key.name) else {
+            throw ShardlineError(
+                .invalidArgument,
+                "mapping name '\(key.name)' (allowed: 1 to \(Limits.nameLength.upperBound) of a-z A-Z 0-9 _ . -, and neither '.' nor '..')"
+            )
+        }
+        let starts = try await positions(of: definition.startingPosition, in: key.stream, shard: nil)
+        try await ask(.createMapping(definition, starts: starts))
+        return try await describeMapping(key)
+    }
+
+    /// The place that `start` means in each shard, or in one, as they are now.
+    private func positions(
+        of start: StartingPosition, in name: String, shard: ShardID?
+    ) async throws -> [ShardKey: SequenceNumber] {
+        let shards: [(ShardKey, ShardID)] = try parts.visible.withOpen { state in
+            let stream = try state.catalogue.stream(name)
+            if let shard { return [(try state.catalogue.shard(shard, of: stream).key, shard)] }
+            return stream.shards.map { ($0.value, $0.key) }
+        }
+        switch start {
+        case .atSequenceNumber, .afterSequenceNumber:
+            guard shards.count == 1 else {
+                throw ShardlineError(
+                    .invalidArgument,
+                    "a sequence number belongs to one shard; '\(name)' has \(shards.count): name the shard")
+            }
+        case .trimHorizon, .latest, .atTimestamp: break
+        }
+        var positions: [ShardKey: SequenceNumber] = [:]
+        for (key, id) in shards { positions[key] = try await position(of: start, in: name, shard: id) }
+        return positions
+    }
+
+    /// As ``StreamStorage/StreamStore/listMappings(of:)``.
+    public func listMappings(of stream: String?) async throws -> [MappingDescription] {
+        try parts.visible.withOpen { state in
+            let only = try stream.map { try state.catalogue.stream($0).key }
+            return state.catalogue.mappings.values
+                .filter { only == nil || $0.stream == only }
+                .compactMap { state.describe($0) }
+                .sorted { ($0.key.stream, $0.key.name) < ($1.key.stream, $1.key.name) }
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/describeMapping(_:)``.
+    public func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+        try parts.visible.withOpen { state in
+            guard let description = state.describe(try state.catalogue.mapping(mapping)) else {
+                throw ShardlineError(.unknownStream, "there is no stream '\(mapping.stream)'")
+            }
+            return description
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/claimMapping(_:)``.
+    public func claimMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+        // Taken before the journal says so, so that of two that ask at once one is refused.
+        let number = try parts.visible.withOpen { state in
+            let number = try state.catalogue.mapping(mapping).number
+            guard state.claims[number] == nil else {
+                throw ShardlineError(.mappingBusy, "the mapping '\(mapping)' is running already")
+            }
+            state.claims[number] = .max
+            return number
+        }
+        do {
+            try await ask(.claimMapping(mapping))
+            return try parts.visible.withOpen { state in
+                guard let claimed = state.catalogue.mappings[number], let description = state.describe(claimed) else {
+                    throw ShardlineError(.unknownMapping, "the mapping '\(mapping)' was deleted")
+                }
+                state.claims[number] = claimed.epoch
+                return description
+            }
+        } catch {
+            try? parts.visible.withOpen { $0.claims[number] = nil }
+            throw error
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/releaseMapping(_:epoch:)``.
+    public func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
+        try parts.visible.withOpen { state in
+            let number = try state.catalogue.mapping(mapping).number
+            // A seek raises the mapping's epoch but leaves the claim with its holder.
+            if let claim = state.claims[number], claim <= epoch { state.claims[number] = nil }
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/seekMapping(_:to:shard:)``; all shards that exist are moved where none is named.
+    @discardableResult
+    public func seekMapping(
+        _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
+    ) async throws -> MappingDescription {
+        _ = try parts.visible.withOpen { try $0.catalogue.mapping(mapping).number }
+        let positions = try await positions(of: position, in: mapping.stream, shard: shard)
+        try await ask(.seekMapping(mapping, positions: positions))
+        return try await describeMapping(mapping)
+    }
+
+    /// As ``StreamStorage/StreamStore/deleteMapping(_:)``.
+    public func deleteMapping(_ mapping: MappingKey) async throws {
+        let number = try parts.visible.withOpen { state in
+            let number = try state.catalogue.mapping(mapping).number
+            guard state.claims[number] == nil else {
+                throw ShardlineError(.mappingBusy, "the mapping '\(mapping)' is running: stop it before deleting it")
+            }
+            // Nobody may claim what is about to go.
+            state.claims[number] = .max
+            return number
+        }
+        do {
+            try await ask(.deleteMapping(mapping))
+        } catch {
+            try? parts.visible.withOpen { $0.claims[number] = nil }
+            throw error
+        }
+    }
+}
+
+extension VisibleState.State {
+    /// A mapping as users see it; nil where its stream is gone.
+    fileprivate func describe(_ mapping: MappingState) -> MappingDescription? {
+        guard let stream = catalogue.streams[mapping.stream] else { return nil }
+        var checkpoints: [ShardCheckpoint] = []
+        for (key, checkpoint) in mapping.checkpoints {
+            guard let shard = catalogue.shards[key] else { continue }
+            checkpoints.append(
+                ShardCheckpoint(
+                    shard: shard.id, position: checkpoint.position, isShardEnd: checkpoint.isShardEnd,
+                    finishedRanges: checkpoint.ranges, state: checkpoint.state, attempts: checkpoint.attempts))
+        }
+        return MappingDescription(
+            key: MappingKey(stream: stream.name, name: mapping.name), id: UInt64(mapping.number.rawValue),
+            startingPosition: mapping.startingPosition, createdAt: mapping.createdAt,
+            configuration: mapping.configuration, epoch: mapping.epoch, isClaimed: claims[mapping.number] != nil,
+            checkpoints: checkpoints.sorted { $0.shard < $1.shard })
+    }
+}

@@ -1,0 +1,259 @@
+import DiskAccess
+import Logging
+import StreamModel
+import StreamStorage
+import Synchronization
+
+extension SegmentStore {
+    /// What tests put in place of the real thing.
+    struct Internals: Sendable {
+        var fileSystem: any FileSystem = POSIXFileSystem()
+        /// Bytes of one file of the ring (J1).
+        var ringFileSize = 4 << 20
+        /// Bytes of an epoch in place of the configuration's.
+        var epochSize: Int?
+        /// Makes what stands behind the journal; nil: SQLite and segments in the store's directory.
+        var makeBacking: (@Sendable (_ directory: String) throws -> Backing)?
+        /// The number of a new store; nil: random.
+        var newStore: StoreID?
+        /// Whether threads drive the machines; tests may step them themselves.
+        var startsThreads = true
+    }
+
+    /// Everything that an open store consists of. It outlives the store until its threads have ended.
+    final class Parts: Sendable {
+        let directory: String
+        let configuration: Configuration
+        let timeSource: any TimeSource
+        let seed: UInt32
+        let visible: VisibleState
+        let queue: CallQueue
+        let admission: Admission
+        let epochs: EpochQueue
+        let ring: Ring
+        let health: StoreHealth
+        let backing: Backing
+        let writer: JournalWriter
+        let housekeeper: Housekeeper
+        private let lock: any FileLock
+        private let closing = Mutex(Closing())
+
+        private struct Closing {
+            var hasBegun = false
+            var isDone = false
+            var waiters: [CheckedContinuation<Void, Never>] = []
+        }
+
+        private init(
+            directory: String, configuration: Configuration, timeSource: any TimeSource, logger: Logger,
+            recovery: Recovery, ring: Ring, backing: Backing, lock: any FileLock, epochSize: Int
+        ) {
+            self.directory = directory
+            self.configuration = configuration
+            self.timeSource = timeSource
+            self.ring = ring
+            self.backing = backing
+            self.lock = lock
+            seed = recovery.start.store.seed
+            visible = VisibleState(
+                recovery.start.catalogue, tails: recovery.tails, watermark: recovery.start.nextCommit - 1)
+            queue = CallQueue()
+            admission = Admission(limit: configuration.queueSize)
+            epochs = EpochQueue(
+                firstCommit: recovery.firstCommit, epochSize: epochSize,
+                ringLimit: configuration.journalLimit, isFlushed: backing.flusher != nil)
+            health = StoreHealth(admission: admission, epochs: epochs, logger: logger)
+            writer = JournalWriter(
+                recovery.start, queue: queue, admission: admission, ring: ring, visible: visible, epochs: epochs,
+                health: health, timeSource: timeSource, durability: configuration.durability, logger: logger,
+                metrics: StoreMetrics())
+            housekeeper = Housekeeper(
+                backing: backing, ring: ring, visible: visible, epochs: epochs, admission: admission, health: health,
+                timeSource: timeSource, logger: logger)
+            if let last = recovery.runs.last {
+                // What the journal held belongs to the first epoch of this opening.
+                _ = epochs.add(
+                    recovery.runs, commit: last.commit,
+                    next: ring.position(commit: recovery.start.nextCommit, chain: recovery.start.chain), ringBytes: 0)
+            }
+        }
+
+        /// Opens what is in the directory, up to the commit that says so. Blocks.
+        static func open(
+            _ path: String, configuration: Configuration, timeSource: any TimeSource, logger: Logger,
+            internals: Internals
+        ) throws -> Parts {
+            let fileSystem = internals.fileSystem
+            let directory = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+            let lock = try takeDirectory(directory, fileSystem: fileSystem)
+            do {
+                let backing =
+                    try internals.makeBacking?(directory)
+                    ?? .onDisk(
+                        directory, fileSystem: fileSystem, timeSource: timeSource, logger: logger)
+                do {
+                    let recovery = try Recovery(
+                        fileSystem: fileSystem, directory: directory, metadata: backing.metadata,
+                        ringFileSize: internals.ringFileSize,
+                        newStore: {
+                            var generator = SystemRandomNumberGenerator()
+                            return internals.newStore ?? StoreID(using: &generator)
+                        }, logger: logger)
+                    let store = recovery.start.store
+                    if recovery.isNew { try describing("making the store") { try backing.metadata.create(store) } }
+                    let ring = Ring(
+                        recovery.ring, fileSystem: fileSystem, directory: directory, store: store,
+                        fileSize: internals.ringFileSize, timeSource: timeSource)
+                    let parts = Parts(
+                        directory: directory, configuration: configuration, timeSource: timeSource, logger: logger,
+                        recovery: recovery, ring: ring, backing: backing, lock: lock,
+                        epochSize: internals.epochSize ?? configuration.epochSize)
+                    try describing("opening the store") {
+                        // What was read past the cache may still be in the disk's way to durability (J9).
+                        try ring.synchronizeAll()
+                        try ring.removeUnusable()
+                        try parts.writer.writeOpened(recovery.opened, at: timeSource.monotonicTime)
+                    }
+                    return parts
+                } catch {
+                    try? backing.close()
+                    throw error
+                }
+            } catch {
+                lock.release()
+                throw error
+            }
+        }
+
+        /// Makes the directory where it is missing, and becomes its owner.
+        private static func takeDirectory(_ directory: String, fileSystem: any FileSystem) throws -> any FileLock {
+            try describing("opening the store '\(directory)'") {
+                if let status = try fileSystem.status(directory) {
+                    guard status.isDirectory else {
+                        throw ShardlineError(.notAccessible, "'\(directory)' is a file; a store is a directory")
+                    }
+                    let names = try fileSystem.list(directory)
+                    let isStore = names.contains(Ring.folder) || names.contains("lock")
+                    guard isStore || names.isEmpty else {
+                        throw ShardlineError(
+                            .notAccessible,
+                            "'\(directory)' holds other files (such as '\(names[0])') and no store: name a new or an empty directory"
+                        )
+                    }
+                } else {
+                    try fileSystem.createDirectory(directory)
+                    try fileSystem.synchronizeDirectory(parent(of: directory))
+                }
+                switch try fileSystem.lock(directory + "/lock") {
+                case .held(let process):
+                    let owner = process.map { "process \($0)" } ?? "another process"
+                    throw ShardlineError(
+                        .storeBusy, "the store '\(directory)' is in use by \(owner); one process can own it at a time")
+                case .acquired(let lock):
+                    try fileSystem.createDirectory(directory + "/" + Ring.folder)
+                    try fileSystem.synchronizeDirectory(directory)
+                    return lock
+                }
+            }
+        }
+
+        private static func parent(of path: String) -> String {
+            guard let slash = path.lastIndex(of: "/") else { return "." }
+            return slash == path.startIndex ? "/" : String(path[..<slash])
+        }
+
+        // MARK: Calls
+
+        /// Puts a call into the writer's queue and waits for its answer. From here on it ends with its real outcome,
+        /// cancelled or not (C10). `reserved` is given back when it is answered, or here where it is not taken.
+        func push(
+            _ request: CallRequest, storedCount: Int, reserved: Int, urgency: CommitUrgency
+        ) async throws -> CallAnswer {
+            try await withCheckedThrowingContinuation { continuation in
+                let call = PendingCall(
+                    request: request, storedCount: storedCount, reserved: reserved, continuation: continuation)
+                do {
+                    try queue.push(call, urgency: urgency)
+                } catch {
+                    admission.release(reserved)
+                    continuation.resume(throwing: error)
+                }
+            }
+        }
+
+        // MARK: Threads
+
+        func startThreads() {
+            let writing = WorkerThread(name: "shardline-write") { [self] in
+                // Pauses of the writer are real ones, whatever clock arrivals go by: its thread can't sleep in
+                // virtual time.
+                let clock = SystemTimeSource()
+                while true {
+                    switch writer.step(at: clock.monotonicTime) {
+                    case .worked: continue
+                    case .idle(let pause): queue.wait(atMost: pause)
+                    case .finished:
+                        finishWriting()
+                        return
+                    }
+                }
+            }
+            _ = writing
+            _ = WorkerThread(name: "shardline-flush") { [self] in
+                while housekeeper.step() {}
+                housekeeper.finish()
+                finishClosing()
+            }
+        }
+
+        /// What is left to do when the last commit is written: a flush where replaying would take long (F8).
+        func finishWriting() {
+            if health.failure == nil, ring.filesInUse > 1 { epochs.closeNow() }
+            epochs.end()
+        }
+
+        /// Takes no more calls, and lets the threads come to their end.
+        func beginClosing() {
+            let isFirst = closing.withLock { closing in
+                defer { closing.hasBegun = true }
+                return !closing.hasBegun
+            }
+            guard isFirst else { return }
+            admission.refuse(with: ShardlineError(.closed, "the store was closed"))
+            visible.close()
+            queue.close()
+        }
+
+        func finishClosing() {
+            lock.release()
+            let waiters = closing.withLock { closing in
+                closing.isDone = true
+                defer { closing.waiters = [] }
+                return closing.waiters
+            }
+            for waiter in waiters { waiter.resume() }
+        }
+
+        /// Returns when the store is given up.
+        func closed() async {
+            await withCheckedContinuation { continuation in
+                let isDone = closing.withLock { closing in
+                    if !closing.isDone { closing.waiters.append(continuation) }
+                    return closing.isDone
+                }
+                if isDone { continuation.resume() }
+            }
+        }
+    }
+}
+
+extension Backing {
+    /// SQLite and segments in the store's directory.
+    static func onDisk(
+        _ directory: String, fileSystem: any FileSystem, timeSource: any TimeSource, logger: Logger
+    ) -> Backing {
+        let backing = SegmentBacking(
+            fileSystem: fileSystem, directory: directory, timeSource: timeSource, logger: logger)
+        return Backing(metadata: backing, flusher: backing, past: backing, close: { try backing.close() })
+    }
+}

@@ -1,0 +1,182 @@
+import StreamModel
+public import StreamStorage
+import Synchronization
+
+extension SegmentStore {
+    /// As ``StreamStorage/StreamStore/read(_:)``.
+    public func read(_ request: ReadRequest) async throws -> ReadResult {
+        let found = try await readNow(request)
+        guard found.isNothing else { return found }
+        switch request.wait {
+        case .no: return found
+        case .untilAvailable: return try await readWhenAvailable(request)
+        case .atMost(let duration):
+            let deadline = timeSource.monotonicTime + duration
+            return try await withThrowingTaskGroup(of: ReadResult?.self) { group in
+                group.addTask { try await self.readWhenAvailable(request) }
+                group.addTask {
+                    try await self.timeSource.sleep(until: deadline)
+                    return nil
+                }
+                defer { group.cancelAll() }
+                if let found = try await group.next() ?? nil { return found }
+                return try await readNow(request)
+            }
+        }
+    }
+
+    private func readWhenAvailable(_ request: ReadRequest) async throws -> ReadResult {
+        while true {
+            try Task.checkCancellation()
+            let (shard, tail, _) = try resolve(request.stream, request.shard)
+            await tail.wait { [visible = parts.visible] in
+                visible.hasNews(in: shard.key, after: request.after)
+            }
+            try Task.checkCancellation()
+            let found = try await readNow(request)
+            guard found.isNothing else { return found }
+        }
+    }
+
+    private func resolve(_ name: String, _ id: ShardID) throws -> (shard: ShardState, tail: Tail, retention: Duration) {
+        try parts.visible.withOpen { state in
+            let stream = try state.catalogue.stream(name)
+            let shard = try state.catalogue.shard(id, of: stream)
+            return (shard, state.tails[shard.key]!, stream.retention)
+        }
+    }
+
+    private func readNow(_ request: ReadRequest) async throws -> ReadResult {
+        let (shard, tail, retention) = try resolve(request.stream, request.shard)
+        var result = try await records(behind: request.after, request, shard, tail)
+        // The horizon costs a search, so it is asked for only where a reader may stand before it (F6).
+        let expiry = timeSource.wallTime - retention
+        let mayHaveExpired =
+            request.after < tail.horizon
+            || result.batch.first.map {
+                $0.approximateArrivalTimestamp <= expiry || $0.sequenceNumber > request.after.advanced(by: 1)
+            } ?? (result.lost == nil && request.after < shard.lastSequence)
+        if mayHaveExpired, request.after < .max {
+            let horizon = try await trimHorizon(of: shard, retention: retention)
+            if request.after < horizon {
+                result = try await records(behind: horizon, request, shard, tail)
+                // A child's numbers begin behind its parents': what is before them never was.
+                let before = max(request.after, shard.origin)
+                if before < horizon { result.expired = before.advanced(by: 1)...horizon }
+            }
+        }
+        if shard.closedAt != nil, result.next >= shard.lastSequence { result.endOfShard = shard.children }
+        return result
+    }
+
+    private func records(
+        behind position: SequenceNumber, _ request: ReadRequest, _ shard: ShardState, _ tail: Tail
+    ) async throws -> ReadResult {
+        var result = ReadResult(batch: RecordBatch(), next: position, tip: shard.lastSequence)
+        var left = (records: max(1, request.maximumRecords), bytes: max(1, request.maximumBytes))
+        while left.records > 0, left.bytes > 0 {
+            let found: RecordBatch
+            switch tail.read(
+                after: result.next, watermark: parts.visible.watermark, maximumRecords: left.records,
+                maximumBytes: left.bytes)
+            {
+            case .nothing: return result
+            case .records(let batch, let last):
+                result.batch.append(batch)
+                result.next = last
+                result.tip = max(result.tip, last)
+                return result
+            case .past(let through):
+                let past: PastBatch
+                do {
+                    past = try await parts.backing.past.read(
+                        shard, result.next.advanced(by: 1)...through, maximumRecords: left.records,
+                        maximumBytes: left.bytes)
+                } catch {
+                    // What is whole in front of the damage is served; the next read begins at it and is told.
+                    guard result.batch.isEmpty else { return result }
+                    throw error
+                }
+                if past.lost != nil, !result.batch.isEmpty { return result }
+                found = past.batch
+                if let lost = past.lost {
+                    result.lost = lost
+                    result.batch = found
+                    result.next = found.last?.sequenceNumber ?? lost.upperBound
+                    return result
+                }
+                // Where nothing of it is left, what comes next is in memory.
+                result.next = found.last?.sequenceNumber ?? through
+            }
+            left.records -= found.count
+            left.bytes -= found.runs.reduce(0) { $0 + $1.byteCount }
+            result.batch.append(found)
+        }
+        return result
+    }
+
+    /// The position before the shard's oldest record that is still kept: exact, and never moving back.
+    func trimHorizon(of shard: ShardState, retention: Duration) async throws -> SequenceNumber {
+        guard let tail = parts.visible.tail(of: shard.key) else { return shard.origin }
+        let expiry = timeSource.wallTime - retention
+        if tail.holdsEverything(arrivedAfter: expiry) { return tail.horizon }
+        let first = try await firstSequence(in: shard, tail, arrivedAtOrAfter: expiry + .milliseconds(1))
+        return tail.raiseHorizon(to: first.map { SequenceNumber($0.rawValue - 1) } ?? shard.lastSequence)
+    }
+
+    private func firstSequence(
+        in shard: ShardState, _ tail: Tail, arrivedAtOrAfter time: Timestamp
+    ) async throws -> SequenceNumber? {
+        // Memory first: a record may move from there to the segments in between, never the other way.
+        let inMemory = tail.firstSequence(arrivedAtOrAfter: time, watermark: parts.visible.watermark)
+        guard tail.flushedThrough > tail.horizon else { return inMemory }
+        return try await parts.backing.past.firstSequence(of: shard, arrivedAtOrAfter: time) ?? inMemory
+    }
+
+    /// As ``StreamStorage/StreamStore/position(of:in:shard:)``.
+    public func position(
+        of start: StartingPosition, in stream: String, shard id: ShardID
+    ) async throws -> SequenceNumber {
+        let (shard, tail, retention) = try resolve(stream, id)
+        switch start {
+        case .trimHorizon: return try await trimHorizon(of: shard, retention: retention)
+        case .latest: return shard.lastSequence
+        case .atTimestamp(let time):
+            let horizon = try await trimHorizon(of: shard, retention: retention)
+            guard let first = try await firstSequence(in: shard, tail, arrivedAtOrAfter: time) else {
+                return max(shard.lastSequence, horizon)
+            }
+            return max(SequenceNumber(first.rawValue - 1), horizon)
+        case .atSequenceNumber(let number):
+            try check(number, atMost: shard.lastSequence.advanced(by: 1), in: stream, shard: shard)
+            return SequenceNumber(number.rawValue == 0 ? 0 : number.rawValue - 1)
+        case .afterSequenceNumber(let number):
+            try check(number, atMost: shard.lastSequence, in: stream, shard: shard)
+            return number
+        }
+    }
+
+    /// A position beyond the tip would skip records that are still to come.
+    private func check(
+        _ number: SequenceNumber, atMost limit: SequenceNumber, in stream: String, shard: ShardState
+    ) throws {
+        guard number <= limit else {
+            throw ShardlineError(
+                .invalidArgument,
+                "shard \(shard.id.number) of '\(stream)' has no record \(number); its newest is \(shard.lastSequence)")
+        }
+    }
+}
+
+extension ReadResult {
+    /// Whether there is nothing that a waiting reader should be woken for.
+    fileprivate var isNothing: Bool { batch.isEmpty && expired == nil && lost == nil && endOfShard == nil }
+}
+
+extension VisibleState {
+    /// Whether a reader that waits behind `position` has something to learn.
+    func hasNews(in shard: ShardKey, after position: SequenceNumber) -> Bool {
+        guard !isClosed, let state = shardState(shard) else { return true }
+        return state.closedAt != nil || state.lastSequence > position
+    }
+}

@@ -1,0 +1,207 @@
+import DiskAccess
+public import Logging
+public import StreamModel
+public import StreamStorage
+import Synchronization
+
+/// A durable store of streams in one directory: the embedded store.
+///
+/// One process owns the directory as long as the store is open. Everything that is acknowledged is in the journal and
+/// synced (``Durability/synced``), many calls with one sync; records stay in memory until they are flushed to segments.
+///
+/// ```swift
+/// let store = try await SegmentStore.open(at: "flights")
+/// try await store.createStream("departures", shards: 4)
+/// try await store.stream("departures").put("…", partitionKey: "N14228")
+/// try await store.close()
+/// ```
+public final class SegmentStore: StreamStore {
+    let parts: Parts
+    /// The clocks that arrivals, retention and waits go by.
+    public var timeSource: any TimeSource { parts.timeSource }
+    /// The directory that holds the store.
+    public var directory: String { parts.directory }
+
+    init(_ parts: Parts) { self.parts = parts }
+
+    deinit {
+        // Whoever forgets to close gives the store up all the same; its threads end by themselves.
+        parts.beginClosing()
+    }
+
+    /// Commits are atomic; under ``Durability/synced`` numbers are dense and what is acknowledged survives the loss of
+    /// power.
+    public var capabilities: StoreCapabilities {
+        parts.configuration.durability == .synced ? [.atomicCommit, .denseSequenceNumbers, .synced] : .atomicCommit
+    }
+
+    /// Opens the store in a directory, or makes a new one there.
+    ///
+    /// What a crash left is brought in order: the journal is read to its end, a commit that was being written is cut.
+    /// Throws `storeBusy` while another process (or this one) has it open, `notAccessible` for a directory that can't
+    /// be used or holds something else, `corrupt` where what was acknowledged can't be read, `newerFormat`,
+    /// `metadataOlderThanJournal`, `diskFull`, `invalidArgument` for settings.
+    ///
+    /// - Parameters:
+    ///   - path: the directory; its parent must be there. A new one is for its owner alone (0700).
+    ///   - configuration: how the store works; the defaults are right for nearly everybody.
+    ///   - timeSource: the clocks; tests give another one.
+    ///   - logger: where the store says what happens to it.
+    public static func open(
+        at path: String, configuration: Configuration = Configuration(),
+        timeSource: any TimeSource = SystemTimeSource(), logger: Logger = Logger(label: "shardline.store")
+    ) async throws -> SegmentStore {
+        try await open(
+            at: path, configuration: configuration, timeSource: timeSource, logger: logger, internals: .init())
+    }
+
+    static func open(
+        at path: String, configuration: Configuration, timeSource: any TimeSource, logger: Logger,
+        internals: Internals
+    ) async throws -> SegmentStore {
+        try configuration.validate()
+        let parts = try await BlockingThreads.shared.run {
+            try Parts.open(
+                path, configuration: configuration, timeSource: timeSource, logger: logger, internals: internals)
+        }
+        parts.startThreads()
+        return SegmentStore(parts)
+    }
+
+    /// Ends all calls, makes what was acknowledged durable and gives the directory up. More calls do nothing.
+    public func close() async throws {
+        parts.beginClosing()
+        await parts.closed()
+    }
+
+    // MARK: Streams
+
+    /// As ``StreamStorage/StreamStore/createStream(_:settings:)``.
+    @discardableResult
+    public func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
+        try settings.validate(name: name)
+        try await ask(.createStream(name: name, settings: settings))
+        return try await describeStream(name)
+    }
+
+    /// As ``StreamStorage/StreamStore/listStreams()``.
+    public func listStreams() async throws -> [StreamDescription] {
+        let names = try parts.visible.withOpen { $0.catalogue.names.keys.sorted() }
+        var streams: [StreamDescription] = []
+        for name in names {
+            do {
+                streams.append(try await describeStream(name))
+            } catch let error as ShardlineError where error.code == .unknownStream {
+                // Deleted since the list was made.
+            }
+        }
+        return streams
+    }
+
+    /// As ``StreamStorage/StreamStore/describeStream(_:)``.
+    public func describeStream(_ name: String) async throws -> StreamDescription {
+        let (stream, shards) = try parts.visible.withOpen { state in
+            let stream = try state.catalogue.stream(name)
+            return (stream, stream.shards.values.compactMap { state.catalogue.shards[$0] })
+        }
+        var descriptions: [ShardDescription] = []
+        descriptions.reserveCapacity(shards.count)
+        for shard in shards.sorted(by: { $0.id < $1.id }) {
+            descriptions.append(
+                ShardDescription(
+                    id: shard.id, hashKeyRange: shard.range, parents: shard.parents,
+                    creationSecond: shard.creationSecond, openedAt: shard.openedAt, closedAt: shard.closedAt,
+                    trimHorizon: try await trimHorizon(of: shard, retention: stream.retention),
+                    tip: shard.lastSequence))
+        }
+        return StreamDescription(
+            name: stream.name, createdAt: stream.createdAt, retention: stream.retention,
+            maximumRecordSize: stream.maximumRecordSize, isFailureStream: stream.isFailureStream,
+            shards: descriptions)
+    }
+
+    /// As ``StreamStorage/StreamStore/deleteStream(_:)``.
+    public func deleteStream(_ name: String) async throws {
+        try await ask(.deleteStream(name: name))
+    }
+
+    /// Asks the writer for something that is not a commit of changes, and waits for its sync.
+    func ask(_ request: CallRequest) async throws {
+        let answer = try await parts.push(request, storedCount: 0, reserved: 0, urgency: .now)
+        if case .unknown(let cause) = answer {
+            throw ShardlineError(
+                .outcomeUnknown, "whether this was written is not known: \(cause)", cause: cause)
+        }
+    }
+
+    // MARK: Commits
+
+    /// As ``StreamStorage/StreamStore/commit(_:urgency:)``.
+    public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
+        var bytes = 0
+        for case .append(let append) in changes {
+            for record in append.records { bytes += record.partitionKey.utf8.count + record.data.count }
+        }
+        guard bytes <= Limits.callSize else {
+            throw ShardlineError(
+                .commitTooLarge,
+                "the call holds \(bytes) bytes of keys and data; at most \(Limits.callSize) are allowed")
+        }
+        if changes.isEmpty {
+            try parts.visible.withOpen { _ in }
+            return .committed([])
+        }
+        // Calls without records pass those that wait for room (C6).
+        if bytes > 0 { try await parts.admission.admit(bytes) }
+        let prepared: [PreparedChange]
+        do {
+            prepared = try await prepare(changes)
+        } catch {
+            parts.admission.release(bytes)
+            throw error
+        }
+        let stored = prepared.reduce(0) { if case .append(let append) = $1 { $0 + append.storedCount } else { $0 } }
+        let answer = try await parts.push(.commit(prepared), storedCount: stored, reserved: bytes, urgency: urgency)
+        switch answer {
+        case .committed(let receipts): return .committed(receipts.map(\.receipt))
+        case .conflict(let change, let last): return .conflict(change: change, last: last)
+        case .sealed(let change, let children): return .sealed(change: change, children: children)
+        case .unknown(let cause): return .unknown(cause: cause)
+        case .done: return .committed([])
+        }
+    }
+
+    private func prepare(_ changes: [Change]) async throws -> [PreparedChange] {
+        var prepared: [PreparedChange] = []
+        prepared.reserveCapacity(changes.count)
+        let catalogue = try parts.visible.withOpen { $0.catalogue }
+        for change in changes {
+            guard case .append(let append) = change else {
+                prepared.append(.other(change))
+                continue
+            }
+            let stream = try catalogue.stream(append.stream)
+            if append.target == .byKey, append.expectedLast != nil || append.epoch != 0 {
+                throw ShardlineError(
+                    .invalidArgument, "an append by key can't expect a last number or hold a claim: name the shard")
+            }
+            for record in append.records { try record.validate(maximumRecordSize: stream.maximumRecordSize) }
+            var encoder = try AppendEncoder(append, stream: stream, catalogue: catalogue, seed: parts.seed)
+            // Large calls let others run between two frames.
+            while encoder.encodeFrame() { await Task.yield() }
+            prepared.append(.append(encoder.finish()))
+        }
+        return prepared
+    }
+}
+
+extension PlannedReceipt {
+    fileprivate var receipt: ChangeReceipt {
+        switch self {
+        case .appended(let append, let assignments): .appended(append.receipts(assignments))
+        case .sealed(let children): .sealed(children)
+        case .takenOver(let last): .takenOver(last: last)
+        case .done: .done
+        }
+    }
+}

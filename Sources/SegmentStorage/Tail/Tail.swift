@@ -1,0 +1,205 @@
+import DequeModule
+import StreamModel
+import Synchronization
+
+/// The records of one shard that are not in segments yet, or were just put there (M1).
+final class Tail: Sendable {
+    private struct Run {
+        var records: RecordRun
+        var commit: UInt64
+    }
+
+    private struct State {
+        var runs: Deque<Run> = []
+        /// Records up to here are in segments, or are no more.
+        var flushedThrough: SequenceNumber
+        /// Records up to here have outlived their retention (F6); never moves back.
+        var horizon: SequenceNumber
+        var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+        var lastWaiter: UInt64 = 0
+    }
+
+    /// What the tail has behind a position.
+    enum Found {
+        case records(RecordBatch, last: SequenceNumber)
+        case nothing
+        /// What is behind the position is in segments, up to this number.
+        case past(SequenceNumber)
+    }
+
+    private let state: Mutex<State>
+
+    init(flushedThrough: SequenceNumber, horizon: SequenceNumber) {
+        state = Mutex(State(flushedThrough: flushedThrough, horizon: horizon))
+    }
+
+    /// Adds records behind the last; they are seen once the watermark has reached their commit.
+    func append(_ records: RecordRun, commit: UInt64) {
+        state.withLock { $0.runs.append(Run(records: records, commit: commit)) }
+    }
+
+    /// Visible records behind `position`: no more than `maximumRecords`, and no further one once `maximumBytes` of
+    /// keys and data are reached.
+    func read(
+        after position: SequenceNumber, watermark: UInt64, maximumRecords: Int, maximumBytes: Int
+    ) -> Found {
+        // Runs are taken out under the lock and measured behind it.
+        let runs: [RecordRun]
+        var position = position
+        switch snapshot(
+            after: position, watermark: watermark, maximumRecords: maximumRecords, maximumBytes: maximumBytes)
+        {
+        case .past(let last): return .past(last)
+        case .runs(let found): runs = found
+        }
+        var batch = RecordBatch()
+        var left = (records: max(1, maximumRecords), bytes: max(1, maximumBytes))
+        for run in runs {
+            guard left.records > 0, left.bytes > 0, let run = run.after(position) else { break }
+            let taken: RecordRun
+            if run.count <= left.records, run.byteCount < left.bytes {
+                // Encoded bytes are more than keys and data, so all fits.
+                taken = run
+                left.bytes -= run.byteCount
+            } else {
+                taken = run.extracting(0..<Self.count(of: run, left))
+                left.bytes = taken.count < run.count ? 0 : max(0, left.bytes - run.byteCount)
+            }
+            left.records -= taken.count
+            position = taken.lastSequence
+            batch.append(taken)
+        }
+        return batch.isEmpty ? .nothing : .records(batch, last: position)
+    }
+
+    private static func count(of run: RecordRun, _ left: (records: Int, bytes: Int)) -> Int {
+        var count = 0
+        var bytes = left.bytes
+        while count < run.count, count < left.records, bytes > 0 {
+            let record = run[count]
+            bytes -= record.keyByteCount + record.dataByteCount
+            count += 1
+        }
+        return max(1, count)
+    }
+
+    private enum Snapshot {
+        case runs([RecordRun])
+        case past(SequenceNumber)
+    }
+
+    private func snapshot(
+        after position: SequenceNumber, watermark: UInt64, maximumRecords: Int, maximumBytes: Int
+    ) -> Snapshot {
+        state.withLock { state in
+            if position < state.flushedThrough { return .past(state.flushedThrough) }
+            var runs: [RecordRun] = []
+            var records = 0
+            var bytes = 0
+            var index = Self.firstRun(in: state.runs, after: position)
+            while index < state.runs.count, state.runs[index].commit <= watermark,
+                records < maximumRecords, bytes < maximumBytes || runs.isEmpty
+            {
+                let run = state.runs[index].records
+                runs.append(run)
+                // The first one may begin before the position, so it counts for nothing.
+                if runs.count > 1 {
+                    records += run.count
+                    // Encoding adds at most 17 bytes to a short record; measured exactly behind the lock.
+                    bytes += max(0, run.byteCount - 24 * run.count)
+                }
+                index += 1
+            }
+            return .runs(runs)
+        }
+    }
+
+    private static func firstRun(in runs: Deque<Run>, after position: SequenceNumber) -> Int {
+        var low = 0
+        var high = runs.count
+        while low < high {
+            let middle = (low + high) / 2
+            if runs[middle].records.lastSequence <= position { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// The first visible record that arrived at or after `time`; nil where the tail has none.
+    func firstSequence(arrivedAtOrAfter time: Timestamp, watermark: UInt64) -> SequenceNumber? {
+        let run: RecordRun? = state.withLock { state in
+            state.runs.first { run in
+                run.commit <= watermark && run.records[run.records.count - 1].approximateArrivalTimestamp >= time
+            }?.records
+        }
+        guard let run else { return nil }
+        var low = 0
+        var high = run.count - 1
+        while low < high {
+            let middle = (low + high) / 2
+            if run[middle].approximateArrivalTimestamp >= time { high = middle } else { low = middle + 1 }
+        }
+        return run.firstSequence.advanced(by: low)
+    }
+
+    /// Records up to here are in segments or are no more.
+    var flushedThrough: SequenceNumber { state.withLock { $0.flushedThrough } }
+
+    /// Forgets records that segments have now.
+    func trim(through last: SequenceNumber) {
+        state.withLock { state in
+            state.flushedThrough = max(state.flushedThrough, last)
+            while let first = state.runs.first, first.records.lastSequence <= last { state.runs.removeFirst() }
+        }
+    }
+
+    /// Moves the trim horizon, never back; returns where it is.
+    func raiseHorizon(to number: SequenceNumber) -> SequenceNumber {
+        state.withLock { state in
+            state.horizon = max(state.horizon, number)
+            return state.horizon
+        }
+    }
+
+    /// Whether all records that the tail holds arrived behind `time`, and nothing is anywhere else: then nothing has
+    /// expired and nobody needs to be asked.
+    func holdsEverything(arrivedAfter time: Timestamp) -> Bool {
+        state.withLock { state in
+            state.flushedThrough <= state.horizon && (state.runs.first.map { $0.records.arrival > time } ?? true)
+        }
+    }
+
+    var horizon: SequenceNumber { state.withLock { $0.horizon } }
+
+    // MARK: Waiting (M3)
+
+    /// Returns when something new may be in the shard; at once where `isThere` says so of the moment in which the
+    /// waiter is on the list, so that no wake-up is lost.
+    func wait(isThere: @Sendable () -> Bool) async {
+        let id = state.withLock { state in
+            state.lastWaiter += 1
+            return state.lastWaiter
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                state.withLock { $0.waiters[id] = continuation }
+                if Task.isCancelled || isThere() { take(id)?.resume() }
+            }
+        } onCancel: {
+            take(id)?.resume()
+        }
+    }
+
+    private func take(_ id: UInt64) -> CheckedContinuation<Void, Never>? {
+        state.withLock { $0.waiters.removeValue(forKey: id) }
+    }
+
+    /// Wakes all that wait.
+    func wake() {
+        let waiters = state.withLock { state in
+            guard !state.waiters.isEmpty else { return [CheckedContinuation<Void, Never>]() }
+            defer { state.waiters = [:] }
+            return Array(state.waiters.values)
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+}

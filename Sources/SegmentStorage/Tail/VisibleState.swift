@@ -1,0 +1,162 @@
+import StreamModel
+import Synchronization
+
+/// What everybody but the writer sees: all that is committed, and nothing that isn't (M2).
+final class VisibleState: Sendable {
+    struct State: Sendable {
+        var catalogue: Catalogue
+        var tails: [ShardKey: Tail]
+        /// The epochs of mappings that somebody runs.
+        var claims: [MappingNumber: UInt64] = [:]
+        var dirty = DirtyRows()
+        var isClosed = false
+
+        func checkOpen() throws {
+            if isClosed { throw ShardlineError(.closed, "the store was closed") }
+        }
+    }
+
+    private let state: Mutex<State>
+    private let watermarkValue: Atomic<UInt64>
+
+    init(_ catalogue: Catalogue, tails: [ShardKey: Tail], watermark: UInt64) {
+        state = Mutex(State(catalogue: catalogue, tails: tails))
+        watermarkValue = Atomic(watermark)
+    }
+
+    /// The last commit that is durable; nothing beyond it is seen.
+    var watermark: UInt64 { watermarkValue.load(ordering: .acquiring) }
+
+    /// Reads or changes it; throws `closed` once the store is closed.
+    func withOpen<Result: Sendable>(_ body: (inout State) throws -> Result) throws -> Result {
+        try state.withLock { state in
+            try state.checkOpen()
+            return try body(&state)
+        }
+    }
+
+    /// The catalogue as it is now.
+    var catalogue: Catalogue { state.withLock { $0.catalogue } }
+    /// A shard as it is now.
+    func shardState(_ key: ShardKey) -> ShardState? { state.withLock { $0.catalogue.shards[key] } }
+    var isClosed: Bool { state.withLock { $0.isClosed } }
+
+    /// Makes a commit visible as a whole: its records, and what its entries say.
+    func publish(_ entries: [Entry], runs: [Epoch.Run], commit: UInt64) {
+        let touched = state.withLock { state in
+            var touched: Set<ShardKey> = []
+            for run in runs {
+                guard let tail = state.tails[run.shard] else { continue }
+                tail.append(run.records, commit: commit)
+                touched.insert(run.shard)
+            }
+            var woken: [Tail] = []
+            for entry in entries {
+                touched.formUnion(state.catalogue.shardsThatChange(by: entry))
+                state.dirty.note(entry, in: state.catalogue)
+                state.catalogue.apply(entry, commit: commit)
+                switch entry {
+                case .streamCreated(let created): for shard in created.shards { state.addTail(shard) }
+                case .seal(let seal): for shard in seal.children { state.addTail(shard) }
+                case .mappingDeleted(let number): state.claims[number] = nil
+                default: break
+                }
+            }
+            for shard in touched { if let tail = state.tails[shard] { woken.append(tail) } }
+            for shard in touched where state.catalogue.shards[shard] == nil { state.tails[shard] = nil }
+            // Under the lock, so that who sees the records sees what else the commit said.
+            watermarkValue.store(commit, ordering: .releasing)
+            return woken
+        }
+        for tail in touched { tail.wake() }
+    }
+
+    /// What changed since the last call, with the catalogue that it changed to.
+    func takeDirty() -> (DirtyRows, Catalogue) {
+        state.withLock { state in
+            defer { state.dirty = DirtyRows() }
+            return (state.dirty, state.catalogue)
+        }
+    }
+
+    /// Puts back what could not be saved.
+    func putBack(_ dirty: DirtyRows) { state.withLock { $0.dirty.formUnion(dirty) } }
+
+    /// The tails of these shards, as far as they are there.
+    func tail(of shard: ShardKey) -> Tail? { state.withLock { $0.tails[shard] } }
+
+    /// Ends all calls that read or wait.
+    func close() {
+        let tails = state.withLock { state in
+            state.isClosed = true
+            return Array(state.tails.values)
+        }
+        for tail in tails { tail.wake() }
+    }
+}
+
+extension VisibleState.State {
+    fileprivate mutating func addTail(_ shard: NewShard) {
+        tails[shard.key] = Tail(flushedThrough: shard.origin, horizon: shard.origin)
+    }
+}
+
+extension Catalogue {
+    /// Shards whose waiting readers have something to learn from an entry, records aside.
+    func shardsThatChange(by entry: Entry) -> [ShardKey] {
+        switch entry {
+        case .seal(let seal): seal.parents.map(\.shard)
+        case .streamDeleted(let key): streams[key].map { Array($0.shards.values) } ?? []
+        case .shardsRemoved(_, let keys): keys
+        default: []
+        }
+    }
+}
+
+extension DirtyRows {
+    /// Notes which rows an entry changes; `catalogue` is the one before it.
+    mutating func note(_ entry: Entry, in catalogue: Catalogue) {
+        switch entry {
+        case .records(let records): for run in records.runs { shards.insert(ShardKey(run.shardKey)) }
+        case .checkpoint(let move):
+            checkpoints.insert(CheckpointPlace(mapping: move.mapping, shard: move.shard))
+        case .attempts(let entry):
+            checkpoints.insert(CheckpointPlace(mapping: entry.mapping, shard: entry.shard))
+        case .parked(let entry): parked.insert(CheckpointPlace(mapping: entry.mapping, shard: entry.shard))
+        case .seal(let seal):
+            streams.insert(seal.stream)
+            shards.formUnion(seal.parents.map(\.shard))
+            shards.formUnion(seal.children.map(\.key))
+        case .streamCreated(let entry):
+            streams.insert(entry.key)
+            shards.formUnion(entry.shards.map(\.key))
+        case .streamChanged(let entry): streams.insert(entry.key)
+        case .streamDeleted(let key):
+            streams.insert(key)
+            guard let stream = catalogue.streams[key] else { return }
+            shards.formUnion(stream.shards.values)
+            for number in stream.mappings.values { note(mapping: number, in: catalogue) }
+        case .mappingCreated(let entry):
+            mappings.insert(entry.number)
+            for start in entry.starts {
+                checkpoints.insert(CheckpointPlace(mapping: entry.number, shard: start.shard))
+            }
+        case .mappingChanged(let entry): mappings.insert(entry.number)
+        case .mappingDeleted(let number): note(mapping: number, in: catalogue)
+        case .takeOver(let shard, _): shards.insert(shard)
+        case .opened(let entry): if entry.numberJump > 0 { shards.formUnion(catalogue.shards.keys) }
+        case .shardsRemoved(let stream, let keys):
+            streams.insert(stream)
+            shards.formUnion(keys)
+        }
+    }
+
+    private mutating func note(mapping number: MappingNumber, in catalogue: Catalogue) {
+        mappings.insert(number)
+        guard let mapping = catalogue.mappings[number] else { return }
+        for shard in mapping.checkpoints.keys {
+            checkpoints.insert(CheckpointPlace(mapping: number, shard: shard))
+        }
+        for shard in mapping.parked.keys { parked.insert(CheckpointPlace(mapping: number, shard: shard)) }
+    }
+}
