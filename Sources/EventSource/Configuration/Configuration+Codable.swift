@@ -1,0 +1,127 @@
+import FoundationEssentials
+import StreamModel
+
+/// The settings as JSON: an object with the settings' own names, all of which may be missing; durations are seconds,
+/// -1 stands for "no limit" (as in Lambda's API), the destination is its text form.
+extension EventSourceMapping.Configuration: Codable {
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case batchSize, batchWindow, maximumRetryAttempts, maximumRecordAge, bisectOnError, reportsBatchItemFailures
+        case failureDestination, backOffFirst, backOffLongest, functionTimeout, payloadLimit, concurrency
+        case shutdownGrace, awsCompatibleCounts, account, region
+    }
+
+    private struct AnyKey: CodingKey {
+        var stringValue: String
+        var intValue: Int? { nil }
+        init?(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    /// Reads settings; what is missing keeps its default. Throws `invalidArgument` for an unknown name.
+    public init(from decoder: any Decoder) throws {
+        self.init()
+        let known = Set(CodingKeys.allCases.map(\.rawValue))
+        let strangers = try decoder.container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
+            .filter { !known.contains($0) }.sorted()
+        guard strangers.isEmpty else {
+            throw ShardlineError(
+                .invalidArgument,
+                "unknown setting \(strangers.map { "'\($0)'" }.joined(separator: ", ")) (allowed: \(CodingKeys.allCases.map(\.rawValue).joined(separator: ", ")))"
+            )
+        }
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        func take<Value: Decodable>(_ key: CodingKeys, into target: inout Value) throws {
+            if let value = try values.decodeIfPresent(Value.self, forKey: key) { target = value }
+        }
+        func take(_ key: CodingKeys, into target: inout Duration) throws {
+            if let value = try values.decodeIfPresent(Double.self, forKey: key) { target = Self.duration(value) }
+        }
+        func takeLimit(_ key: CodingKeys, into target: inout Int?) throws {
+            guard values.contains(key) else { return }
+            let value = try values.decodeIfPresent(Int.self, forKey: key)
+            target = value == -1 ? nil : value
+        }
+        try take(.batchSize, into: &batchSize)
+        try take(.batchWindow, into: &batchWindow)
+        try takeLimit(.maximumRetryAttempts, into: &maximumRetryAttempts)
+        if values.contains(.maximumRecordAge) {
+            let age = try values.decodeIfPresent(Double.self, forKey: .maximumRecordAge)
+            maximumRecordAge = age == -1 ? nil : age.map(Self.duration)
+        }
+        try take(.bisectOnError, into: &bisectOnError)
+        try take(.reportsBatchItemFailures, into: &reportsBatchItemFailures)
+        if let text = try values.decodeIfPresent(String.self, forKey: .failureDestination) {
+            guard let destination = Destination(text) else {
+                throw ShardlineError(
+                    .invalidArgument,
+                    "failureDestination '\(text)' (allowed: dead-letter-stream, stream:NAME, file:PATH, none)")
+            }
+            failureDestination = destination
+        }
+        try take(.backOffFirst, into: &backOff.first)
+        try take(.backOffLongest, into: &backOff.longest)
+        try take(.functionTimeout, into: &functionTimeout)
+        try takeLimit(.payloadLimit, into: &payloadLimit)
+        try takeLimit(.concurrency, into: &concurrency)
+        try take(.shutdownGrace, into: &shutdownGrace)
+        try take(.awsCompatibleCounts, into: &awsCompatibleCounts)
+        try take(.account, into: &account)
+        try take(.region, into: &region)
+    }
+
+    /// Writes all settings.
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(batchSize, forKey: .batchSize)
+        try values.encode(batchWindow.inSeconds, forKey: .batchWindow)
+        try values.encode(maximumRetryAttempts ?? -1, forKey: .maximumRetryAttempts)
+        try values.encode(maximumRecordAge?.inSeconds ?? -1, forKey: .maximumRecordAge)
+        try values.encode(bisectOnError, forKey: .bisectOnError)
+        try values.encode(reportsBatchItemFailures, forKey: .reportsBatchItemFailures)
+        try values.encode(failureDestination.description, forKey: .failureDestination)
+        try values.encode(backOff.first.inSeconds, forKey: .backOffFirst)
+        try values.encode(backOff.longest.inSeconds, forKey: .backOffLongest)
+        try values.encode(functionTimeout.inSeconds, forKey: .functionTimeout)
+        try values.encode(payloadLimit ?? -1, forKey: .payloadLimit)
+        try values.encode(concurrency ?? -1, forKey: .concurrency)
+        try values.encode(shutdownGrace.inSeconds, forKey: .shutdownGrace)
+        try values.encode(awsCompatibleCounts, forKey: .awsCompatibleCounts)
+        try values.encode(account, forKey: .account)
+        try values.encode(region, forKey: .region)
+    }
+
+    /// Reads settings from JSON. Throws `invalidArgument` that says what is wrong and what is allowed.
+    public init(json: [UInt8]) throws {
+        do {
+            self = try JSONDecoder().decode(Self.self, from: Data(json))
+        } catch let error as ShardlineError {
+            throw error
+        } catch DecodingError.typeMismatch(_, let context) {
+            let setting = context.codingPath.map(\.stringValue).joined(separator: ".")
+            throw ShardlineError(
+                .invalidArgument,
+                setting.isEmpty
+                    ? "the settings are no JSON object"
+                    : "\(setting) has a value of the wrong type: \(context.debugDescription)",
+                cause: DecodingError.dataCorrupted(context))
+        } catch {
+            throw ShardlineError(.invalidArgument, "the settings are no JSON object", cause: error)
+        }
+    }
+
+    /// The settings as one line of JSON, with sorted names.
+    package var json: [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        // Numbers that are no JSON numbers don't occur: durations are finite.
+        return [UInt8]((try? encoder.encode(self)) ?? Data("{}".utf8))
+    }
+
+    /// Seconds to a duration, rounded to nanoseconds so that writing and reading gives the same one.
+    private static func duration(_ seconds: Double) -> Duration {
+        guard seconds.isFinite, abs(seconds) < 1e9 else {
+            return .seconds(seconds > 0 ? 1_000_000_000 : -1_000_000_000)
+        }
+        return .nanoseconds(Int64((seconds * 1e9).rounded()))
+    }
+}

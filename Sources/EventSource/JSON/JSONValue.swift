@@ -1,0 +1,170 @@
+/// A JSON value as a function outside Swift answers it: read strictly (RFC 8259), with a limit to its depth.
+package enum JSONValue: Hashable, Sendable {
+    case null
+    case bool(Bool)
+    /// A number, as it was written.
+    case number(String)
+    case string(String)
+    case array([JSONValue])
+    /// The members in their order; of two with one name the last one counts, as with most readers.
+    case object([String: JSONValue])
+
+    /// Reads one value that fills `bytes` but for white space; nil where that is no JSON.
+    package init?(_ bytes: [UInt8]) {
+        var reader = Reader(bytes: bytes)
+        reader.skipSpace()
+        guard let value = reader.value(depth: 0) else { return nil }
+        reader.skipSpace()
+        guard reader.at == bytes.count else { return nil }
+        self = value
+    }
+
+    package var text: String? {
+        if case .string(let text) = self { text } else { nil }
+    }
+
+    /// The value of this member of an object; nil where there is none.
+    package subscript(_ name: String) -> JSONValue? {
+        if case .object(let members) = self { members[name] } else { nil }
+    }
+
+    private struct Reader {
+        /// Deeper than any answer that means something, shallow enough for the stack.
+        static let maximumDepth = 200
+        let bytes: [UInt8]
+        var at = 0
+
+        mutating func skipSpace() {
+            while at < bytes.count, [0x20, 0x0A, 0x0D, 0x09].contains(bytes[at]) { at += 1 }
+        }
+
+        mutating func take(_ byte: UInt8) -> Bool {
+            guard at < bytes.count, bytes[at] == byte else { return false }
+            at += 1
+            return true
+        }
+
+        mutating func take(_ word: String) -> Bool {
+            guard bytes[at...].starts(with: word.utf8) else { return false }
+            at += word.utf8.count
+            return true
+        }
+
+        mutating func value(depth: Int) -> JSONValue? {
+            guard depth < Self.maximumDepth, at < bytes.count else { return nil }
+            switch bytes[at] {
+            case UInt8(ascii: "{"): return object(depth: depth)
+            case UInt8(ascii: "["): return array(depth: depth)
+            case UInt8(ascii: "\""): return string().map { .string($0) }
+            case UInt8(ascii: "t"): return take("true") ? .bool(true) : nil
+            case UInt8(ascii: "f"): return take("false") ? .bool(false) : nil
+            case UInt8(ascii: "n"): return take("null") ? .null : nil
+            default: return number()
+            }
+        }
+
+        mutating func object(depth: Int) -> JSONValue? {
+            at += 1
+            var members: [String: JSONValue] = [:]
+            skipSpace()
+            if take(UInt8(ascii: "}")) { return .object(members) }
+            while true {
+                skipSpace()
+                guard at < bytes.count, bytes[at] == UInt8(ascii: "\""), let name = string() else { return nil }
+                skipSpace()
+                guard take(UInt8(ascii: ":")) else { return nil }
+                skipSpace()
+                guard let value = value(depth: depth + 1) else { return nil }
+                members[name] = value
+                skipSpace()
+                if take(UInt8(ascii: "}")) { return .object(members) }
+                guard take(UInt8(ascii: ",")) else { return nil }
+            }
+        }
+
+        mutating func array(depth: Int) -> JSONValue? {
+            at += 1
+            var elements: [JSONValue] = []
+            skipSpace()
+            if take(UInt8(ascii: "]")) { return .array(elements) }
+            while true {
+                skipSpace()
+                guard let value = value(depth: depth + 1) else { return nil }
+                elements.append(value)
+                skipSpace()
+                if take(UInt8(ascii: "]")) { return .array(elements) }
+                guard take(UInt8(ascii: ",")) else { return nil }
+            }
+        }
+
+        mutating func number() -> JSONValue? {
+            let start = at
+            _ = take(UInt8(ascii: "-"))
+            if !take(UInt8(ascii: "0")), digits() == 0 { return nil }
+            if take(UInt8(ascii: ".")), digits() == 0 { return nil }
+            if take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) {
+                if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
+                if digits() == 0 { return nil }
+            }
+            return .number(String(decoding: bytes[start..<at], as: UTF8.self))
+        }
+
+        mutating func digits() -> Int {
+            let start = at
+            while at < bytes.count, (0x30...0x39).contains(bytes[at]) { at += 1 }
+            return at - start
+        }
+
+        mutating func string() -> String? {
+            at += 1
+            var text: [UInt8] = []
+            while at < bytes.count {
+                let byte = bytes[at]
+                at += 1
+                switch byte {
+                case UInt8(ascii: "\""): return String(validating: text, as: UTF8.self)
+                case UInt8(ascii: "\\"):
+                    guard escape(into: &text) else { return nil }
+                case ..<0x20: return nil
+                default: text.append(byte)
+                }
+            }
+            return nil
+        }
+
+        mutating func escape(into text: inout [UInt8]) -> Bool {
+            guard at < bytes.count else { return false }
+            let byte = bytes[at]
+            at += 1
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): text.append(byte)
+            case UInt8(ascii: "b"): text.append(0x08)
+            case UInt8(ascii: "f"): text.append(0x0C)
+            case UInt8(ascii: "n"): text.append(0x0A)
+            case UInt8(ascii: "r"): text.append(0x0D)
+            case UInt8(ascii: "t"): text.append(0x09)
+            case UInt8(ascii: "u"):
+                guard var code = hexadecimal() else { return false }
+                if (0xD800..<0xDC00).contains(code) {
+                    guard take("\\u"), let low = hexadecimal(), (0xDC00..<0xE000).contains(low) else { return false }
+                    code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
+                }
+                guard let scalar = Unicode.Scalar(code) else { return false }
+                text.append(contentsOf: String(scalar).utf8)
+            default: return false
+            }
+            return true
+        }
+
+        mutating func hexadecimal() -> UInt32? {
+            guard at + 4 <= bytes.count else { return nil }
+            var code: UInt32 = 0
+            for byte in bytes[at..<at + 4] {
+                guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue, byte < 0x80 else { return nil }
+                code = code << 4 | UInt32(digit)
+            }
+            at += 4
+            return code
+        }
+    }
+}
