@@ -1,0 +1,106 @@
+import StreamModel
+
+/// Where the function of a mapping comes from.
+enum FunctionSource: Sendable {
+    case closure(EventFunction)
+    case perShard(@Sendable (ShardID) -> sending any BatchFunction)
+    case outside(any OutsideFunction)
+
+    /// The function as one shard calls it.
+    func runner(for shard: ShardID, names: ResourceNames, reportsFailures: Bool) -> FunctionRunner {
+        switch self {
+        case .closure(let function): .closure(function)
+        case .perShard(let make): .stateful(StatefulFunction(make(shard)))
+        case .outside(let function): .outside(function, KinesisEvent(names: names), reportsFailures: reportsFailures)
+        }
+    }
+
+    /// How the size of an invocation is measured (ESM-B4, ESM-B5).
+    func payload(limit: Int?, names: ResourceNames) -> LaneCore.PayloadMeasure? {
+        guard let limit else { return nil }
+        guard case .outside = self else { return .rawBytes(limit: limit) }
+        let event = KinesisEvent(names: names)
+        return LaneCore.PayloadMeasure(limit: limit, envelope: KinesisEvent.envelopeSize, separator: 1) {
+            event.size(of: $0)
+        }
+    }
+}
+
+/// A function as one shard calls it: at most one call at a time.
+enum FunctionRunner: Sendable {
+    case closure(EventFunction)
+    case stateful(StatefulFunction)
+    case outside(any OutsideFunction, KinesisEvent, reportsFailures: Bool)
+
+    /// Calls the function and says what it came to. Returns when the function has really ended.
+    func call(_ unit: LaneCore.Unit, context: InvocationContext) async -> LaneCore.InvocationResult {
+        switch self {
+        case .closure(let function):
+            do {
+                try await function(unit.records, context)
+                return .success
+            } catch {
+                return Self.result(of: error, for: unit)
+            }
+        case .stateful(let function):
+            do {
+                try await function.handle(unit.records, context: context)
+                return .success
+            } catch {
+                return Self.result(of: error, for: unit)
+            }
+        case .outside(let function, let event, let reportsFailures):
+            switch await function.invoke(event: event.json(of: unit.records), context: context) {
+            case .answered(let line):
+                return FunctionResponse.parse(line, reportsFailures: reportsFailures).result(for: unit)
+            case .notReached(let reason):
+                return .notReached(LaneCore.FunctionFailure(FunctionResponse.limited(reason), type: "NotReached"))
+            case .failed(let reason, let type):
+                return .failed(LaneCore.FunctionFailure(FunctionResponse.limited(reason), type: type))
+            }
+        }
+    }
+
+    /// What a thrown error means for the unit (ESM-R17, ESM-R20).
+    static func result(of error: any Error, for unit: LaneCore.Unit) -> LaneCore.InvocationResult {
+        switch error {
+        case let failure as BatchFailure:
+            guard unit.records.index(of: failure.sequenceNumber) != nil else {
+                return .failed(foreign(failure.sequenceNumber, failure.cause))
+            }
+            return .partial(from: failure.sequenceNumber, Self.failure(failure.cause))
+        case let failure as PermanentFailure:
+            if let named = failure.sequenceNumber, unit.records.index(of: named) == nil {
+                return .failed(foreign(named, failure.cause))
+            }
+            return .permanent(failure.sequenceNumber, Self.failure(failure.cause))
+        default:
+            return .failed(failure(error))
+        }
+    }
+
+    private static func failure(_ error: any Error) -> LaneCore.FunctionFailure {
+        let type = error is StatedReason ? nil : String(describing: type(of: error))
+        return LaneCore.FunctionFailure(FunctionResponse.limited(String(describing: error)), type: type)
+    }
+
+    private static func foreign(_ sequenceNumber: SequenceNumber, _ cause: any Error) -> LaneCore.FunctionFailure {
+        LaneCore.FunctionFailure(
+            FunctionResponse.limited(
+                "the function blamed record \(sequenceNumber), which is not of this batch: \(cause)"))
+    }
+}
+
+/// A function with state, which only its shard's calls touch.
+actor StatefulFunction {
+    private var function: (any BatchFunction)?
+
+    init(_ function: sending any BatchFunction) { self.function = function }
+
+    func handle(_ batch: RecordBatch, context: InvocationContext) async throws {
+        // A shard never calls twice at once, so the function is there.
+        guard var function = function.take() else { preconditionFailure("two invocations of one shard overlap") }
+        defer { self.function = function }
+        try await function.handle(batch, context: context)
+    }
+}

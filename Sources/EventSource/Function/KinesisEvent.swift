@@ -1,0 +1,70 @@
+import StreamModel
+
+/// The event that functions outside Swift get: Lambda's for Kinesis, one line of JSON (ESM-E1, ESM-E2).
+package struct KinesisEvent: Sendable {
+    private let names: ResourceNames
+
+    package init(names: ResourceNames) { self.names = names }
+
+    /// The event of these records, without an end of line.
+    package func json(of records: RecordBatch) -> [UInt8] {
+        var writer = JSONWriter(reserving: Self.envelopeSize + records.reduce(0) { $0 + size(of: $1) + 1 })
+        write(records, to: &writer)
+        return writer.bytes
+    }
+
+    /// Writes the event of these records as a value.
+    package func write(_ records: RecordBatch, to writer: inout JSONWriter) {
+        writer.object { event in
+            event.name("Records")
+            event.array { list in
+                for record in records { write(record, to: &list) }
+            }
+        }
+    }
+
+    /// Bytes of an event without records: `{"Records":[]}`. Between two records stands one comma.
+    package static let envelopeSize = 14
+
+    /// The bytes that `record` takes in an event.
+    package func size(of record: Record) -> Int {
+        // The length of the fixed parts depends on shard and time too little to count it anew for every record, but
+        // it must be exact: so everything that varies is added up.
+        let sequence = 56
+        let milliseconds = record.approximateArrivalTimestamp.milliseconds
+        let seconds = String(abs(milliseconds / 1000)).utf8.count + 4 + (milliseconds < 0 ? 1 : 0)
+        let shard = record.shard.description.utf8.count
+        return Self.fixedSize + JSONWriter.size(ofString: record.partitionKey) + sequence + 2
+            + Base64.size(of: record.dataByteCount) + 2 + seconds + shard + 1 + sequence + 2
+            + JSONWriter.size(ofString: names.role) + JSONWriter.size(ofString: names.region)
+            + JSONWriter.size(ofString: names.stream)
+    }
+
+    /// What stands between the values: names, colons, commas, brackets, and the values that never change.
+    private static let fixedSize =
+        #"{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":,"sequenceNumber":,"data":,"approximateArrivalTimestamp":},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":,"eventName":"aws:kinesis:record","invokeIdentityArn":,"awsRegion":,"eventSourceARN":}"#
+        .utf8.count
+
+    private func write(_ record: Record, to writer: inout JSONWriter) {
+        let sequenceNumber = record.kinesisSequenceNumber.description
+        writer.object { entry in
+            entry.name("kinesis")
+            entry.object { kinesis in
+                kinesis.member("kinesisSchemaVersion", "1.0")
+                kinesis.member("partitionKey", record.partitionKey)
+                kinesis.member("sequenceNumber", sequenceNumber)
+                kinesis.name("data")
+                kinesis.base64(record.bytes)
+                kinesis.name("approximateArrivalTimestamp")
+                kinesis.seconds(ofMilliseconds: record.approximateArrivalTimestamp.milliseconds)
+            }
+            entry.member("eventSource", "aws:kinesis")
+            entry.member("eventVersion", "1.0")
+            entry.member("eventID", "\(record.shard):\(sequenceNumber)")
+            entry.member("eventName", "aws:kinesis:record")
+            entry.member("invokeIdentityArn", names.role)
+            entry.member("awsRegion", names.region)
+            entry.member("eventSourceARN", names.stream)
+        }
+    }
+}

@@ -1,0 +1,25 @@
+import StreamModel
+
+/// A function that is no Swift code of this process: a child process, later an HTTP endpoint.
+///
+/// It is called once for each unit, for several shards at the same time. When the calling task is cancelled (a
+/// time-out, or the end of the grace time) it ends the invocation really and only then returns, so that two
+/// invocations of one shard never overlap (ESM-R17).
+package protocol OutsideFunction: Sendable {
+    /// Sends one event and returns what came back.
+    ///
+    /// - Parameters:
+    ///   - event: one line of JSON without its end (``KinesisEvent``).
+    ///   - context: the invocation; its deadline is kept by the caller, by cancelling the task.
+    func invoke(event: [UInt8], context: InvocationContext) async -> OutsideAnswer
+}
+
+/// How an invocation of an ``OutsideFunction`` ended.
+package enum OutsideAnswer: Sendable {
+    /// The function answered this line, without its end (ESM-R19).
+    case answered([UInt8])
+    /// The function could not be reached: it can't be started, nobody listens. That is no attempt (ESM-A6).
+    case notReached(String)
+    /// The function ended without an answer (ESM-R9).
+    case failed(String, type: String?)
+}
