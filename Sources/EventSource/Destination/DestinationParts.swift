@@ -1,0 +1,58 @@
+import StreamModel
+
+extension FailureDocument {
+    /// The most bytes of documents in one commit (ESM-D10).
+    package static let partSize = 32 << 20
+
+    /// The records that go into a failure stream: one for each record that was given up, under its own key; one under
+    /// the shard's name where there are none.
+    ///
+    /// They come in parts of at most ``partSize`` (a single larger one is a part of its own), each with the number up
+    /// to which it covers the unit; those up to `taken` are left out.
+    package func parts(behind taken: SequenceNumber?, partSize: Int = Self.partSize) -> DocumentParts {
+        DocumentParts(document: self, taken: taken, partSize: partSize)
+    }
+}
+
+/// The parts of one document in a failure stream, made one at a time, so that only one is in memory.
+package struct DocumentParts: Sequence, IteratorProtocol {
+    private let document: FailureDocument
+    private let head: [UInt8]
+    private let partSize: Int
+    private var index: Int
+    private var isDone = false
+
+    fileprivate init(document: FailureDocument, taken: SequenceNumber?, partSize: Int) {
+        self.document = document
+        self.partSize = partSize
+        head = document.sharedHead()
+        index =
+            taken.map { taken in document.records.firstIndex { $0.sequenceNumber > taken } ?? document.records.count }
+            ?? 0
+    }
+
+    package mutating func next() -> (records: [NewRecord], through: SequenceNumber)? {
+        guard !isDone else { return nil }
+        guard !document.records.isEmpty else {
+            isDone = true
+            return (
+                [NewRecord(head + [UInt8(ascii: "}")], partitionKey: document.shard.description)],
+                document.endSequenceNumber.sequenceNumber
+            )
+        }
+        var part: [NewRecord] = []
+        var size = 0
+        while index < document.records.count {
+            let record = document.records[index]
+            // Base64 and the rest of a document are bounded from above, so that a part is closed before it is made.
+            let bytes = head.count + Base64.size(of: record.dataByteCount) + 2 * record.keyByteCount + 256
+            if !part.isEmpty, size + bytes > partSize { break }
+            part.append(
+                NewRecord(document.json(of: record, head: head), partitionKey: record.partitionKey))
+            size += bytes
+            index += 1
+        }
+        guard !part.isEmpty else { return nil }
+        return (part, document.records[index - 1].sequenceNumber)
+    }
+}
