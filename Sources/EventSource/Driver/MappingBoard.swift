@@ -1,0 +1,160 @@
+import Logging
+import StreamModel
+import Synchronization
+
+/// Where the drivers of a mapping's shards write what they do, for whoever asks.
+final class MappingBoard: Sendable {
+    private struct Entry {
+        var state: MappingShardState
+        /// What lanes before the running one have counted.
+        var earlier = LaneCore.Counters()
+        var current = LaneCore.Counters()
+        /// Up to where records are known to have been sent before this lane began.
+        var sentBefore: SequenceNumber
+        var sentThrough: SequenceNumber
+        var redelivered = 0
+        /// The first record of the unit that the lane is on.
+        var busyWith: SequenceNumber?
+
+        mutating func follow(_ status: LaneCore.Status, _ now: Moment) {
+            switch status {
+            case .stopped: break
+            case .idle: free(.idle)
+            case .filling: free(.batching)
+            case .invoking(let span, let attempt): busy(.invoking, with: span.first, attempts: attempt - 1, now)
+            case .waiting(let span, let attempts, let until):
+                busy(until == nil ? .batching : .retrying, with: span.first, attempts: attempts, now)
+            case .handingOver(let through, _): busy(.delivering, with: through, attempts: 0, now)
+            }
+        }
+
+        private mutating func free(_ phase: MappingShardState.Phase) {
+            state.phase = phase
+            state.attempts = 0
+            state.busySince = nil
+            busyWith = nil
+        }
+
+        private mutating func busy(
+            _ phase: MappingShardState.Phase, with first: SequenceNumber, attempts: Int, _ now: Moment
+        ) {
+            state.phase = phase
+            state.attempts = attempts
+            if busyWith != first { state.busySince = now.wall }
+            busyWith = first
+        }
+    }
+
+    private struct State {
+        var shards: [ShardID: Entry] = [:]
+        var age: Duration?
+        var greatestAge: Duration?
+    }
+
+    private let state = Mutex(State())
+
+    /// A lane begins at `position`; records up to `sentBefore` are known to have been sent already.
+    func began(_ shard: ShardID, at position: SequenceNumber, tip: SequenceNumber, sentBefore: SequenceNumber) {
+        state.withLock { state in
+            let fresh = MappingShardState(shard: shard, phase: .idle, checkpoint: position, tip: tip)
+            var entry = state.shards[shard] ?? Entry(state: fresh, sentBefore: sentBefore, sentThrough: position)
+            entry.state = fresh
+            entry.earlier += entry.current
+            entry.current = LaneCore.Counters()
+            entry.sentBefore = max(entry.sentBefore, entry.sentThrough, sentBefore)
+            entry.sentThrough = position
+            state.shards[shard] = entry
+        }
+    }
+
+    /// A unit goes to the function.
+    func sent(_ shard: ShardID, _ unit: LaneCore.Unit, age: Duration) {
+        state.withLock { state in
+            state.age = age
+            state.greatestAge = max(state.greatestAge ?? age, age)
+            guard var entry = state.shards[shard] else { return }
+            if entry.sentThrough < entry.sentBefore, unit.last > entry.sentThrough {
+                let from = max(unit.first.rawValue, entry.sentThrough.rawValue + 1)
+                let to = min(unit.last.rawValue, entry.sentBefore.rawValue)
+                if from <= to { entry.redelivered += Int(to - from) + 1 }
+            }
+            entry.sentThrough = max(entry.sentThrough, unit.last)
+            state.shards[shard] = entry
+        }
+    }
+
+    /// What a lane has decided.
+    func update(
+        _ shard: ShardID, lane: LaneCore, tip: SequenceNumber, trace: [LaneCore.TraceEvent], now: Moment
+    ) {
+        state.withLock { state in
+            guard var entry = state.shards[shard] else { return }
+            entry.current = lane.counters
+            entry.state.checkpoint = lane.persistedPosition
+            entry.state.tip = tip
+            for event in trace {
+                switch event {
+                case .failed(_, _, let failure): entry.state.lastError = failure.text
+                case .destinationFailed(let reason, _, _): entry.state.lastError = reason
+                case .succeeded, .progressed, .handedOver: entry.state.lastError = nil
+                default: break
+                }
+            }
+            entry.follow(lane.status, now)
+            entry.state.oldestArrival =
+                entry.busyWith == nil ? nil : lane.oldestHeldRecord?.approximateArrivalTimestamp
+            state.shards[shard] = entry
+        }
+    }
+
+    /// Shows in the metrics how far the mapping is behind, and which lanes are stuck (ESM-M1, ESM-M8).
+    func pulse(to metrics: MappingMetrics, at now: Timestamp, _ logger: Logger) {
+        let states = state.withLock { $0.shards.values.map(\.state) }
+        var lag: UInt64 = 0
+        for state in states {
+            if state.tip > state.checkpoint { lag += state.tip.rawValue - state.checkpoint.rawValue }
+            guard let since = state.busySince, now - since >= .seconds(10) else { continue }
+            metrics.blocked(now - since)
+            if let oldest = state.oldestArrival { metrics.iteratorAge(max(.zero, now - oldest)) }
+            logger.notice(
+                "the shard has been on one unit for \(EventSourceMapping.Configuration.text(now - since))",
+                metadata: [
+                    "shard": "\(state.shard)", "phase": "\(state.phase.rawValue)", "attempts": "\(state.attempts)",
+                    "error": "\(state.lastError ?? "none")",
+                ])
+        }
+        metrics.lag(lag)
+    }
+
+    func ended(_ shard: ShardID, _ end: LaneEnd) {
+        state.withLock { state in
+            switch end {
+            case .shardEnd: state.shards[shard]?.state.phase = .ended
+            case .damaged(let error):
+                state.shards[shard]?.state.phase = .damaged
+                state.shards[shard]?.state.lastError = String(describing: error)
+            case .stopped, .fenced, .cancelled, .failed: state.shards[shard]?.state.phase = .stopped
+            }
+        }
+    }
+
+    /// Everything that was done.
+    var statistics: MappingStatistics {
+        state.withLock { state in
+            var statistics = MappingStatistics()
+            for entry in state.shards.values {
+                statistics.add(entry.earlier)
+                statistics.add(entry.current)
+                statistics.redelivered += entry.redelivered
+            }
+            statistics.iteratorAge = state.age
+            statistics.greatestIteratorAge = state.greatestAge
+            return statistics
+        }
+    }
+
+    /// All shards that a lane has come to, by number.
+    var shards: [MappingShardState] {
+        state.withLock { state in state.shards.values.map(\.state).sorted { $0.shard < $1.shard } }
+    }
+}

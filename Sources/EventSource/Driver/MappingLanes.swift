@@ -1,0 +1,75 @@
+import StreamModel
+import StreamStorage
+
+/// Which shards of a mapping run, are done, or wait for their parents (ESM-H1 to H5).
+struct MappingLanes {
+    /// A shard that can be driven now.
+    struct Start: Sendable {
+        let shard: ShardDescription
+        let beginning: LaneCore.Beginning
+        let goal: ShardDriver.Goal?
+    }
+
+    private let session: MappingSession
+    private let checkpoints: [ShardID: ShardCheckpoint]
+    private let goals: [ShardID: ShardDriver.Goal]?
+    private let resumed: Bool
+    private var started: Set<ShardID> = []
+    private var done: Set<ShardID> = []
+    /// How many lanes run.
+    private(set) var running = 0
+
+    init(
+        session: MappingSession, claimed: MappingDescription, goals: [ShardID: ShardDriver.Goal]?, resumed: Bool
+    ) {
+        self.session = session
+        self.goals = goals
+        self.resumed = resumed
+        checkpoints = Dictionary(claimed.checkpoints.map { ($0.shard, $0) }) { first, _ in first }
+        for checkpoint in claimed.checkpoints where checkpoint.isShardEnd { done.insert(checkpoint.shard) }
+    }
+
+    /// The shards that can be driven now and aren't yet: those whose parents are done.
+    mutating func ready() async throws -> [Start] {
+        let shards = try await session.store.describeStream(session.key.stream).shards
+        let listed = Set(shards.map(\.id))
+        var starts: [Start] = []
+        for shard in shards where !started.contains(shard.id) && !done.contains(shard.id) {
+            // A parent that retention has removed was done, or expired: a child waits for it no longer.
+            guard shard.parents.allSatisfy({ done.contains($0) || !listed.contains($0) }) else { continue }
+            guard let start = try await start(of: shard) else { continue }
+            started.insert(shard.id)
+            running += 1
+            starts.append(start)
+        }
+        return starts
+    }
+
+    private func start(of shard: ShardDescription) async throws -> Start? {
+        let position: SequenceNumber
+        if let checkpoint = checkpoints[shard.id] {
+            position = checkpoint.position
+        } else {
+            // A shard that came after the mapping is read from its first record (H3).
+            position = try await session.store.position(
+                of: .trimHorizon, in: session.key.stream, shard: shard.id)
+        }
+        var goal: ShardDriver.Goal?
+        if let goals {
+            // Shards that came later are not in the goal.
+            guard let known = goals[shard.id] else { return nil }
+            if case .position(let tip) = known, position >= tip { return nil }
+            goal = known
+        }
+        let note = checkpoints[shard.id]?.attempts
+        session.board.began(shard.id, at: position, tip: shard.tip, sentBefore: note?.last ?? .zero)
+        // How the process before ended is not known, so it is taken for unclean wherever there was one (A9).
+        let beginning = LaneCore.Beginning(position: position, note: note, notesAttempts: resumed)
+        return Start(shard: shard, beginning: beginning, goal: goal)
+    }
+
+    mutating func ended(_ shard: ShardID, _ end: LaneEnd) {
+        running -= 1
+        if case .shardEnd = end { done.insert(shard) }
+    }
+}

@@ -1,0 +1,68 @@
+import Metrics
+import StreamModel
+
+/// The figures of a mapping for swift-metrics, under Lambda's names with `shardline.` before them (ESM-M).
+///
+/// Every one has the dimensions `stream` and `mapping`.
+struct MappingMetrics: Sendable {
+    private let polled: Counter
+    private let invoked: Counter
+    private let failedInvoked: Counter
+    private let dropped: Counter
+    private let delivered: Counter
+    private let deliveryFailures: Counter
+    private let invocations: Counter
+    private let errors: Counter
+    private let throttles: Counter
+    private let expired: Counter
+    private let durations: Timer
+    private let iteratorAges: Recorder
+    private let blocked: Recorder
+    private let lag: Recorder
+
+    init(stream: String, mapping: String) {
+        let dimensions = [("stream", stream), ("mapping", mapping)]
+        func counter(_ name: String) -> Counter { Counter(label: "shardline.\(name)", dimensions: dimensions) }
+        polled = counter("PolledEventCount")
+        invoked = counter("InvokedEventCount")
+        failedInvoked = counter("FailedInvokeEventCount")
+        dropped = counter("DroppedEventCount")
+        delivered = counter("OnFailureDestinationDeliveredEventCount")
+        deliveryFailures = counter("DestinationDeliveryFailures")
+        invocations = counter("Invocations")
+        errors = counter("Errors")
+        throttles = counter("Throttles")
+        expired = counter("ExpiredEventCount")
+        durations = Timer(label: "shardline.Duration", dimensions: dimensions)
+        iteratorAges = Recorder(label: "shardline.IteratorAge", dimensions: dimensions)
+        blocked = Recorder(label: "shardline.LaneBlockedSeconds", dimensions: dimensions)
+        lag = Recorder(label: "shardline.CheckpointLag", dimensions: dimensions)
+    }
+
+    /// What a lane has counted between two moments (M2 to M8).
+    func record(from old: LaneCore.Counters, to new: LaneCore.Counters) {
+        func add(_ counter: Counter, _ figure: KeyPath<LaneCore.Counters, Int>) {
+            let difference = new[keyPath: figure] - old[keyPath: figure]
+            if difference > 0 { counter.increment(by: difference) }
+        }
+        add(polled, \.polled)
+        add(invoked, \.invokedRecords)
+        add(failedInvoked, \.failedInvokedRecords)
+        add(dropped, \.dropped)
+        add(delivered, \.destinationDelivered)
+        add(deliveryFailures, \.destinationFailures)
+        add(invocations, \.invocations)
+        add(errors, \.errors)
+        add(throttles, \.notReached)
+        add(expired, \.expired)
+    }
+
+    /// The age of a batch's last record when it is sent, or of the oldest record that is not done (M1).
+    func iteratorAge(_ age: Duration) { iteratorAges.record(age.wholeMilliseconds) }
+    /// How long an invocation took (M7).
+    func duration(_ duration: Duration) { durations.recordMilliseconds(duration.inSeconds * 1000) }
+    /// How long a lane has been on one unit (M8).
+    func blocked(_ duration: Duration) { blocked.record(duration.inSeconds) }
+    /// Records between checkpoint and tip (M8).
+    func lag(_ records: UInt64) { lag.record(Int64(clamping: records)) }
+}

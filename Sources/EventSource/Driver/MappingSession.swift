@@ -1,0 +1,74 @@
+import Logging
+import StreamModel
+import StreamStorage
+
+/// What the drivers of a mapping's shards share during one claim.
+struct MappingSession: Sendable {
+    let store: any StreamStore
+    let key: MappingKey
+    /// The claim: checkpoint moves carry it.
+    let epoch: UInt64
+    let configuration: EventSourceMapping.Configuration
+    let names: ResourceNames
+    let function: FunctionSource
+    let destination: DeliveryTarget
+    let requestIDs: RequestIDs
+    let permits: Permits
+    let board: MappingBoard
+    let metrics: MappingMetrics
+    let logger: Logger
+    let observer: (@Sendable (ShardID, LaneCore.TraceEvent) -> Void)?
+
+    var timeSource: any TimeSource { store.timeSource }
+
+    /// The settings as a lane takes them.
+    var laneSettings: LaneCore.Settings {
+        var settings = LaneCore.Settings()
+        settings.batchSize = configuration.batchSize
+        settings.batchWindow = configuration.batchWindow
+        settings.maximumRetryAttempts = configuration.maximumRetryAttempts
+        settings.maximumRecordAge = configuration.maximumRecordAge
+        settings.bisectsOnError = configuration.bisectOnError
+        settings.reportsFailures = configuration.reportsBatchItemFailures
+        settings.hasDestination = destination.exists
+        settings.payload = function.payload(limit: configuration.payloadLimit, names: names)
+        settings.backOff.first = configuration.backOff.first
+        settings.backOff.longest = configuration.backOff.longest
+        return settings
+    }
+
+    func checkpoint(_ shard: ShardID, _ position: SequenceNumber, isShardEnd: Bool = false) -> Change {
+        .checkpoint(
+            CheckpointMove(
+                mapping: key, epoch: epoch,
+                checkpoint: ShardCheckpoint(shard: shard, position: position, isShardEnd: isShardEnd)))
+    }
+}
+
+/// Where documents go.
+enum DeliveryTarget: Sendable {
+    case none
+    /// A stream of the mapping's store.
+    case stream(String)
+    case own(any FailureDestination)
+
+    var exists: Bool {
+        if case .none = self { false } else { true }
+    }
+}
+
+/// How the driver of a shard ended.
+enum LaneEnd: Sendable {
+    /// It was told to stop and everything is settled, or the goal is reached.
+    case stopped
+    /// The shard is closed and done.
+    case shardEnd
+    /// Somebody else has the mapping now, or its checkpoints were moved.
+    case fenced
+    /// It was cancelled: what was in flight comes again.
+    case cancelled
+    /// The shard can't be read any further; the others go on.
+    case damaged(any Error)
+    /// The mapping can't go on.
+    case failed(any Error)
+}

@@ -1,0 +1,93 @@
+import StreamModel
+
+/// What a mapping has done since it was made in this process, over all its runs and shards.
+public struct MappingStatistics: Hashable, Sendable {
+    /// Records that the function has done.
+    public var delivered = 0
+    /// Calls that reached the function.
+    public var invocations = 0
+    /// Calls that failed, partial failures included.
+    public var errors = 0
+    /// Calls with a unit that had been called with before.
+    public var retries = 0
+    /// Units that were cut in two because one of them failed.
+    public var splits = 0
+    /// Records that were given up.
+    public var givenUp = 0
+    /// Records that were given up, by why.
+    public var givenUpByCondition: [GiveUpCondition: Int] = [:]
+    /// Records that the failure destination has taken.
+    public var deliveredToDestination = 0
+    /// Records given up that no destination took.
+    public var dropped = 0
+    /// Records that retention ended before they were done, as far as their number is known.
+    public var expired = 0
+    /// Records that came again after a restart or a seek, as far as it is known what was sent before (ESM-P7).
+    public var redelivered = 0
+    /// Records that were sent to the function again within a run: retries, halves, what follows a bad record.
+    public var sentAgain = 0
+    /// Records read.
+    public var polled = 0
+    /// Batches closed, by cause: `size`, `window`, `payload`, `shardEnd`, `gap`, `memory`, `crash`.
+    public var batches: [String: Int] = [:]
+    /// The age of the last record of the latest batch when it was sent; nil before the first.
+    public var iteratorAge: Duration?
+    /// The greatest of these ages.
+    public var greatestIteratorAge: Duration?
+
+    mutating func add(_ counters: LaneCore.Counters) {
+        delivered += counters.succeeded
+        invocations += counters.invocations
+        errors += counters.errors
+        retries += counters.retries
+        splits += counters.splits
+        givenUp += counters.givenUp
+        givenUpByCondition.merge(counters.givenUpRecords, uniquingKeysWith: +)
+        deliveredToDestination += counters.destinationDelivered
+        dropped += counters.dropped
+        expired += counters.expired
+        sentAgain += counters.resentRecords
+        polled += counters.polled
+        for (cause, count) in counters.batches { batches[cause.rawValue, default: 0] += count }
+    }
+}
+
+/// Where a mapping is in one shard.
+public struct MappingShardState: Hashable, Sendable {
+    /// What a shard's lane is doing.
+    public enum Phase: String, Hashable, Sendable {
+        /// Nothing is there to be done.
+        case idle
+        /// A batch fills, or waits for its turn.
+        case batching
+        /// The function runs.
+        case invoking
+        /// A failed unit waits for its next try.
+        case retrying
+        /// The failure destination has not taken what was given up.
+        case delivering
+        /// The shard is closed and done.
+        case ended
+        /// The lane does not run.
+        case stopped
+        /// The shard can't be read any further.
+        case damaged
+    }
+
+    /// The shard.
+    public var shard: ShardID
+    /// What its lane is doing.
+    public var phase: Phase
+    /// Everything up to here is done, durably.
+    public var checkpoint: SequenceNumber
+    /// The newest number that was seen in the shard.
+    public var tip: SequenceNumber
+    /// Failed invocations of the unit that is being tried; 0 where none has failed.
+    public var attempts = 0
+    /// Why the last one failed; nil where the lane has gone on since.
+    public var lastError: String?
+    /// Since when the lane has been on one unit, by the wall clock; nil where it is on none.
+    public var busySince: Timestamp?
+    /// When the oldest record of that unit arrived.
+    public var oldestArrival: Timestamp?
+}

@@ -1,0 +1,114 @@
+import ShardlineTesting
+import StreamModel
+import StreamStorage
+import Testing
+
+@testable import EventSource
+
+@Suite("Running a mapping")
+struct RunTests {
+    @Test func `every record reaches the function once and in order within its shard (ESM-P1, ESM-B8)`() async throws {
+        let bench = try await Bench(shards: 4)
+        try await bench.put(1...500, keys: 20)
+        var settings = EventSourceMapping.Configuration()
+        settings.batchSize = 7
+        let mapping = try await bench.mapping("m", settings)
+        try await mapping.run(until: .caughtUp)
+        let numbers = bench.calls.texts.flatMap { $0 }.compactMap { Int($0) }
+        #expect(numbers.sorted() == Array(1...500))
+        for shard in Set(bench.calls.all.map(\.shard)) {
+            let ofShard = bench.calls.all.filter { $0.shard == shard }.flatMap(\.texts).compactMap { Int($0) }
+            #expect(ofShard == ofShard.sorted())
+        }
+        #expect(bench.calls.texts.allSatisfy { $0.count <= 7 })
+        #expect(mapping.statistics.delivered == 500)
+        #expect(mapping.statistics.invocations == bench.calls.all.count)
+        #expect(Set(bench.calls.all.map(\.requestID)).count == bench.calls.all.count)
+    }
+
+    @Test func `a mapping made again goes on at its checkpoints (ESM-P7)`() async throws {
+        let bench = try await Bench()
+        try await bench.put(1...10)
+        try await bench.mapping().run(until: .caughtUp)
+        #expect(try await bench.checkpoint() == 10)
+        try await bench.put(11...12)
+        let again = try await bench.mapping(startingAt: .latest)
+        #expect(again.isResumed)
+        try await again.run(until: .caughtUp)
+        #expect(bench.calls.texts.flatMap { $0 } == (1...12).map(String.init))
+        #expect(again.statistics.redelivered == 0)
+    }
+
+    @Test func `with latest, what is put after the mapping was made is delivered and nothing before (ESM-P4)`()
+        async throws
+    {
+        let bench = try await Bench()
+        try await bench.put(1...3)
+        let mapping = try await bench.mapping(startingAt: .latest)
+        try await bench.put(4...5)
+        try await mapping.run(until: .caughtUp)
+        #expect(bench.calls.texts.flatMap { $0 } == ["4", "5"])
+    }
+
+    @Test func `a bad record is isolated and goes to the dead-letter stream (ESM-X2, ESM-D10)`() async throws {
+        let bench = try await Bench()
+        try await bench.put(1...8)
+        var settings = EventSourceMapping.Configuration()
+        settings.maximumRetryAttempts = 0
+        let mapping = try await bench.mapping("m", settings) { batch, _ in
+            if batch.contains(where: { Array($0.bytes) == Array("5".utf8) }) { throw MalformedRecord("five") }
+        }
+        try await mapping.run(until: .caughtUp)
+        let documents = try await bench.texts(in: "s.m.failed").map { try #require(JSONValue(Array($0.utf8))) }
+        #expect(documents.count == 1)
+        #expect(documents[0]["record"]?["data"] == .string("NQ=="))
+        #expect(documents[0]["record"]?["partitionKey"] == .string("k0"))
+        #expect(documents[0]["document"]?["requestContext"]?["condition"] == .string("RetryAttemptsExhausted"))
+        #expect(documents[0]["document"]?["KinesisBatchInfo"]?["batchSize"] == .number("1"))
+        #expect(documents[0]["error"]?["text"] == .string("the record is malformed: five"))
+        // One bad record of 8 costs 7 invocations (ESM-X11).
+        #expect(mapping.statistics.invocations == 7)
+        #expect(mapping.statistics.givenUp == 1)
+        #expect(mapping.statistics.delivered == 7)
+        #expect(try await bench.checkpoint() == 8)
+    }
+
+    @Test func `a failed unit is tried again after growing pauses (ESM-A7)`() async throws {
+        let bench = try await Bench()
+        try await bench.put(1...1)
+        let mapping = try await bench.mapping { _, context in
+            if context.attempt <= 3 { throw MalformedRecord() }
+        }
+        async let run: Void = mapping.run(until: .caughtUp)
+        let begin = bench.time.monotonicTime
+        await bench.advanceThroughPauses { if case .succeeded = $0 { true } else { false } }
+        try await run
+        #expect(bench.calls.all.map(\.attempt) == [1, 2, 3, 4])
+        // 0.5 + 1 + 2 seconds, each a tenth more or less.
+        let passed = bench.time.monotonicTime - begin
+        #expect(passed >= .milliseconds(3150) && passed <= .milliseconds(3850))
+        #expect(mapping.statistics.retries == 3)
+    }
+
+    @Test func `each shard has a function of its own, with its state`() async throws {
+        struct Counting: BatchFunction {
+            let shard: ShardID
+            var seen = 0
+            mutating func handle(_ batch: RecordBatch, context: InvocationContext) async throws {
+                #expect(context.shard == shard)
+                #expect(batch[0].sequenceNumber.rawValue == UInt64(seen) + 1)
+                seen += batch.count
+            }
+        }
+        let bench = try await Bench(shards: 3)
+        try await bench.put(1...60, keys: 30)
+        var settings = EventSourceMapping.Configuration()
+        settings.batchSize = 4
+        let mapping = try await EventSourceMapping("m", from: bench.stream, configuration: settings) {
+            Counting(shard: $0)
+        }
+        try await mapping.run(until: .caughtUp)
+        #expect(mapping.statistics.delivered == 60)
+        #expect(mapping.statistics.errors == 0)
+    }
+}
