@@ -60,7 +60,8 @@ let package = Package(
             dependencies: ["StreamStorage", "StreamModel", "DiskAccess", collections, logging, metrics],
             swiftSettings: swift),
         .target(
-            name: "OwnerSocket", dependencies: ["StreamStorage", "StreamModel", "DiskAccess", logging],
+            name: "OwnerSocket",
+            dependencies: ["StreamStorage", "StreamModel", "DiskAccess", "CPosix", collections, logging],
             swiftSettings: swift),
         .target(
             name: "Shardline",

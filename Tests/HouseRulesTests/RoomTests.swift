@@ -10,7 +10,7 @@ import Testing
         "StreamStorage": ["StreamModel", "DiskAccess"],
         "SegmentStorage": ["StreamStorage", "StreamModel", "DiskAccess", "CLZ4", "CHash"],
         "EventSource": ["StreamStorage", "StreamModel", "DiskAccess"],
-        "OwnerSocket": ["StreamStorage", "StreamModel", "DiskAccess"],
+        "OwnerSocket": ["StreamStorage", "StreamModel", "DiskAccess", "CPosix"],
         "Shardline": [
             "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket", "DiskAccess",
         ],

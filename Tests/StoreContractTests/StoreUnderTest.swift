@@ -1,4 +1,5 @@
 import Logging
+import OwnerSocket
 import ShardlineTesting
 import StreamModel
 import StreamStorage
@@ -14,12 +15,26 @@ struct StoreKind: Sendable, CustomTestStringConvertible {
     let withStore:
         @Sendable (_ time: VirtualTime, _ body: @Sendable (any StreamStore) async throws -> Void) async throws -> Void
 
-    static let all: [StoreKind] = [.inMemory, .embedded, .embeddedFlushed]
+    static let all: [StoreKind] = [.inMemory, .embedded, .embeddedFlushed, .throughSocket]
 
     static let inMemory = StoreKind(testDescription: "InMemoryStore") { time, body in
         let store = InMemoryStore(timeSource: time)
         try await body(store)
         try await store.close()
+    }
+
+    /// The same store behind its owner's socket.
+    static let throughSocket = StoreKind(testDescription: "OwnerClient") { time, body in
+        let directory = try TemporaryDirectory()
+        let store = InMemoryStore(timeSource: time)
+        let server = try OwnerSocketServer(store: store, at: directory.path)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await server.run() }
+            defer { server.stop() }
+            let client = try await OwnerClient.connect(at: directory.path, timeSource: time)
+            try await body(client)
+            try await client.close()
+        }
     }
 }
 

@@ -10,6 +10,9 @@ int shardline_open_direct_flag(void);
 /// sync_file_range(2) with SYNC_FILE_RANGE_WRITE: begins writing, waits for nothing.
 int shardline_begin_writing(int descriptor, int64_t offset, int64_t length);
 
+/// accept4(2) with SOCK_CLOEXEC: the connection that comes is no child process' from its first moment.
+int shardline_accept(int listener);
+
 /// Names the calling thread for tools; at most 15 bytes.
 void shardline_name_thread(const char *name);
 

@@ -1,0 +1,123 @@
+import DiskAccess
+import StreamModel
+import StreamStorage
+import Synchronization
+
+/// A client's calls that wait for the owner's answers.
+final class OwnerCalls: Sendable {
+    private struct Pending {
+        let continuation: CheckedContinuation<Reply, any Error>
+        /// Whether the outcome is in doubt once a byte of the call has gone out.
+        let isCommit: Bool
+        var hasBegun = false
+    }
+
+    private struct State {
+        var last: UInt64 = 0
+        var pending: [UInt64: Pending] = [:]
+        /// What every call throws once the connection has ended.
+        var end: ShardlineError?
+    }
+
+    static let mismatch = ShardlineError(.storeFailed, "the store's owner answered with something else")
+
+    private let channel: SocketChannel
+    private let owner: Int32
+    private let state = Mutex(State())
+
+    init(_ channel: SocketChannel, owner: Int32) {
+        self.channel = channel
+        self.owner = owner
+    }
+
+    func start() {
+        channel.start(name: "owner-calls", buffer: FrameBuffer()) { [self] frame in
+            guard frame.kind == .reply else { throw WireError("the owner sent a frame of the kind \(frame.kind)") }
+            let reply = try Reply(frame.payload)
+            guard let call = state.withLock({ $0.pending.removeValue(forKey: frame.call) }) else {
+                throw WireError("the owner answered a call that nobody made")
+            }
+            call.continuation.resume(returning: reply)
+        } onEnd: { [self] reason in
+            channel.close()
+            let why = reason.map { ": \($0)" } ?? ""
+            end(
+                with: ShardlineError(
+                    .ownerGone, "the process \(owner) that owned the store is gone\(why)", cause: reason))
+        }
+    }
+
+    func close() {
+        end(with: ShardlineError(.closed, "the connection to the store's owner was closed"))
+        channel.close()
+    }
+
+    private func end(with error: ShardlineError) {
+        let (pending, error) = state.withLock { state in
+            let first = state.end ?? error
+            state.end = first
+            defer { state.pending = [:] }
+            return (Array(state.pending.values), first)
+        }
+        for call in pending {
+            if call.isCommit, call.hasBegun {
+                call.continuation.resume(returning: .outcome(.unknown(cause: error)))
+            } else {
+                call.continuation.resume(throwing: error)
+            }
+        }
+    }
+
+    /// Sends a request and returns the owner's answer, which is never a failure.
+    ///
+    /// A cancelled call is cancelled at the owner and ends with the owner's answer, so that a commit that was written is
+    /// never taken for one that was not.
+    func call(_ request: Request) async throws -> Reply {
+        try Task.checkCancellation()
+        let payload = request.encoded
+        guard payload.count <= Frame.largest - Frame.headSize else {
+            throw ShardlineError(
+                .commitTooLarge, "the call is too large for the owner's socket: put fewer records a call")
+        }
+        let isCommit = if case .commit = request { true } else { false }
+        let id = state.withLock { state in
+            state.last += 1
+            return state.last
+        }
+        let reply = try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                send(
+                    Frame(.request, call: id, payload: payload), Pending(continuation: continuation, isCommit: isCommit)
+                )
+                // A cancellation that came before the request was sent said nothing to the owner.
+                if Task.isCancelled { cancel(id) }
+            }
+        } onCancel: {
+            cancel(id)
+        }
+        switch reply {
+        case .failed(let error): throw error
+        case .cancelled:
+            try Task.checkCancellation()
+            throw ShardlineError(.ownerGone, "the process \(owner) that owned the store gives it up")
+        default: return reply
+        }
+    }
+
+    private func send(_ frame: Frame, _ call: Pending) {
+        let end = state.withLock { state in
+            if state.end == nil { state.pending[frame.call] = call }
+            return state.end
+        }
+        if let end {
+            call.continuation.resume(throwing: end)
+        } else {
+            channel.send(frame) { [self] in state.withLock { $0.pending[frame.call]?.hasBegun = true } }
+        }
+    }
+
+    private func cancel(_ id: UInt64) {
+        guard state.withLock({ $0.pending[id] != nil }) else { return }
+        channel.send(Frame(.cancel, call: id))
+    }
+}

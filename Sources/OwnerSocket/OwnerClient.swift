@@ -1,0 +1,230 @@
+import DiskAccess
+import Glibc
+public import StreamModel
+public import StreamStorage
+import Synchronization
+
+/// A store that another process of this machine owns, used through the owner's socket.
+///
+/// It is a ``StreamStorage/StreamStore`` like any other: what can be done with the store itself can be done through it.
+/// Many calls may be under way at a time. When the owner ends, commits that may have reached it come back as
+/// ``StreamStorage/CommitOutcome/unknown(cause:)``; every other call throws `ownerGone`, and so do all later ones.
+///
+/// ```swift
+/// let store = try await OwnerClient.connect(at: directory)
+/// try await store.stream("departures").put(line, partitionKey: key)
+/// ```
+public final class OwnerClient: StreamStore {
+    /// What the owner's store can promise.
+    public let capabilities: StoreCapabilities
+    /// The clocks that this end's waits go by.
+    public let timeSource: any TimeSource
+    /// The process that owns the store.
+    public let ownerProcess: Int32
+    private let calls: OwnerCalls
+
+    private init(_ calls: OwnerCalls, welcome: Welcome, timeSource: any TimeSource) {
+        self.calls = calls
+        self.timeSource = timeSource
+        capabilities = StoreCapabilities(rawValue: welcome.capabilities)
+        ownerProcess = welcome.process
+    }
+
+    deinit { calls.close() }
+
+    /// Connects to the process that owns the store in `directory`.
+    ///
+    /// - Parameters:
+    ///   - directory: the store's directory.
+    ///   - timeSource: the clocks that this end's waits go by; arrivals and retention go by the owner's.
+    /// - Throws: ``StreamModel/ShardlineError``: `ownerGone` where nobody serves the store, `notAccessible` where this
+    ///   user may not connect, `newerFormat` where the owner is another version of Shardline.
+    public static func connect(
+        at directory: String, timeSource: any TimeSource = SystemTimeSource()
+    ) async throws -> OwnerClient {
+        let (socket, welcome) = try await BlockingThreads.shared.run { try greet(directory) }
+        let calls = OwnerCalls(SocketChannel(socket), owner: welcome.process)
+        calls.start()
+        return OwnerClient(calls, welcome: welcome, timeSource: timeSource)
+    }
+
+    private static func greet(_ directory: String) throws -> (UnixSocket, Welcome) {
+        let socket: UnixSocket
+        do {
+            socket = try SocketPath(directory: directory).connect()
+        } catch {
+            switch error.code {
+            case ENOENT, ECONNREFUSED, ENOTDIR:
+                throw ShardlineError(.ownerGone, "no process serves the store in '\(directory)'", cause: error)
+            default: throw ShardlineError(.notAccessible, "\(error)", cause: error)
+            }
+        }
+        // An owner that doesn't even greet hangs; a person is to hear of it soon.
+        socket.limitWaiting(receiving: .seconds(10), sending: .seconds(10))
+        do {
+            try socket.send(Frame(.hello, call: 0, payload: Hello().encoded).encoded)
+            let welcome = try Welcome(firstFrame(of: socket, kind: .welcome).payload)
+            guard welcome.version == Hello.version else {
+                throw ShardlineError(
+                    .newerFormat,
+                    "the store in '\(directory)' is in use by another version of Shardline (process \(welcome.process)): use that one, or end it"
+                )
+            }
+            socket.limitWaiting(receiving: nil, sending: nil)
+            return (socket, welcome)
+        } catch let error as ShardlineError {
+            throw error
+        } catch {
+            throw ShardlineError(
+                .ownerGone, "the process that owns the store in '\(directory)' doesn't answer: \(error)", cause: error)
+        }
+    }
+
+    private static func firstFrame(of socket: UnixSocket, kind: Frame.Kind) throws -> Frame {
+        var buffer = FrameBuffer(largest: Hello.largestFrame)
+        // The owner says nothing behind its greeting before it is asked, so nothing is read too much.
+        let room = UnsafeMutableRawBufferPointer.allocate(byteCount: Hello.largestFrame + 4, alignment: 16)
+        defer { room.deallocate() }
+        while true {
+            let count = try socket.receive(into: room)
+            guard count > 0 else { throw WireError("the connection was closed") }
+            buffer.append(UnsafeRawBufferPointer(rebasing: room[..<count]))
+            guard let frame = try buffer.next() else { continue }
+            guard frame.kind == kind else { throw WireError("the first frame is no greeting") }
+            return frame
+        }
+    }
+
+    /// Asks the owner to give the store up, as `put`, `tail` and the like do when a process that consumes comes.
+    ///
+    /// True: it is going to, so the store can be opened in a moment; this client's calls throw `ownerGone` from then on.
+    /// False: the owner needs the store itself.
+    public func requestRelease() async throws -> Bool {
+        guard case .released(let isGoing) = try await calls.call(.release) else { throw OwnerCalls.mismatch }
+        return isGoing
+    }
+
+    /// Ends the connection: calls that are under way throw `closed`, commits among them are unknown. The store itself
+    /// stays with its owner.
+    public func close() async throws { calls.close() }
+}
+
+// MARK: StreamStore
+
+extension OwnerClient {
+    /// As ``StreamStorage/StreamStore/createStream(_:settings:)``.
+    @discardableResult
+    public func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
+        // Said here too, so that nothing that can't be put on the wire is sent.
+        try settings.validate(name: name)
+        return try stream(await calls.call(.createStream(name, settings)))
+    }
+
+    /// As ``StreamStorage/StreamStore/listStreams()``.
+    public func listStreams() async throws -> [StreamDescription] {
+        guard case .streams(let streams) = try await calls.call(.listStreams) else { throw OwnerCalls.mismatch }
+        return streams
+    }
+
+    /// As ``StreamStorage/StreamStore/describeStream(_:)``.
+    public func describeStream(_ name: String) async throws -> StreamDescription {
+        try stream(await calls.call(.describeStream(name)))
+    }
+
+    /// As ``StreamStorage/StreamStore/deleteStream(_:)``.
+    public func deleteStream(_ name: String) async throws {
+        guard case .done = try await calls.call(.deleteStream(name)) else { throw OwnerCalls.mismatch }
+    }
+
+    /// As ``StreamStorage/StreamStore/commit(_:urgency:)``; `unknown` where the owner ended under it.
+    public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
+        try Self.checkSize(of: changes)
+        guard case .outcome(let outcome) = try await calls.call(.commit(changes, urgency)) else {
+            throw OwnerCalls.mismatch
+        }
+        return outcome
+    }
+
+    /// Refuses what no owner would take before it is copied to one.
+    private static func checkSize(of changes: [Change]) throws {
+        var bytes = 0
+        for case .append(let append) in changes {
+            for record in append.records { bytes += record.partitionKey.utf8.count + record.data.count }
+        }
+        guard bytes <= Limits.callSize else {
+            throw ShardlineError(
+                .commitTooLarge,
+                "the call holds \(bytes) bytes of keys and data; at most \(Limits.callSize) are allowed")
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/read(_:)``; one call returns at most 100,000 records and 32 MiB.
+    public func read(_ request: ReadRequest) async throws -> ReadResult {
+        guard case .records(let result) = try await calls.call(.read(request)) else { throw OwnerCalls.mismatch }
+        return result
+    }
+
+    /// As ``StreamStorage/StreamStore/position(of:in:shard:)``.
+    public func position(
+        of start: StartingPosition, in stream: String, shard: ShardID
+    ) async throws -> SequenceNumber {
+        guard case .position(let number) = try await calls.call(.position(start, stream: stream, shard)) else {
+            throw OwnerCalls.mismatch
+        }
+        return number
+    }
+
+    /// As ``StreamStorage/StreamStore/createMapping(_:)``.
+    @discardableResult
+    public func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
+        try mapping(await calls.call(.createMapping(definition)))
+    }
+
+    /// As ``StreamStorage/StreamStore/listMappings(of:)``.
+    public func listMappings(of stream: String?) async throws -> [MappingDescription] {
+        guard case .mappings(let mappings) = try await calls.call(.listMappings(stream: stream)) else {
+            throw OwnerCalls.mismatch
+        }
+        return mappings
+    }
+
+    /// As ``StreamStorage/StreamStore/describeMapping(_:)``.
+    public func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+        try self.mapping(await calls.call(.describeMapping(mapping)))
+    }
+
+    /// As ``StreamStorage/StreamStore/claimMapping(_:)``; the claim ends with this connection at the latest.
+    public func claimMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+        try self.mapping(await calls.call(.claimMapping(mapping)))
+    }
+
+    /// As ``StreamStorage/StreamStore/releaseMapping(_:epoch:)``.
+    public func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
+        guard case .done = try await calls.call(.releaseMapping(mapping, epoch: epoch)) else {
+            throw OwnerCalls.mismatch
+        }
+    }
+
+    /// As ``StreamStorage/StreamStore/seekMapping(_:to:shard:)``.
+    @discardableResult
+    public func seekMapping(
+        _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
+    ) async throws -> MappingDescription {
+        try self.mapping(await calls.call(.seekMapping(mapping, position, shard)))
+    }
+
+    /// As ``StreamStorage/StreamStore/deleteMapping(_:)``.
+    public func deleteMapping(_ mapping: MappingKey) async throws {
+        guard case .done = try await calls.call(.deleteMapping(mapping)) else { throw OwnerCalls.mismatch }
+    }
+
+    private func stream(_ reply: Reply) throws -> StreamDescription {
+        guard case .stream(let stream) = reply else { throw OwnerCalls.mismatch }
+        return stream
+    }
+
+    private func mapping(_ reply: Reply) throws -> MappingDescription {
+        guard case .mapping(let mapping) = reply else { throw OwnerCalls.mismatch }
+        return mapping
+    }
+}

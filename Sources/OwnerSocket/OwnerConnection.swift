@@ -1,0 +1,208 @@
+import DiskAccess
+import Glibc
+import Logging
+import StreamModel
+import StreamStorage
+import Synchronization
+
+/// One client of an owner: answers its calls, many at a time, and cleans up behind it.
+final class OwnerConnection: Sendable {
+    private struct State {
+        var isGreeted = false
+        /// No call is begun any more.
+        var isEnding = false
+        /// The receiving thread has ended.
+        var isReceived = false
+        var calls: [UInt64: Task<Void, Never>] = [:]
+        /// Claims that this client holds: whoever is gone runs no mapping.
+        var claims: [MappingKey: UInt64] = [:]
+        var isCleaning = false
+        var isEnded = false
+        var waiting: [CheckedContinuation<Void, Never>] = []
+    }
+
+    /// The receiving thread waits while more than this is unsent, so that a client can't fill the owner's memory.
+    private static let unsentBytes = 64 << 20
+    /// The most calls of one client at a time; a wait at the tip of every shard of the largest stream fits.
+    private static let callLimit = 65_536
+    /// What one read returns at most, whatever it asks for, so that the reply fits in a frame.
+    private static let readLimit = (records: 100_000, bytes: 32 << 20)
+
+    private let channel: SocketChannel
+    private let store: any StreamStore
+    private let onReleaseRequest: (@Sendable () async -> Bool)?
+    private let logger: Logger
+    private let onEnd: @Sendable () -> Void
+    private let state = Mutex(State())
+
+    init(
+        _ channel: SocketChannel, store: any StreamStore, onReleaseRequest: (@Sendable () async -> Bool)?,
+        logger: Logger, onEnd: @escaping @Sendable () -> Void
+    ) {
+        self.channel = channel
+        self.store = store
+        self.onReleaseRequest = onReleaseRequest
+        self.logger = logger
+        self.onEnd = onEnd
+    }
+
+    func start() {
+        channel.start(name: "owner-client", buffer: FrameBuffer()) { [self] frame in
+            try receive(frame)
+        } onEnd: { [self] reason in
+            if let reason { logger.debug("a client's connection ended: \(reason)") }
+            let calls = state.withLock { state in
+                state.isEnding = true
+                state.isReceived = true
+                return Array(state.calls.values)
+            }
+            for call in calls { call.cancel() }
+            endIfIdle()
+        }
+    }
+
+    /// Begins no more calls, cancels those under way, answers them and ends.
+    func stop() {
+        state.withLock { $0.isEnding = true }
+        channel.stopReceiving()
+    }
+
+    /// Returns when the last call was answered and the claims are released.
+    func ended() async {
+        await withCheckedContinuation { continuation in
+            let isEnded = state.withLock { state in
+                if !state.isEnded { state.waiting.append(continuation) }
+                return state.isEnded
+            }
+            if isEnded { continuation.resume() }
+        }
+    }
+
+    // MARK: On the receiving thread
+
+    private func receive(_ frame: Frame) throws {
+        guard state.withLock({ $0.isGreeted }) else { return try greet(frame) }
+        switch frame.kind {
+        case .request: try begin(frame)
+        case .cancel: state.withLock { $0.calls[frame.call] }?.cancel()
+        case .hello, .welcome, .reply: throw WireError("a client sent a frame of the kind \(frame.kind)")
+        }
+    }
+
+    private func greet(_ frame: Frame) throws {
+        guard frame.kind == .hello else { throw WireError("the first frame is no greeting") }
+        let hello = try Hello(frame.payload)
+        let welcome = Welcome(capabilities: store.capabilities.rawValue, process: getpid())
+        channel.send(Frame(.welcome, call: frame.call, payload: welcome.encoded))
+        guard hello.version == Hello.version else { throw WireError("a client speaks version \(hello.version)") }
+        state.withLock { $0.isGreeted = true }
+    }
+
+    private func begin(_ frame: Frame) throws {
+        channel.waitForRoom(below: Self.unsentBytes)
+        try state.withLock { state in
+            guard !state.isEnding else { return }
+            guard state.calls[frame.call] == nil else { throw WireError("a client used a call's number twice") }
+            guard state.calls.count < Self.callLimit else { throw WireError("a client has too many calls under way") }
+            // It ends by taking the lock, so it can't end before it is kept.
+            state.calls[frame.call] = Task { [self] in
+                let reply = await answer(frame.payload)
+                send(reply, to: frame.call)
+                self.state.withLock { _ = $0.calls.removeValue(forKey: frame.call) }
+                endIfIdle()
+            }
+        }
+    }
+
+    private func send(_ reply: Reply, to call: UInt64) {
+        var payload = reply.encoded
+        if payload.count > Frame.largest - Frame.headSize {
+            payload =
+                Reply.failed(ShardlineError(.readFailed, "the answer is too large for the owner's socket")).encoded
+        }
+        channel.send(Frame(.reply, call: call, payload: payload))
+    }
+
+    private func endIfIdle() {
+        let claims = state.withLock { state -> [MappingKey: UInt64]? in
+            guard state.isReceived, state.calls.isEmpty, !state.isCleaning else { return nil }
+            state.isCleaning = true
+            return state.claims
+        }
+        guard let claims else { return }
+        Task { [self] in
+            for (mapping, epoch) in claims {
+                do { try await store.releaseMapping(mapping, epoch: epoch) } catch let error as ShardlineError
+                    where [.unknownMapping, .unknownStream, .closed].contains(error.code)
+                { continue } catch {
+                    logger.warning("the claim on '\(mapping)' of a client that is gone stays: \(error)")
+                }
+            }
+            // What is unsent goes out, unless nobody reads it.
+            try? await BlockingThreads.shared.run { [channel] in channel.finish(atMost: .seconds(2)) }
+            let waiting = state.withLock { state in
+                state.isEnded = true
+                defer { state.waiting = [] }
+                return state.waiting
+            }
+            onEnd()
+            for continuation in waiting { continuation.resume() }
+        }
+    }
+
+    // MARK: Calls
+
+    private func answer(_ payload: ArraySlice<UInt8>) async -> Reply {
+        let request: Request
+        do { request = try Request(payload) } catch {
+            return .failed(ShardlineError(.invalidArgument, "the store's owner can't read the call: \(error)"))
+        }
+        do {
+            return try await answer(request)
+        } catch let error as ShardlineError {
+            return .failed(error)
+        } catch is CancellationError {
+            return .cancelled
+        } catch {
+            return .failed(ShardlineError(.storeFailed, "\(error)"))
+        }
+    }
+
+    private func answer(_ request: Request) async throws -> Reply {
+        switch request {
+        case .createStream(let name, let settings):
+            return .stream(try await store.createStream(name, settings: settings))
+        case .listStreams: return .streams(try await store.listStreams())
+        case .describeStream(let name): return .stream(try await store.describeStream(name))
+        case .deleteStream(let name):
+            try await store.deleteStream(name)
+            return .done
+        case .commit(let changes, let urgency): return .outcome(try await store.commit(changes, urgency: urgency))
+        case .read(var read):
+            read.maximumRecords = min(read.maximumRecords, Self.readLimit.records)
+            read.maximumBytes = min(read.maximumBytes, Self.readLimit.bytes)
+            return .records(try await store.read(read))
+        case .position(let start, let stream, let shard):
+            return .position(try await store.position(of: start, in: stream, shard: shard))
+        case .createMapping(let definition): return .mapping(try await store.createMapping(definition))
+        case .listMappings(let stream): return .mappings(try await store.listMappings(of: stream))
+        case .describeMapping(let key): return .mapping(try await store.describeMapping(key))
+        case .claimMapping(let key):
+            let mapping = try await store.claimMapping(key)
+            state.withLock { $0.claims[key] = mapping.epoch }
+            return .mapping(mapping)
+        case .releaseMapping(let key, let epoch):
+            try await store.releaseMapping(key, epoch: epoch)
+            state.withLock { state in
+                if let claim = state.claims[key], claim <= epoch { state.claims[key] = nil }
+            }
+            return .done
+        case .seekMapping(let key, let position, let shard):
+            return .mapping(try await store.seekMapping(key, to: position, shard: shard))
+        case .deleteMapping(let key):
+            try await store.deleteMapping(key)
+            return .done
+        case .release: return .released(await onReleaseRequest?() ?? false)
+        }
+    }
+}

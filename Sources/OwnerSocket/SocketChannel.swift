@@ -1,0 +1,114 @@
+import DequeModule
+import DiskAccess
+import Glibc
+import StreamModel
+
+/// One connection: a thread that receives frames and one that sends them.
+///
+/// Sending never blocks the caller; the threads are ours, so that a peer that doesn't read holds up nobody else.
+final class SocketChannel: Sendable {
+    private struct Outgoing {
+        var frames: Deque<(bytes: [UInt8], onBegin: (@Sendable () -> Void)?)> = []
+        var bytes = 0
+        /// Nothing more is accepted; what is there is still sent.
+        var isEnding = false
+        /// Nobody is held up for the sake of room any more.
+        var isHurrying = false
+        /// Nothing more is sent.
+        var isOver = false
+    }
+
+    private let socket: UnixSocket
+    private let outgoing = Monitor(Outgoing())
+
+    init(_ socket: UnixSocket) { self.socket = socket }
+
+    /// Starts both threads.
+    ///
+    /// - Parameters:
+    ///   - name: what tools show of the threads; at most 15 bytes.
+    ///   - buffer: what cuts the arriving bytes into frames.
+    ///   - onFrame: called for each frame by the receiving thread, which it may hold up. What it throws ends the
+    ///     connection.
+    ///   - onEnd: called once, after the last `onFrame`, with the reason; nil: the other side has closed.
+    func start(
+        name: String, buffer: FrameBuffer, onFrame: @escaping @Sendable (Frame) throws -> Void,
+        onEnd: @escaping @Sendable ((any Error)?) -> Void
+    ) {
+        _ = WorkerThread(name: name) { [self] in
+            onEnd(receive(buffer, onFrame))
+        }
+        _ = WorkerThread(name: name) { [self] in sendAll() }
+    }
+
+    /// Queues a frame; `onBegin` is called right before its first byte goes out, or never.
+    func send(_ frame: Frame, onBegin: (@Sendable () -> Void)? = nil) {
+        let bytes = frame.encoded
+        outgoing.withLock { outgoing in
+            guard !outgoing.isEnding, !outgoing.isOver else { return }
+            outgoing.frames.append((bytes, onBegin))
+            outgoing.bytes += bytes.count
+        }
+        outgoing.wakeAll()
+    }
+
+    /// Holds the receiving thread up until fewer than `bytes` are queued, or the connection is over.
+    func waitForRoom(below bytes: Int) {
+        _ = outgoing.wait(atMost: nil) { $0.bytes < bytes || $0.isOver || $0.isHurrying ? true : nil }
+    }
+
+    /// Receives nothing more. What was received already is handled, and can be answered.
+    func stopReceiving() {
+        outgoing.withLock { $0.isHurrying = true }
+        outgoing.wakeAll()
+        socket.shutDownReceiving()
+    }
+
+    /// Sends what is queued, then ends the connection, at the latest after `duration`.
+    func finish(atMost duration: Duration) {
+        outgoing.withLock { $0.isEnding = true }
+        outgoing.wakeAll()
+        _ = outgoing.wait(atMost: duration) { $0.isOver ? true : nil }
+        close()
+    }
+
+    /// Ends the connection at once.
+    func close() {
+        outgoing.withLock { $0.isOver = true }
+        outgoing.wakeAll()
+        socket.shutDown()
+    }
+
+    private func receive(_ buffer: FrameBuffer, _ onFrame: (Frame) throws -> Void) -> (any Error)? {
+        var buffer = buffer
+        let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 16)
+        defer { room.deallocate() }
+        do {
+            while true {
+                let count = try socket.receive(into: room)
+                guard count > 0 else { return nil }
+                buffer.append(UnsafeRawBufferPointer(rebasing: room[..<count]))
+                while let frame = try buffer.next() { try onFrame(frame) }
+            }
+        } catch {
+            return error
+        }
+    }
+
+    private func sendAll() {
+        while true {
+            let next = outgoing.wait(atMost: nil) { outgoing -> (bytes: [UInt8], onBegin: (@Sendable () -> Void)?)?? in
+                if outgoing.isOver { return .some(nil) }
+                if let first = outgoing.frames.popFirst() { return first }
+                return outgoing.isEnding ? .some(nil) : nil
+            }
+            guard let frame = next ?? nil else { break }
+            frame.onBegin?()
+            do { try socket.send(frame.bytes) } catch { break }
+            outgoing.withLock { $0.bytes -= frame.bytes.count }
+            outgoing.wakeAll()
+        }
+        // The receiving thread finds the end by itself.
+        close()
+    }
+}

@@ -1,0 +1,140 @@
+import CPosix
+import Glibc
+import StreamModel
+
+/// A socket's descriptor; closed by the end of the object, so never while a thread still uses it.
+final class UnixSocket: Sendable {
+    let descriptor: Int32
+
+    init(descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { close(descriptor) }
+
+    /// Ends both directions: whoever blocks in a call on this socket returns from it.
+    func shutDown() { _ = shutdown(descriptor, Int32(SHUT_RDWR)) }
+
+    /// Ends the receiving direction only, so that answers can still go out.
+    func shutDownReceiving() { _ = shutdown(descriptor, Int32(SHUT_RD)) }
+
+    /// The next connection that comes, where this socket listens; nil once it was shut down.
+    func accept() throws(SocketError) -> UnixSocket? {
+        while true {
+            let accepted = shardline_accept(descriptor)
+            if accepted >= 0 { return UnixSocket(descriptor: accepted) }
+            switch errno {
+            case EINTR, ECONNABORTED: continue
+            case EINVAL: return nil
+            case let code: throw SocketError("accept a connection", code: code)
+            }
+        }
+    }
+
+    /// Some bytes that arrived; 0 at the end.
+    func receive(into room: UnsafeMutableRawBufferPointer) throws(SocketError) -> Int {
+        while true {
+            let count = recv(descriptor, room.baseAddress, room.count, 0)
+            if count >= 0 { return count }
+            if errno != EINTR { throw SocketError("receive", code: errno) }
+        }
+    }
+
+    /// Sends all of `bytes`.
+    func send(_ bytes: [UInt8]) throws(SocketError) {
+        let code = bytes.withUnsafeBytes { buffer -> Int32 in
+            var sent = 0
+            while sent < buffer.count {
+                // Without the flag a peer that has gone would end this process by a signal.
+                let count = Glibc.send(
+                    descriptor, buffer.baseAddress! + sent, buffer.count - sent, Int32(MSG_NOSIGNAL))
+                if count >= 0 { sent += count } else if errno != EINTR { return errno }
+            }
+            return 0
+        }
+        if code != 0 { throw SocketError("send", code: code) }
+    }
+
+    /// Lets calls that block give up after this time; nil: never.
+    func limitWaiting(receiving: Duration?, sending: Duration?) {
+        for (option, duration) in [(SO_RCVTIMEO, receiving), (SO_SNDTIMEO, sending)] {
+            let (seconds, attoseconds) = (duration ?? .zero).components
+            var value = timeval(tv_sec: Int(seconds), tv_usec: Int(attoseconds / 1_000_000_000_000))
+            setsockopt(descriptor, SOL_SOCKET, option, &value, socklen_t(MemoryLayout<timeval>.size))
+        }
+    }
+}
+
+/// Why the system refused something about a socket.
+struct SocketError: Error, Hashable, CustomStringConvertible {
+    var operation: String
+    /// The system's error number.
+    var code: Int32
+
+    init(_ operation: String, code: Int32) {
+        self.operation = operation
+        self.code = code
+    }
+
+    var description: String { "can't \(operation): \(String(cString: strerror(code)))" }
+}
+
+/// The name of a store's socket in its directory.
+struct SocketPath {
+    static let name = "owner.sock"
+    let directory: String
+
+    /// Calls `body` with the address of the socket.
+    ///
+    /// An address holds 107 bytes of path. A longer one goes through an open descriptor of the directory, whose own name
+    /// under /proc is short.
+    private func withAddress(
+        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32, _ operation: String
+    ) throws(SocketError) {
+        var path = directory + "/" + Self.name
+        var descriptor: Int32 = -1
+        defer { if descriptor >= 0 { close(descriptor) } }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let room = MemoryLayout.size(ofValue: address.sun_path)
+        if path.utf8.count >= room {
+            descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            guard descriptor >= 0 else { throw SocketError("open '\(directory)'", code: errno) }
+            path = "/proc/self/fd/\(descriptor)/\(Self.name)"
+        }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        if result != 0 { throw SocketError("\(operation) '\(directory)/\(Self.name)'", code: errno) }
+    }
+
+    private func makeSocket() throws(SocketError) -> UnixSocket {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw SocketError("make a socket", code: errno) }
+        return UnixSocket(descriptor: descriptor)
+    }
+
+    /// A socket that listens there, in place of what a former owner has left; only its owner may connect (0600).
+    func listen() throws(SocketError) -> UnixSocket {
+        let socket = try makeSocket()
+        remove()
+        // The file gets the socket's own mode from its first moment; changing it afterwards would leave a gap.
+        guard fchmod(socket.descriptor, 0o600) == 0 else {
+            throw SocketError("set the rights of a socket", code: errno)
+        }
+        try withAddress({ bind(socket.descriptor, $0, $1) }, "make")
+        guard Glibc.listen(socket.descriptor, 128) == 0 else { throw SocketError("listen", code: errno) }
+        return socket
+    }
+
+    /// A socket that is connected to whoever listens there.
+    func connect() throws(SocketError) -> UnixSocket {
+        let socket = try makeSocket()
+        try withAddress({ Glibc.connect(socket.descriptor, $0, $1) }, "connect to")
+        return socket
+    }
+
+    /// Takes the name away, if it is there.
+    func remove() { unlink(directory + "/" + Self.name) }
+}

@@ -1,0 +1,180 @@
+import StreamModel
+import StreamStorage
+
+/// A call of the store, or of its owner, on the wire.
+enum Request: Sendable {
+    case createStream(String, StreamSettings)
+    case listStreams
+    case describeStream(String)
+    case deleteStream(String)
+    case commit([Change], CommitUrgency)
+    case read(ReadRequest)
+    case position(StartingPosition, stream: String, ShardID)
+    case createMapping(MappingDefinition)
+    case listMappings(stream: String?)
+    case describeMapping(MappingKey)
+    case claimMapping(MappingKey)
+    case releaseMapping(MappingKey, epoch: UInt64)
+    case seekMapping(MappingKey, StartingPosition, ShardID?)
+    case deleteMapping(MappingKey)
+    /// Asks the owner to give the store up.
+    case release
+
+    var encoded: [UInt8] {
+        var writer = WireWriter()
+        switch self {
+        case .createStream(let name, let settings):
+            writer.write(1 as UInt8)
+            writer.write(name)
+            writer.write(settings)
+        case .listStreams: writer.write(2 as UInt8)
+        case .describeStream(let name):
+            writer.write(3 as UInt8)
+            writer.write(name)
+        case .deleteStream(let name):
+            writer.write(4 as UInt8)
+            writer.write(name)
+        case .commit(let changes, let urgency):
+            writer.write(5 as UInt8)
+            switch urgency {
+            case .now: writer.write(false)
+            case .relaxed: writer.write(true)
+            }
+            writer.write(each: changes) { $0.write($1) }
+        case .read(let request):
+            writer.write(6 as UInt8)
+            writer.write(request)
+        case .position(let position, let stream, let shard):
+            writer.write(7 as UInt8)
+            writer.write(position)
+            writer.write(stream)
+            writer.write(shard)
+        case .createMapping(let definition):
+            writer.write(8 as UInt8)
+            writer.write(definition)
+        case .listMappings(let stream):
+            writer.write(9 as UInt8)
+            writer.write(optional: stream) { $0.write($1) }
+        case .describeMapping(let key):
+            writer.write(10 as UInt8)
+            writer.write(key)
+        case .claimMapping(let key):
+            writer.write(11 as UInt8)
+            writer.write(key)
+        case .releaseMapping(let key, let epoch):
+            writer.write(12 as UInt8)
+            writer.write(key)
+            writer.write(epoch)
+        case .seekMapping(let key, let position, let shard):
+            writer.write(13 as UInt8)
+            writer.write(key)
+            writer.write(position)
+            writer.write(optional: shard) { $0.write($1) }
+        case .deleteMapping(let key):
+            writer.write(14 as UInt8)
+            writer.write(key)
+        case .release: writer.write(15 as UInt8)
+        }
+        return writer.bytes
+    }
+
+    init(_ bytes: ArraySlice<UInt8>) throws {
+        var reader = WireReader(bytes)
+        switch try reader.number(UInt8.self) {
+        case 1: self = .createStream(try reader.string(), try reader.streamSettings())
+        case 2: self = .listStreams
+        case 3: self = .describeStream(try reader.string())
+        case 4: self = .deleteStream(try reader.string())
+        case 5:
+            let urgency: CommitUrgency = try reader.bool() ? .relaxed : .now
+            self = .commit(try reader.each { try $0.change() }, urgency)
+        case 6: self = .read(try reader.readRequest())
+        case 7:
+            self = .position(try reader.startingPosition(), stream: try reader.string(), try reader.shard())
+        case 8: self = .createMapping(try reader.mappingDefinition())
+        case 9: self = .listMappings(stream: try reader.optional { try $0.string() })
+        case 10: self = .describeMapping(try reader.mappingKey())
+        case 11: self = .claimMapping(try reader.mappingKey())
+        case 12: self = .releaseMapping(try reader.mappingKey(), epoch: try reader.number())
+        case 13:
+            self = .seekMapping(
+                try reader.mappingKey(), try reader.startingPosition(), try reader.optional { try $0.shard() })
+        case 14: self = .deleteMapping(try reader.mappingKey())
+        case 15: self = .release
+        case let kind: throw WireError("a request of an unknown kind \(kind)")
+        }
+        try reader.end()
+    }
+}
+
+/// The owner's answer to a ``Request``.
+enum Reply: Sendable {
+    case done
+    case stream(StreamDescription)
+    case streams([StreamDescription])
+    case outcome(CommitOutcome)
+    case records(ReadResult)
+    case position(SequenceNumber)
+    case mapping(MappingDescription)
+    case mappings([MappingDescription])
+    /// Whether the owner is going to give the store up.
+    case released(Bool)
+    case failed(ShardlineError)
+    /// The call was cancelled, by its client or because the owner ends; a commit was surely not written.
+    case cancelled
+
+    var encoded: [UInt8] {
+        var writer = WireWriter()
+        switch self {
+        case .done: writer.write(1 as UInt8)
+        case .stream(let stream):
+            writer.write(2 as UInt8)
+            writer.write(stream)
+        case .streams(let streams):
+            writer.write(3 as UInt8)
+            writer.write(each: streams) { $0.write($1) }
+        case .outcome(let outcome):
+            writer.write(4 as UInt8)
+            writer.write(outcome)
+        case .records(let result):
+            writer.write(5 as UInt8)
+            writer.write(result)
+        case .position(let number):
+            writer.write(6 as UInt8)
+            writer.write(number)
+        case .mapping(let mapping):
+            writer.write(7 as UInt8)
+            writer.write(mapping)
+        case .mappings(let mappings):
+            writer.write(8 as UInt8)
+            writer.write(each: mappings) { $0.write($1) }
+        case .released(let isGoing):
+            writer.write(9 as UInt8)
+            writer.write(isGoing)
+        case .failed(let error):
+            writer.write(10 as UInt8)
+            writer.write(error: error)
+        case .cancelled: writer.write(11 as UInt8)
+        }
+        return writer.bytes
+    }
+
+    init(_ bytes: ArraySlice<UInt8>) throws {
+        var reader = WireReader(bytes)
+        switch try reader.number(UInt8.self) {
+        case 1: self = .done
+        case 2: self = .stream(try reader.streamDescription())
+        case 3: self = .streams(try reader.each { try $0.streamDescription() })
+        case 4: self = .outcome(try reader.commitOutcome())
+        case 5: self = .records(try reader.readResult())
+        case 6: self = .position(try reader.sequenceNumber())
+        case 7: self = .mapping(try reader.mappingDescription())
+        case 8: self = .mappings(try reader.each { try $0.mappingDescription() })
+        case 9: self = .released(try reader.bool())
+        case 10: self = .failed(try reader.error())
+        case 11: self = .cancelled
+        case let kind: throw WireError("a reply of an unknown kind \(kind)")
+        }
+        try reader.end()
+    }
+}

@@ -1,0 +1,224 @@
+import StreamModel
+import StreamStorage
+
+// Changes, mappings and what became of them.
+
+extension WireWriter {
+    mutating func write(_ key: MappingKey) {
+        write(key.stream)
+        write(key.name)
+    }
+
+    mutating func write(_ definition: MappingDefinition) {
+        write(definition.key)
+        write(definition.startingPosition)
+        write(definition.configuration)
+    }
+
+    mutating func write(_ mapping: MappingDescription) {
+        write(mapping.key)
+        write(mapping.id)
+        write(mapping.startingPosition)
+        write(mapping.createdAt)
+        write(mapping.configuration)
+        write(mapping.epoch)
+        write(mapping.isClaimed)
+        write(each: mapping.checkpoints) { $0.write($1) }
+    }
+
+    private mutating func write(_ checkpoint: ShardCheckpoint) {
+        write(checkpoint.shard)
+        write(checkpoint.position)
+        write(checkpoint.isShardEnd)
+        write(each: checkpoint.finishedRanges) { $0.write($1) }
+        write(checkpoint.state)
+        write(optional: checkpoint.attempts) { $0.write($1) }
+    }
+
+    private mutating func write(_ note: AttemptNote) {
+        write(note.first)
+        write(note.last)
+        write(Int64(note.count))
+        write(note.cause)
+    }
+
+    mutating func write(_ change: Change) {
+        switch change {
+        case .append(let append):
+            write(0 as UInt8)
+            write(append.stream)
+            switch append.target {
+            case .byKey: write(false)
+            case .shard(let shard):
+                write(true)
+                write(shard)
+            }
+            write(optional: append.expectedLast) { $0.write($1) }
+            write(append.epoch)
+            write(append.records)
+        case .checkpoint(let move):
+            write(1 as UInt8)
+            write(move.mapping)
+            write(move.epoch)
+            write(move.checkpoint)
+        case .attempts(let note, let mapping, let shard, let epoch):
+            write(2 as UInt8)
+            write(note)
+            write(mapping)
+            write(shard)
+            write(epoch)
+        case .park(let change):
+            write(3 as UInt8)
+            write(change.mapping)
+            write(change.shard)
+            write(change.partitionKey)
+            write(optional: change.value) { $0.write($1) }
+            write(change.epoch)
+        case .seal(let seal):
+            write(4 as UInt8)
+            write(seal.stream)
+            write(each: seal.parents) { $0.write($1) }
+            write(each: seal.children) { $0.write($1) }
+        case .takeOver(let stream, let shard, let epoch):
+            write(5 as UInt8)
+            write(stream)
+            write(shard)
+            write(epoch)
+        }
+    }
+
+    mutating func write(_ outcome: CommitOutcome) {
+        switch outcome {
+        case .committed(let receipts):
+            write(0 as UInt8)
+            write(each: receipts) { $0.write($1) }
+        case .conflict(let change, let last):
+            write(1 as UInt8)
+            write(Int64(change))
+            write(last)
+        case .sealed(let change, let children):
+            write(2 as UInt8)
+            write(Int64(change))
+            write(each: children) { $0.write($1) }
+        case .unknown(let cause):
+            write(3 as UInt8)
+            write(error: cause)
+        }
+    }
+
+    private mutating func write(_ receipt: ChangeReceipt) {
+        switch receipt {
+        case .appended(let puts):
+            write(0 as UInt8)
+            write(each: puts) { $0.write($1) }
+        case .sealed(let children):
+            write(1 as UInt8)
+            write(each: children) { $0.write($1) }
+        case .takenOver(let last):
+            write(2 as UInt8)
+            write(last)
+        case .done: write(3 as UInt8)
+        }
+    }
+
+    mutating func write(error: any Error) {
+        let error =
+            error as? ShardlineError
+            ?? ShardlineError(.storeFailed, "\(error)".split(whereSeparator: \.isNewline).joined(separator: " "))
+        write(UInt8(WireCode.all.firstIndex(of: error.code).map { $0 + 1 } ?? 0))
+        write(error.message)
+    }
+}
+
+extension WireReader {
+    mutating func mappingKey() throws -> MappingKey { MappingKey(stream: try string(), name: try string()) }
+
+    mutating func mappingDefinition() throws -> MappingDefinition {
+        MappingDefinition(
+            key: try mappingKey(), startingPosition: try startingPosition(), configuration: try array())
+    }
+
+    mutating func mappingDescription() throws -> MappingDescription {
+        MappingDescription(
+            key: try mappingKey(), id: try number(), startingPosition: try startingPosition(),
+            createdAt: try timestamp(), configuration: try array(), epoch: try number(), isClaimed: try bool(),
+            checkpoints: try each { try $0.checkpoint() })
+    }
+
+    private mutating func checkpoint() throws -> ShardCheckpoint {
+        ShardCheckpoint(
+            shard: try shard(), position: try sequenceNumber(), isShardEnd: try bool(),
+            finishedRanges: try each { try $0.range() }, state: try array(), attempts: try optional { try $0.note() })
+    }
+
+    private mutating func note() throws -> AttemptNote {
+        AttemptNote(
+            first: try sequenceNumber(), last: try sequenceNumber(), count: Int(try number(Int64.self)),
+            cause: try string())
+    }
+
+    mutating func change() throws -> Change {
+        switch try number(UInt8.self) {
+        case 0:
+            let stream = try string()
+            let target: Append.Target = try bool() ? .shard(try shard()) : .byKey
+            let expectedLast = try optional { try $0.sequenceNumber() }
+            let epoch = try number(UInt64.self)
+            return .append(
+                Append(try newRecords(), to: stream, target: target, expectedLast: expectedLast, epoch: epoch))
+        case 1:
+            return .checkpoint(
+                CheckpointMove(mapping: try mappingKey(), epoch: try number(), checkpoint: try checkpoint()))
+        case 2: return .attempts(try note(), of: try mappingKey(), shard: try shard(), epoch: try number())
+        case 3:
+            return .park(
+                ParkedKeyChange(
+                    mapping: try mappingKey(), shard: try shard(), partitionKey: try string(),
+                    value: try optional { try $0.array() }, epoch: try number()))
+        case 4:
+            return .seal(
+                Seal(
+                    stream: try string(), parents: try each { try $0.shard() },
+                    children: try each { try $0.hashKeyRange() }))
+        case 5: return .takeOver(stream: try string(), shard: try shard(), epoch: try number())
+        default: throw WireError("a change of an unknown kind")
+        }
+    }
+
+    mutating func commitOutcome() throws -> CommitOutcome {
+        switch try number(UInt8.self) {
+        case 0: .committed(try each { try $0.changeReceipt() })
+        case 1: .conflict(change: Int(try number(Int64.self)), last: try sequenceNumber())
+        case 2: .sealed(change: Int(try number(Int64.self)), children: try each { try $0.shard() })
+        case 3: .unknown(cause: try error())
+        default: throw WireError("an outcome of an unknown kind")
+        }
+    }
+
+    private mutating func changeReceipt() throws -> ChangeReceipt {
+        switch try number(UInt8.self) {
+        case 0: .appended(try each { try $0.putReceipt() })
+        case 1: .sealed(try each { try $0.shard() })
+        case 2: .takenOver(last: try sequenceNumber())
+        case 3: .done
+        default: throw WireError("a receipt of an unknown kind")
+        }
+    }
+
+    mutating func error() throws -> ShardlineError {
+        let number = Int(try number(UInt8.self))
+        let message = try string()
+        guard (1...WireCode.all.count).contains(number) else { return ShardlineError(.storeFailed, message) }
+        return ShardlineError(WireCode.all[number - 1], message)
+    }
+}
+
+/// The kinds of error by their number on the wire, from 1. New ones go to the end.
+enum WireCode {
+    static let all: [ShardlineError.Code] = [
+        .invalidArgument, .unknownStream, .streamExists, .unknownShard, .unknownMapping, .mappingExists, .mappingBusy,
+        .fenced, .recordTooLarge, .commitTooLarge, .shardClosed, .conflict, .storeBusy, .ownerGone, .diskFull,
+        .storeFailed, .outcomeUnknown, .corrupt, .readFailed, .newerFormat, .metadataOlderThanJournal, .notAccessible,
+        .closed,
+    ]
+}

@@ -1,0 +1,100 @@
+import StreamModel
+import StreamStorage
+
+@testable import OwnerSocket
+
+/// Requests and replies with every kind of part in them.
+enum Samples {
+    static let key = MappingKey(stream: "s", name: "m")
+    private static let note = AttemptNote(
+        first: SequenceNumber(3), last: SequenceNumber(5), count: 2, cause: "signal 11 \u{1F4A5}")
+    private static let checkpoint = ShardCheckpoint(
+        shard: ShardID(1), position: SequenceNumber(9), isShardEnd: true,
+        finishedRanges: [SequenceNumber(11)...SequenceNumber(12), SequenceNumber(20)...SequenceNumber.max],
+        state: [1, 2, 3], attempts: note)
+    private static let records = [
+        NewRecord("one", partitionKey: "k"), NewRecord([], partitionKey: "ключ", explicitHashKey: HashKey(.max)),
+    ]
+
+    static let changes: [Change] = [
+        .append(Append(records, to: "s")),
+        .append(Append([], to: "s", target: .shard(ShardID(7)), expectedLast: SequenceNumber(8), epoch: 9)),
+        .checkpoint(CheckpointMove(mapping: key, epoch: 4, checkpoint: checkpoint)),
+        .attempts(note, of: key, shard: ShardID(0), epoch: 5),
+        .park(ParkedKeyChange(mapping: key, shard: ShardID(2), partitionKey: "p", value: [], epoch: 1)),
+        .park(ParkedKeyChange(mapping: key, shard: ShardID(2), partitionKey: "p", value: nil, epoch: 1)),
+        .seal(Seal(stream: "s", parents: [ShardID(0)], children: HashKeyRange.even(2))),
+        .takeOver(stream: "s", shard: ShardID(3), epoch: .max),
+    ]
+
+    static let requests: [Request] =
+        changes.map { .commit([$0], .now) } + [
+            .createStream("s", StreamSettings(shards: -1, retention: .milliseconds(1500), isFailureStream: true)),
+            .listStreams, .describeStream("s"), .deleteStream(""), .commit(changes, .relaxed),
+            .read(ReadRequest(stream: "s", shard: ShardID(1), after: .max, maximumRecords: 1, maximumBytes: 2)),
+            .read(ReadRequest(stream: "s", shard: ShardID(1), after: .zero, wait: .atMost(.milliseconds(-3)))),
+            .read(ReadRequest(stream: "s", shard: ShardID(1), after: .zero, wait: .untilAvailable)),
+            .position(.trimHorizon, stream: "s", ShardID(1)),
+            .position(.atTimestamp(Timestamp(milliseconds: -1)), stream: "s", ShardID(1)),
+            .position(.atSequenceNumber(SequenceNumber(1)), stream: "s", ShardID(1)),
+            .position(.afterSequenceNumber(SequenceNumber(1)), stream: "s", ShardID(1)),
+            .createMapping(MappingDefinition(key: key, startingPosition: .latest, configuration: [0, 255])),
+            .listMappings(stream: nil), .listMappings(stream: "s"), .describeMapping(key), .claimMapping(key),
+            .releaseMapping(key, epoch: 7), .seekMapping(key, .latest, nil), .seekMapping(key, .latest, ShardID(3)),
+            .deleteMapping(key), .release,
+        ]
+
+    static let stream = StreamDescription(
+        name: "s", createdAt: Timestamp(milliseconds: 1_356_998_400_123), retention: .seconds(86_400),
+        maximumRecordSize: 1 << 20, isFailureStream: false,
+        shards: [
+            ShardDescription(
+                id: ShardID(0), hashKeyRange: HashKeyRange(first: HashKey(0), last: HashKey(.max)), parents: [],
+                creationSecond: 1_356_998_400, openedAt: Timestamp(milliseconds: 0),
+                closedAt: Timestamp(milliseconds: 5), trimHorizon: .zero, tip: SequenceNumber(4)),
+            ShardDescription(
+                id: ShardID(1), hashKeyRange: HashKeyRange(first: HashKey(0), last: HashKey(5)),
+                parents: [ShardID(0), ShardID(7)], creationSecond: 1, openedAt: Timestamp(milliseconds: 0),
+                closedAt: nil, trimHorizon: SequenceNumber(4), tip: SequenceNumber(4)),
+        ])
+
+    static let mapping = MappingDescription(
+        key: key, id: 3, startingPosition: .trimHorizon, createdAt: Timestamp(milliseconds: 7), configuration: [9],
+        epoch: 12, isClaimed: true, checkpoints: [checkpoint, ShardCheckpoint(shard: ShardID(2), position: .zero)])
+
+    static let receipt = PutReceipt(
+        shard: ShardID(3), sequenceNumber: SequenceNumber(77), approximateArrivalTimestamp: Timestamp(milliseconds: 8),
+        shardCreationSecond: 6)
+
+    static func run(from first: UInt64) -> RecordRun {
+        var bytes: [UInt8] = []
+        var offsets: [UInt32] = [0]
+        for record in records {
+            RecordEncoding.append(record, arrivalDelta: 3, to: &bytes)
+            offsets.append(UInt32(bytes.count))
+        }
+        return RecordRun(
+            bytes: bytes, offsets: offsets, range: 0..<2, shard: ShardID(1), shardCreationSecond: 5,
+            firstSequence: SequenceNumber(first), arrival: Timestamp(milliseconds: 10))
+    }
+
+    static let replies: [Reply] =
+        [
+            .done, .stream(stream), .streams([stream, stream]), .streams([]),
+            .outcome(
+                .committed([
+                    .appended([receipt, receipt]), .sealed([ShardID(4)]), .takenOver(last: SequenceNumber(9)), .done,
+                ])), .outcome(.conflict(change: 2, last: SequenceNumber(1))),
+            .outcome(.sealed(change: 1, children: [ShardID(1), ShardID(2)])),
+            .outcome(.unknown(cause: ShardlineError(.outcomeUnknown, "no answer"))),
+            .records(
+                ReadResult(
+                    batch: RecordBatch([run(from: 5), run(from: 7).extracting(1..<2)]),
+                    expired: SequenceNumber(1)...SequenceNumber(4), next: SequenceNumber(8), tip: SequenceNumber(8),
+                    endOfShard: [ShardID(9)])),
+            .records(
+                ReadResult(
+                    batch: RecordBatch(), lost: SequenceNumber(1)...SequenceNumber(1), next: .zero, tip: .zero)),
+            .position(.max), .mapping(mapping), .mappings([mapping]), .released(true), .released(false), .cancelled,
+        ] + WireCode.all.map { .failed(ShardlineError($0, "it \($0)")) }
+}
