@@ -80,12 +80,13 @@ let package = Package(
             name: "LateRuns", dependencies: ["Shardline", "CZlib", grdb, logging], path: "examples/LateRuns",
             swiftSettings: swift),
         .executableTarget(
-            name: "late-runs", dependencies: ["LateRuns", "Shardline"], path: "examples/LateRunsMain",
+            name: "late-runs", dependencies: ["LateRuns", "Shardline", logging], path: "examples/LateRunsMain",
             swiftSettings: swift),
         .executableTarget(
             name: "ShardlineCLI",
             dependencies: [
-                "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket", "DiskAccess",
+                "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket",
+                "DiskAccess",
                 "LateRuns", "CZlib", "CProcess", logging, lifecycle, argumentParser,
             ],
             swiftSettings: swift),

@@ -44,7 +44,7 @@ package struct BuiltProgram: Sendable {
             process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
             if let directory { process.currentDirectoryURL = URL(filePath: directory) }
             // Files instead of pipes: nobody has to read while it runs, however much it says.
-            let folder = try TemporaryDirectory()
+            let folder = try TestDirectory()
             try Data(input.utf8).write(to: folder.url("input"))
             _ = FileManager.default.createFile(atPath: folder.path("output"), contents: nil)
             _ = FileManager.default.createFile(atPath: folder.path("errors"), contents: nil)
@@ -62,20 +62,9 @@ package struct BuiltProgram: Sendable {
     }
 }
 
-/// A directory that is gone when the last one who knows it is.
-package final class TemporaryDirectory: Sendable {
-    private let base: URL
-
-    package init() throws {
-        base = FileManager.default.temporaryDirectory.appending(path: "shardline-test-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: base, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(at: base) }
-
-    /// The directory itself.
-    package var path: String { base.path }
+extension TestDirectory {
     /// A path in it.
-    package func path(_ name: String) -> String { base.appending(path: name).path }
-    package func url(_ name: String) -> URL { base.appending(path: name) }
+    package func path(_ name: String) -> String { url(name).path }
+    /// The same as a URL.
+    package func url(_ name: String) -> URL { URL(filePath: path).appending(path: name) }
 }
