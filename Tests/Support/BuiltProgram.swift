@@ -68,3 +68,6 @@ extension TestDirectory {
     /// The same as a URL.
     package func url(_ name: String) -> URL { URL(filePath: path).appending(path: name) }
 }
+
+/// The same by the name that other tests know it by.
+package typealias TemporaryDirectory = TestDirectory
