@@ -22,7 +22,13 @@ final class SegmentFiles: Sendable {
         self.directory = directory
     }
 
-    func path(of segment: UInt64) -> String { "\(directory)/\(segment).segment" }
+    func path(of segment: UInt64) -> String { "\(directory)/\(Self.name(of: segment))" }
+
+    /// 12 digits, so that the names' order is the segments'.
+    static func name(of segment: UInt64) -> String {
+        let digits = String(segment)
+        return String(repeating: "0", count: max(0, 12 - digits.utf8.count)) + digits + ".segment"
+    }
 
     /// The segment that a file of this name would be.
     static func segment(ofFile name: String) -> UInt64? {

@@ -89,11 +89,11 @@ import Testing
         var flush = try #require(backing.flushMachine(epoch))
         while let step = try flush.step(), step != .syncedDirectory {}
         for id in [1, 2] as [UInt64] {
-            let size = try #require(try POSIXFileSystem().status(directory.path + "/segments/\(id).segment")?.size)
+            let size = try #require(try POSIXFileSystem().status(directory.path + "/segments/00000000000\(id).segment")?.size)
             let registered = id == 1 ? Int(try #require(backing.archive?.set.segment(1)).row.bytes) : 0
             for length in stride(from: registered, through: size, by: 1_777) {
                 let crashed = try directory.copy()
-                let file = try POSIXFileSystem().open(crashed.path + "/segments/\(id).segment", .readWrite)
+                let file = try POSIXFileSystem().open(crashed.path + "/segments/00000000000\(id).segment", .readWrite)
                 try file.truncate(to: length)
                 _ = try await Self.reopen(crashed, journal, epoch)
             }
@@ -197,11 +197,11 @@ import Testing
             .remove(.segment, key: key), .remove(.section, key: key), .remove(.segmentStream, key: key),
         ])
         try metadata.close()
-        let bytes = try Data(contentsOf: URL(fileURLWithPath: directory.path + "/segments/2.segment"))
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: directory.path + "/segments/000000000002.segment"))
         _ = try SegmentBacking.inDirectory(directory, options: Self.options).load()
         let kept = try FileManager.default.contentsOfDirectory(atPath: directory.path + "/quarantine")
-        #expect(kept == ["2.segment-0"])
-        #expect(try Data(contentsOf: URL(fileURLWithPath: directory.path + "/quarantine/2.segment-0")) == bytes)
+        #expect(kept == ["000000000002.segment-0"])
+        #expect(try Data(contentsOf: URL(fileURLWithPath: directory.path + "/quarantine/000000000002.segment-0")) == bytes)
     }
 
     @Test func `a flush that finds the disk full leaves nothing behind and can be tried again`() async throws {
@@ -216,12 +216,12 @@ import Testing
         try backing.create(JournalStandIn.store)
         journal.put([[1]], in: "a", at: 1_000_000)
         try backing.flush(journal.epoch())
-        let size = try POSIXFileSystem().status(directory.path + "/segments/1.segment")?.size
+        let size = try POSIXFileSystem().status(directory.path + "/segments/000000000001.segment")?.size
         journal.put([[2]], in: "a", at: 1_000_001)
         let epoch = journal.epoch()
         model.fail(with: MetadataError(.noSpace, "the disk is full"))
         #expect { try backing.flush(epoch) } throws: { ($0 as? ShardlineError)?.code == .diskFull }
-        #expect(try POSIXFileSystem().status(directory.path + "/segments/1.segment")?.size == size)
+        #expect(try POSIXFileSystem().status(directory.path + "/segments/000000000001.segment")?.size == size)
         #expect(try await backing.all(of: journal.shard("a")).map(\.data) == [[1]])
         model.fail(with: nil)
         try backing.flush(epoch)

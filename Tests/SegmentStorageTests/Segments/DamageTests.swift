@@ -33,7 +33,7 @@ import Testing
         return (journal, found)
     }
 
-    private var path: String { directory.path + "/segments/1.segment" }
+    private var path: String { directory.path + "/segments/000000000001.segment" }
 
     private func reopened() throws -> SegmentBacking {
         let backing = SegmentBacking.inDirectory(directory)

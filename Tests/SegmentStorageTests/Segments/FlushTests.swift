@@ -45,7 +45,7 @@ import Testing
             let middle = expected[expected.count / 2].sequence
             #expect(try await backing.all(of: shard, from: middle) == expected.filter { $0.sequence >= middle })
         }
-        #expect(try files() == ["1.segment"])
+        #expect(try files() == ["000000000001.segment"])
     }
 
     @Test func `a read keeps its limits and its range`() async throws {
@@ -76,8 +76,8 @@ import Testing
         for index in 0..<1_000 { journal.createStream("s\(index)") }
         for index in 0..<1_000 { journal.put([[UInt8(index % 256)]], in: "s\(index)", at: 5) }
         try backing.flush(journal.epoch())
-        #expect(try files() == ["1.segment"])
-        let size = try #require(try POSIXFileSystem().status(directory.path + "/segments/1.segment")?.size)
+        #expect(try files() == ["000000000001.segment"])
+        let size = try #require(try POSIXFileSystem().status(directory.path + "/segments/000000000001.segment")?.size)
         #expect(size < 300_000)
         for index in stride(from: 0, to: 1_000, by: 97) {
             #expect(try await backing.all(of: journal.shard("s\(index)")).map(\.data) == [[UInt8(index % 256)]])
@@ -177,7 +177,7 @@ import Testing
         // The next flush opens another one.
         journal.put([[1]], in: "a", at: 1_000_002)
         try backing.flush(journal.epoch())
-        #expect(try files() == ["1.segment", "2.segment"])
+        #expect(try files() == ["000000000001.segment", "000000000002.segment"])
         #expect(try await backing.all(of: journal.shard("a")) == journal.records[journal.shard("a").key])
     }
 
