@@ -109,7 +109,7 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "SegmentStorageTests", dependencies: ["SegmentStorage", "TestSupport", grdb],
-            swiftSettings: swift),
+            exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
             name: "EventSourceTests",
             dependencies: ["EventSource", "DeliveryModel", "ShardlineTesting", "TestSupport", "CZlib"],

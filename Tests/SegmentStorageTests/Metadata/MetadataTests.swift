@@ -127,7 +127,8 @@ import Testing
         #expect(read == catalogue)
         #expect(try contents[.segment].map { try $000000000000.segmentRow().row } == [Self.segmentRows()[0]])
         #expect(try contents[.section].map { try $0.sectionRow().row } == [Self.segmentRows()[1]])
-        #expect(try contents[.segmentStream].map { try $000000000000.segmentStreamRow().row } == [Self.segmentRows()[2]])
+        #expect(
+            try contents[.segmentStream].map { try $000000000000.segmentStreamRow().row } == [Self.segmentRows()[2]])
     }
 
     @Test func `what is deleted takes its rows with it`() throws {

@@ -89,7 +89,8 @@ import Testing
         var flush = try #require(backing.flushMachine(epoch))
         while let step = try flush.step(), step != .syncedDirectory {}
         for id in [1, 2] as [UInt64] {
-            let size = try #require(try POSIXFileSystem().status(directory.path + "/segments/00000000000\(id).segment")?.size)
+            let size = try #require(
+                try POSIXFileSystem().status(directory.path + "/segments/00000000000\(id).segment")?.size)
             let registered = id == 1 ? Int(try #require(backing.archive?.set.segment(1)).row.bytes) : 0
             for length in stride(from: registered, through: size, by: 1_777) {
                 let crashed = try directory.copy()
@@ -201,7 +202,8 @@ import Testing
         _ = try SegmentBacking.inDirectory(directory, options: Self.options).load()
         let kept = try FileManager.default.contentsOfDirectory(atPath: directory.path + "/quarantine")
         #expect(kept == ["000000000002.segment-0"])
-        #expect(try Data(contentsOf: URL(fileURLWithPath: directory.path + "/quarantine/000000000002.segment-0")) == bytes)
+        #expect(
+            try Data(contentsOf: URL(fileURLWithPath: directory.path + "/quarantine/000000000002.segment-0")) == bytes)
     }
 
     @Test func `a flush that finds the disk full leaves nothing behind and can be tried again`() async throws {

@@ -1,0 +1,113 @@
+import DiskAccess
+import Foundation
+import Logging
+import StreamModel
+import StreamStorage
+import Testing
+
+@testable import SegmentStorage
+
+/// Lets a test see and stop what a store flushes.
+final class ObservedFlusher: Flusher {
+    private struct State {
+        var flushes = 0
+        var isHeld = false
+        var snapshots: [(step: FlushMachine.Step, directory: TemporaryDirectory)] = []
+        var takesSnapshots = false
+    }
+
+    private let backing: SegmentBacking
+    private let directory: TemporaryDirectory
+    private let clock: HandClock
+    private let state = Monitor(State())
+
+    init(_ backing: SegmentBacking, _ directory: TemporaryDirectory, _ clock: HandClock) {
+        self.backing = backing
+        self.directory = directory
+        self.clock = clock
+    }
+
+    func flush(_ epoch: Epoch) throws {
+        _ = state.wait(atMost: nil) { $0.isHeld ? nil : () }
+        if state.withLock({ $0.takesSnapshots }), var machine = backing.flushMachine(epoch) {
+            while let step = try machine.step() {
+                let copy = try directory.copy()
+                state.withLock { $0.snapshots.append((step, copy)) }
+            }
+            backing.finish(epoch)
+        } else {
+            try backing.flush(epoch)
+        }
+        // Not only when the store has nothing else to do.
+        try backing.tidy(epoch.catalogue, now: clock.wallTime)
+        state.withLock { $0.flushes += 1 }
+        state.wakeAll()
+    }
+
+    func tidy(_ catalogue: Catalogue, now: Timestamp) throws { try backing.tidy(catalogue, now: now) }
+
+    /// Flushes wait from now on, or go on.
+    func hold(_ isHeld: Bool) {
+        state.withLock { $0.isHeld = isHeld }
+        state.wakeAll()
+    }
+
+    /// Copies the store's directory behind every step of a flush from now on.
+    func takeSnapshots() { state.withLock { $0.takesSnapshots = true } }
+    var snapshots: [(step: FlushMachine.Step, directory: TemporaryDirectory)] { state.withLock { $0.snapshots } }
+    var flushes: Int { state.withLock { $0.flushes } }
+
+    /// Returns when so many flushes have been done.
+    func reached(_ flushes: Int) async throws {
+        let isReached = try await BlockingThreads.shared.run { [state] in
+            state.wait(atMost: .seconds(30)) { $0.flushes >= flushes ? () : nil } != nil
+        }
+        try #require(isReached, "the store did not flush in 30 seconds")
+    }
+}
+
+/// A store with small rings and epochs, so that little data goes a long way.
+struct FlushedStore {
+    let store: SegmentStore
+    let flusher: ObservedFlusher
+    let backing: SegmentBacking
+
+    static func open(
+        _ directory: TemporaryDirectory, clock: HandClock, epochSize: Int = 20_000, ringFileSize: Int = 64 << 10,
+        options: SegmentBacking.Options = .init()
+    ) async throws -> FlushedStore {
+        let backing = SegmentBacking(
+            fileSystem: POSIXFileSystem(), directory: directory.path, timeSource: clock, logger: silent,
+            options: options)
+        let flusher = ObservedFlusher(backing, directory, clock)
+        var internals = SegmentStore.Internals()
+        internals.ringFileSize = ringFileSize
+        internals.epochSize = epochSize
+        internals.makeBacking = { _ in
+            Backing(metadata: backing, flusher: flusher, past: backing, close: { try backing.close() })
+        }
+        let store = try await SegmentStore.open(
+            at: directory.path, configuration: .init(), timeSource: clock, logger: silent, internals: internals)
+        return FlushedStore(store: store, flusher: flusher, backing: backing)
+    }
+
+    /// Everything of a shard, in portions.
+    func all(of stream: String, shard: UInt32 = 0, portion: Int = 50) async throws -> [String] {
+        var found: [String] = []
+        var position = SequenceNumber.zero
+        while true {
+            let result = try await store.read(
+                ReadRequest(stream: stream, shard: ShardID(shard), after: position, maximumRecords: portion))
+            guard result.next > position else { return found }
+            #expect(result.expired == nil && result.lost == nil)
+            if let first = result.batch.first { #expect(first.sequenceNumber == position.advanced(by: 1)) }
+            found += result.batch.map { String(decoding: $0.bytes, as: UTF8.self) }
+            position = result.next
+        }
+    }
+
+    /// What the ring has on the disk.
+    func ringFiles(_ directory: TemporaryDirectory) throws -> Int {
+        try FileManager.default.contentsOfDirectory(atPath: directory.path + "/journal").count
+    }
+}
