@@ -23,7 +23,7 @@ struct HostilePeerTests {
         end: @escaping @Sendable (UnixSocket, [Frame]) throws -> Void,
         _ body: (String) async throws -> Void
     ) async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try TestDirectory()
         let listener = try SocketPath(directory: directory.path).listen()
         async let served: Void = BlockingThreads.shared.run {
             guard let socket = try listener.accept() else { return }
@@ -147,7 +147,7 @@ struct HostilePeerTests {
     }
 
     @Test func `strangers are dropped, one by one, and the owner goes on`() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try TestDirectory()
         let store = InMemoryStore()
         try await store.createStream("s", shards: 1)
         let server = try OwnerSocketServer(store: store, at: directory.path)
@@ -181,7 +181,7 @@ struct HostilePeerTests {
     }
 
     @Test func `a request that can't be read is answered, and the connection goes on`() async throws {
-        let directory = try TemporaryDirectory()
+        let directory = try TestDirectory()
         let server = try OwnerSocketServer(store: InMemoryStore(), at: directory.path)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.run() }

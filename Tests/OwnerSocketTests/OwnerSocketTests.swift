@@ -16,13 +16,13 @@ struct OwnerSocketTests {
     private struct Owner: Sendable {
         let time = VirtualTime()
         let store: InMemoryStore
-        let directory: TemporaryDirectory
+        let directory: TestDirectory
         let server: OwnerSocketServer
 
         init(onReleaseRequest: (@Sendable () async -> Bool)? = nil) async throws {
             store = InMemoryStore(timeSource: time)
             try await store.createStream("s", shards: 2)
-            directory = try TemporaryDirectory()
+            directory = try TestDirectory()
             server = try OwnerSocketServer(store: store, at: directory.path, onReleaseRequest: onReleaseRequest)
         }
 
@@ -189,7 +189,7 @@ struct OwnerSocketTests {
     }
 
     @Test func `a directory whose path is too long for a socket works`() async throws {
-        let base = try TemporaryDirectory()
+        let base = try TestDirectory()
         let long = base.path(String(repeating: "d", count: 120) + "/" + String(repeating: "e", count: 120))
         try FileManager.default.createDirectory(atPath: long, withIntermediateDirectories: true)
         let store = InMemoryStore()
@@ -205,7 +205,7 @@ struct OwnerSocketTests {
     }
 
     @Test func `a directory without an owner, or without rights, says which`() async throws {
-        let empty = try TemporaryDirectory()
+        let empty = try TestDirectory()
         for path in [empty.path, empty.path("missing")] {
             #expect(await code { _ = try await OwnerClient.connect(at: path) } == .ownerGone)
         }

@@ -25,7 +25,7 @@ struct StoreKind: Sendable, CustomTestStringConvertible {
 
     /// The same store behind its owner's socket.
     static let throughSocket = StoreKind(testDescription: "OwnerClient") { time, body in
-        let directory = try TemporaryDirectory()
+        let directory = try TestDirectory()
         let store = InMemoryStore(timeSource: time)
         let server = try OwnerSocketServer(store: store, at: directory.path)
         try await withThrowingTaskGroup(of: Void.self) { group in
