@@ -81,7 +81,7 @@ final class Housekeeper: @unchecked Sendable {
             return
         }
         epochs.finishFirst(ringBytes: ring.bytesInUse)
-        admission.setBlocked(epochs.isBehind)
+        admission.block { epochs.isBehind }
         if isFull {
             isFull = false
             logger.notice("the disk has room again; records are taken")

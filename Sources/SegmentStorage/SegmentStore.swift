@@ -64,7 +64,7 @@ public final class SegmentStore: StreamStore {
             try Parts.open(
                 path, configuration: configuration, timeSource: timeSource, logger: logger, internals: internals)
         }
-        parts.startThreads()
+        if internals.startsThreads { parts.startThreads() }
         return SegmentStore(parts)
     }
 
@@ -174,19 +174,23 @@ public final class SegmentStore: StreamStore {
     private func prepare(_ changes: [Change]) async throws -> [PreparedChange] {
         var prepared: [PreparedChange] = []
         prepared.reserveCapacity(changes.count)
-        let catalogue = try parts.visible.withOpen { $0.catalogue }
         for change in changes {
             guard case .append(let append) = change else {
                 prepared.append(.other(change))
                 continue
             }
-            let stream = try catalogue.stream(append.stream)
+            // Never the whole catalogue: a second reference would make the next commit copy it.
+            let (stream, target) = try parts.visible.withOpen { state in
+                let stream = try state.catalogue.stream(append.stream)
+                guard case .shard(let id) = append.target else { return (stream, ShardState?.none) }
+                return (stream, try state.catalogue.shard(id, of: stream))
+            }
             if append.target == .byKey, append.expectedLast != nil || append.epoch != 0 {
                 throw ShardlineError(
                     .invalidArgument, "an append by key can't expect a last number or hold a claim: name the shard")
             }
             for record in append.records { try record.validate(maximumRecordSize: stream.maximumRecordSize) }
-            var encoder = try AppendEncoder(append, stream: stream, catalogue: catalogue, seed: parts.seed)
+            var encoder = AppendEncoder(append, stream: stream, target: target, seed: parts.seed)
             // Large calls let others run between two frames.
             while encoder.encodeFrame() { await Task.yield() }
             prepared.append(.append(encoder.finish()))

@@ -148,7 +148,9 @@ extension Catalogue {
         nextShard = max(nextShard, new.key.rawValue + 1)
         stream.nextShardNumber = max(stream.nextShardNumber, new.id.number + 1)
         stream.shards[new.id] = new.key
-        stream.openShards.append(StreamState.Route(first: new.range.first, shard: new.key))
+        stream.openShards.append(
+            StreamState.Route(
+                first: new.range.first, shard: new.key, id: new.id, creationSecond: new.creationSecond))
         if shards[new.key] == nil {
             shards[new.key] = ShardState(
                 key: new.key, stream: stream.key, id: new.id, range: new.range, parents: parents,

@@ -50,6 +50,8 @@ struct StreamState: Sendable, Hashable {
     struct Route: Sendable, Hashable {
         let first: HashKey
         let shard: ShardKey
+        let id: ShardID
+        let creationSecond: UInt64
     }
 
     /// The open shard that owns `key`.

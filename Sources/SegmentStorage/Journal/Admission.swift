@@ -16,7 +16,8 @@ final class Admission: Sendable {
         var refusal: ShardlineError?
         var waiters: Deque<Waiter> = []
         var lastID: UInt64 = 0
-        /// Calls that were cancelled before they were on the list.
+        /// Calls on their way to the list, and those of them that were cancelled on the way.
+        var coming: Set<UInt64> = []
         var cancelled: Set<UInt64> = []
 
         /// A call that is larger than all room is let in when it is alone.
@@ -51,6 +52,7 @@ final class Admission: Sendable {
         if isAdmitted { return }
         let id = state.withLock { state in
             state.lastID += 1
+            state.coming.insert(state.lastID)
             return state.lastID
         }
         try await withTaskCancellationHandler {
@@ -62,6 +64,7 @@ final class Admission: Sendable {
 
     private func wait(_ id: UInt64, _ bytes: Int, _ continuation: CheckedContinuation<Void, any Error>) {
         let result: Result<Void, any Error>? = state.withLock { state in
+            state.coming.remove(id)
             if state.cancelled.remove(id) != nil { return .failure(CancellationError()) }
             if let refusal = state.refusal { return .failure(refusal) }
             if state.waiters.isEmpty, state.admits(bytes, limit: limit) {
@@ -77,8 +80,8 @@ final class Admission: Sendable {
     private func cancel(_ id: UInt64) {
         let (cancelled, admitted) = state.withLock { state in
             guard let index = state.waiters.firstIndex(where: { $0.id == id }) else {
-                // Admitted in this moment, or not on the list yet; in the second case it must not wait.
-                state.cancelled.insert(id)
+                // Not on the list yet: it must not wait there. Or admitted in this moment: then it goes on.
+                if state.coming.contains(id) { state.cancelled.insert(id) }
                 return (nil as CheckedContinuation<Void, any Error>?, [CheckedContinuation<Void, any Error>]())
             }
             let waiter = state.waiters.remove(at: index)
@@ -87,6 +90,9 @@ final class Admission: Sendable {
         cancelled?.resume(throwing: CancellationError())
         for continuation in admitted { continuation.resume() }
     }
+
+    /// How many calls wait.
+    var waitingCount: Int { state.withLock { $0.waiters.count } }
 
     /// Gives room back.
     func release(_ bytes: Int) {
@@ -99,9 +105,11 @@ final class Admission: Sendable {
     }
 
     /// Lets nobody in for a while, or lets them in again: what is in memory has to reach segments first (M4).
-    func setBlocked(_ isBlocked: Bool) {
+    ///
+    /// `isBlocked` is asked under the lock, so that of two that ask at once the later answer counts.
+    func block(while isBlocked: () -> Bool) {
         let admitted = state.withLock { state in
-            state.isBlocked = isBlocked
+            state.isBlocked = isBlocked()
             return state.takeAdmitted(limit: limit)
         }
         for continuation in admitted { continuation.resume() }

@@ -54,6 +54,8 @@ final class CallQueue: Sendable {
         /// How many of them want to go at once.
         var urgent = 0
         var isClosing = false
+        /// The writer has seen that calls wait for company, and knows when they are due.
+        var isRelaxedKnown = false
         /// Set when something else than a call waits for the writer.
         var isKicked = false
     }
@@ -84,7 +86,9 @@ final class CallQueue: Sendable {
     func take(limit: Int, takesRelaxed: Bool) -> Look {
         monitor.withLock { state in
             state.isKicked = false
+            state.isRelaxedKnown = false
             guard state.urgent > 0 || takesRelaxed || state.isClosing else {
+                state.isRelaxedKnown = !state.calls.isEmpty
                 return Look(calls: [], leftRelaxed: !state.calls.isEmpty, isClosing: false)
             }
             var count = 0
@@ -104,10 +108,13 @@ final class CallQueue: Sendable {
     /// Sleeps until there is something to do, at most so long.
     func wait(atMost duration: Duration?) {
         _ = monitor.wait(atMost: duration) { state -> Void? in
-            state.urgent > 0 || state.isClosing || state.isKicked || (duration == nil && !state.calls.isEmpty)
-                ? () : nil
+            let isNew = !state.calls.isEmpty && !state.isRelaxedKnown
+            return state.urgent > 0 || state.isClosing || state.isKicked || isNew ? () : nil
         }
     }
+
+    /// How many calls wait.
+    var count: Int { monitor.withLock { $0.calls.count } }
 
     /// Wakes the writer without a call.
     func kick() {

@@ -26,6 +26,8 @@ final class EpochQueue: Sendable {
         var ringBase = 0
         var isEnding = false
         var hasFailed = false
+        /// Something else than an epoch is to be done.
+        var isAsked = false
     }
 
     private let monitor: Monitor<State>
@@ -47,17 +49,31 @@ final class EpochQueue: Sendable {
     func add(_ runs: [Epoch.Run], commit: UInt64, next: JournalPosition, ringBytes: Int) -> Bool {
         guard isFlushed else { return false }
         let closes = monitor.withLock { state in
-            for run in runs { state.bytes += run.records.byteCount + (run.stored?.bytes.count ?? 0) }
+            state.bytes += Self.bytes(of: runs)
             state.runs.append(contentsOf: runs)
             state.lastCommit = commit
             state.next = next
-            guard state.bytes >= epochSize || ringBytes - state.ringBase >= ringLimit / 2 else { return false }
+            guard isFull(state, adding: 0, ringBytes: ringBytes) else { return false }
             state.ringBase = ringBytes
             Self.close(&state)
             return true
         }
         if closes { monitor.wakeAll() }
         return closes
+    }
+
+    /// Whether adding this is going to close an epoch.
+    func closes(with runs: [Epoch.Run], ringBytes: Int) -> Bool {
+        guard isFlushed else { return false }
+        return monitor.withLock { isFull($0, adding: Self.bytes(of: runs), ringBytes: ringBytes) }
+    }
+
+    private func isFull(_ state: State, adding bytes: Int, ringBytes: Int) -> Bool {
+        state.bytes + bytes >= epochSize || ringBytes - state.ringBase >= ringLimit / 2
+    }
+
+    private static func bytes(of runs: [Epoch.Run]) -> Int {
+        runs.reduce(0) { $0 + $1.records.byteCount + ($1.stored?.bytes.count ?? 0) }
     }
 
     private static func close(_ state: inout State) {
@@ -84,12 +100,23 @@ final class EpochQueue: Sendable {
         monitor.wakeAll()
     }
 
+    /// Lets ``next(atMost:)`` return, epoch or not.
+    func ask() {
+        let isNew = monitor.withLock { state in
+            defer { state.isAsked = true }
+            return !state.isAsked
+        }
+        if isNew { monitor.wakeAll() }
+    }
+
     /// The next epoch to flush, which stays in the queue until ``finishFirst(ringBytes:)``; nil after the time, or when
     /// the end has come.
     func next(atMost duration: Duration) -> Closed? {
         monitor.wait(atMost: duration) { state -> Closed?? in
             if state.hasFailed { return state.isEnding ? .some(nil) : nil }
+            defer { state.isAsked = false }
             if let first = state.closed.first { return first }
+            if state.isAsked { return .some(nil) }
             return state.isEnding ? .some(nil) : nil
         } ?? nil
     }

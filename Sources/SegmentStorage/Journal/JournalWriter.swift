@@ -82,6 +82,8 @@ final class JournalWriter: @unchecked Sendable {
         try synchronize()
         catalogue = planner.catalogue
         publish(planner.entries, planner.runs)
+        // Losing this commit again would lose nothing that anybody was told.
+        unmarkedSince = nil
     }
 
     /// Does the next piece of work.
@@ -232,9 +234,15 @@ final class JournalWriter: @unchecked Sendable {
         let commit = nextCommit - 1
         visible.publish(entries, runs: runs, commit: commit)
         let next = ring.position(commit: nextCommit, chain: chain)
-        if epochs.add(runs, commit: commit, next: next, ringBytes: ring.bytesInUse) {
-            admission.setBlocked(epochs.isBehind)
+        let ringBytes = ring.bytesInUse
+        if case .interval = durability, epochs.closes(with: runs, ringBytes: ringBytes) {
+            // A start position must not point behind what a loss of power may take (C11).
+            do throws(Lost) { try synchronize() } catch { return }
         }
+        if epochs.add(runs, commit: commit, next: next, ringBytes: ringBytes) {
+            admission.block { epochs.isBehind }
+        }
+        if ring.hasNoneFree { epochs.ask() }
     }
 
     // MARK: Idle and end

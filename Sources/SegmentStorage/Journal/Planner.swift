@@ -54,7 +54,7 @@ struct Planner {
         receipts.reserveCapacity(changes.count)
         for change in changes {
             switch change {
-            case .append(let append): receipts.append(plan(try routed(append)))
+            case .append(let append): receipts.append(plan(routed(append)))
             case .other(let change): receipts.append(try plan(change))
             }
         }
@@ -160,12 +160,12 @@ struct Planner {
 
     /// The append with all runs in open shards. Where a shard was closed since the caller sorted the records, they
     /// are sorted anew, here, so that the order of the queue stays the order of each key.
-    private func routed(_ prepared: PreparedAppend) throws -> PreparedAppend {
+    private func routed(_ prepared: PreparedAppend) -> PreparedAppend {
         let isRouted = prepared.frames.allSatisfy { frame in
             frame.runs.allSatisfy { catalogue.shards[$0.shard]?.closedAt == nil }
         }
         guard !isRouted, let stream = catalogue.streams[prepared.stream] else { return prepared }
-        var encoder = try AppendEncoder(prepared.append, stream: stream, catalogue: catalogue, seed: seed)
+        var encoder = AppendEncoder(prepared.append, stream: stream, target: nil, seed: seed)
         while encoder.encodeFrame() {}
         return encoder.finish()
     }

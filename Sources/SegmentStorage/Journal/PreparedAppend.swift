@@ -72,7 +72,7 @@ extension PreparedAppend {
 struct AppendEncoder {
     private let append: Append
     private let stream: StreamState
-    private let shards: [ShardState]
+    private let shards: [StreamState.Route]
     private let seed: UInt32
     /// The records' places in the call, sorted by shard, and where each shard's begin.
     private let order: [Int]?
@@ -82,9 +82,9 @@ struct AppendEncoder {
     private var shard = 0
     private var position = 0
 
-    /// Sorts the records by shard. `catalogue` is asked for the target shard or for the open shards; nothing is
-    /// checked here but what sorting needs.
-    init(_ append: Append, stream: StreamState, catalogue: Catalogue, seed: UInt32) throws {
+    /// Sorts the records by shard: `target`, which is the shard that the append names, or where it names none, the
+    /// stream's open ones. Nothing is checked here.
+    init(_ append: Append, stream: StreamState, target: ShardState?, seed: UInt32) {
         self.append = append
         self.stream = stream
         self.seed = seed
@@ -92,10 +92,13 @@ struct AppendEncoder {
         var sizes: [Int] = []
         sizes.reserveCapacity(count)
         for record in append.records { sizes.append(RecordEncoding.size(of: record)) }
-        switch append.target {
-        case .shard(let id): shards = [try catalogue.shard(id, of: stream)]
-        case .byKey: shards = stream.openShards.compactMap { catalogue.shards[$0.shard] }
-        }
+        shards =
+            target.map {
+                [
+                    StreamState.Route(
+                        first: $0.range.first, shard: $0.key, id: $0.id, creationSecond: $0.creationSecond)
+                ]
+            } ?? stream.openShards
         guard shards.count > 1 else {
             order = nil
             starts = [0, count]
@@ -171,7 +174,7 @@ struct AppendEncoder {
     private func run(_ records: Range<Int>) -> PreparedAppend.Run {
         let state = shards[shard]
         return PreparedAppend.Run(
-            shard: state.key, id: state.id, creationSecond: state.creationSecond, records: records)
+            shard: state.shard, id: state.id, creationSecond: state.creationSecond, records: records)
     }
 
     /// What came of it, once there is no more to do.

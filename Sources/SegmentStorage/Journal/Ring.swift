@@ -71,6 +71,8 @@ final class Ring: Sendable {
         return UInt64(name.dropLast(".journal".count))
     }
 
+    /// Whether the next file has to be made.
+    var hasNoneFree: Bool { state.withLock { $0.free.isEmpty } }
     var bytesInUse: Int { state.withLock { $0.bytesInUse } }
     var filesInUse: Int { state.withLock { $0.inUse.count } }
     /// Bytes of live files that a reader of the directory sees reserved beyond them.

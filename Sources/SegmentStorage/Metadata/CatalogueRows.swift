@@ -66,7 +66,10 @@ extension Catalogue {
             shards[shard.key] = shard
             streams[shard.stream]?.shards[shard.id] = shard.key
             if shard.closedAt == nil {
-                streams[shard.stream]?.openShards.append(.init(first: shard.range.first, shard: shard.key))
+                streams[shard.stream]?.openShards.append(
+                    .init(
+                        first: shard.range.first, shard: shard.key, id: shard.id,
+                        creationSecond: shard.creationSecond))
             }
         }
         for key in streams.keys { streams[key]?.openShards.sort { $0.first < $1.first } }

@@ -58,7 +58,7 @@ struct Recovery {
                 "the journal in '\(directory)/\(Ring.folder)' begins at commit \(head.number), but the store's metadata knows nothing of what was before: put back the metadata.sqlite that belongs to it"
             )
         }
-        var replay = try Replay(live, start: snapshot?.start, incarnation: catalogue.incarnation, seed: seed)
+        var replay = try Replay(live, start: snapshot?.start, seed: seed)
         firstCommit = replay.nextCommit
         var tails: [ShardKey: Tail] = [:]
         var runs: [Epoch.Run] = []
@@ -102,7 +102,7 @@ struct Recovery {
         self.tails = tails
         self.runs = runs.filter { catalogue.shards[$0.shard] != nil }
         isNew = snapshot == nil
-        opened = Self.opened(replay, logger: logger)
+        opened = Self.opened(replay, known: catalogue.incarnation, logger: logger)
         start = JournalStart(
             store: store ?? newStore(), catalogue: catalogue, nextCommit: replay.nextCommit, chain: replay.chain,
             incarnation: opened.incarnation)
@@ -224,7 +224,7 @@ struct Recovery {
         return runs
     }
 
-    private static func opened(_ replay: Replay, logger: Logger) -> OpenedEntry {
+    private static func opened(_ replay: Replay, known: UInt32, logger: Logger) -> OpenedEntry {
         var finding = ""
         var jump: UInt64 = 0
         switch replay.end {
@@ -244,7 +244,8 @@ struct Recovery {
             jump = numberJump
         }
         return OpenedEntry(
-            incarnation: replay.incarnation + 1, cutCommit: finding.isEmpty ? 0 : replay.nextCommit, finding: finding,
+            incarnation: max(replay.incarnation, known) + 1, cutCommit: finding.isEmpty ? 0 : replay.nextCommit,
+            finding: finding,
             numberJump: jump)
     }
 

@@ -27,10 +27,11 @@ struct Replay {
     /// - Parameters:
     ///   - files: the files that hold commits, by their number.
     ///   - start: where to begin; nil: with the first commit of the first file, which must be the store's first.
-    init(_ files: [JournalFileReader], start: JournalPosition?, incarnation: UInt32, seed: UInt32) throws {
+    init(_ files: [JournalFileReader], start: JournalPosition?, seed: UInt32) throws {
         self.files = files
         self.seed = seed
-        self.incarnation = incarnation
+        // The rows may know of later openings than the commit at the start; the chain says whether that one is right.
+        incarnation = 0
         nextCommit = start?.commit ?? 1
         chain = start?.chain ?? 0
         endBlock = start?.block ?? 1
@@ -54,15 +55,22 @@ struct Replay {
                 try accept(commit, file: endFile, body)
                 continue
             }
-            // What does not fit the rest of a file goes to the next one (J3).
-            if endFile + 1 < files.count, let commit = try commit(file: endFile + 1, block: 1) {
-                files[endFile].unload()
-                try accept(commit, file: endFile + 1, body)
-                continue
+            guard let (next, commit) = try firstCommitOfLaterFile() else {
+                try judgeTail()
+                return
             }
-            try judgeTail()
-            return
+            files[endFile].unload()
+            try accept(commit, file: next, body)
         }
+    }
+
+    /// What does not fit the rest of a file goes to the next one (J3). Files in between may hold a tail that an
+    /// earlier recovery has cut.
+    private func firstCommitOfLaterFile() throws -> (Int, ReadCommit)? {
+        for next in (endFile + 1)..<max(endFile + 1, files.count) {
+            if let commit = try commit(file: next, block: 1) { return (next, commit) }
+        }
+        return nil
     }
 
     private mutating func accept(
@@ -117,9 +125,6 @@ struct Replay {
         }
         let torn = try files[endFile].head(block: endBlock, seed: seed)
         if torn?.number == nextCommit { end = .torn }
-        if endFile + 1 < files.count, try files[endFile + 1].head(block: 1, seed: seed)?.number == nextCommit {
-            end = .torn
-        }
     }
 
     /// A commit behind the end that is valid by itself and no leftover of an earlier lap or a tail that was cut.

@@ -45,11 +45,6 @@ final class VisibleState: Sendable {
     func publish(_ entries: [Entry], runs: [Epoch.Run], commit: UInt64) {
         let touched = state.withLock { state in
             var touched: Set<ShardKey> = []
-            for run in runs {
-                guard let tail = state.tails[run.shard] else { continue }
-                tail.append(run.records, commit: commit)
-                touched.insert(run.shard)
-            }
             var woken: [Tail] = []
             for entry in entries {
                 touched.formUnion(state.catalogue.shardsThatChange(by: entry))
@@ -61,6 +56,12 @@ final class VisibleState: Sendable {
                 case .mappingDeleted(let number): state.claims[number] = nil
                 default: break
                 }
+            }
+            // Behind the entries: a shard may begin and get records in one commit.
+            for run in runs {
+                guard let tail = state.tails[run.shard] else { continue }
+                tail.append(run.records, commit: commit)
+                touched.insert(run.shard)
             }
             for shard in touched { if let tail = state.tails[shard] { woken.append(tail) } }
             for shard in touched where state.catalogue.shards[shard] == nil { state.tails[shard] = nil }

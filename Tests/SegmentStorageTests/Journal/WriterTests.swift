@@ -1,0 +1,250 @@
+import DiskAccess
+import ShardlineTesting
+import StreamModel
+import StreamStorage
+import TestSupport
+import Testing
+
+@testable import SegmentStorage
+
+/// The writer, step by step: order, company, lazy calls, cancellation.
+@Suite(.timeLimit(.minutes(1)))
+struct WriterTests {
+    /// A store without threads that holds stream "s" with a claimed mapping "m".
+    private func opened() async throws -> (TestStore, Steps, epoch: UInt64) {
+        let test = try await TestStore.open(threads: false)
+        let steps = Steps(test)
+        async let created = test.store.createStream("s", settings: StreamSettings())
+        await steps.stepWhenQueued()
+        _ = try await created
+        let key = MappingKey(stream: "s", name: "m")
+        async let mapping = test.store.createMapping(MappingDefinition(key: key, startingPosition: .trimHorizon))
+        await steps.stepWhenQueued()
+        _ = try await mapping
+        async let claimed = test.store.claimMapping(key)
+        await steps.stepWhenQueued()
+        return (test, steps, try await claimed.epoch)
+    }
+
+    private func checkpoint(_ position: UInt64, epoch: UInt64) -> Change {
+        .checkpoint(
+            CheckpointMove(
+                mapping: MappingKey(stream: "s", name: "m"), epoch: epoch,
+                checkpoint: ShardCheckpoint(shard: ShardID(0), position: SequenceNumber(position))))
+    }
+
+    /// C2
+    @Test func `the order of the queue is the order of the numbers, in one commit with one sync`() async throws {
+        let (test, steps, _) = try await opened()
+        let before = test.disk.operations.count
+        let texts = (0..<50).map { "\($0)" }
+        let numbers = try await withThrowingTaskGroup(of: (Int, UInt64).self) { group in
+            for (index, text) in texts.enumerated() {
+                group.addTask { (index, try await test.put(text)[0].sequenceNumber.rawValue) }
+                while test.parts.queue.count <= index { await Task.yield() }
+            }
+            #expect(steps.step() == .worked)
+            return try await group.reduce(into: [Int: UInt64]()) { $0[$1.0] = $1.1 }
+        }
+        #expect((0..<50).map { numbers[$0] } == (1...50).map { UInt64($0) })
+        #expect(try await test.texts() == texts)
+        let operations = test.disk.operations.dropFirst(before)
+        #expect(operations.count { $0.kind == .write } == 1)
+        #expect(operations.count { $0.kind == .synchronize } == 1)
+    }
+
+    /// C5: the answer counts what was planned in the same group, before any of it is on the disk.
+    @Test func `an expected last number is checked against earlier calls of the same group`() async throws {
+        let (test, steps, _) = try await opened()
+        @Sendable func append() async throws -> CommitOutcome {
+            try await test.store.commit([
+                .append(
+                    Append(
+                        [NewRecord("x", partitionKey: "k")], to: "s", target: .shard(ShardID(0)), expectedLast: .zero))
+            ])
+        }
+        async let first = append()
+        while test.parts.queue.count < 1 { await Task.yield() }
+        async let second = append()
+        await steps.stepWhenQueued(2)
+        guard case .committed = try await first, case .conflict(0, let last) = try await second else {
+            Issue.record("the first of the two must win")
+            return
+        }
+        #expect(last == SequenceNumber(1))
+    }
+
+    /// C7
+    @Test func `a lazy checkpoint goes after five milliseconds`() async throws {
+        let (test, steps, epoch) = try await opened()
+        async let lazy = test.store.commit([checkpoint(1, epoch: epoch)], urgency: .relaxed)
+        while test.parts.queue.count < 1 { await Task.yield() }
+        #expect(steps.step() == .idle(.milliseconds(5)))
+        #expect(steps.step(after: .milliseconds(4)) == .idle(.milliseconds(1)))
+        #expect(steps.step(after: .milliseconds(1)) == .worked)
+        _ = try await lazy
+        #expect(test.parts.queue.count == 0)
+    }
+
+    /// C7
+    @Test func `a lazy checkpoint rides with the next group`() async throws {
+        let (test, steps, epoch) = try await opened()
+        async let lazy = test.store.commit([checkpoint(1, epoch: epoch)], urgency: .relaxed)
+        while test.parts.queue.count < 1 { await Task.yield() }
+        #expect(steps.step() == .idle(.milliseconds(5)))
+        let syncs = test.disk.operations.count { $0.kind == .synchronize }
+        async let put = test.put("a")
+        await steps.stepWhenQueued(2)
+        _ = try await lazy
+        _ = try await put
+        #expect(test.disk.operations.count { $0.kind == .synchronize } == syncs + 1)
+    }
+
+    /// C7: after a crash at most what was not synced is done again.
+    @Test func `a lazy checkpoint that did not go is not there after a crash, one that did is`() async throws {
+        let (test, steps, epoch) = try await opened()
+        async let first = test.store.commit([checkpoint(1, epoch: epoch)])
+        await steps.stepWhenQueued()
+        _ = try await first
+        async let lazy = test.store.commit([checkpoint(2, epoch: epoch)], urgency: .relaxed)
+        while test.parts.queue.count < 1 { await Task.yield() }
+        let again = try await TestStore.open(test.disk.afterCrash())
+        let key = MappingKey(stream: "s", name: "m")
+        #expect(try await again.store.describeMapping(key).checkpoints.map(\.position) == [SequenceNumber(1)])
+        // The claim of before the crash is gone, its epoch is not given again.
+        #expect(try await again.store.describeMapping(key).isClaimed == false)
+        #expect(try await again.store.claimMapping(key).epoch > epoch)
+        try await again.store.close()
+        _ = steps.step(after: .zero)
+        _ = steps.step(after: .milliseconds(5))
+        _ = try await lazy
+    }
+
+    /// C10
+    @Test func `a call that is queued ends with its real outcome, cancelled or not`() async throws {
+        let (test, steps, _) = try await opened()
+        try await withThrowingTaskGroup(of: PutReceipt.self) { group in
+            group.addTask { try await test.put("stored")[0] }
+            while test.parts.queue.count < 1 { await Task.yield() }
+            group.cancelAll()
+            _ = steps.step()
+            let receipt = try await group.next()
+            #expect(receipt?.sequenceNumber == SequenceNumber(1))
+        }
+        #expect(try await test.texts() == ["stored"])
+    }
+
+    /// C2, section 7: puts that were sorted before a split are sorted anew, in their place.
+    @Test func `puts queued behind a split keep each key's order`() async throws {
+        let (test, steps, _) = try await opened()
+        let keys = (0..<20).map { "key \($0)" }
+        @Sendable func put(_ round: Int) async throws -> [PutReceipt] {
+            try await test.store.stream("s").put(
+                contentsOf: keys.map { NewRecord("\($0) \(round)", partitionKey: $0) })
+        }
+        async let first = put(1)
+        while test.parts.queue.count < 1 { await Task.yield() }
+        async let split = test.store.commit([
+            .seal(Seal(stream: "s", parents: [ShardID(0)], children: HashKeyRange.even(2)))
+        ])
+        while test.parts.queue.count < 2 { await Task.yield() }
+        async let second = put(2)
+        while test.parts.queue.count < 3 { await Task.yield() }
+        #expect(steps.step() == .worked)
+        #expect(Set(try await first.map(\.shard.number)) == [0])
+        _ = try await split
+        let receipts = try await second
+        #expect(Set(receipts.map(\.shard.number)) == [1, 2])
+        let even = HashKeyRange.even(2)
+        for (key, receipt) in zip(keys, receipts) {
+            #expect(even[Int(receipt.shard.number) - 1].contains(HashKey(partitionKey: key)))
+            #expect(receipt.sequenceNumber > SequenceNumber(20))
+        }
+        #expect(try await test.texts(1).count + test.texts(2).count == 20)
+        // The same after a crash.
+        let again = try await TestStore.open(test.disk.afterCrash())
+        #expect(try await again.texts(0) == test.texts(0))
+        #expect(try await again.texts(1) == test.texts(1))
+        #expect(try await again.texts(2) == test.texts(2))
+        try await again.store.close()
+    }
+}
+
+/// C6 and C10 at the door.
+@Suite(.timeLimit(.minutes(1)))
+struct BackpressureTests {
+    @Test func `calls are let in in their order, so a large one does not starve`() async throws {
+        let admission = Admission(limit: 100)
+        try await admission.admit(90)
+        let order = Shared<[Int]>([])
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for (index, bytes) in [1000, 5, 5, 90].enumerated() {
+                group.addTask {
+                    try await admission.admit(bytes)
+                    order.withLock { $0.append(index) }
+                }
+                while admission.waitingCount <= index { await Task.yield() }
+            }
+            // 5 bytes would fit, but the large one is before them.
+            #expect(order.withLock { $0 } == [])
+            admission.release(90)
+            try await group.next()
+            #expect(order.withLock { $0 } == [0])
+            admission.release(1000)
+            try await group.waitForAll()
+            #expect(order.withLock { $0.sorted() } == [0, 1, 2, 3])
+        }
+    }
+
+    @Test func `a cancelled call waits no longer and lets the next ones in`() async throws {
+        let admission = Admission(limit: 100)
+        try await admission.admit(60)
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                await withTaskGroup(of: Bool.self) { inner in
+                    inner.addTask {
+                        do {
+                            try await admission.admit(100)
+                            return false
+                        } catch {
+                            return error is CancellationError
+                        }
+                    }
+                    while admission.waitingCount < 2 { await Task.yield() }
+                    inner.cancelAll()
+                    return await inner.next()!
+                }
+            }
+            while admission.waitingCount < 1 { await Task.yield() }
+            group.addTask {
+                try await admission.admit(40)
+                return true
+            }
+            for try await isRight in group { #expect(isRight) }
+        }
+    }
+
+    @Test func `checkpoints pass producers that wait for room`() async throws {
+        let test = try await TestStore.open(queueSize: 64 << 10)
+        try await test.store.createStream("s", shards: 1)
+        let key = MappingKey(stream: "s", name: "m")
+        try await test.store.createMapping(MappingDefinition(key: key, startingPosition: .trimHorizon))
+        let epoch = try await test.store.claimMapping(key).epoch
+        test.parts.admission.block { true }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await test.put("late") }
+            while test.parts.admission.waitingCount < 1 { await Task.yield() }
+            _ = try await test.store.commit([
+                .checkpoint(
+                    CheckpointMove(
+                        mapping: key, epoch: epoch,
+                        checkpoint: ShardCheckpoint(shard: ShardID(0), position: SequenceNumber(0))))
+            ])
+            #expect(try await test.texts() == [])
+            test.parts.admission.block { false }
+            try await group.waitForAll()
+        }
+        #expect(try await test.texts() == ["late"])
+        try await test.store.close()
+    }
+}
