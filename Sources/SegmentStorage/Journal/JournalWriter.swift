@@ -78,8 +78,12 @@ final class JournalWriter: @unchecked Sendable {
     func writeOpened(_ entry: OpenedEntry, at now: MonotonicTime) throws {
         var planner = takePlanner()
         planner.add(.opened(entry))
-        try write(planner.builder, flags: [], at: now)
-        try synchronize()
+        do throws(Lost) {
+            try write(planner.builder, flags: [], at: now)
+            try synchronize()
+        } catch {
+            throw error.reason
+        }
         catalogue = planner.catalogue
         publish(planner.entries, planner.runs)
         // Losing this commit again would lose nothing that anybody was told.
@@ -154,6 +158,12 @@ final class JournalWriter: @unchecked Sendable {
     private enum Lost: Error {
         case surelyNotWritten(ShardlineError)
         case unknown(ShardlineError)
+
+        var reason: ShardlineError {
+            switch self {
+            case .surelyNotWritten(let error), .unknown(let error): error
+            }
+        }
     }
 
     private func writeDurably(_ planner: Planner, at now: MonotonicTime) throws(Lost) {
