@@ -22,6 +22,7 @@ final class Housekeeper: @unchecked Sendable {
     private let timeSource: any TimeSource
     private let logger: Logger
     private var isFull = false
+    private var lookedAround: MonotonicTime
     private var peak = 1
     private var peakBefore = 1
     private var peakSince: MonotonicTime
@@ -39,6 +40,7 @@ final class Housekeeper: @unchecked Sendable {
         self.timeSource = timeSource
         self.logger = logger
         peakSince = timeSource.monotonicTime
+        lookedAround = timeSource.monotonicTime
     }
 
     /// Waits for work, at most for a while, and does it; returns whether there is going to be more.
@@ -49,7 +51,12 @@ final class Housekeeper: @unchecked Sendable {
         }
         let epoch = epochs.next(atMost: Self.pause)
         if health.failure == nil {
-            if let epoch { flush(epoch) } else { lookAround() }
+            if let epoch { flush(epoch) }
+            // Under a load that leaves no pause between flushes too: else retention would never come to delete.
+            if epoch == nil || timeSource.monotonicTime - lookedAround >= Self.pause, health.failure == nil {
+                lookAround()
+                lookedAround = timeSource.monotonicTime
+            }
             prepareRing()
         }
         // With a full disk the end must come all the same: what is not in segments stays in the journal.

@@ -89,7 +89,8 @@ struct FlushMachine {
                 let segment = section.result(commits: commits, now: now)
                 registered.append(segment)
                 last.append(.put(segment.row.row))
-                last += segment.streams.values.map { .put($0.row) }
+                // Of a segment that a thousand streams share only the rows that this section changed.
+                last += section.touchedStreams.compactMap { segment.streams[$0] }.map { .put($0.row) }
                 if let section = segment.sections.last { last.append(.put(section.row)) }
             }
             var start = start
@@ -192,6 +193,9 @@ private struct SectionWriter {
         file.beginWriting(Int(end)..<Int(end) + bytes.count)
         end += UInt64(bytes.count)
     }
+
+    /// The streams that have records in the section.
+    var touchedStreams: [UInt64] { Set(part.runs.map(\.stream)).sorted() }
 
     /// The segment as it is to be registered.
     func result(commits: ClosedRange<UInt64>, now: Int64) -> RegisteredSegment {

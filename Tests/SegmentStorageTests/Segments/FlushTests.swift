@@ -1,6 +1,7 @@
 import DiskAccess
 import Foundation
 import StreamModel
+import Synchronization
 import Testing
 
 @testable import SegmentStorage
@@ -224,5 +225,49 @@ import Testing
         #expect(try await backing.all(of: journal.shard("a")) == journal.records[journal.shard("a").key])
         let memory = try #require(backing.archive).reader.cache.memory
         #expect(memory > 60_000 && memory <= options.cacheLimit)
+    }
+
+    @Test func `a flush writes the rows of what it changed, not of all that shares the segment`() throws {
+        let metadata = RecordingMetadata()
+        let backing = SegmentBacking(
+            fileSystem: POSIXFileSystem(), directory: directory.path, timeSource: HandClock(1_000), logger: silent,
+            openMetadata: { metadata })
+        #expect(try backing.load() == nil)
+        try backing.create(JournalStandIn.store)
+        var journal = JournalStandIn()
+        for index in 0..<50 { journal.createStream("s\(index)") }
+        for index in 0..<50 { journal.put([[1]], in: "s\(index)", at: 1_000) }
+        try backing.flush(journal.epoch())
+        #expect(metadata.takeRows().filter { $0 == .segmentStream }.count == 50)
+        journal.put([[2]], in: "s7", at: 1_000)
+        try backing.flush(journal.epoch())
+        #expect(
+            metadata.takeRows().sorted { $0.rawValue < $1.rawValue } == [
+                .section, .segment, .segmentStream, .shard, .store,
+            ])
+    }
+}
+
+/// Remembers which rows are written.
+private final class RecordingMetadata: MetadataStore {
+    private let model = ModelMetadata()
+    private let rows = Mutex<[MetadataTable]>([])
+
+    func read() throws(MetadataError) -> MetadataContents { try model.read() }
+
+    func apply(_ changes: [MetadataChange]) throws(MetadataError) {
+        try model.apply(changes)
+        rows.withLock { rows in
+            for case .put(let row) in changes { rows.append(row.table) }
+        }
+    }
+
+    func close() {}
+
+    func takeRows() -> [MetadataTable] {
+        rows.withLock { rows in
+            defer { rows = [] }
+            return rows
+        }
     }
 }
