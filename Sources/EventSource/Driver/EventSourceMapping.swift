@@ -1,4 +1,5 @@
 import Logging
+import Metrics
 import StreamModel
 import StreamStorage
 
@@ -106,6 +107,7 @@ public final class EventSourceMapping: Sendable {
     init(
         _ name: String, from stream: RecordStream, startingAt start: StartingPosition, configuration: Configuration,
         destination: (any FailureDestination)?, logger: Logger, source: FunctionSource, seed: UInt64? = nil,
+        metricsFactory: any MetricsFactory = MetricsSystem.factory,
         observer: (@Sendable (ShardID, LaneCore.TraceEvent) -> Void)? = nil
     ) async throws {
         try configuration.validate(mapping: name, stream: stream.name)
@@ -114,7 +116,7 @@ public final class EventSourceMapping: Sendable {
         self.configuration = configuration
         function = source
         names = ResourceNames(stream: stream.name, mapping: name, configuration: configuration)
-        metrics = MappingMetrics(stream: stream.name, mapping: name)
+        metrics = MappingMetrics(stream: stream.name, mapping: name, factory: metricsFactory)
         self.seed = seed ?? .random(in: .min ... .max)
         self.observer = observer
         var logger = logger

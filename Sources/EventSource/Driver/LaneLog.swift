@@ -1,7 +1,7 @@
 import Logging
 
 /// What the log says of a lane's steps: given-up records are warnings, what ends well is for who looks closely.
-enum LaneLog {
+package enum LaneLog {
     static func write(_ trace: LaneCore.TraceEvent, to logger: Logger) {
         guard logger.logLevel <= level(of: trace) else { return }
         logger.log(level: level(of: trace), "\(text(of: trace))", metadata: ["rule": "\(trace.rule)"])
@@ -17,7 +17,8 @@ enum LaneLog {
         }
     }
 
-    private static func text(of trace: LaneCore.TraceEvent) -> String {
+    /// One step in words.
+    package static func text(of trace: LaneCore.TraceEvent) -> String {
         func text(_ span: LaneCore.UnitSpan) -> String { "\(span.count) records \(span.first) to \(span.last)" }
         switch trace {
         case .closed(let span, let cause, let after):

@@ -20,9 +20,11 @@ struct MappingMetrics: Sendable {
     private let blocked: Recorder
     private let lag: Recorder
 
-    init(stream: String, mapping: String) {
+    init(stream: String, mapping: String, factory: any MetricsFactory = MetricsSystem.factory) {
         let dimensions = [("stream", stream), ("mapping", mapping)]
-        func counter(_ name: String) -> Counter { Counter(label: "shardline.\(name)", dimensions: dimensions) }
+        func counter(_ name: String) -> Counter {
+            Counter(label: "shardline.\(name)", dimensions: dimensions, factory: factory)
+        }
         polled = counter("PolledEventCount")
         invoked = counter("InvokedEventCount")
         failedInvoked = counter("FailedInvokeEventCount")
@@ -33,10 +35,12 @@ struct MappingMetrics: Sendable {
         errors = counter("Errors")
         throttles = counter("Throttles")
         expired = counter("ExpiredEventCount")
-        durations = Timer(label: "shardline.Duration", dimensions: dimensions)
-        iteratorAges = Recorder(label: "shardline.IteratorAge", dimensions: dimensions)
-        blocked = Recorder(label: "shardline.LaneBlockedSeconds", dimensions: dimensions)
-        lag = Recorder(label: "shardline.CheckpointLag", dimensions: dimensions)
+        durations = Timer(label: "shardline.Duration", dimensions: dimensions, factory: factory)
+        iteratorAges = Recorder(
+            label: "shardline.IteratorAge", dimensions: dimensions, aggregate: true, factory: factory)
+        blocked = Recorder(
+            label: "shardline.LaneBlockedSeconds", dimensions: dimensions, aggregate: true, factory: factory)
+        lag = Recorder(label: "shardline.CheckpointLag", dimensions: dimensions, aggregate: true, factory: factory)
     }
 
     /// What a lane has counted between two moments (M2 to M8).

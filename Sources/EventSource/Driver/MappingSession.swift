@@ -23,18 +23,9 @@ struct MappingSession: Sendable {
 
     /// The settings as a lane takes them.
     var laneSettings: LaneCore.Settings {
-        var settings = LaneCore.Settings()
-        settings.batchSize = configuration.batchSize
-        settings.batchWindow = configuration.batchWindow
-        settings.maximumRetryAttempts = configuration.maximumRetryAttempts
-        settings.maximumRecordAge = configuration.maximumRecordAge
-        settings.bisectsOnError = configuration.bisectOnError
-        settings.reportsFailures = configuration.reportsBatchItemFailures
-        settings.hasDestination = destination.exists
-        settings.payload = function.payload(limit: configuration.payloadLimit, names: names)
-        settings.backOff.first = configuration.backOff.first
-        settings.backOff.longest = configuration.backOff.longest
-        return settings
+        configuration.laneSettings(
+            hasDestination: destination.exists,
+            payload: function.payload(limit: configuration.payloadLimit, names: names))
     }
 
     func checkpoint(_ shard: ShardID, _ position: SequenceNumber, isShardEnd: Bool = false) -> Change {

@@ -2,13 +2,13 @@ import StreamModel
 
 /// The ids of a run's invocations: UUIDs that follow from one random number, the shard and the invocation's number, so
 /// that a document can name an invocation without anybody having kept its id.
-struct RequestIDs: Sendable {
+package struct RequestIDs: Sendable {
     private let run: UInt64
 
-    init(run: UInt64) { self.run = run }
+    package init(run: UInt64) { self.run = run }
 
     /// The id of this shard's invocation with this number, as the text of a UUID of version 4.
-    func id(shard: ShardID, invocation: Int) -> String {
+    package func id(shard: ShardID, invocation: Int) -> String {
         var high = Self.mix(run ^ UInt64(shard.number) << 32)
         var low = Self.mix(high ^ UInt64(truncatingIfNeeded: invocation))
         high = high & ~0xF000 | 0x4000

@@ -40,14 +40,14 @@ enum FunctionRunner: Sendable {
                 try await function(unit.records, context)
                 return .success
             } catch {
-                return Self.result(of: error, for: unit)
+                return unit.result(ofThrown: error)
             }
         case .stateful(let function):
             do {
                 try await function.handle(unit.records, context: context)
                 return .success
             } catch {
-                return Self.result(of: error, for: unit)
+                return unit.result(ofThrown: error)
             }
         case .outside(let function, let event, let reportsFailures):
             switch await function.invoke(event: event.json(of: unit.records), context: context) {
@@ -60,22 +60,24 @@ enum FunctionRunner: Sendable {
             }
         }
     }
+}
 
-    /// What a thrown error means for the unit (ESM-R17, ESM-R20).
-    static func result(of error: any Error, for unit: LaneCore.Unit) -> LaneCore.InvocationResult {
+extension LaneCore.Unit {
+    /// What an error that the function has thrown means for this unit (ESM-R17, ESM-R20).
+    package func result(ofThrown error: any Error) -> LaneCore.InvocationResult {
         switch error {
         case let failure as BatchFailure:
-            guard unit.records.index(of: failure.sequenceNumber) != nil else {
-                return .failed(foreign(failure.sequenceNumber, failure.cause))
+            guard records.index(of: failure.sequenceNumber) != nil else {
+                return .failed(Self.foreign(failure.sequenceNumber, failure.cause))
             }
             return .partial(from: failure.sequenceNumber, Self.failure(failure.cause))
         case let failure as PermanentFailure:
-            if let named = failure.sequenceNumber, unit.records.index(of: named) == nil {
-                return .failed(foreign(named, failure.cause))
+            if let named = failure.sequenceNumber, records.index(of: named) == nil {
+                return .failed(Self.foreign(named, failure.cause))
             }
             return .permanent(failure.sequenceNumber, Self.failure(failure.cause))
         default:
-            return .failed(failure(error))
+            return .failed(Self.failure(error))
         }
     }
 

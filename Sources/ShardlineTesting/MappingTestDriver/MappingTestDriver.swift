@@ -1,0 +1,193 @@
+public import EventSource
+import Logging
+public import StreamModel
+import StreamStorage
+
+/// A mapping of one shard in virtual time: what a function gets, when, and what becomes of what it does not do, without
+/// waiting for anything.
+///
+/// Nothing happens by itself: ``put(_:partitionKey:)`` and ``advance(by:)`` do everything that is due before they
+/// return, so a week of retries takes a moment and a test needs no sleeps.
+///
+/// ```swift
+/// var driver = try MappingTestDriver(configuration: settings) { batch, _ in }
+/// try await driver.put("a", partitionKey: "k")
+/// try await driver.advance(by: .seconds(2))
+/// #expect(driver.invocations.map(\.batch.count) == [1])
+/// ```
+///
+/// The function is called in place and takes no virtual time; its time limit is not watched. Given-up records are in
+/// ``documents``, unless the configuration's failure destination is `.none`.
+public struct MappingTestDriver {
+    /// One call of the function.
+    public struct Invocation: Sendable {
+        /// The records that it got.
+        public let batch: RecordBatch
+        /// How often it was called with exactly these records, this time included.
+        public let attempt: Int
+        /// When.
+        public let time: Timestamp
+        /// What it threw; nil where it returned.
+        public let error: (any Error)?
+    }
+
+    /// What the function was called with, in order.
+    public private(set) var invocations: [Invocation] = []
+    /// What was given up, in order.
+    public private(set) var documents: [FailureDocument] = []
+    /// Why everything happened, one line a step, each beginning with the rule of the specification behind it.
+    public private(set) var explanation: [String] = []
+    /// Everything up to here is done.
+    public private(set) var checkpoint = SequenceNumber.zero
+
+    private static let stream = "test"
+    private static let shard = ShardID(0)
+    private let configuration: EventSourceMapping.Configuration
+    private let function: EventFunction
+    private let time = VirtualTime()
+    private let store: InMemoryStore
+    private let requestIDs = RequestIDs(run: 1)
+    private let names: ResourceNames
+    private var lane: LaneCore
+    private var hasStarted = false
+    private var read: LaneCore.ReadOrder?
+    private var wake: MonotonicTime?
+
+    /// A mapping with these settings that calls `function`. Throws `invalidArgument` for settings outside their limits.
+    public init(
+        configuration: EventSourceMapping.Configuration = .init(), function: @escaping EventFunction
+    ) throws {
+        try configuration.validate()
+        self.configuration = configuration
+        self.function = function
+        store = InMemoryStore(timeSource: time)
+        names = ResourceNames(stream: Self.stream, mapping: "test", configuration: configuration)
+        var hasDestination = true
+        if case .none = configuration.failureDestination { hasDestination = false }
+        lane = LaneCore(
+            LaneCore.Beginning(position: .zero),
+            settings: configuration.laneSettings(
+                hasDestination: hasDestination,
+                payload: configuration.payloadLimit.map { LaneCore.PayloadMeasure.rawBytes(limit: $0) }),
+            denseNumbers: true, jitterSeed: 1)
+    }
+
+    /// The time now, by the driver's clock.
+    public var now: Timestamp { time.wallTime }
+
+    /// Puts one record of text; what the mapping does with it at once is done when this returns.
+    @discardableResult
+    public mutating func put(_ text: some StringProtocol, partitionKey: String) async throws -> SequenceNumber {
+        try await put(contentsOf: [NewRecord(text, partitionKey: partitionKey)])[0]
+    }
+
+    /// Puts records that arrive together; what the mapping does with them at once is done when this returns.
+    @discardableResult
+    public mutating func put(contentsOf records: [NewRecord]) async throws -> [SequenceNumber] {
+        try await start()
+        let receipts = try await store.stream(Self.stream).put(contentsOf: records)
+        try await settle([])
+        return receipts.map(\.sequenceNumber)
+    }
+
+    /// Lets time pass: windows end, pauses end, records age, in their order.
+    public mutating func advance(by duration: Duration) async throws {
+        try await start()
+        let end = time.monotonicTime + duration
+        while let next = wake, next <= end {
+            wake = nil
+            time.advance(by: max(.zero, next - time.monotonicTime))
+            try await settle([.tick])
+        }
+        time.advance(by: end - time.monotonicTime)
+    }
+
+    /// Closes the shard, as a split or merge does: its last batch does not wait for its window.
+    public mutating func closeShard() async throws {
+        try await start()
+        let seal = Seal(stream: Self.stream, parents: [Self.shard], children: HashKeyRange.even(2))
+        _ = try await store.commit([.seal(seal)])
+        try await settle([])
+    }
+
+    private mutating func start() async throws {
+        guard !hasStarted else { return }
+        hasStarted = true
+        try await store.createStream(
+            Self.stream, shards: 1, retention: Limits.retention.upperBound, maximumRecordSize: Limits.largestRecordSize)
+        try await settle([.start])
+    }
+
+    /// Tells the lane these events and all that follow from them without time passing.
+    private mutating func settle(_ events: [LaneCore.Event]) async throws {
+        var events = events
+        while true {
+            if events.isEmpty, let event = try await readOn() { events.append(event) }
+            guard !events.isEmpty else { return }
+            let decisions = lane.handle(events.removeFirst(), at: Moment(time))
+            explanation += decisions.trace.map { "\($0.rule) \(LaneLog.text(of: $0))" }
+            for action in decisions.actions {
+                if let event = try await perform(action) { events.append(event) }
+            }
+        }
+    }
+
+    private mutating func readOn() async throws -> LaneCore.Event? {
+        guard let order = read else { return nil }
+        let result = try await store.read(
+            ReadRequest(
+                stream: Self.stream, shard: Self.shard, after: order.after, maximumRecords: order.maximumRecords,
+                maximumBytes: order.maximumBytes))
+        guard result.next > order.after || result.endOfShard != nil else { return nil }
+        read = nil
+        return .read(order.number, result)
+    }
+
+    private mutating func perform(_ action: LaneCore.Action) async throws -> LaneCore.Event? {
+        switch action {
+        case .read(let order):
+            read = order
+            return nil
+        case .invoke(let invocation):
+            return .invocationEnded(invocation.number, await invoke(invocation))
+        case .wait(let until):
+            wake = until
+            return nil
+        case .checkpoint(let position, _):
+            checkpoint = max(checkpoint, position)
+            return .checkpointed
+        case .noteAttempt:
+            return .attemptNoted
+        case .handOver(let giveUp):
+            documents.append(
+                FailureDocument(
+                    giveUp, key: (Self.stream, "test"), shard: Self.shard, shardCreationSecond: creationSecond,
+                    requestID: requestIDs.id(shard: Self.shard, invocation: giveUp.lastInvocation ?? 0), names: names,
+                    awsCompatibleCounts: configuration.awsCompatibleCounts, timestamp: time.wallTime))
+            checkpoint = max(checkpoint, giveUp.last)
+            return .destinationTook(checkpointed: true)
+        case .stopped:
+            return nil
+        }
+    }
+
+    /// Only for what expired or was lost before it was read, whose shard can't be asked any more.
+    private var creationSecond: UInt64 { invocations.first?.batch.first?.shardCreationSecond ?? 0 }
+
+    private mutating func invoke(_ invocation: LaneCore.Invocation) async -> LaneCore.InvocationResult {
+        let records = invocation.unit.records
+        let context = InvocationContext(
+            mapping: "test", stream: Self.stream, shard: Self.shard, attempt: invocation.attempt,
+            requestID: requestIDs.id(shard: Self.shard, invocation: invocation.number),
+            timeout: configuration.functionTimeout, timeSource: time, logger: .init(label: "shardline.test"))
+        var thrown: (any Error)?
+        do {
+            try await function(records, context)
+        } catch {
+            thrown = error
+        }
+        invocations.append(
+            Invocation(batch: records, attempt: invocation.attempt, time: time.wallTime, error: thrown))
+        return thrown.map { invocation.unit.result(ofThrown: $0) } ?? .success
+    }
+}
