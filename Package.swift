@@ -13,6 +13,7 @@ let swift: [SwiftSetting] = [
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let argumentParser = Target.Dependency.product(
@@ -112,7 +113,9 @@ let package = Package(
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
             name: "EventSourceTests",
-            dependencies: ["EventSource", "DeliveryModel", "ShardlineTesting", "TestSupport", "CZlib"],
+            dependencies: [
+                "EventSource", "DeliveryModel", "ShardlineTesting", "TestSupport", "CZlib", metricsTestKit,
+            ],
             swiftSettings: swift),
         .testTarget(
             name: "OwnerSocketTests", dependencies: ["OwnerSocket", "ShardlineTesting", "TestSupport"],
@@ -122,7 +125,8 @@ let package = Package(
             dependencies: ["SegmentStorage", "OwnerSocket", "ShardlineTesting", "TestSupport"],
             swiftSettings: swift),
         .testTarget(
-            name: "ShardlineTestingTests", dependencies: ["ShardlineTesting", "Shardline", "TestSupport"],
+            name: "ShardlineTestingTests",
+            dependencies: ["ShardlineTesting", "Shardline", "TestSupport", lifecycle, logging],
             swiftSettings: swift),
         .testTarget(
             name: "ShardlineCLITests",

@@ -1,4 +1,5 @@
 import EventSource
+import SegmentStorage
 import ServiceLifecycle
 
 extension EventSourceMapping: Service {
@@ -13,5 +14,20 @@ extension EventSourceMapping: Service {
         } onGracefulShutdown: {
             self.triggerGracefulShutdown()
         }
+    }
+}
+
+extension SegmentStore: Service {
+    /// Waits until the service group shuts down, and closes the store.
+    ///
+    /// Name the store before the mappings and producers that use it: a group shuts down in reverse, so they end first.
+    public func run() async throws {
+        do {
+            try await gracefulShutdown()
+        } catch {
+            try await close()
+            throw error
+        }
+        try await close()
     }
 }
