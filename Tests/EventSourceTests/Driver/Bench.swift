@@ -1,4 +1,5 @@
 import Logging
+import Metrics
 import ShardlineTesting
 import StreamModel
 import StreamStorage
@@ -31,6 +32,7 @@ struct Bench {
     func mapping(
         _ name: String = "m", _ settings: EventSourceMapping.Configuration = .init(),
         startingAt start: StartingPosition = .trimHorizon, destination: (any FailureDestination)? = nil,
+        metrics: (any MetricsFactory)? = nil,
         function: @escaping EventFunction = { _, _ in }
     ) async throws -> EventSourceMapping {
         let (calls, traceInput) = (calls, traceInput)
@@ -40,7 +42,7 @@ struct Bench {
             source: .closure { batch, context in
                 calls.note(batch, context)
                 try await function(batch, context)
-            }, seed: 1, observer: { traceInput.yield(($0, $1)) })
+            }, seed: 1, metricsFactory: metrics ?? MetricsSystem.factory, observer: { traceInput.yield(($0, $1)) })
     }
 
     /// The records of a stream as texts.
@@ -58,6 +60,19 @@ struct Bench {
     func checkpoint(of name: String = "m") async throws -> UInt64 {
         let mapping = try await store.describeMapping(MappingKey(stream: "s", name: name))
         return mapping.checkpoints.first { $0.shard == ShardID(0) }?.position.rawValue ?? 0
+    }
+
+    /// Lets other tasks run until `done`, for a while.
+    func settle(until done: () -> Bool) async {
+        for _ in 0..<2000 where !done() { await Task.yield() }
+    }
+
+    /// Moves the clock in steps until `done`.
+    func advance(by step: Duration, until done: () -> Bool) async {
+        while !done() {
+            time.advance(by: step)
+            for _ in 0..<50 { await Task.yield() }
+        }
     }
 
     /// Lets the clock run on through every pause of a lane, until `done` says so of a step.

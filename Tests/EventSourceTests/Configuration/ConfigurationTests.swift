@@ -1,0 +1,144 @@
+import ShardlineTesting
+import StreamModel
+import StreamStorage
+import Testing
+
+@testable import EventSource
+
+@Suite("A mapping's settings")
+struct ConfigurationTests {
+    typealias Configuration = EventSourceMapping.Configuration
+
+    private func message(_ body: () throws -> Void) -> String {
+        do {
+            try body()
+            return ""
+        } catch {
+            return String(describing: error)
+        }
+    }
+
+    @Test func `the defaults are the safe ones and pass the check`() throws {
+        let settings = Configuration()
+        try settings.validate()
+        #expect(settings.bisectOnError && settings.reportsBatchItemFailures)
+        #expect(settings.maximumRetryAttempts == 5)
+        #expect(settings.failureDestination == .deadLetterStream)
+        #expect(settings.batchSize == 100 && settings.batchWindow == .zero && settings.maximumRecordAge == nil)
+    }
+
+    @Test func `Lambda's defaults are Lambda's (ESM-S4 to S13)`() throws {
+        let settings = Configuration.lambdaDefaults
+        try settings.validate()
+        #expect(!settings.bisectOnError && !settings.reportsBatchItemFailures)
+        #expect(settings.maximumRetryAttempts == nil && settings.maximumRecordAge == nil)
+        #expect(settings.failureDestination == .none && settings.batchSize == 100)
+    }
+
+    @Test func `all violations are named at once, with what is allowed (ESM-S27)`() {
+        var settings = Configuration()
+        settings.batchSize = 10_001
+        settings.batchWindow = .seconds(301)
+        settings.maximumRetryAttempts = -2
+        settings.maximumRecordAge = .seconds(59)
+        settings.functionTimeout = .zero
+        settings.backOff = .init(first: .seconds(2), longest: .seconds(1))
+        settings.payloadLimit = 10
+        settings.concurrency = 0
+        settings.shutdownGrace = .seconds(-1)
+        settings.failureDestination = .stream(named: "a b")
+        settings.account = "1"
+        settings.region = ""
+        let text = message { try settings.validate() }
+        for part in [
+            "batchSize 10001 (allowed: 1 to 10000)", "batchWindow 301 s (allowed: 0 to 300 seconds)",
+            "maximumRetryAttempts -2 (allowed: 0 to 10000, or -1 for no limit)",
+            "maximumRecordAge 59 s (allowed: 60 to 604800 seconds, or -1 for no limit)", "functionTimeout 0 s",
+            "backOff.longest 1 s", "payloadLimit 10 (allowed: 1024", "concurrency 0 (allowed: 1", "shutdownGrace -1 s",
+            "failureDestination stream:a b", "account '1'", "region ''",
+        ] { #expect(text.contains(part), "missing: \(part) in \(text)") }
+        #expect(!text.contains("\n"))
+    }
+
+    @Test(arguments: [1, 100, 10_000]) func `batch sizes within the limits pass (ESM-S4)`(size: Int) throws {
+        var settings = Configuration()
+        settings.batchSize = size
+        try settings.validate()
+    }
+
+    @Test(arguments: [60, 604_800]) func `ages at the limits pass (ESM-S9)`(seconds: Int) throws {
+        var settings = Configuration()
+        settings.maximumRecordAge = .seconds(seconds)
+        settings.maximumRetryAttempts = 0
+        settings.batchWindow = .milliseconds(300_000)
+        try settings.validate()
+    }
+
+    @Test func `the source stream is refused as its own destination (ESM-S31)`() {
+        var settings = Configuration()
+        settings.failureDestination = .stream(named: "orders")
+        let text = message { try settings.validate(mapping: "m", stream: "orders") }
+        #expect(text == "failureDestination stream:orders (allowed: any stream but the source itself)")
+        #expect(message { try settings.validate(mapping: "m", stream: "other") } == "")
+    }
+
+    @Test func `a dead-letter stream whose name would be too long is refused, a named one is not`() {
+        let stream = String(repeating: "s", count: 70)
+        let mapping = String(repeating: "m", count: 60)
+        var settings = Configuration()
+        let text = message { try settings.validate(mapping: mapping, stream: stream) }
+        #expect(text.contains("more than 128 characters; name a stream"))
+        settings.failureDestination = .stream(named: "short")
+        #expect(message { try settings.validate(mapping: mapping, stream: stream) } == "")
+    }
+
+    @Test func `a bad mapping name is named with what is allowed`() {
+        let text = message { try Configuration().validate(mapping: "a/b", stream: "s") }
+        #expect(text.hasPrefix("mapping name 'a/b' (allowed: 1 to 128 of"))
+    }
+
+    @Test func `settings survive the way through JSON`() throws {
+        var settings = Configuration()
+        settings.batchSize = 7
+        settings.batchWindow = .milliseconds(1500)
+        settings.maximumRetryAttempts = nil
+        settings.maximumRecordAge = .seconds(120)
+        settings.failureDestination = .file("/tmp/x y.jsonl")
+        settings.concurrency = 3
+        settings.payloadLimit = nil
+        settings.backOff = .init(first: .microseconds(1001), longest: .seconds(9))
+        settings.region = "eu-central-1"
+        #expect(try Configuration(json: settings.json) == settings)
+        #expect(try Configuration(json: Array("{}".utf8)) == Configuration())
+        #expect(try Configuration(json: Configuration.lambdaDefaults.json) == .lambdaDefaults)
+    }
+
+    @Test func `minus one means no limit in JSON, as in Lambda's API (ESM-S8, ESM-S9)`() throws {
+        let json = #"{"maximumRetryAttempts": -1, "maximumRecordAge": -1, "payloadLimit": -1}"#
+        let settings = try Configuration(json: Array(json.utf8))
+        #expect(settings.maximumRetryAttempts == nil)
+        #expect(settings.maximumRecordAge == nil)
+        #expect(settings.payloadLimit == nil)
+    }
+
+    @Test(arguments: [
+        (#"{"batchsize": 5}"#, "unknown setting 'batchsize' (allowed: batchSize, "),
+        (
+            #"{"failureDestination": "queue:x"}"#,
+            "failureDestination 'queue:x' (allowed: dead-letter-stream, stream:NAME"
+        ),
+        (#"{"batchSize": "many"}"#, "batchSize has a value of the wrong type"),
+        ("[1]", "the settings are no JSON object"), ("{", "the settings are no JSON object"),
+    ]) func `settings that can't be read are refused in words`(json: String, expected: String) {
+        let text = message { _ = try Configuration(json: Array(json.utf8)) }
+        #expect(text.hasPrefix(expected), "\(text)")
+    }
+
+    @Test func `a mapping with bad settings is not made`() async throws {
+        let bench = try await Bench()
+        var settings = Configuration()
+        settings.batchSize = 0
+        await #expect(throws: ShardlineError.self) { try await bench.mapping("m", settings) }
+        #expect(try await bench.store.listMappings(of: nil).isEmpty)
+    }
+}

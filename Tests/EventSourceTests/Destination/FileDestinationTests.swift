@@ -1,0 +1,76 @@
+import DiskAccess
+import Foundation
+import StreamModel
+import Testing
+
+@testable import EventSource
+
+@Suite("A file as failure destination")
+struct FileDestinationTests {
+    private let path = FileManager.default.temporaryDirectory.appending(path: "failed-\(UUID()).jsonl").path
+
+    private func document(_ text: String) -> FailureDocument {
+        FailureDocument(
+            Records.giveUp(Records.batch([text])), key: ("s", "m"), shard: ShardID(6),
+            shardCreationSecond: Records.creation, requestID: "r", names: Records.names, awsCompatibleCounts: false,
+            timestamp: Records.arrival)
+    }
+
+    private func lines() throws -> [String] {
+        try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
+            .map(String.init)
+    }
+
+    @Test func `each document is a line, behind those that were there (ESM-D10)`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let first = FileDestination(path: path)
+        try await first.open()
+        try await first.deliver(document("a"))
+        try await first.deliver(document("b"))
+        let second = FileDestination(path: path)
+        try await second.deliver(document("c"))
+        let lines = try lines()
+        #expect(lines.count == 4 && lines[3].isEmpty)
+        let data = lines.prefix(3).compactMap { line -> String? in
+            guard case .array(let records)? = JSONValue(Array(line.utf8))?["payload"]?["Records"] else { return nil }
+            return records[0]["kinesis"]?["data"]?.text
+        }
+        #expect(data == ["YQ==", "Yg==", "Yw=="])
+    }
+
+    @Test func `a torn last line is cut off before the next document`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try Data("{\"whole\":1}\n{\"torn\":".utf8).write(to: URL(filePath: path))
+        let destination = FileDestination(path: path)
+        try await destination.open()
+        try await destination.deliver(document("a"))
+        let lines = try lines()
+        #expect(lines.count == 3)
+        #expect(lines[0] == "{\"whole\":1}")
+        #expect(JSONValue(Array(lines[1].utf8))?["id"] == .string("s/m/shardId-000000000006:1-1"))
+    }
+
+    @Test func `a path that can't be used is refused when the mapping is made`() async throws {
+        let bench = try await Bench()
+        var settings = EventSourceMapping.Configuration()
+        settings.failureDestination = .file("/nowhere/at/all/failed.jsonl")
+        let error = await #expect(throws: ShardlineError.self) { try await bench.mapping("m", settings) }
+        #expect(error?.code == .notAccessible)
+        #expect(error?.message.contains("/nowhere/at/all/failed.jsonl") == true)
+    }
+
+    @Test func `given-up records are in the file before the checkpoint passes them (ESM-P6)`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let bench = try await Bench()
+        try await bench.put(1...3)
+        var settings = EventSourceMapping.Configuration()
+        settings.failureDestination = .file(path)
+        let mapping = try await bench.mapping("m", settings) { batch, _ in
+            throw PermanentFailure(batch[0], because: .malformed)
+        }
+        try await mapping.run(until: .caughtUp)
+        #expect(try lines().count == 4)
+        #expect(mapping.statistics.deliveredToDestination == 3)
+        #expect(try await bench.checkpoint() == 3)
+    }
+}

@@ -1,0 +1,115 @@
+import StreamModel
+import Testing
+
+@testable import EventSource
+
+@Suite("What a function's answer means")
+struct FunctionResponseTests {
+    /// A unit of three records, 1 to 3, and the numbers of its records as text.
+    private let unit = Records.unit(["a", "b", "c"])
+    private var numbers: [String] { unit.records.map { $0.kinesisSequenceNumber.description } }
+
+    private enum Meaning: Equatable { case success, partial(UInt64), failed, badReport, permanent(UInt64?) }
+
+    private func meaning(_ line: String, reports: Bool = true) -> Meaning {
+        switch FunctionResponse.parse(Array(line.utf8), reportsFailures: reports).result(for: unit) {
+        case .success: .success
+        case .partial(let from, _): .partial(from.rawValue)
+        case .failed: .failed
+        case .badReport: .badReport
+        case .permanent(let record, _): .permanent(record?.rawValue)
+        case .notReached, .cancelled: .failed
+        }
+    }
+
+    @Test(arguments: [
+        // R1, R2, R3.
+        "null", #""""#, "[]", "{}", #"{"batchItemFailures": []}"#, #"{"batchItemFailures": null}"#, "", "  ", "\r",
+        #"{"other": 1}"#, "17", "true", #"["batchItemFailures"]"#, #"{"errorMessage": null}"#,
+    ]) func `success with and without reports (ESM-R1 to R3)`(line: String) {
+        #expect(meaning(line) == .success)
+        #expect(meaning(line, reports: false) == .success)
+    }
+
+    @Test func `reported records are a partial success from the lowest on (ESM-R4, ESM-R10, ESM-R11)`() {
+        let second = #"{"batchItemFailures": [{"itemIdentifier": "\#(numbers[1])"}]}"#
+        #expect(meaning(second) == .partial(2))
+        let several =
+            #"{"batchItemFailures": [{"itemIdentifier": "\#(numbers[2])"}, {"itemIdentifier": "\#(numbers[1])"}, {"itemIdentifier": "\#(numbers[1])"}]}"#
+        #expect(meaning(several) == .partial(2))
+        #expect(meaning(second, reports: false) == .success)
+    }
+
+    @Test(arguments: [
+        // R5, R6, R7, R8, R12.
+        #"{"itemIdentifier": ""}"#, #"{"itemIdentifier": null}"#, #"{"id": "1"}"#, "{}",
+        #"{"itemIdentifier": "4711"}"#, #"{"itemIdentifier": 1}"#, "5", #""x""#, "null",
+    ]) func `a report that can't be used fails the whole unit, also beside good entries (ESM-R5 to R8, R11, R12)`(
+        entry: String
+    ) {
+        #expect(meaning(#"{"batchItemFailures": [\#(entry)]}"#) == .badReport)
+        #expect(
+            meaning(#"{"batchItemFailures": [{"itemIdentifier": "\#(numbers[1])"}, \#(entry)]}"#) == .badReport)
+        #expect(meaning(#"{"batchItemFailures": [\#(entry)]}"#, reports: false) == .success)
+    }
+
+    @Test(arguments: ["5", #""x""#, "{}", "true"])
+    func `batchItemFailures that is no list fails the whole unit (ESM-R12)`(value: String) {
+        #expect(meaning(#"{"batchItemFailures": \#(value)}"#) == .badReport)
+        #expect(meaning(#"{"batchItemFailures": \#(value)}"#, reports: false) == .success)
+    }
+
+    @Test func `a number of another shard is no number of this unit (ESM-R8)`() {
+        let other = KinesisSequenceNumber(
+            shard: ShardID(7), shardCreationSecond: 1, sequenceNumber: SequenceNumber(2), arrivalSecond: 0)
+        #expect(meaning(#"{"batchItemFailures": [{"itemIdentifier": "\#(other)"}]}"#) == .badReport)
+    }
+
+    @Test(arguments: [
+        "no JSON", "{", #"{"a": 1} x"#, "{'a': 1}", "nul", "01", #"{"errorMessage": "boom"}"#,
+        #"{"errorMessage": "boom", "errorType": "Oops", "batchItemFailures": []}"#, #"{"errorMessage": 5}"#,
+    ]) func `nonsense and errors are failures in both modes (ESM-R9, ESM-R19)`(line: String) {
+        #expect(meaning(line) == .failed)
+        #expect(meaning(line, reports: false) == .failed)
+    }
+
+    @Test func `the error's message and type are kept`() {
+        let line = #"{"errorMessage": "zu gro\u00df", "errorType": "Oops"}"#
+        #expect(
+            FunctionResponse.parse(Array(line.utf8), reportsFailures: true)
+                == .failed(LaneCore.FunctionFailure("zu groß", type: "Oops")))
+    }
+
+    @Test func `permanent stands beside the message or in an entry (ESM-R20)`() {
+        #expect(meaning(#"{"errorMessage": "boom", "permanent": true}"#) == .permanent(nil))
+        #expect(meaning(#"{"errorMessage": "boom", "permanent": false}"#) == .failed)
+        #expect(
+            meaning(#"{"batchItemFailures": [{"itemIdentifier": "\#(numbers[2])", "permanent": true}]}"#)
+                == .permanent(3))
+    }
+
+    @Test func `a long text is cut between characters`() {
+        let cut = FunctionResponse.limited(String(repeating: "ß", count: 3000))
+        #expect(cut.utf8.count <= 4096 && cut.utf8.count > 4090)
+        #expect(cut.hasSuffix("ß…"))
+        #expect(FunctionResponse.limited("short") == "short")
+    }
+
+    @Test func `what a Swift function throws means the same (ESM-R17, ESM-R20)`() {
+        let foreign = Records.batch(["x"], from: 9)[0]
+        func meaning(_ error: any Error) -> Meaning {
+            switch unit.result(ofThrown: error) {
+            case .partial(let from, _): .partial(from.rawValue)
+            case .permanent(let record, _): .permanent(record?.rawValue)
+            case .failed: .failed
+            default: .success
+            }
+        }
+        #expect(meaning(BatchFailure(from: unit.records[1], because: .malformed)) == .partial(2))
+        #expect(meaning(PermanentFailure(unit.records[2], because: .malformed)) == .permanent(3))
+        #expect(meaning(PermanentFailure(because: MalformedRecord())) == .permanent(nil))
+        #expect(meaning(MalformedRecord()) == .failed)
+        #expect(meaning(BatchFailure(from: foreign, because: "no idea")) == .failed)
+        #expect(meaning(PermanentFailure(foreign, because: "no idea")) == .failed)
+    }
+}

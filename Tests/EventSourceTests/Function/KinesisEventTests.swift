@@ -1,0 +1,71 @@
+import StreamModel
+import Testing
+
+@testable import EventSource
+
+@Suite("The event of functions outside Swift")
+struct KinesisEventTests {
+    private let event = KinesisEvent(names: Records.names)
+
+    @Test func `an event is Lambda's, byte by byte (ESM-E1, ESM-E2)`() {
+        let records = Records.batch(["hello"])
+        let number = records[0].kinesisSequenceNumber.description
+        let expected =
+            #"{"Records":[{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"k1","sequenceNumber":"\#(number)","data":"aGVsbG8=","approximateArrivalTimestamp":1545084650.987},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"shardId-000000000006:\#(number)","eventName":"aws:kinesis:record","invokeIdentityArn":"arn:aws:iam::000000000000:role/shardline","awsRegion":"us-east-1","eventSourceARN":"arn:aws:kinesis:us-east-1:000000000000:stream/s"}]}"#
+        #expect(String(decoding: event.json(of: records), as: UTF8.self) == expected)
+    }
+
+    @Test func `records stand in sequence order with a comma between`() throws {
+        let value = try #require(JSONValue(event.json(of: Records.batch(["a", "b", "c"]))))
+        guard case .array(let records)? = value["Records"] else {
+            Issue.record("no list of records")
+            return
+        }
+        #expect(records.compactMap { $0["kinesis"]?["data"]?.text } == ["YQ==", "Yg==", "Yw=="])
+        #expect(records.compactMap { $0["kinesis"]?["sequenceNumber"]?.text }.sorted().count == 3)
+    }
+
+    @Test(arguments: ["", "a", "ab", "abc", "longer than a line of base64 would ever be"], ["k", "\"\\\n\u{1}ß🙂"])
+    func `the size of a record is the size it takes (ESM-B4)`(data: String, key: String) {
+        let one = Records.batch([data], keys: [key])
+        #expect(event.json(of: one).count == KinesisEvent.envelopeSize + event.size(of: one[0]))
+        let two = Records.batch([data, data], keys: [key])
+        #expect(
+            event.json(of: two).count
+                == KinesisEvent.envelopeSize + event.size(of: two[0]) + 1 + event.size(of: two[1]))
+    }
+
+    @Test(arguments: [
+        (0, "0.000"), (1, "0.001"), (1_545_084_650_987, "1545084650.987"), (1_664_559_083_050, "1664559083.050"),
+        (-1500, "-1.500"),
+    ]) func `times are seconds with three decimals`(milliseconds: Int64, text: String) {
+        var writer = JSONWriter()
+        writer.seconds(ofMilliseconds: milliseconds)
+        #expect(String(decoding: writer.bytes, as: UTF8.self) == text)
+    }
+
+    @Test func `what is written can be read`() throws {
+        let texts = ["", "plain", "\"quoted\" \\ /", "tab\tline\nreturn\r", "\u{0}\u{1F}", "ß🙂\u{2028}"]
+        for text in texts {
+            var writer = JSONWriter()
+            writer.string(text)
+            #expect(JSONValue(writer.bytes) == .string(text))
+            #expect(writer.bytes.count == JSONWriter.size(ofString: text))
+        }
+    }
+
+    @Test(arguments: [
+        "[1,]", "{\"a\":}", "{a:1}", "\"\u{1}\"", "\"\\x\"", "\"\\ud800\"", "+1", "1.", ".5", "1e", "[", "]", "tru",
+        "\"open", "1 2", "\u{FEFF}1",
+    ]) func `what is no JSON is not read as JSON`(text: String) {
+        #expect(JSONValue(Array(text.utf8)) == nil)
+    }
+
+    @Test func `JSON is read with escapes, numbers as written, and a limit to its depth`() {
+        #expect(JSONValue(Array(#" {"a": [1e5, -0.5, "\ud83d\ude42\/"], "a": null} "#.utf8)) == .object(["a": .null]))
+        #expect(JSONValue(Array(#"["\ud83d\ude42", 1E+2]"#.utf8)) == .array([.string("🙂"), .number("1E+2")]))
+        #expect(
+            JSONValue(Array((String(repeating: "[", count: 1000) + String(repeating: "]", count: 1000)).utf8)) == nil)
+        #expect(JSONValue([0x22, 0xFF, 0x22]) == nil)
+    }
+}
