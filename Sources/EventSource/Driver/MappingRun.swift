@@ -89,7 +89,15 @@ struct MappingRun {
         var damage: (any Error)?
         try await withThrowingTaskGroup(of: Happening.self) { group in
             func startLanes() async throws {
-                for start in try await lanes.ready() {
+                let ready: [MappingLanes.Start]
+                do {
+                    ready = try await lanes.ready()
+                } catch {
+                    // The group waits for the lanes that run, and they for a post.
+                    registry.tellAll(.cancelled)
+                    throw error
+                }
+                for start in ready {
                     let mailbox = registry.mailbox(for: start.shard.id)
                     group.addTask {
                         var driver = ShardDriver(
@@ -142,6 +150,7 @@ struct MappingRun {
                     group.cancelAll()
                 case .fenced:
                     isFenced = true
+                    session.permits.close()
                     registry.tellAll(.ended(.fenced))
                 case .failed(let error):
                     if failure == nil { failure = error }

@@ -147,6 +147,20 @@ struct DeliveryTests {
         }
     }
 
+    @Test func `a store that is closed under a running mapping ends the run with an error`() async throws {
+        let bench = try await Bench(shards: 3)
+        let mapping = try await bench.mapping()
+        async let run: Void = mapping.run(until: .stopped)
+        await bench.time.sleepers(1)
+        try await bench.store.close()
+        do {
+            try await run
+            Issue.record("the run ended without an error")
+        } catch let error as ShardlineError {
+            #expect(error.code == .closed)
+        }
+    }
+
     @Test func `children are read when their parent is done (ESM-H1, ESM-H3)`() async throws {
         let bench = try await Bench()
         try await bench.put(1...10, keys: 10)
