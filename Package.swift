@@ -148,7 +148,10 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "ReadmeTests",
-            dependencies: ["Shardline", "ShardlineTesting", "ShardlineCLI", "TestSupport", logging, lifecycle],
+            dependencies: [
+                "Shardline", "ShardlineTesting", "ShardlineCLI", "TestSupport", logging, lifecycle,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
             swiftSettings: swift),
     ]
 )
