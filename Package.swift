@@ -131,7 +131,8 @@ let package = Package(
         .testTarget(
             name: "ShardlineCLITests",
             dependencies: [
-                "ShardlineCLI", "LateRuns", "Shardline", "StreamModel", "StreamStorage", "CZlib", "TestSupport", grdb,
+                "ShardlineCLI", "LateRuns", "Shardline", "ShardlineTesting", "EventSource", "DiskAccess", "StreamModel",
+                "StreamStorage", "CZlib", "TestSupport", logging, grdb,
             ],
             swiftSettings: swift),
         .testTarget(name: "HouseRulesTests", dependencies: ["TestSupport"], swiftSettings: swift),

@@ -1,6 +1,61 @@
+import ArgumentParser
 import Glibc
+import StreamModel
 
 @main
 struct Main {
-    static func main() async {}
+    static func main() async {
+        // A reader that has gone away is an error of the write, which says what was done until then.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try await ShardlineCommand.asyncParseAsRoot(
+                takeStore(from: Array(CommandLine.arguments.dropFirst())))
+            if var asyncCommand = command as? any AsyncParsableCommand {
+                try await asyncCommand.run()
+            } else {
+                try command.run()
+            }
+            exit(ExitStatus.done.rawValue)
+        } catch {
+            exit(report(error).rawValue)
+        }
+    }
+
+    /// `shardline --data DIR put …` means the same as `shardline put … --data DIR`, which the parser does not know.
+    static func takeStore(from arguments: [String]) -> [String] {
+        guard let first = arguments.first else { return arguments }
+        if first == "--data", arguments.count > 1 {
+            setenv("SHARDLINE_DATA", arguments[1], 1)
+            return Array(arguments.dropFirst(2))
+        }
+        if first.hasPrefix("--data=") {
+            setenv("SHARDLINE_DATA", String(first.dropFirst(7)), 1)
+            return Array(arguments.dropFirst())
+        }
+        return arguments
+    }
+
+    /// Says what went wrong in one line, and answers the exit code for it.
+    static func report(_ error: any Error) -> ExitStatus {
+        switch error {
+        case let failure as CommandFailure:
+            if let message = failure.message { Output.error.say(message) }
+            return failure.status
+        case let error as ShardlineError:
+            Output.error.say(error.message)
+            return ExitStatus(error.code)
+        case is Output.Closed: return .done
+        case is CancellationError:
+            Output.error.say("interrupted")
+            return .failed
+        default: break
+        }
+        if ShardlineCommand.exitCode(for: error) == .success {
+            // Help, the version, a completion script.
+            try? Output.standard.line(ShardlineCommand.fullMessage(for: error))
+            return .done
+        }
+        Output.error.say("\(ShardlineCommand.message(for: error)); see `shardline --help`")
+        return .usage
+    }
 }

@@ -90,6 +90,9 @@ final class ChildProcess {
     /// How the child ended; nil while it runs.
     func ended() -> End? { end ?? reap(WNOHANG) }
 
+    /// Waits until the child has ended by itself.
+    func waitForEnd() -> End { end ?? reap(0) ?? .signalled(SIGKILL) }
+
     private func reap(_ options: Int32) -> End? {
         var status: Int32 = 0
         var answer: pid_t

@@ -1,0 +1,140 @@
+import ArgumentParser
+import EventSource
+import Glibc
+import StreamModel
+import StreamStorage
+
+/// `shardline consume`
+struct ConsumeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "consume", abstract: "Feed a command with a stream's records, in batches and in order.",
+        discussion: """
+            The command is started by the shell and stays: for every batch it gets one line of JSON on standard input, \
+            Lambda's event for Kinesis with the data in base64, and answers with one line on standard output, flushed. \
+            An empty object or line means that all is done. {"batchItemFailures": [{"itemIdentifier": SEQUENCE}]} names \
+            the first record that isn't, {"errorMessage": TEXT} says that all failed, and "permanent": true beside it \
+            that trying again is in vain. What it writes on standard error is shown.
+
+            What fails is tried again, cut in two until the bad record is alone, and in the end given up to a stream of \
+            its own, NAME.MAPPING.failed (--on-failure). How far the mapping is stays in the store: the same command \
+            goes on there. Ctrl-C waits for running batches (--grace) and ends; a second one ends at once.
+
+            Example:
+              shardline consume clicks --mapping count --exec 'python3 count.py'
+
+            with count.py:
+              import base64, json, sys
+              for line in sys.stdin:
+                  for record in json.loads(line)["Records"]:
+                      print(base64.b64decode(record["kinesis"]["data"]), file=sys.stderr)
+                  print("{}", flush=True)
+            """)
+
+    @Argument(help: "The stream's name.")
+    var name: String
+
+    @Option(help: ArgumentHelp("The command that gets the events.", valueName: "cmd"))
+    var exec: String
+
+    @Option(help: ArgumentHelp("The mapping's name: what is done is remembered under it.", valueName: "id"))
+    var mapping: String
+
+    @Option(
+        help: ArgumentHelp(
+            "Where a new mapping begins: trim-horizon, latest or a time. Default: trim-horizon.", valueName: "position"),
+        transform: Position.init)
+    var from: Position?
+
+    @Option(help: "The most records in a batch: 1 to 10,000.")
+    var batchSize = 100
+
+    @Option(
+        help: "How long a batch may wait to fill: up to 300s. Default: 0, so a batch is what is there.",
+        transform: Amounts.duration)
+    var batchWindow = Duration.zero
+
+    @Flag(help: "Try a failed batch again as a whole instead of cutting it in two.")
+    var noBisect = false
+
+    @Flag(help: "Don't look at batchItemFailures in answers.")
+    var noReports = false
+
+    @Option(help: "How often what failed is tried again: 0 to 10,000, or -1 for no limit.")
+    var maxRetries = 5
+
+    @Option(
+        help: "Records older than this are given up unseen: 60s to 7d. Default: no limit.", transform: Amounts.duration)
+    var maxAge: Duration?
+
+    @Option(help: "How long the command may take for one batch. Default: 60s.", transform: Amounts.duration)
+    var timeout = Duration.seconds(60)
+
+    @Option(help: "How many processes run at the same time, at most one for a shard. Default: one for each processor.")
+    var concurrency: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Where records go that are given up: stream:NAME, file:PATH or none. Default: stream:STREAM.MAPPING.failed.",
+            valueName: "destination"),
+        transform: { text in
+            guard let destination = EventSourceMapping.Configuration.Destination(text) else {
+                throw ArgumentProblem(description: "a destination is stream:NAME, file:PATH or none")
+            }
+            return destination
+        })
+    var onFailure = EventSourceMapping.Configuration.Destination.deadLetterStream
+
+    @Option(help: "How long Ctrl-C waits for running batches. Default: 5s.", transform: Amounts.duration)
+    var grace = Duration.seconds(5)
+
+    @Flag(help: "End when everything is done that was in the stream at the start.")
+    var untilCaughtUp = false
+
+    @Flag(help: "Exit with code 3 when records were given up.")
+    var failOnGivenUp = false
+
+    @Flag(help: "Print the summary as one JSON object.")
+    var json = false
+
+    @OptionGroup var store: StoreOptions
+
+    private var settings: EventSourceMapping.Configuration {
+        var settings = EventSourceMapping.Configuration()
+        settings.batchSize = batchSize
+        settings.batchWindow = batchWindow
+        settings.bisectOnError = !noBisect
+        settings.reportsBatchItemFailures = !noReports
+        settings.maximumRetryAttempts = maxRetries == -1 ? nil : maxRetries
+        settings.maximumRecordAge = maxAge
+        settings.functionTimeout = timeout
+        settings.concurrency = concurrency ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        settings.failureDestination = onFailure
+        settings.shutdownGrace = grace
+        return settings
+    }
+
+    func run() async throws {
+        let settings = settings
+        // All that can be wrong is said before a store is opened, a child started or a mapping made.
+        try settings.validate(mapping: mapping, stream: name)
+        try await CommandCheck.check(exec)
+        let interruption = Interruption.ofProcess
+        try await withStore(store, as: .owner) { store in
+            let stream = try await store.describeStream(name)
+            if case .sequence = from, stream.shards.count > 1 {
+                throw CommandFailure(
+                    .usage,
+                    "a sequence number is a place in one shard, but '\(name)' has \(stream.shards.count); begin at a time, then use `shardline mapping seek`"
+                )
+            }
+            let run = ConsumeRun(
+                stream: store.stream(name), mapping: mapping, command: exec, settings: settings, from: from,
+                goal: untilCaughtUp ? .caughtUp : .stopped, logger: self.store.logger, interruption: interruption)
+            let statistics = try await run.run(printsJSON: json)
+            if failOnGivenUp, statistics.givenUp > 0 {
+                throw CommandFailure(
+                    .givenUp, "\(Readable.count(statistics.givenUp, "record was", "records were")) given up")
+            }
+        }
+    }
+}

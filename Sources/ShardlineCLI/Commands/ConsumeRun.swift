@@ -1,0 +1,121 @@
+import EventSource
+import Logging
+import StreamModel
+import StreamStorage
+
+/// Runs a mapping whose function is a command, until it is done or interrupted, and sums up.
+struct ConsumeRun: Sendable {
+    let stream: RecordStream
+    let mapping: String
+    let command: String
+    let settings: EventSourceMapping.Configuration
+    let from: Position?
+    let goal: EventSourceMapping.Goal
+    let logger: Logger
+    let interruption: Interruption
+    var output = Output.standard
+    var errors = Output.error
+
+    /// Runs, prints the summary, and answers what was done. Throws what ended the run.
+    func run(printsJSON: Bool) async throws -> MappingStatistics {
+        let pool = ProcessPool { [self] number in
+            ProcessWorker.Settings(
+                command: command,
+                environment: [("SHARDLINE_STREAM", stream.name), ("SHARDLINE_MAPPING", mapping)],
+                passOn: { [errors, mapping] line in
+                    let text = errors.isTerminal ? Output.escaped(line.utf8, backslash: "\\") : line
+                    try? errors.line("\(mapping)[\(number)]: \(text)")
+                },
+                warn: { [errors] in errors.say($0) })
+        }
+        let eventSource = try await EventSourceMapping(
+            mapping, from: stream, startingAt: (from ?? .trimHorizon).starting(now: stream.store.timeSource.wallTime),
+            configuration: settings, logger: logger, outsideFunction: ProcessFunction(pool: pool))
+        try await greet(eventSource)
+        let begun = stream.store.timeSource.monotonicTime
+        let result: Result<Void, any Error>
+        do {
+            try await run(eventSource)
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        await pool.stop(grace: .seconds(1))
+        errors.showStatus("")
+        let summary = ConsumeSummary(
+            statistics: eventSource.statistics, duration: stream.store.timeSource.monotonicTime - begun,
+            failures: failuresPlace)
+        if printsJSON {
+            try output.write(summary.json)
+        } else {
+            for line in summary.lines { try output.line(line) }
+        }
+        try result.get()
+        return eventSource.statistics
+    }
+
+    private func greet(_ eventSource: EventSourceMapping) async throws {
+        let name = "the mapping '\(mapping)' of '\(stream.name)'"
+        guard eventSource.isResumed else {
+            return errors.say("\(name) is new and begins at \((from ?? .trimHorizon).words)")
+        }
+        let description = try await stream.store.describeMapping(MappingKey(stream: stream.name, name: mapping))
+        let progress = try await MappingProgress.all(of: description, in: stream.store)
+        let behind = Readable.count(progress.reduce(0) { $0 + $1.behind }, "record")
+        errors.say(
+            "\(name) resumes where it was, \(behind) to go"
+                + (from == nil ? "" : "; --from is for a new mapping, use `shardline mapping seek`"))
+    }
+
+    private var failuresPlace: String? {
+        switch settings.failureDestination {
+        case .none: nil
+        case .file(let path): "the file \(path)"
+        default: settings.failureStream(of: stream.name, mapping: mapping).map { "the stream \($0)" }
+        }
+    }
+
+    private func run(_ eventSource: EventSourceMapping) async throws {
+        let timeSource = stream.store.timeSource
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await eventSource.run(until: goal)
+                return true
+            }
+            group.addTask {
+                await interruption.wait()
+                if interruption.isInterrupted {
+                    errors.say("ending when running batches are done; Ctrl-C again ends at once")
+                    eventSource.triggerGracefulShutdown()
+                }
+                return false
+            }
+            if errors.isTerminal {
+                group.addTask {
+                    while !Task.isCancelled {
+                        errors.showStatus(ConsumeSummary.status(eventSource.statistics))
+                        do {
+                            try await timeSource.sleep(until: timeSource.monotonicTime + .milliseconds(250))
+                        } catch { break }
+                    }
+                    return false
+                }
+            }
+            defer { group.cancelAll() }
+            while let isOver = try await group.next(), !isOver {}
+        }
+    }
+}
+
+extension Position {
+    /// As it is told to people.
+    var words: String {
+        switch self {
+        case .trimHorizon: "trim-horizon, the oldest record"
+        case .latest: "latest, behind the newest record"
+        case .at(let moment): "\(moment)"
+        case .ago(let duration): "the records of \(Readable.duration(duration)) ago"
+        case .sequence(let number): "\(number)"
+        }
+    }
+}

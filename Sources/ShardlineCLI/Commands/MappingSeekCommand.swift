@@ -1,0 +1,59 @@
+import ArgumentParser
+import StreamModel
+import StreamStorage
+
+/// `shardline mapping seek`
+struct MappingSeekCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "seek", abstract: "Move a mapping to another place in its stream.",
+        discussion: """
+            Records from there on are delivered (again); records before it are not delivered any more. A mapping that \
+            runs goes on at the new place.
+
+            Examples:
+              shardline mapping seek clicks count --to trim-horizon
+              shardline mapping seek clicks count --to 15m
+              shardline mapping seek clicks count --to 2026-01-31T08:30:00Z --shard 3
+            """)
+
+    @OptionGroup var arguments: MappingArguments
+
+    @Option(help: ArgumentHelp("Where to go: \(Position.help).", valueName: "position"), transform: Position.init)
+    var to: Position
+
+    @Option(help: "Only in this shard, such as 3 or shardId-000000000003. Default: all.", transform: ShardID.argument)
+    var shard: ShardID?
+
+    @OptionGroup var store: StoreOptions
+
+    func run() async throws {
+        let shard = try to.onlyShard(given: shard)
+        try await withStore(store) { store in
+            try await store.seekMapping(
+                arguments.key, to: to.starting(now: store.timeSource.wallTime), shard: shard)
+        }
+        Output.error.say(
+            "moved the mapping '\(arguments.mapping)' of '\(arguments.stream)'\(shard.map { " in \($0)" } ?? "")")
+    }
+}
+
+extension ShardID {
+    /// Reads `3` or `shardId-000000000003`.
+    static func argument(_ text: String) throws -> ShardID {
+        guard let shard = ShardID(text) else {
+            throw ArgumentProblem(description: "a shard is named 3 or shardId-000000000003")
+        }
+        return shard
+    }
+}
+
+extension Position {
+    /// The one shard that is meant: the one that was given, or the one that the sequence number is in.
+    func onlyShard(given: ShardID?) throws -> ShardID? {
+        guard let own = shard else { return given }
+        guard given == nil || given == own else {
+            throw CommandFailure(.usage, "the sequence number is in \(own), not in \(given!)")
+        }
+        return own
+    }
+}

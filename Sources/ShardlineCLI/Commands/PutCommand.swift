@@ -1,0 +1,88 @@
+import ArgumentParser
+import StreamModel
+import StreamStorage
+
+/// `shardline put`
+struct PutCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "put", abstract: "Put the lines of files, or of standard input, into a stream.",
+        discussion: """
+            Each line is a record, without its end. Files packed with gzip are unpacked. Records with the same key stay \
+            in order. A record is durable when it is acknowledged; --json says so line by line.
+
+            Lines that can't be put (no key, too long, not what they should be) are reported as FILE:LINE, the others \
+            are put, and the exit code is 65; --strict stops at the first.
+
+            Examples:
+              echo hello | shardline put clicks --key me
+              shardline put clicks --key-field user clicks.jsonl
+              shardline put departures --key-column tailnum flights-2013-01.csv.gz
+              tail -F access.log | shardline put access --rate 500
+            """)
+
+    @Argument(help: "The stream's name.")
+    var name: String
+
+    @Argument(help: "Files to read; - is standard input, which is read when there are none.", completion: .file())
+    var files: [String] = []
+
+    @Option(help: "The partition key of all records.")
+    var key: String?
+
+    @Option(help: ArgumentHelp("Each line is a JSON object, and this member of it is the key.", valueName: "field"))
+    var keyField: String?
+
+    @Option(help: ArgumentHelp("The files are CSV with a header, and this column is the key.", valueName: "column"))
+    var keyColumn: String?
+
+    @Option(help: "At most this many records a second.")
+    var rate: Double?
+
+    @Flag(help: "Stop at the first line that can't be put.")
+    var strict = false
+
+    @Flag(help: "Print one JSON line for each record, once it is durable.")
+    var json = false
+
+    @OptionGroup var store: StoreOptions
+
+    func validate() throws {
+        guard [key, keyField, keyColumn].count(where: { $0 != nil }) <= 1 else {
+            throw ValidationError("give only one of --key, --key-field and --key-column")
+        }
+        if let rate, !(rate > 0 && rate <= 1e9) {
+            throw ValidationError("--rate is a number of records a second, above 0")
+        }
+        guard files.count(where: { $0 == "-" }) <= 1 else {
+            throw ValidationError("standard input can be read only once")
+        }
+    }
+
+    private var keySource: KeySource {
+        if let key { return .fixed(key) }
+        if let keyField { return .jsonField(keyField) }
+        if let keyColumn { return .csvColumn(keyColumn) }
+        return .random
+    }
+
+    func run() async throws {
+        // A wrong key fails every record, so it is said once and nothing is read.
+        if let key { try NewRecord([], partitionKey: key).validate(maximumRecordSize: 0) }
+        let interruption = Interruption.ofProcess
+        let pump = try InputPump(paths: files.isEmpty ? ["-"] : files)
+        try await withStore(store) { store in
+            let stream = try await store.describeStream(name)
+            if keySource == .random {
+                Output.error.say(
+                    "no key is given, so each record gets a random one and they spread over the shards in no order; --key, --key-field or --key-column keep order"
+                )
+            }
+            if pump.isTerminal { Output.error.say("type one record a line; Ctrl-D ends") }
+            pump.start(keySource: keySource, maximumRecordSize: stream.maximumRecordSize)
+            var run = PutRun(
+                stream: store.stream(name), pump: pump, rate: rate, isStrict: strict, printsJSON: json,
+                interruption: interruption)
+            try await run.run()
+        }
+    }
+}

@@ -1,0 +1,186 @@
+import EventSource
+import StreamModel
+import StreamStorage
+
+/// Puts what an input holds, one batch after the other, so that at any moment only one is in doubt.
+struct PutRun {
+    /// A place in the input, for messages.
+    private struct Place: CustomStringConvertible {
+        var file: String
+        var line: Int
+        var description: String { "\(file):\(line)" }
+    }
+
+    private let stream: RecordStream
+    private let pump: InputPump
+    private let rate: Double?
+    private let isStrict: Bool
+    private let printsJSON: Bool
+    private let interruption: Interruption
+    private let output: Output
+    private let errors: Output
+    private var progress: ProgressBar
+    /// When the next record may go, where a rate is set.
+    private var mayGoAt: MonotonicTime
+
+    private(set) var acknowledged = 0
+    private(set) var malformed = 0
+    private var lastAcknowledged: Place?
+    private let begun: MonotonicTime
+
+    init(
+        stream: RecordStream, pump: InputPump, rate: Double? = nil, isStrict: Bool = false, printsJSON: Bool = false,
+        interruption: Interruption, output: Output = .standard, errors: Output = .error
+    ) {
+        self.stream = stream
+        self.pump = pump
+        self.rate = rate
+        self.isStrict = isStrict
+        self.printsJSON = printsJSON
+        self.interruption = interruption
+        self.output = output
+        self.errors = errors
+        let timeSource = stream.store.timeSource
+        progress = ProgressBar(total: pump.totalSize, on: errors, timeSource: timeSource)
+        begun = timeSource.monotonicTime
+        mayGoAt = begun
+    }
+
+    /// Puts everything, and says how much that was. Throws ``CommandFailure`` for every end that is not success.
+    mutating func run() async throws {
+        defer { progress.end() }
+        do {
+            try await putAll()
+        } catch {
+            pump.stop()
+            progress.end()
+            throw error
+        }
+        progress.end()
+        let seconds = (stream.store.timeSource.monotonicTime - begun).inSeconds
+        let rate = seconds > 0.5 ? ", \(Readable.number(Int(Double(acknowledged) / seconds)))/s" : ""
+        errors.say("put \(Readable.count(acknowledged, "record")) into '\(stream.name)'\(rate)")
+        if interruption.isInterrupted {
+            throw CommandFailure(.failed, "interrupted; \(soFar)")
+        }
+        if malformed > 0 {
+            throw CommandFailure(
+                .badData, "\(Readable.count(malformed, "malformed line was", "malformed lines were")) not put")
+        }
+    }
+
+    private var soFar: String {
+        guard let lastAcknowledged else { return "no record was acknowledged" }
+        return
+            "\(Readable.count(acknowledged, "record was", "records were")) acknowledged, the last one is \(lastAcknowledged)"
+    }
+
+    private mutating func putAll() async throws {
+        while let batch = try await next() {
+            var records: [NewRecord] = []
+            var lines: [Int] = []
+            var stopped: CommandFailure?
+            for item in batch.items where stopped == nil {
+                switch item {
+                case .record(let line, let record):
+                    records.append(record)
+                    lines.append(line)
+                case .malformed(let line, let reason):
+                    malformed += 1
+                    let place = Place(file: pump.names[batch.input], line: line)
+                    if isStrict {
+                        stopped = CommandFailure(.badData, "\(place): \(reason); stopped there (--strict)")
+                    } else {
+                        errors.say("\(place): \(reason)")
+                    }
+                }
+            }
+            try await send(records, lines, of: batch.input)
+            if var stopped {
+                stopped.message! += ", \(soFar)"
+                throw stopped
+            }
+            progress.show(done: batch.bytesRead, records: acknowledged)
+        }
+    }
+
+    // Waits for input or the interruption, whichever comes first.
+    private func next() async throws -> InputPump.Batch? {
+        if interruption.isInterrupted { return nil }
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await interruption.wait()
+                if interruption.isInterrupted { pump.stop() }
+            }
+            defer { group.cancelAll() }
+            return try await pump.next()
+        }
+    }
+
+    private mutating func send(_ records: [NewRecord], _ lines: [Int], of input: Int) async throws {
+        var start = 0
+        while start < records.count, !interruption.isInterrupted {
+            let end = rate.map { min(records.count, start + max(1, Int($0 / 20))) } ?? records.count
+            try await waitForTurn(of: end - start)
+            if interruption.isInterrupted { return }
+            let (some, places) = (Array(records[start..<end]), Array(lines[start..<end]))
+            let receipts: [PutReceipt]
+            do {
+                receipts = try await stream.put(contentsOf: some)
+            } catch let error as ShardlineError {
+                throw failure(error, lines: places, of: input)
+            }
+            acknowledged += receipts.count
+            lastAcknowledged = places.last.map { Place(file: pump.names[input], line: $0) }
+            if printsJSON { try print(receipts, some, places, of: input) }
+            start = end
+        }
+    }
+
+    private mutating func waitForTurn(of count: Int) async throws {
+        guard let rate else { return }
+        let timeSource = stream.store.timeSource
+        mayGoAt = max(mayGoAt, timeSource.monotonicTime)
+        // In short steps, so that Ctrl-C is heard at a low rate too.
+        while !interruption.isInterrupted, timeSource.monotonicTime < mayGoAt {
+            try await timeSource.sleep(until: min(mayGoAt, timeSource.monotonicTime + .milliseconds(100)))
+        }
+        mayGoAt = mayGoAt + .seconds(Double(count) / rate)
+    }
+
+    private func failure(_ error: ShardlineError, lines: [Int], of input: Int) -> CommandFailure {
+        switch error.code {
+        case .ownerGone, .outcomeUnknown:
+            let file = pump.names[input]
+            let doubt =
+                lines.count == 1
+                ? "\(file):\(lines[0]) is in doubt" : "\(file):\(lines[0]) to \(lines[lines.count - 1]) are in doubt"
+            return CommandFailure(
+                .busy,
+                "\(error.message); \(soFar); \(doubt): look with `shardline tail` whether they are there before you put them again"
+            )
+        default:
+            return CommandFailure(ExitStatus(error.code), "\(error.message); \(soFar)")
+        }
+    }
+
+    private func print(_ receipts: [PutReceipt], _ records: [NewRecord], _ lines: [Int], of input: Int) throws {
+        var writer = JSONLines()
+        for (index, receipt) in receipts.enumerated() {
+            writer.line { line in
+                if pump.names.count > 1 { line.member("file", pump.names[input]) }
+                line.member("line", lines[index])
+                line.member("shardId", receipt.shard.description)
+                line.member("sequenceNumber", receipt.kinesisSequenceNumber.description)
+                line.member("partitionKey", records[index].partitionKey)
+                line.name("approximateArrivalTimestamp")
+                line.seconds(ofMilliseconds: receipt.approximateArrivalTimestamp.milliseconds)
+            }
+        }
+        do {
+            try output.write(writer.bytes)
+        } catch is Output.Closed {
+            throw CommandFailure(.inputOutput, "standard output was closed; \(soFar)")
+        }
+    }
+}

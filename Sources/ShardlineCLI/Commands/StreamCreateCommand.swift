@@ -1,0 +1,42 @@
+import ArgumentParser
+import StreamModel
+import StreamStorage
+
+/// `shardline stream create`
+struct StreamCreateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "create", abstract: "Make a stream, and the store if there is none yet.",
+        discussion: """
+            Examples:
+              shardline stream create clicks --data ./data
+              shardline stream create clicks --shards 4 --retention 7d --max-record-size 2MiB
+            """)
+
+    @Argument(help: "The stream's name: 1 to 128 characters of a-z A-Z 0-9 _ . -")
+    var name: String
+
+    @Option(help: "How many shards the stream has: 1 to 10,000. Shards are worked on in parallel.")
+    var shards = 1
+
+    @Option(
+        help: "How long records are kept, such as 36h or 7d: 1s to 365d. Default: 24h.", transform: Amounts.duration)
+    var retention = Limits.defaultRetention
+
+    @Option(
+        help: "The most bytes of data in one record, such as 256KiB: up to 10MiB. Default: 1MiB.",
+        transform: Amounts.bytes)
+    var maxRecordSize = Limits.defaultRecordSize
+
+    @OptionGroup var store: StoreOptions
+
+    func run() async throws {
+        // Before a store is made for nothing.
+        try StreamSettings(shards: shards, retention: retention, maximumRecordSize: maxRecordSize).validate(name: name)
+        try await withStore(store, mayCreate: true) { store in
+            try await store.createStream(name, shards: shards, retention: retention, maximumRecordSize: maxRecordSize)
+        }
+        Output.error.say(
+            "made the stream '\(name)': \(Readable.count(shards, "shard")), records are kept for \(Readable.duration(retention))"
+        )
+    }
+}

@@ -1,0 +1,182 @@
+import StreamModel
+import StreamStorage
+import Synchronization
+
+/// Reads a stream's shards and prints their records.
+struct TailRun: Sendable {
+    /// Where reading begins in a shard, and the tip as it was then.
+    private struct Start: Sendable {
+        var shard: ShardID
+        var position: SequenceNumber
+        var tip: SequenceNumber
+    }
+
+    private let stream: RecordStream
+    private let starts: [Start]
+    private let limit: Int
+    private let printer: RecordPrinter
+    private let warnings: Output
+
+    /// Throws `unknownStream`, `unknownShard`.
+    init(
+        stream: RecordStream, from start: StartingPosition, shard: ShardID?, limit: Int, printer: RecordPrinter,
+        warnings: Output = .error
+    ) async throws {
+        self.stream = stream
+        self.limit = limit
+        self.printer = printer
+        self.warnings = warnings
+        var starts: [Start] = []
+        for description in try await stream.store.describeStream(stream.name).shards
+        where shard == nil || shard == description.id {
+            let position = try await stream.store.position(of: start, in: stream.name, shard: description.id)
+            starts.append(Start(shard: description.id, position: position, tip: description.tip))
+        }
+        if let shard, starts.isEmpty {
+            throw ShardlineError(
+                .unknownShard,
+                "the stream '\(stream.name)' has no shard \(shard); `shardline stream describe \(stream.name)` lists them"
+            )
+        }
+        self.starts = starts
+    }
+
+    /// Prints the records up to the tips, merged by arrival: within a shard that is their order.
+    func printWhatIsThere(until interruption: Interruption) async throws {
+        var readers = starts.map { Reader(shard: $0.shard, position: $0.position, tip: $0.tip) }
+        var left = limit
+        while left > 0, !interruption.isInterrupted {
+            for index in readers.indices { try await readers[index].fill(from: stream, warnings) }
+            // Up to the first arrival at which some shard may have more, all is known.
+            let known = readers.compactMap(\.lastKnownArrival).min()
+            var records: [Record] = []
+            while let next = readers.indices.filter({ readers[$0].head != nil }).min(by: { left, right in
+                let (one, other) = (readers[left].head!, readers[right].head!)
+                return one.approximateArrivalTimestamp < other.approximateArrivalTimestamp
+            }), records.count < left, records.count < 1000 {
+                if let known, !records.isEmpty, readers[next].head!.approximateArrivalTimestamp > known { break }
+                records.append(readers[next].take()!)
+            }
+            guard !records.isEmpty else { return }
+            try printer.print(records)
+            left -= records.count
+        }
+    }
+
+    /// Prints records as they come, until the interruption or the limit.
+    func follow(until interruption: Interruption) async throws {
+        let left = Countdown(limit)
+        var started = Set(starts.map(\.shard))
+        try await withThrowingTaskGroup(of: (shard: ShardID, children: [ShardID])?.self) { group in
+            group.addTask {
+                await interruption.wait()
+                return nil
+            }
+            for start in starts {
+                group.addTask { try await follow(start.shard, after: start.position, left) }
+            }
+            var ended: Set<ShardID> = []
+            while let end = try await group.next() {
+                guard let end else { break }
+                ended.insert(end.shard)
+                // A child comes when all of its parents that are followed have ended.
+                let shards = try await stream.store.describeStream(stream.name).shards
+                for child in shards where end.children.contains(child.id) {
+                    guard child.parents.allSatisfy({ ended.contains($0) || !started.contains($0) }),
+                        started.insert(child.id).inserted
+                    else { continue }
+                    group.addTask { try await follow(child.id, after: .zero, left) }
+                }
+            }
+            group.cancelAll()
+        }
+    }
+
+    // Until the shard's end (then its children are the answer), or nil when nothing more is wanted.
+    private func follow(_ shard: ShardID, after start: SequenceNumber, _ left: Countdown) async throws
+        -> (shard: ShardID, children: [ShardID])?
+    {
+        var position = start
+        while true {
+            let request = ReadRequest(
+                stream: stream.name, shard: shard, after: position, maximumRecords: 1000, wait: .untilAvailable)
+            let result = try await stream.store.read(request)
+            warn(of: result, in: shard)
+            position = result.next
+            let isOver = try left.records.withLock { left in
+                let wanted = result.batch.prefix(left)
+                left -= wanted.count
+                // Under the lock, so that the lines of two shards don't mix.
+                if !wanted.isEmpty { try printer.print(wanted) }
+                return left == 0
+            }
+            if isOver { return nil }
+            if let children = result.endOfShard { return (shard, children) }
+        }
+    }
+
+    private func warn(of result: ReadResult, in shard: ShardID) {
+        Self.warn(of: result, in: shard, on: warnings)
+    }
+
+    fileprivate static func warn(of result: ReadResult, in shard: ShardID, on output: Output) {
+        if let expired = result.expired {
+            output.say(
+                "\(shard): retention has removed \(Readable.count(count(expired), "record")) before they were read")
+        }
+        if let lost = result.lost {
+            output.say("\(shard): \(Readable.count(count(lost), "record is", "records are")) lost to damage")
+        }
+    }
+
+    private static func count(_ range: ClosedRange<SequenceNumber>) -> UInt64 {
+        range.upperBound.rawValue - range.lowerBound.rawValue + 1
+    }
+}
+
+/// How many records may still be printed, over all shards.
+private final class Countdown: Sendable {
+    let records: Mutex<Int>
+
+    init(_ records: Int) { self.records = Mutex(records) }
+}
+
+/// One shard on the way to its tip.
+private struct Reader {
+    let shard: ShardID
+    var position: SequenceNumber
+    let tip: SequenceNumber
+    private var batch = RecordBatch()
+    private var next = 0
+
+    init(shard: ShardID, position: SequenceNumber, tip: SequenceNumber) {
+        self.shard = shard
+        self.position = position
+        self.tip = tip
+    }
+
+    var head: Record? { next < batch.count ? batch[next] : nil }
+    /// Nothing that the shard still has to give arrived before this; nil where all of it is here.
+    var lastKnownArrival: Timestamp? { position < tip ? batch.last?.approximateArrivalTimestamp : nil }
+
+    mutating func take() -> Record? {
+        defer { next += 1 }
+        return head
+    }
+
+    mutating func fill(from stream: RecordStream, _ warnings: Output) async throws {
+        while head == nil, position < tip {
+            let result = try await stream.store.read(
+                ReadRequest(stream: stream.name, shard: shard, after: position, maximumRecords: 1000))
+            TailRun.warn(of: result, in: shard, on: warnings)
+            // What came after the beginning is not printed: without --follow there must be an end.
+            batch = RecordBatch()
+            next = 0
+            var wanted = 0
+            while wanted < result.batch.count, result.batch[wanted].sequenceNumber <= tip { wanted += 1 }
+            batch = result.batch.extracting(0..<wanted)
+            guard result.next > position else { return }
+            position = result.next
+        }
+    }
+}

@@ -1,0 +1,27 @@
+import EventSource
+import StreamModel
+
+/// JSON objects, one a line.
+struct JSONLines {
+    private(set) var bytes: [UInt8] = []
+
+    mutating func line(_ body: (inout JSONWriter) -> Void) {
+        var writer = JSONWriter()
+        writer.object(body)
+        bytes += writer.bytes
+        bytes.append(UInt8(ascii: "\n"))
+    }
+
+    /// A record, its parts named as Kinesis' GetRecords names them.
+    mutating func line(_ record: Record) {
+        line { line in
+            line.member("shardId", record.shard.description)
+            line.member("sequenceNumber", record.kinesisSequenceNumber.description)
+            line.member("partitionKey", record.partitionKey)
+            line.name("approximateArrivalTimestamp")
+            line.seconds(ofMilliseconds: record.approximateArrivalTimestamp.milliseconds)
+            line.name("data")
+            line.base64(record.bytes)
+        }
+    }
+}

@@ -1,0 +1,26 @@
+import StreamModel
+
+/// Prints records for people or for programs.
+struct RecordPrinter: Sendable {
+    /// One JSON object a line, or text.
+    var isJSON: Bool
+    var output: Output
+
+    /// Prints `records` with one write.
+    func print(_ records: some Sequence<Record>) throws {
+        var lines = JSONLines()
+        var text: [UInt8] = []
+        for record in records {
+            if isJSON { lines.line(record) } else { text += self.text(of: record) }
+        }
+        try output.write(isJSON ? lines.bytes : text)
+    }
+
+    private func text(of record: Record) -> [UInt8] {
+        let key = Output.escaped(record.partitionKey.utf8)
+        var line = Array("\(record.approximateArrivalTimestamp)  \(record.shard)  \(key)  ".utf8)
+        line += output.isTerminal ? Array(Output.escaped(record.bytes).utf8) : Array(record.bytes)
+        line.append(UInt8(ascii: "\n"))
+        return line
+    }
+}

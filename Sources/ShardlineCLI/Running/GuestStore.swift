@@ -1,0 +1,344 @@
+import DiskAccess
+import Logging
+import OwnerSocket
+import SegmentStorage
+import StreamModel
+import StreamStorage
+import Synchronization
+
+/// Runs `body` with a store that this process owns only as long as nobody else wants to.
+func withGuestStore<Result: Sendable>(
+    at directory: String, logger: Logger, _ body: (any StreamStore) async throws -> Result
+) async throws -> Result {
+    let store = GuestStore(directory: directory, logger: logger)
+    return try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { await store.run() }
+        let result: Swift.Result<Result, any Error>
+        do {
+            // Whatever is wrong with the store is said before anything else.
+            try await store.isReady()
+            result = .success(try await body(store))
+        } catch {
+            result = .failure(error)
+        }
+        group.cancelAll()
+        try await group.waitForAll()
+        return try result.get()
+    }
+}
+
+/// A store that may change hands under its users: opened by this process while nobody owns it, used through the
+/// owner's socket while somebody does, and given up when a process asks for it that must own it.
+///
+/// Calls wait while it changes hands. What only looks is asked again behind a change; what writes never is, unless it
+/// was surely not sent and another owner is there.
+final class GuestStore: Sendable {
+    /// Who has the store.
+    private enum Phase {
+        case changing
+        case ready(any StreamStore, generation: Int)
+        case failed(any Error)
+    }
+
+    private enum Event: Sendable {
+        /// A process asks for the store.
+        case release
+        /// A call found that the owner of this generation is gone; a writer waits for another owner only.
+        case lost(generation: Int, byWriter: Bool)
+    }
+
+    private struct State {
+        var phase = Phase.changing
+        var generation = 0
+        var writes = 0
+        var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
+        var nextWaiter = 0
+    }
+
+    private static let step = Duration.milliseconds(20)
+
+    private let directory: String
+    private let logger: Logger
+    private let state = Mutex(State())
+    private let events: AsyncStream<Event>
+    private let tell: AsyncStream<Event>.Continuation
+    let timeSource: any TimeSource = SystemTimeSource()
+
+    init(directory: String, logger: Logger) {
+        self.directory = directory
+        self.logger = logger
+        (events, tell) = AsyncStream.makeStream(of: Event.self)
+    }
+
+    // MARK: Changing hands
+
+    /// Keeps the store at hand until the task is cancelled.
+    func run() async {
+        var mayOpen = true
+        var patience = Duration.seconds(10)
+        var iterator = events.makeAsyncIterator()
+        do {
+            while !Task.isCancelled {
+                switch try await acquire(mayOpen: mayOpen, patience: patience) {
+                case .own(let store):
+                    await serve(store, &iterator)
+                    // Whoever asked is to have it first.
+                    mayOpen = false
+                    patience = .seconds(10)
+                case .client(let client):
+                    let generation = publish(client)
+                    var byWriter = false
+                    waiting: while let event = await iterator.next() {
+                        if case .lost(generation, let writer) = event {
+                            byWriter = writer
+                            break waiting
+                        }
+                    }
+                    try? await client.close()
+                    mayOpen = !byWriter
+                    patience = byWriter ? .seconds(2) : .seconds(10)
+                }
+            }
+        } catch {
+            change(to: .failed(error))
+        }
+    }
+
+    private enum Hold {
+        case own(SegmentStore)
+        case client(OwnerClient)
+    }
+
+    // Throws what kept it from both, once the patience is over.
+    private func acquire(mayOpen: Bool, patience: Duration) async throws -> Hold {
+        let begun = timeSource.monotonicTime
+        while true {
+            let isPatient = timeSource.monotonicTime - begun < patience
+            var busy: ShardlineError?
+            if mayOpen {
+                do {
+                    return .own(try await SegmentStore.open(at: directory, logger: logger))
+                } catch let error as ShardlineError where error.code == .storeBusy {
+                    busy = error
+                }
+            }
+            do {
+                return .client(try await OwnerClient.connect(at: directory))
+            } catch let error as ShardlineError where error.code == .ownerGone {
+                guard isPatient else { throw busy ?? error }
+            }
+            try await timeSource.sleep(until: timeSource.monotonicTime + Self.step)
+        }
+    }
+
+    // Until somebody asks for the store or the task is cancelled; then the store is closed.
+    private func serve(_ store: SegmentStore, _ iterator: inout AsyncStream<Event>.Iterator) async {
+        let server: OwnerSocketServer?
+        do {
+            server = try OwnerSocketServer(
+                store: store, at: directory,
+                onReleaseRequest: { [tell] in
+                    tell.yield(.release)
+                    return true
+                }, logger: logger)
+        } catch {
+            logger.warning("\(error)")
+            server = nil
+        }
+        _ = publish(store)
+        await withTaskGroup(of: Void.self) { group in
+            if let server {
+                group.addTask {
+                    do { try await server.run() } catch {
+                        self.logger.warning("other processes can't reach this store: \(error)")
+                    }
+                }
+            }
+            waiting: while let event = await iterator.next() {
+                if case .release = event { break waiting }
+            }
+            change(to: .changing)
+            // Short, as commits are; reads that wait end with the store.
+            while state.withLock({ $0.writes }) > 0 { await settle() }
+            server?.stop()
+        }
+        do { try await store.close() } catch { logger.error("the store could not be closed: \(error)") }
+    }
+
+    // A moment for commits that are under way; also when the task is cancelled, since they are waited for all the same.
+    private func settle() async {
+        do { try await timeSource.sleep(until: timeSource.monotonicTime + .milliseconds(1)) } catch {
+            await Task.yield()
+        }
+    }
+
+    private func publish(_ store: any StreamStore) -> Int {
+        let generation = state.withLock { state in
+            state.generation += 1
+            return state.generation
+        }
+        change(to: .ready(store, generation: generation))
+        return generation
+    }
+
+    private func change(to phase: Phase) {
+        let waiters = state.withLock { state in
+            state.phase = phase
+            if case .changing = phase { return [CheckedContinuation<Void, Never>]() }
+            defer { state.waiters = [:] }
+            return Array(state.waiters.values)
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    // MARK: Calls
+
+    /// Returns once the store is there. Throws what keeps it from being there.
+    func isReady() async throws { _ = try await current(after: 0) }
+
+    // The store of a generation behind `generation`; counts a write on it.
+    private func current(
+        after generation: Int, writing: Bool = false
+    ) async throws -> (store: any StreamStore, generation: Int) {
+        while true {
+            let found: Result<(store: any StreamStore, generation: Int), any Error>? = state.withLock { state in
+                switch state.phase {
+                case .ready(let store, let number) where number > generation:
+                    if writing { state.writes += 1 }
+                    return .success((store, number))
+                case .failed(let error): return .failure(error)
+                default: return nil
+                }
+            }
+            if let found { return try found.get() }
+            try Task.checkCancellation()
+            await change(behind: generation)
+        }
+    }
+
+    private func change(behind generation: Int) async {
+        let id = state.withLock { state in
+            state.nextWaiter += 1
+            return state.nextWaiter
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    switch state.phase {
+                    case .ready(_, let number) where number > generation: return true
+                    case .failed: return true
+                    default:
+                        if Task.isCancelled { return true }
+                        state.waiters[id] = continuation
+                        return false
+                    }
+                }
+                if isOver { continuation.resume() }
+            }
+        } onCancel: {
+            let waiter = state.withLock { $0.waiters.removeValue(forKey: id) }
+            waiter?.resume()
+        }
+    }
+
+    private static func isLost(_ error: any Error) -> Bool {
+        (error as? ShardlineError).map { $0.code == .ownerGone || $0.code == .closed } ?? false
+    }
+
+    /// A call that changes nothing: it is asked again when the store has changed hands under it.
+    private func look<Answer>(_ call: (any StreamStore) async throws -> Answer) async throws -> Answer {
+        var last = 0
+        while true {
+            let (store, generation) = try await current(after: last)
+            do {
+                return try await call(store)
+            } catch  where Self.isLost(error) {
+                tell.yield(.lost(generation: generation, byWriter: false))
+                last = generation
+            }
+        }
+    }
+
+    /// A call that changes something: it is made once. One that throws that the owner is gone was surely not sent, and
+    /// goes to the next owner if there is one soon.
+    private func write<Answer>(_ call: (any StreamStore) async throws -> Answer) async throws -> Answer {
+        var last = 0
+        while true {
+            let (store, generation) = try await current(after: last, writing: true)
+            defer { state.withLock { $0.writes -= 1 } }
+            do {
+                return try await call(store)
+            } catch let gone as ShardlineError where gone.code == .ownerGone {
+                tell.yield(.lost(generation: generation, byWriter: true))
+                last = generation
+                do { _ = try await current(after: last) } catch { throw gone }
+            }
+        }
+    }
+}
+
+extension GuestStore: StreamStore {
+    var capabilities: StoreCapabilities {
+        state.withLock { state in
+            if case .ready(let store, _) = state.phase { store.capabilities } else { [] }
+        }
+    }
+
+    @discardableResult
+    func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
+        try await write { try await $0.createStream(name, settings: settings) }
+    }
+
+    func listStreams() async throws -> [StreamDescription] { try await look { try await $0.listStreams() } }
+
+    func describeStream(_ name: String) async throws -> StreamDescription {
+        try await look { try await $0.describeStream(name) }
+    }
+
+    func deleteStream(_ name: String) async throws { try await write { try await $0.deleteStream(name) } }
+
+    func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
+        try await write { try await $0.commit(changes, urgency: urgency) }
+    }
+
+    func read(_ request: ReadRequest) async throws -> ReadResult { try await look { try await $0.read(request) } }
+
+    func position(of start: StartingPosition, in stream: String, shard: ShardID) async throws -> SequenceNumber {
+        try await look { try await $0.position(of: start, in: stream, shard: shard) }
+    }
+
+    @discardableResult
+    func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
+        try await write { try await $0.createMapping(definition) }
+    }
+
+    func listMappings(of stream: String?) async throws -> [MappingDescription] {
+        try await look { try await $0.listMappings(of: stream) }
+    }
+
+    func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+        try await look { try await $0.describeMapping(mapping) }
+    }
+
+    func claimMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+        try await write { try await $0.claimMapping(mapping) }
+    }
+
+    func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
+        try await write { try await $0.releaseMapping(mapping, epoch: epoch) }
+    }
+
+    @discardableResult
+    func seekMapping(
+        _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
+    ) async throws -> MappingDescription {
+        try await write { try await $0.seekMapping(mapping, to: position, shard: shard) }
+    }
+
+    func deleteMapping(_ mapping: MappingKey) async throws {
+        try await write { try await $0.deleteMapping(mapping) }
+    }
+
+    /// Whoever has made it closes it, by ending ``run()``.
+    func close() async throws {}
+}

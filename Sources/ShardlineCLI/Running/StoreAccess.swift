@@ -1,0 +1,102 @@
+import DiskAccess
+import Logging
+import OwnerSocket
+import SegmentStorage
+import StreamModel
+import StreamStorage
+
+/// How a command means to use its store.
+enum StoreRole: Sendable {
+    /// It owns the store as long as it runs, and lets others use it: `consume`.
+    case owner
+    /// It works on a store that somebody owns, and owns it itself only where nobody does.
+    case guest
+}
+
+/// Runs `body` with the store of `options`, and gives it up at the end.
+///
+/// - Parameters:
+///   - role: whether the command must own the store.
+///   - mayCreate: whether a store is made where there is none.
+@discardableResult
+func withStore<Result: Sendable>(
+    _ options: StoreOptions, as role: StoreRole = .guest, mayCreate: Bool = false,
+    _ body: (any StreamStore) async throws -> Result
+) async throws -> Result {
+    let directory = try options.directory
+    if !mayCreate { try await requireStore(at: directory) }
+    switch role {
+    case .owner: return try await withOwnedStore(at: directory, logger: options.logger, body)
+    case .guest: return try await withGuestStore(at: directory, logger: options.logger, body)
+    }
+}
+
+/// Throws what to do where `directory` holds nothing.
+private func requireStore(at directory: String) async throws {
+    let isEmpty: Bool
+    do {
+        isEmpty = try await BlockingThreads.shared.run {
+            let disk = POSIXFileSystem()
+            guard let status = try disk.status(directory) else { return true }
+            return status.isDirectory ? try disk.list(directory).isEmpty : false
+        }
+    } catch {
+        throw CommandFailure(.inputOutput, "the store's directory '\(directory)' can't be used: \(error)")
+    }
+    guard !isEmpty else {
+        throw CommandFailure(
+            .inputOutput,
+            "there is no store in '\(directory)'; `shardline stream create NAME --data '\(directory)'` makes one with a stream"
+        )
+    }
+}
+
+private func withOwnedStore<Result: Sendable>(
+    at directory: String, logger: Logger, _ body: (any StreamStore) async throws -> Result
+) async throws -> Result {
+    let store = try await openAsOwner(at: directory, logger: logger)
+    let result: Swift.Result<Result, any Error>
+    do {
+        let server = try OwnerSocketServer(store: store, at: directory, logger: logger)
+        result = await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                do { try await server.run() } catch { logger.error("other processes can't reach this store: \(error)") }
+            }
+            defer { server.stop() }
+            do { return .success(try await body(store)) } catch { return .failure(error) }
+        }
+    } catch {
+        result = .failure(error)
+    }
+    do {
+        try await store.close()
+    } catch {
+        // What ended the command matters more than how its store took it.
+        _ = try result.get()
+        throw error
+    }
+    return try result.get()
+}
+
+/// Opens the store, and asks a process for it that needs it only as a guest.
+private func openAsOwner(at directory: String, logger: Logger) async throws -> SegmentStore {
+    let timeSource = SystemTimeSource()
+    let begun = timeSource.monotonicTime
+    var patience = Duration.seconds(2)
+    var wasAsked = false
+    while true {
+        do {
+            return try await SegmentStore.open(at: directory, logger: logger)
+        } catch let busy as ShardlineError where busy.code == .storeBusy {
+            if !wasAsked, let owner = try? await OwnerClient.connect(at: directory) {
+                guard try await owner.requestRelease() else { throw busy }
+                wasAsked = true
+                patience = .seconds(15)
+                logger.debug("process \(owner.ownerProcess) gives the store up")
+            }
+            // Nobody serves it: its owner is opening or closing it, or serves nobody.
+            guard timeSource.monotonicTime - begun < patience else { throw busy }
+            try await timeSource.sleep(until: timeSource.monotonicTime + .milliseconds(20))
+        }
+    }
+}
