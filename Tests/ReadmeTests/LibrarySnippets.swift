@@ -41,7 +41,7 @@ import UnixSignals
                 guard fields.count == 2, let delay = Int(fields[1]) else {
                     throw PermanentFailure(record, because: .malformed)
                 }
-                if delay > 900 { context.logger.info("\(fields[0]) was very late") }
+                if delay > 999 { context.logger.info("\(fields[0]) was very late") }
             }
         }
         try await delays.run(until: .caughtUp)
