@@ -9,7 +9,6 @@ final class OwnerCalls: Sendable {
         let continuation: CheckedContinuation<Reply, any Error>
         /// Whether the outcome is in doubt once a byte of the call has gone out.
         let isCommit: Bool
-        var hasBegun = false
     }
 
     private struct State {
@@ -32,14 +31,18 @@ final class OwnerCalls: Sendable {
 
     func start() {
         channel.start(name: "owner-calls", buffer: FrameBuffer()) { [self] frame in
-            guard frame.kind == .reply else { throw WireError("the owner sent a frame of the kind \(frame.kind)") }
-            let reply = try Reply(frame.payload)
-            guard let call = state.withLock({ $0.pending.removeValue(forKey: frame.call) }) else {
-                throw WireError("the owner answered a call that nobody made")
+            switch frame.kind {
+            case .reply:
+                let reply = try Reply(frame.payload)
+                guard let call = state.withLock({ $0.pending.removeValue(forKey: frame.call) }) else {
+                    throw WireError("the owner answered a call that nobody made")
+                }
+                call.continuation.resume(returning: reply)
+            case .goodbye: leave()
+            case .hello, .welcome, .request, .cancel:
+                throw WireError("the owner sent a frame of the kind \(frame.kind)")
             }
-            call.continuation.resume(returning: reply)
         } onEnd: { [self] reason in
-            channel.close()
             let why = reason.map { ": \($0)" } ?? ""
             end(
                 with: ShardlineError(
@@ -49,18 +52,39 @@ final class OwnerCalls: Sendable {
 
     func close() {
         end(with: ShardlineError(.closed, "the connection to the store's owner was closed"))
-        channel.close()
+    }
+
+    private var releasedByOwner: ShardlineError {
+        ShardlineError(.ownerGone, "the process \(owner) that owned the store gives it up")
+    }
+
+    /// The owner gives the store up: what it hasn't got is surely not done, what it has is answered still.
+    private func leave() {
+        let error = state.withLock { state in
+            state.end = state.end ?? releasedByOwner
+            return state.end ?? releasedByOwner
+        }
+        let unsent = channel.stopSending()
+        let calls = state.withLock { state in unsent.compactMap { state.pending.removeValue(forKey: $0) } }
+        for call in calls { call.continuation.resume(throwing: error) }
     }
 
     private func end(with error: ShardlineError) {
-        let (pending, error) = state.withLock { state in
+        // First of all, since closing lets the receiving thread find an end of its own.
+        let error = state.withLock { state in
             let first = state.end ?? error
             state.end = first
-            defer { state.pending = [:] }
-            return (Array(state.pending.values), first)
+            return first
         }
-        for call in pending {
-            if call.isCommit, call.hasBegun {
+        let unsent = channel.stopSending()
+        channel.close()
+        let pending = state.withLock { state in
+            defer { state.pending = [:] }
+            return state.pending
+        }
+        for (id, call) in pending {
+            // Once a byte has gone out the owner may have done it.
+            if call.isCommit, !unsent.contains(id) {
                 call.continuation.resume(returning: .outcome(.unknown(cause: error)))
             } else {
                 call.continuation.resume(throwing: error)
@@ -99,7 +123,7 @@ final class OwnerCalls: Sendable {
         case .failed(let error): throw error
         case .cancelled:
             try Task.checkCancellation()
-            throw ShardlineError(.ownerGone, "the process \(owner) that owned the store gives it up")
+            throw releasedByOwner
         default: return reply
         }
     }
@@ -111,8 +135,8 @@ final class OwnerCalls: Sendable {
         }
         if let end {
             call.continuation.resume(throwing: end)
-        } else {
-            channel.send(frame) { [self] in state.withLock { $0.pending[frame.call]?.hasBegun = true } }
+        } else if !channel.send(frame), let call = state.withLock({ $0.pending.removeValue(forKey: frame.call) }) {
+            call.continuation.resume(throwing: state.withLock { $0.end } ?? releasedByOwner)
         }
     }
 

@@ -7,13 +7,20 @@ import Synchronization
 
 /// One client of an owner: answers its calls, many at a time, and cleans up behind it.
 final class OwnerConnection: Sendable {
+    private struct Call {
+        let task: Task<Void, Never>
+        let isRead: Bool
+    }
+
     private struct State {
         var isGreeted = false
         /// No call is begun any more.
         var isEnding = false
         /// The receiving thread has ended.
         var isReceived = false
-        var calls: [UInt64: Task<Void, Never>] = [:]
+        var calls: [UInt64: Call] = [:]
+        /// Reads are answered as cancelled: the owner gives the store up.
+        var isLeaving = false
         /// Claims that this client holds: whoever is gone runs no mapping.
         var claims: [MappingKey: UInt64] = [:]
         var isCleaning = false
@@ -54,17 +61,32 @@ final class OwnerConnection: Sendable {
             let calls = state.withLock { state in
                 state.isEnding = true
                 state.isReceived = true
-                return Array(state.calls.values)
+                // Who was told to leave has closed its direction and waits for the answers.
+                return state.isLeaving ? [] : Array(state.calls.values)
             }
-            for call in calls { call.cancel() }
+            for call in calls { call.task.cancel() }
             endIfIdle()
         }
     }
 
-    /// Begins no more calls, cancels those under way, answers them and ends.
+    /// Tells the client that the store is given up: reads are cancelled, everything else that it has sent is answered.
+    func sayGoodbye() {
+        let reads = state.withLock { state in
+            state.isLeaving = true
+            return state.calls.values.filter(\.isRead)
+        }
+        channel.send(Frame(.goodbye, call: 0))
+        for read in reads { read.task.cancel() }
+    }
+
+    /// Receives nothing more from a client that doesn't leave by itself, and cancels what is under way.
     func stop() {
-        state.withLock { $0.isEnding = true }
+        let calls = state.withLock { state in
+            state.isEnding = true
+            return Array(state.calls.values)
+        }
         channel.stopReceiving()
+        for call in calls { call.task.cancel() }
     }
 
     /// Returns when the last call was answered and the claims are released.
@@ -84,8 +106,8 @@ final class OwnerConnection: Sendable {
         guard state.withLock({ $0.isGreeted }) else { return try greet(frame) }
         switch frame.kind {
         case .request: try begin(frame)
-        case .cancel: state.withLock { $0.calls[frame.call] }?.cancel()
-        case .hello, .welcome, .reply: throw WireError("a client sent a frame of the kind \(frame.kind)")
+        case .cancel: state.withLock { $0.calls[frame.call] }?.task.cancel()
+        case .hello, .welcome, .reply, .goodbye: throw WireError("a client sent a frame of the kind \(frame.kind)")
         }
     }
 
@@ -105,12 +127,15 @@ final class OwnerConnection: Sendable {
             guard state.calls[frame.call] == nil else { throw WireError("a client used a call's number twice") }
             guard state.calls.count < Self.callLimit else { throw WireError("a client has too many calls under way") }
             // It ends by taking the lock, so it can't end before it is kept.
-            state.calls[frame.call] = Task { [self] in
+            let isRead = Request.isRead(frame.payload)
+            let task = Task { [self] in
                 let reply = await answer(frame.payload)
                 send(reply, to: frame.call)
                 self.state.withLock { _ = $0.calls.removeValue(forKey: frame.call) }
                 endIfIdle()
             }
+            state.calls[frame.call] = Call(task: task, isRead: isRead)
+            if isRead, state.isLeaving { task.cancel() }
         }
     }
 

@@ -24,6 +24,9 @@ public final class OwnerSocketServer: Sendable {
     /// More clients than this at a time are turned away.
     private static let connectionLimit = 256
 
+    /// How long clients may take to leave when the store is given up.
+    private static let patience = Duration.seconds(2)
+
     private let store: any StreamStore
     private let path: SocketPath
     private let listener: UnixSocket
@@ -56,9 +59,11 @@ public final class OwnerSocketServer: Sendable {
         }
     }
 
-    /// Serves clients until the task is cancelled or ``stop()`` is called. Then calls that are under way are cancelled
-    /// and answered (a commit that the store has taken, with its outcome), claims that clients hold are released, and
-    /// the socket is removed.
+    /// Serves clients until the task is cancelled or ``stop()`` is called.
+    ///
+    /// Then clients are told that the store is given up: their reads end with `ownerGone`, everything else that has
+    /// reached the owner is answered with its outcome, and what has not is surely not done. Claims that clients hold are
+    /// released, and the socket is removed. Close the store after this has returned.
     public func run() async throws {
         let accepting = WorkerThread(name: "owner-accept") { [self] in accept() }
         await withTaskCancellationHandler {
@@ -70,8 +75,18 @@ public final class OwnerSocketServer: Sendable {
             state.isStopped = true
             return Array(state.connections.values)
         }
-        for connection in connections { connection.stop() }
+        for connection in connections { connection.sayGoodbye() }
+        let left = Monitor(false)
+        async let hurrying: Void = BlockingThreads.shared.run {
+            // A client that doesn't leave by itself is not waited for.
+            if left.wait(atMost: Self.patience, until: { $0 ? true : nil }) == nil {
+                for connection in connections { connection.stop() }
+            }
+        }
         for connection in connections { await connection.ended() }
+        left.withLock { $0 = true }
+        left.wakeAll()
+        try? await hurrying
         path.remove()
     }
 

@@ -8,10 +8,12 @@ import StreamModel
 /// Sending never blocks the caller; the threads are ours, so that a peer that doesn't read holds up nobody else.
 final class SocketChannel: Sendable {
     private struct Outgoing {
-        var frames: Deque<(bytes: [UInt8], onBegin: (@Sendable () -> Void)?)> = []
+        var frames: Deque<(kind: Frame.Kind, call: UInt64, bytes: [UInt8])> = []
         var bytes = 0
         /// Nothing more is accepted; what is there is still sent.
         var isEnding = false
+        /// Behind the last frame the receiving direction stays open.
+        var keepsReceiving = false
         /// Nobody is held up for the sake of room any more.
         var isHurrying = false
         /// Nothing more is sent.
@@ -41,15 +43,34 @@ final class SocketChannel: Sendable {
         _ = WorkerThread(name: name) { [self] in sendAll() }
     }
 
-    /// Queues a frame; `onBegin` is called right before its first byte goes out, or never.
-    func send(_ frame: Frame, onBegin: (@Sendable () -> Void)? = nil) {
+    /// Queues a frame. False: nothing of it will ever go out.
+    @discardableResult
+    func send(_ frame: Frame) -> Bool {
         let bytes = frame.encoded
-        outgoing.withLock { outgoing in
-            guard !outgoing.isEnding, !outgoing.isOver else { return }
-            outgoing.frames.append((bytes, onBegin))
+        let isAccepted = outgoing.withLock { outgoing in
+            guard !outgoing.isEnding, !outgoing.isOver else { return false }
+            outgoing.frames.append((frame.kind, frame.call, bytes))
             outgoing.bytes += bytes.count
+            return true
         }
         outgoing.wakeAll()
+        return isAccepted
+    }
+
+    /// Sends nothing more behind the frame that is on its way, but goes on receiving. Returns the calls whose requests
+    /// stay unsent.
+    func stopSending() -> Set<UInt64> {
+        let unsent = outgoing.withLock { outgoing in
+            outgoing.isEnding = true
+            outgoing.keepsReceiving = true
+            defer {
+                outgoing.bytes -= outgoing.frames.reduce(0) { $0 + $1.bytes.count }
+                outgoing.frames = []
+            }
+            return Set(outgoing.frames.filter { $0.kind == .request }.map(\.call))
+        }
+        outgoing.wakeAll()
+        return unsent
     }
 
     /// Holds the receiving thread up until fewer than `bytes` are queued, or the connection is over.
@@ -97,18 +118,20 @@ final class SocketChannel: Sendable {
 
     private func sendAll() {
         while true {
-            let next = outgoing.wait(atMost: nil) { outgoing -> (bytes: [UInt8], onBegin: (@Sendable () -> Void)?)?? in
+            let next = outgoing.wait(atMost: nil) { outgoing -> [UInt8]?? in
                 if outgoing.isOver { return .some(nil) }
-                if let first = outgoing.frames.popFirst() { return first }
+                if let first = outgoing.frames.popFirst() { return first.bytes }
                 return outgoing.isEnding ? .some(nil) : nil
             }
-            guard let frame = next ?? nil else { break }
-            frame.onBegin?()
-            do { try socket.send(frame.bytes) } catch { break }
-            outgoing.withLock { $0.bytes -= frame.bytes.count }
+            guard let bytes = next ?? nil else { break }
+            do { try socket.send(bytes) } catch {
+                // The receiving thread finds the end by itself.
+                close()
+                return
+            }
+            outgoing.withLock { $0.bytes -= bytes.count }
             outgoing.wakeAll()
         }
-        // The receiving thread finds the end by itself.
-        close()
+        if outgoing.withLock({ $0.keepsReceiving && !$0.isOver }) { socket.shutDownSending() } else { close() }
     }
 }

@@ -16,6 +16,9 @@ final class UnixSocket: Sendable {
     /// Ends the receiving direction only, so that answers can still go out.
     func shutDownReceiving() { _ = shutdown(descriptor, Int32(SHUT_RD)) }
 
+    /// Ends the sending direction only: the other side finds the end behind the last byte.
+    func shutDownSending() { _ = shutdown(descriptor, Int32(SHUT_WR)) }
+
     /// The next connection that comes, where this socket listens; nil once it was shut down.
     func accept() throws(SocketError) -> UnixSocket? {
         while true {

@@ -159,6 +159,70 @@ struct OwnerSocketTests {
         #expect(!FileManager.default.fileExists(atPath: owner.directory.path("owner.sock")))
     }
 
+    @Test func `what has reached an owner that stops is answered, nothing else is done`() async throws {
+        let owner = try await Owner()
+        owner.store.answerCommits { _ in .late(by: .seconds(1)) }
+        let put = Change.append(Append([NewRecord("x", partitionKey: "k")], to: "s", target: .shard(shard0)))
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await owner.server.run()
+                return false
+            }
+            let client = try await owner.client()
+            for _ in 0..<20 {
+                group.addTask {
+                    guard case .committed = try await client.commit([put]) else { return false }
+                    return true
+                }
+            }
+            await owner.time.sleepers(20)
+            owner.server.stop()
+            while await code({ _ = try await client.commit([]) }) != .ownerGone { owner.time.advance(by: .seconds(1)) }
+            owner.time.advance(by: .seconds(1))
+            #expect(try await group.reduce(0) { $0 + ($1 ? 1 : 0) } == 20)
+        }
+        #expect(try await owner.store.describeStream("s").shards[0].tip == SequenceNumber(20))
+    }
+
+    @Test func `a store changes hands under load and no outcome is in doubt`() async throws {
+        for _ in 0..<10 {
+            let owner = try await Owner()
+            let put = Change.append(Append([NewRecord("x", partitionKey: "k")], to: "s", target: .shard(shard0)))
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                group.addTask {
+                    try await owner.server.run()
+                    return 0
+                }
+                for _ in 0..<3 {
+                    let client = try await owner.client()
+                    for _ in 0..<4 {
+                        group.addTask {
+                            var count = 0
+                            while true {
+                                do {
+                                    guard case .committed = try await client.commit([put]) else {
+                                        Issue.record("an outcome is in doubt")
+                                        return count
+                                    }
+                                    count += 1
+                                } catch {
+                                    #expect((error as? ShardlineError)?.code == .ownerGone)
+                                    return count
+                                }
+                            }
+                        }
+                    }
+                }
+                while try await owner.store.describeStream("s").shards[0].tip < SequenceNumber(100) {
+                    await Task.yield()
+                }
+                owner.server.stop()
+                let acknowledged = try await group.reduce(0, +)
+                #expect(try await owner.store.describeStream("s").shards[0].tip == SequenceNumber(UInt64(acknowledged)))
+            }
+        }
+    }
+
     @Test func `a cancelled owner ends in order`() async throws {
         let owner = try await Owner()
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -142,7 +142,7 @@ struct FrameTests {
             return writer.bytes
         }
         for bytes in [
-            head(0), head(8), head(UInt32(Frame.largest) + 1), head(.max), head(9, kind: 0), head(9, kind: 6),
+            head(0), head(8), head(UInt32(Frame.largest) + 1), head(.max), head(9, kind: 0), head(9, kind: 7),
         ] { #expect(throws: WireError.self) { try Self.frames(in: bytes, pieces: 100) } }
         #expect((try? Self.frames(in: head(9), pieces: 100))?.count == 1)
     }

@@ -78,6 +78,9 @@ enum Request: Sendable {
         return writer.bytes
     }
 
+    /// Whether these bytes are those of a read, which may wait for long and changes nothing.
+    static func isRead(_ bytes: ArraySlice<UInt8>) -> Bool { bytes.first == 6 }
+
     init(_ bytes: ArraySlice<UInt8>) throws {
         var reader = WireReader(bytes)
         switch try reader.number(UInt8.self) {

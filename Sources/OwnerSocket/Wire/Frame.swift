@@ -16,6 +16,9 @@ struct Frame: Hashable, Sendable {
         case cancel = 4
         /// From the owner: a ``Reply``.
         case reply = 5
+        /// From the owner: it gives the store up. What has reached it is answered still; the client sends nothing more
+        /// and closes its direction, so that both know which calls were received.
+        case goodbye = 6
     }
 
     /// The most bytes behind the length. A call of 64 MiB of keys and data fits, with a byte or two around each record.
