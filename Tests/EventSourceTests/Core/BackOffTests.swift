@@ -59,6 +59,17 @@ import Testing
         #expect(world.sent == [0..<1, 0..<1, 0..<1, 1..<2])
     }
 
+    @Test func `ESM-A1 the other half waits until the retries of the first are through`() {
+        var world = LaneWorld(.test(batch: 2, retries: 2, bisects: true))
+        world.function = {
+            $0.unit.first.rawValue == 1 && ($0.unit.records.count > 1 || $0.attempt < 3) ? .fails : .success
+        }
+        world.put(2)
+        world.send(.start)
+        world.runToRest()
+        #expect(world.sent == [0..<2, 0..<1, 0..<1, 0..<1, 1..<2])
+    }
+
     @Test func `ESM-A4 tries that don't reach the function don't count, and pause like failures`() {
         var world = LaneWorld(.test(retries: 0, bisects: true))
         var tries = 0

@@ -195,10 +195,11 @@ import Testing
         #expect(world.counters.released == 3)
     }
 
-    @Test func `ESM-K3 the lane holds no more than four batches of records`() {
+    @Test(arguments: [7, Int.max])
+    func `ESM-K3 the lane holds no more than four batches of records`(recordsOfOneRead: Int) {
         var world = LaneWorld(.test(batch: 10))
         world.function = { _ in nil }
-        world.recordsOfOneRead = 7
+        world.recordsOfOneRead = recordsOfOneRead
         world.put(1_000)
         world.send(.start)
         for _ in 0..<50 { world.answer(.success) }

@@ -150,6 +150,17 @@ import TestSupport
         #expect(world.checkpoints.count == 1)
     }
 
+    @Test func `ESM-H5 a bad record holds up the end of its shard`() {
+        var world = LaneWorld(.test(retries: 1))
+        world.function = { _ in .fails }
+        world.put(1)
+        world.close()
+        world.send(.start)
+        #expect(world.stops == [] && world.checkpoints == [])
+        world.advance(by: .milliseconds(500))
+        #expect(world.stops == [.shardEnd] && world.checkpoints.last == SequenceNumber(1))
+    }
+
     @Test func `ESM-H1 a shard that ends with a record given up waits for the destination`() {
         var world = LaneWorld(.test())
         world.function = { _ in .fails }

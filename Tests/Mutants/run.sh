@@ -1,0 +1,103 @@
+#!/bin/bash
+# Breaks the decision core on purpose, one line at a time: each mutant of mutants.txt must fail a test that cites the
+# rule that it breaks. Works in a copy with a build folder of its own (MUTANTS_DIR, default .build/mutants), so that
+# nothing here changes. With arguments only the mutants of those rules are run: Tests/Mutants/run.sh ESM-B3 ESM-A7
+#
+# Ends with 1 where a mutant lives, does not build, or no longer fits the source: the list must stay true.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+root=$PWD
+copy=${MUTANTS_DIR:-$root/.build/mutants}
+swift=${SWIFT:-swift}
+# A mutant may never end, or eat memory without end: both are deaths.
+seconds=30
+kilobytes=8000000
+
+mkdir -p "$copy"
+rm -rf "$copy/Sources" "$copy/Tests" "$copy/examples"
+cp -a Sources "$copy/Sources"
+mkdir -p "$copy/Tests/EventSourceTests" "$copy/examples"
+cp -a Tests/Support Tests/DeliveryModel "$copy/Tests/"
+cp -a Tests/EventSourceTests/Core "$copy/Tests/EventSourceTests/"
+cp -a examples/flights-2013-01.csv.gz "$copy/examples/"
+cp -a Tests/Mutants/Package.swift "$copy/Package.swift"
+cp -a Tests/Mutants/mutants.txt "$copy/mutants.txt"
+cd "$copy"
+
+# The n-th mutant of the list as the shell's variables rule, file, old and new; nothing after the last.
+mutant() {
+    python3 - "$1" <<'PYTHON'
+import shlex, sys
+blocks = [block.splitlines() for block in open("mutants.txt").read().split("\n\n")]
+blocks = [[line for line in block if line and not line.startswith("#")] for block in blocks]
+blocks = [block for block in blocks if block]
+number = int(sys.argv[1])
+if number >= len(blocks):
+    sys.exit()
+head, old, new = blocks[number]
+rule, file = head.split()
+if not (old.startswith("- ") and (new.startswith("+ ") or new == "+")):
+    sys.exit(f"mutants.txt: {head}: expected a line with '- ' and one with '+ '")
+text = lambda line: line[2:].replace("\\n", "\n")
+for name, value in (("rule", rule), ("file", file), ("old", text(old)), ("new", text(new))):
+    print(f"{name}={shlex.quote(value)}")
+PYTHON
+}
+
+# Puts `new` in the place of `old`, which must be there exactly once.
+apply() {
+    python3 - "Sources/EventSource/$file" "$old" "$new" <<'PYTHON'
+import sys
+path, old, new = sys.argv[1:]
+source = open(path).read()
+if source.count(old) != 1:
+    sys.exit(f"  found {source.count(old)} times instead of once in {path}:\n  {old}")
+open(path, "w").write(source.replace(old, new))
+PYTHON
+}
+
+build() { "$swift" build --build-tests >build.log 2>&1; }
+
+tests() {
+    # The test program itself, not by `swift test`: ended by the clock, that would leave its child running for ever.
+    (ulimit -v $kilobytes && timeout --kill-after=5 $seconds \
+        .build/debug/shardlinePackageTests.xctest --testing-library swift-testing --filter "$1" >test.log 2>&1)
+}
+
+echo "building the core and its tests as they are"
+build || { tail -20 build.log; exit 1; }
+tests EventSourceTests || { grep -E '✘|↳' test.log | head -20; echo "the tests fail without any mutant"; exit 1; }
+
+killed=0
+bad=0
+number=0
+wanted=" $* "
+while variables=$(mutant $number) && [ -n "$variables" ]; do
+    number=$((number + 1))
+    eval "$variables"
+    [ "$wanted" = "  " ] || [[ "$wanted" == *" $rule "* ]] || continue
+    label="$number $rule ${file##*/}: ${new%%$'\n'*}"
+    cp -a "Sources/EventSource/$file" original
+    if ! apply; then
+        echo "UNTRUE  $label"
+        bad=$((bad + 1))
+    elif ! build; then
+        echo "NO BUILD $label"
+        grep -m 3 error: build.log || true
+        bad=$((bad + 1))
+    elif tests "$rule[ ,]"; then
+        if grep -q 'with 0 tests' test.log; then echo "NO TEST cites $rule: $label"; else echo "LIVES   $label"; fi
+        bad=$((bad + 1))
+    elif grep -q "Test run with\|Fatal error\|rashed\|signal" test.log || [ ! -s test.log ] || grep -q 'started' test.log; then
+        echo "killed  $label"
+        killed=$((killed + 1))
+    else
+        echo "NO RUN  $label"
+        tail -3 test.log
+        bad=$((bad + 1))
+    fi
+    cp original "Sources/EventSource/$file"
+done
+
+echo "$killed mutants killed, $bad not"
+[ $bad -eq 0 ] && [ $killed -gt 0 ]
