@@ -59,7 +59,10 @@ struct ConsumeCommand: AsyncParsableCommand {
     @Flag(help: "Don't look at batchItemFailures in answers.")
     var noReports = false
 
-    @Option(help: "How often what failed is tried again: 0 to 10,000, or -1 for no limit.")
+    // -1 must not be taken for an option.
+    @Option(
+        parsing: .unconditional,
+        help: "How often what failed is tried again: 0 to 10,000, or -1 for no limit.")
     var maxRetries = 5
 
     @Option(

@@ -1,0 +1,148 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Whatever is wrong is said in one line, with what is allowed; nothing is lost and nothing crashes.
+@Suite struct BadInputTests {
+    /// A store with a stream `a` whose records have at most 1,024 bytes.
+    static func store() async throws -> TestDirectory {
+        let folder = try TestDirectory()
+        let end = try await shardline(["stream", "create", "a", "--max-record-size", "1KiB"], folder)
+        #expect(end.status == 0)
+        return folder
+    }
+
+    static func shardline(_ arguments: [String], _ folder: TestDirectory, input: String = "") async throws
+        -> BuiltProgram.End
+    {
+        try await BuiltProgram.shardline.run(
+            arguments, input: input, environment: ["SHARDLINE_DATA": folder.path("store")])
+    }
+
+    @Test(
+        arguments: [
+            (["put", "nosuch", "--key", "k"], 1, "nosuch"),
+            (["tail", "nosuch"], 1, "nosuch"),
+            (["stream", "describe", "nosuch"], 1, "nosuch"),
+            (["stream", "delete", "nosuch"], 1, "nosuch"),
+            (["consume", "nosuch", "--mapping", "m", "--exec", "cat"], 1, "nosuch"),
+            (["mapping", "describe", "a", "nosuch"], 1, "nosuch"),
+            (["mapping", "seek", "a", "nosuch", "--to", "latest"], 1, "nosuch"),
+            (["mapping", "delete", "a", "nosuch"], 1, "nosuch"),
+            (["stream", "create", "a"], 1, "exists already"),
+            (["tail", "a", "--shard", "7"], 1, "shardId-000000000007"),
+            (["put", "a", "--key", ""], 64, "1 to 256"),
+            (["put", "a", "--key", String(repeating: "k", count: 257)], 64, "at most 256"),
+            (["put", "a", "--rate", "0"], 64, "above 0"),
+            (["put", "a", "--key", "k", "--key-field", "f"], 64, "only one of"),
+            (["put", "a", "--key", "k", "/does/not/exist"], 74, "/does/not/exist"),
+            (["put", "a", "--key", "k", "/"], 74, "directory"),
+            (["put"], 64, "<name>"),
+            (["nosuch"], 64, "nosuch"),
+            (["stream", "create", "b", "--shards", "0"], 64, "1 to 10000"),
+            (["stream", "create", "b", "--shards", "many"], 64, "many"),
+            (["stream", "create", "b c", "--retention", "400d"], 64, "365 days"),
+            (["stream", "create", "b", "--retention", "soon"], 64, "such as 500ms"),
+            (["stream", "create", "b", "--max-record-size", "11MiB"], 64, "10485760"),
+            (["tail", "a", "--from", "yesterday"], 64, "trim-horizon"),
+            (["consume", "a", "--mapping", "m", "--exec", "/does/not/exist --now"], 64, "/does/not/exist"),
+            (["consume", "a", "--mapping", "m", "--exec", "no-such-program"], 64, "no-such-program"),
+            (["consume", "a", "--mapping", "m", "--exec", " "], 64, "--exec is empty"),
+            (["consume", "a", "--mapping", "m m", "--exec", "cat"], 64, "mapping name 'm m'"),
+            (
+                ["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-size", "0", "--grace", "2h"], 64,
+                "batchSize 0"
+            ),
+            (["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-window", "301s"], 64, "0 to 300"),
+            (["consume", "a", "--mapping", "m", "--exec", "cat", "--max-retries", "-2"], 64, "-1 for no limit"),
+            (["consume", "a", "--mapping", "m", "--exec", "cat", "--max-age", "59s"], 64, "60 to 604800"),
+            (["consume", "a", "--mapping", "m", "--exec", "cat", "--concurrency", "0"], 64, "concurrency 0"),
+            (["consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "stream:a"], 64, "source itself"),
+            (["consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "queue:x"], 64, "file:PATH"),
+        ] as [([String], Int32, String)])
+    func `one line says what is wrong`(arguments: [String], status: Int32, part: String) async throws {
+        let folder = try await Self.store()
+        let end = try await Self.shardline(arguments, folder, input: "x\n")
+        #expect(end.status == status)
+        #expect(end.output.isEmpty)
+        #expect(end.errors.hasPrefix("shardline: "))
+        #expect(end.errors.contains(part), "\(end.errors)")
+        #expect(end.errors.filter { $0 == "\n" }.count == 1, "\(end.errors)")
+        // Nothing was done: no other stream (a dead-letter stream for one), no mapping, no record.
+        let streams = try await Self.shardline(["stream", "list", "--json"], folder)
+        #expect(streams.lines.count == 1)
+        #expect(streams.output.contains("\"recordCount\":0"))
+        #expect(try await Self.shardline(["mapping", "list", "--json"], folder).output.isEmpty)
+    }
+
+    @Test func `without a store the command says how to name or make one`() async throws {
+        let folder = try TestDirectory()
+        let none = try await BuiltProgram.shardline.run(["stream", "list"], environment: ["SHARDLINE_DATA": ""])
+        #expect(none.status == 64)
+        #expect(none.errors.contains("--data DIR"))
+        let empty = try await Self.shardline(["put", "a", "--key", "k"], folder, input: "x\n")
+        #expect(empty.status == 74)
+        #expect(empty.errors.contains("shardline stream create"))
+        #expect(!FileManager.default.fileExists(atPath: folder.path("store")))
+    }
+
+    @Test func `a directory that can't be used is named`() async throws {
+        let folder = try TestDirectory()
+        try Data("mine".utf8).write(to: folder.url("file"))
+        for path in ["\(folder.path)/file", "\(folder.path)/not/there", folder.path] {
+            let end = try await BuiltProgram.shardline.run(["--data", path, "stream", "create", "a"])
+            #expect(end.status == 74)
+            #expect(end.errors.contains(path) && end.errors.filter { $0 == "\n" }.count == 1, "\(end.errors)")
+        }
+        guard geteuid() != 0 else { return }
+        chmod(folder.path, 0o500)
+        defer { chmod(folder.path, 0o700) }
+        let end = try await Self.shardline(["stream", "create", "a"], folder)
+        #expect(end.status == 74)
+        #expect(end.errors.contains("ermission"))
+    }
+
+    @Test func `malformed lines are named and the others are put`() async throws {
+        let folder = try await Self.store()
+        try Data(
+            "{\"k\":\"1\"}\n{\"k\":\n{\"j\":1}\n{\"k\":\"\"}\n{\"k\":\"\(String(repeating: "x", count: 1100))\"}\n{\"k\":6}"
+                .utf8
+        )
+        .write(to: folder.url("in"))
+        let file = folder.path("in")
+        let end = try await Self.shardline(["put", "a", file, "--key-field", "k", "--json"], folder)
+        #expect(end.status == 65)
+        #expect(end.lines.count == 2)
+        #expect(end.lines.first?.hasPrefix("{\"line\":1,") == true)
+        #expect(end.lines.last?.hasPrefix("{\"line\":6,") == true)
+        for line in 2...5 { #expect(end.errors.contains("shardline: \(file):\(line): ")) }
+        let strict = try await Self.shardline(["put", "a", file, "--key-field", "k", "--strict"], folder)
+        #expect(strict.status == 65)
+        #expect(strict.errors.contains("\(file):2: ") && strict.errors.contains("1 record was acknowledged"))
+        let read = try await Self.shardline(["tail", "a", "--json"], folder)
+        #expect(read.lines.count == 3)
+    }
+
+    @Test func `a missing column is said with those that are there`() async throws {
+        let folder = try await Self.store()
+        let end = try await Self.shardline(["put", "a", "--key-column", "id"], folder, input: "x,y\n1,2\n")
+        #expect(end.status == 65)
+        #expect(end.errors.contains("stdin:1: the header has no column 'id', only x, y"))
+    }
+
+    @Test func `help has examples, and the version and completions are there`() async throws {
+        let commands = [
+            ["stream", "create"], ["stream", "list"], ["stream", "describe"], ["stream", "delete"], ["put"], ["tail"],
+            ["consume"], ["mapping", "list"], ["mapping", "describe"], ["mapping", "seek"], ["mapping", "delete"],
+        ]
+        for command in commands {
+            let end = try await BuiltProgram.shardline.run(command + ["--help"])
+            #expect(end.status == 0 && end.output.contains("Example") && end.errors.isEmpty, "\(command)")
+        }
+        for shell in ["bash", "zsh", "fish"] {
+            let end = try await BuiltProgram.shardline.run(["--generate-completion-script", shell])
+            #expect(end.status == 0 && end.output.contains("consume"))
+        }
+        #expect(try await BuiltProgram.shardline.run(["--version"]).status == 0)
+    }
+}

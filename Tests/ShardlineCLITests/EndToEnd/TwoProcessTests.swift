@@ -1,0 +1,172 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Several processes on one store, as in two terminals.
+@Suite(.serialized) struct TwoProcessTests {
+    static let function = """
+        import base64, json, sys
+        for line in sys.stdin:
+            for record in json.loads(line)["Records"]:
+                data = base64.b64decode(record["kinesis"]["data"]).decode()
+                if data == "poison":
+                    raise ValueError("a poisoned record")
+                print("got", data, file=sys.stderr)
+            print("{}", flush=True)
+        """
+
+    /// A store with a stream `s`, and the function in a file.
+    static func prepared(shards: Int = 2) async throws -> TestDirectory {
+        let folder = try TestDirectory()
+        try Data(function.utf8).write(to: folder.url("function.py"))
+        let end = try await BadInputTests.shardline(["stream", "create", "s", "--shards", "\(shards)"], folder)
+        #expect(end.status == 0)
+        return folder
+    }
+
+    static func consume(_ folder: TestDirectory, _ more: [String] = []) throws -> RunningCommand {
+        try RunningCommand(
+            ["consume", "s", "--mapping", "m", "--exec", "python3 \(folder.path("function.py"))"] + more,
+            store: folder.path("store"))
+    }
+
+    @Test func `one terminal puts, the other consumes, and a poisoned record blocks nothing`() async throws {
+        let folder = try await Self.prepared()
+        let consumer = try Self.consume(folder, ["--max-retries", "0"])
+        #expect(try await consumer.wait { $0.errors.contains("begins at trim-horizon") })
+        let put = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "a\nb\npoison\nc\nd\n")
+        #expect(put.status == 0)
+        #expect(try await consumer.wait { $0.errors.contains("got d\n") })
+        let got = consumer.errors.split(separator: "\n").compactMap { $0.split(separator: "got ").last }
+        #expect(Set(got.map(String.init)).isSuperset(of: ["a", "b", "c", "d"]))
+        let failed = try await BadInputTests.shardline(["tail", "s.m.failed"], folder)
+        #expect(failed.lines.count == 1)
+        #expect(failed.output.contains("a poisoned record"))
+        #expect(failed.output.contains(Data("poison".utf8).base64EncodedString()))
+        // While it runs, the mapping is seen and can't be deleted; a second owner is refused.
+        let mappings = try await BadInputTests.shardline(["mapping", "list", "--json"], folder)
+        #expect(mappings.output.contains("\"state\":\"running\""))
+        #expect(try await BadInputTests.shardline(["mapping", "delete", "s", "m"], folder).status == 69)
+        let second = try await BadInputTests.shardline(["consume", "s", "--mapping", "n", "--exec", "cat"], folder)
+        #expect(second.status == 69)
+        #expect(second.errors.filter { $0 == "\n" }.count == 1, "\(second.errors)")
+        consumer.signal(SIGINT)
+        #expect(try await consumer.end() == 0)
+        #expect(consumer.output.contains("delivered      4 records"))
+        #expect(consumer.output.contains("given up       1 record, in the stream s.m.failed"))
+    }
+
+    @Test func `a job ends when it has caught up, and goes on where it was`() async throws {
+        let folder = try await Self.prepared()
+        _ = try await BadInputTests.shardline(["put", "s"], folder, input: (0..<250).map { "\($0)\n" }.joined())
+        let job = try Self.consume(folder, ["--until-caught-up", "--json"])
+        #expect(try await job.end() == 0)
+        let summary = try #require(JSONSerialization.jsonObject(with: Data(job.output.utf8)) as? [String: Any])
+        #expect(summary["delivered"] as? Int == 250)
+        _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "poison\nx\n")
+        let again = try Self.consume(
+            folder, ["--until-caught-up", "--json", "--max-retries", "0", "--fail-on-given-up"])
+        #expect(try await again.end() == 3)
+        #expect(again.errors.contains("resumes where it was, 2 records to go"))
+        let rest = try #require(JSONSerialization.jsonObject(with: Data(again.output.utf8)) as? [String: Any])
+        #expect(rest["delivered"] as? Int == 1)
+        #expect(rest["givenUp"] as? Int == 1)
+    }
+
+    @Test func `a put that owns the store gives it up to a consumer and goes on`() async throws {
+        let folder = try await Self.prepared()
+        let put = try RunningCommand(["put", "s", "--key", "k", "--json"], store: folder.path("store"))
+        try put.type("one\n")
+        #expect(try await put.wait { $0.output.contains("\"line\":1") })
+        let consumer = try Self.consume(folder)
+        #expect(try await consumer.wait { $0.errors.contains("got one\n") })
+        try put.type("two\n")
+        #expect(try await consumer.wait { $0.errors.contains("got two\n") })
+        #expect(put.output.contains("\"line\":2"))
+        try put.endInput()
+        #expect(try await put.end() == 0)
+        consumer.signal(SIGTERM)
+        #expect(try await consumer.end() == 0)
+    }
+
+    @Test func `a tail that follows outlives the owner of its store`() async throws {
+        let folder = try await Self.prepared()
+        let consumer = try Self.consume(folder)
+        #expect(try await consumer.wait { $0.errors.contains("begins at") })
+        let tail = try RunningCommand(["tail", "s", "--follow"], store: folder.path("store"))
+        _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "one\n")
+        #expect(try await tail.wait { $0.output.contains("one\n") })
+        consumer.signal(SIGINT)
+        #expect(try await consumer.end() == 0)
+        _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "two\n")
+        #expect(try await tail.wait { $0.output.contains("two\n") })
+        tail.signal(SIGINT)
+        #expect(try await tail.end() == 0)
+        #expect(tail.output.split(separator: "\n").count == 2)
+    }
+
+    @Test func `when the owner dies, put ends with what was acknowledged`() async throws {
+        let folder = try await Self.prepared()
+        let consumer = try Self.consume(folder)
+        #expect(try await consumer.wait { $0.errors.contains("begins at") })
+        let put = try RunningCommand(["put", "s", "--key", "k", "--json"], store: folder.path("store"))
+        try put.type("one\ntwo\n")
+        #expect(try await put.wait { $0.output.contains("\"line\":2") })
+        consumer.signal(SIGKILL)
+        _ = try await consumer.end()
+        try put.type("three\n")
+        #expect(try await put.end() == 69)
+        #expect(put.errors.contains("the last one is stdin:2; stdin:3 is in doubt"), "\(put.errors)")
+        #expect(try await BadInputTests.shardline(["tail", "s", "--json"], folder).lines.count == 2)
+    }
+
+    @Test func `what is typed is put at once, and an interrupted put says how far it came`() async throws {
+        let folder = try await Self.prepared()
+        let put = try RunningCommand(["put", "s", "--key", "k", "--json"], store: folder.path("store"))
+        try put.type("one\n")
+        #expect(try await put.wait { $0.output.contains("\"line\":1") })
+        put.signal(SIGINT)
+        #expect(try await put.end() == 1)
+        #expect(put.errors.contains("interrupted; 1 record was acknowledged, the last one is stdin:1"))
+    }
+
+    @Test func `an interruption waits for the running batch at most the grace time, a second one not at all`()
+        async throws
+    {
+        let folder = try await Self.prepared(shards: 1)
+        _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "x\n")
+        let command = ["consume", "s", "--mapping", "m", "--exec"]
+        let slow = try RunningCommand(
+            command + ["while read -r l; do echo begun >&2; sleep 1; echo; done"], store: folder.path("store"))
+        #expect(try await slow.wait { $0.errors.contains("begun") })
+        slow.signal(SIGINT)
+        #expect(try await slow.end() == 0)
+        #expect(slow.output.contains("delivered      1 record "))
+        _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "y\n")
+        let hanging = "read -r l; echo begun >&2; sleep 100"
+        let patient = try RunningCommand(
+            command + [hanging, "--grace", "200ms", "--max-retries", "-1"], store: folder.path("store"))
+        #expect(try await patient.wait { $0.errors.contains("begun") })
+        patient.signal(SIGINT)
+        _ = try await patient.end()
+        #expect(patient.output.contains("delivered      0 records"))
+        let hurried = try RunningCommand(command + [hanging, "--grace", "60s"], store: folder.path("store"))
+        #expect(try await hurried.wait { $0.errors.contains("begun") })
+        hurried.signal(SIGINT)
+        #expect(try await hurried.wait { $0.errors.contains("Ctrl-C again") })
+        hurried.signal(SIGINT)
+        #expect(try await hurried.end() == 130)
+    }
+
+    @Test func `a mapping that runs can be moved back, and its records come again`() async throws {
+        let folder = try await Self.prepared()
+        let consumer = try Self.consume(folder)
+        _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "one\n")
+        #expect(try await consumer.wait { $0.errors.contains("got one\n") })
+        let seek = try await BadInputTests.shardline(["mapping", "seek", "s", "m", "--to", "trim-horizon"], folder)
+        #expect(seek.status == 0)
+        #expect(try await consumer.wait { $0.errors.components(separatedBy: "got one\n").count == 3 })
+        consumer.signal(SIGINT)
+        #expect(try await consumer.end() == 0)
+    }
+}
