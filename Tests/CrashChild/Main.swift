@@ -7,12 +7,17 @@ import StreamStorage
 ///     CrashChild work DIRECTORY NAME SEED    puts and consumes until it is killed
 ///     CrashChild drain DIRECTORY             consumes until nothing is left
 ///     CrashChild audit DIRECTORY stay|close  says all that the store holds; then closes it, or waits to be killed
+///     CrashChild answer FILE                 a function for `shardline consume --exec`; its reports go to FILE
 @main struct Main {
     static func main() async {
-        let reporter = Reporter()
         let arguments = Array(CommandLine.arguments.dropFirst())
+        var reporter = Reporter()
         do {
             guard arguments.count >= 2 else { reporter.fail("wrong arguments: \(arguments)") }
+            if arguments[0] == "answer" {
+                reporter = .appending(to: arguments[1])
+                return try Answerer(reporter: reporter).run()
+            }
             let store = try await CrashStore.open(arguments[1])
             reporter.send(.opened)
             switch arguments[0] {
@@ -22,6 +27,9 @@ import StreamStorage
                 }
                 try await CrashStore.makeStreams(in: store)
                 try await work(on: store, name: arguments[2], seed: seed, reporter: reporter)
+            case "drain":
+                try await CrashStore.makeStreams(in: store)
+                try await Consumer(reporter: reporter).mapping(on: store).run(until: .caughtUp)
             case "audit":
                 try await Auditor(store: store, reporter: reporter).run()
                 if arguments.last == "stay" { while true { pause() } }
@@ -35,14 +43,21 @@ import StreamStorage
 
     /// Three producers beside the mapping; when they are through, everything ends in an orderly way.
     static func work(on store: any StreamStore, name: String, seed: UInt64, reporter: Reporter) async throws {
+        let mapping = try await Consumer(reporter: reporter).mapping(on: store)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for producer in 0..<3 {
-                group.addTask {
-                    var putter = Putter(
-                        name: "\(name).\(producer)", seed: seed &+ UInt64(producer), store: store, reporter: reporter)
-                    try await putter.run(limit: 250)
+            group.addTask { try await mapping.run(until: .stopped) }
+            try await withThrowingTaskGroup(of: Void.self) { producers in
+                for producer in 0..<3 {
+                    producers.addTask {
+                        var putter = Putter(
+                            name: "\(name).\(producer)", seed: seed &+ UInt64(producer), store: store,
+                            reporter: reporter)
+                        try await putter.run(limit: 250)
+                    }
                 }
+                try await producers.waitForAll()
             }
+            mapping.triggerGracefulShutdown()
             try await group.waitForAll()
         }
     }

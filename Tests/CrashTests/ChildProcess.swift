@@ -28,21 +28,24 @@ final class ChildProcess {
     let pid: pid_t
     let outputPath: String
     let errorPath: String
+    /// The file whose lines are waited for and read as reports; the output unless another one is named.
+    let reportPath: String
     private(set) var end: End?
 
     /// Starts `program` (a name in ``binaries``, or a path) in a process group of its own, with its output in
-    /// `files` + `.out` and its errors in `files` + `.err`.
+    /// `files` + `.out` and its errors in `files` + `.err`. Its reports are in `reports` where that is not its output.
     init(
-        _ program: String, _ arguments: [String], files: String, input: String = "/dev/null",
+        _ program: String, _ arguments: [String], files: String, reports: String? = nil,
         environment: [String: String] = [:]
     ) throws {
         let path = program.contains("/") ? program : "\(Self.binaries)/\(program)"
         outputPath = files + ".out"
         errorPath = files + ".err"
+        reportPath = reports ?? outputPath
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, outputPath, O_WRONLY | O_CREAT | O_APPEND | O_TRUNC, 0o600)
         posix_spawn_file_actions_addopen(&actions, 2, errorPath, O_WRONLY | O_CREAT | O_APPEND | O_TRUNC, 0o600)
         var attributes = posix_spawnattr_t()
@@ -102,8 +105,8 @@ final class ChildProcess {
         return true
     }
 
-    /// Kills the process at its moment, or lets it end before.
-    func kill(at moment: KillMoment) {
+    /// Returns at the moment, or when the process has ended before it.
+    func wait(for moment: KillMoment) {
         let started = ContinuousClock.now
         switch moment {
         case .afterStart(let milliseconds):
@@ -113,8 +116,13 @@ final class ChildProcess {
             let opened = ContinuousClock.now
             wait { ContinuousClock.now >= opened + .milliseconds(milliseconds) }
         case .afterReports(let count):
-            wait { self.lineCount() >= count }
+            wait(limit: .seconds(2)) { self.lineCount() >= count }
         }
+    }
+
+    /// Kills the process at its moment, unless it ends before.
+    func kill(at moment: KillMoment) {
+        wait(for: moment)
         endByForce()
     }
 
@@ -138,7 +146,7 @@ final class ChildProcess {
 
     /// How many whole lines it has written by now.
     func lineCount() -> Int {
-        let descriptor = open(outputPath, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(reportPath, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return countedLines }
         defer { close(descriptor) }
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
@@ -154,7 +162,7 @@ final class ChildProcess {
 
     /// Whether the last line that it has written is this one.
     func hasWritten(_ line: String) -> Bool {
-        let descriptor = open(outputPath, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(reportPath, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
         let expected = Array("\n\(line)\n".utf8)
@@ -166,7 +174,7 @@ final class ChildProcess {
     }
 
     /// The whole lines that it has written; what a killed process left unfinished is not counted.
-    func lines() -> [Substring] { Self.lines(of: outputPath) }
+    func lines() -> [Substring] { Self.lines(of: reportPath) }
 
     static func lines(of path: String) -> [Substring] {
         let text = Self.text(of: path)

@@ -11,8 +11,8 @@ struct CrashDirectory {
     let path: String
     var ledger = Ledger()
     private(set) var log: [String] = []
-    private var processes = 0
-    private let storePath: String
+    private(set) var processes = 0
+    let storePath: String
 
     /// A new directory for a store.
     ///
@@ -34,10 +34,14 @@ struct CrashDirectory {
 
     /// Starts a test process on the store.
     mutating func start(_ arguments: String...) throws -> ChildProcess {
+        try ChildProcess(
+            "CrashChild", [arguments[0], storePath] + arguments.dropFirst(), files: nextFiles(arguments[0]))
+    }
+
+    /// Where the files of the next process are.
+    mutating func nextFiles(_ name: String) -> String {
         processes += 1
-        return try ChildProcess(
-            "CrashChild", [arguments[0], storePath] + arguments.dropFirst(),
-            files: "\(path)/\(processes)-\(arguments[0])")
+        return "\(path)/\(processes)-\(name)"
     }
 
     /// Notes what a round does, for the report of a failure.
@@ -89,7 +93,7 @@ struct CrashDirectory {
     }
 
     /// What a process has said. One that failed by itself has broken a promise too.
-    private func reports(of process: ChildProcess) throws -> [Report] {
+    func reports(of process: ChildProcess) throws -> [Report] {
         let reports = process.reports()
         if let end = process.end, end != .killed(by: SIGKILL), end != .exited(0) {
             let last = reports.last.map { $0.line } ?? ""
@@ -98,7 +102,7 @@ struct CrashDirectory {
         return reports
     }
 
-    private func describe(_ process: ChildProcess) -> String {
+    func describe(_ process: ChildProcess) -> String {
         switch process.end {
         case .killed(by: SIGKILL): "killed"
         case .exited(0): "ended before"
@@ -106,7 +110,7 @@ struct CrashDirectory {
         }
     }
 
-    private func failure(_ what: [String]) -> Failure {
+    func failure(_ what: [String]) -> Failure {
         Failure(description: (what + ["directory \(path)"] + log.suffix(12)).joined(separator: "\n  "))
     }
 }

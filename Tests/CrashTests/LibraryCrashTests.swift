@@ -5,10 +5,11 @@ import Testing
 
 /// Rounds through the library.
 @Suite struct LibraryCrashTests {
-    static let settings = RoundSettings(
-        environment: ["SHARDLINE_CRASH_ROUNDS", "SHARDLINE_CRASH_SEED"].reduce(into: [:]) { variables, name in
-            if let value = getenv(name) { variables[name] = String(cString: value) }
-        }, freshSeed: SystemRandomNumberGenerator.fresh())
+    @Test func `nothing acknowledged is lost when a process of the library is killed`() async throws {
+        try await CrashRounds.run("library") { directory, round, random in
+            try directory.libraryRound(round, using: &random)
+        }
+    }
 
     @Test func `a store that forgets is found out`() async throws {
         let failure = try await BlockingThreads(limit: 1).run { () -> String? in
@@ -25,12 +26,5 @@ import Testing
             }
         }
         #expect(failure?.contains("acknowledgedIsMissing") == true, "\(failure ?? "nothing was found out")")
-    }
-}
-
-extension SystemRandomNumberGenerator {
-    static func fresh() -> UInt64 {
-        var generator = SystemRandomNumberGenerator()
-        return generator.next() >> 32
     }
 }
