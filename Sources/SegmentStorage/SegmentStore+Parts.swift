@@ -56,7 +56,8 @@ extension SegmentStore {
             self.lock = lock
             seed = recovery.start.store.seed
             visible = VisibleState(
-                recovery.start.catalogue, tails: recovery.tails, watermark: recovery.start.nextCommit - 1)
+                recovery.start.catalogue, tails: recovery.tails, watermark: recovery.start.nextCommit - 1,
+                dirty: recovery.dirty)
             queue = CallQueue()
             admission = Admission(limit: configuration.queueSize)
             epochs = EpochQueue(

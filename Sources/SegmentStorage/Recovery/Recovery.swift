@@ -19,6 +19,8 @@ struct Recovery {
     private(set) var tails: [ShardKey: Tail]
     /// What the journal holds beyond the segments.
     private(set) var runs: [Epoch.Run] = []
+    /// The rows that the journal changed since they were saved: the next flush moves the start past its entries.
+    private(set) var dirty = DirtyRows()
     private(set) var firstCommit: UInt64
     private(set) var opened: OpenedEntry
     private(set) var isNew = false
@@ -62,12 +64,14 @@ struct Recovery {
         firstCommit = replay.nextCommit
         var tails: [ShardKey: Tail] = [:]
         var runs: [Epoch.Run] = []
+        var dirty = DirtyRows()
         var unknown: ShardKey?
         var first: [ShardKey: SequenceNumber] = [:]
         var last: [ShardKey: SequenceNumber] = [:]
         try describing("reading the journal") {
             try replay.run { commit in
                 for entry in commit.entries {
+                    dirty.note(entry, in: catalogue)
                     catalogue.apply(entry, commit: commit.header.number)
                     guard case .records(let records) = entry else { continue }
                     for run in try Self.runs(of: records, in: commit, catalogue: catalogue) {
@@ -100,6 +104,7 @@ struct Recovery {
         }
         for run in runs { tails[run.shard]?.append(run.records, commit: run.commit) }
         self.tails = tails
+        self.dirty = dirty
         self.runs = runs.filter { catalogue.shards[$0.shard] != nil }
         isNew = snapshot == nil
         opened = Self.opened(replay, known: catalogue.incarnation, logger: logger)

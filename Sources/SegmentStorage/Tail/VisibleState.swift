@@ -19,8 +19,9 @@ final class VisibleState: Sendable {
     private let state: Mutex<State>
     private let watermarkValue: Atomic<UInt64>
 
-    init(_ catalogue: Catalogue, tails: [ShardKey: Tail], watermark: UInt64) {
-        state = Mutex(State(catalogue: catalogue, tails: tails))
+    /// - Parameter dirty: the rows of `catalogue` that differ from what is saved.
+    init(_ catalogue: Catalogue, tails: [ShardKey: Tail], watermark: UInt64, dirty: DirtyRows = DirtyRows()) {
+        state = Mutex(State(catalogue: catalogue, tails: tails, dirty: dirty))
         watermarkValue = Atomic(watermark)
     }
 
