@@ -24,7 +24,9 @@ struct Answerer {
 
     func run() throws {
         reporter.send(.opened)
-        while let line = readLine() {
+        while let line = readLine(strippingNewline: false) {
+            // The process that writes the events was killed in the middle of this one.
+            guard line.hasSuffix("\n") else { return }
             let event = try JSONDecoder().decode(Event.self, from: Data(line.utf8))
             let answer = answer(try event.Records.map { try parts($0.kinesis) }) + "\n"
             var bytes = Array(answer.utf8)[...]

@@ -1,3 +1,4 @@
+import EventSource
 import Logging
 import Shardline
 import StreamModel

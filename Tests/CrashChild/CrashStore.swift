@@ -1,5 +1,6 @@
 import DiskAccess
 import Logging
+import SegmentStorage
 import Shardline
 import ShardlineTesting
 import StreamModel
@@ -21,7 +22,13 @@ enum CrashStore {
     /// `memory:` opens one that remembers nothing: the crash tests must notice.
     static func open(_ directory: String) async throws -> any StreamStore {
         if directory == "memory:" { return InMemoryStore(timeSource: SystemTimeSource()) }
-        return InMemoryStore(timeSource: SystemTimeSource())
+        var configuration = SegmentStore.Configuration()
+        configuration.journalLimit = 16 << 20
+        configuration.epochSize = 1 << 20
+        configuration.queueSize = 64 << 10
+        return try await SegmentStore.open(
+            at: directory, configuration: configuration,
+            logger: Logger(label: "crash") { _ in SwiftLogNoOpLogHandler() })
     }
 
     /// Makes the streams that a killed process before may have made, or some of them.

@@ -33,7 +33,7 @@ extension CrashDirectory {
         let consumeArguments = [
             "consume", "a", "--mapping", "m", "--exec",
             "\(ChildProcess.binaries)/CrashChild answer \(reportFile)", "--batch-size", "40", "--batch-window", "3ms",
-            "--max-retries", "10000",
+            "--max-retries=-1",
         ]
         let putsFirst = random.chance(30)
         let pause = UInt32.random(in: 0...60_000, using: &random)
@@ -70,7 +70,7 @@ extension CrashDirectory {
                 + "\(putting.lineCount()) of \(lines.count) acknowledged")
         ledger.note(try acknowledgements(of: putting, lines: lines))
         ledger.note(consume.reports())
-        if let end = consume.end, end != .killed(by: SIGKILL), end != .exited(0) {
+        if let end = consume.end, ![.killed(by: SIGKILL), .killed(by: SIGINT), .exited(0)].contains(end) {
             throw failure(["consume ended with \(end): \(consume.errors())"])
         }
         try audit(thenClose: random.chance(50))

@@ -106,7 +106,8 @@ struct CrashDirectory {
         switch process.end {
         case .killed(by: SIGKILL): "killed"
         case .exited(0): "ended before"
-        case let end: "ended with \(String(describing: end))"
+        case .some(let end): "ended with \(end)"
+        case nil: "still running"
         }
     }
 
