@@ -10,7 +10,7 @@ root=$PWD
 copy=${MUTANTS_DIR:-$root/.build/mutants}
 swift=${SWIFT:-swift}
 # A mutant may never end, or eat memory without end: both are deaths.
-seconds=30
+seconds=60
 kilobytes=8000000
 
 mkdir -p "$copy"
