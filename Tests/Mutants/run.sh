@@ -34,6 +34,8 @@ blocks = [block for block in blocks if block]
 number = int(sys.argv[1])
 if number >= len(blocks):
     sys.exit()
+if len(blocks[number]) != 3 or len(blocks[number][0].split()) != 2:
+    sys.exit(f"mutants.txt: not a mutant: {blocks[number]}")
 head, old, new = blocks[number]
 rule, file = head.split()
 if not (old.startswith("- ") and (new.startswith("+ ") or new == "+")):
@@ -58,21 +60,25 @@ PYTHON
 
 build() { "$swift" build --build-tests >build.log 2>&1; }
 
+# The tests that match $1, for at most $2 seconds: by their program itself, since `swift test`, ended by the clock, would
+# leave its child running for ever.
 tests() {
-    # The test program itself, not by `swift test`: ended by the clock, that would leave its child running for ever.
-    (ulimit -v $kilobytes && timeout --kill-after=5 $seconds \
+    (ulimit -v $kilobytes && exec timeout --kill-after=5 "$2" \
         .build/debug/shardlinePackageTests.xctest --testing-library swift-testing --filter "$1" >test.log 2>&1)
 }
 
 echo "building the core and its tests as they are"
 build || { tail -20 build.log; exit 1; }
-tests EventSourceTests || { grep -E '✘|↳' test.log | head -20; echo "the tests fail without any mutant"; exit 1; }
+tests EventSourceTests 300 || { grep -E '✘|↳' test.log | head -20; echo "the tests fail without any mutant"; exit 1; }
 
 killed=0
 bad=0
 number=0
 wanted=" $* "
-while variables=$(mutant $number) && [ -n "$variables" ]; do
+while true; do
+    # A list that can't be read ends the run.
+    variables=$(mutant $number)
+    [ -n "$variables" ] || break
     number=$((number + 1))
     eval "$variables"
     [ "$wanted" = "  " ] || [[ "$wanted" == *" $rule "* ]] || continue
@@ -85,16 +91,24 @@ while variables=$(mutant $number) && [ -n "$variables" ]; do
         echo "NO BUILD $label"
         grep -m 3 error: build.log || true
         bad=$((bad + 1))
-    elif tests "$rule[ ,]"; then
-        if grep -q 'with 0 tests' test.log; then echo "NO TEST cites $rule: $label"; else echo "LIVES   $label"; fi
-        bad=$((bad + 1))
-    elif grep -q "Test run with\|Fatal error\|rashed\|signal" test.log || [ ! -s test.log ] || grep -q 'started' test.log; then
-        echo "killed  $label"
-        killed=$((killed + 1))
     else
-        echo "NO RUN  $label"
-        tail -3 test.log
-        bad=$((bad + 1))
+        status=0
+        tests "$rule[ ,]" $seconds || status=$?
+        if grep -q 'with 0 tests' test.log; then
+            echo "NO TEST cites $rule: $label"
+            bad=$((bad + 1))
+        elif [ $status = 0 ]; then
+            echo "LIVES   $label"
+            bad=$((bad + 1))
+        # By a test that failed, by a trap or another signal, or by the clock.
+        elif grep -q 'recorded an issue' test.log || [ $status -ge 128 ] || [ $status = 124 ]; then
+            echo "killed  $label"
+            killed=$((killed + 1))
+        else
+            echo "NO RUN  $label"
+            tail -3 test.log
+            bad=$((bad + 1))
+        fi
     fi
     cp original "Sources/EventSource/$file"
 done
