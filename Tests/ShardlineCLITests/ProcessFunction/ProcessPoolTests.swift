@@ -45,7 +45,7 @@ import Testing
     }
 
     @Test func `events at the same time meet different children`() async throws {
-        try await Self.withPool("while read -r line; do sleep 0.2; echo $SHARDLINE_WORKER; done") { pool async throws in
+        try await Self.withPool("while read -r line; do sleep 2; echo $SHARDLINE_WORKER; done") { pool async throws in
             async let one = Self.ask(pool, "a")
             async let two = Self.ask(pool, "b")
             let answers = try await [one, two]
