@@ -9,6 +9,8 @@ final class ProcessPool: Sendable {
     private struct State {
         var idle: [ProcessWorker] = []
         var workers: [ProcessWorker] = []
+        /// Numbers given out, also to children that are only being started: two at once must not share one.
+        var numbered = 0
     }
 
     private let settings: @Sendable (Int) -> ProcessWorker.Settings
@@ -35,20 +37,16 @@ final class ProcessPool: Sendable {
 
     // The one that was used last comes first: so few children serve a light load.
     private func take() throws(ProcessFailure) -> ProcessWorker {
-        let number: Int
-        switch state.withLock({ state in
-            state.idle.popLast().map { Result<ProcessWorker, NoWorker>.success($0) }
-                ?? .failure(NoWorker(number: state.workers.count + 1))
-        }) {
-        case .success(let worker): return worker
-        case .failure(let none): number = none.number
+        let (idle, number) = state.withLock { state -> (ProcessWorker?, Int) in
+            if let worker = state.idle.popLast() { return (worker, 0) }
+            state.numbered += 1
+            return (nil, state.numbered)
         }
+        if let idle { return idle }
         let worker = try ProcessWorker(settings(number))
         state.withLock { $0.workers.append(worker) }
         return worker
     }
-
-    private struct NoWorker: Error { var number: Int }
 
     /// Ends all children: in order within `grace`, then at once.
     func stop(grace: Duration) async {
