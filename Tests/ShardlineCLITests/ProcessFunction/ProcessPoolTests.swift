@@ -44,8 +44,17 @@ import Testing
         }
     }
 
-    @Test func `events at the same time meet different children`() async throws {
-        try await Self.withPool("while read -r line; do sleep 2; echo $SHARDLINE_WORKER; done") { pool async throws in
+    /// Each child answers only when both have an event, so that nothing here depends on how fast they are.
+    @Test(.timeLimit(.minutes(1))) func `events at the same time meet different children`() async throws {
+        let meeting = FileManager.default.temporaryDirectory.appending(path: "meeting-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: meeting, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: meeting) }
+        let command = """
+            while read -r line; do touch '\(meeting.path)'/$SHARDLINE_WORKER; \
+            until [ -e '\(meeting.path)/1' ] && [ -e '\(meeting.path)/2' ]; do sleep 0.01; done; \
+            echo $SHARDLINE_WORKER; done
+            """
+        try await Self.withPool(command) { pool async throws in
             async let one = Self.ask(pool, "a")
             async let two = Self.ask(pool, "b")
             let answers = try await [one, two]
