@@ -138,24 +138,11 @@ extension OwnerClient {
 
     /// As ``StreamStorage/StreamStore/commit(_:urgency:)``; `unknown` where the owner ended under it.
     public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
-        try Self.checkSize(of: changes)
+        try Change.checkSize(of: changes)
         guard case .outcome(let outcome) = try await calls.call(.commit(changes, urgency)) else {
             throw OwnerCalls.mismatch
         }
         return outcome
-    }
-
-    /// Refuses what no owner would take before it is copied to one.
-    private static func checkSize(of changes: [Change]) throws {
-        var bytes = 0
-        for case .append(let append) in changes {
-            for record in append.records { bytes += record.partitionKey.utf8.count + record.data.count }
-        }
-        guard bytes <= Limits.callSize else {
-            throw ShardlineError(
-                .commitTooLarge,
-                "the call holds \(bytes) bytes of keys and data; at most \(Limits.callSize) are allowed")
-        }
     }
 
     /// As ``StreamStorage/StreamStore/read(_:)``; one call returns at most 100,000 records and 32 MiB.

@@ -16,7 +16,7 @@ struct MemoryCommit {
     }
 
     mutating func apply(_ changes: [Change]) throws -> CommitOutcome {
-        try Self.checkSize(of: changes)
+        try Change.checkSize(of: changes)
         var receipts: [ChangeReceipt] = []
         for (index, change) in changes.enumerated() {
             switch change {
@@ -45,18 +45,6 @@ struct MemoryCommit {
             }
         }
         return .committed(receipts)
-    }
-
-    private static func checkSize(of changes: [Change]) throws {
-        var bytes = 0
-        for case .append(let append) in changes {
-            for record in append.records { bytes += record.partitionKey.utf8.count + record.data.count }
-        }
-        guard bytes <= Limits.callSize else {
-            throw ShardlineError(
-                .commitTooLarge,
-                "the call holds \(bytes) bytes of keys and data; at most \(Limits.callSize) are allowed")
-        }
     }
 
     // MARK: Records
