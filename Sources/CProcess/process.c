@@ -124,3 +124,13 @@ int shardline_spawn(const char *command, char *const environment[], shardline_ch
     child->errors = err[0];
     return 0;
 }
+
+int shardline_has_ended(pid_t pid, int waits) {
+    siginfo_t info;
+    int result;
+    do {
+        info.si_pid = 0;
+        result = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | (waits ? 0 : WNOHANG));
+    } while (result < 0 && errno == EINTR);
+    return result == 0 && info.si_pid == pid;
+}

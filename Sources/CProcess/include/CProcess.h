@@ -17,6 +17,10 @@ typedef struct {
 // Returns 0, or the errno of what failed.
 int shardline_spawn(const char *command, char *const environment[], shardline_child *child);
 
+// Whether a child has ended, which leaves it on the system's list: its number and its group's stay its own until it is
+// waited for. Where `waits` is not 0, returns when it has.
+int shardline_has_ended(pid_t pid, int waits);
+
 // A pipe with both ends close-on-exec and non-blocking. Returns 0 or errno.
 int shardline_pipe(int *reading, int *writing);
 

@@ -76,12 +76,8 @@ final class ChildProcess {
 
     /// Ends the child and what it has started, at once, and answers how it ended: by itself before, or by this.
     func kill() -> End {
-        if let end { return end }
-        // A child that has ended already is only waited for, so what is told is its own end. Its group may live on.
-        if let end = reap(WNOHANG) {
-            Glibc.kill(-id, SIGKILL)
-            return end
-        }
+        // A child that has ended already is only waited for, so what is told is its own end.
+        if let end = end ?? reap(WNOHANG) { return end }
         Glibc.kill(-id, SIGKILL)
         Glibc.kill(id, SIGKILL)
         return reap(0) ?? .signalled(SIGKILL)
@@ -94,6 +90,10 @@ final class ChildProcess {
     func waitForEnd() -> End { end ?? reap(0) ?? .signalled(SIGKILL) }
 
     private func reap(_ options: Int32) -> End? {
+        // What the child has started may live on, and would work on beside the next child. Its group is ended before
+        // the child is taken from the system's list: until then nobody else can have the group's number.
+        guard shardline_has_ended(id, options & WNOHANG == 0 ? 1 : 0) == 1 else { return nil }
+        Glibc.kill(-id, SIGKILL)
         var status: Int32 = 0
         var answer: pid_t
         repeat { answer = waitpid(id, &status, options) } while answer < 0 && errno == EINTR

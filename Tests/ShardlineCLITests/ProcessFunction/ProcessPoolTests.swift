@@ -35,6 +35,25 @@ import Testing
         try await pool.exchange(Array(line.utf8)) { String(decoding: $0, as: UTF8.self) }
     }
 
+    /// What a child has left behind must not work on beside the child that gets the same records again.
+    @Test(.timeLimit(.minutes(1))) func `what a child has started ends with it, however it ended`() async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "left-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: file) }
+        // The first child leaves somebody behind and ends; its own end of the pipe is held open by nobody else.
+        let command = """
+            if [ -e '\(file.path)' ]; then read -r line; echo again; else \
+            sleep 1000 >/dev/null 2>&1 </dev/null & echo $! > '\(file.path)'; fi
+            """
+        try await Self.withPool(command) { pool async throws in
+            await #expect(throws: ProcessFailure.self) { try await Self.ask(pool, "a") }
+            #expect(try await Self.ask(pool, "a") == "again")
+            let left = try #require(Int32(String(contentsOf: file, encoding: .utf8).dropLast()))
+            // Killed, it may still be on the list until somebody has waited for it.
+            let state = try? String(contentsOfFile: "/proc/\(left)/stat", encoding: .utf8)
+            #expect(state == nil || state!.contains(") Z "))
+        }
+    }
+
     @Test func `one child answers one event after the other`() async throws {
         try await Self.withPool("while read -r line; do echo \"$$ $line\"; done") { pool async throws in
             let first = try await Self.ask(pool, "a").split(separator: " ")
