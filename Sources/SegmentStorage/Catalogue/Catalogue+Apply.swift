@@ -66,7 +66,9 @@ extension Catalogue {
             }
         case .mappingDeleted(let number):
             guard let mapping = mappings.removeValue(forKey: number) else { return .unknown }
-            streams[mapping.stream]?.mappings[mapping.name] = nil
+            if streams[mapping.stream]?.mappings[mapping.name] == number {
+                streams[mapping.stream]?.mappings[mapping.name] = nil
+            }
             return .done
         case .takeOver(let shard, let epoch):
             guard let known = shards[shard] else { return .unknown }
@@ -137,7 +139,8 @@ extension Catalogue {
         }
         stream.openShards.sort { $0.first < $1.first }
         streams[entry.key] = stream
-        names[entry.name] = entry.key
+        // Rows may know already that the name went on to a newer stream.
+        if names[entry.name].map({ $0 < entry.key }) ?? true { names[entry.name] = entry.key }
         return .done
     }
 
@@ -210,7 +213,10 @@ extension Catalogue {
                 attempts: nil, atCommit: commit)
         }
         mappings[entry.number] = mapping
-        streams[entry.stream]?.mappings[entry.name] = entry.number
+        // As with streams: a newer mapping may have the name already.
+        if streams[entry.stream]?.mappings[entry.name].map({ $0 < entry.number }) ?? true {
+            streams[entry.stream]?.mappings[entry.name] = entry.number
+        }
         return .done
     }
 }
