@@ -107,10 +107,11 @@ final class Housekeeper: @unchecked Sendable {
     }
 
     private func saveChanges() {
+        let lastCommit = visible.syncedThrough
         let (dirty, catalogue) = visible.takeDirty()
         guard !dirty.isEmpty else { return }
         do {
-            try backing.metadata.save(dirty, of: catalogue)
+            try backing.metadata.save(dirty, of: catalogue, lastCommit: lastCommit)
         } catch {
             visible.putBack(dirty)
             failed(error, "saving metadata")

@@ -19,6 +19,8 @@ struct MetadataSnapshot: Sendable {
     var catalogue: Catalogue
     /// Where replay begins; nil: at the oldest commit that the ring holds, because nothing was flushed yet.
     var start: JournalPosition?
+    /// The last commit with entries that was known to be synced when this was saved: the journal must hold it.
+    var lastCommit: UInt64 = 0
 }
 
 /// Which parts of the catalogue changed since the last snapshot.
@@ -78,7 +80,8 @@ protocol Metadata: Sendable {
     /// Begins a new store. Called once, before anything else is saved.
     func create(_ store: StoreID) throws
     /// Saves rows that changed, without moving the start position (F8).
-    func save(_ dirty: DirtyRows, of catalogue: Catalogue) throws
+    /// `lastCommit` is the last commit with entries that is known to be synced.
+    func save(_ dirty: DirtyRows, of catalogue: Catalogue, lastCommit: UInt64) throws
 }
 
 /// Makes segments of epochs. Called by one thread, which may block.
@@ -121,7 +124,7 @@ struct Backing: Sendable {
 struct NoMetadata: Metadata {
     func load() throws -> MetadataSnapshot? { nil }
     func create(_ store: StoreID) throws {}
-    func save(_ dirty: DirtyRows, of catalogue: Catalogue) throws {}
+    func save(_ dirty: DirtyRows, of catalogue: Catalogue, lastCommit: UInt64) throws {}
 }
 
 /// No past: everything is in memory.

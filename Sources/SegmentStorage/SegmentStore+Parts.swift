@@ -35,7 +35,9 @@ extension SegmentStore {
         let backing: Backing
         let writer: JournalWriter
         let housekeeper: Housekeeper
+        let counters = StoreCounters()
         private let lock: any FileLock
+        private let fileSystem: any FileSystem
         private let closing = Mutex(Closing())
 
         private struct Closing {
@@ -46,7 +48,8 @@ extension SegmentStore {
 
         private init(
             directory: String, configuration: Configuration, timeSource: any TimeSource, logger: Logger,
-            recovery: Recovery, ring: Ring, backing: Backing, lock: any FileLock, epochSize: Int
+            recovery: Recovery, ring: Ring, backing: Backing, lock: any FileLock, epochSize: Int,
+            fileSystem: any FileSystem
         ) {
             self.directory = directory
             self.configuration = configuration
@@ -54,6 +57,7 @@ extension SegmentStore {
             self.ring = ring
             self.backing = backing
             self.lock = lock
+            self.fileSystem = fileSystem
             seed = recovery.start.store.seed
             visible = VisibleState(
                 recovery.start.catalogue, tails: recovery.tails, watermark: recovery.start.nextCommit - 1,
@@ -67,7 +71,7 @@ extension SegmentStore {
             writer = JournalWriter(
                 recovery.start, queue: queue, admission: admission, ring: ring, visible: visible, epochs: epochs,
                 health: health, timeSource: timeSource, durability: configuration.durability, logger: logger,
-                metrics: StoreMetrics())
+                metrics: StoreMetrics(), counters: counters)
             housekeeper = Housekeeper(
                 backing: backing, ring: ring, visible: visible, epochs: epochs, admission: admission, health: health,
                 timeSource: timeSource, logger: logger)
@@ -108,7 +112,7 @@ extension SegmentStore {
                     let parts = Parts(
                         directory: directory, configuration: configuration, timeSource: timeSource, logger: logger,
                         recovery: recovery, ring: ring, backing: backing, lock: lock,
-                        epochSize: internals.epochSize ?? configuration.epochSize)
+                        epochSize: internals.epochSize ?? configuration.epochSize, fileSystem: fileSystem)
                     try describing("opening the store") {
                         // What was read past the cache may still be in the disk's way to durability (J9).
                         try ring.synchronizeAll()
@@ -161,6 +165,17 @@ extension SegmentStore {
         private static func parent(of path: String) -> String {
             guard let slash = path.lastIndex(of: "/") else { return "." }
             return slash == path.startIndex ? "/" : String(path[..<slash])
+        }
+
+        /// Bytes of the files in a directory of the store whose names are wanted. Blocks.
+        func size(in directory: String, where isWanted: (String) -> Bool) throws(FileError) -> Int {
+            guard try fileSystem.status(directory) != nil else { return 0 }
+            var bytes = 0
+            for name in try fileSystem.list(directory) where isWanted(name) {
+                // Gone since the list was made: then it takes nothing.
+                bytes += try fileSystem.status(directory + "/" + name)?.size ?? 0
+            }
+            return bytes
         }
 
         // MARK: Calls

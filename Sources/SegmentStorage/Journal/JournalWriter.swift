@@ -36,10 +36,13 @@ final class JournalWriter: @unchecked Sendable {
     private let seed: UInt32
     private let logger: Logger
     private let metrics: StoreMetrics
+    private let counters: StoreCounters
 
     private var catalogue: Catalogue
     private var nextCommit: UInt64
     private var durableThrough: UInt64
+    /// The last commit that is more than a mark.
+    private var lastWithEntries: UInt64 = 0
     private var chain: UInt32
     private let incarnation: UInt32
     private let health: StoreHealth
@@ -54,7 +57,7 @@ final class JournalWriter: @unchecked Sendable {
         _ start: JournalStart, queue: CallQueue, admission: Admission, ring: Ring, visible: VisibleState,
         epochs: EpochQueue, health: StoreHealth, timeSource: any TimeSource, durability: SegmentStore.Durability,
         logger: Logger,
-        metrics: StoreMetrics
+        metrics: StoreMetrics, counters: StoreCounters
     ) {
         self.queue = queue
         self.admission = admission
@@ -66,6 +69,7 @@ final class JournalWriter: @unchecked Sendable {
         self.durability = durability
         self.logger = logger
         self.metrics = metrics
+        self.counters = counters
         seed = start.store.seed
         catalogue = start.catalogue
         nextCommit = start.nextCommit
@@ -79,7 +83,7 @@ final class JournalWriter: @unchecked Sendable {
         var planner = takePlanner()
         planner.add(.opened(entry))
         do throws(Lost) {
-            try write(planner.builder, flags: [], at: now)
+            try write(planner.builder, planner.entries, flags: [], at: now)
             try synchronize()
         } catch {
             throw error.reason
@@ -167,7 +171,7 @@ final class JournalWriter: @unchecked Sendable {
     }
 
     private func writeDurably(_ planner: Planner, at now: MonotonicTime) throws(Lost) {
-        try write(planner.builder, flags: [], at: now)
+        try write(planner.builder, planner.entries, flags: [], at: now)
         switch durability {
         case .synced: try synchronize()
         case .interval:
@@ -176,7 +180,9 @@ final class JournalWriter: @unchecked Sendable {
         }
     }
 
-    private func write(_ builder: CommitBuilder, flags: CommitHeader.Flags, at now: MonotonicTime) throws(Lost) {
+    private func write(
+        _ builder: CommitBuilder, _ entries: [Entry], flags: CommitHeader.Flags, at now: MonotonicTime
+    ) throws(Lost) {
         var flags = flags
         if case .interval = durability { flags.insert(.interval) }
         let place: Ring.Place
@@ -209,6 +215,7 @@ final class JournalWriter: @unchecked Sendable {
         withExtendedLifetime(pieces) {}
         ring.advance(blocks: commit.header.blocks)
         chain = commit.header.checksum
+        if flags.isDisjoint(with: [.mark, .closed]) { lastWithEntries = nextCommit }
         nextCommit += 1
         unmarkedSince = flags.contains(.mark) ? nil : now
         let bytes = commit.header.blocks * JournalFormat.blockCount
@@ -217,18 +224,20 @@ final class JournalWriter: @unchecked Sendable {
         waiting.bytes += bytes
         unsynced = waiting
         metrics.committed(bytes: bytes, entries: builder.entryCount)
+        counters.committed(bytes: bytes, entries: entries)
     }
 
     private func synchronize() throws(Lost) {
         guard let waiting = unsynced else { return }
         do throws(FileError) {
-            for file in waiting.files { try file.synchronize() }
+            for file in waiting.files { try ring.synchronize(file) }
         } catch {
             throw poison(error, "the journal could not be synced")
         }
         unsynced = nil
         inDoubt = 0
         durableThrough = nextCommit - 1
+        visible.synced(through: lastWithEntries)
     }
 
     /// Ends all writing for ever: what the disk holds can't be known any more (C8).
@@ -283,7 +292,7 @@ final class JournalWriter: @unchecked Sendable {
     private func writeProof(_ flag: CommitHeader.Flags, at now: MonotonicTime) {
         do throws(Lost) {
             try synchronize()
-            try write(CommitBuilder(seed: seed), flags: flag, at: now)
+            try write(CommitBuilder(seed: seed), [], flags: flag, at: now)
             try synchronize()
             unmarkedSince = nil
             publish([], [])

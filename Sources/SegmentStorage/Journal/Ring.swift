@@ -46,6 +46,7 @@ final class Ring: Sendable {
     private let store: StoreID
     private let fileSize: Int
     private let timeSource: any TimeSource
+    private let syncCount = Atomic(0)
 
     init(
         _ state: State, fileSystem: any FileSystem, directory: String, store: StoreID, fileSize: Int,
@@ -164,7 +165,25 @@ final class Ring: Sendable {
 
     /// Makes durable what was found in files that are in use (J9).
     func synchronizeAll() throws(FileError) {
-        for file in state.withLock({ $0.inUse }) { try file.file.synchronize() }
+        for file in state.withLock({ $0.inUse }) { try synchronize(file.file) }
+    }
+
+    /// Makes a file of the ring durable, and counts it.
+    func synchronize(_ file: any File) throws(FileError) {
+        syncCount.add(1, ordering: .relaxed)
+        try file.synchronize()
+    }
+
+    /// How often a file of the ring was synced.
+    var syncs: Int { syncCount.load(ordering: .relaxed) }
+
+    /// Bytes of all files, and of what the ones in use hold.
+    var totalBytes: Int { state.withLock { $0.bytesInUse + $0.free.reduce(0) { $0 + $1.size } } }
+    var liveBytes: Int {
+        state.withLock { state in
+            guard let last = state.inUse.last else { return 0 }
+            return state.bytesInUse - last.size + Int(state.nextBlock) * JournalFormat.blockCount
+        }
     }
 
     private func remove(_ files: [RingFile]) throws(FileError) {
@@ -199,7 +218,7 @@ final class Ring: Sendable {
                     offset += count
                 }
             }
-            try file.synchronize()
+            try synchronize(file)
             try fileSystem.synchronizeDirectory(directory)
         } catch {
             // Half a file is no part of the log; if even its removal fails, the next opening does it.

@@ -32,7 +32,7 @@ package enum MetadataValue: Hashable, Sendable {
 
 /// The tables of `metadata.sqlite` (section 5 of the design). Every one has a column `crc` behind its own.
 package enum MetadataTable: String, CaseIterable, Sendable {
-    case store, stream, shard, mapping, checkpoint, parked, segment, section
+    case store, journal, stream, shard, mapping, checkpoint, parked, segment, section
     case segmentStream = "segment_stream"
     case lostRange = "lost_range"
     case deletedShard = "deleted_shard"
@@ -40,7 +40,7 @@ package enum MetadataTable: String, CaseIterable, Sendable {
     /// How many of the columns, from the first, are the key.
     package var keyCount: Int {
         switch self {
-        case .store, .stream, .shard, .mapping, .segment, .deletedShard: 1
+        case .store, .journal, .stream, .shard, .mapping, .segment, .deletedShard: 1
         case .checkpoint, .section, .segmentStream, .lostRange: 2
         case .parked: 3
         }
@@ -53,6 +53,7 @@ package enum MetadataTable: String, CaseIterable, Sendable {
                 "id", "format", "incarnation", "start_file", "start_block", "start_commit", "start_chain",
                 "next_shard_key", "next_segment", "next_stream", "next_mapping",
             ]
+        case .journal: ["id", "last_commit"]
         case .stream:
             [
                 "id", "name", "retention_ms", "created_ms", "max_record_bytes", "failure_stream", "next_shard_number",

@@ -87,6 +87,12 @@ struct Recovery {
                 }
             }
         }
+        if let known = snapshot?.lastCommit, known >= replay.nextCommit {
+            throw ShardlineError(
+                .corrupt,
+                "the journal in '\(directory)/\(Ring.folder)' ends before commit \(replay.nextCommit), but commit \(known) was acknowledged: a file of it was cut, removed or replaced. Nothing was changed and nothing is served: put the file back from a copy"
+            )
+        }
         if let unknown {
             throw ShardlineError(
                 .corrupt,

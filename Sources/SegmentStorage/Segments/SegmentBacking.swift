@@ -51,7 +51,8 @@ final class SegmentBacking: Metadata, Flusher, Past {
             ?? { try SQLiteMetadata(path: "\(directory)/metadata.sqlite") }
     }
 
-    private var segmentsDirectory: String { "\(directory)/segments" }
+    static let folder = "segments"
+    private var segmentsDirectory: String { "\(directory)/\(Self.folder)" }
 
     // MARK: Metadata
 
@@ -76,7 +77,13 @@ final class SegmentBacking: Metadata, Flusher, Past {
             let catalogue = try Catalogue(contents, store: row)
             try openArchive(row, contents)
             state.withLock { $0.deleted = Set(catalogue.deletedShards.keys) }
-            return MetadataSnapshot(store: StoreID(bytes: row.id), catalogue: catalogue, start: row.start)
+            return MetadataSnapshot(
+                store: StoreID(bytes: row.id), catalogue: catalogue, start: row.start,
+                lastCommit: try contents[.journal].first.map { row in
+                    var reader = RowReader(row)
+                    _ = try reader.short()
+                    return try reader.word()
+                } ?? 0)
         }
     }
 
@@ -115,12 +122,13 @@ final class SegmentBacking: Metadata, Flusher, Past {
         }
     }
 
-    func save(_ dirty: DirtyRows, of catalogue: Catalogue) throws {
+    func save(_ dirty: DirtyRows, of catalogue: Catalogue, lastCommit: UInt64) throws {
         try translated {
             let (metadata, row) = state.withLock { ($0.metadata, $0.row) }
             guard let metadata, let row = row?.with(catalogue) else { return }
             var changes = catalogue.changes(dirty)
             changes.append(.put(row.row))
+            changes.append(.put(MetadataRow(.journal, [.number(1), .bits(lastCommit)])))
             while !changes.isEmpty {
                 try metadata.apply(Array(changes.prefix(FlushMachine.rowsAtOnce)))
                 changes.removeFirst(min(changes.count, FlushMachine.rowsAtOnce))

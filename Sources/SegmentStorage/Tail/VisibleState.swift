@@ -18,15 +18,22 @@ final class VisibleState: Sendable {
 
     private let state: Mutex<State>
     private let watermarkValue: Atomic<UInt64>
+    private let syncedValue: Atomic<UInt64>
 
     /// - Parameter dirty: the rows of `catalogue` that differ from what is saved.
     init(_ catalogue: Catalogue, tails: [ShardKey: Tail], watermark: UInt64, dirty: DirtyRows = DirtyRows()) {
         state = Mutex(State(catalogue: catalogue, tails: tails, dirty: dirty))
         watermarkValue = Atomic(watermark)
+        syncedValue = Atomic(0)
     }
 
     /// The last commit that is durable; nothing beyond it is seen.
     var watermark: UInt64 { watermarkValue.load(ordering: .acquiring) }
+
+    /// The last commit with entries that is known to be on the disk; 0 before the first of this opening.
+    var syncedThrough: UInt64 { syncedValue.load(ordering: .acquiring) }
+    /// Says that this commit, and all before it, are on the disk.
+    func synced(through commit: UInt64) { syncedValue.store(commit, ordering: .releasing) }
 
     /// Reads or changes it; throws `closed` once the store is closed.
     func withOpen<Result: Sendable>(_ body: (inout State) throws -> Result) throws -> Result {

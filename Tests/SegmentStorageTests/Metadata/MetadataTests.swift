@@ -79,7 +79,7 @@ import Testing
             SectionRow(
                 segment: 3, offset: 4096, indexOffset: 8_000, indexLength: 1_000, indexChecksum: .max, commits: 1...9
             ).row, part.row, MetadataRow(.lostRange, [.number(1), .number(5), .number(9), .text("damage")]),
-            MetadataRow(.deletedShard, [.number(77), .number(2)]),
+            MetadataRow(.deletedShard, [.number(77), .number(2)]), MetadataRow(.journal, [.number(1), .bits(15)]),
         ]
     }
 

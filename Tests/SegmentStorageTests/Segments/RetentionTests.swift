@@ -154,7 +154,7 @@ import Testing
         journal.deleteStream("a")
         // The rows go without a flush: the journal still begins before the deletion.
         let epoch = journal.epoch()
-        try backing.save(epoch.dirty, of: epoch.catalogue)
+        try backing.save(epoch.dirty, of: epoch.catalogue, lastCommit: 0)
         try backing.close()
         backing = SegmentBacking.inDirectory(directory)
         #expect(try backing.load()?.catalogue.deletedShards == [key: journal.commit])
