@@ -16,6 +16,8 @@ let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics
 let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let histogram = Target.Dependency.product(
+    name: "Histogram", package: "hdrhistogram-swift", condition: .when(traits: ["Tools"]))
 let argumentParser = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Tools"]))
 
@@ -37,6 +39,7 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // The rooms, from the bottom up: each may import only what stands above it in this list.
@@ -83,11 +86,18 @@ let package = Package(
         .executableTarget(
             name: "late-runs", dependencies: ["LateRuns", "Shardline", logging], path: "examples/LateRunsMain",
             swiftSettings: swift),
+        .target(
+            name: "ThroughputBench",
+            dependencies: [
+                "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "DiskAccess", "CHash",
+                logging, histogram,
+            ],
+            swiftSettings: swift),
         .executableTarget(
             name: "ShardlineCLI",
             dependencies: [
                 "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket",
-                "DiskAccess",
+                "DiskAccess", "ThroughputBench",
                 "LateRuns", "CZlib", "CProcess", logging, lifecycle, argumentParser,
             ],
             swiftSettings: swift),

@@ -75,6 +75,12 @@ public struct Record: Sendable {
             sequenceNumber: sequenceNumber, runArrival: approximateArrivalTimestamp)
     }
 
+    /// The partition key's UTF-8, without a copy.
+    package var keyBytes: Span<UInt8> {
+        @_lifetime(borrow self)
+        get { chunk.span.extracting(Int(keyStart)..<Int(dataStart)) }
+    }
+
     package var keyByteCount: Int { Int(dataStart - keyStart) }
     package var dataByteCount: Int { Int(end - dataStart) }
 }

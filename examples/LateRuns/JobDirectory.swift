@@ -4,11 +4,18 @@ import Shardline
 /// Where a job keeps its files.
 public enum JobDirectory {
     /// A new directory among the system's temporary ones.
-    public static func makeTemporary() throws -> String {
-        let path = FileManager.default.temporaryDirectory.appending(
-            path: "shardline-demo-\(UUID().uuidString.prefix(8))"
-        ).path
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    public static func makeTemporary() throws -> String { try make(in: nil, name: "shardline-demo") }
+
+    /// A new directory of this name and a random number in `parent`; nil: among the system's temporary ones.
+    public static func make(in parent: String?, name: String) throws -> String {
+        let folder = parent.map { URL(filePath: $0) } ?? FileManager.default.temporaryDirectory
+        let path = folder.appending(path: "\(name)-\(UUID().uuidString.prefix(8))").path
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw ShardlineError(
+                .notAccessible, "'\(path)' can't be made: \(error.localizedDescription)", cause: error)
+        }
         return path
     }
 

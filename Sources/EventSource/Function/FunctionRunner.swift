@@ -50,7 +50,7 @@ enum FunctionRunner: Sendable {
                 return unit.result(ofThrown: error)
             }
         case .outside(let function, let event, let reportsFailures):
-            switch await function.invoke(event: event.json(of: unit.records), context: context) {
+            switch await function.invoke(unit.records, event: event.json(of: unit.records), context: context) {
             case .answered(let line):
                 return FunctionResponse.parse(line, reportsFailures: reportsFailures).result(for: unit)
             case .notReached(let reason):

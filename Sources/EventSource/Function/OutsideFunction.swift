@@ -9,9 +9,10 @@ package protocol OutsideFunction: Sendable {
     /// Sends one event and returns what came back.
     ///
     /// - Parameters:
+    ///   - records: the records of the event, for whoever looks over the function's shoulder.
     ///   - event: one line of JSON without its end (``KinesisEvent``).
     ///   - context: the invocation; its deadline is kept by the caller, by cancelling the task.
-    func invoke(event: [UInt8], context: InvocationContext) async -> OutsideAnswer
+    func invoke(_ records: RecordBatch, event: [UInt8], context: InvocationContext) async -> OutsideAnswer
 }
 
 /// How an invocation of an ``OutsideFunction`` ended.

@@ -28,7 +28,7 @@ struct ShardlineCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             StreamCommand.self, PutCommand.self, TailCommand.self, ConsumeCommand.self, MappingCommand.self,
-            DemoCommand.self, DemoWorkerCommand.self,
+            BenchCommand.self, DemoCommand.self, DemoWorkerCommand.self,
         ])
 }
 

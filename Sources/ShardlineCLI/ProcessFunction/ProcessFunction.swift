@@ -7,7 +7,7 @@ struct ProcessFunction: OutsideFunction {
 
     private struct Nonsense: Error {}
 
-    func invoke(event: [UInt8], context: InvocationContext) async -> OutsideAnswer {
+    func invoke(_ records: RecordBatch, event: [UInt8], context: InvocationContext) async -> OutsideAnswer {
         var answer: [UInt8] = []
         do {
             try await pool.exchange(event) { line in

@@ -1,0 +1,43 @@
+import Glibc
+
+/// What this process has used of the machine, for reports.
+package struct ProcessUsage: Sendable {
+    /// Processor time of all threads, in seconds.
+    package var processorSeconds: Double
+    /// The most memory that was resident at once since the start or ``forgetPeak()``, in bytes (VmHWM).
+    package var peakResidentBytes: Int
+
+    /// As it is now. Blocks for a moment.
+    package static var now: ProcessUsage {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
+        return ProcessUsage(
+            processorSeconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+            peakResidentBytes: peak() ?? usage.ru_maxrss * 1024)
+    }
+
+    /// Lets ``peakResidentBytes`` begin anew at what is resident now. Does nothing where the system can't.
+    package static func forgetPeak() {
+        let descriptor = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        var five = UInt8(ascii: "5")
+        _ = write(descriptor, &five, 1)
+    }
+
+    private static func peak() -> Int? {
+        let descriptor = open("/proc/self/status", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var room = [UInt8](repeating: 0, count: 8192)
+        let count = read(descriptor, &room, room.count)
+        guard count > 0 else { return nil }
+        for line in String(decoding: room[..<count], as: UTF8.self).split(separator: "\n") {
+            guard line.hasPrefix("VmHWM:") else { continue }
+            return line.split(whereSeparator: { " \t".contains($0) }).dropFirst().first.flatMap { Int($0) }
+                .map { $0 * 1024 }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,77 @@
+import DiskAccess
+import EventSource
+import LateRuns
+import Logging
+import StreamModel
+import ThroughputBench
+
+/// One run of `bench`: a directory for the store, perhaps the user's function, and a bar that shows how far it is.
+struct BenchRunner: Sendable {
+    let settings: BenchSettings
+    /// The user's function; nil: the bench's own.
+    let command: String?
+    /// Where the store's directory is made; nil: among the system's temporary files.
+    let parent: String?
+    let verbose: Bool
+
+    /// Runs, and removes what it made.
+    func run() async throws -> BenchReport {
+        let directory = try JobDirectory.make(in: parent, name: "shardline-bench")
+        defer { try? JobDirectory.remove(directory) }
+        let verbose = verbose
+        let logger = Logger(label: "shardline") { _ in CommandLog(level: verbose ? .debug : .warning) }
+        let pool = command.map { command in
+            ProcessPool { number in
+                ProcessWorker.Settings(
+                    command: command,
+                    environment: [("SHARDLINE_STREAM", BenchRun.stream), ("SHARDLINE_MAPPING", BenchRun.mapping)],
+                    passOn: { try? Output.error.line("bench[\(number)]: \($0)") },
+                    warn: { Output.error.say($0) })
+            }
+        }
+        let bench = try StoreBench(
+            settings, in: directory, function: pool.map { ProcessFunction(pool: $0) }, logger: logger)
+        let result: Result<BenchReport, any Error>
+        do {
+            result = .success(try await running(bench))
+        } catch {
+            result = .failure(error)
+        }
+        await pool?.stop(grace: .seconds(1))
+        return try result.get()
+    }
+
+    private func running(_ bench: StoreBench) async throws -> BenchReport {
+        let progress = BenchProgress()
+        let interruption = Interruption.ofProcess
+        return try await withThrowingTaskGroup(of: BenchReport?.self) { group in
+            group.addTask { try await bench.run(progress) }
+            group.addTask {
+                try? await show(progress)
+                return nil
+            }
+            group.addTask {
+                await interruption.wait()
+                guard interruption.isInterrupted else { return nil }
+                throw CancellationError()
+            }
+            defer { Output.error.showStatus("") }
+            while let ended = try await group.next() {
+                guard let ended else { continue }
+                group.cancelAll()
+                return ended
+            }
+            throw CancellationError()
+        }
+    }
+
+    private func show(_ progress: BenchProgress) async throws {
+        let timeSource = SystemTimeSource()
+        var bar = ProgressBar(total: settings.records, on: Output.error, timeSource: timeSource)
+        while Output.error.isTerminal {
+            let delivered = progress.deliveredCount
+            bar.show(done: delivered, records: delivered)
+            try await timeSource.sleep(until: timeSource.monotonicTime + .milliseconds(100))
+        }
+    }
+}

@@ -1,0 +1,180 @@
+import ArgumentParser
+import Foundation
+import SegmentStorage
+import StreamModel
+import ThroughputBench
+
+/// `shardline bench`
+struct BenchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Measure ordered throughput on this machine, and prove that nothing was lost.",
+        discussion: """
+            Producers put records into a new store while a mapping consumes them, with its checkpoints in the store. \
+            Every record carries a number that its producer wrote into it; order and completeness are judged by these \
+            numbers, and by holding every receipt against what came. A record that is lost, comes twice, out of order \
+            or in the wrong shard is named, and the exit code is 1.
+
+            --floor measures beside it what the disk allows: a small write that is synced, and large ones. Where that \
+            itself changed by more than a factor of 2 during the run, the run is void and says so.
+
+            Examples:
+              shardline bench
+              shardline bench --size 100 --shards 1,4,64,1024 --floor
+              shardline bench --size 100 --rate 10000 --records 100000
+              shardline bench --input orders.jsonl --key-field customer --exec 'python3 totals.py'
+            """)
+
+    @Option(help: "How many records are put. Default: 1,000,000, or each of the input's once.")
+    var records: Int?
+
+    @Option(help: "Bytes of one record: 24 to 1 MiB. Default: 1024.", transform: Amounts.bytes)
+    var size: Int?
+
+    @Option(
+        help: ArgumentHelp("Put the lines of this file (- is standard input) instead.", valueName: "file"),
+        completion: .file())
+    var input: String?
+
+    @Option(help: ArgumentHelp("The input's lines are JSON objects, and this member is the key.", valueName: "field"))
+    var keyField: String?
+
+    @Option(help: ArgumentHelp("The input is CSV with a header, and this column is the key.", valueName: "column"))
+    var keyColumn: String?
+
+    @Flag(help: "Records that don't compress.")
+    var random = false
+
+    @Option(
+        help: ArgumentHelp("Shards of the stream; several numbers make several runs.", valueName: "n,n,…"),
+        transform: BenchCommand.numbers)
+    var shards = [4]
+
+    @Option(help: "Producers at work at once: 1 to 255.")
+    var producers = 4
+
+    @Option(help: "Records in one call of a producer.")
+    var batch = 500
+
+    @Option(help: "The mapping's batch size. Default: 100, as consume's.")
+    var consumerBatch: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "When a record is acknowledged: synced (it is on the disk), or interval:TIME (it will be by then).",
+            valueName: "durability"),
+        transform: BenchCommand.durability)
+    var durability = SegmentStore.Durability.synced
+
+    @Option(help: "Put so many records a second, each when it is due, and measure from that moment.")
+    var rate: Double?
+
+    @Option(help: ArgumentHelp("Let this command consume, as consume does.", valueName: "cmd"))
+    var exec: String?
+
+    @Flag(help: "Begin to consume when half of the records are put.")
+    var consumeFromHalf = false
+
+    @Flag(help: "Measure what the disk allows, before and after.")
+    var floor = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Where the store is made, and removed again. Default: among the system's temporary files, which may be memory.",
+            valueName: "dir"), completion: .directory)
+    var data: String?
+
+    @Flag(help: "Print one JSON object for each run.")
+    var json = false
+
+    @Flag(name: .shortAndLong, help: "Say on standard error what happens inside.")
+    var verbose = false
+
+    func validate() throws {
+        guard input == nil || (size == nil && !random) else {
+            throw ValidationError("--input has its own sizes; leave out --size and --random")
+        }
+        guard input != nil || (keyField == nil && keyColumn == nil) else {
+            throw ValidationError("--key-field and --key-column say where the keys of --input FILE are")
+        }
+        guard keyField == nil || keyColumn == nil else {
+            throw ValidationError("give only one of --key-field and --key-column")
+        }
+    }
+
+    func run() async throws {
+        var settings = BenchSettings()
+        if let input {
+            settings.data = .given(try await BenchInput(path: input, keySource: keySource).read())
+        } else {
+            settings.data = random ? .random(size: size ?? 1024) : .json(size: size ?? 1024)
+        }
+        if let records {
+            settings.records = records
+        } else if case .given(let given) = settings.data {
+            settings.records = given.count
+        }
+        settings.producers = producers
+        settings.batch = batch
+        settings.consumerBatch = consumerBatch
+        settings.durability = durability
+        settings.rate = rate
+        settings.consumesFromHalf = consumeFromHalf
+        settings.measuresFloor = floor
+        // All that can be wrong is said before the first run.
+        for count in shards {
+            settings.shards = count
+            try settings.validate()
+        }
+        if let exec { try await CommandCheck.check(exec) }
+        var reports: [BenchReport] = []
+        for count in shards {
+            settings.shards = count
+            let report = try await BenchRunner(settings: settings, command: exec, parent: data, verbose: verbose).run()
+            reports.append(report)
+            if json { try Output.standard.line(Self.json(report)) }
+        }
+        if !json { try BenchTable(reports: reports).print(to: Output.standard) }
+        for report in reports where report.isVoid {
+            Output.error.say(
+                "the run with \(Readable.count(report.shards, "shard")) is void: the disk itself varied by a factor of \(BenchTable.decimal(report.floor?.variation ?? 0, 1)) meanwhile; run it again on a quiet machine"
+            )
+        }
+        guard let wrong = reports.first(where: { !$0.isProved }) else { return }
+        throw CommandFailure(
+            .failed,
+            "with \(Readable.count(wrong.shards, "shard")) the log was not in order: \(wrong.violations.first ?? "records are missing")"
+        )
+    }
+
+    private var keySource: KeySource {
+        if let keyField { return .jsonField(keyField) }
+        if let keyColumn { return .csvColumn(keyColumn) }
+        return .random
+    }
+
+    private static func json(_ report: BenchReport) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(report), as: UTF8.self)
+    }
+
+    private static func numbers(_ text: String) throws -> [Int] {
+        let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+        guard !numbers.isEmpty, numbers.allSatisfy({ $0 != nil }) else {
+            throw ArgumentProblem(description: "numbers with commas between them, such as 1,4,64")
+        }
+        return numbers.compactMap { $0 }
+    }
+
+    private static func durability(_ text: String) throws -> SegmentStore.Durability {
+        if text == "synced" { return .synced }
+        guard text.hasPrefix("interval:") else {
+            throw ArgumentProblem(description: "a durability is synced, or interval and a time, such as interval:1s")
+        }
+        let interval = try Amounts.duration(String(text.dropFirst("interval:".count)))
+        guard interval > .zero, interval <= .seconds(60) else {
+            throw ArgumentProblem(description: "an interval is above 0 and at most 60s")
+        }
+        return .interval(interval)
+    }
+}

@@ -1,0 +1,102 @@
+import StreamModel
+
+/// Follows what one shard delivers and judges it by what the producers wrote into the records.
+struct ShardJudge {
+    private let shard: ShardID
+    private let workload: Workload
+    private let findings: Findings
+    private let ledger: ShardLedger
+    private let producers: Int
+    /// The number that is due next, of each producer and each key of this shard.
+    private var due: [UInt64]
+    /// For each key its place in ``due``, −1 for keys of other shards.
+    private let places: [Int32]
+    private let keysHere: Int
+    private var words: [(number: UInt64, word: ShardLedger.Word)] = []
+
+    init(shard: ShardID, workload: Workload, producers: Int, findings: Findings, ledger: ShardLedger) {
+        self.shard = shard
+        self.workload = workload
+        self.producers = producers
+        self.findings = findings
+        self.ledger = ledger
+        var count: Int32 = 0
+        places = workload.shardOfKey.map { owner in
+            guard owner == shard else { return -1 }
+            defer { count += 1 }
+            return count
+        }
+        keysHere = Int(count)
+        due = Array(repeating: 0, count: keysHere * producers)
+    }
+
+    /// Judges records that the function has done at `time`; appends the latencies of those that are acknowledged.
+    mutating func deliver(_ batch: RecordBatch, at time: UInt64, latencies: inout [UInt64]) {
+        words.removeAll(keepingCapacity: true)
+        for record in batch {
+            let checksum = Fingerprint.of(record.data)
+            words.append((record.sequenceNumber.rawValue, ShardLedger.Word(checksum: checksum, time: time)))
+            guard let key = workload.key(of: record) else {
+                findings.add(Violation(.foreign, "\(named(record)): nobody put a record of this key"))
+                continue
+            }
+            if workload.isGiven { judgeGiven(record, key, checksum) } else { judgeMade(record, key) }
+        }
+        ledger.deliver(words, latencies: &latencies)
+    }
+
+    private mutating func judgeMade(_ record: borrowing Record, _ key: Int) {
+        guard let stamp = Stamp(record.data), stamp.producer < producers else {
+            findings.add(Violation(.foreign, "\(named(record)): it holds no number of a producer"))
+            return
+        }
+        let place = Int(places[key])
+        guard place >= 0 else {
+            findings.add(misplaced(record, key, stamp))
+            return
+        }
+        let next = due[stamp.producer * keysHere + place]
+        if stamp.number != next {
+            findings.add(disordered(record, key, stamp, due: next))
+        }
+        due[stamp.producer * keysHere + place] = max(next, stamp.number + 1)
+    }
+
+    /// Given records hold no number: the key's own order, by checksums, stands for it.
+    private mutating func judgeGiven(_ record: borrowing Record, _ key: Int, _ checksum: UInt32) {
+        let place = Int(places[key])
+        guard place >= 0 else {
+            findings.add(misplaced(record, key, nil))
+            return
+        }
+        let lines = workload.givenOfKey[key]
+        let count = due[place]
+        let line = lines[Int(count % UInt64(lines.count))]
+        if workload.given[line].checksum != checksum {
+            findings.add(
+                Violation(
+                    .order,
+                    "\(named(record)): line \(line + 1) of the input was due as record \(count + 1) of its key, another one came"
+                ))
+        }
+        due[place] = count + 1
+    }
+
+    private func named(_ record: borrowing Record) -> String {
+        "\(shard), sequence number \(record.sequenceNumber), key '\(record.partitionKey)'"
+    }
+
+    private func misplaced(_ record: borrowing Record, _ key: Int, _ stamp: Stamp?) -> Violation {
+        let which = stamp.map { ", record \($0.number + 1) of producer \($0.producer) and this key" } ?? ""
+        return Violation(
+            .wrongShard, "\(named(record))\(which): came in \(shard), its key belongs to \(workload.shardOfKey[key])")
+    }
+
+    private func disordered(_ record: borrowing Record, _ key: Int, _ stamp: Stamp, due: UInt64) -> Violation {
+        let which = "\(named(record)): record \(stamp.number + 1) of producer \(stamp.producer) and this key"
+        guard stamp.number > due else {
+            return Violation(.order, "\(which) came behind record \(due)")
+        }
+        return Violation(.order, "\(which) came where record \(due + 1) was due")
+    }
+}

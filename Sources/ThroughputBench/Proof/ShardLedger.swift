@@ -1,0 +1,145 @@
+import StreamModel
+import Synchronization
+
+/// What was acknowledged in one shard held against what came: number by number, by a checksum of the data.
+///
+/// Receipt and delivery come in any order. What both have said is forgotten, so the ledger is as large as what is on
+/// its way.
+final class ShardLedger: Sendable {
+    /// One side's word on one sequence number.
+    struct Word: Sendable {
+        var checksum: UInt32
+        /// When the record was put (or due), or when it came, in nanoseconds since the run began.
+        var time: UInt64
+    }
+
+    private enum Side: UInt8 { case none, receipt, delivery, settled }
+
+    private struct Slot {
+        var word = Word(checksum: 0, time: 0)
+        var side = Side.none
+    }
+
+    private struct State {
+        /// What was said of the numbers from ``base`` on; those in front of ``head`` are settled.
+        var slots: [Slot] = []
+        var head = 0
+        var base: UInt64?
+
+        /// The place of a number; nil where it was settled and forgotten.
+        mutating func place(of number: UInt64) -> Int? {
+            let base = self.base ?? number
+            if self.base == nil { self.base = base }
+            if number < base {
+                // Numbers that were never heard of, in front of the first.
+                guard head == 0 else { return nil }
+                slots.insert(contentsOf: repeatElement(Slot(), count: Int(base - number)), at: 0)
+                self.base = number
+                return 0
+            }
+            let place = Int(number - base)
+            guard place >= head else { return nil }
+            if place >= slots.count {
+                slots.append(contentsOf: repeatElement(Slot(), count: place + 1 - slots.count))
+            }
+            return place
+        }
+
+        mutating func forgetSettled() {
+            while head < slots.count, slots[head].side == .settled { head += 1 }
+            guard head > 1024, head > slots.count / 2 else { return }
+            slots.removeFirst(head)
+            base! += UInt64(head)
+            head = 0
+            // One call must not keep what a backlog once needed.
+            if slots.isEmpty { slots = [] }
+        }
+    }
+
+    private let shard: ShardID
+    private let findings: Findings
+    private let state = Mutex(State())
+
+    init(shard: ShardID, findings: Findings) {
+        self.shard = shard
+        self.findings = findings
+    }
+
+    /// Notes receipts; appends the latencies of what had come already, in nanoseconds.
+    func acknowledge(_ words: borrowing [(number: UInt64, word: Word)], latencies: inout [UInt64]) {
+        note(words.count, as: .receipt, latencies: &latencies) { (words[$0].number, words[$0].word) }
+    }
+
+    /// Notes deliveries; appends the latencies of what was acknowledged already.
+    func deliver(_ words: borrowing [(number: UInt64, word: Word)], latencies: inout [UInt64]) {
+        note(words.count, as: .delivery, latencies: &latencies) { (words[$0].number, words[$0].word) }
+    }
+
+    private func note(
+        _ count: Int, as side: Side, latencies: inout [UInt64], word: (Int) -> (number: UInt64, word: Word)
+    ) {
+        // Two records of one call may not be told apart by their order, so each is looked up.
+        var matched: [UInt64] = []
+        matched.reserveCapacity(count)
+        state.withLock { state in
+            for index in 0..<count {
+                let (number, said) = word(index)
+                guard let place = state.place(of: number), state.slots[place].side != .settled,
+                    state.slots[place].side != side
+                else {
+                    findings.add(twice(number, side))
+                    continue
+                }
+                let other = state.slots[place]
+                guard other.side != .none else {
+                    state.slots[place] = Slot(word: said, side: side)
+                    continue
+                }
+                state.slots[place].side = .settled
+                if other.word.checksum != said.checksum {
+                    findings.add(
+                        Violation(
+                            .foreign,
+                            "\(shard), sequence number \(number): what came is not what was acknowledged (checksums \(hex(other.word.checksum)) and \(hex(said.checksum)))"
+                        ))
+                }
+                let (begin, end) = side == .receipt ? (said.time, other.word.time) : (other.word.time, said.time)
+                matched.append(end > begin ? end - begin : 0)
+            }
+            state.forgetSettled()
+        }
+        latencies.append(contentsOf: matched)
+    }
+
+    private func twice(_ number: UInt64, _ side: Side) -> Violation {
+        side == .delivery
+            ? Violation(.duplicate, "\(shard), sequence number \(number): came twice")
+            : Violation(.duplicate, "\(shard), sequence number \(number): was given to two records")
+    }
+
+    /// Says what was acknowledged and never came, and what came and was never acknowledged.
+    func finish() {
+        state.withLock { state in
+            var missing: (first: UInt64, count: Int)?
+            for place in state.head..<state.slots.count {
+                let number = state.base! + UInt64(place)
+                switch state.slots[place].side {
+                case .receipt: missing = (missing?.first ?? number, (missing?.count ?? 0) + 1)
+                case .delivery:
+                    findings.add(
+                        Violation(.foreign, "\(shard), sequence number \(number): came, and nobody was told of it"))
+                case .none, .settled: break
+                }
+            }
+            guard let missing else { return }
+            findings.add(
+                Violation(
+                    .lost,
+                    "\(shard), sequence number \(missing.first): was acknowledged and never came"
+                        + (missing.count > 1 ? ", and \(missing.count - 1) more of this shard" : "")),
+                count: missing.count)
+        }
+    }
+
+    private func hex(_ value: UInt32) -> String { String(value, radix: 16) }
+}

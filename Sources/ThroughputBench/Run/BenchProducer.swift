@@ -1,0 +1,148 @@
+import StreamModel
+import StreamStorage
+
+/// One of the producers of a run: puts batch after batch, and notes what was acknowledged.
+struct BenchProducer {
+    private let number: Int
+    private let stream: RecordStream
+    private let workload: Workload
+    private let batch: Int
+    /// Records a second of this producer; nil: as fast as it goes.
+    private let rate: Double?
+    private let clock: RunClock
+    private let ledgers: [ShardLedger]
+    private let progress: BenchProgress
+    private let acknowledgements: Latencies
+    private let latencies: Latencies
+
+    /// The given records that are this producer's, by their places.
+    private var own: [Int] = []
+    private let count: Int
+    private var random: UInt64
+    private var done = 0
+    /// How many records of each key were made.
+    private var made: [UInt64]
+    /// The call's records, filled anew each time, so that the bench itself costs little.
+    private var records: [NewRecord] = []
+    private var keys: [Int] = []
+    private var checksums: [UInt32] = []
+    private var times: [UInt64] = []
+
+    init(_ number: Int, of run: BenchRun.Parts) {
+        self.number = number
+        stream = run.stream
+        workload = run.workload
+        batch = run.settings.batch
+        rate = run.settings.rate.map { $0 / Double(run.settings.producers) }
+        clock = run.clock
+        ledgers = run.ledgers
+        progress = run.progress
+        acknowledgements = run.acknowledgements
+        latencies = run.latencies
+        random = 1_234_567 + 77 * UInt64(number)
+        made = Array(repeating: 0, count: run.workload.keys.count)
+        let (records, producers) = (run.settings.records, run.settings.producers)
+        if run.workload.isGiven {
+            // All records of a key are one producer's: else nobody could say what their order is.
+            let given = run.workload.given
+            own = given.indices.filter { given[$0].key % producers == number }
+            let (laps, rest) = records.quotientAndRemainder(dividingBy: given.count)
+            count = laps * own.count + own.count { $0 < rest }
+        } else {
+            count = records / producers + (number < records % producers ? 1 : 0)
+        }
+    }
+
+    /// Puts all of the producer's records.
+    mutating func run() async throws {
+        while done < count {
+            try Task.checkCancellation()
+            let now = clock.now
+            var size = min(batch, count - done)
+            if let rate {
+                let due = UInt64(Double(done) / rate * 1e9)
+                if now < due { try await clock.sleep(until: due) }
+                // Everything that has come due meanwhile goes with it.
+                size = min(size, max(1, Int(Double(clock.now) / 1e9 * rate) + 1 - done))
+            }
+            fill(size)
+            let begun = clock.now
+            times.removeAll(keepingCapacity: true)
+            for index in 0..<size {
+                times.append(rate.map { UInt64(Double(done + index) / $0 * 1e9) } ?? begun)
+            }
+            let receipts = try await stream.put(contentsOf: records)
+            let ended = clock.now
+            acknowledgements.record([ended - begun])
+            note(receipts)
+            done += size
+            progress.acknowledged(size, at: ended)
+        }
+    }
+
+    // MARK: Records
+
+    private mutating func fill(_ size: Int) {
+        keys.removeAll(keepingCapacity: true)
+        checksums.removeAll(keepingCapacity: true)
+        if workload.isGiven {
+            records.removeAll(keepingCapacity: true)
+            for index in 0..<size {
+                let line = own[(done + index) % own.count]
+                records.append(workload.records[line])
+                keys.append(workload.given[line].key)
+                checksums.append(workload.given[line].checksum)
+            }
+            return
+        }
+        while records.count < size { records.append(NewRecord([], partitionKey: "")) }
+        if records.count > size { records.removeLast(records.count - size) }
+        for index in 0..<size {
+            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            let key = Int((random >> 40) % UInt64(workload.keys.count))
+            let source = Int(random >> 33) % workload.records.count
+            keys.append(key)
+            records[index].partitionKey = workload.keys[key]
+            overwrite(index, with: source, stamp: Stamp(producer: number, number: made[key]))
+            made[key] += 1
+            checksums.append(Fingerprint.of(records[index].data))
+        }
+    }
+
+    private mutating func overwrite(_ index: Int, with source: Int, stamp: Stamp) {
+        if records[index].data.count == workload.records[source].data.count {
+            workload.records[source].data.withUnsafeBytes { bytes in
+                records[index].data.withUnsafeMutableBytes { $0.copyMemory(from: bytes) }
+            }
+        } else {
+            records[index].data = workload.records[source].data
+        }
+        stamp.write(to: &records[index].data)
+    }
+
+    // MARK: Receipts
+
+    private func note(_ receipts: [PutReceipt]) {
+        // Sorted by shard, so that each ledger is opened once a call.
+        var starts = [Int](repeating: 0, count: ledgers.count + 1)
+        for receipt in receipts { starts[Int(receipt.shard.number) + 1] += 1 }
+        for shard in 1..<starts.count { starts[shard] += starts[shard - 1] }
+        var order = [Int](repeating: 0, count: receipts.count)
+        var next = starts
+        for (index, receipt) in receipts.enumerated() {
+            order[next[Int(receipt.shard.number)]] = index
+            next[Int(receipt.shard.number)] += 1
+        }
+        var matched: [UInt64] = []
+        for shard in ledgers.indices where starts[shard] < starts[shard + 1] {
+            let words = order[starts[shard]..<starts[shard + 1]].map { index in
+                (
+                    number: receipts[index].sequenceNumber.rawValue,
+                    word: ShardLedger.Word(checksum: checksums[index], time: times[index])
+                )
+            }
+            ledgers[shard].acknowledge(words, latencies: &matched)
+        }
+        latencies.record(matched)
+    }
+}

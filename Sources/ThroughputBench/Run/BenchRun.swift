@@ -1,0 +1,154 @@
+import DiskAccess
+import EventSource
+import Logging
+import StreamModel
+import StreamStorage
+
+/// One run of a bench on a store that holds nothing yet: producers put, a mapping consumes, and everything that comes
+/// is judged.
+package struct BenchRun: Sendable {
+    /// What the parts of a run share.
+    struct Parts: Sendable {
+        let settings: BenchSettings
+        let workload: Workload
+        let stream: RecordStream
+        let clock: RunClock
+        let progress: BenchProgress
+        let findings: Findings
+        let ledgers: [ShardLedger]
+        let acknowledgements = Latencies()
+        let latencies = Latencies()
+
+        func judge(of shard: ShardID) -> ShardJudge {
+            ShardJudge(
+                shard: shard, workload: workload, producers: workload.isGiven ? 1 : settings.producers,
+                findings: findings, ledger: ledgers[Int(shard.number)])
+        }
+    }
+
+    /// The name of the stream that a run makes.
+    package static let stream = "bench"
+    /// The name of the mapping that a run makes.
+    package static let mapping = "bench"
+
+    private let settings: BenchSettings
+    private let store: any StreamStore
+    private let function: (any OutsideFunction)?
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - store: where the run makes its stream and its mapping.
+    ///   - function: what consumes; nil: nothing but the judge.
+    package init(
+        _ settings: BenchSettings, on store: any StreamStore, function: (any OutsideFunction)? = nil,
+        logger: Logger = Logger(label: "shardline.bench")
+    ) throws {
+        try settings.validate()
+        self.settings = settings
+        self.store = store
+        self.function = function
+        self.logger = logger
+    }
+
+    /// Runs, and says what came of it. What the disk was asked for, and what it holds, is the caller's to add.
+    ///
+    /// A log that loses or disorders records is no error here: the report says so. Throws what the store throws.
+    package func run(_ progress: BenchProgress = BenchProgress()) async throws -> BenchReport {
+        let workload = Workload(settings.data, shards: settings.shards)
+        try await store.createStream(Self.stream, shards: settings.shards)
+        let findings = Findings()
+        let timeSource = store.timeSource
+        ProcessUsage.forgetPeak()
+        let before = ProcessUsage.now
+        let parts = Parts(
+            settings: settings, workload: workload, stream: store.stream(Self.stream),
+            clock: RunClock(timeSource), progress: progress, findings: findings,
+            ledgers: (0..<settings.shards).map { ShardLedger(shard: ShardID(UInt32($0)), findings: findings) })
+        let mapping = try await mapping(for: parts)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await consume(mapping, parts) }
+            group.addTask { try await produce(parts, then: mapping) }
+            for try await _ in group {}
+        }
+        let after = ProcessUsage.now
+        for ledger in parts.ledgers { ledger.finish() }
+        return report(parts, mapping, processorSeconds: after.processorSeconds - before.processorSeconds, after)
+    }
+
+    private func mapping(for parts: Parts) async throws -> EventSourceMapping {
+        var configuration = EventSourceMapping.Configuration()
+        if let size = settings.consumerBatch { configuration.batchSize = size }
+        if let function {
+            return try await EventSourceMapping(
+                Self.mapping, from: parts.stream, configuration: configuration, logger: logger,
+                outsideFunction: JudgedFunction(function, of: parts))
+        }
+        return try await EventSourceMapping(
+            Self.mapping, from: parts.stream, configuration: configuration, logger: logger
+        ) { shard in JudgingFunction(shard, of: parts) }
+    }
+
+    private func consume(_ mapping: EventSourceMapping, _ parts: Parts) async throws {
+        if settings.consumesFromHalf {
+            while parts.progress.acknowledgedCount < settings.records / 2 {
+                try await parts.clock.sleep(until: parts.clock.now + 1_000_000)
+            }
+        }
+        try await mapping.run(until: .stopped)
+    }
+
+    private func produce(_ parts: Parts, then mapping: EventSourceMapping) async throws {
+        // However it ends, the mapping must not be waited for in vain.
+        defer { mapping.triggerGracefulShutdown() }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<settings.producers {
+                group.addTask {
+                    var producer = BenchProducer(number, of: parts)
+                    try await producer.run()
+                }
+            }
+            for try await _ in group {}
+        }
+        var delivered = parts.progress.deliveredCount
+        var since = parts.clock.now
+        while delivered < settings.records {
+            try await parts.clock.sleep(until: parts.clock.now + 2_000_000)
+            let now = parts.progress.deliveredCount
+            if now != delivered { since = parts.clock.now }
+            delivered = now
+            if parts.clock.now - since > settings.patience.nanoseconds { break }
+        }
+    }
+
+    private func report(
+        _ parts: Parts, _ mapping: EventSourceMapping, processorSeconds: Double, _ usage: ProcessUsage
+    ) -> BenchReport {
+        let seconds = max(Double(max(parts.progress.lastDeliveryTime, parts.progress.lastPutTime)) / 1e9, 1e-9)
+        let statistics = mapping.statistics
+        let count = Double(settings.records)
+        var report = BenchReport()
+        report.records = settings.records
+        report.recordBytes = parts.workload.records.reduce(0) { $0 + $1.data.count } / parts.workload.records.count
+        report.shards = settings.shards
+        report.producers = settings.producers
+        report.batch = settings.batch
+        report.consumerBatch = mapping.configuration.batchSize
+        report.rate = settings.rate
+        report.putRecordsPerS = Double(parts.progress.acknowledgedCount) / max(Double(parts.progress.lastPutTime) / 1e9, 1e-9)
+        report.consumedRecordsPerS = Double(parts.progress.deliveredCount) / seconds
+        report.mbPerS = report.consumedRecordsPerS * Double(report.recordBytes) / 1e6
+        report.putAckMs = parts.acknowledgements.summary
+        report.latencyMs = parts.latencies.summary
+        report.cpuUsPerRecord = processorSeconds / count * 1e6
+        report.invocations = statistics.invocations
+        report.failedInvocations = statistics.errors
+        report.givenUp = statistics.givenUp
+        report.ordered = [.order, .wrongShard].allSatisfy { parts.findings.count(of: $0) == 0 }
+        report.lost = parts.findings.count(of: .lost)
+        report.duplicates = parts.findings.count(of: .duplicate)
+        report.peakRssBytes = usage.peakResidentBytes
+        report.seconds = seconds
+        report.violations = parts.findings.first.map(\.description)
+        return report
+    }
+}

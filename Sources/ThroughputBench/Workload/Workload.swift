@@ -1,0 +1,107 @@
+import CHash
+import StreamModel
+
+/// Everything that is known of the records before they are put: their keys, where these belong, what they hold.
+///
+/// Where a key belongs is computed here, from the definition of hash keys and of the division of their space, and not
+/// asked of the store: the store is what is judged.
+struct Workload: Sendable {
+    /// One of the records that are given: the place of its key among ``keys`` and a checksum of its data.
+    struct Given: Sendable {
+        var key: Int
+        var checksum: UInt32
+    }
+
+    /// Keys of made records: `user-000000` to `user-009999`.
+    static let keyCount = 10_000
+    /// Made records are taken from a supply of so many.
+    static let supply = 8192
+
+    let keys: [String]
+    /// The shard that owns each key.
+    let shardOfKey: [ShardID]
+    /// What is put: records in their order, or the supply that data is taken from.
+    let records: [NewRecord]
+    /// Of each of the given records; empty where records are made.
+    let given: [Given]
+    /// For each key, the given records that have it, in their order.
+    let givenOfKey: [[Int]]
+    private let keyOfText: [String: Int]
+
+    var isGiven: Bool { !given.isEmpty }
+
+    init(_ data: BenchSettings.Data, shards: Int) {
+        var maker = RecordMaker()
+        switch data {
+        case .json(let size):
+            records = (0..<Self.supply).map { _ in NewRecord(maker.json(size: size), partitionKey: "") }
+        case .random(let size):
+            records = (0..<Self.supply).map { _ in NewRecord(maker.noise(size: size), partitionKey: "") }
+        case .given(let records): self.records = records
+        }
+        if case .given(let records) = data {
+            var keyOfText: [String: Int] = [:]
+            var keys: [String] = []
+            var given: [Given] = []
+            var givenOfKey: [[Int]] = []
+            for (index, record) in records.enumerated() {
+                let key = keyOfText[record.partitionKey] ?? keys.count
+                if key == keys.count {
+                    keyOfText[record.partitionKey] = key
+                    keys.append(record.partitionKey)
+                    givenOfKey.append([])
+                }
+                given.append(Given(key: key, checksum: Fingerprint.of(record.data)))
+                givenOfKey[key].append(index)
+            }
+            self.keys = keys
+            self.given = given
+            self.givenOfKey = givenOfKey
+            self.keyOfText = keyOfText
+        } else {
+            keys = (0..<Self.keyCount).map { index in
+                let digits = String(index)
+                return "user-" + String(repeating: "0", count: 6 - digits.utf8.count) + digits
+            }
+            given = []
+            givenOfKey = []
+            keyOfText = [:]
+        }
+        let ranges = HashKeyRange.even(shards)
+        shardOfKey = keys.map { key in
+            let hash = HashKey(partitionKey: key)
+            var low = 0
+            var high = ranges.count - 1
+            while low < high {
+                let middle = (low + high + 1) / 2
+                if ranges[middle].first <= hash { low = middle } else { high = middle - 1 }
+            }
+            return ShardID(UInt32(low))
+        }
+    }
+
+    /// The place of a record's key; nil for a key that was never put.
+    func key(of record: borrowing Record) -> Int? {
+        if isGiven { return keyOfText[record.partitionKey] }
+        let bytes = record.keyBytes
+        guard bytes.count == 11 else { return nil }
+        var index = 0
+        for place in 5..<11 {
+            let digit = bytes[place] &- 0x30
+            guard digit < 10 else { return nil }
+            index = index * 10 + Int(digit)
+        }
+        return index < keys.count ? index : nil
+    }
+}
+
+/// A checksum of what a record holds, so that receipt and delivery can be held against each other.
+enum Fingerprint {
+    static func of(_ data: [UInt8]) -> UInt32 {
+        data.withUnsafeBytes { shardline_crc32c(0, $0.baseAddress, $0.count) }
+    }
+
+    static func of(_ data: Span<UInt8>) -> UInt32 {
+        data.withUnsafeBytes { shardline_crc32c(0, $0.baseAddress, $0.count) }
+    }
+}
