@@ -47,3 +47,52 @@ import Testing
         }
     }
 }
+
+/// Keys that are hashed side by side come to what each comes to alone.
+@Suite struct BulkHashTests {
+    @Test func `hash keys of many records are those of each, at every length and number`() {
+        var number: UInt64 = 7
+        func next() -> UInt64 {
+            number = number &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return number >> 33
+        }
+        for count in Array(0...40) + [1023, 1024, 1025, 3000] {
+            let records = (0..<count).map { index in
+                // 55 bytes are the most that one block holds; one key in seven is longer.
+                let length = index % 7 == 6 ? 56 + Int(next() % 300) : Int(next() % 56)
+                let key = (0..<length).map { _ in String(UnicodeScalar(UInt8(32 + next() % 90))) }.joined()
+                return NewRecord(
+                    [], partitionKey: key, explicitHashKey: index % 11 == 3 ? HashKey(UInt128(next())) : nil)
+            }
+            let expected = records.map { $0.explicitHashKey ?? HashKey(partitionKey: $0.partitionKey) }
+            #expect(HashKey.all(of: records) == expected)
+        }
+    }
+
+    @Test(arguments: ["", "a", "abc", "ä€𐍈", String(repeating: "x", count: 55), String(repeating: "x", count: 56)])
+    func `one block in each of its lanes gives the digest of RFC 1321's own form`(key: String) {
+        for count in 1...17 {
+            let keys = HashKey.all(of: (0..<count).map { _ in NewRecord([], partitionKey: key) })
+            #expect(Set(keys) == [HashKey(partitionKey: key)])
+        }
+    }
+
+    @Test func `records written to raw memory are what appending them makes`() {
+        for (keyLength, dataLength) in [(1, 0), (31, 5), (32, 127), (40, 128), (256, 20_000), (3, 16_384)] {
+            for hashKey in [nil, HashKey(0x0102_0304_0506_0708_090A_0B0C_0D0E_0F10)] {
+                let record = NewRecord(
+                    (0..<dataLength).map { UInt8(truncatingIfNeeded: $0) },
+                    partitionKey: String(repeating: "k", count: keyLength), explicitHashKey: hashKey)
+                var appended: [UInt8] = []
+                RecordEncoding.append(record, to: &appended)
+                let size = RecordEncoding.size(of: record)
+                let written = [UInt8](unsafeUninitializedCapacity: size) { room, count in
+                    let base = UnsafeMutableRawPointer(room.baseAddress!)
+                    count = RecordEncoding.write(record, to: base) - base
+                }
+                #expect(written == appended)
+                #expect(written.count == size)
+            }
+        }
+    }
+}

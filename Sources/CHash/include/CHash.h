@@ -15,4 +15,8 @@ uint32_t shardline_crc32c_table(uint32_t seed, const void *bytes, size_t length)
 /// MD5 (RFC 1321) of `length` bytes, 16 bytes into `digest`. For hash keys only, never for security.
 void shardline_md5(const void *bytes, size_t length, uint8_t digest[16]);
 
+/// MD5 of `count` messages that each fill one block: 64 bytes, padded as RFC 1321 says (so of at most 55 bytes). Blocks
+/// lie one behind the other, aligned to 4 bytes; 16 bytes each go into `digests`, aligned to 4 bytes too.
+void shardline_md5_blocks(const void *blocks, size_t count, void *digests);
+
 #endif

@@ -42,6 +42,8 @@ extension LaneCore {
         package var separator: Int
         /// Bytes of one record in the event.
         package var size: @Sendable (Record) -> Int
+        /// Whether no record has a larger size than its encoded bytes: then few records need to be measured at all.
+        package var isWithinEncoding = false
 
         package init(
             limit: Int = 6 << 20, envelope: Int, separator: Int, size: @escaping @Sendable (Record) -> Int
@@ -54,7 +56,9 @@ extension LaneCore {
 
         /// Only the records' data counts: for functions that get no serialized event (ESM-B5).
         package static func rawBytes(limit: Int = 6 << 20) -> PayloadMeasure {
-            PayloadMeasure(limit: limit, envelope: 0, separator: 0) { $0.dataByteCount }
+            var measure = PayloadMeasure(limit: limit, envelope: 0, separator: 0) { $0.dataByteCount }
+            measure.isWithinEncoding = true
+            return measure
         }
     }
 

@@ -100,6 +100,10 @@ struct RecordQueue: Sendable {
     /// How many of the first `wanted` readable records fit into one event, at least one; and whether the event then
     /// takes no more. Each record is measured once.
     mutating func fitting(_ wanted: Int, _ measure: LaneCore.PayloadMeasure) -> (count: Int, isFull: Bool) {
+        // What all encoded bytes together don't reach, no part of them can.
+        if measure.isWithinEncoding, bytes + measure.envelope + wanted * measure.separator < measure.limit {
+            return (wanted, false)
+        }
         while measured.count < wanted, case .run(let run) = items[measured.item] {
             let size = measure.size(run[measured.index])
             let total = measured.count == 0 ? measure.envelope + size : measured.size + measure.separator + size

@@ -59,8 +59,13 @@ struct StreamState: Sendable, Hashable {
 
     /// The place in ``openShards`` of the shard that owns `key`.
     func routeIndex(of key: HashKey) -> Int {
+        // Where the space is divided evenly, as CreateStream does it, the place can be computed; the last few are
+        // looked at, as the division rounds down.
+        let count = openShards.count
+        let guess = Int(UInt64(truncatingIfNeeded: key.value >> 64).multipliedFullWidth(by: UInt64(count)).high)
+        if openShards[guess].first <= key, guess + 1 == count || key < openShards[guess + 1].first { return guess }
         var low = 0
-        var high = openShards.count - 1
+        var high = count - 1
         while low < high {
             let middle = (low + high + 1) / 2
             if openShards[middle].first <= key { low = middle } else { high = middle - 1 }

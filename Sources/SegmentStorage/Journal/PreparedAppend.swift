@@ -91,7 +91,9 @@ struct AppendEncoder {
         let count = append.records.count
         var sizes: [Int] = []
         sizes.reserveCapacity(count)
-        for record in append.records { sizes.append(RecordEncoding.size(of: record)) }
+        append.records.withUnsafeBufferPointer { records in
+            for index in records.indices { sizes.append(RecordEncoding.size(of: records[index])) }
+        }
         shards =
             target.map {
                 [
@@ -108,8 +110,7 @@ struct AppendEncoder {
         var routes: [Int32] = []
         routes.reserveCapacity(count)
         var starts = [Int](repeating: 0, count: shards.count + 1)
-        for record in append.records {
-            let key = record.explicitHashKey ?? HashKey(partitionKey: record.partitionKey)
+        for key in HashKey.all(of: append.records) {
             let route = stream.routeIndex(of: key)
             routes.append(Int32(route))
             starts[route + 1] += 1
@@ -157,18 +158,33 @@ struct AppendEncoder {
             position = end
         }
         guard !runs.isEmpty else { return false }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(total)
-        var offsets: [UInt32] = []
-        offsets.reserveCapacity(position - first + 1)
-        for index in first..<position {
-            offsets.append(UInt32(bytes.count))
-            RecordEncoding.append(append.records[order?[index] ?? index], to: &bytes)
-        }
-        offsets.append(UInt32(bytes.count))
+        let (bytes, offsets) = encoded(first..<position, total: total)
         let stored = StoredBody(bytes, seed: seed)
         frames.append(PreparedAppend.Frame(bytes: bytes, offsets: offsets, runs: runs, stored: stored))
         return position < sizes.count
+    }
+
+    /// The records at these places, which take `total` bytes together, and where each begins.
+    private func encoded(_ places: Range<Int>, total: Int) -> ([UInt8], [UInt32]) {
+        var bytes: [UInt8] = []
+        let offsets = [UInt32](unsafeUninitializedCapacity: places.count + 1) { offsets, offsetCount in
+            bytes = [UInt8](unsafeUninitializedCapacity: total) { room, count in
+                guard let base = UnsafeMutableRawPointer(room.baseAddress) else { return }
+                var at = base
+                append.records.withUnsafeBufferPointer { records in
+                    for place in places {
+                        // The size was counted from the same record, so the room can't be too small unless it changed.
+                        precondition(at + sizes[place] <= base + total)
+                        offsets.initializeElement(at: place - places.lowerBound, to: UInt32(at - base))
+                        at = RecordEncoding.write(records[order?[place] ?? place], to: at)
+                    }
+                }
+                count = at - base
+            }
+            offsets.initializeElement(at: places.count, to: UInt32(bytes.count))
+            offsetCount = places.count + 1
+        }
+        return (bytes, offsets)
     }
 
     private func run(_ records: Range<Int>) -> PreparedAppend.Run {
