@@ -1,6 +1,6 @@
 #!/bin/bash
-# Proves that the harness would notice a peer that loses, repeats, reorders, cuts or misroutes a record: every peer does the
-# work right, and then with each of these mistakes made on purpose, which must fail.
+# Proves that the harness would notice a peer that loses, repeats, reorders, cuts or misroutes a record: every peer
+# does the work right, and then with each of these mistakes made on purpose, which must fail.
 #
 #   check.sh [NAME...]    default: limit sqlite rocksdb lmdb redis
 set -euo pipefail

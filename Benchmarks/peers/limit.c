@@ -1,12 +1,13 @@
-// The floor: the least that a durable log with LZ4 blocks and CRC-32C has to do, in C. It is not a product: no recovery, no
-// retention, no index, no shards to read one by one, no interface. The distance from it is what a product pays for the rest.
+// The floor: the least that a durable log with LZ4 blocks and CRC-32C has to do, in C. It is not a product: no
+// recovery, no retention, no index, no shards to read one by one, no interface. The distance from it is what a
+// product pays for the rest.
 //
-// One frame a put, with its records of all shards, made in the producer's thread. Frames that wait while a flush runs go out
-// together with one write and one fdatasync. The one consumer reads the frames back, checks them, decompresses them and hands
-// the records out.
+// One frame a put, with its records of all shards, made in the producer's thread. Frames that wait while a flush runs
+// go out together with one write and one fdatasync. The one consumer reads the frames back, checks them, decompresses
+// them and hands the records out.
 //
-// --variant, a comma-separated list: prezero (the file is filled with zeros before the clock starts, as recycled segments
-// are; the default) or grow; lz4 (the default) or raw.
+// --variant, a comma-separated list: prezero (the file is filled with zeros before the clock starts, as recycled
+// segments are; the default) or grow; lz4 (the default) or raw.
 #include <fcntl.h>
 #include <lz4.h>
 #include <pthread.h>
@@ -108,7 +109,8 @@ static void lead(void) {
     pending_offset += group.length;
     somebody_leads = true;
     pthread_mutex_unlock(&lock);
-    if (pwrite(log_file, group.bytes, group.length, (off_t)offset) != (ssize_t)group.length) fail("can't write the log");
+    ssize_t written = pwrite(log_file, group.bytes, group.length, (off_t)offset);
+    if (written != (ssize_t)group.length) fail("can't write the log");
     if (options.durable && fdatasync(log_file)) fail("can't flush the log");
     count_commit(group.records);
     atomic_store(&durable_offset, offset + group.length);

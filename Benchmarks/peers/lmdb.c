@@ -1,6 +1,6 @@
-// LMDB as a log: the key is shard and sequence number, the value is the partition key with its length and the data. One
-// transaction for each group of puts. Up to 64 shards have a database each, where MDB_APPEND spares the search for the place;
-// more shards share one database, in which the end of a shard is not the end of the tree.
+// LMDB as a log: the key is shard and sequence number, the value is the partition key with its length and the data.
+// One transaction for each group of puts. Up to 64 shards have a database each, where MDB_APPEND spares the search
+// for the place; more shards share one database, in which the end of a shard is not the end of the tree.
 //
 // durability always: each commit is flushed; none: MDB_NOSYNC. The consumers' positions are never flushed.
 #include <lmdb.h>

@@ -1,5 +1,5 @@
-// What the machine itself allows, without any log: durable sequential writes, the page cache, memory, CRC-32C and LZ4. One
-// line of JSON.
+// What the machine itself allows, without any log: durable sequential writes, the page cache, memory, CRC-32C and
+// LZ4. One line of JSON.
 //
 // --dir DIRECTORY [--seconds S for each kind of write, 1.5] [--lines FILE: text whose compression is measured too]
 // [--only NAME: only this kind of write, such as prezero_1024K]

@@ -1,6 +1,6 @@
-// Redis Streams: a stream for each shard, and a server on loopback. The XADDs of a put are pipelined on the producer's
-// connection and every reply is awaited. A consumer reads all its streams with one XREADGROUP that blocks until there is
-// something, then acknowledges with one XACK for each stream, pipelined.
+// Redis Streams: a stream for each shard, and a server on loopback. The XADDs of a put are pipelined on the
+// producer's connection and every reply is awaited. A consumer reads all its streams with one XREADGROUP that blocks
+// until there is something, then acknowledges with one XACK for each stream, pipelined.
 //
 // durability always: appendfsync always; none: appendfsync everysec (see run.sh).
 //
@@ -113,8 +113,8 @@ static void start_consumer(int consumer) {
 
 static int shard_of_name(const redisReply *name) { return atoi(name->str + 1); }
 
-// A reply is a list of streams; a stream is its name and a list of entries; an entry is its ID and a list of fields, here
-// k, the key, v, the data.
+// A reply is a list of streams; a stream is its name and a list of entries; an entry is its ID and a list of fields,
+// here k, the key, v, the data.
 static int hand_out(const redisReply *stream) {
     int shard = shard_of_name(stream->element[0]);
     const redisReply *entries = stream->element[1];

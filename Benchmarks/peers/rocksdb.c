@@ -1,7 +1,8 @@
-// RocksDB as a log: the key is shard and sequence number, the value is the partition key with its length and the data. One
-// WriteBatch for each group of puts; LZ4, memtables of 64 MiB, blocks of 16 KiB.
+// RocksDB as a log: the key is shard and sequence number, the value is the partition key with its length and the
+// data. One WriteBatch for each group of puts; LZ4, memtables of 64 MiB, blocks of 16 KiB.
 //
-// durability always: WriteOptions.sync; none: the WAL is written, not flushed. The consumers' positions are never flushed.
+// durability always: WriteOptions.sync; none: the WAL is written, not flushed. The consumers' positions are never
+// flushed.
 #include <rocksdb/c.h>
 #include <stdio.h>
 #include <string.h>

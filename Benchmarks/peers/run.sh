@@ -9,8 +9,9 @@
 #
 # NAME is limit, sqlite, rocksdb, lmdb, redis or raw; `build` only installs and builds.
 #
-# Programs and data are in a new folder in TMPDIR (/tmp) that is removed at the end. With PEER_TMP it is that folder; the data
-# is removed, the programs stay for the next run. PEER_NICE=-15 puts what is measured first on a shared machine.
+# Programs and data are in a new folder in TMPDIR (/tmp) that is removed at the end. With PEER_TMP it is that folder;
+# the data is removed, the programs stay for the next run. PEER_NICE=-15 puts what is measured first on a shared
+# machine.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 server=
@@ -35,7 +36,8 @@ need() {
     [ ${#missing[@]} != 0 ] || return 0
     [ "$(id -u)" = 0 ] || by=(sudo)
     echo "installing ${missing[*]}" >&2
-    install=("${by[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}")
+    install=("${by[@]}" env DEBIAN_FRONTEND=noninteractive
+        apt-get install -y -qq --no-install-recommends "${missing[@]}")
     "${install[@]}" >&2 || { "${by[@]}" apt-get update -qq >&2 && "${install[@]}" >&2; }
 }
 
@@ -49,7 +51,8 @@ compile() {
         sources=("$here"/harness/*.c)
     fi
     if [ -x "$program" ] && [ -z "$(find "$here" -name '*.[ch]' -newer "$program")" ]; then return; fi
-    gcc -std=c11 -D_GNU_SOURCE -O2 -march=native -Wall -Wextra -Werror -I "$here/harness" \
+    # -flto: calls between the driver and the harness cost no more than within one file.
+    gcc -std=c11 -D_GNU_SOURCE -O2 -flto -march=native -Wall -Wextra -Werror -I "$here/harness" \
         -o "$program" "$here/$name.c" "${sources[@]}" "$@" -lpthread
 }
 

@@ -140,7 +140,7 @@ public final class SegmentStore: StreamStore {
     public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
         var bytes = 0
         for case .append(let append) in changes {
-            for record in append.records { bytes += record.partitionKey.utf8.count + record.data.count }
+            bytes += RecordEncoding.payload(of: append.records)
         }
         guard bytes <= Limits.callSize else {
             throw ShardlineError(
@@ -189,10 +189,10 @@ public final class SegmentStore: StreamStore {
                 throw ShardlineError(
                     .invalidArgument, "an append by key can't expect a last number or hold a claim: name the shard")
             }
-            for record in append.records { try record.validate(maximumRecordSize: stream.maximumRecordSize) }
+            try NewRecord.validate(append.records, maximumRecordSize: stream.maximumRecordSize)
             var encoder = AppendEncoder(append, stream: stream, target: target, seed: parts.seed)
-            // Large calls let others run between two frames.
-            while encoder.encodeFrame() { await Task.yield() }
+            // Large calls let others run in between.
+            while encoder.encode(atLeast: PreparedAppend.longestFrame) { await Task.yield() }
             prepared.append(.append(encoder.finish()))
         }
         return prepared

@@ -35,31 +35,6 @@ package enum RecordEncoding {
         chunk.append(contentsOf: record.data)
     }
 
-    /// Writes `record` (without an arrival delta) from `place` on, where there must be room for its ``size(of:)``;
-    /// returns what is behind it.
-    ///
-    /// Unsafe because it is what every record that is put costs: measured, a fifth of appending to an array.
-    package static func write(_ record: borrowing NewRecord, to place: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer
-    {
-        var key = record.partitionKey
-        let flags: UInt64 = record.explicitHashKey == nil ? 0 : 2
-        var at = Varint.write(UInt64(key.utf8.count) << 2 | flags, to: place)
-        at = Varint.write(UInt64(record.data.count), to: at)
-        if let hashKey = record.explicitHashKey {
-            at.storeBytes(of: hashKey.value.bigEndian, as: UInt128.self)
-            at += 16
-        }
-        key.withUTF8 { bytes in
-            if let base = bytes.baseAddress { at.copyMemory(from: base, byteCount: bytes.count) }
-            at += bytes.count
-        }
-        record.data.withUnsafeBytes { bytes in
-            if let base = bytes.baseAddress { at.copyMemory(from: base, byteCount: bytes.count) }
-            at += bytes.count
-        }
-        return at
-    }
-
     /// Reads the record that begins at `start`; nil where the bytes are no whole record.
     package static func layout(in chunk: Span<UInt8>, at start: Int) -> Layout? {
         var at = start

@@ -85,13 +85,17 @@ import Testing
                     partitionKey: String(repeating: "k", count: keyLength), explicitHashKey: hashKey)
                 var appended: [UInt8] = []
                 RecordEncoding.append(record, to: &appended)
-                let size = RecordEncoding.size(of: record)
-                let written = [UInt8](unsafeUninitializedCapacity: size) { room, count in
-                    let base = UnsafeMutableRawPointer(room.baseAddress!)
-                    count = RecordEncoding.write(record, to: base) - base
-                }
-                #expect(written == appended)
-                #expect(written.count == size)
+                let other = NewRecord("between", partitionKey: "o")
+                let records = [record, other, record]
+                let sizes = RecordEncoding.sizes(of: records)
+                #expect(sizes[0] == appended.count)
+                let chunk = RecordEncoding.chunk(of: records, 0..<3, order: nil, sizes: sizes)
+                #expect(chunk.offsets.map(Int.init) == [0, sizes[0], sizes[0] + sizes[1], chunk.bytes.count])
+                #expect(Array(chunk.bytes.prefix(sizes[0])) == appended)
+                #expect(Array(chunk.bytes.suffix(sizes[0])) == appended)
+                let part = RecordEncoding.chunk(
+                    of: records, 1..<3, order: [1, 2, 0], sizes: [sizes[1], sizes[2], sizes[0]])
+                #expect(part.bytes == appended + appended)
             }
         }
     }

@@ -2,9 +2,9 @@
 #pragma once
 #include "peer.h"
 
-// Ends the process where `options.fault` is none of: swap (two records of a shard change places), lose (the very last record
-// is never put), repeat (a record is put again in place of the next), shorten (a record loses its last byte), misroute (a
-// record goes to another shard).
+// Ends the process where `options.fault` is none of: swap (two records of a shard change places), lose (the very last
+// record is never put), repeat (a record is put again in place of the next), shorten (a record loses its last byte),
+// misroute (a record goes to another shard).
 void check_fault(void);
 
 // Spoils the records of one put as `options.fault` says, and returns how many are left.

@@ -1,19 +1,20 @@
-// What a store in this process needs to be a peer: group commit for its writes, and rounds of fetches for its reads. It is the
-// same for all of them, so that they flush equally often and only the stores differ.
+// What a store in this process needs to be a peer: group commit for its writes, and rounds of fetches for its reads.
+// It is the same for all of them, so that they flush equally often and only the stores differ.
 //
-// Group commit: the first put that comes leads. It writes all puts that wait, its own included, in one transaction, and what
-// arrives meanwhile goes into the next.
+// Group commit: the first put that comes leads. It writes all puts that wait, its own included, in one transaction,
+// and what arrives meanwhile goes into the next.
 #pragma once
 #include "peer.h"
 
 struct store {
-    // Writing: `begin`, `add` for each record, `commit`, by one thread at a time. Sequence numbers count from 0 in each shard.
+    // Writing: `begin`, `add` for each record, `commit`, by one thread at a time. Sequence numbers count from 0 in
+    // each shard.
     void (*begin)(void);
     void (*add)(const struct record *record, long sequence);
     void (*commit)(void);  // returns when the transaction is as durable as the options ask
 
-    // Reading: one snapshot for the reads of all shards in a round of fetches. `read` calls `received` for up to `max` records
-    // of the shard from `first`, and returns how many there were.
+    // Reading: one snapshot for the reads of all shards in a round of fetches. `read` calls `received` for up to
+    // `max` records of the shard from `first`, and returns how many there were.
     void (*begin_round)(int consumer);
     int (*read)(int consumer, int shard, long first, int max);
     void (*end_round)(int consumer);

@@ -6,8 +6,8 @@
 
 enum { CACHE_LINE = 64, LONGS_A_LINE = CACHE_LINE / sizeof(long) };
 
-// Each producer writes its own row of `put`, each consumer its own shards' rows of `seen`: rows start on a cache line, so that
-// threads do not slow each other down here, where nothing is measured.
+// Each producer writes its own row of `put`, each consumer its own shards' rows of `seen`: rows start on a cache
+// line, so that threads do not slow each other down here, where nothing is measured.
 static long *put;   // [producer][shard]
 static long *seen;  // [shard][producer]
 static int put_row, seen_row;

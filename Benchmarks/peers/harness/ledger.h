@@ -8,8 +8,8 @@ void open_ledger(void);
 // The place of this producer's next record among its records in the shard.
 long next_place(int producer, int shard);
 
-// From now on the time from a record's due time until it is received counts, for the last producer's records: it puts record
-// i into shard i % shards at `start` + i / rate.
+// From now on the time from a record's due time until it is received counts, for the last producer's records: it puts
+// record i into shard i % shards at `start` + i / rate.
 void expect_latencies(double start);
 
 // All latencies so far, in seconds, in one array that the caller frees.

@@ -23,8 +23,8 @@ static double server_seconds(int pid) {
     size_t length = fread(line, 1, sizeof line - 1, file);
     fclose(file);
     line[length] = 0;
-    // The second field is the program's name in parentheses and may hold anything, so count from its end: state is field 3,
-    // processor time in user mode and in the kernel are 14 and 15.
+    // The second field is the program's name in parentheses and may hold anything, so count from its end: state is
+    // field 3, processor time in user mode and in the kernel are 14 and 15.
     char *at = strrchr(line, ')');
     unsigned long user, kernel;
     if (!at || sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2) {
@@ -36,10 +36,10 @@ static double server_seconds(int pid) {
 static double machine_seconds(void) {
     FILE *file = fopen("/proc/stat", "r");
     double user, nice, kernel, idle, waiting, interrupts, soft, stolen;
-    if (!file || fscanf(file, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &kernel, &idle, &waiting, &interrupts,
-                        &soft, &stolen) != 8) {
-        fail("/proc/stat is not as expected");
-    }
+    if (!file) fail("can't open /proc/stat");
+    int fields = fscanf(file, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &kernel, &idle, &waiting,
+                        &interrupts, &soft, &stolen);
+    if (fields != 8) fail("/proc/stat is not as expected");
     fclose(file);
     return (user + nice + kernel + interrupts + soft + stolen) / (double)sysconf(_SC_CLK_TCK);
 }

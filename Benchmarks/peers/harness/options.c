@@ -73,7 +73,8 @@ void parse_options(int count, char **arguments) {
     for (int i = 1; i < count; i += 2) {
         const char *name = arguments[i];
         if (i + 1 == count) fail("%s needs a value", name);
-        if (!parse_number(name, arguments[i + 1]) && !parse_text(name, arguments[i + 1])) fail("unknown option %s", name);
+        const char *value = arguments[i + 1];
+        if (!parse_number(name, value) && !parse_text(name, value)) fail("unknown option %s", name);
     }
     options.durable = !strcmp(options.durability, "always");
     if (!options.durable && strcmp(options.durability, "none")) {

@@ -1,5 +1,5 @@
-// What a peer's driver implements, and what the harness gives it. The harness makes the records, runs the phases, checks
-// the order and prints the figures; a driver only puts, fetches and checkpoints.
+// What a peer's driver implements, and what the harness gives it. The harness makes the records, runs the phases,
+// checks the order and prints the figures; a driver only puts, fetches and checkpoints.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,8 +54,8 @@ struct driver {
     // Puts records of any shards and returns when they are as durable as the options ask.
     void (*put)(int producer, const struct record *records, int count);
 
-    // Calls `received` for the next records of this consumer's shards, at most `max` of each, and returns how many there
-    // were. Waits up to `wait_ms` for the first.
+    // Calls `received` for the next records of this consumer's shards, at most `max` of each, and returns how many
+    // there were. Waits up to `wait_ms` for the first.
     int (*fetch)(int consumer, int max, int wait_ms);
 
     void (*checkpoint)(int consumer);  // writes down what the last fetch returned; need not be flushed
@@ -65,8 +65,8 @@ struct driver {
 
 extern const struct driver driver;
 
-// A driver calls it for every record that it fetched, in the order in which the peer served them. A record that is out of
-// order, there twice, cut or missing ends the run.
+// A driver calls it for every record that it fetched, in the order in which the peer served them. A record that is
+// out of order, there twice, cut or missing ends the run.
 void received(int shard, const char *data, int length);
 
 // Each shard has one consumer.

@@ -35,8 +35,8 @@ static long received_records(void) {
     return sum;
 }
 
-// When the last record was received. A consumer learns only from a fetch that waited in vain that it has everything, and
-// that wait is nobody's work.
+// When the last record was received. A consumer learns only from a fetch that waited in vain that it has everything,
+// and that wait is nobody's work.
 static double last_received(void) {
     double last = 0;
     for (int i = 0; i < options.consumers; i++) {

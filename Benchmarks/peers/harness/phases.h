@@ -11,8 +11,8 @@ struct load_result {
     long put_count;
 };
 
-// Producers put `options.records` in batches of mixed shards, as fast as they can; at the same time consumers fetch each
-// shard in order and checkpoint after every round of fetches.
+// Producers put `options.records` in batches of mixed shards, as fast as they can; at the same time consumers fetch
+// each shard in order and checkpoint after every round of fetches.
 struct load_result run_load(void);
 
 struct latency_result {
@@ -22,6 +22,7 @@ struct latency_result {
     double records_per_put;
 };
 
-// One producer puts at `options.latency_rate`, open loop: at each turn it puts, as one batch, what has come due. What is
-// measured is the time from a record's due time until a consumer has it, so a slow put counts for all that it held up.
+// One producer puts at `options.latency_rate`, open loop: at each turn it puts, as one batch, what has come due. What
+// is measured is the time from a record's due time until a consumer has it, so a slow put counts for all that it held
+// up.
 struct latency_result run_latency(void);

@@ -49,7 +49,8 @@ static void add_field(struct text *text, int index) {
         add(text, ",\"quantity\":%u", 1 + below(4));
         break;
     case 2:
-        add(text, ",\"user_agent\":\"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/12%u.0.0.0\"", below(10));
+        add(text, ",\"user_agent\":\"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36");
+        add(text, " Chrome/12%u.0.0.0\"", below(10));
         break;
     case 3:
         add(text, ",\"referrer\":\"https://www.example.com/category/%u\"", below(500));

@@ -18,8 +18,8 @@ const char *pool_record(int index);
 // A multiplicative hash, so that neighbouring keys land on different shards.
 int shard_of_key(int key, int shards);
 
-// The 16 hexadecimal digits at offset 8 of every record: 2 for the producer, 14 for the record's place among those that the
-// producer put into that shard. They are what the order check reads.
+// The 16 hexadecimal digits at offset 8 of every record: 2 for the producer, 14 for the record's place among those
+// that the producer put into that shard. They are what the order check reads.
 void write_number(char *data, int producer, long place);
 void read_number(const char *data, int *producer, long *place);
 

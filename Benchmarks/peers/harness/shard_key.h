@@ -1,5 +1,5 @@
-// The key of a record in a store that has one ordered space of keys: shard and sequence number, big-endian, so that the order
-// of the bytes is the order of the log.
+// The key of a record in a store that has one ordered space of keys: shard and sequence number, big-endian, so that
+// the order of the bytes is the order of the log.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-// How consumers of a store in this process learn that there is something new. A wake-up costs nothing while nobody sleeps.
+// How consumers of a store in this process learn that there is something new. A wake-up costs nothing while nobody
+// sleeps.
 #pragma once
 
 void prepare_waking(void);
@@ -6,7 +7,8 @@ void prepare_waking(void);
 // Of all consumers.
 void wake_consumers(void);
 
-// The number of times that this consumer was woken. Read it before looking for records; a wake-up in between is then seen.
+// The number of times that this consumer was woken. Read it before looking for records; a wake-up in between is then
+// seen.
 long wakings(int consumer);
 
 // Returns when there were more than `seen` wake-ups, or after `milliseconds`.

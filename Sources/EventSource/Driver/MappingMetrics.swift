@@ -45,20 +45,17 @@ struct MappingMetrics: Sendable {
 
     /// What a lane has counted between two moments (M2 to M8).
     func record(from old: LaneCore.Counters, to new: LaneCore.Counters) {
-        func add(_ counter: Counter, _ figure: KeyPath<LaneCore.Counters, Int>) {
-            let difference = new[keyPath: figure] - old[keyPath: figure]
-            if difference > 0 { counter.increment(by: difference) }
-        }
-        add(polled, \.polled)
-        add(invoked, \.invokedRecords)
-        add(failedInvoked, \.failedInvokedRecords)
-        add(dropped, \.dropped)
-        add(delivered, \.destinationDelivered)
-        add(deliveryFailures, \.destinationFailures)
-        add(invocations, \.invocations)
-        add(errors, \.errors)
-        add(throttles, \.notReached)
-        add(expired, \.expired)
+        func add(_ counter: Counter, _ difference: Int) { if difference > 0 { counter.increment(by: difference) } }
+        add(polled, new.polled - old.polled)
+        add(invoked, new.invokedRecords - old.invokedRecords)
+        add(failedInvoked, new.failedInvokedRecords - old.failedInvokedRecords)
+        add(dropped, new.dropped - old.dropped)
+        add(delivered, new.destinationDelivered - old.destinationDelivered)
+        add(deliveryFailures, new.destinationFailures - old.destinationFailures)
+        add(invocations, new.invocations - old.invocations)
+        add(errors, new.errors - old.errors)
+        add(throttles, new.notReached - old.notReached)
+        add(expired, new.expired - old.expired)
     }
 
     /// The age of a batch's last record when it is sent, or of the oldest record that is not done (M1).

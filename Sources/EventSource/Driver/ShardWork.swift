@@ -48,8 +48,8 @@ struct ShardWork: Sendable {
 
     // MARK: Invoking
 
-    /// Calls the function as soon as there is a permit.
-    func invoke(_ invocation: LaneCore.Invocation, runner: FunctionRunner) async {
+    /// Calls the function as soon as there is a permit. Its time limit is the driver's to keep.
+    func invoke(_ invocation: LaneCore.Invocation, runner: FunctionRunner, begun: FunctionBegin) async {
         guard case .granted(let waited) = await session.permits.acquire() else {
             mailbox.post(.event(.invocationEnded(invocation.number, .cancelled)))
             return
@@ -73,49 +73,11 @@ struct ShardWork: Sendable {
         let age = max(.zero, timeSource.wallTime - last.approximateArrivalTimestamp)
         session.metrics.iteratorAge(age)
         session.board.sent(shard.id, invocation.unit, age: age)
-        let result = await call(invocation.unit, runner: runner, context: context)
+        begun.note(begin)
+        let result = await runner.call(invocation.unit, context: context)
         session.permits.release()
         session.metrics.duration(timeSource.monotonicTime - begin)
-        mailbox.post(.event(.invocationEnded(invocation.number, result)))
-    }
-
-    /// The function against its time limit. A function that runs over it is cancelled, and waited for until it has
-    /// really ended (ESM-R17).
-    private func call(
-        _ unit: LaneCore.Unit, runner: FunctionRunner, context: InvocationContext
-    ) async -> LaneCore.InvocationResult {
-        enum Ending: Sendable { case function(LaneCore.InvocationResult), timeOut, nothing }
-        let timeout = session.configuration.functionTimeout
-        let deadline = timeSource.monotonicTime + timeout
-        let timeSource = timeSource
-        let result = await withTaskGroup(of: Ending.self) { group in
-            group.addTask { .function(await runner.call(unit, context: context)) }
-            group.addTask {
-                do { try await timeSource.sleep(until: deadline) } catch { return .nothing }
-                return .timeOut
-            }
-            var isOver = false
-            var result = LaneCore.InvocationResult.cancelled
-            for await ending in group {
-                switch ending {
-                case .function(let ended):
-                    result = ended
-                    group.cancelAll()
-                    if isOver {
-                        let text = "the function took longer than \(EventSourceMapping.Configuration.text(timeout))"
-                        result = .failed(LaneCore.FunctionFailure(text, type: "TimeOut"))
-                    }
-                    return result
-                case .timeOut:
-                    isOver = true
-                    logger.warning("the function takes longer than it may and is cancelled")
-                    group.cancelAll()
-                case .nothing: break
-                }
-            }
-            return result
-        }
-        return Task.isCancelled ? .cancelled : result
+        mailbox.post(.event(.invocationEnded(invocation.number, Task.isCancelled ? .cancelled : result)))
     }
 
     // MARK: Committing

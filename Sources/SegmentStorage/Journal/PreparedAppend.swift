@@ -39,32 +39,33 @@ struct RunAssignment: Sendable {
 }
 
 extension PreparedAppend {
-    /// A run of one shard that is as long has a frame of its own (C1), which a flush can copy as it is (F4).
-    static let ownFrameFrom = 16 << 10
+    /// A run of one shard that is as long has a frame of its own (C1), which a flush can copy as it is (F4): then its
+    /// records are compressed once, not twice. Half of the design's 16 KiB, since 500 records of 100 bytes over 4 shards
+    /// are runs of 14 KiB; they compress 3.1 to 1 where 64 KiB do 3.7 to 1.
+    static let ownFrameFrom = 8 << 10
     /// No frame gets longer, unless a single record is.
     static let longestFrame = 256 << 10
 
     /// The receipts of all records in the order of the call.
     func receipts(_ assignments: [RunAssignment]) -> [PutReceipt] {
-        var receipts: [PutReceipt] = []
-        receipts.reserveCapacity(append.records.count)
-        var next = 0
-        for frame in frames {
-            for run in frame.runs {
-                let assignment = assignments[next]
-                next += 1
-                for index in 0..<run.records.count {
-                    receipts.append(
-                        PutReceipt(
+        [PutReceipt](unsafeUninitializedCapacity: append.records.count) { receipts, count in
+            var next = 0
+            for frame in frames {
+                for run in frame.runs {
+                    let assignment = assignments[next]
+                    next += 1
+                    for index in 0..<run.records.count {
+                        let receipt = PutReceipt(
                             shard: run.id, sequenceNumber: assignment.first.advanced(by: index),
-                            approximateArrivalTimestamp: assignment.arrival, shardCreationSecond: run.creationSecond))
+                            approximateArrivalTimestamp: assignment.arrival, shardCreationSecond: run.creationSecond)
+                        // Each place is a record of the call, so each comes once.
+                        receipts.initializeElement(at: order?[count] ?? count, to: receipt)
+                        count += 1
+                    }
                 }
             }
+            precondition(count == append.records.count)
         }
-        guard let order else { return receipts }
-        var sorted = receipts
-        for (index, place) in order.enumerated() { sorted[place] = receipts[index] }
-        return sorted
     }
 }
 
@@ -89,11 +90,7 @@ struct AppendEncoder {
         self.stream = stream
         self.seed = seed
         let count = append.records.count
-        var sizes: [Int] = []
-        sizes.reserveCapacity(count)
-        append.records.withUnsafeBufferPointer { records in
-            for index in records.indices { sizes.append(RecordEncoding.size(of: records[index])) }
-        }
+        let sizes = RecordEncoding.sizes(of: append.records)
         shards =
             target.map {
                 [
@@ -127,6 +124,16 @@ struct AppendEncoder {
         self.sizes = order.map { sizes[$0] }
     }
 
+    /// Encodes frames until they hold so many bytes; returns whether there is more to do.
+    mutating func encode(atLeast bytes: Int) -> Bool {
+        var encoded = 0
+        while encoded < bytes {
+            guard encodeFrame() else { return false }
+            encoded += frames.last?.bytes.count ?? 0
+        }
+        return true
+    }
+
     /// Encodes one frame; returns whether there is more to do.
     mutating func encodeFrame() -> Bool {
         var runs: [PreparedAppend.Run] = []
@@ -158,33 +165,11 @@ struct AppendEncoder {
             position = end
         }
         guard !runs.isEmpty else { return false }
-        let (bytes, offsets) = encoded(first..<position, total: total)
+        let (bytes, offsets) = RecordEncoding.chunk(
+            of: append.records, first..<position, order: order, sizes: sizes)
         let stored = StoredBody(bytes, seed: seed)
         frames.append(PreparedAppend.Frame(bytes: bytes, offsets: offsets, runs: runs, stored: stored))
         return position < sizes.count
-    }
-
-    /// The records at these places, which take `total` bytes together, and where each begins.
-    private func encoded(_ places: Range<Int>, total: Int) -> ([UInt8], [UInt32]) {
-        var bytes: [UInt8] = []
-        let offsets = [UInt32](unsafeUninitializedCapacity: places.count + 1) { offsets, offsetCount in
-            bytes = [UInt8](unsafeUninitializedCapacity: total) { room, count in
-                guard let base = UnsafeMutableRawPointer(room.baseAddress) else { return }
-                var at = base
-                append.records.withUnsafeBufferPointer { records in
-                    for place in places {
-                        // The size was counted from the same record, so the room can't be too small unless it changed.
-                        precondition(at + sizes[place] <= base + total)
-                        offsets.initializeElement(at: place - places.lowerBound, to: UInt32(at - base))
-                        at = RecordEncoding.write(records[order?[place] ?? place], to: at)
-                    }
-                }
-                count = at - base
-            }
-            offsets.initializeElement(at: places.count, to: UInt32(bytes.count))
-            offsetCount = places.count + 1
-        }
-        return (bytes, offsets)
     }
 
     private func run(_ records: Range<Int>) -> PreparedAppend.Run {

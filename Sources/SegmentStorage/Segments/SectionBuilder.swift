@@ -30,7 +30,7 @@ struct SectionBuilder {
     /// Parts of at least so many bytes get a run of their own in the block: 32 bytes more, but copied as they are.
     private static let copiedFrom = 4 << 10
     /// Raw bytes from which a run that the journal stored alone is taken over as it is stored.
-    static let verbatimFrom = 16 << 10
+    static let verbatimFrom = PreparedAppend.ownFrameFrom
 
     private let runs: [FlushRun]
     private var run = 0

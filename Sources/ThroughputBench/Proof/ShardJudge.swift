@@ -8,9 +8,7 @@ struct ShardJudge {
     private let ledger: ShardLedger
     private let producers: Int
     /// The number that is due next, of each producer and each key of this shard.
-    private var due: [UInt64]
-    /// For each key its place in ``due``, −1 for keys of other shards.
-    private let places: [Int32]
+    private var due: [UInt32]
     private let keysHere: Int
     private var words: [(number: UInt64, word: ShardLedger.Word)] = []
 
@@ -20,13 +18,7 @@ struct ShardJudge {
         self.producers = producers
         self.findings = findings
         self.ledger = ledger
-        var count: Int32 = 0
-        places = workload.shardOfKey.map { owner in
-            guard owner == shard else { return -1 }
-            defer { count += 1 }
-            return count
-        }
-        keysHere = Int(count)
+        keysHere = workload.keysOfShard[Int(shard.number)]
         due = Array(repeating: 0, count: keysHere * producers)
     }
 
@@ -50,28 +42,30 @@ struct ShardJudge {
             findings.add(Violation(.foreign, "\(named(record)): it holds no number of a producer"))
             return
         }
-        let place = Int(places[key])
-        guard place >= 0 else {
+        guard workload.shardOfKey[key] == shard else {
             findings.add(misplaced(record, key, stamp))
             return
         }
-        let next = due[stamp.producer * keysHere + place]
-        if stamp.number != next {
-            findings.add(disordered(record, key, stamp, due: next))
+        let place = stamp.producer * keysHere + Int(workload.placeOfKey[key])
+        let next = due[place]
+        guard stamp.number == next else {
+            findings.add(disordered(record, key, stamp, due: UInt64(next)))
+            due[place] = max(next, UInt32(clamping: stamp.number + 1))
+            return
         }
-        due[stamp.producer * keysHere + place] = max(next, stamp.number + 1)
+        due[place] = next + 1
     }
 
     /// Given records hold no number: the key's own order, by checksums, stands for it.
     private mutating func judgeGiven(_ record: borrowing Record, _ key: Int, _ checksum: UInt32) {
-        let place = Int(places[key])
-        guard place >= 0 else {
+        guard workload.shardOfKey[key] == shard else {
             findings.add(misplaced(record, key, nil))
             return
         }
+        let place = Int(workload.placeOfKey[key])
         let lines = workload.givenOfKey[key]
         let count = due[place]
-        let line = lines[Int(count % UInt64(lines.count))]
+        let line = lines[Int(count) % lines.count]
         if workload.given[line].checksum != checksum {
             findings.add(
                 Violation(

@@ -19,9 +19,11 @@ struct BenchProducer {
     private var own: [Int] = []
     private let count: Int
     private var random: UInt64
+    /// Where in the supply the last made record begins.
+    private var source: Int
     private var done = 0
     /// How many records of each key were made.
-    private var made: [UInt64]
+    private var made: [UInt32]
     /// The call's records, filled anew each time, so that the bench itself costs little.
     private var records: [NewRecord] = []
     private var keys: [Int] = []
@@ -40,6 +42,8 @@ struct BenchProducer {
         acknowledgements = run.acknowledgements
         latencies = run.latencies
         random = 1_234_567 + 77 * UInt64(number)
+        let supplied = run.workload.supply.count / max(1, run.workload.size)
+        source = supplied * number / run.settings.producers * run.workload.size
         made = Array(repeating: 0, count: run.workload.keys.count)
         let (records, producers) = (run.settings.records, run.settings.producers)
         if run.workload.isGiven {
@@ -97,27 +101,31 @@ struct BenchProducer {
         }
         while records.count < size { records.append(NewRecord([], partitionKey: "")) }
         if records.count > size { records.removeLast(records.count - size) }
-        for index in 0..<size {
-            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            let key = Int((random >> 40) % UInt64(workload.keys.count))
-            let source = Int(random >> 33) % workload.records.count
-            keys.append(key)
-            records[index].partitionKey = workload.keys[key]
-            overwrite(index, with: source, stamp: Stamp(producer: number, number: made[key]))
-            made[key] += 1
-            checksums.append(Fingerprint.of(records[index].data))
+        // All producers share what is made beforehand: to count a reference to it for each record would have their
+        // processors wait for each other.
+        workload.supply.withUnsafeBytes { supply in
+            workload.keys.withUnsafeBufferPointer { names in
+                for index in 0..<size { make(index, from: supply, names) }
+            }
         }
     }
 
-    private mutating func overwrite(_ index: Int, with source: Int, stamp: Stamp) {
-        if records[index].data.count == workload.records[source].data.count {
-            workload.records[source].data.withUnsafeBytes { bytes in
-                records[index].data.withUnsafeMutableBytes { $0.copyMemory(from: bytes) }
-            }
-        } else {
-            records[index].data = workload.records[source].data
+    private mutating func make(
+        _ index: Int, from supply: UnsafeRawBufferPointer, _ names: UnsafeBufferPointer<String>
+    ) {
+        random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        let key = Int((random >> 40) % UInt64(names.count))
+        keys.append(key)
+        records[index].partitionKey = names[key]
+        let size = workload.size
+        source = source + 2 * size <= supply.count ? source + size : 0
+        if records[index].data.count != size { records[index].data = Array(repeating: 0, count: size) }
+        records[index].data.withUnsafeMutableBytes { data in
+            data.copyMemory(from: UnsafeRawBufferPointer(rebasing: supply[source..<source + size]))
         }
-        stamp.write(to: &records[index].data)
+        Stamp(producer: number, number: UInt64(made[key])).write(to: &records[index].data)
+        made[key] += 1
+        checksums.append(Fingerprint.of(records[index].data))
     }
 
     // MARK: Receipts

@@ -128,7 +128,7 @@ package struct BenchRun: Sendable {
         let count = Double(settings.records)
         var report = BenchReport()
         report.records = settings.records
-        report.recordBytes = parts.workload.records.reduce(0) { $0 + $1.data.count } / parts.workload.records.count
+        report.recordBytes = parts.workload.size
         report.shards = settings.shards
         report.producers = settings.producers
         report.batch = settings.batch

@@ -15,18 +15,25 @@ struct Workload: Sendable {
     /// Keys of made records: `user-000000` to `user-009999`.
     static let keyCount = 10_000
     /// Made records are taken from a supply of so many.
-    static let supply = 8192
+    static let supplyCount = 8192
 
     let keys: [String]
     /// The shard that owns each key.
     let shardOfKey: [ShardID]
-    /// What is put: records in their order, or the supply that data is taken from.
+    /// The records that are given, in their order; none where records are made.
     let records: [NewRecord]
+    /// What made records are copied from, one behind the other.
+    let supply: [UInt8]
+    /// Bytes of one made record.
+    let size: Int
     /// Of each of the given records; empty where records are made.
     let given: [Given]
     /// For each key, the given records that have it, in their order.
     let givenOfKey: [[Int]]
     private let keyOfText: [String: Int]
+    /// The place of each key among those of its shard, and how many keys each shard has.
+    let placeOfKey: [Int32]
+    let keysOfShard: [Int]
 
     var isGiven: Bool { !given.isEmpty }
 
@@ -34,10 +41,14 @@ struct Workload: Sendable {
         var maker = RecordMaker()
         switch data {
         case .json(let size):
-            records = (0..<Self.supply).map { _ in NewRecord(maker.json(size: size), partitionKey: "") }
+            supply = Array((0..<Self.count(for: size)).lazy.map { _ in maker.json(size: size) }.joined())
+            (records, self.size) = ([], size)
         case .random(let size):
-            records = (0..<Self.supply).map { _ in NewRecord(maker.noise(size: size), partitionKey: "") }
-        case .given(let records): self.records = records
+            supply = maker.noise(size: size * Self.count(for: size))
+            (records, self.size) = ([], size)
+        case .given(let records):
+            self.records = records
+            (supply, size) = ([], records.reduce(0) { $0 + $1.data.count } / max(1, records.count))
         }
         if case .given(let records) = data {
             var keyOfText: [String: Int] = [:]
@@ -78,7 +89,16 @@ struct Workload: Sendable {
             }
             return ShardID(UInt32(low))
         }
+        var keysOfShard = [Int](repeating: 0, count: shards)
+        placeOfKey = shardOfKey.map { shard in
+            defer { keysOfShard[Int(shard.number)] += 1 }
+            return Int32(keysOfShard[Int(shard.number)])
+        }
+        self.keysOfShard = keysOfShard
     }
+
+    /// Fewer of large records: 64 MiB at most.
+    private static func count(for size: Int) -> Int { max(16, min(supplyCount, (64 << 20) / size)) }
 
     /// The place of a record's key; nil for a key that was never put.
     func key(of record: borrowing Record) -> Int? {

@@ -1,0 +1,1 @@
+"""Runs Shardline and its peers interleaved, and holds the medians against each other."""
