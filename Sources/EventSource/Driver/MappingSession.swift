@@ -19,6 +19,9 @@ struct MappingSession: Sendable {
     let logger: Logger
     let observer: (@Sendable (ShardID, LaneCore.TraceEvent) -> Void)?
 
+    /// The store, where it answers without a task for each call.
+    let direct: (any DirectStore)?
+
     var timeSource: any TimeSource { store.timeSource }
 
     /// The settings as a lane takes them.

@@ -51,11 +51,11 @@ final class VisibleState: Sendable {
 
     /// Makes a commit visible as a whole: its records, and what its entries say.
     func publish(_ entries: [Entry], runs: [Epoch.Run], commit: UInt64) {
-        let touched = state.withLock { state in
+        let woken = state.withLock { state in
             var touched: Set<ShardKey> = []
             var woken: [Tail] = []
             for entry in entries {
-                touched.formUnion(state.catalogue.shardsThatChange(by: entry))
+                if case .records = entry {} else { touched.formUnion(state.catalogue.shardsThatChange(by: entry)) }
                 state.dirty.note(entry, in: state.catalogue)
                 state.catalogue.apply(entry, commit: commit)
                 switch entry {
@@ -65,11 +65,11 @@ final class VisibleState: Sendable {
                 default: break
                 }
             }
-            // Behind the entries: a shard may begin and get records in one commit.
-            for run in runs {
-                guard let tail = state.tails[run.shard] else { continue }
-                tail.append(run.records, commit: commit)
-                touched.insert(run.shard)
+            // Behind the entries: a shard may begin and get records in one commit. Who begins to wait only now asks,
+            // under this lock, whether something came meanwhile.
+            for index in runs.indices {
+                guard let tail = state.tails[runs[index].shard] else { continue }
+                if tail.append(runs[index].records, commit: commit) { woken.append(tail) }
             }
             for shard in touched { if let tail = state.tails[shard] { woken.append(tail) } }
             for shard in touched where state.catalogue.shards[shard] == nil { state.tails[shard] = nil }
@@ -77,7 +77,7 @@ final class VisibleState: Sendable {
             watermarkValue.store(commit, ordering: .releasing)
             return woken
         }
-        for tail in touched { tail.wake() }
+        for tail in woken { tail.wake() }
     }
 
     /// What changed since the last call, with the catalogue that it changed to.

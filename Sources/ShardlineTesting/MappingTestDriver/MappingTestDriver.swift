@@ -178,7 +178,7 @@ public struct MappingTestDriver {
         let records = invocation.unit.records
         let context = InvocationContext(
             mapping: "test", stream: Self.stream, shard: Self.shard, attempt: invocation.attempt,
-            requestID: requestIDs.id(shard: Self.shard, invocation: invocation.number),
+            requestIDs: requestIDs, invocation: invocation.number,
             timeout: configuration.functionTimeout, timeSource: time, logger: .init(label: "shardline.test"))
         var thrown: (any Error)?
         do {

@@ -134,7 +134,8 @@ package struct BenchRun: Sendable {
         report.batch = settings.batch
         report.consumerBatch = mapping.configuration.batchSize
         report.rate = settings.rate
-        report.putRecordsPerS = Double(parts.progress.acknowledgedCount) / max(Double(parts.progress.lastPutTime) / 1e9, 1e-9)
+        report.putRecordsPerS =
+            Double(parts.progress.acknowledgedCount) / max(Double(parts.progress.lastPutTime) / 1e9, 1e-9)
         report.consumedRecordsPerS = Double(parts.progress.deliveredCount) / seconds
         report.mbPerS = report.consumedRecordsPerS * Double(report.recordBytes) / 1e6
         report.putAckMs = parts.acknowledgements.summary
