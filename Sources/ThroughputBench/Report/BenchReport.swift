@@ -36,6 +36,7 @@ package struct BenchReport: Codable, Sendable {
     package var latencyMs: Milliseconds?
     package var cpuUsPerRecord = 0.0
     package var recsPerCommit = 0.0
+    /// Of the journal's files, from the store's opening to its closing.
     package var syncs = 0
     package var invocations = 0
     package var checkpoints = 0
