@@ -1,5 +1,6 @@
 import Logging
 import StreamModel
+import StreamStorage
 import Synchronization
 
 /// Where the drivers of a mapping's shards write what they do, for whoever asks.

@@ -33,7 +33,11 @@ struct MappingRun {
         while mapping.control.stopGrace == nil {
             let claimed: MappingDescription
             do {
-                claimed = try await store.claimMapping(mapping.key)
+                // With the settings that are in force from now on, for who looks at the mapping.
+                claimed = try await store.claimMapping(
+                    mapping.key,
+                    with: MappingClaim(
+                        configuration: mapping.configuration.json, states: { [board = mapping.board] in board.shards }))
             } catch let error as ShardlineError where error.code == .mappingBusy && !isFirst {
                 throw ShardlineError(
                     .fenced, "the mapping '\(mapping.key)' was taken over by another process; it runs there",

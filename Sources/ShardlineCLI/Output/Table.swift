@@ -60,6 +60,18 @@ enum Readable {
         return "\(seconds)s"
     }
 
+    /// A moment as `15:09:12Z` on the day of `now`, with the date on others.
+    static func moment(_ moment: Timestamp, now: Timestamp) -> String {
+        let (text, today) = (moment.description, now.description)
+        let seconds = text.prefix(19) + "Z"
+        return text.prefix(10) == today.prefix(10) ? String(seconds.dropFirst(11)) : String(seconds)
+    }
+
+    /// At most so many characters, with an ellipsis where there were more.
+    static func shortened(_ text: String, to count: Int) -> String {
+        text.count > count ? text.prefix(count - 1) + "…" : text
+    }
+
     /// A measured duration, rounded: `850 ms`, `2.3 s`, `4 min 5 s`, `3 h 2 min`.
     static func measured(_ duration: Duration) -> String {
         let seconds = max(0, duration.inSeconds)
