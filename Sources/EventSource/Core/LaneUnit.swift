@@ -42,7 +42,10 @@ extension LaneCore {
         /// The last record's number.
         package var last: SequenceNumber { records[records.count - 1].sequenceNumber }
         /// For the trace: which unit this is.
-        package var span: UnitSpan { UnitSpan(unit: id, first: first, last: last, count: records.count) }
+        package var span: UnitSpan {
+            UnitSpan(
+                unit: id, first: first, last: last, count: records.count, start: records[0].kinesisSequenceNumber)
+        }
     }
 
     /// One call of the function.

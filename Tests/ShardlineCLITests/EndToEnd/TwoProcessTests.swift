@@ -56,6 +56,26 @@ import Testing
         #expect(consumer.output.contains("given up       1 record, in the stream s.m.failed"))
     }
 
+    @Test func `a shard that is stuck shows from a second terminal, with the settings in force`() async throws {
+        let folder = try await Self.prepared(shards: 1)
+        _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "a\npoison\nb\n")
+        let job = try Self.consume(folder, ["--until-caught-up", "--max-retries", "0"])
+        #expect(try await job.end() == 0)
+        _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "poison\n")
+        let consumer = try Self.consume(folder, ["--max-retries", "-1"])
+        #expect(try await consumer.wait { $0.errors.contains("warning: the function failed with record") })
+        #expect(!consumer.errors.contains("rule="))
+        let list = try await BadInputTests.shardline(["mapping", "list"], folder)
+        #expect(list.output.contains("failing"), "\(list.output)")
+        let describe = try await BadInputTests.shardline(["mapping", "describe", "s", "m"], folder)
+        #expect(describe.output.contains("--max-retries   no limit"), "\(describe.output)")
+        #expect(describe.output.contains("failed attempt") && describe.output.contains("ValueError: a poisoned record"))
+        consumer.signal(SIGINT)
+        #expect(try await consumer.end() == 0)
+        let after = try await BadInputTests.shardline(["mapping", "describe", "s", "m", "--json"], folder)
+        #expect(after.output.contains("\"maximumRetryAttempts\":-1") && after.output.contains("\"phase\":null"))
+    }
+
     @Test func `a job ends when it has caught up, and goes on where it was`() async throws {
         let folder = try await Self.prepared()
         _ = try await BadInputTests.shardline(["put", "s"], folder, input: (0..<250).map { "\($0)\n" }.joined())
