@@ -35,6 +35,13 @@ struct MappingProgress: Equatable {
     /// What its run does there; nil where it doesn't run, or the run has not come to the shard.
     var state: MappingShardState?
 
+    /// Up to where it is done, for people.
+    var words: String {
+        if isShardEnd { return "the shard's end" }
+        if let checkpoint { return checkpoint.description }
+        return behind == 0 ? "the newest record" : "before the oldest record"
+    }
+
     /// The progress of `mapping` in all shards of its stream.
     static func all(of mapping: MappingDescription, in store: some StreamStore) async throws -> [MappingProgress] {
         var all: [MappingProgress] = []

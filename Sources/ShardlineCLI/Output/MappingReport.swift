@@ -35,8 +35,7 @@ struct MappingReport: Sendable {
         if isTold { columns.append(("NOW", .left)) }
         var table = Table(columns)
         for shard in progress {
-            let done = shard.isShardEnd ? "the shard's end" : shard.checkpoint?.description ?? "the oldest record"
-            let row = [shard.shard.description, Readable.number(shard.behind), done]
+            let row = [shard.shard.description, Readable.number(shard.behind), shard.words]
             table.add(isTold ? row + [shard.state.map { Self.words($0, now: now) } ?? ""] : row)
         }
         return [

@@ -46,3 +46,14 @@ enum SettingsTable {
         return rows
     }
 }
+
+extension EventSourceMapping.Configuration.Naming {
+    private static let optionNames = [
+        "batchSize": "--batch-size", "batchWindow": "--batch-window", "maximumRetryAttempts": "--max-retries",
+        "maximumRecordAge": "--max-age", "functionTimeout": "--timeout", "concurrency": "--concurrency",
+        "failureDestination": "--on-failure", "shutdownGrace": "--grace",
+    ]
+
+    /// The names of the options of `consume`.
+    static let options = Self(noAgeLimit: "without the option no limit") { optionNames[$0] ?? $0 }
+}

@@ -48,6 +48,11 @@ enum Readable {
         "\(self.number(number)) \(number == 1 ? one : many ?? one + "s")"
     }
 
+    /// A rate, whole from 10 on and with one decimal below.
+    static func rate(_ rate: Double) -> String {
+        rate < 9.95 && rate > 0 ? "\((rate * 10).rounded() / 10)" : number(Int(rate.rounded()))
+    }
+
     /// A duration in the largest unit that divides it (`36h`, `90s`, `1500ms`), as the options take it.
     static func duration(_ duration: Duration) -> String {
         let milliseconds = duration.wholeMilliseconds
