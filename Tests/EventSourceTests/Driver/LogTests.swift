@@ -134,6 +134,35 @@ struct LogTests {
         #expect(lines.lines.last?.contains("try 8, next in 0.5 s: no such file") == true)
     }
 
+    @Test func `a destination that fails is an error at each doubling`() {
+        let (logger, lines) = Self.logger()
+        var log = LaneLog(logger: logger, shard: Self.shard, destination: "the file x", throttle: LogThrottle())
+        for failures in 1...9 {
+            log.write(
+                [.destinationFailed("the disk is full", failures: failures, wait: .seconds(1))],
+                at: VirtualTime().monotonicTime)
+        }
+        #expect(lines.lines.count == 4)
+        #expect(
+            lines.lines.last
+                == "the failure destination failed, try 8, next in 1.0 s, the shard waits: the disk is full ()")
+    }
+
+    @Test func `records that were never read are named as far as they can be`() {
+        let (logger, lines) = Self.logger()
+        var log = LaneLog(logger: logger, shard: Self.shard, destination: "the file x", throttle: LogThrottle())
+        let span = LaneCore.GivenUpSpan(
+            condition: .recordsExpired, first: SequenceNumber(3), last: SequenceNumber(9), count: 7, invocations: 0,
+            failure: nil, kept: true, ends: [])
+        log.write([.gaveUp(span)], at: VirtualTime().monotonicTime)
+        let names = [3, 9].map {
+            KinesisSequenceNumber(
+                shard: ShardID(0), shardCreationSecond: 1, sequenceNumber: SequenceNumber($0), arrivalSecond: 0)
+        }
+        #expect(
+            lines.lines == ["gave up 7 records to the file x, \(names[0]) to \(names[1]), unseen (RecordsExpired) ()"])
+    }
+
     @Test func `what was not written in a second is counted at its end, and the next one begins anew`() {
         let time = VirtualTime()
         let (logger, lines) = Self.logger()
