@@ -70,12 +70,14 @@ public struct MappingShardState: Hashable, Sendable {
         self.oldestArrival = oldestArrival
     }
 
-    /// Whether the function or the failure destination has failed with what the lane is on, or the shard is damaged.
+    /// Whether the function has failed with what the lane is on or can't be reached, the failure destination has failed,
+    /// or the shard is damaged.
     public var isFailing: Bool {
         switch phase {
         case .damaged: true
         case .delivering: lastError != nil
-        case .invoking, .retrying, .batching: attempts > 0
+        case .retrying: true
+        case .invoking, .batching: attempts > 0
         case .idle, .ended, .stopped: false
         }
     }

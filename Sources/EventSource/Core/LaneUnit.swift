@@ -43,8 +43,10 @@ extension LaneCore {
         package var last: SequenceNumber { records[records.count - 1].sequenceNumber }
         /// For the trace: which unit this is.
         package var span: UnitSpan {
-            UnitSpan(
-                unit: id, first: first, last: last, count: records.count, start: records[0].kinesisSequenceNumber)
+            let head = records[0]
+            return UnitSpan(
+                unit: id, first: head.sequenceNumber, last: last, count: records.count,
+                start: head.kinesisSequenceNumber)
         }
     }
 

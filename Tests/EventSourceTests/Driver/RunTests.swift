@@ -1,6 +1,8 @@
+import Logging
 import ShardlineTesting
 import StreamModel
 import StreamStorage
+import Synchronization
 import Testing
 
 @testable import EventSource
@@ -81,6 +83,31 @@ struct RunTests {
         await bench.advanceThroughPauses { if case .succeeded = $0 { true } else { false } }
         try await run
         #expect(try await bench.store.mappingStates(key) == nil)
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `a function that can't be reached shows as failing, with the reason`()
+        async throws
+    {
+        final class Absent: OutsideFunction {
+            let isThere = Atomic(false)
+            func invoke(_ records: RecordBatch, event: [UInt8], context: InvocationContext) async -> OutsideAnswer {
+                isThere.load(ordering: .relaxed) ? .answered([]) : .notReached("no such file")
+            }
+        }
+        let bench = try await Bench()
+        try await bench.put(1...1)
+        let function = Absent()
+        let mapping = try await EventSourceMapping(
+            "m", from: bench.stream, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            outsideFunction: function)
+        async let run: Void = mapping.run(until: .caughtUp)
+        while mapping.shardStates.first?.phase != .retrying { await Task.yield() }
+        #expect(mapping.shardStates[0].isFailing)
+        #expect(mapping.shardStates[0].attempts == 0 && mapping.shardStates[0].lastError == "no such file")
+        function.isThere.store(true, ordering: .relaxed)
+        await bench.advance(by: .seconds(1)) { mapping.statistics.delivered == 1 }
+        try await run
+        #expect(!mapping.shardStates[0].isFailing && mapping.shardStates[0].lastError == nil)
     }
 
     @Test func `with latest, what is put after the mapping was made is delivered and nothing before (ESM-P4)`()

@@ -47,6 +47,7 @@ import Testing
             (.invoking, 2, "x", "failing", "trying again, 2 failed attempts"),
             (.delivering, 0, nil, "running", "giving up, its destination is written"),
             (.delivering, 0, "disk full", "failing", "giving up, its destination fails: disk full"),
+            (.retrying, 0, "no such file", "failing", "retrying: no such file"),
             (.damaged, 0, "checksum", "failing", "damaged: checksum"),
         ] as [(MappingShardState.Phase, Int, String?, String, String)])
     func `each phase has its words`(
