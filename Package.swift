@@ -143,7 +143,7 @@ let package = Package(
             name: "ShardlineCLITests",
             dependencies: [
                 "ShardlineCLI", "LateRuns", "Shardline", "ShardlineTesting", "EventSource", "DiskAccess", "StreamModel",
-                "StreamStorage", "CZlib", "TestSupport", logging, grdb,
+                "StreamStorage", "CZlib", "TestSupport", logging, grdb, argumentParser,
             ],
             swiftSettings: swift),
         .testTarget(

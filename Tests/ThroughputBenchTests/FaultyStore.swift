@@ -143,8 +143,11 @@ final class FaultyStore: StreamStore {
     func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
         try await inner.describeMapping(mapping)
     }
-    func claimMapping(_ mapping: MappingKey) async throws -> MappingDescription {
-        try await inner.claimMapping(mapping)
+    func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
+        try await inner.claimMapping(mapping, with: claim)
+    }
+    func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]? {
+        try await inner.mappingStates(mapping)
     }
     func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
         try await inner.releaseMapping(mapping, epoch: epoch)

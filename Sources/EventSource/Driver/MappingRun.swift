@@ -33,7 +33,11 @@ struct MappingRun {
         while mapping.control.stopGrace == nil {
             let claimed: MappingDescription
             do {
-                claimed = try await store.claimMapping(mapping.key)
+                // With the settings that are in force from now on, for who looks at the mapping.
+                claimed = try await store.claimMapping(
+                    mapping.key,
+                    with: MappingClaim(
+                        configuration: mapping.configuration.json, states: { [board = mapping.board] in board.shards }))
             } catch let error as ShardlineError where error.code == .mappingBusy && !isFirst {
                 throw ShardlineError(
                     .fenced, "the mapping '\(mapping.key)' was taken over by another process; it runs there",
@@ -70,8 +74,9 @@ struct MappingRun {
             names: mapping.names, function: mapping.function, destination: mapping.destination,
             requestIDs: RequestIDs(run: mapping.seed ^ claimed.epoch),
             permits: Permits(mapping.configuration.concurrency),
-            board: mapping.board, metrics: mapping.metrics, logger: logger, observer: mapping.observer,
-            direct: store as? any DirectStore)
+            board: mapping.board, metrics: mapping.metrics, throttle: LogThrottle(), logger: logger,
+            observer: mapping.observer, direct: store as? any DirectStore)
+        defer { session.throttle.end(logger) }
         let workers = LaneWorkers(count: max(1, min(ProcessUsage.processorCount, claimed.checkpoints.count)))
         return try await withTaskCancellationHandler {
             try await drive(session, claimed, goals, workers)
@@ -173,6 +178,7 @@ struct MappingRun {
             } catch {
                 return nil
             }
+            session.throttle.endSecond(at: session.timeSource.monotonicTime, logger)
             round += 1
             workers.nudge()
             if round % Self.pulse == 0 {

@@ -42,6 +42,7 @@ final class ShardDriver {
     private let work: ShardWork
 
     private var lane: LaneCore
+    private var log: LaneLog
     private var invocation: (number: Int, call: FunctionCall)?
     /// The invocation that ran over its time limit and was cancelled.
     private var overdue: Int?
@@ -78,6 +79,8 @@ final class ShardDriver {
             start.beginning, settings: session.laneSettings,
             denseNumbers: session.store.capabilities.contains(.denseSequenceNumbers),
             jitterSeed: session.requestIDs.seed(of: start.shard.id))
+        log = LaneLog(
+            logger: logger, shard: start.shard, destination: session.destination.words, throttle: session.throttle)
         tip = start.shard.tip
         hasNote = start.beginning.note != nil
     }
@@ -201,10 +204,8 @@ final class ShardDriver {
         if !decisions.trace.isEmpty || !decisions.actions.isEmpty {
             session.metrics.record(from: before, to: lane.counters)
             session.board.update(shard.id, lane: lane, tip: tip, trace: decisions.trace, now: now)
-            for trace in decisions.trace {
-                LaneLog.write(trace, to: logger)
-                session.observer?(shard.id, trace)
-            }
+            log.write(decisions.trace, at: now.monotonic)
+            if let observer = session.observer { for trace in decisions.trace { observer(shard.id, trace) } }
         }
         return end
     }

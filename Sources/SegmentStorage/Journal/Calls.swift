@@ -14,7 +14,7 @@ enum CallRequest: Sendable {
     case createStream(name: String, settings: StreamSettings)
     case deleteStream(name: String)
     case createMapping(MappingDefinition, starts: [ShardKey: SequenceNumber])
-    case claimMapping(MappingKey)
+    case claimMapping(MappingKey, configuration: [UInt8]?)
     case seekMapping(MappingKey, positions: [ShardKey: SequenceNumber])
     case deleteMapping(MappingKey)
 }

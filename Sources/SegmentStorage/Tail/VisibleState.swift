@@ -1,4 +1,5 @@
 import StreamModel
+import StreamStorage
 import Synchronization
 
 /// What everybody but the writer sees: all that is committed, and nothing that isn't (M2).
@@ -6,10 +7,17 @@ final class VisibleState: Sendable {
     struct State: Sendable {
         var catalogue: Catalogue
         var tails: [ShardKey: Tail]
-        /// The epochs of mappings that somebody runs.
-        var claims: [MappingNumber: UInt64] = [:]
+        /// The claims on mappings that somebody runs.
+        var claims: [MappingNumber: Claim] = [:]
         var dirty = DirtyRows()
         var isClosed = false
+
+        /// Whoever runs a mapping.
+        struct Claim: Sendable {
+            var epoch: UInt64
+            /// Tells what its run does.
+            var states: (@Sendable () -> [MappingShardState])?
+        }
 
         func checkOpen() throws {
             if isClosed { throw ShardlineError(.closed, "the store was closed") }
@@ -62,6 +70,9 @@ final class VisibleState: Sendable {
                 case .streamCreated(let created): for shard in created.shards { state.addTail(shard) }
                 case .seal(let seal): for shard in seal.children { state.addTail(shard) }
                 case .mappingDeleted(let number): state.claims[number] = nil
+                case .streamDeleted:
+                    let mappings = state.catalogue.mappings
+                    state.claims = state.claims.filter { mappings[$0.key] != nil }
                 default: break
                 }
             }

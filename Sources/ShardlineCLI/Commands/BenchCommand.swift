@@ -21,7 +21,7 @@ struct BenchCommand: AsyncParsableCommand {
               shardline bench
               shardline bench --size 100 --shards 1,4,64,1024 --floor
               shardline bench --size 100 --rate 10000 --records 100000
-              shardline bench --input orders.jsonl --key-field customer --exec 'python3 totals.py'
+              shardline bench --input orders.jsonl --key-field customer --exec ./totals.py
             """)
 
     @Option(help: "How many records are put. Default: 1,000,000, or each of the input's once.")

@@ -89,14 +89,22 @@ private func openAsOwner(at directory: String, logger: Logger) async throws -> S
             return try await SegmentStore.open(at: directory, logger: logger)
         } catch let busy as ShardlineError where busy.code == .storeBusy {
             if !wasAsked, let owner = try? await OwnerClient.connect(at: directory) {
-                guard try await owner.requestRelease() else { throw busy }
+                guard try await owner.requestRelease() else { throw explained(busy) }
                 wasAsked = true
                 patience = .seconds(15)
                 logger.debug("process \(owner.ownerProcess) gives the store up")
             }
             // Nobody serves it: its owner is opening or closing it, or serves nobody.
-            guard timeSource.monotonicTime - begun < patience else { throw busy }
+            guard timeSource.monotonicTime - begun < patience else { throw explained(busy) }
             try await timeSource.sleep(until: timeSource.monotonicTime + .milliseconds(20))
         }
     }
+}
+
+/// The same with what can be done about it.
+private func explained(_ busy: ShardlineError) -> CommandFailure {
+    CommandFailure(
+        .busy,
+        "\(busy.message). It runs all mappings of the store; meanwhile put, tail, stream and mapping work from here too. To run another mapping, end it first, or run several in one program that uses the library"
+    )
 }
