@@ -55,6 +55,12 @@ struct StoreBenchTests {
         #expect(report.durability == "interval:1000ms")
     }
 
+    @Test func `several mappings each get everything`() async throws {
+        let report = try await run { $0.mappings = 3 }
+        #expect(report.isProved, "\(report.violations)")
+        #expect(report.mappings == 3 && report.checkpoints >= 3 * 4)
+    }
+
     @Test func `the floor is measured beside the run`() async throws {
         let report = try await run {
             $0.records = 100

@@ -49,6 +49,9 @@ struct BenchCommand: AsyncParsableCommand {
         transform: BenchCommand.numbers)
     var shards = [4]
 
+    @Option(help: "Mappings that consume, each on its own: 1 to 100.")
+    var mappings = 1
+
     @Option(help: "Producers at work at once: 1 to 255.")
     var producers = 4
 
@@ -113,6 +116,7 @@ struct BenchCommand: AsyncParsableCommand {
         } else if case .given(let given) = settings.data {
             settings.records = given.count
         }
+        settings.mappings = mappings
         settings.producers = producers
         settings.batch = batch
         settings.consumerBatch = consumerBatch
