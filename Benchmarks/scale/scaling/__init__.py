@@ -1,0 +1,1 @@
+"""Measures how Shardline's cost grows, and draws it."""
