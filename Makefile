@@ -16,7 +16,7 @@ PIECES ?= .*
 PACKAGES = liblz4-dev libsqlite3-dev zlib1g-dev python3
 LINTED = $(wildcard Sources Tests examples Benchmarks Package.swift)
 
-.PHONY: help deps demo build test lint format crash mutants bench-pieces install uninstall clean
+.PHONY: help deps demo build test lint format crash mutants bench-pieces allocations install uninstall clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make crash        kills a working process at random moments, ROUNDS=$(ROUNDS) times'
 	@echo 'make mutants      breaks the decision core on purpose; every break must fail a test'
 	@echo 'make bench-pieces measures the single steps of a put and of a read; some: PIECES="read .*"'
+	@echo 'make allocations  counts allocations a record; fails above a limit'
 	@echo 'make install      puts shardline under PREFIX=$(PREFIX)'
 	@echo 'make deps         installs the Debian packages: $(PACKAGES)'
 
@@ -77,6 +78,9 @@ mutants: deps
 bench-pieces: deps
 	SHARDLINE_BENCHMARKS=1 $(SWIFT) package --scratch-path .build/pieces benchmark --target Pieces \
 	    --no-progress --grouping metric --filter '$(PIECES)'
+
+allocations: deps
+	SWIFT=$(SWIFT) Benchmarks/Allocations/check.sh
 
 install: build
 	install -D -m 755 .build/release/shardline $(DESTDIR)$(PREFIX)/bin/shardline
