@@ -149,15 +149,18 @@ struct PutRun {
     }
 
     private func failure(_ error: ShardlineError, lines: [Int], of input: Int) -> CommandFailure {
+        let first = Place(file: pump.names[input], line: lines[0])
         switch error.code {
-        case .ownerGone, .outcomeUnknown:
-            let file = pump.names[input]
-            let doubt =
-                lines.count == 1
-                ? "\(file):\(lines[0]) is in doubt" : "\(file):\(lines[0]) to \(lines[lines.count - 1]) are in doubt"
+        case .ownerGone:
+            // What was surely not sent is in no doubt.
+            return CommandFailure(
+                .busy, "\(error.message); \(soFar); nothing is in doubt: \(first) and what follows was not put")
+        case .outcomeUnknown:
+            let doubt = lines.count == 1 ? "\(first) is in doubt" : "\(first) to \(lines[lines.count - 1]) are in doubt"
+            let reason = (error.cause as? ShardlineError)?.message ?? error.message
             return CommandFailure(
                 .busy,
-                "\(error.message); \(soFar); \(doubt): look with `shardline tail` whether they are there before you put them again"
+                "\(reason); \(soFar); \(doubt): look with `shardline tail` whether they are there before you put them again"
             )
         default:
             return CommandFailure(ExitStatus(error.code), "\(error.message); \(soFar)")

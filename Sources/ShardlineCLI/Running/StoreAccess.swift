@@ -83,16 +83,21 @@ private func openAsOwner(at directory: String, logger: Logger) async throws -> S
     let timeSource = SystemTimeSource()
     let begun = timeSource.monotonicTime
     var patience = Duration.seconds(2)
-    var wasAsked = false
+    // Who was asked last: in its place another guest may have been faster than this process.
+    var asked: Int32?
     while true {
         do {
             return try await SegmentStore.open(at: directory, logger: logger)
         } catch let busy as ShardlineError where busy.code == .storeBusy {
-            if !wasAsked, let owner = try? await OwnerClient.connect(at: directory) {
-                guard try await owner.requestRelease() else { throw busy }
-                wasAsked = true
-                patience = .seconds(15)
-                logger.debug("process \(owner.ownerProcess) gives the store up")
+            if let owner = try? await OwnerClient.connect(at: directory), owner.ownerProcess != asked {
+                do {
+                    guard try await owner.requestRelease() else { throw busy }
+                    asked = owner.ownerProcess
+                    patience = .seconds(15)
+                    logger.debug("process \(owner.ownerProcess) gives the store up")
+                } catch let gone as ShardlineError where gone.code == .ownerGone {
+                    // It has ended by itself meanwhile.
+                }
             }
             // Nobody serves it: its owner is opening or closing it, or serves nobody.
             guard timeSource.monotonicTime - begun < patience else { throw busy }

@@ -105,7 +105,23 @@ import Testing
         #expect(result.records.count == 3)
     }
 
-    @Test func `an owner that goes away leaves one batch in doubt, and it is named`() async throws {
+    @Test func `an owner that goes away under a batch leaves it in doubt, and it is named`() async throws {
+        let result = try await Self.put([Self.lines(1...6)]) { store in
+            let answered = Counter()
+            store.answerCommits { _ in answered.next() == 2 ? .unknown(written: false) : nil }
+        }
+        #expect(result.failure?.status == .busy)
+        let message = result.failure?.message ?? ""
+        #expect(
+            message.contains(
+                "; 2 records were acknowledged, the last one is 0.txt:2; 0.txt:3 to 4 are in doubt: look"), "\(message)"
+        )
+        // Never sent again by itself.
+        #expect(result.records.count == 2)
+        #expect(result.printed.count == 2)
+    }
+
+    @Test func `a batch that was surely not sent is not called in doubt`() async throws {
         let result = try await Self.put([Self.lines(1...6)]) { store in
             let answered = Counter()
             store.answerCommits { _ in
@@ -113,12 +129,10 @@ import Testing
             }
         }
         #expect(result.failure?.status == .busy)
-        let message = result.failure?.message ?? ""
         #expect(
-            message.hasPrefix(
-                "the owner of the store is gone; 2 records were acknowledged, the last one is 0.txt:2; 0.txt:3 to 4 are in doubt"
-            ))
-        // Never sent again by itself.
+            result.failure?.message
+                == "the owner of the store is gone; 2 records were acknowledged, the last one is 0.txt:2; "
+                + "nothing is in doubt: 0.txt:3 and what follows was not put")
         #expect(result.records.count == 2)
         #expect(result.printed.count == 2)
     }
