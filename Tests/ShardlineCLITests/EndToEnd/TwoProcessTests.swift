@@ -198,6 +198,28 @@ import Testing
         #expect(try await hurried.end() == 130)
     }
 
+    @Test func `a second interruption ends what the function has started too`() async throws {
+        let folder = try await Self.prepared(shards: 1)
+        _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "x\n")
+        let function = "read -r l; sleep 1000 & echo \"begun $! .\" >&2; wait"
+        let consumer = try RunningCommand(
+            ["consume", "s", "--mapping", "m", "--exec", function], store: folder.path("store"))
+        #expect(try await consumer.wait { $0.errors.contains("begun") && $0.errors.contains(" .\n") })
+        let words = consumer.errors.split(whereSeparator: \.isWhitespace)
+        let left = try #require(words.firstIndex(of: "begun").flatMap { Int32(words[$0 + 1]) })
+        #expect(kill(left, 0) == 0)
+        consumer.signal(SIGINT)
+        #expect(try await consumer.wait { $0.errors.contains("Ctrl-C again") })
+        consumer.signal(SIGINT)
+        #expect(try await consumer.end() == 130)
+        // Killed, it may still be on the list until somebody has waited for it.
+        let isGone = try await consumer.wait { _ in
+            let state = try? String(contentsOfFile: "/proc/\(left)/stat", encoding: .utf8)
+            return state == nil || state!.contains(") Z ")
+        }
+        #expect(isGone)
+    }
+
     @Test func `a mapping that runs can be moved back, and its records come again`() async throws {
         let folder = try await Self.prepared()
         let consumer = try Self.consume(folder)
