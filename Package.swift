@@ -11,6 +11,8 @@ let swift: [SwiftSetting] = [
 ]
 
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let heap = Target.Dependency.product(
+    name: "HeapModule", package: "swift-collections", condition: .when(traits: ["Tools"]))
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
@@ -98,7 +100,7 @@ let package = Package(
             dependencies: [
                 "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket",
                 "DiskAccess", "ThroughputBench",
-                "LateRuns", "CZlib", "CProcess", logging, lifecycle, argumentParser,
+                "LateRuns", "CZlib", "CProcess", heap, logging, lifecycle, argumentParser,
             ],
             swiftSettings: swift),
 
