@@ -37,6 +37,14 @@ import Testing
             (["put", "a", "--key", "k", "--key-field", "f"], 64, "only one of"),
             (["put", "a", "--key", "k", "/does/not/exist"], 74, "/does/not/exist"),
             (["put", "a", "--key", "k", "/"], 74, "directory"),
+            (
+                [
+                    "consume", "a", "--mapping", "m", "--exec", "cat", "--from", "2099-01-01T00:00:00Z", "--on-failure",
+                    "none",
+                ],
+                64, "in the future"
+            ),
+            (["tail", "a", "--from", "2099-01-01T00:00:00Z"], 64, "in the future"),
             (["put"], 64, "<name>"),
             (["nosuch"], 64, "nosuch"),
             (["stream", "create", "b", "--shards", "0"], 64, "1 to 10000"),
