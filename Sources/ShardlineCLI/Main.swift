@@ -7,6 +7,8 @@ struct Main {
     static func main() async {
         // A reader that has gone away is an error of the write, which says what was done until then.
         signal(SIGPIPE, SIG_IGN)
+        // So is a file that grows beyond what this process may write.
+        signal(SIGXFSZ, SIG_IGN)
         do {
             var command = try await ShardlineCommand.asyncParseAsRoot(
                 takeStore(from: Array(CommandLine.arguments.dropFirst())))

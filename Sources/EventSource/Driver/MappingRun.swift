@@ -21,6 +21,8 @@ struct MappingRun {
         case graceOver
         case fenced
         case failed(any Error)
+        /// The store takes nothing more: neither what the function did nor what was given up.
+        case storeFailed(ShardlineError)
         case nothing
     }
 
@@ -116,6 +118,9 @@ struct MappingRun {
                 return Task.isCancelled ? .nothing : .stopRequested
             }
             group.addTask { await watch(session) }
+            group.addTask {
+                do { return .storeFailed(try await session.store.failed()) } catch { return .nothing }
+            }
             try await startLanes()
             while lanes.running > 0, let happening = try await group.next() {
                 switch happening {
@@ -155,6 +160,10 @@ struct MappingRun {
                 case .failed(let error):
                     if failure == nil { failure = error }
                     stopLanes()
+                case .storeFailed(let error):
+                    if failure == nil { failure = error }
+                    session.permits.close()
+                    registry.tellAll(.ended(.failed(error)))
                 case .nothing: break
                 }
             }

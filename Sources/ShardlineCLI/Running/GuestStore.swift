@@ -44,6 +44,8 @@ final class GuestStore: Sendable {
     private enum Event: Sendable {
         /// A process asks for the store.
         case release
+        /// The store that this process owns takes nothing more.
+        case failed(ShardlineError)
         /// A call found that the owner of this generation is gone.
         case lost(generation: Int, Succession)
     }
@@ -102,7 +104,7 @@ final class GuestStore: Sendable {
             while !Task.isCancelled {
                 switch try await acquire(succession) {
                 case .own(let store):
-                    await serve(store, &iterator)
+                    if let failure = await serve(store, &iterator) { throw failure }
                     succession = .whoAsked
                 case .client(let client):
                     let generation = publish(client)
@@ -148,8 +150,11 @@ final class GuestStore: Sendable {
         }
     }
 
-    // Until somebody asks for the store or the task is cancelled; then the store is closed.
-    private func serve(_ store: SegmentStore, _ iterator: inout AsyncStream<Event>.Iterator) async {
+    // Until somebody asks for the store or the task is cancelled; then the store is closed. Or until it has failed, which
+    // is answered: nobody else could use it while this process has it.
+    private func serve(
+        _ store: SegmentStore, _ iterator: inout AsyncStream<Event>.Iterator
+    ) async -> ShardlineError? {
         let server: OwnerSocketServer?
         do {
             server = try OwnerSocketServer(
@@ -163,23 +168,33 @@ final class GuestStore: Sendable {
             server = nil
         }
         _ = publish(store)
-        await withTaskGroup(of: Void.self) { group in
-            if let server {
-                group.addTask {
-                    do { try await server.run() } catch {
-                        self.logger.warning("other processes can't reach this store: \(error)")
+        await withTaskGroup(of: Void.self) { watching in
+            watching.addTask { [tell] in
+                if let failure = try? await store.failed() { tell.yield(.failed(failure)) }
+            }
+            await withTaskGroup(of: Void.self) { group in
+                if let server {
+                    group.addTask {
+                        do { try await server.run() } catch {
+                            self.logger.warning("other processes can't reach this store: \(error)")
+                        }
                     }
                 }
+                waiting: while let event = await iterator.next() {
+                    switch event {
+                    case .release, .failed: break waiting
+                    case .lost: break
+                    }
+                }
+                change(to: .changing)
+                // Short, as commits are; reads that wait end with the store.
+                while state.withLock({ $0.writes }) > 0 { await settle() }
+                server?.stop()
             }
-            waiting: while let event = await iterator.next() {
-                if case .release = event { break waiting }
-            }
-            change(to: .changing)
-            // Short, as commits are; reads that wait end with the store.
-            while state.withLock({ $0.writes }) > 0 { await settle() }
-            server?.stop()
+            watching.cancelAll()
         }
         do { try await store.close() } catch { logger.error("the store could not be closed: \(error)") }
+        return store.failure
     }
 
     // A moment for commits that are under way; also when the task is cancelled, since they are waited for all the same.

@@ -55,7 +55,7 @@ private func withOwnedStore<Result: Sendable>(
     at directory: String, logger: Logger, _ body: (any StreamStore) async throws -> Result
 ) async throws -> Result {
     let store = try await openAsOwner(at: directory, logger: logger)
-    let result: Swift.Result<Result, any Error>
+    var result: Swift.Result<Result, any Error>
     do {
         let server = try OwnerSocketServer(store: store, at: directory, logger: logger)
         result = await withTaskGroup(of: Void.self) { group in
@@ -67,6 +67,12 @@ private func withOwnedStore<Result: Sendable>(
         }
     } catch {
         result = .failure(error)
+    }
+    // What the command came to last may not be on disk, and nobody else can use the store while it has it.
+    if store.failure != nil {
+        result = .failure(
+            CommandFailure(
+                .inputOutput, "ended, since the store has failed; start the command again when the cause is gone"))
     }
     do {
         try await store.close()

@@ -198,6 +198,31 @@ import Testing
         #expect(try await hurried.end() == 130)
     }
 
+    @Test(arguments: ["consume", "tail"]) func `an idle owner whose store has failed ends by itself`(
+        command: String
+    ) async throws {
+        let folder = try await Self.prepared()
+        // Nothing may grow beyond a kilobyte once the store is open: the next write fails for good.
+        let idle =
+            try command == "consume"
+            ? Self.consume(folder) : RunningCommand(["tail", "s", "--follow"], store: folder.path("store"))
+        try Data().write(to: folder.url("in"))
+        let socket = folder.path("store/owner.sock")
+        #expect(
+            try await idle.wait {
+                ($0.errors.contains("begins at") || command == "tail") && FileManager.default.fileExists(atPath: socket)
+            })
+        let limited = try await BuiltProgram(path: "/usr/bin/prlimit").run([
+            "--pid", "\(idle.processID)", "--fsize=1000",
+        ])
+        #expect(limited.status == 0, "\(limited.errors)")
+        let put = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "x\n")
+        #expect(put.status != 0)
+        #expect(try await idle.end() == 74)
+        #expect(idle.errors.contains("until it is opened anew"), "\(idle.errors)")
+        #expect(try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "y\n").status == 0)
+    }
+
     @Test func `a second interruption ends what the function has started too`() async throws {
         let folder = try await Self.prepared(shards: 1)
         _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "x\n")
