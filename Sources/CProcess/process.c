@@ -144,3 +144,11 @@ int shardline_watch(pid_t pid) {
     return -1;
 #endif
 }
+
+void shardline_fill_standard_descriptors(void) {
+    for (int descriptor = 0; descriptor <= 2; descriptor++) {
+        if (fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
+        // All below it are open, so it is the one that is given out.
+        if (open("/dev/null", descriptor == 0 ? O_RDONLY : O_WRONLY) < 0) return;
+    }
+}

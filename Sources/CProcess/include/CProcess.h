@@ -24,6 +24,9 @@ int shardline_has_ended(pid_t pid, int waits);
 // A descriptor that becomes readable when the child has ended; -1 where the system has none (Linux before 5.3).
 int shardline_watch(pid_t pid);
 
+// Opens /dev/null as each of the descriptors 0 to 2 that is closed. To be called before anything else is opened.
+void shardline_fill_standard_descriptors(void);
+
 // A pipe with both ends close-on-exec and non-blocking. Returns 0 or errno.
 int shardline_pipe(int *reading, int *writing);
 

@@ -72,8 +72,9 @@ final class ChildProcess {
     }
 
     /// The child could not be started at all.
-    struct StartFailure: Error {
+    struct StartFailure: Error, CustomStringConvertible {
         var reason: String
+        var description: String { "a process can't be started: \(reason)" }
     }
 
     deinit {
