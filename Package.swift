@@ -11,8 +11,7 @@ let swift: [SwiftSetting] = [
 ]
 
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
-let heap = Target.Dependency.product(
-    name: "HeapModule", package: "swift-collections", condition: .when(traits: ["Tools"]))
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
@@ -63,7 +62,7 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "EventSource",
-            dependencies: ["StreamStorage", "StreamModel", "DiskAccess", collections, logging, metrics],
+            dependencies: ["StreamStorage", "StreamModel", "DiskAccess", collections, heap, logging, metrics],
             swiftSettings: swift),
         .target(
             name: "OwnerSocket",
@@ -144,7 +143,14 @@ let package = Package(
             name: "ShardlineCLITests",
             dependencies: [
                 "ShardlineCLI", "LateRuns", "Shardline", "ShardlineTesting", "EventSource", "DiskAccess", "StreamModel",
-                "StreamStorage", "CZlib", "TestSupport", logging, grdb,
+                "StreamStorage", "CZlib", "TestSupport", logging, grdb, argumentParser,
+            ],
+            swiftSettings: swift),
+        .testTarget(
+            name: "ThroughputBenchTests",
+            dependencies: [
+                "ThroughputBench", "SegmentStorage", "StreamStorage", "StreamModel", "EventSource", "DiskAccess",
+                "ShardlineTesting", "TestSupport", logging,
             ],
             swiftSettings: swift),
         .testTarget(name: "HouseRulesTests", dependencies: ["TestSupport"], swiftSettings: swift),

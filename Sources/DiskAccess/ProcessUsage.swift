@@ -17,6 +17,9 @@ package struct ProcessUsage: Sendable {
             peakResidentBytes: peak() ?? usage.ru_maxrss * 1024)
     }
 
+    /// How many processors the system has for its processes, at least 1.
+    package static let processorCount = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+
     /// Lets ``peakResidentBytes`` begin anew at what is resident now. Does nothing where the system can't.
     package static func forgetPeak() {
         let descriptor = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC)

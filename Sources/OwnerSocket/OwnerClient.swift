@@ -182,9 +182,18 @@ extension OwnerClient {
         try self.mapping(await calls.call(.describeMapping(mapping)))
     }
 
-    /// As ``StreamStorage/StreamStore/claimMapping(_:)``; the claim ends with this connection at the latest.
-    public func claimMapping(_ mapping: MappingKey) async throws -> MappingDescription {
-        try self.mapping(await calls.call(.claimMapping(mapping)))
+    /// As ``StreamStorage/StreamStore/claimMapping(_:with:)``; the claim ends with this connection at the latest. What
+    /// this process' run does is not told to others.
+    public func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
+        try self.mapping(await calls.call(.claimMapping(mapping, configuration: claim.configuration)))
+    }
+
+    /// As ``StreamStorage/StreamStore/mappingStates(_:)``, for a mapping that the owner runs.
+    public func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]? {
+        guard case .mappingStates(let states) = try await calls.call(.mappingStates(mapping)) else {
+            throw OwnerCalls.mismatch
+        }
+        return states
     }
 
     /// As ``StreamStorage/StreamStore/releaseMapping(_:epoch:)``.

@@ -212,10 +212,11 @@ final class OwnerConnection: Sendable {
         case .createMapping(let definition): return .mapping(try await store.createMapping(definition))
         case .listMappings(let stream): return .mappings(try await store.listMappings(of: stream))
         case .describeMapping(let key): return .mapping(try await store.describeMapping(key))
-        case .claimMapping(let key):
-            let mapping = try await store.claimMapping(key)
+        case .claimMapping(let key, let configuration):
+            let mapping = try await store.claimMapping(key, with: MappingClaim(configuration: configuration))
             state.withLock { $0.claims[key] = mapping.epoch }
             return .mapping(mapping)
+        case .mappingStates(let key): return .mappingStates(try await store.mappingStates(key))
         case .releaseMapping(let key, let epoch):
             try await store.releaseMapping(key, epoch: epoch)
             state.withLock { state in

@@ -62,24 +62,24 @@ extension SegmentStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/claimMapping(_:)``.
-    public func claimMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+    /// As ``StreamStorage/StreamStore/claimMapping(_:with:)``.
+    public func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
         // Taken before the journal says so, so that of two that ask at once one is refused.
         let number = try parts.visible.withOpen { state in
             let number = try state.catalogue.mapping(mapping).number
             guard state.claims[number] == nil else {
                 throw ShardlineError(.mappingBusy, "the mapping '\(mapping)' is running already")
             }
-            state.claims[number] = .max
+            state.claims[number] = .pending
             return number
         }
         do {
-            try await ask(.claimMapping(mapping))
+            try await ask(.claimMapping(mapping, configuration: claim.configuration))
             return try parts.visible.withOpen { state in
                 guard let claimed = state.catalogue.mappings[number], let description = state.describe(claimed) else {
                     throw ShardlineError(.unknownMapping, "the mapping '\(mapping)' was deleted")
                 }
-                state.claims[number] = claimed.epoch
+                state.claims[number] = VisibleState.State.Claim(epoch: claimed.epoch, states: claim.states)
                 return description
             }
         } catch {
@@ -88,12 +88,20 @@ extension SegmentStore {
         }
     }
 
+    /// As ``StreamStorage/StreamStore/mappingStates(_:)``.
+    public func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]? {
+        let states = try parts.visible.withOpen { state in
+            state.claims[try state.catalogue.mapping(mapping).number]?.states
+        }
+        return states?()
+    }
+
     /// As ``StreamStorage/StreamStore/releaseMapping(_:epoch:)``.
     public func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
         try parts.visible.withOpen { state in
             let number = try state.catalogue.mapping(mapping).number
             // A seek raises the mapping's epoch but leaves the claim with its holder.
-            if let claim = state.claims[number], claim <= epoch { state.claims[number] = nil }
+            if let claim = state.claims[number], claim.epoch <= epoch { state.claims[number] = nil }
         }
     }
 
@@ -116,7 +124,7 @@ extension SegmentStore {
                 throw ShardlineError(.mappingBusy, "the mapping '\(mapping)' is running: stop it before deleting it")
             }
             // Nobody may claim what is about to go.
-            state.claims[number] = .max
+            state.claims[number] = .pending
             return number
         }
         do {
@@ -126,6 +134,11 @@ extension SegmentStore {
             throw error
         }
     }
+}
+
+extension VisibleState.State.Claim {
+    /// Stands for a claim, or a deletion, that is being written.
+    fileprivate static let pending = VisibleState.State.Claim(epoch: .max)
 }
 
 extension VisibleState.State {

@@ -186,8 +186,9 @@ extension SegmentStore {
             _ request: CallRequest, storedCount: Int, reserved: Int, urgency: CommitUrgency
         ) async throws -> CallAnswer {
             try await withCheckedThrowingContinuation { continuation in
-                let call = PendingCall(
-                    request: request, storedCount: storedCount, reserved: reserved, continuation: continuation)
+                let call = PendingCall(request: request, storedCount: storedCount, reserved: reserved) {
+                    continuation.resume(with: $0)
+                }
                 do {
                     try queue.push(call, urgency: urgency)
                 } catch {

@@ -38,7 +38,7 @@ extension SegmentStore {
         }
     }
 
-    private func resolve(_ name: String, _ id: ShardID) throws -> (shard: ShardState, tail: Tail, retention: Duration) {
+    func resolve(_ name: String, _ id: ShardID) throws -> (shard: ShardState, tail: Tail, retention: Duration) {
         try parts.visible.withOpen { state in
             let stream = try state.catalogue.stream(name)
             let shard = try state.catalogue.shard(id, of: stream)

@@ -168,13 +168,7 @@ public final class SegmentStore: StreamStore {
         }
         let stored = prepared.reduce(0) { if case .append(let append) = $1 { $0 + append.storedCount } else { $0 } }
         let answer = try await parts.push(.commit(prepared), storedCount: stored, reserved: bytes, urgency: urgency)
-        switch answer {
-        case .committed(let receipts): return .committed(receipts.map(\.receipt))
-        case .conflict(let change, let last): return .conflict(change: change, last: last)
-        case .sealed(let change, let children): return .sealed(change: change, children: children)
-        case .unknown(let cause): return .unknown(cause: cause)
-        case .done: return .committed([])
-        }
+        return answer.outcome
     }
 
     private func prepare(_ changes: [Change]) async throws -> [PreparedChange] {
@@ -202,6 +196,19 @@ public final class SegmentStore: StreamStore {
             prepared.append(.append(encoder.finish()))
         }
         return prepared
+    }
+}
+
+extension CallAnswer {
+    /// The same as who called is told it.
+    var outcome: CommitOutcome {
+        switch self {
+        case .committed(let receipts): .committed(receipts.map(\.receipt))
+        case .conflict(let change, let last): .conflict(change: change, last: last)
+        case .sealed(let change, let children): .sealed(change: change, children: children)
+        case .unknown(let cause): .unknown(cause: cause)
+        case .done: .committed([])
+        }
     }
 }
 

@@ -76,7 +76,8 @@ extension SegmentStore {
             statistics.liveJournalBytes = parts.ring.liveBytes
             statistics.reservedJournalBytes = parts.ring.totalBytes - statistics.liveJournalBytes
             try describing("measuring the store '\(parts.directory)'") {
-                statistics.segmentBytes = try parts.size(in: parts.directory + "/" + SegmentBacking.folder) { _ in true }
+                statistics.segmentBytes = try parts.size(in: parts.directory + "/" + SegmentBacking.folder) { _ in true
+                }
                 statistics.metadataBytes = try parts.size(in: parts.directory) { $0.hasPrefix("metadata.sqlite") }
             }
             return statistics

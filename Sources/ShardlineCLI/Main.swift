@@ -14,6 +14,7 @@ struct Main {
         // So is a file that grows beyond what this process may write.
         signal(SIGXFSZ, SIG_IGN)
         do {
+            try refuseUnknownCommand(in: Array(CommandLine.arguments.dropFirst()))
             var command = try await ShardlineCommand.asyncParseAsRoot(
                 takeStore(from: Array(CommandLine.arguments.dropFirst())))
             if var asyncCommand = command as? any AsyncParsableCommand {
@@ -39,6 +40,27 @@ struct Main {
             return Array(arguments.dropFirst())
         }
         return arguments
+    }
+
+    /// Throws where `help` is asked about a command that there isn't: the parser would show the help of another one.
+    static func refuseUnknownCommand(in arguments: [String]) throws {
+        guard arguments.first == "help" else { return }
+        var command: any ParsableCommand.Type = ShardlineCommand.self
+        var path = "shardline"
+        for name in arguments.dropFirst() where !name.hasPrefix("-") {
+            let known = command.configuration.subcommands
+            guard let next = known.first(where: { $0.configuration.commandName == name }) else {
+                // Closures: key paths of metatypes crash the compiler of Swift 6.3.
+                let names = known.filter { $0.configuration.shouldDisplay }.compactMap { $0.configuration.commandName }
+                throw CommandFailure(
+                    .usage,
+                    names.isEmpty
+                        ? "'\(path)' has no commands below it, so there is no '\(path) \(name)'"
+                        : "there is no command '\(path) \(name)'; there are \(names.joined(separator: ", "))")
+            }
+            command = next
+            path += " " + name
+        }
     }
 
     /// Says what went wrong in one line, and answers the exit code for it.

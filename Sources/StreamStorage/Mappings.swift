@@ -58,7 +58,7 @@ public struct MappingDescription: Hashable, Sendable {
     public var startingPosition: StartingPosition
     /// When it was made.
     public var createdAt: Timestamp
-    /// Its settings as it was made with them, opaque to the store.
+    /// The settings that it runs with, or ran with when it ran last, or was made with; opaque to the store.
     public var configuration: [UInt8]
     /// The newest claim; checkpoint moves with a lower one are refused.
     public var epoch: UInt64
@@ -118,7 +118,7 @@ public struct ShardCheckpoint: Hashable, Sendable {
 public struct CheckpointMove: Hashable, Sendable {
     /// The mapping.
     public var mapping: MappingKey
-    /// The claim of whoever runs the mapping, from ``StreamStore/claimMapping(_:)``.
+    /// The claim of whoever runs the mapping, from ``StreamStore/claimMapping(_:with:)``.
     public var epoch: UInt64
     /// The shard and how far it is done; the attempt note in it is not looked at.
     public var checkpoint: ShardCheckpoint

@@ -33,6 +33,26 @@ extension StreamStore {
             name,
             settings: StreamSettings(shards: shards, retention: retention, maximumRecordSize: maximumRecordSize))
     }
+
+    /// Makes a stream, durably, unless there is one of this name: that one stays as it is, whatever its shards and
+    /// settings, and what it is can be read from the description. So a program can begin with this every time it runs.
+    ///
+    /// The parameters are those of ``createStream(_:shards:retention:maximumRecordSize:)``, and have to be within their
+    /// limits also where the stream exists. Throws `invalidArgument`.
+    ///
+    /// - Returns: the stream that was made, or the one that is there.
+    @discardableResult
+    public func createStreamIfNeeded(
+        _ name: String, shards: Int, retention: Duration = Limits.defaultRetention,
+        maximumRecordSize: Int = Limits.defaultRecordSize
+    ) async throws -> StreamDescription {
+        do {
+            return try await createStream(
+                name, shards: shards, retention: retention, maximumRecordSize: maximumRecordSize)
+        } catch let error as ShardlineError where error.code == .streamExists {
+            return try await describeStream(name)
+        }
+    }
 }
 
 extension RecordStream {

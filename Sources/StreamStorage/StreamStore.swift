@@ -50,8 +50,12 @@ public protocol StreamStore: Sendable {
     /// One mapping with its checkpoints. Throws `unknownStream`, `unknownMapping`.
     func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription
     /// Takes the mapping for running it: raises its epoch, so that whoever ran it before can't move a checkpoint any
-    /// more. Throws `mappingBusy` while it is claimed by somebody alive who uses the same store.
-    func claimMapping(_ mapping: MappingKey) async throws -> MappingDescription
+    /// more, and stores the settings that it runs with from now on. Throws `mappingBusy` while it is claimed by somebody
+    /// alive who uses the same store.
+    func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription
+    /// What the run that holds the mapping's claim does in each shard that it has come to, at this moment; nil where
+    /// nobody runs it, or where whoever runs it can't be asked. Throws `unknownStream`, `unknownMapping`.
+    func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]?
     /// Ends a claim with this epoch. Does nothing where the claim is a newer one.
     func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws
     /// Moves the checkpoints of one shard or of all to `position` and raises the mapping's epoch: a mapping that runs
@@ -72,6 +76,11 @@ public protocol StreamStore: Sendable {
 }
 
 extension StreamStore {
+    /// Takes the mapping without a word about who takes it: its settings stay, and its states are not told.
+    public func claimMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+        try await claimMapping(mapping, with: MappingClaim())
+    }
+
     /// Writes `changes` at once.
     public func commit(_ changes: [Change]) async throws -> CommitOutcome {
         try await commit(changes, urgency: .now)

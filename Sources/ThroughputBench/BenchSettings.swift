@@ -22,6 +22,8 @@ package struct BenchSettings: Sendable {
     /// How many records are put in all.
     package var records = 1_000_000
     package var shards = 4
+    /// Mappings that consume, each on its own.
+    package var mappings = 1
     package var producers = 4
     /// Records in one call of a producer.
     package var batch = 500
@@ -53,6 +55,7 @@ package struct BenchSettings: Sendable {
         }
         check("records", records, 1...1_000_000_000_000)
         check("shards", shards, Limits.shards)
+        check("mappings", mappings, 1...100)
         check("producers", producers, Self.producerCounts)
         check("batch", batch, 1...100_000)
         if let consumerBatch { check("consumer batch", consumerBatch, 1...10_000) }

@@ -111,7 +111,7 @@ import Testing
         let storeCalls = [
             "createStream(", "listStreams(", "describeStream(", "deleteStream(", "commit(", "read(_", "position(of",
             "createMapping(", "listMappings(", "describeMapping(", "claimMapping(", "releaseMapping(", "seekMapping(",
-            "deleteMapping(", "close()",
+            "deleteMapping(", "mappingStates(", "close()",
         ]
         return storeCalls.contains { line.contains("func \($0)") }
     }

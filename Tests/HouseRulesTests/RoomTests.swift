@@ -15,18 +15,22 @@ import Testing
             "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket", "DiskAccess",
         ],
         "ShardlineTesting": ["Shardline", "StreamModel", "StreamStorage", "EventSource", "DiskAccess"],
+        "ThroughputBench": [
+            "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "DiskAccess", "CHash",
+        ],
         "LateRuns": ["Shardline", "CZlib"],
         "LateRunsMain": ["Shardline", "LateRuns"],
         "ShardlineCLI": [
             "Shardline", "LateRuns", "CZlib", "CProcess", "StreamModel", "StreamStorage", "SegmentStorage",
             "EventSource",
-            "OwnerSocket", "DiskAccess",
+            "OwnerSocket", "DiskAccess", "ThroughputBench",
         ],
     ]
     /// Modules that only the named rooms may import.
     static let reserved: [String: Set<String>] = [
         "GRDB": ["SegmentStorage", "LateRuns", "LateRunsMain"],
         "ArgumentParser": ["ShardlineCLI"],
+        "Histogram": ["ThroughputBench"],
         "ServiceLifecycle": ["Shardline", "ShardlineCLI", "LateRunsMain"],
         "Dispatch": ["DiskAccess", "OwnerSocket"],
         // Values and decisions stay free of it: it is large, and slow where they are hot.

@@ -97,6 +97,20 @@ struct OwnerSocketTests {
         }
     }
 
+    @Test func `a client is told what the mapping does that its owner runs`() async throws {
+        let owner = try await Owner()
+        let key = MappingKey(stream: "s", name: "m")
+        try await owner.store.createMapping(MappingDefinition(key: key, startingPosition: .trimHorizon))
+        try await owner.serving {
+            let client = try await owner.client()
+            #expect(try await client.mappingStates(key) == nil)
+            let claim = try await owner.store.claimMapping(key, with: MappingClaim(states: { Samples.states }))
+            #expect(try await client.mappingStates(key) == Samples.states)
+            try await owner.store.releaseMapping(key, epoch: claim.epoch)
+            #expect(try await client.mappingStates(key) == nil)
+        }
+    }
+
     @Test func `a client that goes leaves nothing behind`() async throws {
         let owner = try await Owner()
         let key = MappingKey(stream: "s", name: "m")

@@ -39,7 +39,8 @@ enum Samples {
             .position(.atSequenceNumber(SequenceNumber(1)), stream: "s", ShardID(1)),
             .position(.afterSequenceNumber(SequenceNumber(1)), stream: "s", ShardID(1)),
             .createMapping(MappingDefinition(key: key, startingPosition: .latest, configuration: [0, 255])),
-            .listMappings(stream: nil), .listMappings(stream: "s"), .describeMapping(key), .claimMapping(key),
+            .listMappings(stream: nil), .listMappings(stream: "s"), .describeMapping(key),
+            .claimMapping(key, configuration: nil), .claimMapping(key, configuration: [1, 0]), .mappingStates(key),
             .releaseMapping(key, epoch: 7), .seekMapping(key, .latest, nil), .seekMapping(key, .latest, ShardID(3)),
             .deleteMapping(key), .release,
         ]
@@ -61,6 +62,16 @@ enum Samples {
     static let mapping = MappingDescription(
         key: key, id: 3, startingPosition: .trimHorizon, createdAt: Timestamp(milliseconds: 7), configuration: [9],
         epoch: 12, isClaimed: true, checkpoints: [checkpoint, ShardCheckpoint(shard: ShardID(2), position: .zero)])
+
+    static let states =
+        MappingShardState.Phase.allCases.map { phase in
+            MappingShardState(shard: ShardID(1), phase: phase, checkpoint: .zero, tip: .max)
+        } + [
+            MappingShardState(
+                shard: ShardID(2), phase: .retrying, checkpoint: SequenceNumber(3), tip: SequenceNumber(9), attempts: 7,
+                lastError: "ValueError: \u{1F4A5}", busySince: Timestamp(milliseconds: 5),
+                oldestArrival: Timestamp(milliseconds: -1))
+        ]
 
     static let receipt = PutReceipt(
         shard: ShardID(3), sequenceNumber: SequenceNumber(77), approximateArrivalTimestamp: Timestamp(milliseconds: 8),
@@ -96,5 +107,6 @@ enum Samples {
                 ReadResult(
                     batch: RecordBatch(), lost: SequenceNumber(1)...SequenceNumber(1), next: .zero, tip: .zero)),
             .position(.max), .mapping(mapping), .mappings([mapping]), .released(true), .released(false), .cancelled,
+            .mappingStates(nil), .mappingStates([]), .mappingStates(states),
         ] + WireCode.all.map { .failed(ShardlineError($0, "it \($0)")) }
 }

@@ -13,15 +13,29 @@ import Testing
 
     @Test func `every Swift block is part of a file that is compiled and run here`() throws {
         // Indentation differs, and a test keeps its store in a directory of its own.
-        func essence(_ text: String) -> String {
-            text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }.joined(separator: "\n")
-                .replacing("at: folder.path(\"flights\")", with: "at: \"flights\"")
+        func lines(_ text: String) -> [String] {
+            text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
+                .map { $0.replacing("at: directory + \"/flights\"", with: "at: \"flights\"") }
         }
-        let compiled = essence(
-            try String(
-                contentsOf: Readme.root.appending(path: "Tests/ReadmeTests/LibrarySnippets.swift"), encoding: .utf8))
+        let files = try ["QuickStart", "AsService", "InVirtualTime"].map { name in
+            lines(
+                try String(contentsOf: Readme.root.appending(path: "Tests/ReadmeTests/\(name).swift"), encoding: .utf8))
+        }
+        var imports: [Int: Set<String>] = [:]
         for block in try Readme().blocks("swift") where !block.text.contains(".package(") {
-            #expect(compiled.contains(essence(block.text)), "\(block) is not in LibrarySnippets.swift")
+            let shown = Set(lines(block.text).filter { $0.hasPrefix("import ") })
+            let code = lines(block.text).filter { !$0.hasPrefix("import ") }.joined(separator: "\n")
+            let place = files.firstIndex { $0.joined(separator: "\n").contains(code) }
+            guard let place else {
+                Issue.record("\(block) is not in a file that is compiled")
+                continue
+            }
+            imports[place, default: []].formUnion(shown)
+        }
+        // The files import what the README shows and no more, so the reader can compile the blocks as they stand.
+        for (place, file) in files.enumerated() {
+            let needed = Set(file.filter { $0.hasPrefix("import ") }).subtracting(["import UnixSignals"])
+            #expect(imports[place] == needed)
         }
     }
 
@@ -60,7 +74,9 @@ import Testing
             directory: folder.path)
         #expect(end.status == 0, "\(end.errors)")
         // What tail shows of the stream, what the function says, and what the dead-letter stream holds.
-        #expect(end.output.contains(#"{"customer":"bob","total":7}"#), "\(end.output)")
+        #expect(end.output.contains(#"{"customer":"eva","total":7}"#), "\(end.output)")
+        // The keys of the example go to more than one shard.
+        #expect(Set(end.output.matches(of: /shardId-\d{12}/).map { String($0.output) }).count > 1, "\(end.output)")
         #expect(end.errors.contains("ada spends 12"), "\(end.errors)")
         #expect(end.errors.contains("ada spends 30"), "\(end.errors)")
         #expect(end.output.contains(Data("this is no JSON".utf8).base64EncodedString()), "\(end.output)")

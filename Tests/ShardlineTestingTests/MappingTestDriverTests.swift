@@ -18,6 +18,29 @@ struct MappingTestDriverTests {
         #expect(driver.checkpoint == SequenceNumber(2))
     }
 
+    @Test func `a function with state keeps it over batches and failures`() async throws {
+        struct Counter: BatchFunction {
+            var calls = 0
+            mutating func handle(_ batch: RecordBatch, context: InvocationContext) async throws {
+                calls += 1
+                if calls == 2 { throw MalformedRecord("the second call") }
+                if calls == 3 { #expect(context.attempt == 2) }
+            }
+        }
+        var driver = try MappingTestDriver(makeFunction: { _ in Counter() })
+        try await driver.put("a", partitionKey: "k")
+        try await driver.put("b", partitionKey: "k")
+        try await driver.advance(by: .seconds(1))
+        #expect(driver.invocations.map(\.attempt) == [1, 1, 2])
+        #expect(driver.invocations.map { $0.error == nil } == [true, false, true])
+        #expect(driver.checkpoint == SequenceNumber(2))
+        var settings = EventSourceMapping.Configuration()
+        settings.batchSize = 0
+        #expect(throws: ShardlineError.self) {
+            try MappingTestDriver(configuration: settings, makeFunction: { _ in Counter() })
+        }
+    }
+
     @Test func `what arrives at the very end of the window is not in the batch (ESM-B11)`() async throws {
         var settings = EventSourceMapping.Configuration()
         settings.batchWindow = .seconds(1)

@@ -107,6 +107,48 @@ struct MappingContractTests {
         }
     }
 
+    @Test(arguments: StoreKind.all) func `a claim's settings take the place of the stored ones, durably`(
+        kind: StoreKind
+    ) async throws {
+        try await kind.test(shards: 1) { store, _ in
+            _ = try await make(store)
+            let first = try await store.claimMapping(key, with: MappingClaim(configuration: [7]))
+            #expect(first.configuration == [7])
+            try await store.releaseMapping(key, epoch: first.epoch)
+            #expect(try await store.describeMapping(key).configuration == [7])
+            // Who brings none changes none, and neither does a refused claim or a seek.
+            let second = try await store.claimMapping(key)
+            await expect(.mappingBusy) {
+                try await store.claimMapping(key, with: MappingClaim(configuration: [8]))
+            }
+            #expect(second.configuration == [7])
+            #expect(try await store.seekMapping(key, to: .latest, shard: nil).configuration == [7])
+            #expect(try await store.listMappings(of: nil).map(\.configuration) == [[7]])
+        }
+    }
+
+    @Test(arguments: StoreKind.all) func `who runs a mapping tells what it does as long as the claim is held`(
+        kind: StoreKind
+    ) async throws {
+        try await kind.test(shards: 1) { store, _ in
+            await expect(.unknownMapping) { try await store.mappingStates(key) }
+            _ = try await make(store)
+            #expect(try await store.mappingStates(key) == nil)
+            let state = MappingShardState(
+                shard: shard0, phase: .retrying, checkpoint: 3, tip: 9, attempts: 7, lastError: "x",
+                busySince: Timestamp(milliseconds: 5))
+            let claim = try await store.claimMapping(key, with: MappingClaim(states: { [state] }))
+            // It does not travel to another process: there the owner is asked only for what it runs itself.
+            let told: [MappingShardState]? = kind.isElsewhere ? nil : [state]
+            #expect(try await store.mappingStates(key) == told)
+            let epoch = try await store.seekMapping(key, to: .latest, shard: nil).epoch
+            #expect(try await store.mappingStates(key) == told)
+            #expect(epoch > claim.epoch)
+            try await store.releaseMapping(key, epoch: epoch)
+            #expect(try await store.mappingStates(key) == nil)
+        }
+    }
+
     @Test(arguments: StoreKind.all) func `of many claims at once one succeeds`(kind: StoreKind) async throws {
         try await kind.test(shards: 1) { store, _ in
             _ = try await make(store)

@@ -11,6 +11,8 @@ import Testing
 /// A kind of store that the contract is tested against. A new one is one more line in ``all``.
 struct StoreKind: Sendable, CustomTestStringConvertible {
     let testDescription: String
+    /// Whether the store is another process', as far as the test can tell.
+    var isElsewhere = false
     /// Makes an empty store that goes by `time`, hands it to `body` and cleans up behind it.
     let withStore:
         @Sendable (_ time: VirtualTime, _ body: @Sendable (any StreamStore) async throws -> Void) async throws -> Void
@@ -24,7 +26,7 @@ struct StoreKind: Sendable, CustomTestStringConvertible {
     }
 
     /// The same store behind its owner's socket.
-    static let throughSocket = StoreKind(testDescription: "OwnerClient") { time, body in
+    static let throughSocket = StoreKind(testDescription: "OwnerClient", isElsewhere: true) { time, body in
         let directory = try TestDirectory()
         let store = InMemoryStore(timeSource: time)
         let server = try OwnerSocketServer(store: store, at: directory.path)

@@ -30,6 +30,22 @@ struct StreamContractTests {
         }
     }
 
+    @Test(arguments: StoreKind.all) func `a stream that is there stays as it is where one is made if needed`(
+        kind: StoreKind
+    ) async throws {
+        try await kind.test { store, _ in
+            let made = try await store.createStreamIfNeeded("s", shards: 2, retention: .seconds(60))
+            #expect(made.shards.count == 2 && made.retention == .seconds(60))
+            try await store.put(["a"])
+            let found = try await store.createStreamIfNeeded("s", shards: 5, maximumRecordSize: 99)
+            #expect(found == (try await store.describeStream("s")))
+            #expect(found.shards.map(\.tip) == [1, 0] && found.retention == .seconds(60))
+            #expect(found.maximumRecordSize == made.maximumRecordSize)
+            await expect(.invalidArgument) { try await store.createStreamIfNeeded("s", shards: 0) }
+            await expect(.invalidArgument) { try await store.createStreamIfNeeded("a b", shards: 1) }
+        }
+    }
+
     @Test(arguments: StoreKind.all) func `streams are listed by name`(kind: StoreKind) async throws {
         try await kind.test { store, _ in
             #expect(try await store.listStreams().isEmpty)

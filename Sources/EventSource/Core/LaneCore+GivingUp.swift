@@ -44,8 +44,10 @@ extension LaneCore {
         if giveUp.condition == .recordsExpired { counters.expired += giveUp.count ?? 0 }
         trace(
             .gaveUp(
-                giveUp.condition, first: giveUp.first, last: giveUp.last, count: giveUp.count,
-                invocations: giveUp.invocations, kept: settings.hasDestination))
+                GivenUpSpan(
+                    condition: giveUp.condition, first: giveUp.first, last: giveUp.last, count: giveUp.count,
+                    invocations: giveUp.invocations, failure: giveUp.failure, kept: settings.hasDestination,
+                    ends: [giveUp.records.first, giveUp.records.last].compactMap(\.?.kinesisSequenceNumber))))
         if settings.hasDestination { deliver(giveUp) } else { drop(giveUp) }
     }
 

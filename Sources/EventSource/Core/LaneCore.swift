@@ -165,6 +165,12 @@ package struct LaneCore: Sendable {
         return queue.isEmpty && units.isEmpty && openCheckpoint == nil && unpersisted.isEmpty
     }
 
+    /// Whether nothing is to be done before a record comes, but for hearing that what is done is durable.
+    package var waitsForRecords: Bool {
+        guard phase == .running, case .none = work, queue.isEmpty, units.isEmpty, !shardHasEnded else { return false }
+        return openCheckpoint.map { $0.position == donePosition } ?? (donePosition == persistedPosition)
+    }
+
     /// The first record that is not done, of those that were read: shows how far a blocked lane is behind (ESM-M1).
     package var oldestHeldRecord: Record? {
         switch work {

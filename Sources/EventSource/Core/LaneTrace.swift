@@ -8,6 +8,24 @@ extension LaneCore {
         package let first: SequenceNumber
         package let last: SequenceNumber
         package let count: Int
+        /// The first record as it is named outside.
+        package let start: KinesisSequenceNumber
+    }
+
+    /// Records that were given up together, as a line of the trace tells it.
+    package struct GivenUpSpan: Hashable, Sendable {
+        package let condition: GiveUpCondition
+        package let first: SequenceNumber
+        package let last: SequenceNumber
+        /// nil where that can't be known.
+        package let count: Int?
+        package let invocations: Int
+        /// Why the last invocation failed, where one did.
+        package let failure: FunctionFailure?
+        /// Whether there is a destination to keep them.
+        package let kept: Bool
+        /// The first and the last record as they are named outside; nil where they were never read.
+        package let ends: [KinesisSequenceNumber]
     }
 
     /// One step of a lane and its reason: with these, everything that happened to a record can be told.
@@ -30,9 +48,8 @@ extension LaneCore {
         case protecting(UnitSpan, failedInARow: Int, wait: Duration)
         /// The unit was cut in two.
         case split(UnitSpan, SplitReason, into: UnitSpan, and: UnitSpan)
-        /// Records are given up. `kept`: there is a destination to keep them.
-        case gaveUp(
-            GiveUpCondition, first: SequenceNumber, last: SequenceNumber, count: Int?, invocations: Int, kept: Bool)
+        /// Records are given up.
+        case gaveUp(GivenUpSpan)
         /// The destination has what was given up, up to this number.
         case handedOver(through: SequenceNumber)
         /// The destination failed for the k-th time; it is tried again after this time.
@@ -64,8 +81,8 @@ extension LaneCore {
             case .split(_, .progress, _, _): "ESM-R15"
             case .split(_, .permanent, _, _): "ESM-R20"
             case .split(_, .age, _, _): "ESM-G2"
-            case .gaveUp(let condition, _, _, _, _, _):
-                switch condition {
+            case .gaveUp(let span):
+                switch span.condition {
                 case .retryAttemptsExhausted: "ESM-A3"
                 case .recordAgeExceeded: "ESM-G2"
                 case .permanentFailure: "ESM-R20"

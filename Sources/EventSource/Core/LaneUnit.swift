@@ -42,7 +42,12 @@ extension LaneCore {
         /// The last record's number.
         package var last: SequenceNumber { records[records.count - 1].sequenceNumber }
         /// For the trace: which unit this is.
-        package var span: UnitSpan { UnitSpan(unit: id, first: first, last: last, count: records.count) }
+        package var span: UnitSpan {
+            let head = records[0]
+            return UnitSpan(
+                unit: id, first: head.sequenceNumber, last: last, count: records.count,
+                start: head.kinesisSequenceNumber)
+        }
     }
 
     /// One call of the function.

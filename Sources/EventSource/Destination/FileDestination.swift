@@ -12,7 +12,7 @@ package final class FileDestination: FailureDestination {
         var end = 0
     }
 
-    private let path: String
+    let path: String
     private let fileSystem: any FileSystem
     private let threads: BlockingThreads
     private let state = Mutex(State())

@@ -61,9 +61,11 @@ public final class EventSourceMapping: Sendable {
     ///   - name: 1 to 128 characters of `[a-zA-Z0-9_.-]`, unique on the stream.
     ///   - stream: where the records come from.
     ///   - start: where a new mapping begins; a resumed one goes on at its checkpoints. Default: the oldest record.
-    ///   - configuration: the settings; not kept in the store but for a look at them, so give them each time.
+    ///   - configuration: the settings, to be given each time: those of a run hold for it, whatever the mapping was made
+    ///     with. The store keeps the newest for a look at them.
     ///   - destination: takes what is given up in place of the configuration's failure destination.
-    ///   - logger: for what happens; given-up records are warnings.
+    ///   - logger: for what happens. Warnings are a unit's first failure and each doubling of its attempts, and records
+    ///     that are given up; a few a second at most, and then their sum.
     ///   - function: the consumer code.
     /// - Throws: `invalidArgument` that names every setting outside its limits, `unknownStream`, and what the store
     ///   throws.

@@ -1,45 +1,167 @@
 import Logging
+import StreamModel
+import StreamStorage
 
-/// What the log says of a lane's steps: given-up records are warnings, what ends well is for who looks closely.
-package enum LaneLog {
-    static func write(_ trace: LaneCore.TraceEvent, to logger: Logger) {
-        guard logger.logLevel <= level(of: trace) else { return }
-        logger.log(level: level(of: trace), "\(text(of: trace))", metadata: ["rule": "\(trace.rule)"])
+/// What the log says of one lane's steps: what an operator has to know are warnings, at most a few a second; the rest is
+/// for who looks closely, with the rule behind it.
+package struct LaneLog {
+    private let logger: Logger
+    private let shard: ShardDescription
+    /// Where given-up records go, in words; nil: nowhere.
+    private let destination: String?
+    private let throttle: LogThrottle
+    /// Parts of units whose failure was told: that they fail too is no news.
+    private var parts: Set<Int> = []
+    /// Tries in a row of one unit that did not reach the function.
+    private var unreached: (unit: Int, count: Int) = (0, 0)
+
+    init(logger: Logger, shard: ShardDescription, destination: String?, throttle: LogThrottle) {
+        self.logger = logger
+        self.shard = shard
+        self.destination = destination
+        self.throttle = throttle
     }
+
+    /// Tells of the steps that one event has led to.
+    mutating func write(_ steps: [LaneCore.TraceEvent], at now: MonotonicTime) {
+        for (index, step) in steps.enumerated() {
+            logger.log(level: Self.level(of: step), "\(Self.text(of: step))", metadata: ["rule": "\(step.rule)"])
+            tell(step, before: steps[(index + 1)...], at: now)
+        }
+    }
+
+    /// What an operator hears of a step.
+    private mutating func tell(
+        _ step: LaneCore.TraceEvent, before following: ArraySlice<LaneCore.TraceEvent>, at now: MonotonicTime
+    ) {
+        switch step {
+        case .failed(let span, let attempt, let failure):
+            // Of a unit that is given up with this the line about that says all.
+            let isOver = following.contains { if case .gaveUp = $0 { true } else { false } }
+            guard !isOver, attempt > 1 || !parts.contains(span.unit), Self.isTold(attempt) else { return }
+            warn(
+                "the function failed with \(Self.named(span)), attempt \(attempt)\(Self.next(following)): \(failure.text)",
+                .failure, at: now)
+        case .notReached(let span, let failure, let wait):
+            unreached = unreached.unit == span.unit ? (span.unit, unreached.count + 1) : (span.unit, 1)
+            guard Self.isTold(unreached.count) else { return }
+            warn(
+                "the function could not be reached with \(Self.named(span)), try \(unreached.count), next in \(Self.seconds(wait)): \(failure.text)",
+                .failure, at: now)
+        case .split(let span, let reason, let head, let tail):
+            let wasPart = parts.remove(span.unit) != nil
+            switch reason {
+            case .bisect, .isolate, .progress: parts.formUnion([head.unit, tail.unit])
+            case .permanent, .age: if wasPart { parts.formUnion([head.unit, tail.unit]) }
+            }
+        case .succeeded(let span): parts.remove(span.unit)
+        case .gaveUp(let span): warn(text(of: span), .givenUp(records: span.count ?? 1), at: now)
+        case .destinationFailed(let reason, let failures, let wait):
+            guard Self.isTold(failures) else { return }
+            logger.error(
+                "the failure destination failed, try \(failures), next in \(Self.seconds(wait)), the shard waits: \(reason)"
+            )
+        case .protecting(_, let failed, let wait):
+            logger.notice(
+                "\(failed) records have failed in a row, waiting \(Self.seconds(wait))")
+        case .closed, .invoked, .progressed, .retrying, .handedOver, .checkpointed, .stopped: break
+        }
+        // A lane has few units, but a part that was given up or cut to its end is not told of again.
+        if parts.count > 1000 { parts = [] }
+    }
+
+    private func warn(_ text: String, _ kind: LogThrottle.Kind, at now: MonotonicTime) {
+        guard throttle.admits(kind, at: now, logger) else { return }
+        logger.warning("\(text)")
+    }
+
+    /// The first time, and then each time that it is twice as many.
+    private static func isTold(_ count: Int) -> Bool { count & (count - 1) == 0 }
+
+    private static func seconds(_ duration: Duration) -> String {
+        "\((duration.inSeconds * 10).rounded() / 10) s"
+    }
+
+    private static func named(_ span: LaneCore.UnitSpan) -> String {
+        span.count == 1 ? "record \(span.start)" : "\(span.count) records from \(span.start) on"
+    }
+
+    /// What comes next, as far as it is decided.
+    private static func next(_ steps: ArraySlice<LaneCore.TraceEvent>) -> String {
+        for step in steps {
+            switch step {
+            case .retrying(_, _, let wait): return ", next in \(seconds(wait))"
+            case .split(_, .bisect, _, _): return ", the batch is cut in two"
+            default: break
+            }
+        }
+        return ""
+    }
+
+    private func text(of span: LaneCore.GivenUpSpan) -> String {
+        let isOne = span.first == span.last
+        var ends = span.ends
+        if ends.isEmpty {
+            ends = [span.first, span.last].map {
+                KinesisSequenceNumber(
+                    shard: shard.id, shardCreationSecond: shard.creationSecond, sequenceNumber: $0, arrivalSecond: 0)
+            }
+        }
+        let which = isOne ? "\(ends[0])" : "\(ends[0]) to \(ends[ends.count - 1])"
+        let place = destination.map { " to \($0)" } ?? ", kept nowhere"
+        let calls =
+            span.invocations == 0
+            ? "unseen" : "after \(span.invocations) \(span.invocations == 1 ? "attempt" : "attempts")"
+        let why = span.failure.map { ": \($0.text)" } ?? ""
+        return "gave up \(Self.records(span.count))\(place), \(which), \(calls) (\(span.condition))\(why)"
+    }
+
+    // MARK: For who looks closely
 
     private static func level(of trace: LaneCore.TraceEvent) -> Logger.Level {
         switch trace {
         case .closed, .invoked, .succeeded, .handedOver, .checkpointed: .trace
-        case .progressed, .failed, .split, .retrying, .stopped: .debug
-        case .protecting, .notReached: .notice
-        case .gaveUp: .warning
-        case .destinationFailed: .error
+        case .progressed, .failed, .split, .retrying, .stopped, .protecting, .notReached, .gaveUp, .destinationFailed:
+            .debug
         }
     }
 
+    private static func records(_ count: Int?) -> String {
+        guard let count else { return "an unknown number of records" }
+        return count == 1 ? "1 record" : "\(count) records"
+    }
+}
+
+extension LaneLog {
     /// One step in words.
     package static func text(of trace: LaneCore.TraceEvent) -> String {
-        func text(_ span: LaneCore.UnitSpan) -> String { "\(span.count) records \(span.first) to \(span.last)" }
+        func text(_ span: LaneCore.UnitSpan) -> String {
+            span.count == 1 ? "record \(span.first)" : "\(span.count) records \(span.first) to \(span.last)"
+        }
+        func are(_ span: LaneCore.UnitSpan) -> String { span.count == 1 ? "is" : "are" }
         switch trace {
         case .closed(let span, let cause, let after):
             return "batch of \(text(span)) closed by \(cause.rawValue) after \(after)"
         case .invoked(let span, _, let attempt): return "function called with \(text(span)), attempt \(attempt)"
-        case .succeeded(let span): return "\(text(span)) done"
-        case .progressed(let span, let before): return "of \(text(span)) those before \(before) are done"
+        case .succeeded(let span): return "\(text(span)) \(are(span)) done"
+        case .progressed(let span, let before): return "of \(text(span)) what is before \(before) is done"
         case .failed(let span, let attempt, let failure):
             return "\(text(span)) failed at attempt \(attempt): \(failure.text)"
         case .notReached(let span, let failure, let wait):
             return "the function could not be reached with \(text(span)), next try in \(wait): \(failure.text)"
-        case .retrying(let span, let retry, let wait): return "\(text(span)) go again in \(wait), retry \(retry)"
+        case .retrying(let span, let retry, let wait):
+            return "\(text(span)) \(span.count == 1 ? "goes" : "go") again in \(wait), retry \(retry)"
         case .protecting(_, let failed, let wait): return "\(failed) records have failed in a row, waiting \(wait)"
         case .split(let span, let reason, let first, let second):
             return "\(text(span)) cut (\(reason.rawValue)) into \(first.count) and \(second.count)"
-        case .gaveUp(let condition, let first, let last, let count, let invocations, let kept):
+        case .gaveUp(let span):
+            let ends = span.first == span.last ? "record \(span.first)" : "records \(span.first) to \(span.last)"
+            let calls = "\(span.invocations) \(span.invocations == 1 ? "invocation" : "invocations")"
             return
-                "\(count.map(String.init) ?? "an unknown number of") records \(first) to \(last) given up after \(invocations) invocations: \(condition)\(kept ? "" : "; no destination keeps them")"
-        case .handedOver(let through): return "given-up records to \(through) are in the destination"
+                "\(ends) (\(records(span.count))) given up after \(calls): \(span.condition)\(span.kept ? "" : "; no destination keeps them")"
+        case .handedOver(let through): return "given-up records up to \(through) are in the destination"
         case .destinationFailed(let reason, let failures, let wait):
-            return "the failure destination failed, for the \(failures). time, next try in \(wait): \(reason)"
+            return "the failure destination failed, try \(failures), next in \(wait): \(reason)"
         case .checkpointed(let position): return "checkpoint at \(position)"
         case .stopped(let reason): return "stopped: \(reason == .asked ? "asked to" : "end of shard")"
         }

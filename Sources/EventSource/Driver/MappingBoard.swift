@@ -1,5 +1,6 @@
 import Logging
 import StreamModel
+import StreamStorage
 import Synchronization
 
 /// Where the drivers of a mapping's shards write what they do, for whoever asks.
@@ -94,7 +95,7 @@ final class MappingBoard: Sendable {
             entry.state.tip = tip
             for event in trace {
                 switch event {
-                case .failed(_, _, let failure): entry.state.lastError = failure.text
+                case .failed(_, _, let failure), .notReached(_, let failure, _): entry.state.lastError = failure.text
                 case .destinationFailed(let reason, _, _): entry.state.lastError = reason
                 case .succeeded, .progressed, .handedOver: entry.state.lastError = nil
                 default: break

@@ -1,3 +1,4 @@
+import DiskAccess
 import Logging
 import StreamModel
 import StreamStorage
@@ -23,7 +24,6 @@ struct MappingRun {
         case failed(any Error)
         /// The store takes nothing more: neither what the function did nor what was given up.
         case storeFailed(ShardlineError)
-        case nothing
     }
 
     private var store: any StreamStore { mapping.stream.store }
@@ -35,7 +35,11 @@ struct MappingRun {
         while mapping.control.stopGrace == nil {
             let claimed: MappingDescription
             do {
-                claimed = try await store.claimMapping(mapping.key)
+                // With the settings that are in force from now on, for who looks at the mapping.
+                claimed = try await store.claimMapping(
+                    mapping.key,
+                    with: MappingClaim(
+                        configuration: mapping.configuration.json, states: { [board = mapping.board] in board.shards }))
             } catch let error as ShardlineError where error.code == .mappingBusy && !isFirst {
                 throw ShardlineError(
                     .fenced, "the mapping '\(mapping.key)' was taken over by another process; it runs there",
@@ -67,106 +71,100 @@ struct MappingRun {
 
     private func session(_ claimed: MappingDescription, goals: [ShardID: ShardDriver.Goal]?) async throws -> SessionEnd
     {
-        let registry = LaneRegistry()
         let session = MappingSession(
             store: store, key: mapping.key, epoch: claimed.epoch, configuration: mapping.configuration,
             names: mapping.names, function: mapping.function, destination: mapping.destination,
             requestIDs: RequestIDs(run: mapping.seed ^ claimed.epoch),
             permits: Permits(mapping.configuration.concurrency),
-            board: mapping.board, metrics: mapping.metrics, logger: logger, observer: mapping.observer)
+            board: mapping.board, metrics: mapping.metrics, throttle: LogThrottle(), logger: logger,
+            observer: mapping.observer, direct: store as? any DirectStore)
+        defer { session.throttle.end(logger) }
+        let workers = LaneWorkers(count: max(1, min(ProcessUsage.processorCount, claimed.checkpoints.count)))
         return try await withTaskCancellationHandler {
-            try await drive(session, claimed, goals, registry)
+            try await drive(session, claimed, goals, workers)
         } onCancel: {
-            registry.tellAll(.cancelled)
+            workers.tellAll(.cancelled)
         }
     }
 
     private func drive(
         _ session: MappingSession, _ claimed: MappingDescription, _ goals: [ShardID: ShardDriver.Goal]?,
-        _ registry: LaneRegistry
+        _ workers: LaneWorkers
     ) async throws -> SessionEnd {
         var lanes = MappingLanes(session: session, claimed: claimed, goals: goals, resumed: mapping.isResumed)
         var isFenced = false
         var failure: (any Error)?
         var damage: (any Error)?
-        try await withThrowingTaskGroup(of: Happening.self) { group in
-            func startLanes() async throws {
-                let ready: [MappingLanes.Start]
+        let happenings = Mailbox<Happening>()
+        await withDiscardingTaskGroup { group in
+            func startLanes() async {
                 do {
-                    ready = try await lanes.ready()
+                    for start in try await lanes.ready() { workers.begin(start) }
                 } catch {
-                    // The group waits for the lanes that run, and they for a post.
-                    registry.tellAll(.cancelled)
-                    throw error
-                }
-                for start in ready {
-                    let mailbox = registry.mailbox(for: start.shard.id)
-                    group.addTask {
-                        var driver = ShardDriver(
-                            session: session, shard: start.shard, beginning: start.beginning, mailbox: mailbox,
-                            goal: start.goal)
-                        return .lane(start.shard.id, await driver.run())
-                    }
+                    if failure == nil { failure = error }
+                    workers.tellAll(.cancelled)
                 }
             }
             func stopLanes() {
                 session.permits.close()
-                registry.tellAll(.stop)
+                workers.tellAll(.stop)
             }
             group.addTask {
                 await mapping.control.stopped()
-                return Task.isCancelled ? .nothing : .stopRequested
+                if !Task.isCancelled { happenings.post(.stopRequested) }
             }
-            group.addTask { await watch(session) }
+            group.addTask { if let found = await watch(session, workers) { happenings.post(found) } }
             group.addTask {
-                do { return .storeFailed(try await session.store.failed()) } catch { return .nothing }
+                do { happenings.post(.storeFailed(try await session.store.failed())) } catch { return }
             }
-            try await startLanes()
-            while lanes.running > 0, let happening = try await group.next() {
-                switch happening {
-                case .lane(let shard, let end):
-                    registry.remove(shard)
-                    lanes.ended(shard, end)
-                    switch end {
-                    case .stopped, .cancelled: break
-                    case .shardEnd: try await startLanes()
+            for worker in workers.workers(session, ended: { happenings.post(.lane($0, $1)) }) {
+                group.addTask { await worker.run() }
+            }
+            await startLanes()
+            while lanes.running > 0 {
+                for happening in await happenings.take() {
+                    switch happening {
+                    case .lane(let shard, let end):
+                        lanes.ended(shard, end)
+                        switch end {
+                        case .stopped, .cancelled: break
+                        case .shardEnd: await startLanes()
+                        case .fenced:
+                            isFenced = true
+                            stopLanes()
+                        case .damaged(let error): damage = error
+                        case .failed(let error):
+                            if failure == nil { failure = error }
+                            stopLanes()
+                        }
+                    case .stopRequested:
+                        logger.debug("stopping in order")
+                        stopLanes()
+                        let grace = mapping.control.stopGrace ?? .zero
+                        let timeSource = session.timeSource
+                        group.addTask {
+                            do { try await timeSource.sleep(until: timeSource.monotonicTime + grace) } catch { return }
+                            happenings.post(.graceOver)
+                        }
+                    case .graceOver:
+                        logger.warning("the grace time is over, running invocations are cancelled")
+                        workers.tellAll(.cancelled)
+                        group.cancelAll()
                     case .fenced:
                         isFenced = true
-                        stopLanes()
-                    case .damaged(let error): damage = error
+                        session.permits.close()
+                        workers.tellAll(.ended(.fenced))
                     case .failed(let error):
                         if failure == nil { failure = error }
                         stopLanes()
+                    case .storeFailed(let error):
+                        if failure == nil { failure = error }
+                        session.permits.close()
+                        workers.tellAll(.ended(.failed(error)))
                     }
-                case .stopRequested:
-                    logger.debug("stopping in order")
-                    stopLanes()
-                    let grace = mapping.control.stopGrace ?? .zero
-                    let timeSource = session.timeSource
-                    group.addTask {
-                        do { try await timeSource.sleep(until: timeSource.monotonicTime + grace) } catch {
-                            return .nothing
-                        }
-                        return .graceOver
-                    }
-                case .graceOver:
-                    logger.warning("the grace time is over, running invocations are cancelled")
-                    registry.tellAll(.cancelled)
-                    group.cancelAll()
-                case .fenced:
-                    isFenced = true
-                    session.permits.close()
-                    registry.tellAll(.ended(.fenced))
-                case .failed(let error):
-                    if failure == nil { failure = error }
-                    stopLanes()
-                case .storeFailed(let error):
-                    if failure == nil { failure = error }
-                    session.permits.close()
-                    registry.tellAll(.ended(.failed(error)))
-                case .nothing: break
                 }
             }
+            workers.finish()
             group.cancelAll()
         }
         try Task.checkCancellation()
@@ -176,23 +174,33 @@ struct MappingRun {
         return .done
     }
 
-    /// Looks now and then whether the claim still holds, and shows blocked lanes in the metrics.
-    private func watch(_ session: MappingSession) async -> Happening {
+    /// Looks now and then whether the claim still holds, and shows blocked lanes in the metrics. Returns what ends the
+    /// session; nil where it was cancelled.
+    private func watch(_ session: MappingSession, _ workers: LaneWorkers) async -> Happening? {
         var round = 0
         while true {
             do {
                 try await session.timeSource.sleep(until: session.timeSource.monotonicTime + Self.watchInterval)
-                let now = try await session.store.describeMapping(session.key)
-                if now.epoch != session.epoch { return .fenced }
+                guard try await session.store.holdsClaim(session.key, epoch: session.epoch) else { return .fenced }
             } catch let error as ShardlineError {
                 return .failed(error)
             } catch {
-                return .nothing
+                return nil
             }
+            session.throttle.endSecond(at: session.timeSource.monotonicTime, logger)
             round += 1
+            workers.nudge()
             if round % Self.pulse == 0 {
                 session.board.pulse(to: session.metrics, at: session.timeSource.wallTime, logger)
             }
         }
+    }
+}
+
+extension StreamStore {
+    /// Whether a claim on a mapping is still the newest.
+    fileprivate func holdsClaim(_ mapping: MappingKey, epoch: UInt64) async throws -> Bool {
+        if let direct = self as? any DirectStore { return try direct.epoch(of: mapping) == epoch }
+        return try await describeMapping(mapping).epoch == epoch
     }
 }

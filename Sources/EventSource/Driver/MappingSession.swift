@@ -16,8 +16,11 @@ struct MappingSession: Sendable {
     let permits: Permits
     let board: MappingBoard
     let metrics: MappingMetrics
+    let throttle: LogThrottle
     let logger: Logger
     let observer: (@Sendable (ShardID, LaneCore.TraceEvent) -> Void)?
+    /// The store, where it answers without a task for each call.
+    let direct: (any DirectStore)?
 
     var timeSource: any TimeSource { store.timeSource }
 
@@ -45,6 +48,15 @@ enum DeliveryTarget: Sendable {
 
     var exists: Bool {
         if case .none = self { false } else { true }
+    }
+
+    /// The place in words, for the log; nil where there is none.
+    var words: String? {
+        switch self {
+        case .none: nil
+        case .stream(let name): "the stream \(name)"
+        case .own(let destination): (destination as? FileDestination).map { "the file \($0.path)" } ?? "the destination"
+        }
     }
 }
 

@@ -54,7 +54,7 @@ struct MappingSetup {
             guard existing.maximumRecordSize >= min(needed, Limits.largestFailureRecordSize) else {
                 throw ShardlineError(
                     .invalidArgument,
-                    "failureDestination stream:\(name) takes records of at most \(existing.maximumRecordSize) bytes, but the document of a record of '\(key.stream)' may have \(needed) (allowed: a stream with a maximum record size of at least \(min(needed, Limits.largestFailureRecordSize)), or one that isn't there yet: it is made with the mapping)"
+                    "the failure stream '\(name)' takes records of at most \(existing.maximumRecordSize) bytes, but the document of a record of '\(key.stream)' may have \(needed) (allowed: a stream with a maximum record size of at least \(min(needed, Limits.largestFailureRecordSize)), or one that isn't there yet: it is made with the mapping)"
                 )
             }
         }

@@ -55,35 +55,3 @@ final class RunControl: Sendable {
         }
     }
 }
-
-/// The mailboxes of the shards that a session drives, for what is to be told to all of them.
-final class LaneRegistry: Sendable {
-    private struct State {
-        var mailboxes: [ShardID: Mailbox<ShardDriver.Post>] = [:]
-        /// Told to all, and so to whoever comes later.
-        var last: ShardDriver.Post?
-    }
-    private let state = Mutex(State())
-
-    /// A mailbox for a shard's driver.
-    func mailbox(for shard: ShardID) -> Mailbox<ShardDriver.Post> {
-        let mailbox = Mailbox<ShardDriver.Post>()
-        let last = state.withLock { state in
-            state.mailboxes[shard] = mailbox
-            return state.last
-        }
-        if let last { mailbox.post(last) }
-        return mailbox
-    }
-
-    func remove(_ shard: ShardID) { state.withLock { $0.mailboxes[shard] = nil } }
-
-    /// Leaves a post for every driver.
-    func tellAll(_ post: ShardDriver.Post) {
-        let mailboxes = state.withLock { state in
-            state.last = post
-            return Array(state.mailboxes.values)
-        }
-        for mailbox in mailboxes { mailbox.post(post) }
-    }
-}

@@ -1,20 +1,26 @@
 import Logging
 import StreamModel
 import StreamStorage
+import Synchronization
 
 /// Carries out what the lane of one shard decides: reads, invokes, waits, commits.
 ///
-/// One task decides, in the order of its mailbox; what takes time runs beside it in child tasks, which post how it
-/// ended. So there is never more than one invocation of a shard, and everything ends with the driver.
-struct ShardDriver {
+/// A ``LaneWorker`` owns it, hands it what happened in the order in which that came, and runs in its task group what
+/// takes time; each child task posts how it ended. So there is never more than one invocation of a shard, and
+/// everything ends with the worker.
+final class ShardDriver {
     /// What happened beside the deciding task.
     enum Post: Sendable {
         case event(LaneCore.Event)
+        /// Something may be there for the read with this number.
+        case available(Int)
+        /// What became of a write that the store was handed directly.
+        case committed(Change, LaneCore.Event, Result<CommitOutcome, any Error>)
         /// The time for which an alarm was set has come.
-        case alarm(MonotonicTime)
+        case alarm
         /// Stop as soon as everything is settled (ESM-L3).
         case stop
-        /// The driver's task was cancelled.
+        /// The run was cancelled.
         case cancelled
         /// Nothing more can be done.
         case ended(LaneEnd)
@@ -29,141 +35,127 @@ struct ShardDriver {
 
     let session: MappingSession
     let shard: ShardDescription
-    let mailbox: Mailbox<Post>
     let goal: Goal?
-    let logger: Logger
-    let runner: FunctionRunner
+    private let address: LaneAddress
+    private let logger: Logger
+    private let runner: FunctionRunner
+    private let work: ShardWork
 
     private var lane: LaneCore
-    private var invocation: Int?
+    private var log: LaneLog
+    private var invocation: (number: Int, call: FunctionCall)?
+    /// The invocation that ran over its time limit and was cancelled.
+    private var overdue: Int?
     private var isStopping = false
     /// How it ends as soon as no invocation is in flight any more.
     private var pendingEnd: LaneEnd?
     private var wanted: MonotonicTime?
-    private var alarm: MonotonicTime?
-    /// When the running function began; what waits for a permit has not.
-    private let begun = FunctionBegin()
-    /// The invocation that ran over its time limit and was cancelled.
-    private var overdue: Int?
+    /// When the lane is to get its next ``Post/alarm``.
+    private(set) var alarm: MonotonicTime?
+    private let alarms: LaneAlarms
     private var tip: SequenceNumber
-    private var hasNote = false
+    private var openRead: LaneCore.ReadOrder?
+    /// What is known already and comes next, so that no decision is taken within another.
+    private var due: [LaneCore.Event] = []
+    /// Whether a note of attempts is in the store that an orderly end must take back.
+    private(set) var hasNote: Bool
 
     init(
-        session: MappingSession, shard: ShardDescription, beginning: LaneCore.Beginning, mailbox: Mailbox<Post>,
-        goal: Goal?
+        _ start: MappingLanes.Start, session: MappingSession, mailbox: Mailbox<LaneWorker.Post>, alarms: LaneAlarms
     ) {
+        self.alarms = alarms
         self.session = session
-        self.shard = shard
-        self.mailbox = mailbox
-        self.goal = goal
+        shard = start.shard
+        goal = start.goal
+        address = LaneAddress(shard: start.shard.id, mailbox: mailbox)
         var logger = session.logger
-        logger[metadataKey: "shard"] = "\(shard.id)"
+        logger[metadataKey: "shard"] = "\(start.shard.id)"
         self.logger = logger
+        work = ShardWork(session: session, shard: start.shard, address: address, logger: logger)
         runner = session.function.runner(
-            for: shard.id, names: session.names, reportsFailures: session.configuration.reportsBatchItemFailures)
+            for: start.shard.id, names: session.names,
+            reportsFailures: session.configuration.reportsBatchItemFailures)
         lane = LaneCore(
-            beginning, settings: session.laneSettings,
+            start.beginning, settings: session.laneSettings,
             denseNumbers: session.store.capabilities.contains(.denseSequenceNumbers),
-            jitterSeed: session.requestIDs.seed(of: shard.id))
-        tip = shard.tip
-        hasNote = beginning.note != nil
+            jitterSeed: session.requestIDs.seed(of: start.shard.id))
+        log = LaneLog(
+            logger: logger, shard: start.shard, destination: session.destination.words, throttle: session.throttle)
+        tip = start.shard.tip
+        hasNote = start.beginning.note != nil
     }
 
-    /// Where the driver's child tasks run.
-    private struct Groups {
-        /// Reads, alarms and commits.
-        var work: DiscardingTaskGroup
-        /// The function, alone, so that it can be cancelled alone.
-        var function: DiscardingTaskGroup
+    /// Begins; returns how the lane ended if it did at once.
+    func start(in group: inout DiscardingTaskGroup) -> LaneEnd? { decide(.start, in: &group) }
 
-        mutating func cancelAll() {
-            work.cancelAll()
-            function.cancelAll()
-        }
-    }
-
-    /// Drives the shard until it is told to stop, the goal is reached, the shard ends, or nothing can be done.
-    mutating func run() async -> LaneEnd {
-        let end = await withDiscardingTaskGroup { work in
-            var end: LaneEnd?
-            var isStarted = false
-            while end == nil {
-                // A group that was cancelled for its function's time limit takes no other, so the next one gets a new
-                // one; leaving the old one waits until the function has really ended (ESM-R17).
-                end = await withDiscardingTaskGroup { function in
-                    var groups = Groups(work: work, function: function)
-                    var end = isStarted ? nil : step(.start, in: &groups)
-                    isStarted = true
-                    let overdueBefore = overdue
-                    while end == nil, overdue == overdueBefore {
-                        for post in await mailbox.take() {
-                            end = handle(post, in: &groups)
-                            if end != nil { break }
-                        }
-                    }
-                    function.cancelAll()
-                    return end
-                }
-            }
-            // What is left is an open read or an alarm.
-            work.cancelAll()
-            return end ?? .stopped
-        }
-        if case .stopped = end, hasNote { await dropNote() }
-        session.board.ended(shard.id, end)
-        return end
-    }
-
-    private mutating func handle(_ post: Post, in groups: inout Groups) -> LaneEnd? {
+    /// Takes note of what happened; returns how the lane ended, if it has.
+    func handle(_ post: Post, in group: inout DiscardingTaskGroup) -> LaneEnd? {
         switch post {
         case .event(.invocationEnded(let number, let result)):
             invocation = nil
             if let pendingEnd { return pendingEnd }
-            return step(.invocationEnded(number, number == overdue ? timedOut : result), in: &groups)
+            return decide(.invocationEnded(number, number == overdue ? timedOut : result), in: &group)
         case .event(let event):
             guard pendingEnd == nil else { return nil }
-            note(event)
-            return step(event, in: &groups)
-        case .alarm(let deadline):
-            if alarm == deadline { alarm = nil }
+            return decide(event, in: &group)
+        case .available(let number):
+            guard pendingEnd == nil, let order = openRead, order.number == number else { return nil }
+            read(order, in: &group)
+            return settle(in: &group)
+        case .committed(let change, let event, let result):
+            guard pendingEnd == nil else { return nil }
+            if case .success(.committed) = result { return decide(event, in: &group) }
+            // What to do about it takes time.
+            let work = work
+            group.addTask { await work.commitAgain(change, after: result, then: event) }
+            return nil
+        case .alarm:
+            alarm = nil
             guard pendingEnd == nil else { return nil }
             let now = session.timeSource.monotonicTime
-            cancelIfOverdue(now, in: &groups)
+            cancelIfOverdue(now)
             guard let wanted, now >= wanted else {
-                setAlarm(in: &groups)
+                setAlarm()
                 return nil
             }
             self.wanted = nil
-            let end = step(.tick, in: &groups)
-            setAlarm(in: &groups)
+            let end = decide(.tick, in: &group)
+            setAlarm()
             return end
         case .stop:
             guard !isStopping, pendingEnd == nil else { return nil }
             isStopping = true
-            return step(.stop, in: &groups)
+            return decide(.stop, in: &group)
         case .cancelled:
-            groups.cancelAll()
+            invocation?.call.cancel()
             return end(as: .cancelled)
         case .ended(let end):
-            if case .failed = end { groups.cancelAll() }
+            if case .failed = end { invocation?.call.cancel() }
             return self.end(as: end)
         }
+    }
+
+    /// Ends, but not while the function runs: two invocations of one shard must never overlap (ESM-R17).
+    private func end(as end: LaneEnd) -> LaneEnd? {
+        if pendingEnd == nil { pendingEnd = end }
+        return invocation == nil ? pendingEnd : nil
     }
 
     // MARK: The function's time limit
 
     /// A function that runs over its time is cancelled, and has failed whatever it still returns (ESM-R9).
-    private mutating func cancelIfOverdue(_ now: MonotonicTime, in groups: inout Groups) {
+    private func cancelIfOverdue(_ now: MonotonicTime) {
         guard let invocation, let deadline, now >= deadline else { return }
         logger.warning("the function takes longer than it may and is cancelled")
-        overdue = invocation
-        groups.function.cancelAll()
+        overdue = invocation.number
+        invocation.call.cancel()
     }
 
     /// When the running function's time is over; where it waits for a permit, not before so much from now.
     private var deadline: MonotonicTime? {
-        guard let invocation, invocation != overdue else { return nil }
-        return (begun.time ?? session.timeSource.monotonicTime) + session.configuration.functionTimeout
+        guard let invocation, invocation.number != overdue else { return nil }
+        let begun = invocation.call.begun ?? session.timeSource.monotonicTime
+        return begun + session.configuration.functionTimeout
     }
 
     private var timedOut: LaneCore.InvocationResult {
@@ -171,94 +163,161 @@ struct ShardDriver {
         return .failed(LaneCore.FunctionFailure("the function took longer than \(timeout)", type: "TimeOut"))
     }
 
-    /// Ends, but not while the function runs: two invocations of one shard must never overlap (ESM-R17).
-    private mutating func end(as end: LaneEnd) -> LaneEnd? {
-        if pendingEnd == nil { pendingEnd = end }
-        return invocation == nil ? pendingEnd : nil
+    // MARK: Deciding
+
+    private func decide(_ event: LaneCore.Event, in group: inout DiscardingTaskGroup) -> LaneEnd? {
+        due.append(event)
+        return settle(in: &group)
     }
 
-    private mutating func note(_ event: LaneCore.Event) {
+    /// Lets the lane decide on everything that is due.
+    private func settle(in group: inout DiscardingTaskGroup) -> LaneEnd? {
+        var end: LaneEnd?
+        while !due.isEmpty, end == nil {
+            end = step(due.removeFirst(), in: &group)
+            if end == nil, !isStopping, case .position(let position) = goal, lane.persistedPosition >= position {
+                isStopping = true
+                due.append(.stop)
+            }
+        }
+        // A checkpoint that is all that is open can wait to be heard of until something else happens.
+        address.hearsOfCheckpoints(!(goal == nil && !isStopping && lane.waitsForRecords))
+        return end
+    }
+
+    private func step(_ event: LaneCore.Event, in group: inout DiscardingTaskGroup) -> LaneEnd? {
         switch event {
-        case .read(_, let result): tip = max(tip, result.tip)
+        case .read(_, let result):
+            tip = max(tip, result.tip)
+            openRead = nil
         case .attemptNoted: hasNote = true
         case .checkpointed, .destinationTook(checkpointed: true): hasNote = false
         default: break
         }
-    }
-
-    private mutating func step(_ event: LaneCore.Event, in groups: inout Groups) -> LaneEnd? {
         let before = lane.counters
         let now = Moment(session.timeSource)
         let decisions = lane.handle(event, at: now)
         var end: LaneEnd?
         for action in decisions.actions {
-            if let ended = perform(action, in: &groups) { end = ended }
+            if let ended = perform(action, in: &group) { end = ended }
         }
         if !decisions.trace.isEmpty || !decisions.actions.isEmpty {
             session.metrics.record(from: before, to: lane.counters)
             session.board.update(shard.id, lane: lane, tip: tip, trace: decisions.trace, now: now)
-            for trace in decisions.trace {
-                LaneLog.write(trace, to: logger)
-                session.observer?(shard.id, trace)
-            }
-        }
-        if end == nil, !isStopping, case .position(let position) = goal, lane.persistedPosition >= position {
-            isStopping = true
-            return step(.stop, in: &groups)
+            log.write(decisions.trace, at: now.monotonic)
+            if let observer = session.observer { for trace in decisions.trace { observer(shard.id, trace) } }
         }
         return end
     }
 
-    private mutating func perform(_ action: LaneCore.Action, in groups: inout Groups) -> LaneEnd? {
-        let work = ShardWork(session: session, shard: shard, mailbox: mailbox, logger: logger)
+    private func perform(_ action: LaneCore.Action, in group: inout DiscardingTaskGroup) -> LaneEnd? {
         switch action {
         case .read(let order):
-            groups.work.addTask { await work.read(order) }
+            openRead = order
+            read(order, in: &group)
         case .invoke(let invocation):
-            self.invocation = invocation.number
-            begun.forget()
-            let (runner, begun) = (runner, begun)
-            groups.function.addTask { await work.invoke(invocation, runner: runner, begun: begun) }
-            setAlarm(in: &groups)
+            let call = FunctionCall()
+            self.invocation = (invocation.number, call)
+            let (work, runner) = (work, runner)
+            group.addTask { await work.invoke(invocation, runner: runner, call: call) }
+            setAlarm()
         case .wait(let moment):
             wanted = moment
-            setAlarm(in: &groups)
+            setAlarm()
         case .checkpoint(let position, let isShardEnd):
             // With more to do at once the next unit will wait for this move, so it does not wait for company.
             let isBehind = tip.rawValue > position.rawValue + UInt64(session.configuration.batchSize)
-            let change = session.checkpoint(shard.id, position, isShardEnd: isShardEnd)
-            groups.work.addTask { await work.commit(change, urgency: isBehind ? .now : .relaxed, then: .checkpointed) }
+            commit(
+                session.checkpoint(shard.id, position, isShardEnd: isShardEnd),
+                urgency: isBehind ? .now : .relaxed, then: .checkpointed, in: &group)
         case .noteAttempt(let note):
             let change = Change.attempts(note, of: session.key, shard: shard.id, epoch: session.epoch)
-            groups.work.addTask { await work.commit(change, urgency: .now, then: .attemptNoted) }
+            commit(change, urgency: .now, then: .attemptNoted, in: &group)
         case .handOver(let giveUp):
-            groups.work.addTask { await work.deliver(giveUp) }
+            let work = work
+            group.addTask { await work.deliver(giveUp) }
         case .stopped(.asked): return .stopped
         case .stopped(.shardEnd): return .shardEnd
         }
         return nil
     }
 
-    /// Alarms are never taken back: one that comes too early is set anew, so a shard has few of them however often its
-    /// window moves or its function is called.
-    private mutating func setAlarm(in groups: inout Groups) {
-        let next = [wanted, deadline].compactMap { $0 }.min()
-        guard let next, alarm.map({ next < $0 }) ?? true else { return }
-        alarm = next
-        let (mailbox, timeSource) = (mailbox, session.timeSource)
-        groups.work.addTask {
-            do { try await timeSource.sleep(until: next) } catch { return }
-            mailbox.post(.alarm(next))
+    // MARK: The store
+
+    private func read(_ order: LaneCore.ReadOrder, in group: inout DiscardingTaskGroup) {
+        if let direct = session.direct, let found = try? direct.readAtOnce(work.request(order)) {
+            if !found.tellsNothing || found.next != order.after {
+                due.append(.read(order.number, found))
+                return
+            }
+            let address = address
+            let isWatched: Void? = try? direct.whenAvailable(in: session.key.stream, shard.id, after: order.after) {
+                address.post(.available(order.number))
+            }
+            if isWatched != nil { return }
+        }
+        // It is not in memory, or something is wrong: both take time.
+        let work = work
+        group.addTask { await work.read(order) }
+    }
+
+    private func commit(
+        _ change: Change, urgency: CommitUrgency, then event: LaneCore.Event, in group: inout DiscardingTaskGroup
+    ) {
+        guard let direct = session.direct else {
+            let work = work
+            group.addTask { await work.commit(change, urgency: urgency, then: event) }
+            return
+        }
+        let address = address
+        direct.submit([change], urgency: urgency) { result in
+            address.postCommitted(change, event, result)
         }
     }
 
+    /// Alarms are never taken back: one that comes too early is set anew, so a shard has few of them however often its
+    /// window moves or its function is called.
+    private func setAlarm() {
+        let deadline = deadline
+        guard let next = wanted.map({ wanted in deadline.map { min(wanted, $0) } ?? wanted }) ?? deadline else {
+            return
+        }
+        guard alarm.map({ next < $0 }) ?? true else { return }
+        alarm = next
+        alarms.set(shard.id, next)
+    }
+
     /// After an orderly end attempts begin at 0 again, so what was noted for a crash is taken back (ESM-A9).
-    private func dropNote() async {
-        let change = session.checkpoint(shard.id, lane.persistedPosition)
-        do {
-            _ = try await session.store.commit([change], urgency: .relaxed)
-        } catch {
-            logger.info("the note of the last unit's tries stays: \(error)")
+    var withoutNote: Change { session.checkpoint(shard.id, lane.persistedPosition) }
+}
+
+/// Where word for one lane is left.
+struct LaneAddress: Sendable {
+    let shard: ShardID
+    private let mailbox: Mailbox<LaneWorker.Post>
+    private let flag = Flag()
+    private final class Flag: Sendable { let needsCheckpoints = Atomic(true) }
+
+    /// Says whether the lane waits to hear of a checkpoint; to be said before the mailbox is looked into.
+    func hearsOfCheckpoints(_ needs: Bool) { flag.needsCheckpoints.store(needs, ordering: .relaxed) }
+
+    init(shard: ShardID, mailbox: Mailbox<LaneWorker.Post>) {
+        self.shard = shard
+        self.mailbox = mailbox
+    }
+
+    func post(_ post: ShardDriver.Post) { mailbox.post(.lane(shard, post)) }
+
+    /// Leaves word of a write, which wakes the worker only where the lane waits for it or it failed.
+    func postCommitted(_ change: Change, _ event: LaneCore.Event, _ result: Result<CommitOutcome, any Error>) {
+        mailbox.post(.lane(shard, .committed(change, event, result))) {
+            guard case .success(.committed) = result, case .checkpointed = event else { return true }
+            return flag.needsCheckpoints.load(ordering: .relaxed)
         }
     }
+}
+
+extension ReadResult {
+    /// Whether a lane has nothing to learn from it.
+    var tellsNothing: Bool { batch.isEmpty && expired == nil && lost == nil && endOfShard == nil }
 }

@@ -7,40 +7,43 @@ import StreamStorage
 struct ShardWork: Sendable {
     let session: MappingSession
     let shard: ShardDescription
-    let mailbox: Mailbox<ShardDriver.Post>
+    let address: LaneAddress
     let logger: Logger
 
     private var timeSource: any TimeSource { session.timeSource }
 
     // MARK: Reading
 
+    /// What an order asks of the store.
+    func request(_ order: LaneCore.ReadOrder, wait: ReadRequest.Wait = .no) -> ReadRequest {
+        ReadRequest(
+            stream: session.key.stream, shard: shard.id, after: order.after, maximumRecords: order.maximumRecords,
+            maximumBytes: order.maximumBytes, wait: wait)
+    }
+
     /// Reads on, and waits at the tip.
     func read(_ order: LaneCore.ReadOrder) async {
-        let request = ReadRequest(
-            stream: session.key.stream, shard: shard.id, after: order.after, maximumRecords: order.maximumRecords,
-            maximumBytes: order.maximumBytes, wait: .untilAvailable)
+        let request = request(order, wait: .untilAvailable)
         var failures = 0
         while !Task.isCancelled {
             do {
                 let result = try await session.store.read(request)
-                let isNothing =
-                    result.batch.isEmpty && result.expired == nil && result.lost == nil && result.endOfShard == nil
                 // A store may wake its readers for nothing; the lane has no use for that.
-                if isNothing, result.next == order.after { continue }
-                mailbox.post(.event(.read(order.number, result)))
+                if result.tellsNothing, result.next == order.after { continue }
+                address.post(.event(.read(order.number, result)))
                 return
             } catch is CancellationError {
                 return
             } catch let error as ShardlineError where error.code == .corrupt {
                 logger.error("the shard can't be read behind \(order.after), its lane stops: \(error)")
-                mailbox.post(.ended(.damaged(error)))
+                address.post(.ended(.damaged(error)))
                 return
             } catch let error as ShardlineError where error.code == .readFailed || error.isRetriable {
                 failures += 1
                 logger.error("reading failed, for the \(failures). time: \(error)")
                 guard await pause(after: failures) else { return }
             } catch {
-                mailbox.post(.ended(.failed(error)))
+                address.post(.ended(.failed(error)))
                 return
             }
         }
@@ -49,9 +52,15 @@ struct ShardWork: Sendable {
     // MARK: Invoking
 
     /// Calls the function as soon as there is a permit. Its time limit is the driver's to keep.
-    func invoke(_ invocation: LaneCore.Invocation, runner: FunctionRunner, begun: FunctionBegin) async {
+    func invoke(_ invocation: LaneCore.Invocation, runner: FunctionRunner, call: FunctionCall) async {
+        await call.run { await invokeCancellably(invocation, runner, call) }
+    }
+
+    private func invokeCancellably(
+        _ invocation: LaneCore.Invocation, _ runner: FunctionRunner, _ call: FunctionCall
+    ) async {
         guard case .granted(let waited) = await session.permits.acquire() else {
-            mailbox.post(.event(.invocationEnded(invocation.number, .cancelled)))
+            address.post(.event(.invocationEnded(invocation.number, .cancelled)))
             return
         }
         // While it waited the records may have become too old; the lane decides anew (ESM-A11).
@@ -60,24 +69,24 @@ struct ShardWork: Sendable {
         {
             session.permits.release()
             let failure = LaneCore.FunctionFailure("the records became too old while they waited for a permit")
-            mailbox.post(.event(.invocationEnded(invocation.number, .notReached(failure))))
-            mailbox.post(.event(.reachable))
+            address.post(.event(.invocationEnded(invocation.number, .notReached(failure))))
+            address.post(.event(.reachable))
             return
         }
         let context = InvocationContext(
             mapping: session.key.name, stream: session.key.stream, shard: shard.id, attempt: invocation.attempt,
-            requestID: session.requestIDs.id(shard: shard.id, invocation: invocation.number),
+            requestIDs: session.requestIDs, invocation: invocation.number,
             timeout: session.configuration.functionTimeout, timeSource: timeSource, logger: logger)
         let begin = timeSource.monotonicTime
         let last = invocation.unit.records[invocation.unit.records.count - 1]
         let age = max(.zero, timeSource.wallTime - last.approximateArrivalTimestamp)
         session.metrics.iteratorAge(age)
         session.board.sent(shard.id, invocation.unit, age: age)
-        begun.note(begin)
+        call.begin(at: begin)
         let result = await runner.call(invocation.unit, context: context)
         session.permits.release()
         session.metrics.duration(timeSource.monotonicTime - begin)
-        mailbox.post(.event(.invocationEnded(invocation.number, Task.isCancelled ? .cancelled : result)))
+        address.post(.event(.invocationEnded(invocation.number, Task.isCancelled ? .cancelled : result)))
     }
 
     // MARK: Committing
@@ -89,14 +98,14 @@ struct ShardWork: Sendable {
             do {
                 switch try await session.store.commit([change], urgency: urgency) {
                 case .committed:
-                    mailbox.post(.event(event))
+                    address.post(.event(event))
                     return
                 case .unknown(let cause):
                     // A checkpoint or a note may be written twice: the second time changes nothing.
                     failures += 1
                     logger.warning("whether a checkpoint is durable is not known, it is written again: \(cause)")
                 case .conflict, .sealed:
-                    mailbox.post(.ended(.failed(Self.senseless)))
+                    address.post(.ended(.failed(Self.senseless)))
                     return
                 }
             } catch is CancellationError {
@@ -105,10 +114,24 @@ struct ShardWork: Sendable {
                 failures += 1
                 logger.error("a checkpoint can't be written yet: \(error)")
             } catch {
-                mailbox.post(.ended(Self.end(after: error)))
+                address.post(.ended(Self.end(after: error)))
                 return
             }
             guard await pause(after: failures) else { return }
+        }
+    }
+
+    /// Goes on after a write that the store was handed directly and that did not come out well.
+    func commitAgain(
+        _ change: Change, after result: Result<CommitOutcome, any Error>, then event: LaneCore.Event
+    ) async {
+        switch result {
+        case .success(.conflict), .success(.sealed): address.post(.ended(.failed(Self.senseless)))
+        case .failure(let error) where (error as? ShardlineError)?.isRetriable != true && !(error is CancellationError):
+            address.post(.ended(Self.end(after: error)))
+        default:
+            guard await pause(after: 1) else { return }
+            await commit(change, urgency: .now, then: event)
         }
     }
 
@@ -122,16 +145,16 @@ struct ShardWork: Sendable {
             timestamp: timeSource.wallTime)
         switch session.destination {
         case .none:
-            mailbox.post(.event(.destinationTook(checkpointed: false)))
+            address.post(.event(.destinationTook(checkpointed: false)))
         case .stream(let name):
             await deliver(document, to: name, behind: giveUp.takenThrough, through: giveUp.last)
         case .own(let destination):
             do {
                 try await destination.deliver(document)
-                mailbox.post(.event(.destinationTook(checkpointed: false)))
+                address.post(.event(.destinationTook(checkpointed: false)))
             } catch {
                 guard !Task.isCancelled else { return }
-                mailbox.post(.event(.destinationFailed(String(describing: error), takenThrough: nil)))
+                address.post(.event(.destinationFailed(String(describing: error), takenThrough: nil)))
             }
         }
     }
@@ -157,18 +180,18 @@ struct ShardWork: Sendable {
                 case .conflict, .sealed: return failed(Self.senseless.message, taken)
                 }
             } catch let error as ShardlineError where error.code == .fenced || error.code == .unknownMapping {
-                mailbox.post(.ended(Self.end(after: error)))
+                address.post(.ended(Self.end(after: error)))
                 return
             } catch {
                 guard !Task.isCancelled else { return }
                 return failed(String(describing: error), taken)
             }
         }
-        mailbox.post(.event(.destinationTook(checkpointed: true)))
+        address.post(.event(.destinationTook(checkpointed: true)))
     }
 
     private func failed(_ reason: String, _ taken: SequenceNumber?) {
-        mailbox.post(.event(.destinationFailed(reason, takenThrough: taken)))
+        address.post(.event(.destinationFailed(reason, takenThrough: taken)))
     }
 
     private func position() async throws -> SequenceNumber {

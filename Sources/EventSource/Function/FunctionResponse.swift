@@ -78,6 +78,16 @@ package enum FunctionResponse: Hashable, Sendable {
 }
 
 extension JSONValue {
+    /// The members of an answer that is an object with members of which none means anything, sorted; nil for any other
+    /// answer.
+    package var unknownAnswer: [String]? {
+        let known: Set = ["batchItemFailures", "errorMessage", "errorType", "permanent"]
+        guard case .object(let members) = self, !members.isEmpty, known.isDisjoint(with: members.keys) else {
+            return nil
+        }
+        return members.keys.sorted()
+    }
+
     /// The text of a string, and a word or two of anything else.
     fileprivate var shortText: String {
         switch self {

@@ -94,12 +94,12 @@ extension LaneCore.Unit {
 }
 
 /// A function with state, which only its shard's calls touch.
-actor StatefulFunction {
+package actor StatefulFunction {
     private var function: (any BatchFunction)?
 
-    init(_ function: sending any BatchFunction) { self.function = function }
+    package init(_ function: sending any BatchFunction) { self.function = function }
 
-    func handle(_ batch: RecordBatch, context: InvocationContext) async throws {
+    package func handle(_ batch: RecordBatch, context: InvocationContext) async throws {
         // A shard never calls twice at once, so the function is there.
         guard var function = function.take() else { preconditionFailure("two invocations of one shard overlap") }
         defer { self.function = function }

@@ -12,30 +12,38 @@ public struct InvocationContext: Sendable {
     /// How often this unit has been invoked, this time included: 1 the first time.
     public let attempt: Int
     /// Another one for each invocation; the failure document names the last one. A UUID as text.
-    public let requestID: String
+    public var requestID: String { requestIDs.id(shard: shard, invocation: invocation) }
     /// When the invocation is cancelled, by the wall clock of the store.
     public let deadline: Timestamp
     /// A logger that names mapping, shard and request.
-    public let logger: Logger
+    public var logger: Logger {
+        var logger = laneLogger
+        logger[metadataKey: "request"] = "\(requestID)"
+        return logger
+    }
 
+    // Made when they are asked for: most functions need neither.
+    private let requestIDs: RequestIDs
+    private let invocation: Int
+    private let laneLogger: Logger
     private let monotonicDeadline: MonotonicTime
     private let timeSource: any TimeSource
 
     package init(
-        mapping: String, stream: String, shard: ShardID, attempt: Int, requestID: String, timeout: Duration,
+        mapping: String, stream: String, shard: ShardID, attempt: Int, requestIDs: RequestIDs,
+        invocation: Int, timeout: Duration,
         timeSource: any TimeSource, logger: Logger
     ) {
         self.mapping = mapping
         self.stream = stream
         self.shard = shard
         self.attempt = attempt
-        self.requestID = requestID
+        self.requestIDs = requestIDs
+        self.invocation = invocation
         deadline = timeSource.wallTime + timeout
         monotonicDeadline = timeSource.monotonicTime + timeout
         self.timeSource = timeSource
-        var logger = logger
-        logger[metadataKey: "request"] = "\(requestID)"
-        self.logger = logger
+        laneLogger = logger
     }
 
     /// The time that is left until the invocation is cancelled; never negative.

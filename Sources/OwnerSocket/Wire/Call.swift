@@ -13,7 +13,8 @@ enum Request: Sendable {
     case createMapping(MappingDefinition)
     case listMappings(stream: String?)
     case describeMapping(MappingKey)
-    case claimMapping(MappingKey)
+    case claimMapping(MappingKey, configuration: [UInt8]?)
+    case mappingStates(MappingKey)
     case releaseMapping(MappingKey, epoch: UInt64)
     case seekMapping(MappingKey, StartingPosition, ShardID?)
     case deleteMapping(MappingKey)
@@ -58,9 +59,10 @@ enum Request: Sendable {
         case .describeMapping(let key):
             writer.write(10 as UInt8)
             writer.write(key)
-        case .claimMapping(let key):
+        case .claimMapping(let key, let configuration):
             writer.write(11 as UInt8)
             writer.write(key)
+            writer.write(optional: configuration) { $0.write($1) }
         case .releaseMapping(let key, let epoch):
             writer.write(12 as UInt8)
             writer.write(key)
@@ -74,6 +76,9 @@ enum Request: Sendable {
             writer.write(14 as UInt8)
             writer.write(key)
         case .release: writer.write(15 as UInt8)
+        case .mappingStates(let key):
+            writer.write(16 as UInt8)
+            writer.write(key)
         }
         return writer.bytes
     }
@@ -97,13 +102,16 @@ enum Request: Sendable {
         case 8: self = .createMapping(try reader.mappingDefinition())
         case 9: self = .listMappings(stream: try reader.optional { try $0.string() })
         case 10: self = .describeMapping(try reader.mappingKey())
-        case 11: self = .claimMapping(try reader.mappingKey())
+        case 11:
+            self = .claimMapping(
+                try reader.mappingKey(), configuration: try reader.optional { try $0.array() })
         case 12: self = .releaseMapping(try reader.mappingKey(), epoch: try reader.number())
         case 13:
             self = .seekMapping(
                 try reader.mappingKey(), try reader.startingPosition(), try reader.optional { try $0.shard() })
         case 14: self = .deleteMapping(try reader.mappingKey())
         case 15: self = .release
+        case 16: self = .mappingStates(try reader.mappingKey())
         case let kind: throw WireError("a request of an unknown kind \(kind)")
         }
         try reader.end()
@@ -122,6 +130,8 @@ enum Reply: Sendable {
     case mappings([MappingDescription])
     /// Whether the owner is going to give the store up.
     case released(Bool)
+    /// What the run of a mapping does; nil where nobody runs it who can be asked.
+    case mappingStates([MappingShardState]?)
     case failed(ShardlineError)
     /// The call was cancelled, by its client or because the owner ends; a commit was surely not written.
     case cancelled
@@ -158,6 +168,9 @@ enum Reply: Sendable {
             writer.write(10 as UInt8)
             writer.write(error: error)
         case .cancelled: writer.write(11 as UInt8)
+        case .mappingStates(let states):
+            writer.write(12 as UInt8)
+            writer.write(optional: states) { $0.write(each: $1) { $0.write($1) } }
         }
         return writer.bytes
     }
@@ -176,6 +189,7 @@ enum Reply: Sendable {
         case 9: self = .released(try reader.bool())
         case 10: self = .failed(try reader.error())
         case 11: self = .cancelled
+        case 12: self = .mappingStates(try reader.optional { try $0.each { try $0.mappingShardState() } })
         case let kind: throw WireError("a reply of an unknown kind \(kind)")
         }
         try reader.end()

@@ -26,6 +26,17 @@ extension WireWriter {
         write(each: mapping.checkpoints) { $0.write($1) }
     }
 
+    mutating func write(_ state: MappingShardState) {
+        write(state.shard)
+        write(state.phase.rawValue)
+        write(state.checkpoint)
+        write(state.tip)
+        write(Int64(state.attempts))
+        write(optional: state.lastError) { $0.write($1) }
+        write(optional: state.busySince) { $0.write($1) }
+        write(optional: state.oldestArrival) { $0.write($1) }
+    }
+
     private mutating func write(_ checkpoint: ShardCheckpoint) {
         write(checkpoint.shard)
         write(checkpoint.position)
@@ -143,6 +154,17 @@ extension WireReader {
             key: try mappingKey(), id: try number(), startingPosition: try startingPosition(),
             createdAt: try timestamp(), configuration: try array(), epoch: try number(), isClaimed: try bool(),
             checkpoints: try each { try $0.checkpoint() })
+    }
+
+    mutating func mappingShardState() throws -> MappingShardState {
+        let shard = try shard()
+        guard let phase = MappingShardState.Phase(rawValue: try string()) else {
+            throw WireError("a shard is in an unknown phase")
+        }
+        return MappingShardState(
+            shard: shard, phase: phase, checkpoint: try sequenceNumber(), tip: try sequenceNumber(),
+            attempts: Int(try number(Int64.self)), lastError: try optional { try $0.string() },
+            busySince: try optional { try $0.timestamp() }, oldestArrival: try optional { try $0.timestamp() })
     }
 
     private mutating func checkpoint() throws -> ShardCheckpoint {

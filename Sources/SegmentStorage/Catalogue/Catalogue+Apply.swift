@@ -104,10 +104,9 @@ extension Catalogue {
     private mutating func apply(_ run: RecordsEntry.Run) -> Applied {
         // In place: at full load this is done for every run of every commit.
         let key = ShardKey(run.shardKey)
-        guard shards[key] != nil else { return deletedShards[key] == nil ? .unknown : .done }
+        guard let place = shards.index(forKey: key) else { return deletedShards[key] == nil ? .unknown : .done }
         let last = SequenceNumber(run.firstSequence).advanced(by: Int(run.count) - 1)
-        shards[key]!.lastSequence = max(shards[key]!.lastSequence, last)
-        shards[key]!.lastArrival = max(shards[key]!.lastArrival, Timestamp(milliseconds: run.arrival))
+        shards.values[place].advance(to: last, at: Timestamp(milliseconds: run.arrival))
         return .done
     }
 

@@ -100,6 +100,12 @@ struct ShardState: Sendable, Hashable {
     /// The commit that changed this last, numbers and arrivals aside.
     var atCommit: UInt64
 
+    /// Takes note of records up to `last`.
+    mutating func advance(to last: SequenceNumber, at arrival: Timestamp) {
+        if last > lastSequence { lastSequence = last }
+        if arrival > lastArrival { lastArrival = arrival }
+    }
+
     /// The number that the next record gets.
     var nextSequence: SequenceNumber { max(lastSequence, floor).advanced(by: 1) }
     /// The arrival that a record gets when the clock shows `now` (C3, Q-5).

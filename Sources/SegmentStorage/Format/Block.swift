@@ -107,6 +107,16 @@ package struct Block: Sendable {
     package static func encode(
         stored: [UInt8], codec: Codec, checksum: UInt32, rawBytes: Int, runs: [RecordsEntry.Run], at place: SegmentPlace
     ) -> [UInt8] {
+        stored.withUnsafeBytes {
+            encode(stored: $0, codec: codec, checksum: checksum, rawBytes: rawBytes, runs: runs, at: place)
+        }
+    }
+
+    /// The same of bytes elsewhere.
+    static func encode(
+        stored: UnsafeRawBufferPointer, codec: Codec, checksum: UInt32, rawBytes: Int, runs: [RecordsEntry.Run],
+        at place: SegmentPlace
+    ) -> [UInt8] {
         let head = PieceHeader.size + RecordsEntry.fixedSize + RecordsEntry.runSize * runs.count
         var bytes = PieceHeader.begin(.block, kind: 0)
         bytes.reserveCapacity(head + stored.count)

@@ -14,7 +14,7 @@ enum CallRequest: Sendable {
     case createStream(name: String, settings: StreamSettings)
     case deleteStream(name: String)
     case createMapping(MappingDefinition, starts: [ShardKey: SequenceNumber])
-    case claimMapping(MappingKey)
+    case claimMapping(MappingKey, configuration: [UInt8]?)
     case seekMapping(MappingKey, positions: [ShardKey: SequenceNumber])
     case deleteMapping(MappingKey)
 }
@@ -44,7 +44,8 @@ struct PendingCall: Sendable {
     var storedCount: Int
     /// What it reserved at admission, given back when it is answered.
     var reserved: Int
-    var continuation: CheckedContinuation<CallAnswer, any Error>
+    /// Told the answer, once, by the writer's thread: it must not block.
+    var answer: @Sendable (Result<CallAnswer, any Error>) -> Void
 }
 
 /// The calls that wait for the writer, in the order in which they are numbered (C2).

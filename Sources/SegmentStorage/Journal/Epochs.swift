@@ -72,8 +72,14 @@ final class EpochQueue: Sendable {
         state.bytes + bytes >= epochSize || ringBytes - state.ringBase >= ringLimit / 2
     }
 
+    /// What a run takes in memory beside its records, here and in its shard's tail: with one record a run, as many
+    /// shards and small puts have it, that is more than the records.
+    private static let runCost = 320
+
     private static func bytes(of runs: [Epoch.Run]) -> Int {
-        runs.reduce(0) { $0 + $1.records.byteCount + ($1.stored?.bytes.count ?? 0) }
+        var bytes = runs.count * runCost
+        for index in runs.indices { bytes += runs[index].records.byteCount + (runs[index].stored?.bytes.count ?? 0) }
+        return bytes
     }
 
     private static func close(_ state: inout State) {

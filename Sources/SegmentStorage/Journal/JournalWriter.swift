@@ -125,7 +125,7 @@ final class JournalWriter: @unchecked Sendable {
     private func answer(_ calls: [PendingCall], at now: MonotonicTime) {
         defer { for call in calls { admission.release(call.reserved) } }
         if let failure = health.failure {
-            for call in calls { call.continuation.resume(throwing: failure) }
+            for call in calls { call.answer(.failure(failure)) }
             return
         }
         var planner = takePlanner()
@@ -144,16 +144,16 @@ final class JournalWriter: @unchecked Sendable {
         catalogue = lost == nil ? planner.catalogue : visible.catalogue
         for (call, answer) in zip(calls, answers) {
             guard let lost else {
-                call.continuation.resume(with: answer)
+                call.answer(answer)
                 continue
             }
             switch (lost, answer) {
-            case (.surelyNotWritten(let error), _): call.continuation.resume(throwing: error)
+            case (.surelyNotWritten(let error), _): call.answer(.failure(error))
             case (.unknown(let error), .failure), (.unknown(let error), .success(.conflict)),
                 (.unknown(let error), .success(.sealed)):
                 // Refused as it was, it was surely not written; but its reason may name what never came to be.
-                call.continuation.resume(throwing: error)
-            case (.unknown(let error), .success): call.continuation.resume(returning: .unknown(cause: error))
+                call.answer(.failure(error))
+            case (.unknown(let error), .success): call.answer(.success(.unknown(cause: error)))
             }
         }
     }

@@ -30,9 +30,9 @@ struct Planner {
         case .createStream(let name, let settings): try createStream(name, settings)
         case .deleteStream(let name): add(.streamDeleted(try catalogue.stream(name).key))
         case .createMapping(let definition, let starts): try createMapping(definition, starts)
-        case .claimMapping(let key):
+        case .claimMapping(let key, let configuration):
             let mapping = try catalogue.mapping(key)
-            add(mapping.changed(epoch: mapping.epoch + 1))
+            add(mapping.changed(epoch: mapping.epoch + 1, configuration: configuration))
         case .seekMapping(let key, let positions): try seekMapping(key, to: positions)
         case .deleteMapping(let key): add(.mappingDeleted(try catalogue.mapping(key).number))
         }
@@ -321,7 +321,8 @@ struct Planner {
 }
 
 extension MappingState {
-    fileprivate func changed(epoch: UInt64) -> Entry {
-        .mappingChanged(MappingChangedEntry(number: number, epoch: epoch, configuration: configuration))
+    fileprivate func changed(epoch: UInt64, configuration: [UInt8]? = nil) -> Entry {
+        .mappingChanged(
+            MappingChangedEntry(number: number, epoch: epoch, configuration: configuration ?? self.configuration))
     }
 }

@@ -27,6 +27,8 @@ struct FlushMachine {
 
     /// What is written at once.
     static let pieceBytes = 1 << 20
+    /// Blocks below this are copied together before they are written.
+    static let copiedBelow = 16 << 10
     /// Rows of one transaction.
     static let rowsAtOnce = 4096
 
@@ -155,17 +157,19 @@ private struct SectionWriter {
                 ).encoded(), at: 0)
             return .created(part.segment)
         case .blocks:
-            var piece: [UInt8] = []
-            while piece.count < FlushMachine.pieceBytes,
-                let block = builder.nextBlock(at: archive.reader.place(part.segment, end + UInt64(piece.count)))
+            var blocks: [[UInt8]] = []
+            var count = 0
+            while count < FlushMachine.pieceBytes,
+                let block = builder.nextBlock(at: archive.reader.place(part.segment, end + UInt64(count)))
             {
-                piece.append(contentsOf: block)
+                count += block.count
+                blocks.append(block)
             }
-            guard !piece.isEmpty else {
+            guard !blocks.isEmpty else {
                 phase = .index
                 return try step(archive, streams: streams, commits: commits, now: now)
             }
-            try write(piece)
+            try write(blocks)
             return .wroteBlocks(part.segment)
         case .index:
             let slices = builder.slices
@@ -175,7 +179,7 @@ private struct SectionWriter {
             index = (
                 end, UInt64(bytes.count), SegmentIndex.checksum(ofTail: Array(bytes.suffix(SegmentIndex.tailSize)))
             )
-            try write(bytes)
+            try write([bytes])
             phase = .syncing
             return .wroteIndex(part.segment)
         case .syncing:
@@ -187,11 +191,28 @@ private struct SectionWriter {
         }
     }
 
-    private mutating func write(_ bytes: [UInt8]) throws {
+    private mutating func write(_ pieces: [[UInt8]]) throws {
         guard let file else { return }
-        try file.writeAll(bytes, at: Int(end))
-        file.beginWriting(Int(end)..<Int(end) + bytes.count)
-        end += UInt64(bytes.count)
+        let count = pieces.reduce(0) { $0 + $1.count }
+        // Large blocks go out as they are, small ones together: a call costs about as much as copying 16 KiB.
+        var offset = Int(end)
+        var gathered: [UInt8] = []
+        for piece in pieces {
+            if piece.count < FlushMachine.copiedBelow {
+                gathered.append(contentsOf: piece)
+                continue
+            }
+            if !gathered.isEmpty {
+                try file.writeAll(gathered, at: offset)
+                offset += gathered.count
+                gathered.removeAll(keepingCapacity: true)
+            }
+            try file.writeAll(piece, at: offset)
+            offset += piece.count
+        }
+        if !gathered.isEmpty { try file.writeAll(gathered, at: offset) }
+        file.beginWriting(Int(end)..<Int(end) + count)
+        end += UInt64(count)
     }
 
     /// The streams that have records in the section.

@@ -18,10 +18,27 @@ struct FlushRun: Sendable {
         self.stored = isWhole ? stored : nil
     }
 
-    /// The order of a section: all of a stream, of a shard, by number.
-    static func precedes(_ left: FlushRun, _ right: FlushRun) -> Bool {
-        (left.stream, left.shardKey, left.run.firstSequence.rawValue)
-            < (right.stream, right.shardKey, right.run.firstSequence.rawValue)
+    /// The order of a section: all of a stream, of a shard, by number. Answers the places of the runs: they are too
+    /// large to be moved about while they are sorted.
+    static func order(of runs: [FlushRun]) -> [Int] {
+        struct Key: Comparable {
+            var lane: UInt64
+            var sequence: UInt64
+            var place: Int
+            static func < (left: Key, right: Key) -> Bool {
+                left.lane != right.lane ? left.lane < right.lane : left.sequence < right.sequence
+            }
+        }
+        var keys: [Key] = []
+        keys.reserveCapacity(runs.count)
+        for place in runs.indices {
+            keys.append(
+                Key(
+                    lane: runs[place].stream << 32 | UInt64(runs[place].shardKey),
+                    sequence: runs[place].run.firstSequence.rawValue, place: place))
+        }
+        keys.sort()
+        return keys.map(\.place)
     }
 }
 
@@ -33,12 +50,16 @@ struct SectionBuilder {
     static let verbatimFrom = PreparedAppend.ownFrameFrom
 
     private let runs: [FlushRun]
+    private let order: [Int]
     private var run = 0
     private var record = 0
     /// Where everything went that blocks were made for, sorted.
     private(set) var slices: [Slice] = []
 
-    init(_ runs: [FlushRun]) { self.runs = runs.sorted(by: FlushRun.precedes) }
+    init(_ runs: [FlushRun]) {
+        self.runs = runs
+        order = FlushRun.order(of: runs)
+    }
 
     var isDone: Bool { run == runs.count }
 
@@ -48,7 +69,7 @@ struct SectionBuilder {
         var open = OpenBlock()
         var stored: StoredBody?
         while run < runs.count {
-            let source = runs[run]
+            let source = runs[order[run]]
             if let body = source.stored, body.rawCount >= Self.verbatimFrom, record == 0 {
                 guard open.raw.isEmpty else { break }
                 open.describe(source, 0..<source.run.count)
@@ -66,7 +87,7 @@ struct SectionBuilder {
         let bytes: [UInt8]
         if let stored {
             bytes = Block.encode(
-                stored: Array(stored.bytes.buffer), codec: stored.codec, checksum: stored.checksum,
+                stored: stored.bytes.buffer, codec: stored.codec, checksum: stored.checksum,
                 rawBytes: stored.rawCount, runs: open.runs, at: place)
         } else {
             bytes = Block.encode(raw: open.raw, runs: open.runs, at: place)

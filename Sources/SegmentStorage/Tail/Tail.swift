@@ -15,7 +15,8 @@ final class Tail: Sendable {
         var flushedThrough: SequenceNumber
         /// Records up to here have outlived their retention (F6); never moves back.
         var horizon: SequenceNumber
-        var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+        /// Called once when something new is there.
+        var waiters: [UInt64: @Sendable () -> Void] = [:]
         var lastWaiter: UInt64 = 0
     }
 
@@ -33,9 +34,14 @@ final class Tail: Sendable {
         state = Mutex(State(flushedThrough: flushedThrough, horizon: horizon))
     }
 
-    /// Adds records behind the last; they are seen once the watermark has reached their commit.
-    func append(_ records: RecordRun, commit: UInt64) {
-        state.withLock { $0.runs.append(Run(records: records, commit: commit)) }
+    /// Adds records behind the last; they are seen once the watermark has reached their commit. Returns whether
+    /// somebody waits for them, whom ``wake()`` wakes.
+    @discardableResult
+    func append(_ records: RecordRun, commit: UInt64) -> Bool {
+        state.withLock { state in
+            state.runs.append(Run(records: records, commit: commit))
+            return !state.waiters.isEmpty
+        }
     }
 
     /// Visible records behind `position`: no more than `maximumRecords`, and no further one once `maximumBytes` of
@@ -175,31 +181,42 @@ final class Tail: Sendable {
     /// Returns when something new may be in the shard; at once where `isThere` says so of the moment in which the
     /// waiter is on the list, so that no wake-up is lost.
     func wait(isThere: @Sendable () -> Bool) async {
-        let id = state.withLock { state in
-            state.lastWaiter += 1
-            return state.lastWaiter
-        }
+        let id = newWaiter()
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                state.withLock { $0.waiters[id] = continuation }
-                if Task.isCancelled || isThere() { take(id)?.resume() }
+                state.withLock { $0.waiters[id] = { continuation.resume() } }
+                if Task.isCancelled || isThere() { take(id)?() }
             }
         } onCancel: {
-            take(id)?.resume()
+            take(id)?()
         }
     }
 
-    private func take(_ id: UInt64) -> CheckedContinuation<Void, Never>? {
+    /// Calls `body` once when something new may be in the shard, under the same rule as ``wait(isThere:)``.
+    func notify(_ body: @escaping @Sendable () -> Void, isThere: () -> Bool) {
+        let id = newWaiter()
+        state.withLock { $0.waiters[id] = body }
+        if isThere() { take(id)?() }
+    }
+
+    private func newWaiter() -> UInt64 {
+        state.withLock { state in
+            state.lastWaiter += 1
+            return state.lastWaiter
+        }
+    }
+
+    private func take(_ id: UInt64) -> (@Sendable () -> Void)? {
         state.withLock { $0.waiters.removeValue(forKey: id) }
     }
 
     /// Wakes all that wait.
     func wake() {
         let waiters = state.withLock { state in
-            guard !state.waiters.isEmpty else { return [CheckedContinuation<Void, Never>]() }
+            guard !state.waiters.isEmpty else { return [@Sendable () -> Void]() }
             defer { state.waiters = [:] }
             return Array(state.waiters.values)
         }
-        for waiter in waiters { waiter.resume() }
+        for waiter in waiters { waiter() }
     }
 }

@@ -1,4 +1,5 @@
 import StreamModel
+import StreamStorage
 import Synchronization
 
 /// What everybody but the writer sees: all that is committed, and nothing that isn't (M2).
@@ -6,10 +7,17 @@ final class VisibleState: Sendable {
     struct State: Sendable {
         var catalogue: Catalogue
         var tails: [ShardKey: Tail]
-        /// The epochs of mappings that somebody runs.
-        var claims: [MappingNumber: UInt64] = [:]
+        /// The claims on mappings that somebody runs.
+        var claims: [MappingNumber: Claim] = [:]
         var dirty = DirtyRows()
         var isClosed = false
+
+        /// Whoever runs a mapping.
+        struct Claim: Sendable {
+            var epoch: UInt64
+            /// Tells what its run does.
+            var states: (@Sendable () -> [MappingShardState])?
+        }
 
         func checkOpen() throws {
             if isClosed { throw ShardlineError(.closed, "the store was closed") }
@@ -51,25 +59,28 @@ final class VisibleState: Sendable {
 
     /// Makes a commit visible as a whole: its records, and what its entries say.
     func publish(_ entries: [Entry], runs: [Epoch.Run], commit: UInt64) {
-        let touched = state.withLock { state in
+        let woken = state.withLock { state in
             var touched: Set<ShardKey> = []
             var woken: [Tail] = []
             for entry in entries {
-                touched.formUnion(state.catalogue.shardsThatChange(by: entry))
+                if case .records = entry {} else { touched.formUnion(state.catalogue.shardsThatChange(by: entry)) }
                 state.dirty.note(entry, in: state.catalogue)
                 state.catalogue.apply(entry, commit: commit)
                 switch entry {
                 case .streamCreated(let created): for shard in created.shards { state.addTail(shard) }
                 case .seal(let seal): for shard in seal.children { state.addTail(shard) }
                 case .mappingDeleted(let number): state.claims[number] = nil
+                case .streamDeleted:
+                    let mappings = state.catalogue.mappings
+                    state.claims = state.claims.filter { mappings[$0.key] != nil }
                 default: break
                 }
             }
-            // Behind the entries: a shard may begin and get records in one commit.
-            for run in runs {
-                guard let tail = state.tails[run.shard] else { continue }
-                tail.append(run.records, commit: commit)
-                touched.insert(run.shard)
+            // Behind the entries: a shard may begin and get records in one commit. Who begins to wait only now asks,
+            // under this lock, whether something came meanwhile.
+            for index in runs.indices {
+                guard let tail = state.tails[runs[index].shard] else { continue }
+                if tail.append(runs[index].records, commit: commit) { woken.append(tail) }
             }
             for shard in touched { if let tail = state.tails[shard] { woken.append(tail) } }
             for shard in touched where state.catalogue.shards[shard] == nil { state.tails[shard] = nil }
@@ -77,7 +88,7 @@ final class VisibleState: Sendable {
             watermarkValue.store(commit, ordering: .releasing)
             return woken
         }
-        for tail in touched { tail.wake() }
+        for tail in woken { tail.wake() }
     }
 
     /// What changed since the last call, with the catalogue that it changed to.

@@ -9,9 +9,11 @@ enum Position: Equatable, Sendable {
     case ago(Duration)
     /// A place in one shard.
     case sequence(KinesisSequenceNumber)
+    /// A place in a shard that has to be named beside it.
+    case number(SequenceNumber)
 
     static let help =
-        "trim-horizon (the oldest record that is kept), latest (behind the newest), a time such as 2026-01-31T08:30:00Z or 15m (ago), or a sequence number"
+        "trim-horizon (the oldest record that is kept), latest (behind the newest), a time such as 2026-01-31T08:30:00Z or 15m (ago), or a sequence number: of 56 digits, or with --shard a plain one such as 17"
 
     /// Reads one of the forms of ``help``.
     init(_ text: String) throws {
@@ -21,6 +23,11 @@ enum Position: Equatable, Sendable {
         default:
             if let number = KinesisSequenceNumber(text) {
                 self = .sequence(number)
+            } else if text.utf8.count < 20, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+                let number = UInt64(text),
+                number <= SequenceNumber.max.rawValue
+            {
+                self = .number(SequenceNumber(number))
             } else if let moment = Timestamp(iso8601: text) {
                 self = .at(moment)
             } else if text.last?.isNumber == false, let ago = try? Amounts.duration(text) {
@@ -28,20 +35,36 @@ enum Position: Equatable, Sendable {
             } else {
                 throw ArgumentProblem(
                     description:
-                        "a position is trim-horizon, latest, a time such as 2026-01-31T08:30:00Z or 15m (ago), or a sequence number of 56 digits"
+                        "a position is trim-horizon, latest, a time such as 2026-01-31T08:30:00Z or 15m (ago), or a sequence number (56 digits, or with --shard a plain one)"
                 )
             }
         }
     }
 
-    /// The same in the store's words.
-    func starting(now: Timestamp) -> StartingPosition {
+    /// The same in the store's words. Throws for a time that is still to come.
+    func starting(now: Timestamp) throws -> StartingPosition {
         switch self {
-        case .trimHorizon: .trimHorizon
-        case .latest: .latest
-        case .at(let moment): .atTimestamp(moment)
-        case .ago(let duration): .atTimestamp(now - duration)
-        case .sequence(let number): .atSequenceNumber(number.sequenceNumber)
+        case .trimHorizon: return .trimHorizon
+        case .latest: return .latest
+        case .at(let moment):
+            guard moment <= now else {
+                throw CommandFailure(
+                    .usage,
+                    "\(moment) is in the future, now it is \(now); allowed: a time that has passed, or latest for what is still to come"
+                )
+            }
+            return .atTimestamp(moment)
+        case .ago(let duration): return .atTimestamp(now - duration)
+        case .sequence(let number): return .atSequenceNumber(number.sequenceNumber)
+        case .number(let number): return .atSequenceNumber(number)
+        }
+    }
+
+    /// Whether it is a place in one shard only.
+    var isOfOneShard: Bool {
+        switch self {
+        case .sequence, .number: true
+        case .trimHorizon, .latest, .at, .ago: false
         }
     }
 

@@ -25,7 +25,7 @@ struct BenchTable {
     private func heading(_ report: BenchReport) -> String {
         let pace = report.rate.map { "at \(Readable.number(Int($0)))/s" } ?? "as fast as it goes"
         return
-            "\(Readable.count(report.records, "record")) of \(Readable.count(report.recordBytes, "byte")), \(report.durability), \(Readable.count(report.producers, "producer")) with \(Readable.count(report.batch, "record")) a call \(pace), batches of \(Readable.number(report.consumerBatch))"
+            "\(Readable.count(report.records, "record")) of \(Readable.count(report.recordBytes, "byte")), \(report.durability), \(Readable.count(report.producers, "producer")) with \(Readable.count(report.batch, "record")) a call \(pace), \(report.mappings > 1 ? "\(Readable.number(report.mappings)) mappings with " : "")batches of \(Readable.number(report.consumerBatch))"
     }
 
     private var rows: [(String, (BenchReport) -> String)] {
@@ -51,7 +51,10 @@ struct BenchTable {
             ("  metadata", { Self.megabytes($0.metadataBytes) }),
             ("  journal", { Self.megabytes($0.journalLiveBytes) }),
             ("  (journal's reserve)", { Self.megabytes($0.journalReservedBytes) }),
-            ("on disk per byte put", { Self.decimal(Double($0.diskBytes) / Double(max(1, $0.records * $0.recordBytes)), 2) }),
+            (
+                "on disk per byte put",
+                { Self.decimal(Double($0.diskBytes) / Double(max(1, $0.records * $0.recordBytes)), 2) }
+            ),
             ("peak memory", { Self.megabytes($0.peakRssBytes) }),
             ("proof", Self.proof),
         ]
@@ -78,7 +81,9 @@ struct BenchTable {
     }
 
     private static func megabytes(_ bytes: Int) -> String { decimal(Double(bytes) / 1e6, 1) + " MB" }
-    private static func milliseconds(_ value: Double?) -> String { value.map { decimal($0, $0 < 1 ? 3 : 1) + " ms" } ?? "–" }
+    private static func milliseconds(_ value: Double?) -> String {
+        value.map { decimal($0, $0 < 1 ? 3 : 1) + " ms" } ?? "–"
+    }
 
     /// A number with so many decimals.
     static func decimal(_ value: Double, _ places: Int) -> String {

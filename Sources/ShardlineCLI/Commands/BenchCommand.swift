@@ -21,7 +21,7 @@ struct BenchCommand: AsyncParsableCommand {
               shardline bench
               shardline bench --size 100 --shards 1,4,64,1024 --floor
               shardline bench --size 100 --rate 10000 --records 100000
-              shardline bench --input orders.jsonl --key-field customer --exec 'python3 totals.py'
+              shardline bench --input orders.jsonl --key-field customer --exec ./totals.py
             """)
 
     @Option(help: "How many records are put. Default: 1,000,000, or each of the input's once.")
@@ -48,6 +48,9 @@ struct BenchCommand: AsyncParsableCommand {
         help: ArgumentHelp("Shards of the stream; several numbers make several runs.", valueName: "n,n,…"),
         transform: BenchCommand.numbers)
     var shards = [4]
+
+    @Option(help: "Mappings that consume, each on its own: 1 to 100.")
+    var mappings = 1
 
     @Option(help: "Producers at work at once: 1 to 255.")
     var producers = 4
@@ -113,6 +116,7 @@ struct BenchCommand: AsyncParsableCommand {
         } else if case .given(let given) = settings.data {
             settings.records = given.count
         }
+        settings.mappings = mappings
         settings.producers = producers
         settings.batch = batch
         settings.consumerBatch = consumerBatch

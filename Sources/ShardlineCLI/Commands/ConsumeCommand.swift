@@ -13,11 +13,16 @@ struct ConsumeCommand: AsyncParsableCommand {
             Lambda's event for Kinesis with the data in base64, and answers with one line on standard output, flushed. \
             An empty object or line means that all is done. {"batchItemFailures": [{"itemIdentifier": SEQUENCE}]} names \
             the first record that isn't, {"errorMessage": TEXT} says that all failed, and "permanent": true beside it \
-            that trying again is in vain. What it writes on standard error is shown.
+            that trying again is in vain. An object with none of these members means that all is done too, as with \
+            Lambda; the first one is warned of, since it is mostly a typo. What the command writes on standard error is \
+            shown.
 
             What fails is tried again, cut in two until the bad record is alone, and in the end given up to a stream of \
             its own, NAME.MAPPING.failed (--on-failure). How far the mapping is stays in the store: the same command \
             goes on there. Ctrl-C waits for running batches (--grace) and ends; a second one ends at once.
+
+            One process at a time owns a store and runs all of its mappings, so a second consume on it is refused. \
+            Meanwhile put, tail, stream and mapping work on it from other terminals.
 
             Example:
               shardline consume clicks --mapping count --exec 'python3 count.py'
@@ -119,12 +124,12 @@ struct ConsumeCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = settings
         // All that can be wrong is said before a store is opened, a child started or a mapping made.
-        try settings.validate(mapping: mapping, stream: name)
+        try settings.validate(mapping: mapping, stream: name, naming: .options)
         try await CommandCheck.check(exec)
         let interruption = Interruption.ofProcess
         try await withStore(store, as: .owner) { store in
             let stream = try await store.describeStream(name)
-            if case .sequence = from, stream.shards.count > 1 {
+            if let from, from.isOfOneShard, stream.shards.count > 1 {
                 throw CommandFailure(
                     .usage,
                     "a sequence number is a place in one shard, but '\(name)' has \(stream.shards.count); begin at a time, then use `shardline mapping seek`"

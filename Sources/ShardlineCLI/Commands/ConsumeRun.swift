@@ -28,10 +28,16 @@ struct ConsumeRun: Sendable {
                 },
                 warn: { [errors] in errors.say($0) })
         }
+        let isFailureStreamNew = try await isFailureStreamMissing()
         let eventSource = try await EventSourceMapping(
-            mapping, from: stream, startingAt: (from ?? .trimHorizon).starting(now: stream.store.timeSource.wallTime),
-            configuration: settings, logger: logger, outsideFunction: ProcessFunction(pool: pool))
+            mapping, from: stream,
+            startingAt: try (from ?? .trimHorizon).starting(now: stream.store.timeSource.wallTime),
+            configuration: settings, logger: logger,
+            outsideFunction: ProcessFunction(pool: pool, warn: { [errors] in errors.say("warning: " + $0) }))
         try await greet(eventSource)
+        if isFailureStreamNew, let place = failuresPlace {
+            errors.say("made \(place), which takes the records that are given up")
+        }
         let begun = stream.store.timeSource.monotonicTime
         let result: Result<Void, any Error>
         do {
@@ -44,7 +50,7 @@ struct ConsumeRun: Sendable {
         errors.showStatus("")
         let summary = ConsumeSummary(
             statistics: eventSource.statistics, duration: stream.store.timeSource.monotonicTime - begun,
-            failures: failuresPlace)
+            failures: failuresPlace, hasWindow: settings.batchWindow > .zero)
         if printsJSON {
             try output.write(summary.json)
         } else {
@@ -65,6 +71,11 @@ struct ConsumeRun: Sendable {
         errors.say(
             "\(name) resumes where it was, \(behind) to go"
                 + (from == nil ? "" : "; --from is for a new mapping, use `shardline mapping seek`"))
+    }
+
+    private func isFailureStreamMissing() async throws -> Bool {
+        guard let name = settings.failureStream(of: stream.name, mapping: mapping) else { return false }
+        return try await !stream.store.listStreams().contains { $0.name == name }
     }
 
     private var failuresPlace: String? {
@@ -116,6 +127,7 @@ extension Position {
         case .at(let moment): "\(moment)"
         case .ago(let duration): "the records of \(Readable.duration(duration)) ago"
         case .sequence(let number): "\(number)"
+        case .number(let number): "\(number)"
         }
     }
 }

@@ -32,12 +32,20 @@ struct MappingProgress: Equatable {
     var behind: UInt64
     /// The last record that is done, if it is still kept.
     var checkpoint: KinesisSequenceNumber?
-    /// Failed tries that the store was told of.
-    var attempts: Int
+    /// What its run does there; nil where it doesn't run, or the run has not come to the shard.
+    var state: MappingShardState?
+
+    /// Up to where it is done, for people.
+    var words: String {
+        if isShardEnd { return "the shard's end" }
+        if let checkpoint { return checkpoint.description }
+        return behind == 0 ? "the newest record" : "before the oldest record"
+    }
 
     /// The progress of `mapping` in all shards of its stream.
     static func all(of mapping: MappingDescription, in store: some StreamStore) async throws -> [MappingProgress] {
         var all: [MappingProgress] = []
+        let states = mapping.isClaimed ? try await store.mappingStates(mapping.key) ?? [] : []
         for shard in try await store.describeStream(mapping.key.stream).shards {
             let checkpoint = mapping.checkpoints.first { $0.shard == shard.id }
             let position = max(checkpoint?.position ?? .zero, shard.trimHorizon)
@@ -55,7 +63,7 @@ struct MappingProgress: Equatable {
                 MappingProgress(
                     shard: shard.id, isShardEnd: isShardEnd,
                     behind: isShardEnd || position >= shard.tip ? 0 : shard.tip.rawValue - position.rawValue,
-                    checkpoint: last, attempts: checkpoint?.attempts?.count ?? 0))
+                    checkpoint: last, state: states.first { $0.shard == shard.id }))
         }
         return all
     }

@@ -5,8 +5,13 @@ import StreamStorage
 /// `shardline mapping describe`
 struct MappingDescribeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "describe", abstract: "Show how far a mapping is in each shard, and its settings.",
+        commandName: "describe",
+        abstract: "Show how far a mapping is in each shard, what it does there, and its settings.",
         discussion: """
+            What it does now is known of a mapping that the store's owner runs: how often a failing unit was tried, since \
+            when, and with what error. The settings are those that it runs with, or ran with last, under the names of \
+            the options of `shardline consume`.
+
             Example:
               shardline mapping describe clicks count
             """)
@@ -19,27 +24,11 @@ struct MappingDescribeCommand: AsyncParsableCommand {
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
-        let (mapping, progress) = try await withStore(store) { store in
+        let (report, now) = try await withStore(store) { store in
             let mapping = try await store.describeMapping(arguments.key)
-            return (mapping, try await MappingProgress.all(of: mapping, in: store))
+            return (try await MappingReport(mapping, in: store), store.timeSource.wallTime)
         }
-        if json { return try Output.standard.write(mapping.json(progress) + [UInt8(ascii: "\n")]) }
-        var table = Table([("SHARD", .left), ("BEHIND", .right), ("DONE UP TO", .left)])
-        for shard in progress {
-            table.add([
-                shard.shard.description, Readable.number(shard.behind),
-                shard.isShardEnd ? "the shard's end" : shard.checkpoint?.description ?? "the oldest record",
-            ])
-        }
-        let lines =
-            [
-                "mapping    \(mapping.key.name) of the stream \(mapping.key.stream)",
-                "state      \(mapping.isClaimed ? "running" : "stopped")",
-                "made       \(mapping.createdAt)",
-                "behind     \(Readable.count(progress.reduce(0) { $0 + $1.behind }, "record"))",
-                "settings   \(String(decoding: mapping.configuration, as: UTF8.self))",
-                "",
-            ] + table.lines
-        for line in lines { try Output.standard.line(line) }
+        if json { return try Output.standard.write(report.json + [UInt8(ascii: "\n")]) }
+        for line in report.lines(now: now) { try Output.standard.line(line) }
     }
 }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import EventSource
 import StreamModel
 import StreamStorage
 
@@ -8,6 +7,9 @@ struct MappingListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the mappings of a stream, or of all streams.",
         discussion: """
+            A mapping is running, failing (it runs, and some shard is on a unit that has failed; `mapping describe` says \
+            which and why) or stopped.
+
             Examples:
               shardline mapping list
               shardline mapping list clicks --json
@@ -22,59 +24,27 @@ struct MappingListCommand: AsyncParsableCommand {
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
-        let mappings = try await withStore(store) { store in
+        let reports = try await withStore(store) { store in
             if let stream { _ = try await store.describeStream(stream) }
-            var mappings: [(MappingDescription, [MappingProgress])] = []
+            var reports: [MappingReport] = []
             for mapping in try await store.listMappings(of: stream) {
-                mappings.append((mapping, try await MappingProgress.all(of: mapping, in: store)))
+                reports.append(try await MappingReport(mapping, in: store))
             }
-            return mappings
+            return reports
         }
         if json {
-            for (mapping, progress) in mappings {
-                try Output.standard.write(mapping.json(progress) + [UInt8(ascii: "\n")])
-            }
+            for report in reports { try Output.standard.write(report.json + [UInt8(ascii: "\n")]) }
             return
         }
         var table = Table([
             ("STREAM", .left), ("MAPPING", .left), ("STATE", .left), ("BEHIND", .right), ("MADE", .left),
         ])
-        for (mapping, progress) in mappings {
+        for report in reports {
             table.add([
-                mapping.key.stream, mapping.key.name, mapping.isClaimed ? "running" : "stopped",
-                Readable.number(progress.reduce(0) { $0 + $1.behind }), mapping.createdAt.description,
+                report.mapping.key.stream, report.mapping.key.name, report.state, Readable.number(report.behind),
+                report.mapping.createdAt.description,
             ])
         }
         for line in table.lines { try Output.standard.line(line) }
-    }
-}
-
-extension MappingDescription {
-    /// For programs.
-    func json(_ progress: [MappingProgress]) -> [UInt8] {
-        var writer = JSONWriter()
-        writer.object { mapping in
-            mapping.member("streamName", key.stream)
-            mapping.member("mapping", key.name)
-            mapping.member("state", isClaimed ? "running" : "stopped")
-            mapping.name("creationTimestamp")
-            mapping.seconds(ofMilliseconds: createdAt.milliseconds)
-            mapping.member("recordsBehind", Int(clamping: progress.reduce(0) { $0 + $1.behind }))
-            mapping.name("shards")
-            mapping.array { list in
-                for shard in progress {
-                    list.object { entry in
-                        entry.member("shardId", shard.shard.description)
-                        entry.member("sequenceNumber", shard.checkpoint?.description)
-                        entry.member("recordsBehind", Int(clamping: shard.behind))
-                        entry.member("isShardEnd", shard.isShardEnd)
-                        entry.member("attempts", shard.attempts)
-                    }
-                }
-            }
-            mapping.name("settings")
-            mapping.raw(configuration.isEmpty ? Array("null".utf8) : configuration)
-        }
-        return writer.bytes
     }
 }

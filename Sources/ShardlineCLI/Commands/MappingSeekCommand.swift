@@ -8,12 +8,14 @@ struct MappingSeekCommand: AsyncParsableCommand {
         commandName: "seek", abstract: "Move a mapping to another place in its stream.",
         discussion: """
             Records from there on are delivered (again); records before it are not delivered any more. A mapping that \
-            runs goes on at the new place.
+            runs goes on at the new place. For each shard it says what the last record is that is done, before and \
+            after, and how many records are skipped or come again.
 
             Examples:
               shardline mapping seek clicks count --to trim-horizon
               shardline mapping seek clicks count --to 15m
-              shardline mapping seek clicks count --to 2026-01-31T08:30:00Z --shard 3
+              shardline mapping seek clicks count --to 2026-01-31T08:30:00Z
+              shardline mapping seek clicks count --to 17 --shard 3
             """)
 
     @OptionGroup var arguments: MappingArguments
@@ -28,12 +30,16 @@ struct MappingSeekCommand: AsyncParsableCommand {
 
     func run() async throws {
         let shard = try to.onlyShard(given: shard)
-        try await withStore(store) { store in
-            try await store.seekMapping(
-                arguments.key, to: to.starting(now: store.timeSource.wallTime), shard: shard)
+        let moves = try await withStore(store) { store in
+            let position = try to.starting(now: store.timeSource.wallTime)
+            let before = try await store.describeMapping(arguments.key)
+            let after = try await store.seekMapping(arguments.key, to: position, shard: shard)
+            return try await SeekReport(from: before, to: after, only: shard, in: store)
         }
+        for line in moves.lines { try Output.standard.line(line) }
         Output.error.say(
-            "moved the mapping '\(arguments.mapping)' of '\(arguments.stream)'\(shard.map { " in \($0)" } ?? "")")
+            "moved the mapping '\(arguments.mapping)' of '\(arguments.stream)'\(shard.map { " in \($0)" } ?? ""): \(moves.sum)"
+        )
     }
 }
 
@@ -50,6 +56,12 @@ extension ShardID {
 extension Position {
     /// The one shard that is meant: the one that was given, or the one that the sequence number is in.
     func onlyShard(given: ShardID?) throws -> ShardID? {
+        if case .number(let number) = self, given == nil {
+            throw CommandFailure(
+                .usage,
+                "\(number) is a place in one shard: name it with --shard, or give the sequence number of 56 digits, which names it"
+            )
+        }
         guard let own = shard else { return given }
         guard given == nil || given == own else {
             throw CommandFailure(.usage, "the sequence number is in \(own), not in \(given!)")

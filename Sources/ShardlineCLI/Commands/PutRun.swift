@@ -60,7 +60,7 @@ struct PutRun {
         }
         progress.end()
         let seconds = (stream.store.timeSource.monotonicTime - begun).inSeconds
-        let rate = seconds > 0.5 ? ", \(Readable.number(Int(Double(acknowledged) / seconds)))/s" : ""
+        let rate = seconds > 0.5 ? ", \(Readable.rate(Double(acknowledged) / seconds))/s" : ""
         errors.say("put \(Readable.count(acknowledged, "record")) into '\(stream.name)'\(rate)")
         if interruption.isInterrupted {
             throw CommandFailure(.failed, "interrupted; \(soFar)")

@@ -9,7 +9,8 @@ struct StreamCreateCommand: AsyncParsableCommand {
         discussion: """
             Examples:
               shardline stream create clicks --data ./data
-              shardline stream create clicks --shards 4 --retention 7d --max-record-size 2MiB
+              shardline stream create clicks --shards 4 --retention 7d
+              shardline stream create clicks --shards 4 --if-not-exists
             """)
 
     @Argument(help: "The stream's name: 1 to 128 characters of a-z A-Z 0-9 _ . -")
@@ -27,13 +28,28 @@ struct StreamCreateCommand: AsyncParsableCommand {
         transform: Amounts.bytes)
     var maxRecordSize = Limits.defaultRecordSize
 
+    @Flag(help: "Leave a stream of this name as it is, with its shards and settings, instead of failing.")
+    var ifNotExists = false
+
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
         // Before a store is made for nothing.
         try StreamSettings(shards: shards, retention: retention, maximumRecordSize: maxRecordSize).validate(name: name)
-        try await withStore(store, mayCreate: true) { store in
-            try await store.createStream(name, shards: shards, retention: retention, maximumRecordSize: maxRecordSize)
+        let found: StreamDescription? = try await withStore(store, mayCreate: true) { store in
+            do {
+                try await store.createStream(
+                    name, shards: shards, retention: retention, maximumRecordSize: maxRecordSize)
+                return nil
+            } catch let error as ShardlineError where error.code == .streamExists && ifNotExists {
+                return try await store.describeStream(name)
+            }
+        }
+        if let found {
+            let open = found.shards.count { $0.closedAt == nil }
+            return Output.error.say(
+                "the stream '\(name)' exists already and stays as it is: \(Readable.count(open, "shard")), records are kept for \(Readable.duration(found.retention))"
+            )
         }
         Output.error.say(
             "made the stream '\(name)': \(Readable.count(shards, "shard")), records are kept for \(Readable.duration(retention))"

@@ -8,7 +8,8 @@ struct TailCommand: AsyncParsableCommand {
         commandName: "tail", abstract: "Print the records of a stream.",
         discussion: """
             Without --follow it prints what is there, the shards merged by the time at which records arrived, and ends. \
-            On a terminal control characters are shown as \\x1B and the like; elsewhere the data is printed as it is.
+            On a terminal control characters are shown as \\x1B and the like, and of a record that was given up its time, \
+            key, error, attempts and data; elsewhere the data is printed as it is.
 
             Examples:
               shardline tail clicks --from 15m
@@ -48,9 +49,13 @@ struct TailCommand: AsyncParsableCommand {
             Output.error.say("nothing is printed from latest without --follow")
         }
         try await withStore(store) { store in
+            let isOfFailures = try await store.describeStream(name).isFailureStream
             let run = try await TailRun(
-                stream: store.stream(name), from: from.starting(now: store.timeSource.wallTime), shard: shard,
-                limit: limit ?? .max, printer: RecordPrinter(isJSON: json, output: .standard))
+                stream: store.stream(name), from: try from.starting(now: store.timeSource.wallTime), shard: shard,
+                limit: limit ?? .max,
+                printer: RecordPrinter(
+                    isJSON: json, output: .standard,
+                    shortensFailures: isOfFailures && Output.standard.isTerminal))
             if follow {
                 try await run.follow(until: Interruption.ofProcess)
             } else {

@@ -7,6 +7,8 @@ struct ConsumeSummary {
     let duration: Duration
     /// Where given-up records went; nil: nowhere.
     let failures: String?
+    /// Whether batches waited for a window.
+    var hasWindow = true
 
     private var rate: Double {
         let seconds = duration.inSeconds
@@ -15,9 +17,11 @@ struct ConsumeSummary {
 
     /// For people.
     var lines: [String] {
-        let batches = statistics.batches.sorted { $0.key < $1.key }.map { "\(Readable.number($0.value)) by \($0.key)" }
+        let batches = statistics.batches.sorted { $0.key < $1.key }.map { cause, count in
+            Readable.number(count) + (cause == "window" && !hasWindow ? " as they came" : " by \(cause)")
+        }
         var lines = [
-            "delivered      \(Readable.count(statistics.delivered, "record")) in \(Readable.measured(duration)), \(Readable.number(Int(rate.rounded())))/s",
+            "delivered      \(Readable.count(statistics.delivered, "record")) in \(Readable.measured(duration)), \(Readable.rate(rate))/s",
             "invocations    \(Readable.number(statistics.invocations)), \(Readable.number(statistics.errors)) failed",
             "batches        \(batches.isEmpty ? "none" : batches.joined(separator: ", "))",
             "retries        \(Readable.number(statistics.retries))",

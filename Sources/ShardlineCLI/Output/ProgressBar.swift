@@ -31,8 +31,8 @@ struct ProgressBar {
     func end() { output.showStatus("") }
 
     static func text(done: Int, total: Int?, records: Int, seconds: Double, width: Int) -> String {
-        let rate = seconds > 0 ? Int((Double(records) / seconds).rounded()) : 0
-        let counts = "\(Readable.count(records, "record")), \(Readable.number(rate))/s"
+        let rate = seconds > 0 ? Double(records) / seconds : 0
+        let counts = "\(Readable.count(records, "record")), \(Readable.rate(rate))/s"
         guard let total, total > 0 else { return counts }
         let share = min(1, Double(done) / Double(total))
         let percent = "\(Int(share * 100))%"

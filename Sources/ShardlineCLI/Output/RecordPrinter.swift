@@ -1,3 +1,4 @@
+import EventSource
 import StreamModel
 
 /// Prints records for people or for programs.
@@ -5,6 +6,8 @@ struct RecordPrinter: Sendable {
     /// One JSON object a line, or text.
     var isJSON: Bool
     var output: Output
+    /// Whether records that are failure documents are told in short, for people: what was given up, and why.
+    var shortensFailures = false
 
     /// Prints `records` with one write.
     func print(_ records: some Sequence<Record>) throws {
@@ -17,6 +20,7 @@ struct RecordPrinter: Sendable {
     }
 
     private func text(of record: Record) -> [UInt8] {
+        if shortensFailures, let failure = ShortFailure(record) { return Array((failure.line + "\n").utf8) }
         let key = Output.escaped(record.partitionKey.utf8)
         var line = Array("\(record.approximateArrivalTimestamp)  \(record.shard)  \(key)  ".utf8)
         line += output.isTerminal ? Array(Output.escaped(record.bytes).utf8) : Array(record.bytes)

@@ -48,6 +48,11 @@ enum Readable {
         "\(self.number(number)) \(number == 1 ? one : many ?? one + "s")"
     }
 
+    /// A rate, whole from 10 on and with one decimal below.
+    static func rate(_ rate: Double) -> String {
+        rate < 9.95 && rate > 0 ? "\((rate * 10).rounded() / 10)" : number(Int(rate.rounded()))
+    }
+
     /// A duration in the largest unit that divides it (`36h`, `90s`, `1500ms`), as the options take it.
     static func duration(_ duration: Duration) -> String {
         let milliseconds = duration.wholeMilliseconds
@@ -58,6 +63,18 @@ enum Readable {
             return "\(seconds / length)\(unit)"
         }
         return "\(seconds)s"
+    }
+
+    /// A moment as `15:09:12Z` on the day of `now`, with the date on others.
+    static func moment(_ moment: Timestamp, now: Timestamp) -> String {
+        let (text, today) = (moment.description, now.description)
+        let seconds = text.prefix(19) + "Z"
+        return text.prefix(10) == today.prefix(10) ? String(seconds.dropFirst(11)) : String(seconds)
+    }
+
+    /// At most so many characters, with an ellipsis where there were more.
+    static func shortened(_ text: String, to count: Int) -> String {
+        text.count > count ? text.prefix(count - 1) + "…" : text
     }
 
     /// A measured duration, rounded: `850 ms`, `2.3 s`, `4 min 5 s`, `3 h 2 min`.

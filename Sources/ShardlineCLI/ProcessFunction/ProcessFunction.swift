@@ -1,9 +1,18 @@
 import EventSource
 import StreamModel
+import Synchronization
 
 /// A function that is a command of the shell: `consume --exec`.
-struct ProcessFunction: OutsideFunction {
+final class ProcessFunction: OutsideFunction {
     let pool: ProcessPool
+    private let warn: @Sendable (String) -> Void
+    private let hasWarned = Atomic(false)
+
+    /// - Parameter warn: told of the first answer that says nothing that means anything here.
+    init(pool: ProcessPool, warn: @escaping @Sendable (String) -> Void = { _ in }) {
+        self.pool = pool
+        self.warn = warn
+    }
 
     private struct Nonsense: Error {}
 
@@ -13,9 +22,9 @@ struct ProcessFunction: OutsideFunction {
             try await pool.exchange(event) { line in
                 answer = line
                 // An answer that is no JSON may belong to nothing at all, so the child that gave it is not asked again.
-                if JSONValue(line) == nil, !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) {
-                    throw Nonsense()
-                }
+                let value = JSONValue(line)
+                if value == nil, !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { throw Nonsense() }
+                if let members = value?.unknownAnswer { warnOnce(of: members) }
             }
             return .answered(answer)
         } catch is Nonsense {
@@ -27,5 +36,14 @@ struct ProcessFunction: OutsideFunction {
         } catch {
             return .failed("the invocation was cancelled and its process ended", type: "Cancelled")
         }
+    }
+
+    /// Such an answer is success (ESM-R3), and mostly a typo.
+    private func warnOnce(of members: [String]) {
+        guard !hasWarned.exchange(true, ordering: .relaxed) else { return }
+        let names = members.prefix(5).map { "'\($0)'" }.joined(separator: ", ") + (members.count > 5 ? ", …" : "")
+        warn(
+            "the function answered an object with \(names) only, which means nothing here: its records count as done (allowed: {}, an empty line, or an object with batchItemFailures or errorMessage)"
+        )
     }
 }

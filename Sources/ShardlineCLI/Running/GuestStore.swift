@@ -353,8 +353,12 @@ extension GuestStore: StreamStore {
         try await look { try await $0.describeMapping(mapping) }
     }
 
-    func claimMapping(_ mapping: MappingKey) async throws -> MappingDescription {
-        try await write { try await $0.claimMapping(mapping) }
+    func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
+        try await write { try await $0.claimMapping(mapping, with: claim) }
+    }
+
+    func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]? {
+        try await look { try await $0.mappingStates(mapping) }
     }
 
     func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {

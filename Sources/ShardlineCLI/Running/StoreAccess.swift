@@ -97,7 +97,7 @@ private func openAsOwner(at directory: String, logger: Logger) async throws -> S
         } catch let busy as ShardlineError where busy.code == .storeBusy {
             if let owner = try? await OwnerClient.connect(at: directory), owner.ownerProcess != asked {
                 do {
-                    guard try await owner.requestRelease() else { throw busy }
+                    guard try await owner.requestRelease() else { throw explained(busy) }
                     asked = owner.ownerProcess
                     patience = .seconds(15)
                     logger.debug("process \(owner.ownerProcess) gives the store up")
@@ -106,8 +106,16 @@ private func openAsOwner(at directory: String, logger: Logger) async throws -> S
                 }
             }
             // Nobody serves it: its owner is opening or closing it, or serves nobody.
-            guard timeSource.monotonicTime - begun < patience else { throw busy }
+            guard timeSource.monotonicTime - begun < patience else { throw explained(busy) }
             try await timeSource.sleep(until: timeSource.monotonicTime + .milliseconds(20))
         }
     }
+}
+
+/// The same with what can be done about it.
+private func explained(_ busy: ShardlineError) -> CommandFailure {
+    CommandFailure(
+        .busy,
+        "\(busy.message). It runs all mappings of the store; meanwhile put, tail, stream and mapping work from here too. To run another mapping, end it first, or run several in one program that uses the library"
+    )
 }

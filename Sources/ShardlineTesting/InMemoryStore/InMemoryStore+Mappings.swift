@@ -55,22 +55,36 @@ extension InMemoryStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/claimMapping(_:)``.
-    public func claimMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+    /// As ``StreamStorage/StreamStore/claimMapping(_:with:)``.
+    public func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
         try update(mapping) { mapping, state in
             guard mapping.claim == nil else {
                 throw ShardlineError(.mappingBusy, "the mapping '\(mapping.definition.key)' is running already")
             }
             mapping.epoch = state.nextEpoch()
             mapping.claim = mapping.epoch
+            mapping.states = claim.states
+            if let configuration = claim.configuration { mapping.definition.configuration = configuration }
         }
+    }
+
+    /// As ``StreamStorage/StreamStore/mappingStates(_:)``.
+    public func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]? {
+        let states = try state.withLock { state in
+            try state.checkOpen()
+            return try state.catalogue.mapping(mapping).states
+        }
+        return states?()
     }
 
     /// As ``StreamStorage/StreamStore/releaseMapping(_:epoch:)``.
     public func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
         _ = try update(mapping) { mapping, _ in
             // A seek raises the mapping's epoch but leaves the claim with its holder.
-            if let claim = mapping.claim, claim <= epoch { mapping.claim = nil }
+            if let claim = mapping.claim, claim <= epoch {
+                mapping.claim = nil
+                mapping.states = nil
+            }
         }
     }
 

@@ -87,12 +87,14 @@ struct MemoryShard {
 }
 
 struct MemoryMapping {
-    let definition: MappingDefinition
+    var definition: MappingDefinition
     let id: UInt64
     let createdAt: Timestamp
     var epoch: UInt64
     /// The epoch of the claim that is held.
     var claim: UInt64?
+    /// Tells what the run that holds the claim does.
+    var states: (@Sendable () -> [MappingShardState])?
     var checkpoints: [ShardID: ShardCheckpoint]
     var parked: [ShardID: [String: [UInt8]]] = [:]
 

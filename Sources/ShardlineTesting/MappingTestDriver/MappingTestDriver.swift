@@ -72,6 +72,18 @@ public struct MappingTestDriver {
             denseNumbers: true, jitterSeed: 1)
     }
 
+    /// A mapping with these settings whose function has state, made with `makeFunction` for the driver's one shard.
+    /// Throws `invalidArgument` for settings outside their limits.
+    public init(
+        configuration: EventSourceMapping.Configuration = .init(),
+        makeFunction: (ShardID) -> sending any BatchFunction
+    ) throws {
+        let function = StatefulFunction(makeFunction(Self.shard))
+        try self.init(configuration: configuration) { batch, context in
+            try await function.handle(batch, context: context)
+        }
+    }
+
     /// The time now, by the driver's clock.
     public var now: Timestamp { time.wallTime }
 
@@ -178,7 +190,7 @@ public struct MappingTestDriver {
         let records = invocation.unit.records
         let context = InvocationContext(
             mapping: "test", stream: Self.stream, shard: Self.shard, attempt: invocation.attempt,
-            requestID: requestIDs.id(shard: Self.shard, invocation: invocation.number),
+            requestIDs: requestIDs, invocation: invocation.number,
             timeout: configuration.functionTimeout, timeSource: time, logger: .init(label: "shardline.test"))
         var thrown: (any Error)?
         do {

@@ -22,6 +22,7 @@ package struct BenchReport: Codable, Sendable {
     package var recordBytes = 0
     package var shards = 0
     package var durability = ""
+    package var mappings = 1
     package var producers = 0
     package var batch = 0
     package var consumerBatch = 0
@@ -36,6 +37,7 @@ package struct BenchReport: Codable, Sendable {
     package var latencyMs: Milliseconds?
     package var cpuUsPerRecord = 0.0
     package var recsPerCommit = 0.0
+    /// Of the journal's files, from the store's opening to its closing.
     package var syncs = 0
     package var invocations = 0
     package var checkpoints = 0
@@ -68,7 +70,7 @@ package struct BenchReport: Codable, Sendable {
 
     // Written out because of the names that a rule can't make.
     private enum CodingKeys: String, CodingKey {
-        case records, shards, durability, producers, batch, rate, syncs, invocations, checkpoints, ordered, lost
+        case records, shards, durability, mappings, producers, batch, rate, syncs, invocations, checkpoints, ordered, lost
         case duplicates, seconds, floor, violations
         case recordBytes = "record_bytes"
         case consumerBatch = "consumer_batch"

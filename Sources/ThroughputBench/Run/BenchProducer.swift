@@ -10,7 +10,8 @@ struct BenchProducer {
     /// Records a second of this producer; nil: as fast as it goes.
     private let rate: Double?
     private let clock: RunClock
-    private let ledgers: [ShardLedger]
+    private let ledgers: [[ShardLedger]]
+    private let shardCount: Int
     private let progress: BenchProgress
     private let acknowledgements: Latencies
     private let latencies: Latencies
@@ -38,6 +39,7 @@ struct BenchProducer {
         rate = run.settings.rate.map { $0 / Double(run.settings.producers) }
         clock = run.clock
         ledgers = run.ledgers
+        shardCount = run.settings.shards
         progress = run.progress
         acknowledgements = run.acknowledgements
         latencies = run.latencies
@@ -132,7 +134,7 @@ struct BenchProducer {
 
     private func note(_ receipts: [PutReceipt]) {
         // Sorted by shard, so that each ledger is opened once a call.
-        var starts = [Int](repeating: 0, count: ledgers.count + 1)
+        var starts = [Int](repeating: 0, count: shardCount + 1)
         for receipt in receipts { starts[Int(receipt.shard.number) + 1] += 1 }
         for shard in 1..<starts.count { starts[shard] += starts[shard - 1] }
         var order = [Int](repeating: 0, count: receipts.count)
@@ -142,14 +144,14 @@ struct BenchProducer {
             next[Int(receipt.shard.number)] += 1
         }
         var matched: [UInt64] = []
-        for shard in ledgers.indices where starts[shard] < starts[shard + 1] {
+        for shard in 0..<shardCount where starts[shard] < starts[shard + 1] {
             let words = order[starts[shard]..<starts[shard + 1]].map { index in
                 (
                     number: receipts[index].sequenceNumber.rawValue,
                     word: ShardLedger.Word(checksum: checksums[index], time: times[index])
                 )
             }
-            ledgers[shard].acknowledge(words, latencies: &matched)
+            for own in ledgers { own[shard].acknowledge(words, latencies: &matched) }
         }
         latencies.record(matched)
     }

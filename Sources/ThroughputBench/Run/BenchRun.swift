@@ -15,14 +15,15 @@ package struct BenchRun: Sendable {
         let clock: RunClock
         let progress: BenchProgress
         let findings: Findings
-        let ledgers: [ShardLedger]
+        /// Of each shard as each mapping sees it.
+        let ledgers: [[ShardLedger]]
         let acknowledgements = Latencies()
         let latencies = Latencies()
 
-        func judge(of shard: ShardID) -> ShardJudge {
+        func judge(of shard: ShardID, for mapping: Int) -> ShardJudge {
             ShardJudge(
                 shard: shard, workload: workload, producers: workload.isGiven ? 1 : settings.producers,
-                findings: findings, ledger: ledgers[Int(shard.number)])
+                findings: findings, ledger: ledgers[mapping][Int(shard.number)])
         }
     }
 
@@ -63,29 +64,33 @@ package struct BenchRun: Sendable {
         let parts = Parts(
             settings: settings, workload: workload, stream: store.stream(Self.stream),
             clock: RunClock(timeSource), progress: progress, findings: findings,
-            ledgers: (0..<settings.shards).map { ShardLedger(shard: ShardID(UInt32($0)), findings: findings) })
-        let mapping = try await mapping(for: parts)
+            ledgers: (0..<settings.mappings).map { _ in
+                (0..<settings.shards).map { ShardLedger(shard: ShardID(UInt32($0)), findings: findings) }
+            })
+        var mappings: [EventSourceMapping] = []
+        for number in 0..<settings.mappings { mappings.append(try await mapping(number, for: parts)) }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await consume(mapping, parts) }
-            group.addTask { try await produce(parts, then: mapping) }
+            for mapping in mappings { group.addTask { try await consume(mapping, parts) } }
+            group.addTask { [mappings] in try await produce(parts, then: mappings) }
             for try await _ in group {}
         }
         let after = ProcessUsage.now
-        for ledger in parts.ledgers { ledger.finish() }
-        return report(parts, mapping, processorSeconds: after.processorSeconds - before.processorSeconds, after)
+        for ledger in parts.ledgers.joined() { ledger.finish() }
+        return report(parts, mappings, processorSeconds: after.processorSeconds - before.processorSeconds, after)
     }
 
-    private func mapping(for parts: Parts) async throws -> EventSourceMapping {
+    private func mapping(_ number: Int, for parts: Parts) async throws -> EventSourceMapping {
+        let name = number == 0 ? Self.mapping : "\(Self.mapping)-\(number + 1)"
         var configuration = EventSourceMapping.Configuration()
         if let size = settings.consumerBatch { configuration.batchSize = size }
         if let function {
             return try await EventSourceMapping(
-                Self.mapping, from: parts.stream, configuration: configuration, logger: logger,
-                outsideFunction: JudgedFunction(function, of: parts))
+                name, from: parts.stream, configuration: configuration, logger: logger,
+                outsideFunction: JudgedFunction(function, of: parts, for: number))
         }
         return try await EventSourceMapping(
-            Self.mapping, from: parts.stream, configuration: configuration, logger: logger
-        ) { shard in JudgingFunction(shard, of: parts) }
+            name, from: parts.stream, configuration: configuration, logger: logger
+        ) { shard in JudgingFunction(shard, of: parts, for: number) }
     }
 
     private func consume(_ mapping: EventSourceMapping, _ parts: Parts) async throws {
@@ -97,9 +102,9 @@ package struct BenchRun: Sendable {
         try await mapping.run(until: .stopped)
     }
 
-    private func produce(_ parts: Parts, then mapping: EventSourceMapping) async throws {
-        // However it ends, the mapping must not be waited for in vain.
-        defer { mapping.triggerGracefulShutdown() }
+    private func produce(_ parts: Parts, then mappings: [EventSourceMapping]) async throws {
+        // However it ends, the mappings must not be waited for in vain.
+        defer { for mapping in mappings { mapping.triggerGracefulShutdown() } }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<settings.producers {
                 group.addTask {
@@ -111,7 +116,7 @@ package struct BenchRun: Sendable {
         }
         var delivered = parts.progress.deliveredCount
         var since = parts.clock.now
-        while delivered < settings.records {
+        while delivered < settings.records * settings.mappings {
             try await parts.clock.sleep(until: parts.clock.now + 2_000_000)
             let now = parts.progress.deliveredCount
             if now != delivered { since = parts.clock.now }
@@ -121,10 +126,10 @@ package struct BenchRun: Sendable {
     }
 
     private func report(
-        _ parts: Parts, _ mapping: EventSourceMapping, processorSeconds: Double, _ usage: ProcessUsage
+        _ parts: Parts, _ mappings: [EventSourceMapping], processorSeconds: Double, _ usage: ProcessUsage
     ) -> BenchReport {
         let seconds = max(Double(max(parts.progress.lastDeliveryTime, parts.progress.lastPutTime)) / 1e9, 1e-9)
-        let statistics = mapping.statistics
+        let statistics = mappings.map(\.statistics)
         let count = Double(settings.records)
         var report = BenchReport()
         report.records = settings.records
@@ -132,17 +137,19 @@ package struct BenchRun: Sendable {
         report.shards = settings.shards
         report.producers = settings.producers
         report.batch = settings.batch
-        report.consumerBatch = mapping.configuration.batchSize
+        report.consumerBatch = mappings[0].configuration.batchSize
+        report.mappings = mappings.count
         report.rate = settings.rate
-        report.putRecordsPerS = Double(parts.progress.acknowledgedCount) / max(Double(parts.progress.lastPutTime) / 1e9, 1e-9)
-        report.consumedRecordsPerS = Double(parts.progress.deliveredCount) / seconds
+        report.putRecordsPerS =
+            Double(parts.progress.acknowledgedCount) / max(Double(parts.progress.lastPutTime) / 1e9, 1e-9)
+        report.consumedRecordsPerS = Double(parts.progress.deliveredCount / mappings.count) / seconds
         report.mbPerS = report.consumedRecordsPerS * Double(report.recordBytes) / 1e6
         report.putAckMs = parts.acknowledgements.summary
         report.latencyMs = parts.latencies.summary
         report.cpuUsPerRecord = processorSeconds / count * 1e6
-        report.invocations = statistics.invocations
-        report.failedInvocations = statistics.errors
-        report.givenUp = statistics.givenUp
+        report.invocations = statistics.reduce(0) { $0 + $1.invocations }
+        report.failedInvocations = statistics.reduce(0) { $0 + $1.errors }
+        report.givenUp = statistics.reduce(0) { $0 + $1.givenUp }
         report.ordered = [.order, .wrongShard].allSatisfy { parts.findings.count(of: $0) == 0 }
         report.lost = parts.findings.count(of: .lost)
         report.duplicates = parts.findings.count(of: .duplicate)

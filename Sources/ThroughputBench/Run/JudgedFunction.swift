@@ -10,8 +10,8 @@ struct JudgingFunction: BatchFunction {
     private let recorder: Latencies
     private var latencies: [UInt64] = []
 
-    init(_ shard: ShardID, of run: BenchRun.Parts) {
-        judge = run.judge(of: shard)
+    init(_ shard: ShardID, of run: BenchRun.Parts, for mapping: Int) {
+        judge = run.judge(of: shard, for: mapping)
         clock = run.clock
         progress = run.progress
         recorder = run.latencies
@@ -36,17 +36,19 @@ final class JudgedFunction: OutsideFunction {
 
     private let inner: any OutsideFunction
     private let run: BenchRun.Parts
+    private let mapping: Int
     private let lanes = Mutex<[ShardID: Lane]>([:])
 
-    init(_ inner: any OutsideFunction, of run: BenchRun.Parts) {
+    init(_ inner: any OutsideFunction, of run: BenchRun.Parts, for mapping: Int) {
         self.inner = inner
+        self.mapping = mapping
         self.run = run
     }
 
     func invoke(_ records: RecordBatch, event: [UInt8], context: InvocationContext) async -> OutsideAnswer {
         let shard = context.shard
         // A shard never invokes twice at once, so nobody else misses its lane.
-        var lane = lanes.withLock { $0.removeValue(forKey: shard) } ?? Lane(judge: run.judge(of: shard))
+        var lane = lanes.withLock { $0.removeValue(forKey: shard) } ?? Lane(judge: run.judge(of: shard, for: mapping))
         let first = records.firstIndex { $0.sequenceNumber > lane.sentThrough } ?? records.endIndex
         let new = records.extracting(first..<records.endIndex)
         if let last = new.last {

@@ -40,6 +40,8 @@ package struct StoreBench: Sendable {
             throw error
         }
         try await store.close()
+        // From the first to the last, so that it is what a trace of the process shows.
+        report.syncs = try await store.statistics().syncs
         report.durability = settings.durability.text
         if let before { report.add(before, try await floor()) }
         return report
@@ -62,7 +64,6 @@ extension BenchReport {
     fileprivate mutating func add(_ statistics: StoreStatistics, since opened: StoreStatistics) {
         let commits = statistics.commits - opened.commits
         recsPerCommit = commits > 0 ? Double(records) / Double(commits) : 0
-        syncs = statistics.syncs - opened.syncs
         checkpoints = statistics.checkpoints - opened.checkpoints
         diskBytes = statistics.diskBytes
         segmentBytes = statistics.segmentBytes

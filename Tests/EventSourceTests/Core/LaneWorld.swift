@@ -257,8 +257,8 @@ struct LaneWorld {
 
     private mutating func note(_ event: LaneCore.TraceEvent) {
         trace.append(event)
-        if case .gaveUp(_, let first, let last, _, _, kept: false) = event {
-            settled.formUnion(Int(first.rawValue) - 1..<Int(last.rawValue))
+        if case .gaveUp(let span) = event, !span.kept {
+            settled.formUnion(Int(span.first.rawValue) - 1..<Int(span.last.rawValue))
         }
     }
 

@@ -33,12 +33,13 @@ struct Bench {
         _ name: String = "m", _ settings: EventSourceMapping.Configuration = .init(),
         startingAt start: StartingPosition = .trimHorizon, destination: (any FailureDestination)? = nil,
         metrics: (any MetricsFactory)? = nil,
+        logger: Logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
         function: @escaping EventFunction = { _, _ in }
     ) async throws -> EventSourceMapping {
         let (calls, traceInput) = (calls, traceInput)
         return try await EventSourceMapping(
             name, from: stream, startingAt: start, configuration: settings, destination: destination,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            logger: logger,
             source: .closure { batch, context in
                 calls.note(batch, context)
                 try await function(batch, context)

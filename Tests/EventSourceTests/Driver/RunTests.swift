@@ -1,6 +1,8 @@
+import Logging
 import ShardlineTesting
 import StreamModel
 import StreamStorage
+import Synchronization
 import Testing
 
 @testable import EventSource
@@ -37,6 +39,75 @@ struct RunTests {
         try await again.run(until: .caughtUp)
         #expect(bench.calls.texts.flatMap { $0 } == (1...12).map(String.init))
         #expect(again.statistics.redelivered == 0)
+    }
+
+    @Test func `the settings of a run are those that its store shows, also where it resumes (ESM-L4)`() async throws {
+        let bench = try await Bench()
+        let key = MappingKey(stream: "s", name: "m")
+        func stored() async throws -> EventSourceMapping.Configuration {
+            try await EventSourceMapping.Configuration(json: bench.store.describeMapping(key).configuration)
+        }
+        var settings = EventSourceMapping.Configuration()
+        settings.batchSize = 7
+        try await bench.mapping("m", settings).run(until: .caughtUp)
+        #expect(try await stored().batchSize == 7)
+        settings.batchSize = 8
+        settings.maximumRetryAttempts = nil
+        let again = try await bench.mapping("m", settings)
+        // Nothing runs with the new ones yet.
+        #expect(try await stored().batchSize == 7)
+        try await again.run(until: .caughtUp)
+        #expect(try await stored() == settings)
+    }
+
+    @Test func `a running mapping shows through its store which shard is stuck, and why`() async throws {
+        let bench = try await Bench()
+        let key = MappingKey(stream: "s", name: "m")
+        try await bench.put(1...1)
+        let mapping = try await bench.mapping { _, context in
+            if context.attempt <= 2 { throw MalformedRecord() }
+        }
+        async let run: Void = mapping.run(until: .caughtUp)
+        var pause = Duration.zero
+        for await (_, event) in bench.trace {
+            guard case .retrying(_, _, let wait) = event else { continue }
+            pause = wait
+            break
+        }
+        let states = try #require(try await bench.store.mappingStates(key))
+        #expect(states == mapping.shardStates)
+        #expect(states.map(\.phase) == [.retrying] && states[0].isFailing)
+        #expect(states[0].attempts == 1 && states[0].lastError == "the record is malformed")
+        #expect(states[0].busySince == bench.time.wallTime)
+        bench.time.advance(by: pause)
+        await bench.advanceThroughPauses { if case .succeeded = $0 { true } else { false } }
+        try await run
+        #expect(try await bench.store.mappingStates(key) == nil)
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `a function that can't be reached shows as failing, with the reason`()
+        async throws
+    {
+        final class Absent: OutsideFunction {
+            let isThere = Atomic(false)
+            func invoke(_ records: RecordBatch, event: [UInt8], context: InvocationContext) async -> OutsideAnswer {
+                isThere.load(ordering: .relaxed) ? .answered([]) : .notReached("no such file")
+            }
+        }
+        let bench = try await Bench()
+        try await bench.put(1...1)
+        let function = Absent()
+        let mapping = try await EventSourceMapping(
+            "m", from: bench.stream, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            outsideFunction: function)
+        async let run: Void = mapping.run(until: .caughtUp)
+        while mapping.shardStates.first?.phase != .retrying { await Task.yield() }
+        #expect(mapping.shardStates[0].isFailing)
+        #expect(mapping.shardStates[0].attempts == 0 && mapping.shardStates[0].lastError == "no such file")
+        function.isThere.store(true, ordering: .relaxed)
+        await bench.advance(by: .seconds(1)) { mapping.statistics.delivered == 1 }
+        try await run
+        #expect(!mapping.shardStates[0].isFailing && mapping.shardStates[0].lastError == nil)
     }
 
     @Test func `with latest, what is put after the mapping was made is delivered and nothing before (ESM-P4)`()

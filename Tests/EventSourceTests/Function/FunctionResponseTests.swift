@@ -22,6 +22,15 @@ struct FunctionResponseTests {
         }
     }
 
+    @Test func `an answer whose members all mean nothing is told apart, as it is mostly a typo (ESM-R3)`() {
+        func unknown(_ line: String) -> [String]? { JSONValue(Array(line.utf8))?.unknownAnswer }
+        #expect(unknown(#"{"batchItemFailure": [], "Error": 1}"#) == ["Error", "batchItemFailure"])
+        for line in [
+            "{}", "null", "17", "[1]", #"{"batchItemFailures": null}"#, #"{"errorMessage": "x", "more": 1}"#,
+            #"{"errorType": "E"}"#, #"{"permanent": true}"#,
+        ] { #expect(unknown(line) == nil, "\(line)") }
+    }
+
     @Test(arguments: [
         // R1, R2, R3.
         "null", #""""#, "[]", "{}", #"{"batchItemFailures": []}"#, #"{"batchItemFailures": null}"#, "", "  ", "\r",

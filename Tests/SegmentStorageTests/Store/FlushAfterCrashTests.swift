@@ -17,7 +17,7 @@ struct FlushAfterCrashTests {
         try await killed.store.createStream("other", shards: 2)
         try await killed.store.createMapping(MappingDefinition(key: mapping, startingPosition: .trimHorizon))
         for index in 0..<10 { try await killed.store.stream("s").put("\(index)", partitionKey: "k") }
-        let claim = try await killed.store.claimMapping(mapping)
+        let claim = try await killed.store.claimMapping(mapping, with: MappingClaim(configuration: [3]))
         let checkpoint = ShardCheckpoint(shard: ShardID(0), position: SequenceNumber(7))
         _ = try await killed.store.commit([
             .checkpoint(CheckpointMove(mapping: mapping, epoch: claim.epoch, checkpoint: checkpoint))
@@ -36,6 +36,7 @@ struct FlushAfterCrashTests {
         #expect(try await last.store.listStreams().map(\.name) == ["other", "s"])
         #expect(try await last.store.describeStream("other").shards.count == 2)
         #expect(try await last.store.describeMapping(mapping).checkpoints == [checkpoint])
+        #expect(try await last.store.describeMapping(mapping).configuration == [3])
         #expect(try await last.all(of: "s").count == 11)
         let receipt = try await last.store.stream("s").put("next", partitionKey: "k")
         #expect(receipt.sequenceNumber == SequenceNumber(12))

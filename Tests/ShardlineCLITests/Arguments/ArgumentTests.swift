@@ -1,3 +1,4 @@
+import ArgumentParser
 import StreamModel
 import StreamStorage
 import Testing
@@ -55,8 +56,38 @@ import Testing
         #expect(try Position("1970-01-01T00:00:01Z").starting(now: now) == .atTimestamp(Timestamp(milliseconds: 1000)))
         #expect(try Position("\(number)").starting(now: now) == .atSequenceNumber(SequenceNumber(17)))
         #expect(try Position("\(number)").shard == ShardID(3))
-        for text in ["", "newest", "17", "4959", "yesterday", "2019-13-01"] {
+        #expect(try Position("17") == .number(SequenceNumber(17)))
+        #expect(try Position("17").starting(now: now) == .atSequenceNumber(SequenceNumber(17)))
+        for text in ["", "newest", "+17", "9223372036854775808", "495900000000000000000000", "yesterday", "2019-13-01"]
+        {
             #expect(throws: ArgumentProblem.self) { try Position(text) }
         }
+    }
+
+    @Test func `a place in one shard says which, a plain number needs it named`() throws {
+        let three = KinesisSequenceNumber(
+            shard: ShardID(3), shardCreationSecond: 1, sequenceNumber: SequenceNumber(17), arrivalSecond: 2)
+        #expect(try Position("\(three)").onlyShard(given: nil) == ShardID(3))
+        #expect(try Position("17").onlyShard(given: ShardID(2)) == ShardID(2))
+        #expect(throws: CommandFailure.self) { try Position("17").onlyShard(given: nil) }
+        #expect(throws: CommandFailure.self) { try Position("\(three)").onlyShard(given: ShardID(2)) }
+        #expect(try Position("latest").onlyShard(given: nil) == nil)
+    }
+
+    @Test func `a time that is still to come is refused with what is allowed`() throws {
+        let now = Timestamp(milliseconds: 1_000_000)
+        #expect(try Position("1970-01-01T00:16:40Z").starting(now: now) == .atTimestamp(now))
+        let error = #expect(throws: CommandFailure.self) { try Position("1970-01-01T00:16:41Z").starting(now: now) }
+        #expect(error?.status == .usage && error?.message?.contains("a time that has passed, or latest") == true)
+    }
+
+    @Test func `examples in the help fit in a line of 80 characters`() {
+        func check(_ command: any ParsableCommand.Type) {
+            for line in command.configuration.discussion.split(separator: "\n") where line.hasPrefix("  ") {
+                #expect(line.count <= 80, "\(line)")
+            }
+            for below in command.configuration.subcommands { check(below) }
+        }
+        check(ShardlineCommand.self)
     }
 }

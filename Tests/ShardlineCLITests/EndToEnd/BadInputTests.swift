@@ -53,18 +53,29 @@ import Testing
             (["stream", "create", "b", "--retention", "soon"], 64, "such as 500ms"),
             (["stream", "create", "b", "--max-record-size", "11MiB"], 64, "10485760"),
             (["tail", "a", "--from", "yesterday"], 64, "trim-horizon"),
+            (["tail", "a", "--from", "17"], 64, "--shard"),
+            (["tail", "a", "--from", "2999-01-01"], 64, "in the future"),
+            (["mapping", "seek", "a", "m", "--to", "2999-01-01"], 64, "a time that has passed"),
+            (["mapping", "seek", "a", "m", "--to", "17"], 64, "--shard"),
+            (["help", "mapping", "bogus"], 64, "there are list, describe, seek, delete"),
+            (["help", "bogus"], 64, "no command 'shardline bogus'; there are stream, put"),
+            (["help", "put", "bogus"], 64, "no commands below it"),
             (["consume", "a", "--mapping", "m", "--exec", "/does/not/exist --now"], 64, "/does/not/exist"),
             (["consume", "a", "--mapping", "m", "--exec", "no-such-program"], 64, "no-such-program"),
             (["consume", "a", "--mapping", "m", "--exec", " "], 64, "--exec is empty"),
             (["consume", "a", "--mapping", "m m", "--exec", "cat"], 64, "mapping name 'm m'"),
             (
                 ["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-size", "0", "--grace", "2h"], 64,
-                "batchSize 0"
+                "--batch-size 0"
             ),
             (["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-window", "301s"], 64, "0 to 300"),
             (["consume", "a", "--mapping", "m", "--exec", "cat", "--max-retries", "-2"], 64, "-1 for no limit"),
-            (["consume", "a", "--mapping", "m", "--exec", "cat", "--max-age", "59s"], 64, "60 to 604800"),
-            (["consume", "a", "--mapping", "m", "--exec", "cat", "--concurrency", "0"], 64, "concurrency 0"),
+            (
+                ["consume", "a", "--mapping", "m", "--exec", "cat", "--max-age", "59s"], 64,
+                "--max-age 59 s (allowed: 60 to 604800 seconds, or without the option no limit)"
+            ),
+            (["consume", "a", "--mapping", "m", "--exec", "cat", "--timeout", "0"], 64, "--timeout 0 s"),
+            (["consume", "a", "--mapping", "m", "--exec", "cat", "--concurrency", "0"], 64, "--concurrency 0"),
             (["consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "stream:a"], 64, "source itself"),
             (["consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "queue:x"], 64, "file:PATH"),
         ] as [([String], Int32, String)])
@@ -81,6 +92,18 @@ import Testing
         #expect(streams.lines.count == 1)
         #expect(streams.output.contains("\"recordCount\":0"))
         #expect(try await Self.shardline(["mapping", "list", "--json"], folder).output.isEmpty)
+    }
+
+    @Test func `a stream is made only if it isn't there where that is asked for`() async throws {
+        let folder = try await Self.store()
+        let end = try await Self.shardline(["stream", "create", "a", "--shards", "3", "--if-not-exists"], folder)
+        #expect(end.status == 0)
+        #expect(
+            end.errors
+                == "shardline: the stream 'a' exists already and stays as it is: 1 shard, records are kept for 1d\n")
+        let other = try await Self.shardline(["stream", "create", "b", "--shards", "3", "--if-not-exists"], folder)
+        #expect(other.status == 0 && other.errors.contains("made the stream 'b': 3 shards"))
+        #expect(try await Self.shardline(["help", "stream", "create"], folder).status == 0)
     }
 
     @Test func `without a store the command says how to name or make one`() async throws {

@@ -47,13 +47,52 @@ import Testing
         let mappings = try await BadInputTests.shardline(["mapping", "list", "--json"], folder)
         #expect(mappings.output.contains("\"state\":\"running\""))
         #expect(try await BadInputTests.shardline(["mapping", "delete", "s", "m"], folder).status == 69)
+        let delete = try await BadInputTests.shardline(["stream", "delete", "s"], folder)
+        #expect(delete.status == 69 && delete.errors.contains("--force"), "\(delete.errors)")
         let second = try await BadInputTests.shardline(["consume", "s", "--mapping", "n", "--exec", "cat"], folder)
         #expect(second.status == 69)
+        #expect(second.errors.contains("put, tail, stream and mapping work"))
+        #expect(second.errors.contains("all mappings of the store"))
         #expect(second.errors.filter { $0 == "\n" }.count == 1, "\(second.errors)")
         consumer.signal(SIGINT)
         #expect(try await consumer.end() == 0)
         #expect(consumer.output.contains("delivered      4 records"))
         #expect(consumer.output.contains("given up       1 record, in the stream s.m.failed"))
+        #expect(consumer.errors.contains("made the stream s.m.failed, which takes the records that are given up"))
+        let gone = try await BadInputTests.shardline(["stream", "delete", "s"], folder)
+        #expect(gone.errors.contains("with 5 records and the mapping 'm'; what was given up stays in 's.m.failed'"))
+    }
+
+    @Test func `an answer with unknown members only is warned of once`() async throws {
+        let folder = try await Self.prepared(shards: 1)
+        _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "a\nb\nc\n")
+        let end = try await BadInputTests.shardline(
+            [
+                "consume", "s", "--mapping", "m", "--batch-size", "1", "--until-caught-up", "--exec",
+                #"while read -r l; do echo '{"batchItemFailure":[],"x":1}'; done"#,
+            ], folder)
+        #expect(end.status == 0 && end.output.contains("delivered      3 records"))
+        #expect(end.errors.components(separatedBy: "'batchItemFailure', 'x' only").count == 2, "\(end.errors)")
+    }
+
+    @Test func `a shard that is stuck shows from a second terminal, with the settings in force`() async throws {
+        let folder = try await Self.prepared(shards: 1)
+        _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "a\npoison\nb\n")
+        let job = try Self.consume(folder, ["--until-caught-up", "--max-retries", "0"])
+        #expect(try await job.end() == 0)
+        _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "poison\n")
+        let consumer = try Self.consume(folder, ["--max-retries", "-1"])
+        #expect(try await consumer.wait { $0.errors.contains("warning: the function failed with record") })
+        #expect(!consumer.errors.contains("rule="))
+        let list = try await BadInputTests.shardline(["mapping", "list"], folder)
+        #expect(list.output.contains("failing"), "\(list.output)")
+        let describe = try await BadInputTests.shardline(["mapping", "describe", "s", "m"], folder)
+        #expect(describe.output.contains("--max-retries   no limit"), "\(describe.output)")
+        #expect(describe.output.contains("failed attempt") && describe.output.contains("ValueError: a poisoned record"))
+        consumer.signal(SIGINT)
+        #expect(try await consumer.end() == 0)
+        let after = try await BadInputTests.shardline(["mapping", "describe", "s", "m", "--json"], folder)
+        #expect(after.output.contains("\"maximumRetryAttempts\":-1") && after.output.contains("\"phase\":null"))
     }
 
     @Test func `a job ends when it has caught up, and goes on where it was`() async throws {
@@ -252,6 +291,8 @@ import Testing
         #expect(try await consumer.wait { $0.errors.contains("got one\n") })
         let seek = try await BadInputTests.shardline(["mapping", "seek", "s", "m", "--to", "trim-horizon"], folder)
         #expect(seek.status == 0)
+        #expect(seek.errors.contains("moved the mapping 'm' of 's': 1 record comes again"), "\(seek.errors)")
+        #expect(seek.output.contains("IS DONE UP TO"))
         #expect(try await consumer.wait { $0.errors.components(separatedBy: "got one\n").count == 3 })
         consumer.signal(SIGINT)
         #expect(try await consumer.end() == 0)

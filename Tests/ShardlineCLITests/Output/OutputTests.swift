@@ -53,6 +53,24 @@ import Testing
         #expect(durations.map(Readable.measured) == ["24 h 0 min", "1 h 30 min", "1.5 s", "61.0 s", "0 ms"])
     }
 
+    @Test func `a rate has a decimal where it is small`() {
+        #expect(
+            [0, 0.04, 0.25, 9.94, 9.96, 10.4, 27_004.4].map(Readable.rate) == [
+                "0", "0.0", "0.3", "9.9", "10", "10", "27,004",
+            ])
+    }
+
+    @Test func `a summary says of batches without a window that they were as they came`() {
+        var statistics = MappingStatistics()
+        statistics.delivered = 5
+        statistics.batches = ["window": 1, "size": 2]
+        let plain = ConsumeSummary(statistics: statistics, duration: .seconds(2), failures: nil, hasWindow: false)
+        #expect(plain.lines.contains("batches        2 by size, 1 as they came"))
+        #expect(plain.lines.first == "delivered      5 records in 2.0 s, 2.5/s")
+        let windowed = ConsumeSummary(statistics: statistics, duration: .seconds(2), failures: nil, hasWindow: true)
+        #expect(windowed.lines.contains("batches        2 by size, 1 by window"))
+    }
+
     @Test func `progress fits the terminal`() {
         #expect(
             ProgressBar.text(done: 50, total: 100, records: 1000, seconds: 2, width: 60)

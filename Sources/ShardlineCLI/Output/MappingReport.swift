@@ -1,0 +1,113 @@
+import EventSource
+import StreamModel
+import StreamStorage
+
+/// A mapping as it is told to people and to programs: how far it is, what it does now, how it is set.
+struct MappingReport: Sendable {
+    let mapping: MappingDescription
+    let progress: [MappingProgress]
+
+    /// What the store in `store` knows of `mapping`, and whoever runs it.
+    init(_ mapping: MappingDescription, in store: some StreamStore) async throws {
+        self.mapping = mapping
+        progress = try await MappingProgress.all(of: mapping, in: store)
+    }
+
+    init(_ mapping: MappingDescription, _ progress: [MappingProgress]) {
+        self.mapping = mapping
+        self.progress = progress
+    }
+
+    var behind: UInt64 { progress.reduce(0) { $0 + $1.behind } }
+
+    /// The mapping's state in one word.
+    var state: String {
+        guard mapping.isClaimed else { return "stopped" }
+        return progress.contains { $0.state?.isFailing ?? false } ? "failing" : "running"
+    }
+
+    /// The lines of `mapping describe`.
+    func lines(now: Timestamp) -> [String] {
+        let isTold = progress.contains { $0.state != nil }
+        var columns: [(title: String, alignment: Table.Alignment)] = [
+            ("SHARD", .left), ("BEHIND", .right), ("DONE UP TO", .left),
+        ]
+        if isTold { columns.append(("NOW", .left)) }
+        var table = Table(columns)
+        for shard in progress {
+            let row = [shard.shard.description, Readable.number(shard.behind), shard.words]
+            table.add(isTold ? row + [shard.state.map { Self.words($0, now: now) } ?? ""] : row)
+        }
+        return [
+            "mapping    \(mapping.key.name) of the stream \(mapping.key.stream)",
+            "state      \(state)",
+            "made       \(mapping.createdAt)",
+            "behind     \(Readable.count(behind, "record"))",
+        ] + SettingsTable.lines(ofJSON: mapping.configuration, title: "settings   ") + [""] + table.lines
+    }
+
+    /// What a shard's lane does, such as `retrying, 7 failed attempts, on this unit since 15:09:12Z: ValueError: …`.
+    static func words(_ state: MappingShardState, now: Timestamp) -> String {
+        var text: String
+        switch state.phase {
+        case .idle: text = "idle"
+        case .batching: text = "batching"
+        case .invoking: text = state.attempts > 0 ? "trying again" : "the function runs"
+        case .retrying: text = "retrying"
+        case .delivering: text = "giving up, its destination"
+        case .ended: text = "done"
+        case .stopped: text = "stopped"
+        case .damaged: text = "damaged"
+        }
+        switch state.phase {
+        case .delivering: text += state.lastError == nil ? " is written" : " fails"
+        default: break
+        }
+        if state.attempts > 0 { text += ", \(Readable.count(state.attempts, "failed attempt"))" }
+        if let since = state.busySince { text += ", on this unit since \(Readable.moment(since, now: now))" }
+        if let error = state.lastError, state.isFailing {
+            text += ": " + Output.escaped(Readable.shortened(error, to: 200).utf8, backslash: "\\")
+        }
+        return text
+    }
+
+    /// For programs.
+    var json: [UInt8] {
+        var writer = JSONWriter()
+        writer.object { report in
+            report.member("streamName", mapping.key.stream)
+            report.member("mapping", mapping.key.name)
+            report.member("state", state)
+            report.name("creationTimestamp")
+            report.seconds(ofMilliseconds: mapping.createdAt.milliseconds)
+            report.member("recordsBehind", Int(clamping: behind))
+            report.name("shards")
+            report.array { list in for shard in progress { shard.write(to: &list) } }
+            report.name("settings")
+            report.raw(mapping.configuration.isEmpty ? Array("null".utf8) : mapping.configuration)
+        }
+        return writer.bytes
+    }
+}
+
+extension MappingProgress {
+    fileprivate func write(to writer: inout JSONWriter) {
+        func time(_ time: Timestamp?, _ entry: inout JSONWriter) {
+            if let time { entry.seconds(ofMilliseconds: time.milliseconds) } else { entry.raw("null") }
+        }
+        writer.object { entry in
+            entry.member("shardId", shard.description)
+            entry.member("sequenceNumber", checkpoint?.description)
+            entry.member("recordsBehind", Int(clamping: behind))
+            entry.member("isShardEnd", isShardEnd)
+            // What only a running mapping can tell is null where none runs.
+            entry.member("phase", state?.phase.rawValue)
+            entry.member("failedAttempts", state?.attempts)
+            entry.member("lastError", state?.lastError)
+            entry.name("busySince")
+            time(state?.busySince, &entry)
+            entry.name("oldestArrivalTimestamp")
+            time(state?.oldestArrival, &entry)
+        }
+    }
+}

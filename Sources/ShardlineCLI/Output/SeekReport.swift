@@ -1,0 +1,67 @@
+import StreamModel
+import StreamStorage
+
+/// What a seek has done to a mapping: from where to where in each shard, and what that means for the records.
+struct SeekReport: Sendable {
+    /// One shard's move.
+    struct Move: Equatable, Sendable {
+        var shard: ShardID
+        var from: String
+        var to: String
+        /// Records that come again; below 0 those that are skipped.
+        var again: Int64
+
+        /// What becomes of records.
+        var words: String {
+            if again > 0 { return "\(Readable.count(again, "record comes", "records come")) again" }
+            if again < 0 { return "\(Readable.count(-again, "record is", "records are")) skipped" }
+            return "nothing changes"
+        }
+    }
+
+    private(set) var moves: [Move] = []
+
+    /// - Parameter shard: the only shard that was moved; nil: all.
+    init(
+        from before: MappingDescription, to after: MappingDescription, only shard: ShardID?, in store: some StreamStore
+    ) async throws {
+        let shards = try await store.describeStream(after.key.stream).shards
+        let old = try await MappingProgress.all(of: before, in: store)
+        let new = try await MappingProgress.all(of: after, in: store)
+        for description in shards where shard == nil || shard == description.id {
+            func place(_ mapping: MappingDescription) -> UInt64 {
+                let position = mapping.checkpoints.first { $0.shard == description.id }?.position ?? .zero
+                return min(max(position, description.trimHorizon), max(description.tip, description.trimHorizon))
+                    .rawValue
+            }
+            func words(_ progress: [MappingProgress]) -> String {
+                guard let found = progress.first(where: { $0.shard == description.id }) else { return "" }
+                return found.words
+            }
+            moves.append(
+                Move(
+                    shard: description.id, from: words(old), to: words(new),
+                    again: Int64(place(before)) - Int64(place(after))))
+        }
+    }
+
+    init(_ moves: [Move]) { self.moves = moves }
+
+    /// One line for all shards.
+    var sum: String {
+        let again = moves.reduce(0) { $0 + max(0, $1.again) }
+        let skipped = moves.reduce(0) { $0 + max(0, -$1.again) }
+        if again == 0, skipped == 0 { return "it was there already" }
+        var parts: [String] = []
+        if again > 0 { parts.append("\(Readable.count(again, "record comes", "records come")) again") }
+        if skipped > 0 { parts.append("\(Readable.count(skipped, "record is", "records are")) skipped") }
+        return parts.joined(separator: ", ")
+    }
+
+    /// A row a shard.
+    var lines: [String] {
+        var table = Table([("SHARD", .left), ("WAS DONE UP TO", .left), ("IS DONE UP TO", .left), ("RECORDS", .left)])
+        for move in moves { table.add([move.shard.description, move.from, move.to, move.words]) }
+        return table.lines
+    }
+}

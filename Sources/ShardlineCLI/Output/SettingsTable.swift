@@ -1,0 +1,59 @@
+import EventSource
+import StreamModel
+
+/// A mapping's settings for people: one a row, under the names of the options that set them.
+enum SettingsTable {
+    /// The rows, the first behind `title`, the others below it; the text as it is where this version can't read it.
+    static func lines(ofJSON json: [UInt8], title: String) -> [String] {
+        guard !json.isEmpty else { return ["\(title)not known"] }
+        guard let settings = try? EventSourceMapping.Configuration(json: json) else {
+            return ["\(title)\(Output.escaped(json, backslash: "\\"))"]
+        }
+        let rows = rows(of: settings)
+        let width = rows.map(\.name.count).max() ?? 0
+        return rows.enumerated().map { index, row in
+            let begin = index == 0 ? title : String(repeating: " ", count: title.count)
+            return begin + row.name + String(repeating: " ", count: width - row.name.count + 2) + row.value
+        }
+    }
+
+    private static func rows(of settings: EventSourceMapping.Configuration) -> [(name: String, value: String)] {
+        let defaults = EventSourceMapping.Configuration()
+        var rows: [(name: String, value: String)] = []
+        func add(_ name: String, _ value: String) { rows.append((name, value)) }
+        let window = settings.batchWindow
+        add("--batch-size", "at most \(Readable.count(settings.batchSize, "record"))")
+        add("--batch-window", window == .zero ? "0s, a batch is what is there" : Readable.duration(window))
+        add("--max-retries", settings.maximumRetryAttempts.map { Readable.number($0) } ?? "no limit")
+        add("--max-age", settings.maximumRecordAge.map(Readable.duration) ?? "no limit")
+        add("--timeout", Readable.duration(settings.functionTimeout))
+        add("--concurrency", settings.concurrency.map { Readable.count($0, "invocation") } ?? "one for each shard")
+        add("--on-failure", settings.failureDestination.description)
+        add("--grace", Readable.duration(settings.shutdownGrace))
+        add("--no-bisect", settings.bisectOnError ? "no, failed batches are cut in two" : "yes")
+        add("--no-reports", settings.reportsBatchItemFailures ? "no, batchItemFailures count" : "yes")
+        let backOff = settings.backOff
+        // What only a program can set is shown where one has.
+        if backOff != defaults.backOff {
+            add("back-off", "\(Readable.duration(backOff.first)) to \(Readable.duration(backOff.longest))")
+        }
+        if settings.payloadLimit != defaults.payloadLimit {
+            add("payload limit", settings.payloadLimit.map { Readable.count($0, "byte") } ?? "no limit")
+        }
+        if settings.awsCompatibleCounts { add("counts", "as on AWS, at least one invocation") }
+        if settings.account != defaults.account { add("account", settings.account) }
+        if settings.region != defaults.region { add("region", settings.region) }
+        return rows
+    }
+}
+
+extension EventSourceMapping.Configuration.Naming {
+    private static let optionNames = [
+        "batchSize": "--batch-size", "batchWindow": "--batch-window", "maximumRetryAttempts": "--max-retries",
+        "maximumRecordAge": "--max-age", "functionTimeout": "--timeout", "concurrency": "--concurrency",
+        "failureDestination": "--on-failure", "shutdownGrace": "--grace",
+    ]
+
+    /// The names of the options of `consume`.
+    static let options = Self(noAgeLimit: "without the option no limit") { optionNames[$0] ?? $0 }
+}

@@ -1,0 +1,23 @@
+import StreamModel
+
+/// A store in this process that answers without a task of its own for each call: what a mapping of many shards asks
+/// of it for every invocation.
+///
+/// The calls mean what ``StreamStore``'s do. Whoever has no use for them, such as a store across a network, is asked
+/// by those.
+package protocol DirectStore: StreamStore {
+    /// What ``StreamStore/read(_:)`` finds without waiting, as long as it is in memory; nil where it may be elsewhere.
+    func readAtOnce(_ request: ReadRequest) throws -> ReadResult?
+    /// Calls `body` once, on any thread, when there may be something behind the position; at once where there is, and
+    /// in the end when the store is closed. It must not block.
+    func whenAvailable(
+        in stream: String, _ shard: ShardID, after position: SequenceNumber, _ body: @escaping @Sendable () -> Void
+    ) throws
+    /// The newest claim on a mapping, without all of its checkpoints. Throws `unknownStream`, `unknownMapping`.
+    func epoch(of mapping: MappingKey) throws -> UInt64
+    /// As ``StreamStore/commit(_:urgency:)``, for changes without records. `body` is called once, on any thread, and
+    /// must not block.
+    func submit(
+        _ changes: [Change], urgency: CommitUrgency,
+        _ body: @escaping @Sendable (Result<CommitOutcome, any Error>) -> Void)
+}

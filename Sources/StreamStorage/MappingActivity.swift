@@ -1,0 +1,84 @@
+public import StreamModel
+
+/// What whoever runs a mapping says of itself when it takes it, with ``StreamStore/claimMapping(_:with:)``.
+public struct MappingClaim: Sendable {
+    /// The settings in force from now on, which take the place of the stored ones, durably; opaque to the store. nil:
+    /// the stored ones stay.
+    public var configuration: [UInt8]?
+    /// Tells what the run does in each shard, for ``StreamStore/mappingStates(_:)``; called at any time from any thread
+    /// as long as the claim is held. It does not travel to another process. nil: nothing is told.
+    public var states: (@Sendable () -> [MappingShardState])?
+
+    /// A claim that says this.
+    public init(configuration: [UInt8]? = nil, states: (@Sendable () -> [MappingShardState])? = nil) {
+        self.configuration = configuration
+        self.states = states
+    }
+}
+
+/// Where a mapping is in one shard.
+public struct MappingShardState: Hashable, Sendable {
+    /// What a shard's lane is doing.
+    public enum Phase: String, Hashable, Sendable, CaseIterable {
+        /// Nothing is there to be done.
+        case idle
+        /// A batch fills, or waits for its turn.
+        case batching
+        /// The function runs.
+        case invoking
+        /// A failed unit waits for its next try.
+        case retrying
+        /// The failure destination has not taken what was given up.
+        case delivering
+        /// The shard is closed and done.
+        case ended
+        /// The lane does not run.
+        case stopped
+        /// The shard can't be read any further.
+        case damaged
+    }
+
+    /// The shard.
+    public var shard: ShardID
+    /// What its lane is doing.
+    public var phase: Phase
+    /// Everything up to here is done, durably.
+    public var checkpoint: SequenceNumber
+    /// The newest number that was seen in the shard.
+    public var tip: SequenceNumber
+    /// Failed invocations of the unit that is being tried; 0 where none has failed.
+    public var attempts = 0
+    /// Why the last one failed; nil where the lane has gone on since.
+    public var lastError: String?
+    /// Since when the lane has been on one unit, by the wall clock; nil where it is on none.
+    public var busySince: Timestamp?
+    /// When the oldest record of that unit arrived.
+    public var oldestArrival: Timestamp?
+
+    /// A state with these facts.
+    public init(
+        shard: ShardID, phase: Phase, checkpoint: SequenceNumber, tip: SequenceNumber, attempts: Int = 0,
+        lastError: String? = nil, busySince: Timestamp? = nil, oldestArrival: Timestamp? = nil
+    ) {
+        self.shard = shard
+        self.phase = phase
+        self.checkpoint = checkpoint
+        self.tip = tip
+        self.attempts = attempts
+        self.lastError = lastError
+        self.busySince = busySince
+        self.oldestArrival = oldestArrival
+    }
+
+    /// Whether the function has failed with what the lane is on or can't be reached, the failure destination has failed,
+    /// or the shard is damaged.
+    public var isFailing: Bool {
+        switch phase {
+        case .damaged: true
+        case .delivering: lastError != nil
+        case .retrying: true
+        case .invoking, .batching: attempts > 0
+        case .idle, .ended, .stopped: false
+        }
+    }
+}

@@ -1,0 +1,196 @@
+import Logging
+import ShardlineTesting
+import StreamModel
+import StreamStorage
+import Synchronization
+import Testing
+
+@testable import EventSource
+
+/// What an operator reads of a mapping in trouble.
+@Suite("The log of a mapping")
+struct LogTests {
+    /// Keeps what is logged from a level on.
+    private struct Recorder: LogHandler {
+        final class Lines: Sendable {
+            let all = Mutex<[String]>([])
+            var lines: [String] { all.withLock { $0 } }
+        }
+        let lines: Lines
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.warning
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+        func log(event: LogEvent) {
+            let facts = metadata.merging(event.metadata ?? [:]) { $1 }.keys.sorted().joined(separator: " ")
+            lines.all.withLock { $0.append("\(event.message) (\(facts))") }
+        }
+    }
+
+    private static func logger() -> (Logger, Recorder.Lines) {
+        let lines = Recorder.Lines()
+        return (Logger(label: "test") { _ in Recorder(lines: lines) }, lines)
+    }
+
+    /// The record's name outside, as a reader of the stream sees it.
+    private func name(of number: Int, in bench: Bench) async throws -> String {
+        let result = try await bench.store.read(ReadRequest(stream: "s", shard: ShardID(0), after: .zero))
+        return result.batch[number - 1].kinesisSequenceNumber.description
+    }
+
+    @Test func `a unit that fails without end is told of at the first failure and at each doubling`() async throws {
+        let bench = try await Bench()
+        try await bench.put(1...1)
+        var settings = EventSourceMapping.Configuration()
+        settings.maximumRetryAttempts = nil
+        let (logger, lines) = Self.logger()
+        let mapping = try await bench.mapping("m", settings, logger: logger) { _, context in
+            if context.attempt <= 11 { throw MalformedRecord("boom") }
+        }
+        async let run: Void = mapping.run(until: .caughtUp)
+        await bench.advanceThroughPauses { if case .succeeded = $0 { true } else { false } }
+        try await run
+        let told = lines.lines
+        #expect(told.count == 4, "\(told)")
+        let record = try await name(of: 1, in: bench)
+        for (line, attempt) in zip(told, [1, 2, 4, 8]) {
+            #expect(line.hasPrefix("the function failed with record \(record), attempt \(attempt), next in "))
+            #expect(line.hasSuffix(" s: the record is malformed: boom (mapping shard stream)"), "\(line)")
+        }
+    }
+
+    @Test func `a given-up record is one line with its error, its number and where it went`() async throws {
+        let bench = try await Bench()
+        try await bench.put(1...8)
+        var settings = EventSourceMapping.Configuration()
+        settings.maximumRetryAttempts = 0
+        let (logger, lines) = Self.logger()
+        let mapping = try await bench.mapping("m", settings, logger: logger) { batch, _ in
+            if batch.contains(where: { Array($0.bytes) == Array("5".utf8) }) { throw MalformedRecord("five") }
+        }
+        try await mapping.run(until: .caughtUp)
+        let told = lines.lines
+        #expect(told.count == 2, "\(told)")
+        let (first, fifth) = (try await name(of: 1, in: bench), try await name(of: 5, in: bench))
+        #expect(
+            told.first
+                == "the function failed with 8 records from \(first) on, attempt 1, the batch is cut in two: the record is malformed: five (mapping shard stream)"
+        )
+        #expect(
+            told.last
+                == "gave up 1 record to the stream s.m.failed, \(fifth), after 1 attempt (RetryAttemptsExhausted): the record is malformed: five (mapping shard stream)"
+        )
+    }
+
+    @Test func `a unit that is given up whole is one line too`() async throws {
+        let bench = try await Bench()
+        try await bench.put(1...3)
+        var settings = EventSourceMapping.Configuration()
+        settings.maximumRetryAttempts = 0
+        settings.bisectOnError = false
+        settings.failureDestination = .none
+        let (logger, lines) = Self.logger()
+        try await bench.mapping("m", settings, logger: logger) { _, _ in throw MalformedRecord() }
+            .run(until: .caughtUp)
+        let (first, last) = (try await name(of: 1, in: bench), try await name(of: 3, in: bench))
+        #expect(
+            lines.lines == [
+                "gave up 3 records, kept nowhere, \(first) to \(last), after 1 attempt (RetryAttemptsExhausted): the record is malformed (mapping shard stream)"
+            ])
+    }
+
+    @Test func `many given-up records are a few lines and a sum`() async throws {
+        let bench = try await Bench()
+        try await bench.put(1...317)
+        var settings = EventSourceMapping.Configuration()
+        settings.maximumRetryAttempts = 0
+        settings.batchSize = 1
+        let (logger, lines) = Self.logger()
+        try await bench.mapping("m", settings, logger: logger) { batch, _ in
+            throw PermanentFailure(batch[0], because: MalformedRecord())
+        }.run(until: .caughtUp)
+        let told = lines.lines
+        #expect(told.count == 6, "\(told)")
+        #expect(told.last == "… and 312 more records given up in the last second (mapping stream)")
+    }
+
+    @Test func `a function that can't be reached is told of at each doubling`() async throws {
+        let (logger, lines) = Self.logger()
+        var log = LaneLog(logger: logger, shard: Self.shard, destination: nil, throttle: LogThrottle())
+        let span = LaneCore.UnitSpan(
+            unit: 1, first: SequenceNumber(1), last: SequenceNumber(2), count: 2,
+            start: KinesisSequenceNumber(
+                shard: ShardID(0), shardCreationSecond: 1, sequenceNumber: SequenceNumber(1), arrivalSecond: 2))
+        let time = VirtualTime()
+        for _ in 0..<9 {
+            log.write(
+                [.notReached(span, LaneCore.FunctionFailure("no such file"), wait: .milliseconds(500))],
+                at: time.monotonicTime)
+            time.advance(by: .seconds(2))
+        }
+        #expect(lines.lines.count == 4)
+        #expect(lines.lines.last?.contains("try 8, next in 0.5 s: no such file") == true)
+    }
+
+    @Test func `a destination that fails is an error at each doubling`() {
+        let (logger, lines) = Self.logger()
+        var log = LaneLog(logger: logger, shard: Self.shard, destination: "the file x", throttle: LogThrottle())
+        for failures in 1...9 {
+            log.write(
+                [.destinationFailed("the disk is full", failures: failures, wait: .seconds(1))],
+                at: VirtualTime().monotonicTime)
+        }
+        #expect(lines.lines.count == 4)
+        #expect(
+            lines.lines.last
+                == "the failure destination failed, try 8, next in 1.0 s, the shard waits: the disk is full ()")
+    }
+
+    @Test func `records that were never read are named as far as they can be`() {
+        let (logger, lines) = Self.logger()
+        var log = LaneLog(logger: logger, shard: Self.shard, destination: "the file x", throttle: LogThrottle())
+        let span = LaneCore.GivenUpSpan(
+            condition: .recordsExpired, first: SequenceNumber(3), last: SequenceNumber(9), count: 7, invocations: 0,
+            failure: nil, kept: true, ends: [])
+        log.write([.gaveUp(span)], at: VirtualTime().monotonicTime)
+        let names = [3, 9].map {
+            KinesisSequenceNumber(
+                shard: ShardID(0), shardCreationSecond: 1, sequenceNumber: SequenceNumber($0), arrivalSecond: 0)
+        }
+        #expect(
+            lines.lines == ["gave up 7 records to the file x, \(names[0]) to \(names[1]), unseen (RecordsExpired) ()"])
+    }
+
+    @Test func `what was not written in a second is counted at its end, and the next one begins anew`() {
+        let time = VirtualTime()
+        let (logger, lines) = Self.logger()
+        let throttle = LogThrottle()
+        func admitted(_ kind: LogThrottle.Kind, _ count: Int) -> Int {
+            (0..<count).count { _ in throttle.admits(kind, at: time.monotonicTime, logger) }
+        }
+        #expect(admitted(.failure, 6) == 5)
+        #expect(admitted(.givenUp(records: 100), 8) == 5)
+        time.advance(by: .milliseconds(999))
+        throttle.endSecond(at: time.monotonicTime, logger)
+        #expect(admitted(.failure, 1) == 0)
+        #expect(lines.lines.isEmpty)
+        time.advance(by: .milliseconds(1))
+        throttle.endSecond(at: time.monotonicTime, logger)
+        #expect(
+            lines.lines == [
+                "… and 2 more failed calls of the function in the last second ()",
+                "… and 300 more records given up in the last second ()",
+            ])
+        #expect(admitted(.givenUp(records: 1), 6) == 5)
+        throttle.end(logger)
+        throttle.end(logger)
+        #expect(lines.lines.last == "… and 1 more record given up in the last second ()")
+        #expect(lines.lines.count == 3)
+    }
+
+    private static let shard = ShardDescription(
+        id: ShardID(0), hashKeyRange: HashKeyRange.even(1)[0], parents: [], creationSecond: 1,
+        openedAt: Timestamp(milliseconds: 0), closedAt: nil, trimHorizon: .zero, tip: .zero)
+}

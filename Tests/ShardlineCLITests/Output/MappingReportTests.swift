@@ -1,0 +1,86 @@
+import EventSource
+import Foundation
+import StreamModel
+import StreamStorage
+import Testing
+
+@testable import ShardlineCLI
+
+@Suite struct MappingReportTests {
+    private let now = Timestamp(milliseconds: 1_795_532_957_000)  // 2026-11-24T15:09:17Z
+
+    private func report(_ state: MappingShardState?, isClaimed: Bool = true, settings: [UInt8] = []) -> MappingReport {
+        let mapping = MappingDescription(
+            key: MappingKey(stream: "s", name: "m"), id: 1, startingPosition: .trimHorizon, createdAt: now,
+            configuration: settings, epoch: 2, isClaimed: isClaimed, checkpoints: [])
+        return MappingReport(
+            mapping, [MappingProgress(shard: ShardID(0), isShardEnd: false, behind: 6, checkpoint: nil, state: state)])
+    }
+
+    private func state(_ phase: MappingShardState.Phase, attempts: Int = 0, error: String? = nil) -> MappingShardState {
+        MappingShardState(
+            shard: ShardID(0), phase: phase, checkpoint: .zero, tip: SequenceNumber(6), attempts: attempts,
+            lastError: error, busySince: attempts > 0 ? now - .seconds(5) : nil)
+    }
+
+    @Test func `a shard that is stuck says since when, how often it failed and with what`() throws {
+        let stuck = report(state(.retrying, attempts: 7, error: "ValueError: \u{1B}[2J bad"))
+        #expect(stuck.state == "failing")
+        #expect(
+            stuck.lines(now: now).last?.hasSuffix(
+                "retrying, 7 failed attempts, on this unit since 15:09:12Z: ValueError: \\x1B[2J bad") == true)
+        let json = try #require(JSONSerialization.jsonObject(with: Data(stuck.json)) as? [String: Any])
+        let shard = try #require((json["shards"] as? [[String: Any]])?.first)
+        #expect(json["state"] as? String == "failing")
+        #expect(shard["phase"] as? String == "retrying" && shard["failedAttempts"] as? Int == 7)
+        #expect(shard["lastError"] as? String == "ValueError: \u{1B}[2J bad")
+        #expect(shard["busySince"] as? Double == 1_795_532_952)
+        #expect(shard["attempts"] == nil)
+        #expect(
+            MappingReport.words(state(.retrying, attempts: 1), now: now + .seconds(86_400)).hasSuffix(
+                "1 failed attempt, on this unit since 2026-11-24T15:09:12Z"))
+    }
+
+    @Test(
+        arguments: [
+            (.invoking, 0, nil, "running", "the function runs"), (.idle, 0, nil, "running", "idle"),
+            (.invoking, 2, "x", "failing", "trying again, 2 failed attempts"),
+            (.delivering, 0, nil, "running", "giving up, its destination is written"),
+            (.delivering, 0, "disk full", "failing", "giving up, its destination fails: disk full"),
+            (.retrying, 0, "no such file", "failing", "retrying: no such file"),
+            (.damaged, 0, "checksum", "failing", "damaged: checksum"),
+        ] as [(MappingShardState.Phase, Int, String?, String, String)])
+    func `each phase has its words`(
+        phase: MappingShardState.Phase, attempts: Int, error: String?, word: String, words: String
+    ) {
+        let state = state(phase, attempts: attempts, error: error)
+        #expect(report(state).state == word)
+        #expect(MappingReport.words(state, now: now).hasPrefix(words))
+    }
+
+    @Test func `where nobody runs it there is nothing to tell`() throws {
+        let stopped = report(nil, isClaimed: false)
+        #expect(stopped.state == "stopped")
+        #expect(!stopped.lines(now: now).contains { $0.contains("NOW") })
+        let json = try #require(JSONSerialization.jsonObject(with: Data(stopped.json)) as? [String: Any])
+        let shard = try #require((json["shards"] as? [[String: Any]])?.first)
+        #expect(shard["phase"] is NSNull && shard["failedAttempts"] is NSNull && shard["busySince"] is NSNull)
+    }
+
+    @Test func `settings stand a row each under their options' names, with units`() {
+        var settings = EventSourceMapping.Configuration()
+        settings.maximumRetryAttempts = nil
+        settings.maximumRecordAge = .seconds(7200)
+        settings.batchWindow = .milliseconds(1500)
+        settings.payloadLimit = nil
+        let text = report(nil, settings: settings.json).lines(now: now).map { $0 + "\n" }.joined()
+        for row in [
+            "settings   --batch-size    at most 100 records\n", "           --batch-window  1500ms\n",
+            "           --max-retries   no limit\n", "           --max-age       2h\n",
+            "           --timeout       1m\n", "           --on-failure    dead-letter-stream\n",
+            "           payload limit   no limit\n",
+        ] { #expect(text.contains(row), "\(row) in \(text)") }
+        // Those of a version that is newer are shown as they are.
+        #expect(report(nil, settings: Array("{\"x\":1}".utf8)).lines(now: now).contains("settings   {\"x\":1}"))
+    }
+}

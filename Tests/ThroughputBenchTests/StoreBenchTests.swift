@@ -1,0 +1,100 @@
+import Foundation
+import Logging
+import SegmentStorage
+import StreamModel
+import TestSupport
+import Testing
+
+@testable import ThroughputBench
+
+/// The bench on the real store, small.
+@Suite(.timeLimit(.minutes(2)))
+struct StoreBenchTests {
+    private static let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+
+    private func run(_ change: (inout BenchSettings) -> Void) async throws -> BenchReport {
+        let directory = try TestDirectory()
+        var settings = BenchSettings()
+        settings.data = .json(size: 100)
+        settings.records = 5_000
+        settings.batch = 100
+        change(&settings)
+        return try await StoreBench(settings, in: directory.path, logger: Self.silent).run(BenchProgress())
+    }
+
+    @Test(arguments: [1, 3, 40])
+    func `what the store does is counted`(shards: Int) async throws {
+        let report = try await run { $0.shards = shards }
+        #expect(report.isProved, "\(report.violations)")
+        #expect(report.records == 5_000 && report.recordBytes == 100 && report.shards == shards)
+        #expect(report.syncs >= 1 && report.recsPerCommit > 1)
+        #expect(report.checkpoints >= shards && report.invocations >= shards)
+        #expect(report.diskBytes > 5_000 * 20 && report.journalReservedBytes > 0)
+        #expect(report.peakRssBytes > 1 << 20 && report.cpuUsPerRecord > 0)
+        #expect(report.durability == "synced")
+    }
+
+    @Test func `with a rate the records come when they are due`() async throws {
+        let report = try await run {
+            $0.records = 200
+            $0.rate = 1_000
+            $0.producers = 2
+        }
+        #expect(report.isProved)
+        // The last one is due 0.198 s after the first; no test asks how late it may be.
+        #expect(report.seconds >= 0.198)
+    }
+
+    @Test func `a consumer that begins at half of the records gets all of them`() async throws {
+        let report = try await run {
+            $0.consumesFromHalf = true
+            $0.data = .random(size: 200)
+            $0.durability = .interval(.seconds(1))
+        }
+        #expect(report.isProved, "\(report.violations)")
+        #expect(report.durability == "interval:1000ms")
+    }
+
+    @Test func `several mappings each get everything`() async throws {
+        let report = try await run { $0.mappings = 3 }
+        #expect(report.isProved, "\(report.violations)")
+        #expect(report.mappings == 3 && report.checkpoints >= 3 * 4)
+    }
+
+    @Test func `the floor is measured beside the run`() async throws {
+        let report = try await run {
+            $0.records = 100
+            $0.measuresFloor = true
+        }
+        let floor = try #require(report.floor)
+        #expect(floor.mbPerS > 0 && floor.syncMs.p50 > 0 && floor.variation >= 1)
+        #expect(report.isVoid == (floor.variation > BenchReport.allowedVariation))
+    }
+
+    @Test func `the report has the documented names`() async throws {
+        let report = try await run { $0.records = 100 }
+        let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(report)) as? [String: Any]
+        let names = Set(try #require(object).keys)
+        let wanted: Set = [
+            "records", "record_bytes", "shards", "durability", "put_records_per_s", "consumed_records_per_s",
+            "mb_per_s", "put_ack_ms", "latency_ms", "cpu_us_per_record", "recs_per_commit", "syncs", "invocations",
+            "checkpoints", "ordered", "lost", "duplicates", "disk_bytes", "journal_reserved_bytes", "peak_rss_bytes",
+        ]
+        #expect(wanted.subtracting(names) == [])
+        #expect(Set(try #require(object?["latency_ms"] as? [String: Any]).keys) == ["p50", "p99", "p999", "max"])
+    }
+
+    @Test func `settings outside their limits are all named at once`() throws {
+        var settings = BenchSettings()
+        settings.data = .json(size: 10)
+        settings.shards = 0
+        settings.producers = 256
+        settings.rate = 0.1
+        #expect {
+            try settings.validate()
+        } throws: { error in
+            let message = (error as? ShardlineError)?.message ?? ""
+            return ["size 10", "shards 0", "producers 256", "rate 0.1"].allSatisfy { message.contains($0) }
+        }
+    }
+}
