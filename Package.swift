@@ -99,7 +99,7 @@ let package = Package(
             dependencies: [
                 "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket",
                 "DiskAccess", "ThroughputBench",
-                "LateRuns", "CZlib", "CProcess", logging, lifecycle, argumentParser,
+                "LateRuns", "CZlib", "CProcess", heap, logging, lifecycle, argumentParser,
             ],
             swiftSettings: swift),
 

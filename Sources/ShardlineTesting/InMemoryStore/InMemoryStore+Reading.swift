@@ -96,6 +96,7 @@ extension InMemoryStore.State {
     mutating func position(
         of start: StartingPosition, in stream: MemoryStream, shard: MemoryShard, now: Timestamp
     ) throws -> SequenceNumber {
+        try start.validate(now: now)
         trim(shard.id, of: stream, now: now)
         let log = logs[stream.place(of: shard.id)] ?? MemoryLog()
         switch start {
