@@ -184,7 +184,8 @@ struct SectionBuilder {
             } else {
                 for record in records {
                     Self.append(
-                        source.run.bytes, at: Int(source.run.offsets[record]), later: UInt64(arrival - last.arrival), to: &raw)
+                        source.run.bytes, at: Int(source.run.offsets[record]), later: UInt64(arrival - last.arrival),
+                        to: &raw)
                 }
             }
             runs[runs.count - 1].count += UInt32(records.count)

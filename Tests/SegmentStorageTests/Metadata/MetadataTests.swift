@@ -104,8 +104,6 @@ import Testing
         #expect { try SQLiteMetadata.require(.init(synchronous: level, journalMode: mode), path) } throws: {
             ($0 as? MetadataError)?.kind == .notDurable
         }
-        // A database in memory has no WAL.
-        #expect(throws: MetadataError.self) { try SQLiteMetadata(path: ":memory:") }
     }
 
     @Test(arguments: [false, true])
