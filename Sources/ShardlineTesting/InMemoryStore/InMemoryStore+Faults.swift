@@ -22,6 +22,11 @@ extension InMemoryStore {
         for waiter in waiters { waiter.resume() }
     }
 
+    /// Asks `decide` with what error a position in a shard can't be found; nil answers the truth.
+    public func failPositions(_ decide: (@Sendable (ShardID) -> ShardlineError?)?) {
+        state.withLock { $0.positionFault = decide }
+    }
+
     /// Lets the store fail as after a failed sync: every commit from now on throws `error`, reading goes on.
     public func fail(with error: ShardlineError) { signal.fail(error) }
 

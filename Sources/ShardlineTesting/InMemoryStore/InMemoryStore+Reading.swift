@@ -32,6 +32,7 @@ extension InMemoryStore {
         let now = timeSource.wallTime
         return try state.withLock { state in
             try state.checkOpen()
+            if let error = state.positionFault?(shard) { throw error }
             let stream = try state.catalogue.stream(stream)
             return try state.position(of: start, in: stream, shard: stream.shard(shard), now: now)
         }

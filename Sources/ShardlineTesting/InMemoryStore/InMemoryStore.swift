@@ -25,6 +25,7 @@ public final class InMemoryStore: StreamStore {
         var commitFaults: [CommitFault] = []
         var commitFault: (@Sendable ([Change]) -> CommitFault?)?
         var readFaults: [ShardlineError] = []
+        var positionFault: (@Sendable (ShardID) -> ShardlineError?)?
         var commitCount = 0
 
         func checkOpen() throws {
