@@ -10,22 +10,26 @@ ROUNDS ?= 200
 TEST_LIMIT ?= 900
 # More arguments for `shardline demo`, such as ARGS="--no-kill".
 ARGS ?=
+# Which pieces `make bench-pieces` measures: a regular expression that fits the whole name.
+PIECES ?= .*
 # What Shardline links (liblz4, SQLite, zlib) and what its tests run (Python), as Debian names it.
 PACKAGES = liblz4-dev libsqlite3-dev zlib1g-dev python3
 LINTED = $(wildcard Sources Tests examples Benchmarks Package.swift)
 
-.PHONY: help deps demo build test lint format crash mutants install uninstall clean
+.PHONY: help deps demo build test lint format crash mutants bench-pieces allocations install uninstall clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo 'make demo      the main job on real data: installs what is missing, builds, runs'
-	@echo 'make test      builds and runs all tests'
-	@echo 'make lint      checks the style'
-	@echo 'make format    applies the style'
-	@echo 'make crash     kills a working process at random moments, ROUNDS=$(ROUNDS) times'
-	@echo 'make mutants   breaks the decision core on purpose; every break must fail a test'
-	@echo 'make install   puts shardline under PREFIX=$(PREFIX)'
-	@echo 'make deps      installs the Debian packages: $(PACKAGES)'
+	@echo 'make demo         the main job on real data: installs what is missing, builds, runs'
+	@echo 'make test         builds and runs all tests'
+	@echo 'make lint         checks the style'
+	@echo 'make format       applies the style'
+	@echo 'make crash        kills a working process at random moments, ROUNDS=$(ROUNDS) times'
+	@echo 'make mutants      breaks the decision core on purpose; every break must fail a test'
+	@echo 'make bench-pieces measures the single steps of a put and of a read; some: PIECES="read .*"'
+	@echo 'make allocations  counts allocations a record; fails above a limit'
+	@echo 'make install      puts shardline under PREFIX=$(PREFIX)'
+	@echo 'make deps         installs the Debian packages: $(PACKAGES)'
 
 # Quiet when nothing is missing. The list of packages is only refreshed when an installation fails without it.
 deps:
@@ -69,6 +73,14 @@ crash: deps
 
 mutants: deps
 	Tests/Mutants/run.sh
+
+# In a build folder of its own: the plugin builds with other flags, so a common one would be built anew each time.
+bench-pieces: deps
+	SHARDLINE_BENCHMARKS=1 $(SWIFT) package --scratch-path .build/pieces benchmark --target Pieces \
+	    --no-progress --grouping metric --filter '$(PIECES)'
+
+allocations: deps
+	SWIFT=$(SWIFT) Benchmarks/Allocations/check.sh
 
 install: build
 	install -D -m 755 .build/release/shardline $(DESTDIR)$(PREFIX)/bin/shardline

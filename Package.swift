@@ -99,7 +99,7 @@ let package = Package(
             dependencies: [
                 "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket",
                 "DiskAccess", "ThroughputBench",
-                "LateRuns", "CZlib", "CProcess", logging, lifecycle, argumentParser,
+                "LateRuns", "CZlib", "CProcess", heap, logging, lifecycle, argumentParser,
             ],
             swiftSettings: swift),
 
@@ -174,3 +174,22 @@ let package = Package(
             swiftSettings: swift),
     ]
 )
+
+// The benchmarks of single pieces need the insides of the rooms, which only targets of this package see, and a library
+// that no user should fetch. So they are targets of this package, but only where the variable is 1.
+if Context.environment["SHARDLINE_BENCHMARKS"] == "1" {
+    package.dependencies.append(.package(url: "https://github.com/ordo-one/benchmark", from: "1.38.0", traits: []))
+    package.targets += [
+        .executableTarget(
+            name: "Pieces",
+            dependencies: [
+                "StreamModel", "DiskAccess", "StreamStorage", "SegmentStorage", "EventSource", logging,
+                .product(name: "Benchmark", package: "benchmark"),
+            ],
+            path: "Benchmarks/Pieces", swiftSettings: swift,
+            plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]),
+        .executableTarget(
+            name: "AllocationsPerRecord", dependencies: ["Shardline", logging],
+            path: "Benchmarks/Allocations/Driver", swiftSettings: swift),
+    ]
+}

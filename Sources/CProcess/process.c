@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -133,4 +134,21 @@ int shardline_has_ended(pid_t pid, int waits) {
         result = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | (waits ? 0 : WNOHANG));
     } while (result < 0 && errno == EINTR);
     return result == 0 && info.si_pid == pid;
+}
+
+int shardline_watch(pid_t pid) {
+#ifdef SYS_pidfd_open
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+#else
+    (void)pid;
+    return -1;
+#endif
+}
+
+void shardline_fill_standard_descriptors(void) {
+    for (int descriptor = 0; descriptor <= 2; descriptor++) {
+        if (fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
+        // All below it are open, so it is the one that is given out.
+        if (open("/dev/null", descriptor == 0 ? O_RDONLY : O_WRONLY) < 0) return;
+    }
 }

@@ -16,6 +16,8 @@ final class OwnerCalls: Sendable {
         var pending: [UInt64: Pending] = [:]
         /// What every call throws once the connection has ended.
         var end: ShardlineError?
+        /// The owner has said goodbye.
+        var isReleased = false
     }
 
     static let mismatch = ShardlineError(.storeFailed, "the store's owner answered with something else")
@@ -54,6 +56,8 @@ final class OwnerCalls: Sendable {
         end(with: ShardlineError(.closed, "the connection to the store's owner was closed"))
     }
 
+    var isReleased: Bool { state.withLock { $0.isReleased } }
+
     private var releasedByOwner: ShardlineError {
         ShardlineError(.ownerGone, "the process \(owner) that owned the store gives it up")
     }
@@ -61,8 +65,10 @@ final class OwnerCalls: Sendable {
     /// The owner gives the store up: what it hasn't got is surely not done, what it has is answered still.
     private func leave() {
         let error = state.withLock { state in
-            state.end = state.end ?? releasedByOwner
-            return state.end ?? releasedByOwner
+            let first = state.end ?? releasedByOwner
+            state.end = first
+            state.isReleased = true
+            return first
         }
         let unsent = channel.stopSending()
         let calls = state.withLock { state in unsent.compactMap { state.pending.removeValue(forKey: $0) } }

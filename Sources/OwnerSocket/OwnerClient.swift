@@ -21,6 +21,8 @@ public final class OwnerClient: StreamStore {
     public let timeSource: any TimeSource
     /// The process that owns the store.
     public let ownerProcess: Int32
+    /// Whether the owner has said that it gives the store up: whoever is next may have it, and nothing is in doubt.
+    public var hasSaidGoodbye: Bool { calls.isReleased }
     private let calls: OwnerCalls
 
     private init(_ calls: OwnerCalls, welcome: Welcome, timeSource: any TimeSource) {
@@ -82,13 +84,13 @@ public final class OwnerClient: StreamStore {
 
     private static func firstFrame(of socket: UnixSocket, kind: Frame.Kind) throws -> Frame {
         var buffer = FrameBuffer(largest: Hello.largestFrame)
-        // The owner says nothing behind its greeting before it is asked, so nothing is read too much.
-        let room = UnsafeMutableRawBufferPointer.allocate(byteCount: Hello.largestFrame + 4, alignment: 16)
+        let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 1, alignment: 1)
         defer { room.deallocate() }
         while true {
+            // Byte by byte, so that nothing is read too much: an owner that ends says goodbye right behind its greeting.
             let count = try socket.receive(into: room)
             guard count > 0 else { throw WireError("the connection was closed") }
-            buffer.append(UnsafeRawBufferPointer(rebasing: room[..<count]))
+            buffer.append(UnsafeRawBufferPointer(room))
             guard let frame = try buffer.next() else { continue }
             guard frame.kind == kind else { throw WireError("the first frame is no greeting") }
             return frame

@@ -136,16 +136,15 @@ final class Housekeeper: @unchecked Sendable {
     }
 
     /// A full disk is waited out; anything else is final.
-    private func failed(_ error: any Error, _ what: String) {
+    private func failed(_ cause: any Error, _ what: String) {
         let error =
-            (error as? ShardlineError) ?? (error as? FileError).map { ShardlineError($0, doing: what) }
-            ?? ShardlineError(.storeFailed, "\(what): \(error)", cause: error)
+            (cause as? ShardlineError) ?? (cause as? FileError).map { ShardlineError($0, doing: what) }
+            ?? ShardlineError(.storeFailed, "\(what): \(cause)", cause: cause)
         guard error.code == .diskFull else {
             health.fail(
                 ShardlineError(
                     .storeFailed,
-                    "\(what) failed: \(error.message); the store takes nothing more until it is opened anew",
-                    cause: error))
+                    "\(what) failed: \(cause); the store takes nothing more until it is opened anew", cause: error))
             return
         }
         if !isFull {

@@ -138,6 +138,7 @@ extension SegmentStore {
         of start: StartingPosition, in stream: String, shard id: ShardID
     ) async throws -> SequenceNumber {
         let (shard, tail, retention) = try resolve(stream, id)
+        try start.validate(now: timeSource.wallTime)
         switch start {
         case .trimHorizon: return try await trimHorizon(of: shard, retention: retention)
         case .latest: return shard.lastSequence

@@ -74,6 +74,12 @@ public final class SegmentStore: StreamStore {
         await parts.closed()
     }
 
+    /// As ``StreamStorage/StreamStore/failed()``: after a failed write or sync.
+    public func failed() async throws -> ShardlineError { try await parts.health.signal.wait() }
+
+    /// Why the store takes nothing more until it is opened anew; nil as long as all is well.
+    package var failure: ShardlineError? { parts.health.failure }
+
     // MARK: Streams
 
     /// As ``StreamStorage/StreamStore/createStream(_:settings:)``.

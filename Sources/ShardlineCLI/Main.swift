@@ -1,12 +1,18 @@
 import ArgumentParser
+import CProcess
+import DiskAccess
 import Glibc
 import StreamModel
 
 @main
 struct Main {
     static func main() async {
+        // Closed ones would be given to the store's files, and messages written into them.
+        shardline_fill_standard_descriptors()
         // A reader that has gone away is an error of the write, which says what was done until then.
         signal(SIGPIPE, SIG_IGN)
+        // So is a file that grows beyond what this process may write.
+        signal(SIGXFSZ, SIG_IGN)
         do {
             try refuseUnknownCommand(in: Array(CommandLine.arguments.dropFirst()))
             var command = try await ShardlineCommand.asyncParseAsRoot(
@@ -66,6 +72,9 @@ struct Main {
         case let error as ShardlineError:
             Output.error.say(error.message)
             return ExitStatus(error.code)
+        case is FileError, is ChildProcess.StartFailure:
+            Output.error.say("\(error)")
+            return .inputOutput
         case is Output.Closed: return .done
         case is CancellationError:
             Output.error.say("interrupted")
@@ -76,6 +85,11 @@ struct Main {
             // Help, the version, a completion script.
             try? Output.standard.line(ShardlineCommand.fullMessage(for: error))
             return .done
+        }
+        guard ShardlineCommand.exitCode(for: error) == .validationFailure else {
+            // None of the parser's: more help with the command line would be no help.
+            Output.error.say("\(error)")
+            return .failed
         }
         Output.error.say("\(ShardlineCommand.message(for: error)); see `shardline --help`")
         return .usage

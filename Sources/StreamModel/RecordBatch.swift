@@ -3,8 +3,8 @@
 /// A batch shares the chunks that its records were read in: making, slicing and copying one copies no record.
 public struct RecordBatch: RandomAccessCollection, Sendable {
     package private(set) var runs: [RecordRun] = []
-    /// The place of each run's first record; one for each run.
-    private var starts: [Int] = []
+    /// The place of each run's first record, from the second run on: most batches of a shard have one.
+    private var laterStarts: [Int] = []
     /// How many records the batch has.
     public private(set) var count = 0
 
@@ -14,7 +14,7 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
     package init(_ runs: [RecordRun]) { for run in runs { append(run) } }
 
     package mutating func append(_ run: RecordRun) {
-        starts.append(count)
+        if !runs.isEmpty { laterStarts.append(count) }
         count += run.count
         runs.append(run)
     }
@@ -30,8 +30,12 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
     public subscript(position: Int) -> Record {
         precondition(position >= 0 && position < count, "the batch has no record \(position), only \(count) records")
         let run = runIndex(of: position)
-        return runs[run][position - starts[run]]
+        // Through a span, as the array's own subscript would retain what a run consists of for every record.
+        return runs.span[run][position - start(of: run)]
     }
+
+    /// The place of the run's first record.
+    private func start(of run: Int) -> Int { run == 0 ? 0 : laterStarts[run - 1] }
 
     private func runIndex(of position: Int) -> Int {
         if runs.count == 1 { return 0 }
@@ -39,7 +43,7 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
         var high = runs.count - 1
         while low < high {
             let middle = (low + high + 1) / 2
-            if starts[middle] <= position { low = middle } else { high = middle - 1 }
+            if start(of: middle) <= position { low = middle } else { high = middle - 1 }
         }
         return low
     }
@@ -49,7 +53,7 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
         var part = RecordBatch()
         guard !bounds.isEmpty else { return part }
         for index in runIndex(of: bounds.lowerBound)..<runs.count {
-            let start = starts[index]
+            let start = start(of: index)
             guard start < bounds.upperBound else { break }
             let run = runs[index]
             let wanted = Swift.max(0, bounds.lowerBound - start)..<Swift.min(run.count, bounds.upperBound - start)
@@ -64,7 +68,7 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
             let run = runs.lastIndex(where: { $0.firstSequence <= sequenceNumber }),
             sequenceNumber <= runs[run].lastSequence
         else { return nil }
-        return starts[run] + Int(sequenceNumber.rawValue - runs[run].firstSequence.rawValue)
+        return start(of: run) + Int(sequenceNumber.rawValue - runs[run].firstSequence.rawValue)
     }
 
     /// Walks the runs, so that a record costs no search.
@@ -72,23 +76,33 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
         private let runs: [RecordRun]
         private var run = 0
         private var index = 0
+        @usableFromInline var left: Int
 
-        init(_ runs: [RecordRun]) { self.runs = runs }
+        init(_ batch: RecordBatch) {
+            runs = batch.runs
+            left = batch.count
+        }
 
         /// The next record, nil behind the last.
-        public mutating func next() -> Record? {
-            while run < runs.count {
-                if index < runs[run].count {
-                    defer { index += 1 }
-                    return runs[run][index]
-                }
+        @inlinable public mutating func next() -> Record? {
+            // Inlined, since an optional record that leaves a function costs as much as the record.
+            guard left > 0 else { return nil }
+            left -= 1
+            return take()
+        }
+
+        @usableFromInline mutating func take() -> Record {
+            if index == runs.span[run].count {
                 run += 1
                 index = 0
             }
-            return nil
+            // Through a span, as the array's own subscript would retain what a run consists of for every record.
+            let record = runs.span[run][index]
+            index += 1
+            return record
         }
     }
 
     /// Walks the records in order.
-    public func makeIterator() -> Iterator { Iterator(runs) }
+    public func makeIterator() -> Iterator { Iterator(self) }
 }

@@ -99,7 +99,19 @@ package enum Varint {
     }
 
     /// Reads the number at `at` and moves `at` behind it; nil where it is cut short or over 64 bits.
+    @inline(__always)
     package static func read(_ bytes: Span<UInt8>, _ at: inout Int) -> UInt64? {
+        // Most numbers have one byte; the loop costs as much as all else that is done for a record.
+        guard at < bytes.count else { return nil }
+        let first = bytes[at]
+        guard first >= 0x80 else {
+            at += 1
+            return UInt64(first)
+        }
+        return readLong(bytes, &at)
+    }
+
+    private static func readLong(_ bytes: Span<UInt8>, _ at: inout Int) -> UInt64? {
         var value: UInt64 = 0
         var shift: UInt64 = 0
         while at < bytes.count {

@@ -40,6 +40,12 @@ package struct RecordRun: Sendable {
             runArrival: arrival)
     }
 
+    /// Where in ``bytes`` the parts of a record lie: for looking at records without making them.
+    package func layout(of index: Int) -> RecordEncoding.Layout {
+        // Stores hand out only chunks that were checked when they were made or read.
+        RecordEncoding.layout(in: bytes.span, at: Int(offsets[range.lowerBound + index]))!
+    }
+
     /// The records at these places of the run, which must not be none.
     package func extracting(_ bounds: Range<Int>) -> RecordRun {
         var part = self

@@ -23,7 +23,7 @@ public enum StartingPosition: Hashable, Sendable {
     case trimHorizon
     /// Behind the newest record.
     case latest
-    /// The first record that arrived at or after this moment.
+    /// The first record that arrived at or after this moment, which must not be in the future or before 1970.
     case atTimestamp(Timestamp)
     /// The record with this number, or the next one after it.
     case atSequenceNumber(SequenceNumber)

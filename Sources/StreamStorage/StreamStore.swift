@@ -37,6 +37,8 @@ public protocol StreamStore: Sendable {
     /// Throws `unknownStream`, `unknownShard`, `corrupt`, `readFailed`, `closed`.
     func read(_ request: ReadRequest) async throws -> ReadResult
     /// The position in the shard from which reading delivers what `start` asks for.
+    ///
+    /// Throws `invalidArgument` for a time in the future and a number beyond the tip, `unknownStream`, `unknownShard`.
     func position(of start: StartingPosition, in stream: String, shard: ShardID) async throws -> SequenceNumber
 
     /// Makes a mapping with its starting position resolved for every shard, durably (ESM-P4).
@@ -65,6 +67,10 @@ public protocol StreamStore: Sendable {
     /// Deletes a mapping and its checkpoints, durably (ESM-L6). Throws `unknownMapping`, `mappingBusy`.
     func deleteMapping(_ mapping: MappingKey) async throws
 
+    /// Returns when the store has failed and takes nothing more until it is opened anew, with the reason: who only waits
+    /// for records would not hear of it. Throws `CancellationError`. A store that doesn't say so never returns.
+    func failed() async throws -> ShardlineError
+
     /// Ends all calls, makes what was acknowledged durable and gives the store up. More calls do nothing.
     func close() async throws
 }
@@ -79,6 +85,9 @@ extension StreamStore {
     public func commit(_ changes: [Change]) async throws -> CommitOutcome {
         try await commit(changes, urgency: .now)
     }
+
+    /// Waits until the task is cancelled: for stores whose calls say everything.
+    public func failed() async throws -> ShardlineError { try await FailureSignal().wait() }
 }
 
 /// In what a store differs from others.

@@ -74,6 +74,25 @@ struct HostilePeerTests {
         }
     }
 
+    @Test func `a goodbye right behind the greeting is heard`() async throws {
+        let directory = try TestDirectory()
+        let listener = try SocketPath(directory: directory.path).listen()
+        async let served: Void = BlockingThreads.shared.run {
+            guard let socket = try listener.accept() else { return }
+            let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
+            defer { room.deallocate() }
+            _ = try socket.receive(into: room)
+            let welcome = Frame(.welcome, call: 0, payload: Welcome(capabilities: 0, process: 4711).encoded)
+            try socket.send(welcome.encoded + Frame(.goodbye, call: 0).encoded)
+            // The client closes its direction, and has sent nothing.
+            #expect(try socket.receive(into: room) == 0)
+        }
+        let client = try await OwnerClient.connect(at: directory.path)
+        try await served
+        #expect(await code { _ = try await client.commit(Self.commit) } == .ownerGone)
+        #expect(client.hasSaidGoodbye)
+    }
+
     @Test func `a producer over a dead owner names what is in doubt`() async throws {
         let stream = Samples.stream
         try await withOwner(requests: 1) { socket, frames in

@@ -84,7 +84,7 @@ struct ReadContractTests {
             let times: [(Int, [String])] = [
                 (-1000, ["a", "b", "c", "d"]), (0, ["a", "b", "c", "d"]), (1, ["b", "c", "d"]),
                 (1000, ["b", "c", "d"]),
-                (2999, ["d"]), (3000, ["d"]), (3001, []), (99_000, []),
+                (2999, ["d"]), (3000, ["d"]), (3001, []), (4000, []),
             ]
             for (offset, expected) in times {
                 let found = try await store.texts(from: .atTimestamp(start + .milliseconds(offset)))
@@ -109,6 +109,30 @@ struct ReadContractTests {
             }
             #expect(try await store.texts(from: .afterSequenceNumber(2)) == [])
             #expect(try await store.texts(from: .atSequenceNumber(3)) == [])
+        }
+    }
+
+    @Test(arguments: StoreKind.all) func `a time in the future, or before 1970, is no position (ESM-S23, API-T-4)`(
+        kind: StoreKind
+    ) async throws {
+        try await kind.test(shards: 1) { store, time in
+            try await store.put(["a", "b"])
+            let key = MappingKey(stream: "s", name: "m")
+            for moment in [time.wallTime + .milliseconds(1), Timestamp(milliseconds: -1)] {
+                let start = StartingPosition.atTimestamp(moment)
+                await expect(.invalidArgument) { try await store.position(of: start, in: "s", shard: shard0) }
+                await expect(.invalidArgument) {
+                    try await store.createMapping(MappingDefinition(key: key, startingPosition: start))
+                }
+            }
+            // Nothing was made, and now itself is allowed, as is what is long past.
+            await expect(.unknownMapping) { try await store.describeMapping(key) }
+            try await store.createMapping(MappingDefinition(key: key, startingPosition: .atTimestamp(time.wallTime)))
+            await expect(.invalidArgument) {
+                try await store.seekMapping(key, to: .atTimestamp(time.wallTime + .seconds(1)), shard: nil)
+            }
+            try await store.seekMapping(key, to: .atTimestamp(Timestamp(milliseconds: 0)), shard: nil)
+            #expect(try await store.describeMapping(key).checkpoints.map(\.position) == [0])
         }
     }
 

@@ -55,6 +55,34 @@ import Testing
         }
     }
 
+    @Test func `an iterator ends where the batch ends, and stays there`() {
+        var nothing = RecordBatch().makeIterator()
+        #expect(nothing.next() == nil)
+        #expect(nothing.next() == nil)
+        var iterator = RecordBatch([Self.run(["a", "b"], first: 1), Self.run(["c"], first: 9)]).makeIterator()
+        #expect((0..<3).map { _ in iterator.next()?.sequenceNumber.rawValue } == [1, 2, 9])
+        #expect(iterator.next() == nil)
+        #expect(iterator.next() == nil)
+        // A copy goes on by itself.
+        var one = RecordBatch([Self.run(["a", "b", "c"], first: 1)]).makeIterator()
+        _ = one.next()
+        var other = one
+        #expect(one.next()?.sequenceNumber == other.next()?.sequenceNumber)
+    }
+
+    @Test func `a record's parts are found without making it`() {
+        let run = Self.run(["a", "", "ccc", "ü"], first: 10).extracting(1..<4)
+        for index in 0..<run.count {
+            let layout = run.layout(of: index)
+            let record = run[index]
+            #expect(Array(run.bytes[layout.dataStart..<layout.end]) == Array(record.bytes))
+            #expect(layout.dataStart - layout.keyStart == record.keyByteCount)
+            #expect(
+                run.arrival.milliseconds + Int64(layout.arrivalDelta)
+                    == record.approximateArrivalTimestamp.milliseconds)
+        }
+    }
+
     @Test func `a run behind a position begins with the next number`() {
         let run = Self.run(["a", "b", "c"], first: 10)
         #expect(run.after(SequenceNumber(0))?.firstSequence.rawValue == 10)

@@ -58,11 +58,15 @@ final class FaultyStore: StreamStore {
             return rebuilt(records)
         }
         guard !state.isDone else { return batch }
-        // Two records of one key.
+        // Two records of one key and one producer: between two producers there is no order.
+        func origin(_ record: Record) -> String {
+            "\(record.partitionKey) \(Stamp(record.data)?.producer ?? 0)"
+        }
+        var seen: [String: Int] = [:]
         var pair: (Int, Int)?
-        for first in records.indices where pair == nil {
-            let second = records[(first + 1)...].firstIndex { $0.partitionKey == records[first].partitionKey }
-            if let second { pair = (first, second) }
+        for (index, record) in records.enumerated() where pair == nil {
+            pair = seen[origin(record)].map { ($0, index) }
+            seen[origin(record)] = index
         }
         guard let (first, second) = pair else { return batch }
         switch fault {

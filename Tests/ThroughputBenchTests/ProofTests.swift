@@ -20,6 +20,9 @@ struct ProofTests {
         settings.producers = 3
         settings.batch = 97
         settings.patience = .milliseconds(50)
+        // Behind a backlog reads are full, so that each holds several records of one key, however fast the producers
+        // are.
+        settings.consumesFromHalf = true
         return settings
     }
 

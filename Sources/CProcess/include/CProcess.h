@@ -21,6 +21,12 @@ int shardline_spawn(const char *command, char *const environment[], shardline_ch
 // waited for. Where `waits` is not 0, returns when it has.
 int shardline_has_ended(pid_t pid, int waits);
 
+// A descriptor that becomes readable when the child has ended; -1 where the system has none (Linux before 5.3).
+int shardline_watch(pid_t pid);
+
+// Opens /dev/null as each of the descriptors 0 to 2 that is closed. To be called before anything else is opened.
+void shardline_fill_standard_descriptors(void);
+
 // A pipe with both ends close-on-exec and non-blocking. Returns 0 or errno.
 int shardline_pipe(int *reading, int *writing);
 

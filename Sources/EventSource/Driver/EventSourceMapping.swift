@@ -138,8 +138,8 @@ public final class EventSourceMapping: Sendable {
     /// seek (``StreamStorage/StreamStore/seekMapping(_:to:shard:)``) the run goes on at the new positions.
     ///
     /// - Throws: `mappingBusy` where the mapping runs already, `fenced` where somebody else has taken it over,
-    ///   `unknownMapping` where it was deleted, `corrupt` where a shard was damaged (the others are done first), and
-    ///   what the store throws; `CancellationError` where the task was cancelled.
+    ///   `unknownMapping` where it was deleted, `corrupt` where a shard was damaged (the others are done first),
+    ///   `storeFailed` where the store takes nothing more, also while there is nothing to do, and what the store throws; `CancellationError` where the task was cancelled.
     public func run(until goal: Goal) async throws {
         guard control.begin() else {
             throw ShardlineError(.mappingBusy, "the mapping '\(key)' is running already in this process")

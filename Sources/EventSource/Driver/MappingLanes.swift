@@ -38,10 +38,11 @@ struct MappingLanes {
             // A parent that retention has removed was done, or expired: a child waits for it no longer.
             guard shard.parents.allSatisfy({ done.contains($0) || !listed.contains($0) }) else { continue }
             guard let start = try await start(of: shard) else { continue }
-            started.insert(shard.id)
-            running += 1
             starts.append(start)
         }
+        // Counted when all are known: one that nobody starts would be waited for.
+        started.formUnion(starts.map(\.shard.id))
+        running += starts.count
         return starts
     }
 

@@ -22,6 +22,8 @@ struct MappingRun {
         case graceOver
         case fenced
         case failed(any Error)
+        /// The store takes nothing more: neither what the function did nor what was given up.
+        case storeFailed(ShardlineError)
     }
 
     private var store: any StreamStore { mapping.stream.store }
@@ -112,6 +114,9 @@ struct MappingRun {
                 if !Task.isCancelled { happenings.post(.stopRequested) }
             }
             group.addTask { if let found = await watch(session, workers) { happenings.post(found) } }
+            group.addTask {
+                do { happenings.post(.storeFailed(try await session.store.failed())) } catch { return }
+            }
             for worker in workers.workers(session, ended: { happenings.post(.lane($0, $1)) }) {
                 group.addTask { await worker.run() }
             }
@@ -152,6 +157,10 @@ struct MappingRun {
                     case .failed(let error):
                         if failure == nil { failure = error }
                         stopLanes()
+                    case .storeFailed(let error):
+                        if failure == nil { failure = error }
+                        session.permits.close()
+                        workers.tellAll(.ended(.failed(error)))
                     }
                 }
             }

@@ -1,10 +1,11 @@
 import Logging
 import StreamModel
-import Synchronization
+import StreamStorage
 
 /// Whether a store still writes. A failed write or sync is final until the store is opened anew (C8).
 final class StoreHealth: Sendable {
-    private let failed: Mutex<ShardlineError?> = Mutex(nil)
+    /// For whoever waits.
+    let signal = FailureSignal()
     private let admission: Admission
     private let epochs: EpochQueue
     private let logger: Logger
@@ -16,16 +17,11 @@ final class StoreHealth: Sendable {
     }
 
     /// Why nothing is written any more; nil as long as all is well.
-    var failure: ShardlineError? { failed.withLock { $0 } }
+    var failure: ShardlineError? { signal.failure }
 
     /// Ends all writing: of the journal, of segments, of metadata. The first reason is kept.
     func fail(_ error: ShardlineError) {
-        let isFirst = failed.withLock { failed in
-            guard failed == nil else { return false }
-            failed = error
-            return true
-        }
-        guard isFirst else { return }
+        guard signal.fail(error) else { return }
         logger.error("\(error.message)")
         admission.refuse(with: error)
         epochs.fail()

@@ -1,3 +1,4 @@
+import DiskAccess
 import Foundation
 import GRDB
 
@@ -18,6 +19,9 @@ package final class SQLiteMetadata: MetadataStore {
         configuration.label = "shardline.metadata"
         configuration.busyMode = .timeout(5)
         do {
+            // SQLite would make it, and the files beside it, readable for others: it gives them the rights of this one.
+            let disk = POSIXFileSystem()
+            if try disk.status(path) == nil { _ = try disk.open(path, .create) }
             queue = try DatabaseQueue(path: path, configuration: configuration)
             try queue.writeWithoutTransaction { database in
                 try database.execute(sql: "PRAGMA synchronous = FULL")
@@ -71,7 +75,7 @@ package final class SQLiteMetadata: MetadataStore {
                 guard faults == ["ok"] else {
                     throw MetadataError(
                         .damaged,
-                        "'\(path)' is damaged: \(faults.joined(separator: "; ").split(separator: "\n").joined(separator: "; "))"
+                        "'\(path)': \(faults.joined(separator: "; ").split(separator: "\n").joined(separator: "; "))"
                     )
                 }
                 var contents = MetadataContents()
@@ -157,6 +161,9 @@ package final class SQLiteMetadata: MetadataStore {
     }
 
     private static func explain(_ error: any Error, _ path: String) -> MetadataError {
+        if let error = error as? FileError {
+            return MetadataError(error.isNoSpace ? .noSpace : .failed, error.description)
+        }
         guard let error = error as? DatabaseError else { return MetadataError(.failed, "'\(path)': \(error)") }
         let message = "'\(path)': \(error.message ?? "SQLite error \(error.resultCode.rawValue)")"
         switch error.resultCode {

@@ -133,7 +133,12 @@ final class SegmentReader: Sendable {
             }
             throw damage(segment, offset, reason.reason, lost: slice)
         } catch let error as FileError {
-            if error.isMissing { throw damage(segment, offset, "the file is missing", lost: slice) }
+            if error.isMissing {
+                throw ShardlineError(
+                    .corrupt,
+                    "the segment file '\(files.path(of: segment))' is missing\(Self.cost(slice)); put it back where there is a copy",
+                    cause: error)
+            }
             throw ShardlineError(.readFailed, "\(error), at offset \(offset)", cause: error)
         }
     }
@@ -141,10 +146,14 @@ final class SegmentReader: Sendable {
     private func damage(
         _ segment: UInt64, _ offset: UInt64, _ reason: String, lost slice: Slice? = nil
     ) -> ShardlineError {
-        let lost = slice.map {
+        ShardlineError(
+            .corrupt, "'\(files.path(of: segment))' is damaged at offset \(offset): \(reason)\(Self.cost(slice))")
+    }
+
+    /// What it means that a slice can't be read.
+    private static func cost(_ slice: Slice?) -> String {
+        slice.map {
             ": shard key \($0.shardKey), sequence numbers \($0.firstSequence) to \($0.lastSequence) can't be read"
-        }
-        return ShardlineError(
-            .corrupt, "'\(files.path(of: segment))' is damaged at offset \(offset): \(reason)\(lost ?? "")")
+        } ?? ""
     }
 }

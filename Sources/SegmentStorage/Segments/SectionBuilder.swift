@@ -9,6 +9,9 @@ struct FlushRun: Sendable {
     /// The body that the journal stored of exactly these records, where it has them in a frame of their own (F4).
     var stored: StoredBody?
 
+    /// Whether it is taken over as it is stored.
+    var isVerbatim: Bool { (stored?.rawCount ?? 0) >= SectionBuilder.verbatimFrom }
+
     init(stream: UInt64, shardKey: UInt32, run: RecordRun, stored: StoredBody? = nil) {
         self.stream = stream
         self.shardKey = shardKey
@@ -69,18 +72,20 @@ struct SectionBuilder {
         var open = OpenBlock()
         var stored: StoredBody?
         while run < runs.count {
-            let source = runs[order[run]]
-            if let body = source.stored, body.rawCount >= Self.verbatimFrom, record == 0 {
+            // Through the span a run is looked at where it lies; a copy would retain all that it refers to.
+            let place = order[run]
+            let count = runs.span[place].run.count
+            if record == 0, runs.span[place].isVerbatim {
                 guard open.raw.isEmpty else { break }
-                open.describe(source, 0..<source.run.count)
-                stored = body
+                open.describe(runs.span[place], 0..<count)
+                stored = runs.span[place].stored
                 run += 1
                 break
             }
-            let taken = open.append(source, from: record)
+            let taken = open.append(runs.span[place], from: record)
             if taken == 0 { break }
             record += taken
-            guard record == source.run.count else { break }
+            guard record == count else { break }
             run += 1
             record = 0
         }
@@ -116,18 +121,17 @@ struct SectionBuilder {
         var parts: [Part] = []
 
         /// Takes as many records of `source` from the `start`-th as there is room for; answers how many.
-        mutating func append(_ source: FlushRun, from start: Int) -> Int {
-            let run = source.run
-            let offsets = run.offsets
-            let first = run.range.lowerBound + start
+        mutating func append(_ source: borrowing FlushRun, from start: Int) -> Int {
+            let range = source.run.range
+            let first = range.lowerBound + start
             let room = Block.rawLimit - raw.count
-            let begin = Int(offsets[first])
+            let begin = Int(source.run.offsets[first])
             // The last place whose distance from the first still fits.
             var low = first
-            var high = run.range.upperBound
+            var high = range.upperBound
             while low < high {
                 let middle = (low + high + 1) / 2
-                if Int(offsets[middle]) - begin <= room { low = middle } else { high = middle - 1 }
+                if Int(source.run.offsets[middle]) - begin <= room { low = middle } else { high = middle - 1 }
             }
             var end = low
             if end == first {
@@ -136,55 +140,57 @@ struct SectionBuilder {
             }
             let records = first..<end
             if !extendLast(source, records) {
-                let part = first - run.range.lowerBound..<end - run.range.lowerBound
+                let part = first - range.lowerBound..<end - range.lowerBound
                 describe(source, part)
-                raw.append(contentsOf: run.bytes[Int(offsets[first])..<Int(offsets[end])])
+                raw.append(contentsOf: source.run.bytes[begin..<Int(source.run.offsets[end])])
             }
             return end - first
         }
 
         /// Enters a run of its own for these records of `source`, whose bytes follow at the end of `raw`.
-        mutating func describe(_ source: FlushRun, _ records: Range<Int>) {
-            let run = source.run.extracting(records)
-            let first = run.range.lowerBound
+        mutating func describe(_ source: borrowing FlushRun, _ records: Range<Int>) {
+            let first = source.run.range.lowerBound + records.lowerBound
+            let end = source.run.range.lowerBound + records.upperBound
             runs.append(
                 RecordsEntry.Run(
-                    shardKey: source.shardKey, count: UInt32(run.count), firstSequence: run.firstSequence.rawValue,
-                    arrival: run.arrival.milliseconds, rawOffset: UInt32(raw.count), rawBytes: UInt32(run.byteCount)))
+                    shardKey: source.shardKey, count: UInt32(records.count),
+                    firstSequence: source.run.firstSequence.rawValue + UInt64(records.lowerBound),
+                    arrival: source.run.arrival.milliseconds, rawOffset: UInt32(raw.count),
+                    rawBytes: source.run.offsets[end] - source.run.offsets[first]))
             parts.append(
                 Part(
-                    stream: source.stream, firstArrival: Self.arrival(run, first),
-                    lastArrival: Self.arrival(run, run.range.upperBound - 1)))
+                    stream: source.stream, firstArrival: Self.arrival(source.run, first),
+                    lastArrival: Self.arrival(source.run, end - 1)))
         }
 
-        private static func arrival(_ run: RecordRun, _ record: Int) -> Int64 {
+        private static func arrival(_ run: borrowing RecordRun, _ record: Int) -> Int64 {
             // Runs are made by the journal or read from a checked block, so every record in them is whole.
             let layout = RecordEncoding.layout(in: run.bytes.span, at: Int(run.offsets[record]))!
             return run.arrival.milliseconds + Int64(layout.arrivalDelta)
         }
 
         /// Adds the records to the block's last run, where they follow it and it is worth it.
-        private mutating func extendLast(_ source: FlushRun, _ records: Range<Int>) -> Bool {
-            let run = source.run
-            let bytes = Int(run.offsets[records.lowerBound])..<Int(run.offsets[records.upperBound])
-            let sequence = run.firstSequence.rawValue + UInt64(records.lowerBound - run.range.lowerBound)
-            let arrival = run.arrival.milliseconds
+        private mutating func extendLast(_ source: borrowing FlushRun, _ records: Range<Int>) -> Bool {
+            let bytes = Int(source.run.offsets[records.lowerBound])..<Int(source.run.offsets[records.upperBound])
+            let sequence = source.run.firstSequence.rawValue + UInt64(records.lowerBound - source.run.range.lowerBound)
+            let arrival = source.run.arrival.milliseconds
             guard let last = runs.last, last.shardKey == source.shardKey,
                 last.firstSequence + UInt64(last.count) == sequence, last.arrival <= arrival,
                 last.arrival == arrival || bytes.count < SectionBuilder.copiedFrom
             else { return false }
             let before = raw.count
             if last.arrival == arrival {
-                raw.append(contentsOf: run.bytes[bytes])
+                raw.append(contentsOf: source.run.bytes[bytes])
             } else {
                 for record in records {
                     Self.append(
-                        run.bytes, at: Int(run.offsets[record]), later: UInt64(arrival - last.arrival), to: &raw)
+                        source.run.bytes, at: Int(source.run.offsets[record]), later: UInt64(arrival - last.arrival),
+                        to: &raw)
                 }
             }
             runs[runs.count - 1].count += UInt32(records.count)
             runs[runs.count - 1].rawBytes += UInt32(raw.count - before)
-            parts[parts.count - 1].lastArrival = Self.arrival(run, records.upperBound - 1)
+            parts[parts.count - 1].lastArrival = Self.arrival(source.run, records.upperBound - 1)
             return true
         }
 

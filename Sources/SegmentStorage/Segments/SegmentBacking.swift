@@ -52,6 +52,7 @@ final class SegmentBacking: Metadata, Flusher, Past {
     }
 
     static let folder = "segments"
+    private static let remedy = "put a copy of the store's whole directory in its place"
     private var segmentsDirectory: String { "\(directory)/\(Self.folder)" }
 
     // MARK: Metadata
@@ -64,7 +65,9 @@ final class SegmentBacking: Metadata, Flusher, Past {
             guard contents.damaged.isEmpty else {
                 let rows = contents.damaged.map { "\($0.table.rawValue) (\($0.key))" }.joined(separator: ", ")
                 throw ShardlineError(
-                    .corrupt, "'\(directory)/metadata.sqlite' is damaged in the rows \(rows); nothing was changed")
+                    .corrupt,
+                    "'\(directory)/metadata.sqlite' is damaged in the rows \(rows); nothing was changed; \(Self.remedy)"
+                )
             }
             guard let first = contents[.store].first else { return nil }
             let row = try StoreRow(first)
@@ -237,7 +240,9 @@ final class SegmentBacking: Metadata, Flusher, Past {
         } catch let error as MetadataError {
             switch error.kind {
             case .noSpace: throw ShardlineError(.diskFull, error.message, cause: error)
-            case .damaged: throw ShardlineError(.corrupt, error.message, cause: error)
+            case .damaged:
+                throw ShardlineError(
+                    .corrupt, "the store's metadata is damaged, \(error.message); \(Self.remedy)", cause: error)
             case .notDurable, .failed: throw ShardlineError(.notAccessible, error.message, cause: error)
             }
         }

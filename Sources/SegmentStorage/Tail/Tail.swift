@@ -82,8 +82,8 @@ final class Tail: Sendable {
         var count = 0
         var bytes = left.bytes
         while count < run.count, count < left.records, bytes > 0 {
-            let record = run[count]
-            bytes -= record.keyByteCount + record.dataByteCount
+            let layout = run.layout(of: count)
+            bytes -= layout.end - layout.keyStart
             count += 1
         }
         return max(1, count)

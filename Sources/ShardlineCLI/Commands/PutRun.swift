@@ -25,6 +25,8 @@ struct PutRun {
 
     private(set) var acknowledged = 0
     private(set) var malformed = 0
+    /// Inputs that could not be read to their end, and the worst code that this means.
+    private var unreadable: (names: [String], status: ExitStatus) = ([], .badData)
     private var lastAcknowledged: Place?
     private let begun: MonotonicTime
 
@@ -63,10 +65,18 @@ struct PutRun {
         if interruption.isInterrupted {
             throw CommandFailure(.failed, "interrupted; \(soFar)")
         }
+        try throwWhatIsMissing()
+    }
+
+    private func throwWhatIsMissing() throws {
+        var missing: [String] = []
         if malformed > 0 {
-            throw CommandFailure(
-                .badData, "\(Readable.count(malformed, "malformed line was", "malformed lines were")) not put")
+            missing.append("\(Readable.count(malformed, "malformed line was", "malformed lines were")) not put")
         }
+        for name in unreadable.names { missing.append("\(name) was not read to its end") }
+        guard !missing.isEmpty else { return }
+        if !unreadable.names.isEmpty { missing.append(soFar) }
+        throw CommandFailure(unreadable.status, missing.joined(separator: "; "))
     }
 
     private var soFar: String {
@@ -76,7 +86,7 @@ struct PutRun {
     }
 
     private mutating func putAll() async throws {
-        while let batch = try await next() {
+        while let batch = await next() {
             var records: [NewRecord] = []
             var lines: [Int] = []
             var stopped: CommandFailure?
@@ -89,31 +99,47 @@ struct PutRun {
                     malformed += 1
                     let place = Place(file: pump.names[batch.input], line: line)
                     if isStrict {
-                        stopped = CommandFailure(.badData, "\(place): \(reason); stopped there (--strict)")
+                        stopped = CommandFailure(.badData, "\(place): \(reason)")
                     } else {
                         errors.say("\(place): \(reason)")
                     }
                 }
             }
             try await send(records, lines, of: batch.input)
-            if var stopped {
-                stopped.message! += ", \(soFar)"
-                throw stopped
+            if stopped == nil, let failure = batch.failure, !interruption.isInterrupted {
+                stopped = note(failure, of: batch.input)
+            }
+            if let stopped {
+                let others = pump.names.dropFirst(batch.input + 1)
+                let unread = others.isEmpty ? "" : "; not read: \(others.joined(separator: ", "))"
+                throw CommandFailure(
+                    stopped.status, "\(stopped.message ?? ""); stopped there (--strict), \(soFar)\(unread)")
             }
             progress.show(done: batch.bytesRead, records: acknowledged)
         }
     }
 
+    // What keeps an input from being read further: the end of all under --strict, else the others go on.
+    private mutating func note(_ failure: InputPump.Failure, of input: Int) -> CommandFailure? {
+        let place = failure.lastLine == 0 ? "before the end of its first line" : "after line \(failure.lastLine)"
+        let reason = "\(failure.reason.message ?? ""), \(place)"
+        if isStrict { return CommandFailure(failure.reason.status, reason) }
+        errors.say("\(reason); what follows in it is not put")
+        unreadable.names.append(pump.names[input])
+        if failure.reason.status == .inputOutput { unreadable.status = .inputOutput }
+        return nil
+    }
+
     // Waits for input or the interruption, whichever comes first.
-    private func next() async throws -> InputPump.Batch? {
+    private func next() async -> InputPump.Batch? {
         if interruption.isInterrupted { return nil }
-        return try await withThrowingTaskGroup(of: Void.self) { group in
+        return await withTaskGroup(of: Void.self) { group in
             group.addTask {
                 await interruption.wait()
                 if interruption.isInterrupted { pump.stop() }
             }
             defer { group.cancelAll() }
-            return try await pump.next()
+            return await pump.next()
         }
     }
 
@@ -149,15 +175,18 @@ struct PutRun {
     }
 
     private func failure(_ error: ShardlineError, lines: [Int], of input: Int) -> CommandFailure {
+        let first = Place(file: pump.names[input], line: lines[0])
         switch error.code {
-        case .ownerGone, .outcomeUnknown:
-            let file = pump.names[input]
-            let doubt =
-                lines.count == 1
-                ? "\(file):\(lines[0]) is in doubt" : "\(file):\(lines[0]) to \(lines[lines.count - 1]) are in doubt"
+        case .ownerGone:
+            // What was surely not sent is in no doubt.
+            return CommandFailure(
+                .busy, "\(error.message); \(soFar); nothing is in doubt: \(first) and what follows was not put")
+        case .outcomeUnknown:
+            let doubt = lines.count == 1 ? "\(first) is in doubt" : "\(first) to \(lines[lines.count - 1]) are in doubt"
+            let reason = (error.cause as? ShardlineError)?.message ?? error.message
             return CommandFailure(
                 .busy,
-                "\(error.message); \(soFar); \(doubt): look with `shardline tail` whether they are there before you put them again"
+                "\(reason); \(soFar); \(doubt): look with `shardline tail` whether they are there before you put them again"
             )
         default:
             return CommandFailure(ExitStatus(error.code), "\(error.message); \(soFar)")

@@ -1,3 +1,4 @@
+import HeapModule
 import StreamModel
 import StreamStorage
 import Synchronization
@@ -43,24 +44,31 @@ struct TailRun: Sendable {
 
     /// Prints the records up to the tips, merged by arrival: within a shard that is their order.
     func printWhatIsThere(until interruption: Interruption) async throws {
-        var readers = starts.map { Reader(shard: $0.shard, position: $0.position, tip: $0.tip) }
-        var left = limit
-        while left > 0, !interruption.isInterrupted {
-            for index in readers.indices { try await readers[index].fill(from: stream, warnings) }
-            // Up to the first arrival at which some shard may have more, all is known.
-            let known = readers.compactMap(\.lastKnownArrival).min()
-            var records: [Record] = []
-            while let next = readers.indices.filter({ readers[$0].head != nil }).min(by: { left, right in
-                let (one, other) = (readers[left].head!, readers[right].head!)
-                return one.approximateArrivalTimestamp < other.approximateArrivalTimestamp
-            }), records.count < left, records.count < 1000 {
-                if let known, !records.isEmpty, readers[next].head!.approximateArrivalTimestamp > known { break }
-                records.append(readers[next].take()!)
-            }
-            guard !records.isEmpty else { return }
-            try printer.print(records)
-            left -= records.count
+        // Of many shards little is read ahead from each, so that they fit into memory together.
+        let ahead = max(10, min(1000, 100_000 / max(1, starts.count)))
+        var readers = starts.map { Reader(shard: $0.shard, position: $0.position, tip: $0.tip, ahead: ahead) }
+        // The next record of each shard, the earliest on top; a shard that isn't in it is at its end.
+        var heads = Heap<Head>()
+        for index in readers.indices {
+            if let head = try await readers[index].head(from: stream, warnings) { heads.insert(Head(head, of: index)) }
         }
+        var left = limit
+        var records: [Record] = []
+        while left > 0, let first = heads.min {
+            records.append(readers[first.reader].take())
+            left -= 1
+            if let next = try await readers[first.reader].head(from: stream, warnings) {
+                heads.replaceMin(with: Head(next, of: first.reader))
+            } else {
+                heads.removeMin()
+            }
+            if records.count == 1000 {
+                try printer.print(records)
+                records = []
+                if interruption.isInterrupted { return }
+            }
+        }
+        if !records.isEmpty { try printer.print(records) }
     }
 
     /// Prints records as they come, until the interruption or the limit.
@@ -141,42 +149,59 @@ private final class Countdown: Sendable {
     init(_ records: Int) { self.records = Mutex(records) }
 }
 
+/// The next record of a shard: when it arrived, and whose it is.
+private struct Head: Comparable {
+    let arrival: Timestamp
+    let reader: Int
+
+    init(_ record: Record, of reader: Int) {
+        arrival = record.approximateArrivalTimestamp
+        self.reader = reader
+    }
+
+    static func < (left: Head, right: Head) -> Bool {
+        left.arrival == right.arrival ? left.reader < right.reader : left.arrival < right.arrival
+    }
+}
+
 /// One shard on the way to its tip.
 private struct Reader {
-    let shard: ShardID
-    var position: SequenceNumber
-    let tip: SequenceNumber
+    private let shard: ShardID
+    private var position: SequenceNumber
+    private let tip: SequenceNumber
+    /// The most records that are read at once.
+    private let ahead: Int
     private var batch = RecordBatch()
     private var next = 0
 
-    init(shard: ShardID, position: SequenceNumber, tip: SequenceNumber) {
+    init(shard: ShardID, position: SequenceNumber, tip: SequenceNumber, ahead: Int) {
         self.shard = shard
         self.position = position
         self.tip = tip
+        self.ahead = ahead
     }
 
-    var head: Record? { next < batch.count ? batch[next] : nil }
-    /// Nothing that the shard still has to give arrived before this; nil where all of it is here.
-    var lastKnownArrival: Timestamp? { position < tip ? batch.last?.approximateArrivalTimestamp : nil }
-
-    mutating func take() -> Record? {
+    /// Moves on behind the head, which must be there, and returns it.
+    mutating func take() -> Record {
         defer { next += 1 }
-        return head
+        return batch[next]
     }
 
-    mutating func fill(from stream: RecordStream, _ warnings: Output) async throws {
-        while head == nil, position < tip {
+    /// The next record, read where it isn't there yet; nil at the tip.
+    mutating func head(from stream: RecordStream, _ warnings: Output) async throws -> Record? {
+        while next >= batch.count {
+            guard position < tip else { return nil }
             let result = try await stream.store.read(
-                ReadRequest(stream: stream.name, shard: shard, after: position, maximumRecords: 1000))
+                ReadRequest(stream: stream.name, shard: shard, after: position, maximumRecords: ahead))
             TailRun.warn(of: result, in: shard, on: warnings)
             // What came after the beginning is not printed: without --follow there must be an end.
-            batch = RecordBatch()
-            next = 0
-            var wanted = 0
-            while wanted < result.batch.count, result.batch[wanted].sequenceNumber <= tip { wanted += 1 }
+            var wanted = result.batch.count
+            while wanted > 0, result.batch[wanted - 1].sequenceNumber > tip { wanted -= 1 }
             batch = result.batch.extracting(0..<wanted)
-            guard result.next > position else { return }
+            next = 0
+            guard result.next > position else { return nil }
             position = result.next
         }
+        return batch[next]
     }
 }

@@ -6,8 +6,7 @@ final class BatchQueue<Element: Sendable>: Sendable {
         var elements: [Element] = []
         var isFinished = false
         var isClosed = false
-        var failure: (any Error)?
-        var waiter: CheckedContinuation<Element?, any Error>?
+        var waiter: CheckedContinuation<Element?, Never>?
     }
 
     private let capacity: Int
@@ -20,7 +19,7 @@ final class BatchQueue<Element: Sendable>: Sendable {
     /// the taker has lost interest.
     func offer(_ element: Element) -> Bool {
         let (taken, waiter) = state.withLock { state in
-            if state.isClosed { return (true, nil as CheckedContinuation<Element?, any Error>?) }
+            if state.isClosed { return (true, nil as CheckedContinuation<Element?, Never>?) }
             if let waiter = state.waiter {
                 state.waiter = nil
                 return (true, waiter)
@@ -42,15 +41,13 @@ final class BatchQueue<Element: Sendable>: Sendable {
         }
     }
 
-    /// Nothing more comes; `next` throws `failure` behind the last element.
-    func finish(throwing failure: (any Error)? = nil) {
+    /// Nothing more comes.
+    func finish() {
         let waiter = state.withLock { state in
             state.isFinished = true
-            state.failure = failure
-            defer { state.waiter = nil }
-            return state.waiter
+            return state.waiter.take()
         }
-        if let failure { waiter?.resume(throwing: failure) } else { waiter?.resume(returning: nil) }
+        waiter?.resume(returning: nil)
     }
 
     /// Whether the taker has lost interest.
@@ -69,17 +66,16 @@ final class BatchQueue<Element: Sendable>: Sendable {
     }
 
     /// The next element; nil behind the last one, and once the queue is closed or the task cancelled. One task only.
-    func next() async throws -> Element? {
-        let element = try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Element?, any Error>) in
-                let answer: Result<Element?, any Error>? = state.withLock { state in
-                    if !state.elements.isEmpty { return .success(state.elements.removeFirst()) }
-                    if state.isClosed || Task.isCancelled { return .success(nil) }
-                    if state.isFinished { return state.failure.map { .failure($0) } ?? .success(nil) }
+    func next() async -> Element? {
+        let element = await withTaskCancellationHandler {
+            await withCheckedContinuation { (continuation: CheckedContinuation<Element?, Never>) in
+                let answer: Element?? = state.withLock { state in
+                    if !state.elements.isEmpty { return state.elements.removeFirst() }
+                    if state.isClosed || state.isFinished || Task.isCancelled { return .some(nil) }
                     state.waiter = continuation
                     return nil
                 }
-                if let answer { continuation.resume(with: answer) }
+                if let answer { continuation.resume(returning: answer) }
             }
         } onCancel: {
             close()

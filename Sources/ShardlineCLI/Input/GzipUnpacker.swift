@@ -27,7 +27,7 @@ struct GzipUnpacker: ~Copyable {
         stream.deallocate()
     }
 
-    /// Appends what `packed` unpacks to.
+    /// Appends what `packed` unpacks to, up to the damage where it throws.
     mutating func unpack(_ packed: ArraySlice<UInt8>, into bytes: inout [UInt8]) throws(Damage) {
         var input = Array(packed)
         var offset = 0
@@ -66,7 +66,10 @@ struct GzipUnpacker: ~Copyable {
                 isWithinMember = false
                 isRoomFull = false
             default:
-                throw Damage(description: stream.pointee.msg.map { String(cString: $0) } ?? "zlib's error \(code)")
+                let reason = stream.pointee.msg.map { String(cString: $0) } ?? "zlib's error \(code)"
+                // Said at the end of all of it, so any byte may be the wrong one.
+                let isOfAll = ["incorrect data check", "incorrect length check"].contains(reason)
+                throw Damage(description: reason + (isOfAll ? ", so any of its lines may be wrong" : ""))
             }
         }
     }

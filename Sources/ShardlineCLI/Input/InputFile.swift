@@ -54,8 +54,9 @@ final class InputFile {
     /// Whether a person may be typing at the other end.
     var isTerminal: Bool { isatty(descriptor) == 1 }
 
-    /// Appends what is there to `bytes`; waits for it at most `milliseconds`, for ever below 0.
-    func read(into bytes: inout [UInt8], waiting milliseconds: Int32) throws -> Outcome {
+    /// Appends what is there to `bytes`; waits for it at most `milliseconds`, for ever below 0. Where it throws, it has
+    /// appended what is in front of the damage.
+    func read(into bytes: inout [UInt8], waiting milliseconds: Int32) throws(CommandFailure) -> Outcome {
         if size == nil {
             var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
             let ready = poll(&wanted, 1, milliseconds)
@@ -70,7 +71,7 @@ final class InputFile {
         return try take(chunk[..<count], into: &bytes)
     }
 
-    private func take(_ new: ArraySlice<UInt8>, into bytes: inout [UInt8]) throws -> Outcome {
+    private func take(_ new: ArraySlice<UInt8>, into bytes: inout [UInt8]) throws(CommandFailure) -> Outcome {
         if let isPacked {
             return try deliver(new, isPacked: isPacked, into: &bytes)
         }
@@ -89,12 +90,14 @@ final class InputFile {
         return try deliver(all[...], isPacked: isPacked, into: &bytes)
     }
 
-    private func deliver(_ new: ArraySlice<UInt8>, isPacked: Bool, into bytes: inout [UInt8]) throws -> Outcome {
+    private func deliver(_ new: ArraySlice<UInt8>, isPacked: Bool, into bytes: inout [UInt8]) throws(CommandFailure)
+        -> Outcome
+    {
         guard isPacked else {
             bytes += new
             return new.isEmpty ? .end : .bytes
         }
-        do {
+        do throws(GzipUnpacker.Damage) {
             if new.isEmpty {
                 try unpacker.finish()
                 return .end
@@ -102,7 +105,7 @@ final class InputFile {
             try unpacker.unpack(new, into: &bytes)
             return .bytes
         } catch {
-            throw CommandFailure(.badData, "\(name) is damaged gzip data: \(error)")
+            throw CommandFailure(.badData, "\(name) is damaged gzip data: \(error.description)")
         }
     }
 }

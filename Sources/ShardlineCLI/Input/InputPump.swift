@@ -16,6 +16,15 @@ final class InputPump: Sendable {
         var byteCount = 0
         /// Bytes of all inputs that were read so far, packed as they are.
         var bytesRead = 0
+        /// Why the input can't be read to its end; the items come before that.
+        var failure: Failure?
+    }
+
+    /// What keeps the rest of an input from being read.
+    struct Failure: Sendable {
+        /// The last whole line before it.
+        var lastLine: Int
+        var reason: CommandFailure
     }
 
     /// When a batch is full.
@@ -55,37 +64,30 @@ final class InputPump: Sendable {
             return files
         }
         _ = WorkerThread(name: "shardline-input") { [queue] in
-            do {
-                var bytesRead = 0
-                for (index, opened) in files.enumerated() {
-                    var reader = RecordReader(
-                        keySource: keySource, maximumRecordSize: maximumRecordSize,
-                        random: SystemRandomNumberGenerator())
-                    try Self.pump(
-                        opened.file, index, through: &reader, to: queue, limits: limits, bytesRead: bytesRead)
-                    bytesRead += opened.file.bytesRead
-                    if queue.isClosed { return }
-                }
-                queue.finish()
-            } catch {
-                queue.finish(throwing: error)
+            var bytesRead = 0
+            for (index, opened) in files.enumerated() {
+                var reader = RecordReader(
+                    keySource: keySource, maximumRecordSize: maximumRecordSize, random: SystemRandomNumberGenerator())
+                Self.pump(opened.file, index, through: &reader, to: queue, limits: limits, bytesRead: bytesRead)
+                bytesRead += opened.file.bytesRead
+                if queue.isClosed { return }
             }
+            queue.finish()
         }
     }
 
     private static func pump(
         _ file: InputFile, _ index: Int, through reader: inout RecordReader<SystemRandomNumberGenerator>,
         to queue: BatchQueue<Batch>, limits: BatchLimits, bytesRead: Int
-    ) throws {
+    ) {
         let clock = SystemTimeSource()
         var batch = Batch(input: index)
         var begun = clock.monotonicTime
         var isAtEnd = false
-        // Where reading fails, what was read before is put first.
-        var failure: (any Error)?
-        while !isAtEnd, !queue.isClosed {
-            do {
-                let outcome = try reader.append { bytes throws in
+        var failure: CommandFailure?
+        while !isAtEnd, failure == nil, !queue.isClosed {
+            do throws(CommandFailure) {
+                let outcome = try reader.append { bytes throws(CommandFailure) in
                     try file.read(
                         into: &bytes, waiting: batch.items.isEmpty ? -1 : Int32(linger.wholeMilliseconds))
                 }
@@ -96,7 +98,8 @@ final class InputPump: Sendable {
             } catch {
                 failure = error
             }
-            while failure == nil, let item = reader.next(atEnd: isAtEnd) {
+            // Where reading fails, the whole lines before it count; a part of a line is no line then.
+            while let item = reader.next(atEnd: isAtEnd) {
                 if batch.items.isEmpty { begun = clock.monotonicTime }
                 batch.items.append(item)
                 if case .record(_, let record) = item {
@@ -109,14 +112,13 @@ final class InputPump: Sendable {
                 }
             }
             batch.bytesRead = bytesRead + file.bytesRead
-            if failure != nil { break }
         }
-        if !batch.items.isEmpty { queue.give(batch) }
-        if let failure { throw failure }
+        batch.failure = failure.map { Failure(lastLine: reader.lastLine, reason: $0) }
+        if !batch.items.isEmpty || batch.failure != nil { queue.give(batch) }
     }
 
     /// The next batch; nil behind the last one and after ``stop()``.
-    func next() async throws -> Batch? { try await queue.next() }
+    func next() async -> Batch? { await queue.next() }
 
     /// Ends reading; what was read but not taken is dropped.
     func stop() { queue.close() }

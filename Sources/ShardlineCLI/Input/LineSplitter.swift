@@ -19,12 +19,15 @@ struct LineSplitter {
     private var start = 0
     private var searched = 0
     private var dropped = 0
-    private var number = 0
+    /// The number of the last line that was cut off.
+    private(set) var number = 0
 
     /// Lines of which at most `maximumLength` bytes are kept.
     init(maximumLength: Int) { self.maximumLength = maximumLength }
 
-    mutating func append(_ fill: (inout [UInt8]) throws -> InputFile.Outcome) rethrows -> InputFile.Outcome {
+    mutating func append<Failure>(
+        _ fill: (inout [UInt8]) throws(Failure) -> InputFile.Outcome
+    ) throws(Failure) -> InputFile.Outcome {
         if start > 0 {
             buffer.removeFirst(start)
             searched -= start

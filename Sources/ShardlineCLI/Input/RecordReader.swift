@@ -51,9 +51,14 @@ struct RecordReader<Random: RandomNumberGenerator> {
     }
 
     /// Lets `fill` append bytes of the input.
-    mutating func append(_ fill: (inout [UInt8]) throws -> InputFile.Outcome) rethrows -> InputFile.Outcome {
+    mutating func append<Failure>(
+        _ fill: (inout [UInt8]) throws(Failure) -> InputFile.Outcome
+    ) throws(Failure) -> InputFile.Outcome {
         try splitter.append(fill)
     }
+
+    /// The number of the last line of the last item; a quoted field that goes on is none yet.
+    var lastLine: Int { splitter.number - (open?.lines.count ?? 0) }
 
     /// The next item; nil where more input is needed first.
     mutating func next(atEnd: Bool) -> InputItem? {

@@ -26,8 +26,7 @@ struct ConsumeSummary {
             "batches        \(batches.isEmpty ? "none" : batches.joined(separator: ", "))",
             "retries        \(Readable.number(statistics.retries))",
             "splits         \(Readable.number(statistics.splits))",
-            "given up       \(Readable.count(statistics.givenUp, "record"))"
-                + (statistics.givenUp > 0 ? failures.map { ", in \($0)" } ?? ", dropped" : ""),
+            "given up       \(Readable.count(statistics.givenUp, "record"))\(fate)",
             "redelivered    \(Readable.count(statistics.redelivered, "record")) after a restart or a seek, \(Readable.number(statistics.sentAgain)) by retries and splits",
             "iterator age   "
                 + (statistics.iteratorAge.map {
@@ -38,6 +37,15 @@ struct ConsumeSummary {
             lines.append("expired        \(Readable.count(statistics.expired, "record")) before the function saw them")
         }
         return lines
+    }
+
+    /// What became of the given-up records. A destination that fails takes none of them, or not all.
+    private var fate: String {
+        guard statistics.givenUp > 0 else { return "" }
+        guard let failures else { return ", dropped" }
+        let taken = min(statistics.deliveredToDestination, statistics.givenUp)
+        if taken == statistics.givenUp { return ", in \(failures)" }
+        return ", \(taken == 0 ? "none" : Readable.number(taken)) of them in \(failures); the others come again"
     }
 
     /// For programs: one object in one line.

@@ -1,5 +1,6 @@
 import CProcess
 import Glibc
+import Synchronization
 
 /// A child process that runs a command of the shell, and this side's ends of its three pipes.
 ///
@@ -27,7 +28,20 @@ final class ChildProcess {
     let output: Int32
     /// The child's standard error.
     let errors: Int32
+    /// Readable once the child has ended, also where what it has started holds its output open; -1: there is no such.
+    let watch: Int32
     private var end: End?
+
+    /// The children that run: their numbers and those of their groups.
+    private static let running = Mutex<Set<pid_t>>([])
+
+    /// Ends this process at once, with all children and what they have started. None can be started meanwhile.
+    static func endAllAndExit(_ code: Int32) -> Never {
+        running.withLock { running in
+            for id in running { Glibc.kill(-id, SIGKILL) }
+            _exit(code)
+        }
+    }
 
     /// Starts `sh -c command`, with `environment` added to this process's own. Throws what the system said, in words.
     init(command: String, environment additions: [(name: String, value: String)]) throws(StartFailure) {
@@ -43,18 +57,24 @@ final class ChildProcess {
         }
         for (name, value) in additions { variables.append(strdup("\(name)=\(value)")) }
         variables.append(nil)
-        var child = shardline_child()
-        let error = shardline_spawn(command, variables, &child)
+        let (child, error) = Self.running.withLock { running in
+            var child = shardline_child()
+            let error = shardline_spawn(command, variables, &child)
+            if error == 0 { running.insert(child.pid) }
+            return (child, error)
+        }
         guard error == 0 else { throw StartFailure(reason: systemMessage(error)) }
         id = child.pid
+        watch = shardline_watch(child.pid)
         input = child.input
         output = child.output
         errors = child.errors
     }
 
     /// The child could not be started at all.
-    struct StartFailure: Error {
+    struct StartFailure: Error, CustomStringConvertible {
         var reason: String
+        var description: String { "a process can't be started: \(reason)" }
     }
 
     deinit {
@@ -62,6 +82,7 @@ final class ChildProcess {
         closeInput()
         close(output)
         close(errors)
+        if watch >= 0 { close(watch) }
     }
 
     /// Tells the child that no more events come.
@@ -95,8 +116,13 @@ final class ChildProcess {
         guard shardline_has_ended(id, options & WNOHANG == 0 ? 1 : 0) == 1 else { return nil }
         Glibc.kill(-id, SIGKILL)
         var status: Int32 = 0
-        var answer: pid_t
-        repeat { answer = waitpid(id, &status, options) } while answer < 0 && errno == EINTR
+        let answer = Self.running.withLock { running in
+            // From here on the number may be somebody else's.
+            running.remove(id)
+            var answer: pid_t
+            repeat { answer = waitpid(id, &status, options) } while answer < 0 && errno == EINTR
+            return answer
+        }
         guard answer == id else { return nil }
         let signal = status & 0x7F
         end = signal == 0 ? .exited(status >> 8 & 0xFF) : .signalled(signal)

@@ -87,6 +87,7 @@ struct ProcessLoop {
             wanted.append(pollfd(fd: child.output, events: Int16(POLLIN), revents: 0))
             // poll passes over descriptors below 0.
             wanted.append(pollfd(fd: areErrorsOpen ? child.errors : -1, events: Int16(POLLIN), revents: 0))
+            wanted.append(pollfd(fd: child.watch, events: Int16(POLLIN), revents: 0))
             if !unsent.isEmpty { wanted.append(pollfd(fd: child.input, events: Int16(POLLOUT), revents: 0)) }
         }
         guard poll(&wanted, nfds_t(wanted.count), milliseconds) > 0 else { return }
@@ -96,8 +97,20 @@ struct ProcessLoop {
         }
         guard child != nil else { return }
         if wanted[2].revents != 0 { readErrors() }
-        if wanted.count > 3, wanted[3].revents != 0 { send() }
-        if wanted[1].revents != 0 { readAnswer() }
+        if wanted.count > 4, wanted[4].revents != 0 { send() }
+        if wanted[1].revents != 0 {
+            readAnswer()
+        } else if wanted[3].revents != 0 {
+            childHasEnded()
+        }
+    }
+
+    // What it has started may hold its output open, so the end of that may never come.
+    private mutating func childHasEnded() {
+        guard let child else { return }
+        // Its answer may have come behind the last look.
+        var output = pollfd(fd: child.output, events: Int16(POLLIN), revents: 0)
+        if poll(&output, 1, 0) > 0 { readAnswer() } else { childIsGone() }
     }
 
     private mutating func send() {
@@ -147,7 +160,7 @@ struct ProcessLoop {
         continuation?.resume(returning: answer)
     }
 
-    // The child's standard output is closed: it has ended, or can't answer any more.
+    // The child has ended, or can't answer any more since its standard output is closed.
     private mutating func childIsGone() {
         guard let child else { return }
         // It closes its output shortly before it has ended; what it ends with is worth a moment.

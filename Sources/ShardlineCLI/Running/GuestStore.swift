@@ -31,7 +31,8 @@ func withGuestStore<Result: Sendable>(
 /// owner's socket while somebody does, and given up when a process asks for it that must own it.
 ///
 /// Calls wait while it changes hands. What only looks is asked again behind a change; what writes never is, unless it
-/// was surely not sent and another owner is there.
+/// was surely not sent. Where an owner went without a goodbye, what writes waits for another owner only: the store of
+/// one that died is not opened for the sake of a write.
 final class GuestStore: Sendable {
     /// Who has the store.
     private enum Phase {
@@ -43,8 +44,31 @@ final class GuestStore: Sendable {
     private enum Event: Sendable {
         /// A process asks for the store.
         case release
-        /// A call found that the owner of this generation is gone; a writer waits for another owner only.
-        case lost(generation: Int, byWriter: Bool)
+        /// The store that this process owns takes nothing more.
+        case failed(ShardlineError)
+        /// A call found that the owner of this generation is gone.
+        case lost(generation: Int, Succession)
+    }
+
+    /// Who may have the store next, and how long that is waited for.
+    private enum Succession: Sendable {
+        /// This process, or whoever is faster.
+        case anyone
+        /// Somebody asked for it; this process only where they don't come.
+        case whoAsked
+        /// Another process.
+        case others
+
+        /// When this process may open the store; nil: never.
+        var opensAfter: Duration? {
+            switch self {
+            case .anyone: .zero
+            case .whoAsked: .seconds(1)
+            case .others: nil
+            }
+        }
+
+        var patience: Duration { self == .others ? .seconds(2) : .seconds(10) }
     }
 
     private struct State {
@@ -74,29 +98,23 @@ final class GuestStore: Sendable {
 
     /// Keeps the store at hand until the task is cancelled.
     func run() async {
-        var mayOpen = true
-        var patience = Duration.seconds(10)
+        var succession = Succession.anyone
         var iterator = events.makeAsyncIterator()
         do {
             while !Task.isCancelled {
-                switch try await acquire(mayOpen: mayOpen, patience: patience) {
+                switch try await acquire(succession) {
                 case .own(let store):
-                    await serve(store, &iterator)
-                    // Whoever asked is to have it first.
-                    mayOpen = false
-                    patience = .seconds(10)
+                    if let failure = await serve(store, &iterator) { throw failure }
+                    succession = .whoAsked
                 case .client(let client):
                     let generation = publish(client)
-                    var byWriter = false
                     waiting: while let event = await iterator.next() {
-                        if case .lost(generation, let writer) = event {
-                            byWriter = writer
+                        if case .lost(generation, let next) = event {
+                            succession = next
                             break waiting
                         }
                     }
                     try? await client.close()
-                    mayOpen = !byWriter
-                    patience = byWriter ? .seconds(2) : .seconds(10)
                 }
             }
         } catch {
@@ -110,12 +128,13 @@ final class GuestStore: Sendable {
     }
 
     // Throws what kept it from both, once the patience is over.
-    private func acquire(mayOpen: Bool, patience: Duration) async throws -> Hold {
+    private func acquire(_ succession: Succession) async throws -> Hold {
         let begun = timeSource.monotonicTime
         while true {
-            let isPatient = timeSource.monotonicTime - begun < patience
+            let waited = timeSource.monotonicTime - begun
+            let isPatient = waited < succession.patience
             var busy: ShardlineError?
-            if mayOpen {
+            if let pause = succession.opensAfter, waited >= pause {
                 do {
                     return .own(try await SegmentStore.open(at: directory, logger: logger))
                 } catch let error as ShardlineError where error.code == .storeBusy {
@@ -131,8 +150,11 @@ final class GuestStore: Sendable {
         }
     }
 
-    // Until somebody asks for the store or the task is cancelled; then the store is closed.
-    private func serve(_ store: SegmentStore, _ iterator: inout AsyncStream<Event>.Iterator) async {
+    // Until somebody asks for the store or the task is cancelled; then the store is closed. Or until it has failed, which
+    // is answered: nobody else could use it while this process has it.
+    private func serve(
+        _ store: SegmentStore, _ iterator: inout AsyncStream<Event>.Iterator
+    ) async -> ShardlineError? {
         let server: OwnerSocketServer?
         do {
             server = try OwnerSocketServer(
@@ -146,23 +168,33 @@ final class GuestStore: Sendable {
             server = nil
         }
         _ = publish(store)
-        await withTaskGroup(of: Void.self) { group in
-            if let server {
-                group.addTask {
-                    do { try await server.run() } catch {
-                        self.logger.warning("other processes can't reach this store: \(error)")
+        await withTaskGroup(of: Void.self) { watching in
+            watching.addTask { [tell] in
+                if let failure = try? await store.failed() { tell.yield(.failed(failure)) }
+            }
+            await withTaskGroup(of: Void.self) { group in
+                if let server {
+                    group.addTask {
+                        do { try await server.run() } catch {
+                            self.logger.warning("other processes can't reach this store: \(error)")
+                        }
                     }
                 }
+                waiting: while let event = await iterator.next() {
+                    switch event {
+                    case .release, .failed: break waiting
+                    case .lost: break
+                    }
+                }
+                change(to: .changing)
+                // Short, as commits are; reads that wait end with the store.
+                while state.withLock({ $0.writes }) > 0 { await settle() }
+                server?.stop()
             }
-            waiting: while let event = await iterator.next() {
-                if case .release = event { break waiting }
-            }
-            change(to: .changing)
-            // Short, as commits are; reads that wait end with the store.
-            while state.withLock({ $0.writes }) > 0 { await settle() }
-            server?.stop()
+            watching.cancelAll()
         }
         do { try await store.close() } catch { logger.error("the store could not be closed: \(error)") }
+        return store.failure
     }
 
     // A moment for commits that are under way; also when the task is cancelled, since they are waited for all the same.
@@ -253,14 +285,14 @@ final class GuestStore: Sendable {
             do {
                 return try await call(store)
             } catch  where Self.isLost(error) {
-                tell.yield(.lost(generation: generation, byWriter: false))
+                tell.yield(.lost(generation: generation, .anyone))
                 last = generation
             }
         }
     }
 
     /// A call that changes something: it is made once. One that throws that the owner is gone was surely not sent, and
-    /// goes to the next owner if there is one soon.
+    /// goes to the next owner. After a goodbye that may be this process; an owner that died has no successor by itself.
     private func write<Answer>(_ call: (any StreamStore) async throws -> Answer) async throws -> Answer {
         var last = 0
         while true {
@@ -269,7 +301,8 @@ final class GuestStore: Sendable {
             do {
                 return try await call(store)
             } catch let gone as ShardlineError where gone.code == .ownerGone {
-                tell.yield(.lost(generation: generation, byWriter: true))
+                let saidGoodbye = (store as? OwnerClient)?.hasSaidGoodbye ?? false
+                tell.yield(.lost(generation: generation, saidGoodbye ? .anyone : .others))
                 last = generation
                 do { _ = try await current(after: last) } catch { throw gone }
             }

@@ -2,7 +2,7 @@ import DiskAccess
 import Glibc
 import Synchronization
 
-/// Ctrl-C and SIGTERM: the first asks the command to end in order, the second ends the process at once.
+/// Ctrl-C and SIGTERM: the first asks the command to end in order, the second ends the process and its children at once.
 ///
 /// The handler only writes to a pipe, as little else is allowed in one; a thread of our own does the rest.
 final class Interruption: Sendable {
@@ -53,7 +53,7 @@ final class Interruption: Sendable {
                 if count < 0, errno == EINTR { continue }
                 guard count == 1 else { return }
                 seen += 1
-                if seen > 1 { _exit(128 + Int32(number)) }
+                if seen > 1 { ChildProcess.endAllAndExit(128 + Int32(number)) }
                 self.interrupt()
             }
         }

@@ -55,7 +55,7 @@ private func withOwnedStore<Result: Sendable>(
     at directory: String, logger: Logger, _ body: (any StreamStore) async throws -> Result
 ) async throws -> Result {
     let store = try await openAsOwner(at: directory, logger: logger)
-    let result: Swift.Result<Result, any Error>
+    var result: Swift.Result<Result, any Error>
     do {
         let server = try OwnerSocketServer(store: store, at: directory, logger: logger)
         result = await withTaskGroup(of: Void.self) { group in
@@ -67,6 +67,12 @@ private func withOwnedStore<Result: Sendable>(
         }
     } catch {
         result = .failure(error)
+    }
+    // What the command came to last may not be on disk, and nobody else can use the store while it has it.
+    if store.failure != nil {
+        result = .failure(
+            CommandFailure(
+                .inputOutput, "ended, since the store has failed; start the command again when the cause is gone"))
     }
     do {
         try await store.close()
@@ -83,16 +89,21 @@ private func openAsOwner(at directory: String, logger: Logger) async throws -> S
     let timeSource = SystemTimeSource()
     let begun = timeSource.monotonicTime
     var patience = Duration.seconds(2)
-    var wasAsked = false
+    // Who was asked last: in its place another guest may have been faster than this process.
+    var asked: Int32?
     while true {
         do {
             return try await SegmentStore.open(at: directory, logger: logger)
         } catch let busy as ShardlineError where busy.code == .storeBusy {
-            if !wasAsked, let owner = try? await OwnerClient.connect(at: directory) {
-                guard try await owner.requestRelease() else { throw explained(busy) }
-                wasAsked = true
-                patience = .seconds(15)
-                logger.debug("process \(owner.ownerProcess) gives the store up")
+            if let owner = try? await OwnerClient.connect(at: directory), owner.ownerProcess != asked {
+                do {
+                    guard try await owner.requestRelease() else { throw explained(busy) }
+                    asked = owner.ownerProcess
+                    patience = .seconds(15)
+                    logger.debug("process \(owner.ownerProcess) gives the store up")
+                } catch let gone as ShardlineError where gone.code == .ownerGone {
+                    // It has ended by itself meanwhile.
+                }
             }
             // Nobody serves it: its owner is opening or closing it, or serves nobody.
             guard timeSource.monotonicTime - begun < patience else { throw explained(busy) }

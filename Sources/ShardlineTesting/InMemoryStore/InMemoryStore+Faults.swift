@@ -22,6 +22,17 @@ extension InMemoryStore {
         for waiter in waiters { waiter.resume() }
     }
 
+    /// Asks `decide` with what error a position in a shard can't be found; nil answers the truth.
+    public func failPositions(_ decide: (@Sendable (ShardID) -> ShardlineError?)?) {
+        state.withLock { $0.positionFault = decide }
+    }
+
+    /// Lets the store fail as after a failed sync: every commit from now on throws `error`, reading goes on.
+    public func fail(with error: ShardlineError) { signal.fail(error) }
+
+    /// As ``StreamStorage/StreamStore/failed()``: after ``fail(with:)``.
+    public func failed() async throws -> ShardlineError { try await signal.wait() }
+
     /// Declares records damaged and given up: a reader that comes there is told the gap in ``StreamStorage/ReadResult/lost``.
     public func loseRecords(_ range: ClosedRange<SequenceNumber>, in stream: String, shard: ShardID) throws {
         try state.withLock { state in

@@ -32,6 +32,7 @@ extension InMemoryStore {
         let now = timeSource.wallTime
         return try state.withLock { state in
             try state.checkOpen()
+            if let error = state.positionFault?(shard) { throw error }
             let stream = try state.catalogue.stream(stream)
             return try state.position(of: start, in: stream, shard: stream.shard(shard), now: now)
         }
@@ -96,6 +97,7 @@ extension InMemoryStore.State {
     mutating func position(
         of start: StartingPosition, in stream: MemoryStream, shard: MemoryShard, now: Timestamp
     ) throws -> SequenceNumber {
+        try start.validate(now: now)
         trim(shard.id, of: stream, now: now)
         let log = logs[stream.place(of: shard.id)] ?? MemoryLog()
         switch start {

@@ -14,7 +14,8 @@ import Synchronization
 /// ```
 ///
 /// It can be told to answer as an engine across a network does (``answerNextCommit(with:)``), to fail reads
-/// (``failNextRead(with:)``) and to have lost records (``loseRecords(_:in:shard:)``).
+/// (``failNextRead(with:)``), to have failed for good (``fail(with:)``) and to have lost records
+/// (``loseRecords(_:in:shard:)``).
 public final class InMemoryStore: StreamStore {
     struct State {
         var catalogue = MemoryCatalogue()
@@ -24,6 +25,7 @@ public final class InMemoryStore: StreamStore {
         var commitFaults: [CommitFault] = []
         var commitFault: (@Sendable ([Change]) -> CommitFault?)?
         var readFaults: [ShardlineError] = []
+        var positionFault: (@Sendable (ShardID) -> ShardlineError?)?
         var commitCount = 0
 
         func checkOpen() throws {
@@ -32,6 +34,7 @@ public final class InMemoryStore: StreamStore {
     }
 
     let state = Mutex(State())
+    let signal = FailureSignal()
     /// The clocks that arrivals, retention and waits go by.
     public let timeSource: any TimeSource
     /// Commits are atomic and numbers dense; nothing outlives the process.
@@ -104,6 +107,7 @@ public final class InMemoryStore: StreamStore {
         let now = timeSource.wallTime
         let (outcome, fault, waiters) = try state.withLock { state in
             try state.checkOpen()
+            if let failure = signal.failure { throw failure }
             state.commitCount += 1
             let fault = state.takeFault(for: changes)
             var waiters: [CheckedContinuation<Void, Never>] = []

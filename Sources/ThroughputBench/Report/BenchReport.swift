@@ -70,7 +70,8 @@ package struct BenchReport: Codable, Sendable {
 
     // Written out because of the names that a rule can't make.
     private enum CodingKeys: String, CodingKey {
-        case records, shards, durability, mappings, producers, batch, rate, syncs, invocations, checkpoints, ordered, lost
+        case records, shards, durability, mappings, producers, batch, rate, syncs, invocations, checkpoints, ordered,
+            lost
         case duplicates, seconds, floor, violations
         case recordBytes = "record_bytes"
         case consumerBatch = "consumer_batch"

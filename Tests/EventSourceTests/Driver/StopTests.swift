@@ -7,6 +7,12 @@ import Testing
 
 @Suite("Stopping, time-outs and limits of a run")
 struct StopTests {
+    /// Runs a mapping until it ends by itself, and answers with what kind of error.
+    static func codeOfEnd(of mapping: EventSourceMapping) async -> ShardlineError.Code? {
+        do { try await mapping.run(until: .stopped) } catch { return (error as? ShardlineError)?.code }
+        return nil
+    }
+
     @Test func `a graceful stop waits for the invocation in flight and checkpoints it (ESM-L3)`() async throws {
         let bench = try await Bench()
         try await bench.put(1...2)
@@ -35,6 +41,33 @@ struct StopTests {
         try await bench.put(1...3, keys: 3)
         try await mapping.run(until: .caughtUp)
         #expect(bench.calls.texts.flatMap { $0 }.sorted() == ["1", "2", "3"])
+    }
+
+    @Test func `an idle mapping ends when its store has failed`() async throws {
+        let bench = try await Bench(shards: 3)
+        let mapping = try await bench.mapping()
+        async let code = Self.codeOfEnd(of: mapping)
+        await bench.time.sleepers(1)
+        bench.store.fail(with: ShardlineError(.storeFailed, "the disk is gone"))
+        #expect(await code == .storeFailed)
+    }
+
+    @Test func `a mapping whose store has failed does not try its destination for ever`() async throws {
+        let bench = try await Bench()
+        try await bench.put(1...1)
+        let gate = Gate()
+        var settings = EventSourceMapping.Configuration()
+        settings.maximumRetryAttempts = 0
+        let store = bench.store
+        let mapping = try await bench.mapping("m", settings) { _, context in
+            store.fail(with: ShardlineError(.storeFailed, "the disk is gone"))
+            gate.open()
+            throw MalformedRecord("bad")
+        }
+        async let code = Self.codeOfEnd(of: mapping)
+        await gate.pass()
+        #expect(await code == .storeFailed)
+        #expect(mapping.statistics.deliveredToDestination == 0)
     }
 
     @Test func `a stop that comes before the run ends it at once`() async throws {

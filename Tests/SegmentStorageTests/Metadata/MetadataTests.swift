@@ -104,8 +104,6 @@ import Testing
         #expect { try SQLiteMetadata.require(.init(synchronous: level, journalMode: mode), path) } throws: {
             ($0 as? MetadataError)?.kind == .notDurable
         }
-        // A database in memory has no WAL.
-        #expect(throws: MetadataError.self) { try SQLiteMetadata(path: ":memory:") }
     }
 
     @Test(arguments: [false, true])
@@ -199,6 +197,18 @@ import Testing
                 }
             }
         }
+    }
+
+    @Test func `only this user may read what is in it`() throws {
+        let before = umask(0)
+        defer { umask(before) }
+        let metadata = try SQLiteMetadata(path: path)
+        _ = try Self.fill(metadata)
+        for suffix in ["", "-wal", "-shm"] {
+            let attributes = try FileManager.default.attributesOfItem(atPath: path + suffix)
+            #expect(attributes[.posixPermissions] as? Int == 0o600, "\(suffix)")
+        }
+        try metadata.close()
     }
 
     @Test func `a flipped byte anywhere in the file never changes what is read`() throws {

@@ -160,7 +160,28 @@ import Testing
         let backing = try reopened()
         await #expect {
             _ = try await backing.all(of: journal.shard("a"))
-        } throws: { ($0 as? ShardlineError)?.code == .corrupt }
+        } throws: { error in
+            guard let error = error as? ShardlineError else { return false }
+            return error.code == .corrupt && error.message.contains("the segment file '\(path)' is missing")
+                && !error.message.contains("offset")
+        }
+    }
+
+    @Test(arguments: [true, false]) func `a database that is none any more is named, with what to do`(
+        isSchema: Bool
+    ) throws {
+        _ = try store()
+        let path = directory.path + "/metadata.sqlite"
+        // Only SQLite's own words for it differ.
+        let file = try POSIXFileSystem().open(path, .readWrite)
+        try file.writeAll([UInt8](repeating: 0x5A, count: 3000), at: isSchema ? 1000 : 0)
+        #expect {
+            _ = try reopened()
+        } throws: { error in
+            guard let error = error as? ShardlineError else { return false }
+            return error.code == .corrupt && error.message.contains("the store's metadata is damaged, '\(path)': ")
+                && error.message.contains("put a copy of the store's whole directory in its place")
+        }
     }
 
     @Test func `a damaged row keeps the store closed and is named`() throws {

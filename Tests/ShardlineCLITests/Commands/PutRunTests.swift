@@ -17,7 +17,7 @@ import Testing
     }
 
     static func put(
-        _ inputs: [String], keys: KeySource = .jsonField("k"), shards: Int = 1, rate: Double? = nil,
+        _ inputs: [[UInt8]], keys: KeySource = .jsonField("k"), shards: Int = 1, rate: Double? = nil,
         isStrict: Bool = false,
         batch: Int = 2, interruption: Interruption = Interruption(),
         prepare: (InMemoryStore) -> Void = { _ in }
@@ -30,7 +30,7 @@ import Testing
             var paths: [String] = []
             for (index, input) in inputs.enumerated() {
                 let file = folder.appending(path: "\(index).txt")
-                try Data(input.utf8).write(to: file)
+                try Data(input).write(to: file)
                 paths.append(file.path)
             }
             let pump = try InputPump(paths: paths)
@@ -56,6 +56,16 @@ import Testing
             }
         }
         return result
+    }
+
+    static func put(
+        _ inputs: [String], keys: KeySource = .jsonField("k"), shards: Int = 1, rate: Double? = nil,
+        isStrict: Bool = false, batch: Int = 2, interruption: Interruption = Interruption(),
+        prepare: (InMemoryStore) -> Void = { _ in }
+    ) async throws -> Result {
+        try await put(
+            inputs.map { Array($0.utf8) }, keys: keys, shards: shards, rate: rate, isStrict: isStrict, batch: batch,
+            interruption: interruption, prepare: prepare)
     }
 
     static func lines(_ range: ClosedRange<Int>) -> String { range.map { "{\"k\":\"\($0)\"}\n" }.joined() }
@@ -99,13 +109,58 @@ import Testing
         #expect(result.failure?.status == .badData)
         #expect(
             result.failure?.message?.hasSuffix(
-                "stopped there (--strict), 3 records were acknowledged, the last one is 0.txt:3") == true)
+                "; stopped there (--strict), 3 records were acknowledged, the last one is 0.txt:3") == true)
         #expect(result.failure?.message?.hasPrefix("0.txt:4: ") == true)
         #expect(result.printed.count == 3)
         #expect(result.records.count == 3)
     }
 
-    @Test func `an owner that goes away leaves one batch in doubt, and it is named`() async throws {
+    static let damaged = [
+        Array(lines(1...3).utf8), InputPumpTests.packed(lines(4...6)) + Array("garbage".utf8), Array(lines(7...8).utf8),
+        Array("nonsense\n".utf8),
+    ]
+
+    @Test func `of a damaged file the lines before the damage are put, and the other files`() async throws {
+        let result = try await Self.put(Self.damaged)
+        #expect(result.records == (1...8).map { "{\"k\":\"\($0)\"}" })
+        #expect(result.failure?.status == .badData)
+        #expect(
+            result.failure?.message
+                == "1 malformed line was not put; 1.txt was not read to its end; 8 records were acknowledged, the last one is 2.txt:2"
+        )
+        #expect(
+            result.said.contains(
+                "shardline: 1.txt is damaged gzip data: incorrect header check, after line 3; what follows in it is not put"
+            ))
+    }
+
+    @Test func `strict stops at the damage of a file and names those that were not read`() async throws {
+        let result = try await Self.put(Self.damaged, isStrict: true)
+        #expect(result.records.count == 6)
+        #expect(result.failure?.status == .badData)
+        #expect(
+            result.failure?.message
+                == "1.txt is damaged gzip data: incorrect header check, after line 3; stopped there (--strict), "
+                + "6 records were acknowledged, the last one is 1.txt:3; not read: 2.txt, 3.txt")
+    }
+
+    @Test func `an owner that goes away under a batch leaves it in doubt, and it is named`() async throws {
+        let result = try await Self.put([Self.lines(1...6)]) { store in
+            let answered = Counter()
+            store.answerCommits { _ in answered.next() == 2 ? .unknown(written: false) : nil }
+        }
+        #expect(result.failure?.status == .busy)
+        let message = result.failure?.message ?? ""
+        #expect(
+            message.contains(
+                "; 2 records were acknowledged, the last one is 0.txt:2; 0.txt:3 to 4 are in doubt: look"), "\(message)"
+        )
+        // Never sent again by itself.
+        #expect(result.records.count == 2)
+        #expect(result.printed.count == 2)
+    }
+
+    @Test func `a batch that was surely not sent is not called in doubt`() async throws {
         let result = try await Self.put([Self.lines(1...6)]) { store in
             let answered = Counter()
             store.answerCommits { _ in
@@ -113,12 +168,10 @@ import Testing
             }
         }
         #expect(result.failure?.status == .busy)
-        let message = result.failure?.message ?? ""
         #expect(
-            message.hasPrefix(
-                "the owner of the store is gone; 2 records were acknowledged, the last one is 0.txt:2; 0.txt:3 to 4 are in doubt"
-            ))
-        // Never sent again by itself.
+            result.failure?.message
+                == "the owner of the store is gone; 2 records were acknowledged, the last one is 0.txt:2; "
+                + "nothing is in doubt: 0.txt:3 and what follows was not put")
         #expect(result.records.count == 2)
         #expect(result.printed.count == 2)
     }

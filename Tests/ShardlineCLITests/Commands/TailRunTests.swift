@@ -58,6 +58,26 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(1))) func `the records of the most shards are merged in moments`() async throws {
+        try await Self.withStore(shards: 10_000) { store, time, recorder async throws in
+            let stream = store.stream("s")
+            for round in 0..<10 {
+                for part in 0..<4 {
+                    time.advance(by: .milliseconds(1))
+                    try await stream.put(
+                        contentsOf: (0..<2500).map { NewRecord("\(round * 4 + part)", partitionKey: "\(part) \($0)") })
+                }
+            }
+            let begun = ContinuousClock.now
+            try await Self.run(store, recorder).printWhatIsThere(until: Interruption())
+            let printed = try Self.data(recorder).compactMap { Int($0) }
+            #expect(printed.count == 100_000)
+            #expect(printed == printed.sorted())
+            // Looking through all shards for each record takes minutes.
+            #expect(ContinuousClock.now - begun < .seconds(30))
+        }
+    }
+
     @Test func `a record is printed with Kinesis' names`() async throws {
         try await Self.withStore(shards: 1) { store, _, recorder async throws in
             let receipt = try await store.stream("s").put([0, 255], partitionKey: "a\"b")

@@ -37,6 +37,14 @@ import Testing
             (["put", "a", "--key", "k", "--key-field", "f"], 64, "only one of"),
             (["put", "a", "--key", "k", "/does/not/exist"], 74, "/does/not/exist"),
             (["put", "a", "--key", "k", "/"], 74, "directory"),
+            (
+                [
+                    "consume", "a", "--mapping", "m", "--exec", "cat", "--from", "2099-01-01T00:00:00Z", "--on-failure",
+                    "none",
+                ],
+                64, "in the future"
+            ),
+            (["tail", "a", "--from", "2099-01-01T00:00:00Z"], 64, "in the future"),
             (["put"], 64, "<name>"),
             (["nosuch"], 64, "nosuch"),
             (["stream", "create", "b", "--shards", "0"], 64, "1 to 10000"),
@@ -123,6 +131,31 @@ import Testing
         let end = try await Self.shardline(["stream", "create", "a"], folder)
         #expect(end.status == 74)
         #expect(end.errors.contains("ermission"))
+    }
+
+    @Test(arguments: 7...24) func `too few descriptors are said in one line, as an error of the system`(
+        limit: Int
+    ) async throws {
+        let folder = try await Self.store()
+        let end = try await BuiltProgram(path: "/bin/sh").run(
+            ["-c", "ulimit -n \(limit); exec '\(BuiltProgram.shardline.path)' put a --key k"], input: "x\n",
+            environment: ["SHARDLINE_DATA": folder.path("store")])
+        #expect([0, 74].contains(end.status), "\(end.status): \(end.errors)")
+        #expect(!end.errors.contains("--help") && !end.errors.contains("StartFailure"), "\(end.errors)")
+        #expect(end.errors.contains("Too many open files") || end.errors.contains("unable to open") || end.status == 0)
+    }
+
+    @Test func `standard descriptors that are closed are never those of a store's file`() async throws {
+        let folder = try await Self.store()
+        let script = """
+            "$0" tail a --follow <&- >&- 2>&- & tail=$!
+            until [ -S "$SHARDLINE_DATA/owner.sock" ]; do sleep 0.02; done
+            readlink /proc/$tail/fd/0 /proc/$tail/fd/1 /proc/$tail/fd/2
+            kill -9 $tail
+            """
+        let end = try await BuiltProgram(path: "/bin/sh").run(
+            ["-c", script, BuiltProgram.shardline.path], environment: ["SHARDLINE_DATA": folder.path("store")])
+        #expect(end.lines == ["/dev/null", "/dev/null", "/dev/null"])
     }
 
     @Test func `malformed lines are named and the others are put`() async throws {

@@ -25,6 +25,7 @@ final class RunningCommand {
 
     var output: String { (try? String(contentsOf: folder.url("output"), encoding: .utf8)) ?? "" }
     var errors: String { (try? String(contentsOf: folder.url("errors"), encoding: .utf8)) ?? "" }
+    var processID: pid_t { process.processIdentifier }
     var isRunning: Bool { process.isRunning }
 
     func type(_ text: String) throws { try input.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }

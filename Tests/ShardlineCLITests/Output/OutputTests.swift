@@ -20,6 +20,20 @@ import Testing
         #expect(Output.escaped([0x61, 0xFF, 0x62]) == "a\u{FFFD}b")
     }
 
+    @Test(
+        arguments: [
+            (0, 0, "given up       0 records"), (3, 3, "given up       3 records, in the file f"),
+            (3, 1, "given up       3 records, 1 of them in the file f; the others come again"),
+            (1, 0, "given up       1 record, none of them in the file f; the others come again"),
+        ])
+    func `a summary counts in the destination what it has taken`(givenUp: Int, taken: Int, line: String) {
+        var statistics = MappingStatistics()
+        statistics.givenUp = givenUp
+        statistics.deliveredToDestination = taken
+        let summary = ConsumeSummary(statistics: statistics, duration: .seconds(1), failures: "the file f")
+        #expect(summary.lines.contains(line), "\(summary.lines)")
+    }
+
     @Test func `tables stand in columns`() {
         var table = Table([("SHARD", .left), ("RECORDS", .right)])
         table.add(["a", "1"])

@@ -54,6 +54,21 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func `the end of a child is noticed though what it has started holds its output open`()
+        async throws
+    {
+        try await Self.withPool("sleep 1000 & read -r line; echo last words >&2; exit 3") { pool async throws in
+            await #expect(throws: ProcessFailure.ended(.exited(3), lastWords: "last words")) {
+                try await Self.ask(pool, "a")
+            }
+        }
+        // What it answered before counts, however soon behind it the end was.
+        try await Self.withPool("sleep 1000 & read -r line; echo \"$line\"") { pool async throws in
+            for line in ["a", "b", "c"] { #expect(try await Self.ask(pool, line) == line) }
+        }
+    }
+
     @Test func `one child answers one event after the other`() async throws {
         try await Self.withPool("while read -r line; do echo \"$$ $line\"; done") { pool async throws in
             let first = try await Self.ask(pool, "a").split(separator: " ")
