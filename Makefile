@@ -16,7 +16,7 @@ PIECES ?= .*
 PACKAGES = liblz4-dev libsqlite3-dev zlib1g-dev python3
 LINTED = $(wildcard Sources Tests examples Benchmarks Package.swift)
 
-.PHONY: help deps demo build test lint format crash mutants bench-pieces allocations install uninstall clean
+.PHONY: help deps demo build test lint format crash mutants bench-pieces allocations scale install uninstall clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make crash        kills a working process at random moments, ROUNDS=$(ROUNDS) times'
 	@echo 'make mutants      breaks the decision core on purpose; every break must fail a test'
 	@echo 'make bench-pieces measures the single steps of a put and of a read; some: PIECES="read .*"'
+	@echo 'make scale        how cost grows: measures for half an hour, then draws the plots of the page about it'
 	@echo 'make allocations  counts allocations a record; fails above a limit'
 	@echo 'make install      puts shardline under PREFIX=$(PREFIX)'
 	@echo 'make deps         installs the Debian packages: $(PACKAGES)'
@@ -81,6 +82,11 @@ bench-pieces: deps
 
 allocations: deps
 	SWIFT=$(SWIFT) Benchmarks/Allocations/check.sh
+
+# With 30 GB free where temporary files are kept; more in Benchmarks/scale/measure.py.
+scale: build
+	Benchmarks/scale/measure.py --shardline .build/release/shardline
+	Benchmarks/scale/plot.py
 
 install: build
 	install -D -m 755 .build/release/shardline $(DESTDIR)$(PREFIX)/bin/shardline

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures how Shardline's cost grows with records, shards, streams and mappings, and writes points.json.
 
-    ./measure.py                               # everything, about a quarter of an hour; 30 GB must be free
+    ./measure.py                               # everything, about half an hour; 30 GB should be free
     ./measure.py --only shards,idle            # some of it; the other points stay as they are
     ./measure.py --scale 0.01 --write /tmp/p   # a quick look whether it works
 
@@ -23,7 +23,7 @@ from scaling import growing  # noqa: E402
 from scaling.large import large  # noqa: E402
 from scaling.product import Product  # noqa: E402
 
-SERIES = ("records", "opening", "shards", "idle", "waking", "streams", "mappings", "large")
+SERIES = ("records", "opening", "shards", "batch", "waking", "idle", "streams", "mappings", "large")
 
 
 def arguments() -> argparse.Namespace:

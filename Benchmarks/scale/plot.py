@@ -28,6 +28,11 @@ def line(name: str, points: list[dict], x: str, y: str, unit: float = 1, runs: s
     return Series(name, found, **more)
 
 
+def _per_batch(points: list[dict]) -> list[dict]:
+    found = [{**point, "per_batch": point["records"] / point["invocations"]} for point in points]
+    return sorted(found, key=lambda point: point["per_batch"])
+
+
 def charts(found: dict) -> dict[str, str]:
     """The files, by name."""
     by = {name: series["points"] for name, series in found.items()}
@@ -41,7 +46,6 @@ def charts(found: dict) -> dict[str, str]:
     if large:
         size = f"{large[0]['payload_bytes'] / 1e9:.0f} GB"
         opening.append(line(f"a store of {size}", large, "records", "open_ms", runs="opens", labels=-1, joined=False))
-    ours = [1, 2, 4, 8]
     shard_ticks = [1, 10, 100, 1_000, 10_000]
 
     def count(title: str, ticks: list[float] | None = None) -> Axis:
@@ -52,7 +56,7 @@ def charts(found: dict) -> dict[str, str]:
             "More records: the rate stays", count("records in the run"), Axis("records a second, put and consumed"),
             [line("rate", records, "records", "consumed_records_per_s", labels=1)]),
         "scale-records-memory": chart(
-            "More records: memory stays bounded", count("records in the run"), Axis("peak memory of the process, MB"),
+            "More records: memory hardly grows", count("records in the run"), Axis("peak memory of the process, MB"),
             [line("memory", records, "records", "peak_memory_bytes", 1e6, labels=1)]),
         "scale-opening": chart(
             "A larger store opens as quickly", count("records in the store"),
@@ -62,25 +66,26 @@ def charts(found: dict) -> dict[str, str]:
             "More shards share one journal, but make smaller batches", count("shards", shard_ticks),
             Axis("records a second, put and consumed", log=True),
             [line("rate", shards, "shards", "consumed_records_per_s", labels=1)]),
-        "scale-shards-cpu": chart(
-            "More shards: processor time per record", count("shards", shard_ticks),
-            Axis("microseconds per record, all threads", log=True),
-            [line("CPU", shards, "shards", "cpu_us_per_record", labels=1)]),
+        "scale-batches": chart(
+            "It is small batches that cost, not shards", Axis("records a batch, as the function gets them", log=True),
+            Axis("microseconds of processor time per record", log=True),
+            [line("1 to 10,000 shards, calls of 500 records", _per_batch(shards), "per_batch", "cpu_us_per_record"),
+             line("4 shards, calls of 5 to 5,000 records", _per_batch(by["batch"]), "per_batch", "cpu_us_per_record")]),
         "scale-shards-memory": chart(
             "More shards: memory", count("shards", shard_ticks), Axis("peak memory of the process, MB"),
             [line("busy: a million records", shards, "shards", "peak_memory_bytes", 1e6, labels=1),
              line("idle: one mapping waits", by["idle"], "shards", "memory_bytes", 1e6, labels=-1)]),
         "scale-waking": chart(
-            "An idle shard wakes as quickly among 10,000", count("shards", shard_ticks),
+            "An idle shard wakes as quickly among 10,000 as alone", count("shards", shard_ticks),
             Axis("milliseconds from when a record was due until the function has it", log=True),
             [line("median", by["waking"], "shards", "latency_p50_ms", labels=-1),
              line("99 of 100", by["waking"], "shards", "latency_p99_ms", labels=1)]),
         "scale-streams": chart(
-            "More streams: opening", count("streams in the store"),
+            "More streams: opening takes hardly longer", count("streams in the store"),
             Axis("milliseconds of one command: start, open, look, close"),
             [line("opening", by["streams"], "streams", "open_ms", runs="opens", labels=1)]),
         "scale-mappings": chart(
-            "More mappings on a stream: each costs its own reading", count("mappings", ours),
+            "More mappings: each reads and calls for itself", Axis("mappings on one stream", ticks=[1, 2, 4, 8]),
             Axis("microseconds of processor time per record that was put"),
             [line("CPU", mappings, "mappings", "cpu_us_per_record", labels=1)]),
     }  # fmt: skip

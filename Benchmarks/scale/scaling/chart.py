@@ -90,10 +90,9 @@ def chart(title: str, x: Axis, y: Axis, series: list[Series], level: tuple[float
     parts.append(_line(LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT, HEIGHT - BOTTOM, GREY))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 14, x.title, anchor="middle"))
     parts.append(_text(20, 54, y.title))
-    parts += _legend(series) if len(series) > 1 else []
+    parts += _legend(series, level[1] if level else "") if len(series) > 1 else []
     if level:
         parts.append(_line(LEFT, up(level[0]), WIDTH - RIGHT, up(level[0]), GREY, dashes="5 4"))
-        parts.append(_text(WIDTH - RIGHT, up(level[0]) + 17, level[1], anchor="end", colour=GREY))
     for line, colour in zip(series, COLOURS):
         parts += _draw(line, colour, across, up)
     return "\n".join([*parts, "</svg>", ""])
@@ -108,20 +107,20 @@ def _draw(line: Series, colour: str, across, up) -> list[str]:
         parts.append(_line(across(x), up(low), across(x), up(high), colour, opacity=0.55))
         parts.append(f'<circle cx="{across(x):.1f}" cy="{up(y):.1f}" r="4" fill="{colour}"/>')
         if line.labels:
-            above = min(up(high), up(y) - 4) - 6
-            below = max(up(low), up(y) + 4) + 15
-            parts.append(
-                _text(across(x), above if line.labels > 0 else below, short(y), anchor="middle", colour=colour, size=12)
-            )
+            at = up(y) - 10 if line.labels > 0 else up(y) + 19
+            parts.append(_text(across(x), at, short(y), anchor="middle", colour=colour, size=12, halo=True))
     return parts
 
 
-def _legend(series: list[Series]) -> list[str]:
+def _legend(series: list[Series], level: str) -> list[str]:
     parts, at = [], 20.0
     for line, colour in zip(series, COLOURS):
         parts.append(f'<circle cx="{at + 5:.1f}" cy="73" r="5" fill="{colour}"/>')
         parts.append(_text(at + 16, 77.5, line.name))
         at += 16 + len(line.name) * 7.4 + 24
+    if level:
+        parts.append(_line(at, 73, at + 24, 73, GREY, dashes="5 4"))
+        parts.append(_text(at + 32, 77.5, level))
     return parts
 
 
@@ -130,8 +129,9 @@ def _line(x1: float, y1: float, x2: float, y2: float, colour: str, dashes: str =
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}"{more}/>'
 
 
-def _text(x: float, y: float, text: str, anchor="start", colour=INK, size=13, weight=400) -> str:
+def _text(x: float, y: float, text: str, anchor="start", colour=INK, size=13, weight=400, halo=False) -> str:
+    around = ' stroke="#ffffff" stroke-width="4" stroke-linejoin="round" paint-order="stroke"' if halo else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" font-size="{size}" '
-        f'font-weight="{weight}">{escape(text)}</text>'
+        f'font-weight="{weight}"{around}>{escape(text)}</text>'
     )

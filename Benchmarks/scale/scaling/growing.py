@@ -45,6 +45,11 @@ def shards(product: Product, scale: float) -> list[dict]:
     return _benches(product, "shards", (1, 4, 16, 64, 256, 1024, 4096, 10_000), records=int(1_000_000 * scale))
 
 
+def batch(product: Product, scale: float) -> list[dict]:
+    """The same four shards, and calls of more and more records."""
+    return _benches(product, "batch", (5, 50, 500, 5_000), records=int(1_000_000 * scale))
+
+
 def mappings(product: Product, scale: float) -> list[dict]:
     return _benches(product, "mappings", (1, 2, 4, 8), records=int(1_000_000 * scale))
 
