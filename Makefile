@@ -27,7 +27,7 @@ help:
 	@echo 'make crash        kills a working process at random moments, ROUNDS=$(ROUNDS) times'
 	@echo 'make mutants      breaks the decision core on purpose; every break must fail a test'
 	@echo 'make bench-pieces measures the single steps of a put and of a read; some: PIECES="read .*"'
-	@echo 'make scale        how cost grows: measures for half an hour, then draws the plots of the page about it'
+	@echo 'make scale        how cost grows: measures for twenty minutes, then draws the plots of the page about it'
 	@echo 'make allocations  counts allocations a record; fails above a limit'
 	@echo 'make install      puts shardline under PREFIX=$(PREFIX)'
 	@echo 'make deps         installs the Debian packages: $(PACKAGES)'
@@ -83,7 +83,7 @@ bench-pieces: deps
 allocations: deps
 	SWIFT=$(SWIFT) Benchmarks/Allocations/check.sh
 
-# With 30 GB free where temporary files are kept; more in Benchmarks/scale/measure.py.
+# With strace, and 30 GB free in /var/tmp; more in Benchmarks/scale/measure.py.
 scale: build
 	Benchmarks/scale/measure.py --shardline .build/release/shardline
 	Benchmarks/scale/plot.py

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures how Shardline's cost grows with records, shards, streams and mappings, and writes points.json.
 
-    ./measure.py                               # everything, about half an hour; 30 GB should be free
+    ./measure.py                               # everything, about twenty minutes; 30 GB should be free
     ./measure.py --only shards,idle            # some of it; the other points stay as they are
     ./measure.py --scale 0.01 --write /tmp/p   # a quick look whether it works
 
@@ -11,6 +11,7 @@ Each point is the median of three runs, each in a directory of its own. plot.py 
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,8 @@ def arguments() -> argparse.Namespace:
         parser.error(f"--only takes {', '.join(SERIES)}, not {', '.join(unknown)}")
     if not chosen.shardline.exists():
         parser.error(f"there is no {chosen.shardline}: run `make build`, or say --shardline PATH")
+    if "large" in chosen.only and not shutil.which("strace"):
+        parser.error("the large store is opened under strace: install it, or leave `large` out of --only")
     return chosen
 
 
