@@ -71,7 +71,7 @@ extension SegmentStore {
             writer = JournalWriter(
                 recovery.start, queue: queue, admission: admission, ring: ring, visible: visible, epochs: epochs,
                 health: health, timeSource: timeSource, durability: configuration.durability, logger: logger,
-                metrics: StoreMetrics(), counters: counters)
+                counters: counters)
             housekeeper = Housekeeper(
                 backing: backing, ring: ring, visible: visible, epochs: epochs, admission: admission, health: health,
                 timeSource: timeSource, logger: logger)

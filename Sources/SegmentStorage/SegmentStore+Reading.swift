@@ -169,11 +169,6 @@ extension SegmentStore {
     }
 }
 
-extension ReadResult {
-    /// Whether there is nothing that a waiting reader should be woken for.
-    fileprivate var isNothing: Bool { batch.isEmpty && expired == nil && lost == nil && endOfShard == nil }
-}
-
 extension VisibleState {
     /// Whether a reader that waits behind `position` has something to learn.
     func hasNews(in shard: ShardKey, after position: SequenceNumber) -> Bool {

@@ -144,15 +144,7 @@ public final class SegmentStore: StreamStore {
 
     /// As ``StreamStorage/StreamStore/commit(_:urgency:)``.
     public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
-        var bytes = 0
-        for case .append(let append) in changes {
-            bytes += RecordEncoding.payload(of: append.records)
-        }
-        guard bytes <= Limits.callSize else {
-            throw ShardlineError(
-                .commitTooLarge,
-                "the call holds \(bytes) bytes of keys and data; at most \(Limits.callSize) are allowed")
-        }
+        let bytes = try Change.checkSize(of: changes)
         if changes.isEmpty {
             try parts.visible.withOpen { _ in }
             return .committed([])

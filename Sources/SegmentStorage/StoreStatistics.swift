@@ -29,8 +29,9 @@ public struct StoreStatistics: Hashable, Sendable {
     public var diskBytes: Int { liveJournalBytes + segmentBytes + metadataBytes }
 }
 
-/// Counts what the writer does.
+/// Counts what the writer does, for ``StoreStatistics`` and for swift-metrics.
 final class StoreCounters: Sendable {
+    private let metrics = StoreMetrics()
     private let commits = Atomic(0)
     private let records = Atomic(0)
     private let checkpoints = Atomic(0)
@@ -38,6 +39,7 @@ final class StoreCounters: Sendable {
 
     /// A commit with these entries was written.
     func committed(bytes count: Int, entries: [Entry]) {
+        metrics.committed(bytes: count, entries: entries.count)
         var newRecords = 0
         var moves = 0
         for entry in entries {
@@ -74,7 +76,7 @@ extension SegmentStore {
             var statistics = parts.counters.statistics
             statistics.syncs = parts.ring.syncs
             statistics.liveJournalBytes = parts.ring.liveBytes
-            statistics.reservedJournalBytes = parts.ring.totalBytes - statistics.liveJournalBytes
+            statistics.reservedJournalBytes = parts.ring.bytesInUse + parts.ring.bytesFree - statistics.liveJournalBytes
             try describing("measuring the store '\(parts.directory)'") {
                 statistics.segmentBytes = try parts.size(in: parts.directory + "/" + SegmentBacking.folder) { _ in true
                 }

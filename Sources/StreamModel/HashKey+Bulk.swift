@@ -42,9 +42,9 @@ extension HashKey {
                 } else if records[index].partitionKey.utf8.count > longestInBlock {
                     key = HashKey(partitionKey: records[index].partitionKey)
                 } else {
-                    let high = digests.load(fromByteOffset: index * 16, as: UInt64.self).byteSwapped
-                    let low = digests.load(fromByteOffset: index * 16 + 8, as: UInt64.self).byteSwapped
-                    key = HashKey(UInt128(high) << 64 | UInt128(low))
+                    key = HashKey(
+                        digest: digests.load(fromByteOffset: index * 16, as: UInt64.self),
+                        digests.load(fromByteOffset: index * 16 + 8, as: UInt64.self))
                 }
                 keys.initializeElement(at: index, to: key)
             }

@@ -19,7 +19,12 @@ public struct HashKey: Hashable, Comparable, Sendable, CustomStringConvertible, 
         withUnsafeMutableBytes(of: &digest) { room in
             shardline_md5(bytes, count, room.baseAddress!.assumingMemoryBound(to: UInt8.self))
         }
-        value = UInt128(digest.0.byteSwapped) << 64 | UInt128(digest.1.byteSwapped)
+        self.init(digest: digest.0, digest.1)
+    }
+
+    /// The big-endian number that the two halves of a digest are, as they lie in memory.
+    init(digest high: UInt64, _ low: UInt64) {
+        value = UInt128(high.byteSwapped) << 64 | UInt128(low.byteSwapped)
     }
 
     /// Reads a decimal number of at most 39 digits; nil if it is no such number or not below 2^128.

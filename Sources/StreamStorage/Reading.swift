@@ -56,6 +56,9 @@ public struct ReadResult: Sendable {
     /// same child).
     public var endOfShard: [ShardID]?
 
+    /// Whether there is nothing that a waiting reader should be woken for.
+    package var isNothing: Bool { batch.isEmpty && expired == nil && lost == nil && endOfShard == nil }
+
     /// A result with these facts.
     public init(
         batch: RecordBatch, expired: ClosedRange<SequenceNumber>? = nil, lost: ClosedRange<SequenceNumber>? = nil,

@@ -87,7 +87,7 @@ extension StreamStore {
     }
 
     /// Waits until the task is cancelled: for stores whose calls say everything.
-    public func failed() async throws -> ShardlineError { try await FailureSignal().wait() }
+    public func failed() async throws -> ShardlineError { try await OneTimeSignal().wait() }
 }
 
 /// In what a store differs from others.

@@ -181,7 +181,7 @@ struct MappingRun {
         while true {
             do {
                 try await session.timeSource.sleep(until: session.timeSource.monotonicTime + Self.watchInterval)
-                guard try await session.store.holdsClaim(session.key, epoch: session.epoch) else { return .fenced }
+                guard try await session.holdsClaim() else { return .fenced }
             } catch let error as ShardlineError {
                 return .failed(error)
             } catch {
@@ -194,13 +194,5 @@ struct MappingRun {
                 session.board.pulse(to: session.metrics, at: session.timeSource.wallTime, logger)
             }
         }
-    }
-}
-
-extension StreamStore {
-    /// Whether a claim on a mapping is still the newest.
-    fileprivate func holdsClaim(_ mapping: MappingKey, epoch: UInt64) async throws -> Bool {
-        if let direct = self as? any DirectStore { return try direct.epoch(of: mapping) == epoch }
-        return try await describeMapping(mapping).epoch == epoch
     }
 }

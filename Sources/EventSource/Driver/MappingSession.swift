@@ -31,6 +31,12 @@ struct MappingSession: Sendable {
             payload: function.payload(limit: configuration.payloadLimit, names: names))
     }
 
+    /// Whether this claim is still the newest.
+    func holdsClaim() async throws -> Bool {
+        if let direct { return try direct.epoch(of: key) == epoch }
+        return try await store.describeMapping(key).epoch == epoch
+    }
+
     func checkpoint(_ shard: ShardID, _ position: SequenceNumber, isShardEnd: Bool = false) -> Change {
         .checkpoint(
             CheckpointMove(

@@ -246,7 +246,7 @@ final class ShardDriver {
 
     private func read(_ order: LaneCore.ReadOrder, in group: inout DiscardingTaskGroup) {
         if let direct = session.direct, let found = try? direct.readAtOnce(work.request(order)) {
-            if !found.tellsNothing || found.next != order.after {
+            if !found.isNothing || found.next != order.after {
                 due.append(.read(order.number, found))
                 return
             }
@@ -315,9 +315,4 @@ struct LaneAddress: Sendable {
             return flag.needsCheckpoints.load(ordering: .relaxed)
         }
     }
-}
-
-extension ReadResult {
-    /// Whether a lane has nothing to learn from it.
-    var tellsNothing: Bool { batch.isEmpty && expired == nil && lost == nil && endOfShard == nil }
 }

@@ -29,7 +29,7 @@ struct ShardWork: Sendable {
             do {
                 let result = try await session.store.read(request)
                 // A store may wake its readers for nothing; the lane has no use for that.
-                if result.tellsNothing, result.next == order.after { continue }
+                if result.isNothing, result.next == order.after { continue }
                 address.post(.event(.read(order.number, result)))
                 return
             } catch is CancellationError {

@@ -35,7 +35,6 @@ final class JournalWriter: @unchecked Sendable {
     private let durability: SegmentStore.Durability
     private let seed: UInt32
     private let logger: Logger
-    private let metrics: StoreMetrics
     private let counters: StoreCounters
 
     private var catalogue: Catalogue
@@ -57,7 +56,7 @@ final class JournalWriter: @unchecked Sendable {
         _ start: JournalStart, queue: CallQueue, admission: Admission, ring: Ring, visible: VisibleState,
         epochs: EpochQueue, health: StoreHealth, timeSource: any TimeSource, durability: SegmentStore.Durability,
         logger: Logger,
-        metrics: StoreMetrics, counters: StoreCounters
+        counters: StoreCounters
     ) {
         self.queue = queue
         self.admission = admission
@@ -68,7 +67,6 @@ final class JournalWriter: @unchecked Sendable {
         self.timeSource = timeSource
         self.durability = durability
         self.logger = logger
-        self.metrics = metrics
         self.counters = counters
         seed = start.store.seed
         catalogue = start.catalogue
@@ -223,7 +221,6 @@ final class JournalWriter: @unchecked Sendable {
         if waiting.files.last !== place.file { waiting.files.append(place.file) }
         waiting.bytes += bytes
         unsynced = waiting
-        metrics.committed(bytes: bytes, entries: builder.entryCount)
         counters.committed(bytes: bytes, entries: entries)
     }
 

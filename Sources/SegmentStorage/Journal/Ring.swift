@@ -177,8 +177,7 @@ final class Ring: Sendable {
     /// How often a file of the ring was synced.
     var syncs: Int { syncCount.load(ordering: .relaxed) }
 
-    /// Bytes of all files, and of what the ones in use hold.
-    var totalBytes: Int { state.withLock { $0.bytesInUse + $0.free.reduce(0) { $0 + $1.size } } }
+    /// Bytes of what the files in use hold.
     var liveBytes: Int {
         state.withLock { state in
             guard let last = state.inUse.last else { return 0 }

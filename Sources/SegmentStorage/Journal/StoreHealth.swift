@@ -5,7 +5,7 @@ import StreamStorage
 /// Whether a store still writes. A failed write or sync is final until the store is opened anew (C8).
 final class StoreHealth: Sendable {
     /// For whoever waits.
-    let signal = FailureSignal()
+    let signal = OneTimeSignal<ShardlineError>()
     private let admission: Admission
     private let epochs: EpochQueue
     private let logger: Logger
@@ -17,11 +17,11 @@ final class StoreHealth: Sendable {
     }
 
     /// Why nothing is written any more; nil as long as all is well.
-    var failure: ShardlineError? { signal.failure }
+    var failure: ShardlineError? { signal.value }
 
     /// Ends all writing: of the journal, of segments, of metadata. The first reason is kept.
     func fail(_ error: ShardlineError) {
-        guard signal.fail(error) else { return }
+        guard signal.send(error) else { return }
         logger.error("\(error.message)")
         admission.refuse(with: error)
         epochs.fail()

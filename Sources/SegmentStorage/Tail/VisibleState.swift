@@ -63,7 +63,7 @@ final class VisibleState: Sendable {
             var touched: Set<ShardKey> = []
             var woken: [Tail] = []
             for entry in entries {
-                if case .records = entry {} else { touched.formUnion(state.catalogue.shardsThatChange(by: entry)) }
+                touched.formUnion(state.catalogue.shardsThatChange(by: entry))
                 state.dirty.note(entry, in: state.catalogue)
                 state.catalogue.apply(entry, commit: commit)
                 switch entry {

@@ -1,6 +1,6 @@
 import ArgumentParser
+import DiskAccess
 import EventSource
-import Glibc
 import StreamModel
 import StreamStorage
 
@@ -115,7 +115,7 @@ struct ConsumeCommand: AsyncParsableCommand {
         settings.maximumRetryAttempts = maxRetries == -1 ? nil : maxRetries
         settings.maximumRecordAge = maxAge
         settings.functionTimeout = timeout
-        settings.concurrency = concurrency ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        settings.concurrency = concurrency ?? ProcessUsage.processorCount
         settings.failureDestination = onFailure
         settings.shutdownGrace = grace
         return settings

@@ -1,19 +1,14 @@
 import DiskAccess
 import Glibc
+import StreamStorage
 import Synchronization
 
 /// Ctrl-C and SIGTERM: the first asks the command to end in order, the second ends the process and its children at once.
 ///
 /// The handler only writes to a pipe, as little else is allowed in one; a thread of our own does the rest.
 final class Interruption: Sendable {
-    private struct State {
-        var isInterrupted = false
-        var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
-        var nextWaiter = 0
-    }
-
     private static let handlerEnd = Atomic<Int32>(-1)
-    private let state = Mutex(State())
+    private let signal = OneTimeSignal<Void>()
 
     /// The interruptions of this process; handled from the first use on.
     static let ofProcess: Interruption = {
@@ -60,36 +55,11 @@ final class Interruption: Sendable {
     }
 
     /// Whether the first one has come.
-    var isInterrupted: Bool { state.withLock { $0.isInterrupted } }
+    var isInterrupted: Bool { signal.value != nil }
 
     /// What the first signal does; tests call it.
-    func interrupt() {
-        let waiters = state.withLock { state in
-            state.isInterrupted = true
-            defer { state.waiters = [:] }
-            return Array(state.waiters.values)
-        }
-        for waiter in waiters { waiter.resume() }
-    }
+    func interrupt() { signal.send(()) }
 
     /// Returns when the first one has come, or the task is cancelled.
-    func wait() async {
-        let id = state.withLock { state in
-            state.nextWaiter += 1
-            return state.nextWaiter
-        }
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isOver = state.withLock { state in
-                    if state.isInterrupted || Task.isCancelled { return true }
-                    state.waiters[id] = continuation
-                    return false
-                }
-                if isOver { continuation.resume() }
-            }
-        } onCancel: {
-            let waiter = state.withLock { $0.waiters.removeValue(forKey: id) }
-            waiter?.resume()
-        }
-    }
+    func wait() async { try? await signal.wait() }
 }

@@ -28,7 +28,7 @@ extension InMemoryStore {
     }
 
     /// Lets the store fail as after a failed sync: every commit from now on throws `error`, reading goes on.
-    public func fail(with error: ShardlineError) { signal.fail(error) }
+    public func fail(with error: ShardlineError) { signal.send(error) }
 
     /// As ``StreamStorage/StreamStore/failed()``: after ``fail(with:)``.
     public func failed() async throws -> ShardlineError { try await signal.wait() }

@@ -34,7 +34,7 @@ public final class InMemoryStore: StreamStore {
     }
 
     let state = Mutex(State())
-    let signal = FailureSignal()
+    let signal = OneTimeSignal<ShardlineError>()
     /// The clocks that arrivals, retention and waits go by.
     public let timeSource: any TimeSource
     /// Commits are atomic and numbers dense; nothing outlives the process.
@@ -107,7 +107,7 @@ public final class InMemoryStore: StreamStore {
         let now = timeSource.wallTime
         let (outcome, fault, waiters) = try state.withLock { state in
             try state.checkOpen()
-            if let failure = signal.failure { throw failure }
+            if let failure = signal.value { throw failure }
             state.commitCount += 1
             let fault = state.takeFault(for: changes)
             var waiters: [CheckedContinuation<Void, Never>] = []

@@ -90,8 +90,3 @@ struct MemoryLog {
         return low
     }
 }
-
-extension ReadResult {
-    /// Whether there is nothing that a waiting reader should be woken for.
-    var isNothing: Bool { batch.isEmpty && expired == nil && lost == nil && endOfShard == nil }
-}

@@ -27,7 +27,6 @@ struct BenchProducer {
     private var made: [UInt32]
     /// The call's records, filled anew each time, so that the bench itself costs little.
     private var records: [NewRecord] = []
-    private var keys: [Int] = []
     private var checksums: [UInt32] = []
     private var times: [UInt64] = []
 
@@ -89,14 +88,12 @@ struct BenchProducer {
     // MARK: Records
 
     private mutating func fill(_ size: Int) {
-        keys.removeAll(keepingCapacity: true)
         checksums.removeAll(keepingCapacity: true)
         if workload.isGiven {
             records.removeAll(keepingCapacity: true)
             for index in 0..<size {
                 let line = own[(done + index) % own.count]
                 records.append(workload.records[line])
-                keys.append(workload.given[line].key)
                 checksums.append(workload.given[line].checksum)
             }
             return
@@ -117,7 +114,6 @@ struct BenchProducer {
     ) {
         random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
         let key = Int((random >> 40) % UInt64(names.count))
-        keys.append(key)
         records[index].partitionKey = names[key]
         let size = workload.size
         source = source + 2 * size <= supply.count ? source + size : 0

@@ -1,10 +1,9 @@
-package import StreamModel
 import Synchronization
 
-/// Tells whoever waits that a store has failed, once and for all.
-package final class FailureSignal: Sendable {
+/// Tells whoever waits of something that happens once: that a store has failed, that the process was interrupted.
+package final class OneTimeSignal<Value: Sendable>: Sendable {
     private struct State {
-        var failure: ShardlineError?
+        var value: Value?
         var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
         var lastWaiter: UInt64 = 0
     }
@@ -13,15 +12,15 @@ package final class FailureSignal: Sendable {
 
     package init() {}
 
-    /// Why the store has failed; nil as long as all is well.
-    package var failure: ShardlineError? { state.withLock { $0.failure } }
+    /// What has happened; nil as long as it hasn't.
+    package var value: Value? { state.withLock { $0.value } }
 
-    /// Keeps the first reason and wakes who waits; false where there was one already.
+    /// Keeps the first value and wakes who waits; false where there was one already.
     @discardableResult
-    package func fail(_ error: ShardlineError) -> Bool {
+    package func send(_ value: Value) -> Bool {
         let (isFirst, waiters) = state.withLock { state in
-            guard state.failure == nil else { return (false, [CheckedContinuation<Void, Never>]()) }
-            state.failure = error
+            guard state.value == nil else { return (false, [CheckedContinuation<Void, Never>]()) }
+            state.value = value
             defer { state.waiters = [:] }
             return (true, Array(state.waiters.values))
         }
@@ -29,8 +28,8 @@ package final class FailureSignal: Sendable {
         return isFirst
     }
 
-    /// Returns the reason as soon as there is one. Throws `CancellationError`.
-    package func wait() async throws -> ShardlineError {
+    /// Returns the value as soon as there is one. Throws `CancellationError`.
+    package func wait() async throws -> Value {
         let id = state.withLock { state in
             state.lastWaiter += 1
             return state.lastWaiter
@@ -38,7 +37,7 @@ package final class FailureSignal: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isOver = state.withLock { state in
-                    if state.failure != nil || Task.isCancelled { return true }
+                    if state.value != nil || Task.isCancelled { return true }
                     state.waiters[id] = continuation
                     return false
                 }
@@ -48,7 +47,7 @@ package final class FailureSignal: Sendable {
             let waiter = state.withLock { $0.waiters.removeValue(forKey: id) }
             waiter?.resume()
         }
-        if let failure { return failure }
+        if let value { return value }
         throw CancellationError()
     }
 }
