@@ -75,10 +75,10 @@ extension SegmentStore {
             housekeeper = Housekeeper(
                 backing: backing, ring: ring, visible: visible, epochs: epochs, admission: admission, health: health,
                 timeSource: timeSource, logger: logger)
-            if let last = recovery.runs.last {
+            if let last = recovery.frames.last {
                 // What the journal held belongs to the first epoch of this opening.
                 _ = epochs.add(
-                    recovery.runs, commit: last.commit,
+                    recovery.frames, commit: last.commit,
                     next: ring.position(commit: recovery.start.nextCommit, chain: recovery.start.chain), ringBytes: 0)
             }
         }

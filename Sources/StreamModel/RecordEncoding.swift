@@ -74,6 +74,9 @@ package enum RecordEncoding {
 
 /// Unsigned numbers in groups of 7 bits, the lowest first, the top bit set in all bytes but the last.
 package enum Varint {
+    /// No number takes more bytes.
+    package static let longest = 10
+
     package static func size(_ value: UInt64) -> Int { value == 0 ? 1 : (70 - value.leadingZeroBitCount) / 7 }
 
     package static func append(_ value: UInt64, to bytes: inout [UInt8]) {
