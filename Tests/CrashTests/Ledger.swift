@@ -18,6 +18,10 @@ struct Ledger {
 
     /// How many records were acknowledged.
     var acknowledgedCount: Int { acknowledged.count }
+    /// How many of the records that were acknowledged are not there, or are others.
+    func lostCount(in audit: Audit) -> Int {
+        acknowledged.count { audit.entry(at: $0.key)?.checksum != $0.value }
+    }
     /// How many records the functions have handled or refused.
     var doneCount: UInt64 { done.values.reduce(0, +) }
 
