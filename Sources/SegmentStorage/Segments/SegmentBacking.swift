@@ -191,7 +191,7 @@ final class SegmentBacking: Metadata, Flusher, Past {
             .filter { (epoch.catalogue.deletedShards[$0] ?? .max) < epoch.next.commit }
     }
 
-    func tidy(_ catalogue: Catalogue, now: Timestamp) throws {
+    func tidy(_ catalogue: Catalogue, now: Timestamp, seals: Bool = true) throws {
         guard let archive = state.withLock({ $0.archive }) else { return }
         try translated {
             let deletable = archive.deletable(catalogue, now: now)
@@ -202,6 +202,7 @@ final class SegmentBacking: Metadata, Flusher, Past {
                     "deleted segments that nobody may read any more", metadata: ["segments": "\(deletable.count)"])
             }
         }
+        guard seals else { return }
         for segment in archive.dueForSealing(catalogue, now: now) {
             do {
                 try translated {
