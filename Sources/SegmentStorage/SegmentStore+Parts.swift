@@ -67,7 +67,10 @@ extension SegmentStore {
             admission = Admission(limit: configuration.queueSize)
             epochs = EpochQueue(
                 firstCommit: recovery.firstCommit, epochSize: epochSize,
-                ringLimit: configuration.journalLimit, isFlushed: backing.flusher != nil)
+                ringLimit: min(
+                    configuration.journalLimit,
+                    OpenFiles(limit: ProcessUsage.openFileLimit).journalFiles * ring.fileSize),
+                isFlushed: backing.flusher != nil)
             health = StoreHealth(admission: admission, epochs: epochs, logger: logger)
             space = DiskSpace(
                 fileSystem: fileSystem, directory: directory, unflushed: 2 * epochSize + ring.fileSize,
@@ -93,6 +96,7 @@ extension SegmentStore {
             _ path: String, configuration: Configuration, timeSource: any TimeSource, logger: Logger,
             internals: Internals
         ) throws -> Parts {
+            try OpenFiles(limit: ProcessUsage.openFileLimit).require()
             let fileSystem = internals.fileSystem
             let directory = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
             let lock = try takeDirectory(directory, fileSystem: fileSystem)

@@ -52,7 +52,7 @@ struct Ledger {
                 finish(shard, place.number, count: 1)
                 next[shard] = place.number + 1
             case .failed(let text): complaints.append(text)
-            case .opened, .ended, .found, .document, .checkpoint: break
+            case .opened, .ended, .found, .document, .checkpoint, .measured: break
             }
         }
     }
