@@ -24,7 +24,7 @@ help:
 	@echo 'make test         builds and runs all tests'
 	@echo 'make lint         checks the style'
 	@echo 'make format       applies the style'
-	@echo 'make crash        kills a working process at random moments, ROUNDS=$(ROUNDS) times'
+	@echo 'make crash        kills a working process at random moments, ROUNDS=$(ROUNDS) times; also with loss of power'
 	@echo 'make mutants      breaks the decision core on purpose; every break must fail a test'
 	@echo 'make bench-pieces measures the single steps of a put and of a read; some: PIECES="read .*"'
 	@echo 'make scale        how cost grows: measures for twenty minutes, then draws the plots of the page about it'

@@ -120,7 +120,8 @@ let package = Package(
             name: "StreamStorageTests", dependencies: ["StreamStorage", "ShardlineTesting", "TestSupport"],
             swiftSettings: swift),
         .testTarget(
-            name: "SegmentStorageTests", dependencies: ["SegmentStorage", "TestSupport", grdb],
+            name: "SegmentStorageTests",
+            dependencies: ["SegmentStorage", "ShardlineTesting", "TestSupport", grdb, metricsTestKit, logging],
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
             name: "EventSourceTests",

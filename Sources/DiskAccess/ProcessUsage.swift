@@ -20,6 +20,13 @@ package struct ProcessUsage: Sendable {
     /// How many processors the system has for its processes, at least 1.
     package static let processorCount = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 
+    /// How many files this process may have open at once (`ulimit -n`).
+    package static var openFileLimit: Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+        return Int(clamping: limit.rlim_cur)
+    }
+
     /// Lets ``peakResidentBytes`` begin anew at what is resident now. Does nothing where the system can't.
     package static func forgetPeak() {
         let descriptor = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC)

@@ -19,9 +19,10 @@ final class Housekeeper: @unchecked Sendable {
     private let epochs: EpochQueue
     private let admission: Admission
     private let health: StoreHealth
+    private let space: DiskSpace
+    private let saver: CatalogueSaver
     private let timeSource: any TimeSource
     private let logger: Logger
-    private var isFull = false
     private var lookedAround: MonotonicTime
     private var peak = 1
     private var peakBefore = 1
@@ -29,7 +30,7 @@ final class Housekeeper: @unchecked Sendable {
 
     init(
         backing: Backing, ring: Ring, visible: VisibleState, epochs: EpochQueue, admission: Admission,
-        health: StoreHealth, timeSource: any TimeSource, logger: Logger
+        health: StoreHealth, space: DiskSpace, saver: CatalogueSaver, timeSource: any TimeSource, logger: Logger
     ) {
         self.backing = backing
         self.ring = ring
@@ -37,6 +38,8 @@ final class Housekeeper: @unchecked Sendable {
         self.epochs = epochs
         self.admission = admission
         self.health = health
+        self.space = space
+        self.saver = saver
         self.timeSource = timeSource
         self.logger = logger
         peakSince = timeSource.monotonicTime
@@ -45,79 +48,77 @@ final class Housekeeper: @unchecked Sendable {
 
     /// Waits for work, at most for a while, and does it; returns whether there is going to be more.
     func step() -> Bool {
-        if isFull {
-            // A full disk is tried again, but not all the time.
-            epochs.pause(Self.pause)
-        }
-        let epoch = epochs.next(atMost: Self.pause)
-        if health.failure == nil {
-            if let epoch { flush(epoch) }
-            // Under a load that leaves no pause between flushes too: else retention would never come to delete.
-            if epoch == nil || timeSource.monotonicTime - lookedAround >= Self.pause, health.failure == nil {
-                lookAround()
-                lookedAround = timeSource.monotonicTime
-            }
-            prepareRing()
-        }
+        // A full disk is tried again, but not all the time.
+        if space.refusal != nil { epochs.pause(Self.pause) }
+        work(on: epochs.next(atMost: Self.pause))
         // With a full disk the end must come all the same: what is not in segments stays in the journal.
-        return !(epochs.isEnding || (isFull && epochs.isToEnd))
+        return !(epochs.isEnding || (space.refusal != nil && epochs.isToEnd))
     }
 
-    private func flush(_ closed: EpochQueue.Closed) {
+    /// Does what is due, and flushes `epoch`.
+    func work(on epoch: EpochQueue.Closed?) {
+        guard health.failure == nil else { return }
+        guard space.refusal == nil else { return workWithoutRoom(epoch) }
+        if let epoch { attempt("flushing to segments") { try flush(epoch) } }
+        // Under a load that leaves no pause between flushes too: else retention would never come to delete.
+        if epoch == nil || timeSource.monotonicTime - lookedAround >= Self.pause, health.failure == nil {
+            attempt("saving metadata") { try saver.saveChanges() }
+            attempt("deleting segments that nobody may read any more") { try tidy(seals: true) }
+            attempt("making the reserve for a full disk") { if space.seemsEnough() { try makeReserve() } }
+            lookedAround = timeSource.monotonicTime
+        }
+        guard space.refusal == nil else { return }
+        attempt("making a file of the journal ready") {
+            do throws(FileError) {
+                try prepareRing()
+            } catch {
+                // Without a file that is ready the writer makes its own when it needs one, and says so when it can't.
+                if !error.isNoSpace { throw error }
+            }
+        }
+    }
+
+    /// On a full disk (C9): what retention deletes may make room; with enough of it everything that waits is done, the
+    /// reserve first, and then records are taken again.
+    private func workWithoutRoom(_ epoch: EpochQueue.Closed?) {
+        attempt("deleting segments that nobody may read any more") { try tidy(seals: false) }
+        guard health.failure == nil, space.seemsEnough() else { return }
+        let isDone = attempt("using the disk again") {
+            try makeReserve()
+            if let epoch { try flush(epoch) }
+            try prepareRing()
+            try saver.saveChanges()
+        }
+        if isDone { space.regained() } else { space.giveUpReserve() }
+    }
+
+    private func flush(_ closed: EpochQueue.Closed) throws {
         guard let flusher = backing.flusher else { return }
-        let (dirty, catalogue) = visible.takeDirty()
-        do {
+        try saver.save { dirty, catalogue in
             try flusher.flush(
                 Epoch(
                     number: closed.number, firstCommit: closed.firstCommit, lastCommit: closed.lastCommit,
                     frames: closed.frames, dirty: dirty, catalogue: catalogue, next: closed.next))
-        } catch {
-            visible.putBack(dirty)
-            failed(error, "flushing to segments")
-            return
         }
         var last: ShardTable<SequenceNumber> = [:]
         for frame in closed.frames { for run in frame.runs { last[run.shard] = run.lastSequence } }
         // Segments have it by now, so a reader finds every record in one place or the other (F5).
         for (shard, sequence) in last { visible.tail(of: shard)?.trim(through: sequence) }
-        do throws(FileError) {
-            try ring.release(before: closed.next)
-        } catch {
-            failed(error, "giving back files of the journal")
-            return
-        }
+        try ring.release(before: closed.next)
         epochs.finishFirst(ringBytes: ring.bytesInUse)
         admission.block { epochs.isBehind }
-        if isFull {
-            isFull = false
-            logger.notice("the disk has room again; records are taken")
-            admission.refuse(with: nil)
-        }
     }
 
-    private func lookAround() {
-        saveChanges()
-        guard let flusher = backing.flusher else { return }
-        do {
-            try flusher.tidy(visible.catalogue, now: timeSource.wallTime)
-        } catch {
-            failed(error, "deleting segments that nobody may read any more")
-        }
+    private func tidy(seals: Bool) throws {
+        try backing.flusher?.tidy(visible.catalogue, now: timeSource.wallTime, seals: seals)
     }
 
-    private func saveChanges() {
-        let lastCommit = visible.syncedThrough
-        let (dirty, catalogue) = visible.takeDirty()
-        guard !dirty.isEmpty else { return }
-        do {
-            try backing.metadata.save(dirty, of: catalogue, lastCommit: lastCommit)
-        } catch {
-            visible.putBack(dirty)
-            failed(error, "saving metadata")
-        }
+    /// Where nothing is flushed there is nothing that a full disk could go on with.
+    private func makeReserve() throws {
+        if backing.flusher != nil { try space.makeReserve() }
     }
 
-    private func prepareRing() {
+    private func prepareRing() throws(FileError) {
         let inUse = ring.filesInUse
         peak = max(peak, inUse)
         let now = timeSource.monotonicTime
@@ -126,15 +127,21 @@ final class Housekeeper: @unchecked Sendable {
             peak = inUse
             peakSince = now
         }
-        do throws(FileError) {
-            try ring.prepare(most: max(1, max(peak, peakBefore) - inUse + 1))
+        try ring.prepare(most: max(1, max(peak, peakBefore) - inUse + 1))
+    }
+
+    /// Does something and returns whether it could be done. A full disk is waited out; anything else is final.
+    @discardableResult
+    private func attempt(_ what: String, _ body: () throws -> Void) -> Bool {
+        do {
+            try body()
+            return true
         } catch {
-            // Without a file in reserve the writer makes its own when it needs one, and says so when it can't.
-            if !error.isNoSpace { failed(error, "making a file of the journal ready") }
+            failed(error, what)
+            return false
         }
     }
 
-    /// A full disk is waited out; anything else is final.
     private func failed(_ cause: any Error, _ what: String) {
         let error =
             (cause as? ShardlineError) ?? (cause as? FileError).map { ShardlineError($0, doing: what) }
@@ -146,21 +153,14 @@ final class Housekeeper: @unchecked Sendable {
                     "\(what) failed: \(cause); the store takes nothing more until it is opened anew", cause: error))
             return
         }
-        if !isFull {
-            logger.error("the disk is full: \(error.message); no records are taken until there is room")
-            admission.refuse(
-                with: ShardlineError(
-                    .diskFull, "the disk is full: \(error.message); make room, records are taken again then",
-                    cause: error))
-        }
-        isFull = true
+        space.ranOut(error.message)
     }
 
     /// Saves what there is and closes what is behind the journal. The last thing of all.
     func finish() {
         if health.failure == nil {
-            saveChanges()
-            // Files in reserve are made anew in milliseconds; a store at rest should not keep their space.
+            attempt("saving metadata") { try saver.saveChanges() }
+            // Files that are ready are made anew in milliseconds; a store at rest should not keep their space.
             try? ring.removeFree()
         }
         do {

@@ -133,8 +133,8 @@ protocol Flusher: Sendable {
     /// Returns when the epoch is in segments, registered together with the catalogue and the start position
     /// `epoch.next`, and is found by ``Past``. Then its runs leave the tails and its journal files are used again.
     func flush(_ epoch: Epoch) throws
-    /// Housekeeping: retention and the like. Called about once a second, and after each flush.
-    func tidy(_ catalogue: Catalogue, now: Timestamp) throws
+    /// Housekeeping: retention, and with `seals` what takes room on the disk. Called about once a second.
+    func tidy(_ catalogue: Catalogue, now: Timestamp, seals: Bool) throws
 }
 
 /// The records that have left memory. Calls may come from any task; what blocks runs on threads of its own.

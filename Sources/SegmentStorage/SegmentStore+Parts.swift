@@ -32,6 +32,7 @@ extension SegmentStore {
         let epochs: EpochQueue
         let ring: Ring
         let health: StoreHealth
+        let space: DiskSpace
         let backing: Backing
         let writer: JournalWriter
         let housekeeper: Housekeeper
@@ -66,15 +67,22 @@ extension SegmentStore {
             admission = Admission(limit: configuration.queueSize)
             epochs = EpochQueue(
                 firstCommit: recovery.firstCommit, epochSize: epochSize,
-                ringLimit: configuration.journalLimit, isFlushed: backing.flusher != nil)
+                ringLimit: min(
+                    configuration.journalLimit,
+                    OpenFiles(limit: ProcessUsage.openFileLimit).journalFiles * ring.fileSize),
+                isFlushed: backing.flusher != nil)
             health = StoreHealth(admission: admission, epochs: epochs, logger: logger)
+            space = DiskSpace(
+                fileSystem: fileSystem, directory: directory, unflushed: 2 * epochSize + ring.fileSize,
+                admission: admission, logger: logger)
+            let saver = CatalogueSaver(metadata: backing.metadata, visible: visible)
             writer = JournalWriter(
                 recovery.start, queue: queue, admission: admission, ring: ring, visible: visible, epochs: epochs,
-                health: health, timeSource: timeSource, durability: configuration.durability, logger: logger,
-                counters: counters)
+                health: health, space: backing.flusher == nil ? nil : space, saver: saver, timeSource: timeSource,
+                durability: configuration.durability, logger: logger, counters: counters)
             housekeeper = Housekeeper(
                 backing: backing, ring: ring, visible: visible, epochs: epochs, admission: admission, health: health,
-                timeSource: timeSource, logger: logger)
+                space: space, saver: saver, timeSource: timeSource, logger: logger)
             if let last = recovery.frames.last {
                 // What the journal held belongs to the first epoch of this opening.
                 _ = epochs.add(
@@ -88,6 +96,7 @@ extension SegmentStore {
             _ path: String, configuration: Configuration, timeSource: any TimeSource, logger: Logger,
             internals: Internals
         ) throws -> Parts {
+            try OpenFiles(limit: ProcessUsage.openFileLimit).require()
             let fileSystem = internals.fileSystem
             let directory = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
             let lock = try takeDirectory(directory, fileSystem: fileSystem)

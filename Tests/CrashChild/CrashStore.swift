@@ -20,15 +20,30 @@ enum CrashStore {
     /// Opens the store in a directory, so small that a flush and the reuse of journal files are never far away.
     ///
     /// `memory:` opens one that remembers nothing: the crash tests must notice.
-    static func open(_ directory: String) async throws -> any StreamStore {
+    ///
+    /// - Parameters:
+    ///   - logs: whether the store says on standard error what an operator should know.
+    ///   - isSmall: no: it has its default settings.
+    static func open(
+        _ directory: String, logs: Bool = false, isSmall: Bool = true
+    ) async throws -> any StreamStore {
         if directory == "memory:" { return InMemoryStore(timeSource: SystemTimeSource()) }
         var configuration = SegmentStore.Configuration()
-        configuration.journalLimit = 16 << 20
-        configuration.epochSize = 1 << 20
-        configuration.queueSize = 64 << 10
+        if isSmall {
+            configuration.journalLimit = 16 << 20
+            configuration.epochSize = 1 << 20
+            configuration.queueSize = 64 << 10
+        }
         return try await SegmentStore.open(
             at: directory, configuration: configuration,
-            logger: Logger(label: "crash") { _ in SwiftLogNoOpLogHandler() })
+            logger: logger(logs))
+    }
+
+    static func logger(_ logs: Bool) -> Logger {
+        guard logs else { return Logger(label: "crash") { _ in SwiftLogNoOpLogHandler() } }
+        var logger = Logger(label: "crash") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = .notice
+        return logger
     }
 
     /// Makes the streams that a killed process before may have made, or some of them.

@@ -7,6 +7,9 @@ import StreamStorage
 ///     CrashChild work DIRECTORY NAME SEED    puts and consumes until it is killed
 ///     CrashChild drain DIRECTORY             consumes until nothing is left
 ///     CrashChild audit DIRECTORY stay|close  says all that the store holds; then closes it, or waits to be killed
+///     CrashChild fill DIRECTORY BALLAST END  fills the disk, goes on without room, and with it when BALLAST is removed;
+///                                            END: `die` in the middle, or `close`
+///     CrashChild pour DIRECTORY MEBIBYTES    puts so much, as fast as it goes, for a function that is slower
 ///     CrashChild answer FILE                 a function for `shardline consume --exec`; its reports go to FILE
 @main struct Main {
     static func main() async {
@@ -18,7 +21,8 @@ import StreamStorage
                 reporter = .appending(to: arguments[1])
                 return try Answerer(reporter: reporter).run()
             }
-            let store = try await CrashStore.open(arguments[1])
+            let store = try await CrashStore.open(
+                arguments[1], logs: ["fill", "pour"].contains(arguments[0]), isSmall: arguments[0] != "pour")
             reporter.send(.opened)
             switch arguments[0] {
             case "work":
@@ -30,6 +34,15 @@ import StreamStorage
             case "drain":
                 try await CrashStore.makeStreams(in: store)
                 try await Consumer(reporter: reporter).mapping(on: store).run(until: .caughtUp)
+            case "fill":
+                guard arguments.count == 4 else { reporter.fail("wrong arguments: \(arguments)") }
+                try await Filler(store: store, reporter: reporter, ballast: arguments[2], dies: arguments[3] == "die")
+                    .run()
+            case "pour":
+                guard arguments.count == 3, let size = Int(arguments[2]) else {
+                    reporter.fail("wrong arguments: \(arguments)")
+                }
+                try await Pourer(store: store, reporter: reporter).run(size << 20)
             case "audit":
                 try await Auditor(store: store, reporter: reporter).run()
                 if arguments.last == "stay" { while true { pause() } }

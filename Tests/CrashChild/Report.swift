@@ -33,6 +33,8 @@ package enum Report: Hashable, Sendable {
     case document(of: Place)
     /// An audit found that the mapping is done up to here.
     case checkpoint(Place)
+    /// How much of something there was.
+    case measured(String, Int)
     /// Something happened that must not happen.
     case failed(String)
     /// The process has done all that it was asked for.
@@ -49,6 +51,7 @@ package enum Report: Hashable, Sendable {
             "R \(place.fields) \(key) \(checksum) \(stamp?.text ?? "damaged")"
         case .document(let place): "D \(place.fields)"
         case .checkpoint(let place): "K \(place.fields)"
+        case .measured(let name, let value): "M \(name) \(value)"
         case .failed(let text): "E \(text.replacing("\n", with: " "))"
         case .ended: "Z"
         }
@@ -65,6 +68,9 @@ package enum Report: Hashable, Sendable {
         case "O": self = .opened
         case "Z": self = .ended
         case "E": self = .failed(String(line.dropFirst(2)))
+        case "M":
+            guard parts.count == 3, let value = Int(parts[2]) else { return nil }
+            self = .measured(String(parts[1]), value)
         case "A":
             guard let place = place(), parts.count == 5, let checksum = UInt32(parts[4]) else { return nil }
             self = .acknowledged(place, checksum: checksum)

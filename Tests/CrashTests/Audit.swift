@@ -46,7 +46,7 @@ struct Audit {
             case .checkpoint(let place): checkpoints[ShardName(place)] = place.number
             case .failed(let text): complaints.append(text)
             case .ended: isWhole = true
-            case .opened, .acknowledged, .handled, .refused: break
+            case .opened, .acknowledged, .handled, .refused, .measured: break
             }
         }
     }

@@ -18,7 +18,7 @@ extension CrashDirectory {
     {
         try ChildProcess(
             "shardline", arguments, files: nextFiles(name), reports: reports,
-            environment: ["SHARDLINE_DATA": storePath])
+            environment: ["SHARDLINE_DATA": storePath].merging(powerLoss?.environment ?? [:]) { path, _ in path })
     }
 
     /// One round through the command line: `consume` with a function outside Swift in one process, `put` in another;
@@ -73,7 +73,9 @@ extension CrashDirectory {
         if let end = consume.end, ![.killed(by: SIGKILL), .killed(by: SIGINT), .exited(0)].contains(end) {
             throw failure(["consume ended with \(end): \(consume.errors())"])
         }
+        try losePower(using: &random)
         try audit(thenClose: random.chance(50))
+        try losePower(using: &random)
     }
 
     private func end(_ consume: ChildProcess, orderly: Bool) throws {

@@ -12,18 +12,47 @@ struct CrashDirectory {
     var ledger = Ledger()
     private(set) var log: [String] = []
     private(set) var processes = 0
+    /// How many acknowledged records audits have missed.
+    private(set) var lostCount = 0
+    /// How often something was lost with the power.
+    private(set) var powerLosses = 0
     let storePath: String
+    /// Takes back what was not durable, wherever processes were killed; nil: the page cache stays, as it does after
+    /// SIGKILL alone.
+    private(set) var powerLoss: PowerLoss?
 
     /// A new directory for a store.
     ///
-    /// - Parameter store: what the processes are given as the store's directory; nil: a folder in this one.
-    init(_ name: String, store: String? = nil) throws {
+    /// - Parameters:
+    ///   - store: what the processes are given as the store's directory; nil: a folder in this one.
+    ///   - power: whether power is lost with each kill.
+    init(_ name: String, store: String? = nil, power: Power = .stays) throws {
         var template = Array("/tmp/shardline-crash-\(name)-XXXXXX".utf8CString)
         guard let made = mkdtemp(&template) else {
             throw Failure(description: "can't make a directory in /tmp: \(String(cString: strerror(errno)))")
         }
         path = String(cString: made)
         storePath = store ?? "\(path)/store"
+        if case .isLost(let missing) = power {
+            powerLoss = try PowerLoss(root: storePath, log: "\(path)/undo", missing: missing)
+        }
+    }
+
+    /// What becomes of what was written and not made durable when processes are killed.
+    enum Power {
+        /// The system keeps it.
+        case stays
+        /// It is lost; the processes may leave out a sync that they need.
+        case isLost(missingSync: PowerLoss.MissingSync?)
+    }
+
+    /// Takes back what was not durable, where power is lost. No process may be working on the store.
+    mutating func losePower(using random: inout SeededRandom) throws {
+        guard let powerLoss else { return }
+        let seed: UInt64 = random.chance(40) ? 0 : random.next()
+        let loss = try powerLoss.lose(files: nextFiles("power"), seed: seed)
+        note("power lost: \(loss)")
+        powerLosses += loss.volatileChanges > 0 ? 1 : 0
     }
 
     /// Removes it with everything in it.
@@ -35,7 +64,8 @@ struct CrashDirectory {
     /// Starts a test process on the store.
     mutating func start(_ arguments: String...) throws -> ChildProcess {
         try ChildProcess(
-            "CrashChild", [arguments[0], storePath] + arguments.dropFirst(), files: nextFiles(arguments[0]))
+            "CrashChild", [arguments[0], storePath] + arguments.dropFirst(), files: nextFiles(arguments[0]),
+            environment: powerLoss?.environment ?? [:])
     }
 
     /// Where the files of the next process are.
@@ -54,14 +84,17 @@ struct CrashDirectory {
         worker.kill(at: moment)
         note("round \(round): worker killed \(moment), \(worker.lineCount()) reports, \(describe(worker))")
         ledger.note(try reports(of: worker))
+        try losePower(using: &random)
         if random.chance(30) {
             let moment = KillMoment.afterStart(milliseconds: Int.random(in: 0...80, using: &random))
             let opener = try start("audit", "close")
             opener.kill(at: moment)
             note("round \(round): audit killed \(moment), \(describe(opener))")
             ledger.note(try reports(of: opener))
+            try losePower(using: &random)
         }
         try audit(thenClose: random.chance(30))
+        try losePower(using: &random)
     }
 
     /// Lets the mapping run until nothing is left, and looks.
@@ -87,6 +120,7 @@ struct CrashDirectory {
             auditor.endByForce()
         }
         let audit = Audit(try reports(of: auditor))
+        lostCount += ledger.lostCount(in: audit)
         let violations = ledger.check(audit, isDrained: isDrained)
         note("audit: \(describe(auditor)), \(audit.shards.values.reduce(0) { $0 + $1.count }) records")
         if !violations.isEmpty { throw failure(violations.prefix(10).map { "\($0)" } + ["\(violations.count) in all"]) }

@@ -13,32 +13,42 @@ enum CrashRounds {
     static let roundsOfADirectory = 20
 
     /// Runs the rounds on a thread of their own. The first broken promise ends them; its directory is kept.
+    ///
+    /// - Parameters:
+    ///   - share: which part of the rounds that were asked for are run.
+    ///   - power: whether power is lost with each kill.
     static func run(
-        _ name: String, prepare: @escaping @Sendable (inout CrashDirectory) throws -> Void = { _ in },
+        _ name: String, share: Double = 1, power: CrashDirectory.Power = .stays,
+        prepare: @escaping @Sendable (inout CrashDirectory) throws -> Void = { _ in },
         round: @escaping @Sendable (inout CrashDirectory, Int, inout SeededRandom) throws -> Void
     ) async throws {
-        let settings = settings
-        print("crash rounds through the \(name): \(settings.rounds), SHARDLINE_CRASH_SEED=\(settings.seed)")
+        var settings = settings
+        settings.rounds = max(1, Int(Double(settings.rounds) * share))
+        let rounds = settings
+        print("crash rounds, \(name): \(rounds.rounds), SHARDLINE_CRASH_SEED=\(rounds.seed)")
         let failure = try await BlockingThreads(limit: 1).run { () -> String? in
-            var (records, done) = (0, UInt64(0))
-            for first in stride(from: 0, to: settings.rounds, by: roundsOfADirectory) {
+            var (records, lost, done, losses) = (0, 0, UInt64(0), 0)
+            for first in stride(from: 0, to: rounds.rounds, by: roundsOfADirectory) {
                 // Each directory has randomness of its own, so that one can be repeated without those before it.
-                var random = SeededRandom(seed: settings.seed &+ UInt64(first))
-                var directory = try CrashDirectory(name)
+                var random = SeededRandom(seed: rounds.seed &+ UInt64(first))
+                var directory = try CrashDirectory(name, power: power)
                 do {
                     try prepare(&directory)
-                    for number in first..<min(first + roundsOfADirectory, settings.rounds) {
+                    for number in first..<min(first + roundsOfADirectory, rounds.rounds) {
                         try round(&directory, number, &random)
                     }
                     try directory.finish()
                 } catch let failure as CrashDirectory.Failure {
-                    return "SHARDLINE_CRASH_SEED=\(settings.seed): \(failure)"
+                    return "SHARDLINE_CRASH_SEED=\(rounds.seed): \(failure)"
                 }
                 records += directory.ledger.acknowledgedCount
                 done += directory.ledger.doneCount
+                lost += directory.lostCount
+                losses += directory.powerLosses
                 try directory.remove()
             }
-            print("crash rounds through the \(name): \(records) records acknowledged, \(done) handled")
+            let power = losses > 0 ? ", unsynced changes lost \(losses) times" : ""
+            print("crash rounds, \(name): \(records) records acknowledged, lost \(lost), \(done) handled\(power)")
             return nil
         }
         if let failure { Issue.record("\(failure)") }

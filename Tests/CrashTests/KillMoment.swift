@@ -13,6 +13,10 @@
 // files happen within a round; every 20 rounds a new one begins. One kind of round works through the library, one
 // through the command line.
 //
+// SIGKILL leaves the page cache as it is. So the same rounds also run under a preloaded library that remembers what was
+// not synced and takes it back after each kill (Tests/PowerLoss); that this finds a sync that is left out is shown by
+// leaving out syncs.
+//
 // Environment: SHARDLINE_CRASH_ROUNDS, rounds of each kind (20); SHARDLINE_CRASH_SEED, to choose the moments of an
 // earlier run again (its seed is printed). A directory that failed is kept, and its path printed.
 

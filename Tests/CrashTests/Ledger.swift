@@ -18,6 +18,10 @@ struct Ledger {
 
     /// How many records were acknowledged.
     var acknowledgedCount: Int { acknowledged.count }
+    /// How many of the records that were acknowledged are not there, or are others.
+    func lostCount(in audit: Audit) -> Int {
+        acknowledged.count { audit.entry(at: $0.key)?.checksum != $0.value }
+    }
     /// How many records the functions have handled or refused.
     var doneCount: UInt64 { done.values.reduce(0, +) }
 
@@ -48,7 +52,7 @@ struct Ledger {
                 finish(shard, place.number, count: 1)
                 next[shard] = place.number + 1
             case .failed(let text): complaints.append(text)
-            case .opened, .ended, .found, .document, .checkpoint: break
+            case .opened, .ended, .found, .document, .checkpoint, .measured: break
             }
         }
     }

@@ -236,7 +236,7 @@ import Testing
         let reports: [Report] = [
             .opened, .acknowledged(place, checksum: 7), .handled(first: place, count: 2, digest: 9),
             .refused(place), .found(place, key: "k05", checksum: 1, stamp), .found(place, key: "k", checksum: 1, nil),
-            .document(of: place), .checkpoint(place), .failed("what a pity"), .ended,
+            .document(of: place), .checkpoint(place), .failed("what a pity"), .measured("peak", 17), .ended,
         ]
         for report in reports { #expect(Report(line: report.line) == report) }
         #expect(Report(line: "A a 3 17") == nil && Report(line: "") == nil && Report(line: "R a 0 1 k 1 p 0") == nil)

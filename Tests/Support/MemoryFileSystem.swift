@@ -35,6 +35,9 @@ package final class MemoryFileSystem: FileSystem {
         var locks: Set<String> = []
         var hook: (@Sendable (Operation) -> Fault?)?
         var operations: [Operation] = []
+        var capacity = 1 << 40
+
+        var used: Int { nodes.values.reduce(0) { $0 + $1.bytes.count } }
     }
 
     let state = Mutex(State())
@@ -58,6 +61,15 @@ package final class MemoryFileSystem: FileSystem {
 
     /// Asks `hook` before everything that is done; it may also look around, but not at this file system.
     package func onOperation(_ hook: (@Sendable (Operation) -> Fault?)?) { state.withLock { $0.hook = hook } }
+
+    /// How many bytes the files can have together; nothing more goes in then (`ENOSPC`).
+    package var capacity: Int {
+        get { state.withLock { $0.capacity } }
+        set { state.withLock { $0.capacity = newValue } }
+    }
+
+    /// How many bytes the files have together.
+    package var usedBytes: Int { state.withLock { $0.used } }
 
     /// All that was done so far.
     package var operations: [Operation] { state.withLock { $0.operations } }
@@ -151,7 +163,7 @@ package final class MemoryFileSystem: FileSystem {
 
     package func freeSpace(at path: String) throws(FileError) -> Int {
         try check(.askForSpace, path)
-        return 1 << 40
+        return state.withLock { max(0, $0.capacity - $0.used) }
     }
 
     package func lock(_ path: String) throws(FileError) -> LockOutcome {
@@ -201,15 +213,19 @@ private final class MemoryFile: File {
         case nil: break
         }
         if let failure { throw failure }
-        system.state.withLock { state in
-            guard var node = state.nodes[path] else { return }
+        let written = system.state.withLock { state -> Int in
+            guard var node = state.nodes[path] else { return bytes.count }
+            let room = max(0, node.bytes.count - offset) + max(0, state.capacity - state.used)
+            bytes = Array(bytes.prefix(room))
             if node.bytes.count < offset + bytes.count {
                 node.bytes.append(contentsOf: repeatElement(0, count: offset + bytes.count - node.bytes.count))
             }
             node.bytes.replaceSubrange(offset..<offset + bytes.count, with: bytes)
             state.nodes[path] = node
+            return bytes.count
         }
-        return bytes.count
+        if written == 0, pieces.contains(where: { !$0.isEmpty }) { throw FileError(.write, path, code: 28) }
+        return written
     }
 
     func read(into room: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {

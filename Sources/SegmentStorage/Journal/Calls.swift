@@ -19,6 +19,36 @@ enum CallRequest: Sendable {
     case deleteMapping(MappingKey)
 }
 
+extension CallRequest {
+    /// What becomes of a call when the disk is full (C9).
+    enum KindWithoutRoom {
+        /// It has records, or a large state.
+        case refused
+        /// It only moves checkpoints or notes attempts.
+        case saved
+        /// Anything else, which is small and rare.
+        case written
+    }
+
+    /// A larger state of a checkpoint has to wait for room.
+    static let largestSavedState = 64 << 10
+
+    var kindWithoutRoom: KindWithoutRoom {
+        guard case .commit(let changes) = self, !changes.isEmpty else { return .written }
+        var kind = KindWithoutRoom.saved
+        for change in changes {
+            switch change {
+            case .append: return .refused
+            case .other(.checkpoint(let move)):
+                if move.checkpoint.state.count > Self.largestSavedState { return .refused }
+            case .other(.attempts): break
+            case .other: kind = .written
+            }
+        }
+        return kind
+    }
+}
+
 /// What the writer answers.
 enum CallAnswer: Sendable {
     case committed([PlannedReceipt])

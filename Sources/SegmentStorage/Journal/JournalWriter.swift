@@ -45,6 +45,9 @@ final class JournalWriter: @unchecked Sendable {
     private var chain: UInt32
     private let incarnation: UInt32
     private let health: StoreHealth
+    /// Nil: no disk ever is full, since nothing is flushed.
+    private let space: DiskSpace?
+    private let saver: CatalogueSaver
     private var relaxedSince: MonotonicTime?
     /// When the last commit with entries was written, as long as no mark has proved it.
     private var unmarkedSince: MonotonicTime?
@@ -54,9 +57,8 @@ final class JournalWriter: @unchecked Sendable {
 
     init(
         _ start: JournalStart, queue: CallQueue, admission: Admission, ring: Ring, visible: VisibleState,
-        epochs: EpochQueue, health: StoreHealth, timeSource: any TimeSource, durability: SegmentStore.Durability,
-        logger: Logger,
-        counters: StoreCounters
+        epochs: EpochQueue, health: StoreHealth, space: DiskSpace?, saver: CatalogueSaver,
+        timeSource: any TimeSource, durability: SegmentStore.Durability, logger: Logger, counters: StoreCounters
     ) {
         self.queue = queue
         self.admission = admission
@@ -64,6 +66,8 @@ final class JournalWriter: @unchecked Sendable {
         self.visible = visible
         self.epochs = epochs
         self.health = health
+        self.space = space
+        self.saver = saver
         self.timeSource = timeSource
         self.durability = durability
         self.logger = logger
@@ -121,11 +125,21 @@ final class JournalWriter: @unchecked Sendable {
     }
 
     private func answer(_ calls: [PendingCall], at now: MonotonicTime) {
-        defer { for call in calls { admission.release(call.reserved) } }
         if let failure = health.failure {
-            for call in calls { call.answer(.failure(failure)) }
+            for call in calls { end(call, .failure(failure)) }
             return
         }
+        guard space?.refusal == nil else { return answerWithoutRoom(calls, at: now) }
+        commit(calls, at: now)
+    }
+
+    /// Ends a call: nothing more comes to it.
+    private func end(_ call: PendingCall, _ answer: Result<CallAnswer, any Error>) {
+        admission.release(call.reserved)
+        call.answer(answer)
+    }
+
+    private func commit(_ calls: [PendingCall], at now: MonotonicTime) {
         var planner = takePlanner()
         // Resumed in the end, in one loop: a refusal may name a number that this group's sync makes true (C5).
         let answers = calls.map { call in Result { try planner.plan(call.request) } }
@@ -140,19 +154,68 @@ final class JournalWriter: @unchecked Sendable {
         }
         // What was planned and not written never came to be.
         catalogue = lost == nil ? planner.catalogue : visible.catalogue
+        if case .surelyNotWritten(let error) = lost, let space, space.refusal == nil {
+            // From now on checkpoints go another way, those of this group first.
+            space.ranOut(error.message)
+            epochs.ask()
+            return answerWithoutRoom(calls, at: now)
+        }
         for (call, answer) in zip(calls, answers) {
             guard let lost else {
-                call.answer(answer)
+                end(call, answer)
                 continue
             }
             switch (lost, answer) {
-            case (.surelyNotWritten(let error), _): call.answer(.failure(error))
+            case (.surelyNotWritten(let error), _): end(call, .failure(error))
             case (.unknown(let error), .failure), (.unknown(let error), .success(.conflict)),
                 (.unknown(let error), .success(.sealed)):
                 // Refused as it was, it was surely not written; but its reason may name what never came to be.
-                call.answer(.failure(error))
-            case (.unknown(let error), .success): call.answer(.success(.unknown(cause: error)))
+                end(call, .failure(error))
+            case (.unknown(let error), .success): end(call, .success(.unknown(cause: error)))
             }
+        }
+    }
+
+    // MARK: A full disk
+
+    /// Refuses records, saves checkpoints straight to the metadata, and tries the rest in the journal, which may have
+    /// room (C9). The order of the queue is kept.
+    private func answerWithoutRoom(_ calls: [PendingCall], at now: MonotonicTime) {
+        var left = calls[...]
+        while let first = left.first {
+            let kind = first.request.kindWithoutRoom
+            let group = Array(left.prefix { $0.request.kindWithoutRoom == kind })
+            left = left.dropFirst(group.count)
+            switch kind {
+            case .refused:
+                let refusal = space?.refusal ?? ShardlineError(.diskFull, "the disk was full")
+                for call in group { end(call, .failure(refusal)) }
+            case .saved: save(group)
+            case .written: commit(group, at: now)
+            }
+        }
+    }
+
+    /// Saves checkpoints without a commit: their rows are newer than what the journal says of them, by epoch and
+    /// revision.
+    private func save(_ calls: [PendingCall]) {
+        // What they follow on must not be lost while they are there.
+        do throws(Lost) { try synchronize() } catch {
+            for call in calls { end(call, .failure(error.reason)) }
+            return
+        }
+        // As of the last commit that there is: the next one is newer.
+        var planner = Planner(catalogue, seed: seed, now: timeSource.wallTime, commit: nextCommit - 1)
+        catalogue = Catalogue()
+        let answers = calls.map { call in Result { try planner.plan(call.request) } }
+        do {
+            if !planner.entries.isEmpty { try saver.saveChanges(with: planner.entries, of: planner.catalogue) }
+            visible.publish(planner.entries, frames: [], commit: nextCommit - 1)
+            catalogue = planner.catalogue
+            for (call, answer) in zip(calls, answers) { end(call, answer) }
+        } catch {
+            catalogue = visible.catalogue
+            for call in calls { end(call, .failure(error)) }
         }
     }
 

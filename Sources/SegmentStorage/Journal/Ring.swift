@@ -44,7 +44,8 @@ final class Ring: Sendable {
     private let fileSystem: any FileSystem
     private let directory: String
     private let store: StoreID
-    private let fileSize: Int
+    /// Bytes of one file, larger ones for single commits aside.
+    let fileSize: Int
     private let timeSource: any TimeSource
     private let syncCount = Atomic(0)
 

@@ -193,7 +193,7 @@ final class SegmentBacking: Metadata, Flusher, Past {
         return state.withLock { $0.deleted }.filter(isForgotten).union(epoch.dirty.shards.lazy.filter(isForgotten))
     }
 
-    func tidy(_ catalogue: Catalogue, now: Timestamp) throws {
+    func tidy(_ catalogue: Catalogue, now: Timestamp, seals: Bool = true) throws {
         guard let archive = state.withLock({ $0.archive }) else { return }
         try translated {
             let deletable = archive.deletable(catalogue, now: now)
@@ -204,6 +204,7 @@ final class SegmentBacking: Metadata, Flusher, Past {
                     "deleted segments that nobody may read any more", metadata: ["segments": "\(deletable.count)"])
             }
         }
+        guard seals else { return }
         for segment in archive.dueForSealing(catalogue, now: now) {
             do {
                 try translated {

@@ -3,13 +3,12 @@ import Synchronization
 
 /// The segment files of a store: their names, and the ones that are open for reading.
 ///
-/// At most ``limit`` stay open, the ones used last. A reader holds the file object that it got: as its end closes it,
+/// At most ``OpenFiles/segments`` stay open, the ones used last. A reader holds the file object that it got: as its end closes it,
 /// a file stays readable after it was put away here, and even after it was deleted.
 final class SegmentFiles: Sendable {
-    static let limit = 256
-
     let fileSystem: any FileSystem
     let directory: String
+    private let limit: Int
     private let state = Mutex(State())
 
     private struct State {
@@ -17,7 +16,11 @@ final class SegmentFiles: Sendable {
         var clock: UInt64 = 0
     }
 
-    init(fileSystem: any FileSystem, directory: String) {
+    init(
+        fileSystem: any FileSystem, directory: String,
+        limit: Int = OpenFiles(limit: ProcessUsage.openFileLimit).segments
+    ) {
+        self.limit = limit
         self.fileSystem = fileSystem
         self.directory = directory
     }
@@ -47,7 +50,7 @@ final class SegmentFiles: Sendable {
         let file = try fileSystem.open(path(of: segment), .read)
         state.withLock { state in
             state.open[segment] = (file, state.clock)
-            guard state.open.count > Self.limit,
+            guard state.open.count > limit,
                 let oldest = state.open.min(by: { $0.value.used < $1.value.used })?.key
             else { return }
             state.open[oldest] = nil

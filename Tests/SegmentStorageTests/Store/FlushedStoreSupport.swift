@@ -44,7 +44,9 @@ final class ObservedFlusher: Flusher {
         state.wakeAll()
     }
 
-    func tidy(_ catalogue: Catalogue, now: Timestamp) throws { try backing.tidy(catalogue, now: now) }
+    func tidy(_ catalogue: Catalogue, now: Timestamp, seals: Bool) throws {
+        try backing.tidy(catalogue, now: now, seals: seals)
+    }
 
     /// Flushes wait from now on, or go on.
     func hold(_ isHeld: Bool) {

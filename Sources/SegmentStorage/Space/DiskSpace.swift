@@ -1,0 +1,120 @@
+import DiskAccess
+import Logging
+import Metrics
+import StreamModel
+import Synchronization
+
+/// Whether the disk has room (C9).
+///
+/// When it has none, records are refused at once and with the reason, but consumers go on: their checkpoints go straight
+/// to the metadata, for which the file `reserve` is given up. The flush thread looks once a second whether there is
+/// room again, makes the reserve anew, writes what has been waiting, and only then are records taken.
+final class DiskSpace: Sendable {
+    /// What SQLite needs for rows that change in place: its log (1 MiB before it is written back), and the same again.
+    static let reserveSize = 2 << 20
+    static let reserveName = "reserve"
+
+    private struct State {
+        /// What records are refused with; nil: there is room.
+        var refusal: ShardlineError?
+        var cause = ""
+    }
+
+    /// How many bytes must be free before records are taken again: the reserve, and what memory can hold until then.
+    let needed: Int
+    private let fileSystem: any FileSystem
+    private let directory: String
+    private let admission: Admission
+    private let logger: Logger
+    private let gauge: Gauge
+    private let state = Mutex(State())
+
+    /// - Parameter unflushed: the most bytes that may be waiting for the flush, a file of the journal included.
+    init(
+        fileSystem: any FileSystem, directory: String, unflushed: Int, admission: Admission, logger: Logger,
+        metrics: any MetricsFactory = MetricsSystem.factory
+    ) {
+        self.fileSystem = fileSystem
+        self.directory = directory
+        self.admission = admission
+        self.logger = logger
+        gauge = Gauge(label: "shardline_store_disk_full", factory: metrics)
+        needed = Self.reserveSize + unflushed
+    }
+
+    private var reserve: String { "\(directory)/\(Self.reserveName)" }
+
+    /// Why no records are taken; nil: there is room.
+    var refusal: ShardlineError? { state.withLock { $0.refusal } }
+
+    /// The disk is full: refuses records from now on, those that wait too, and gives up the reserve.
+    func ranOut(_ cause: String) {
+        let refusal = refusal(cause)
+        let isNew = state.withLock { state in
+            defer { state = State(refusal: refusal, cause: cause) }
+            return state.refusal == nil
+        }
+        guard isNew else { return }
+        // Best effort: without it checkpoints may have to wait as well.
+        try? fileSystem.remove(reserve)
+        logger.error("\(refusal.message); functions go on, and their checkpoints are kept")
+        gauge.record(1)
+        admission.refuse(with: refusal)
+    }
+
+    /// Whether there seems to be enough room again; tells who asks in the meantime how much there is.
+    func seemsEnough() -> Bool {
+        guard (freeBytes ?? 0) < needed else { return true }
+        state.withLock { state in
+            guard state.refusal != nil else { return }
+            state.refusal = refusal(state.cause)
+            admission.refuse(with: state.refusal)
+        }
+        return false
+    }
+
+    /// What was waiting is written: records are taken again.
+    func regained() {
+        state.withLock { $0.refusal = nil }
+        logger.notice("the disk of '\(directory)' has room again; records are taken")
+        gauge.record(0)
+        admission.refuse(with: nil)
+    }
+
+    /// Makes the reserve where it is missing or not whole.
+    func makeReserve() throws(FileError) {
+        if let status = try fileSystem.status(reserve) {
+            if status.size == Self.reserveSize { return }
+            try fileSystem.remove(reserve)
+        }
+        let file = try fileSystem.open(reserve, .create)
+        do throws(FileError) {
+            let zeros = [UInt8](repeating: 0, count: 1 << 20)
+            for offset in stride(from: 0, to: Self.reserveSize, by: zeros.count) {
+                try file.writeAll(zeros, at: offset)
+            }
+            // Space is taken when the bytes get there.
+            try file.synchronize()
+        } catch {
+            giveUpReserve()
+            throw error
+        }
+    }
+
+    /// Makes room for checkpoints.
+    func giveUpReserve() { try? fileSystem.remove(reserve) }
+
+    private var freeBytes: Int? { try? fileSystem.freeSpace(at: directory) }
+
+    private func refusal(_ cause: String) -> ShardlineError {
+        let free = freeBytes.map { "\(Self.text($0)) are free" } ?? "how much is free is not known"
+        return ShardlineError(
+            .diskFull,
+            "the disk of '\(directory)' is full (\(cause)): \(free), \(Self.text(needed)) are needed; no records are taken until there is room"
+        )
+    }
+
+    private static func text(_ bytes: Int) -> String {
+        bytes < 1 << 20 ? "\(bytes >> 10) KiB" : "\((bytes + (1 << 19)) >> 20) MiB"
+    }
+}

@@ -1,0 +1,198 @@
+import CrashChild
+import DiskAccess
+import Foundation
+import Glibc
+import Testing
+
+/// What happens when the machine gives no more: room on the disk, memory, open files, rights.
+@Suite(.serialized, .timeLimit(.minutes(3))) struct MachineLimitTests {
+    /// Runs `body` on a thread that may block, with a directory that is removed when all is well.
+    private func inDirectory(
+        _ name: String, _ body: @escaping @Sendable (inout CrashDirectory) throws -> Void
+    ) async throws {
+        let failure = try await BlockingThreads(limit: 1).run { () -> String? in
+            var directory = try CrashDirectory(name)
+            do {
+                try body(&directory)
+            } catch let failure as CrashDirectory.Failure {
+                return failure.description
+            }
+            try directory.remove()
+            return nil
+        }
+        if let failure { Issue.record("\(failure)") }
+    }
+
+    // MARK: The disk
+
+    private static let tmpfs = "mount -t tmpfs -o size=36m none \"$1/disk\""
+    private static let ext4 =
+        "truncate -s 48M \"$1/image\" && mkfs.ext4 -q -F -m 0 \"$1/image\" && mount -o loop \"$1/image\" \"$1/disk\""
+
+    /// C9, and rows 22 and 23 of the design's table.
+    private func fill(_ file: String, _ mount: String, end: String) async throws {
+        try await inDirectory("full-disk") { directory in
+            let process = try directory.script(
+                """
+                mkdir "$1/disk" && unshare -m sh -c '\(mount) || exit 77
+                head -c 12M /dev/zero > "$1/disk/ballast"
+                "$2" fill "$1/disk/store" "$1/disk/ballast" \(end)
+                "$2" audit "$1/disk/store" close' sh "$@"
+                """)
+            let ended = process.endByItself(limit: .seconds(120))
+            let reports = process.reports()
+            guard ended == .exited(0) else {
+                throw directory.failure(["it ended with \(ended): \(reports.last?.line ?? "") \(process.errors())"])
+            }
+            // The second opening is the audit's.
+            let audit = reports.lastIndex(of: .opened) ?? 0
+            directory.ledger.note(Array(reports[..<audit]))
+            let violations = directory.ledger.check(Audit(Array(reports[audit...])), isDrained: true)
+            guard violations.isEmpty else { throw directory.failure(violations.prefix(10).map { "\($0)" }) }
+            let lines = process.errors().split(separator: "\n").filter { $0.contains("SegmentStorage") }
+            guard let drained = reports.measured("drained"), let refused = reports.measured("refused") else {
+                throw directory.failure(["it did not come to its end: \(process.errors())"])
+            }
+            print(
+                "full disk (\(file), \(end)): \(directory.ledger.acknowledgedCount) records acknowledged, lost 0, "
+                    + "\(refused) puts refused, \(drained) checkpoints moved on the full disk, "
+                    + "taken again after \(reports.measured("again").map { "\($0) ms" } ?? "no time: it was killed")")
+            // More than a file of the journal has blocks: they did not need it.
+            #expect(drained > 1023 && refused > 1)
+            #expect(lines.count { $0.contains(" error ") && $0.contains("is full") } == 1, "\(lines)")
+            #expect(lines.count == (end == "die" ? 1 : 2), "\(lines)")
+        }
+    }
+
+    @Test(
+        .enabled(if: Machine.allows(.mounting), "mounting a file system is not permitted here"),
+        arguments: ["die", "close"])
+    func `on a full disk functions go on, records are refused, nothing is lost`(end: String) async throws {
+        try await fill("tmpfs", Self.tmpfs, end: end)
+    }
+
+    @Test(
+        .enabled(if: Machine.allows(.loopDevices), "mounting a file is not permitted here, or there is no mkfs.ext4"),
+        arguments: ["die", "close"])
+    func `the same on ext4`(end: String) async throws { try await fill("ext4", Self.ext4, end: end) }
+
+    @Test(.enabled(if: Machine.allows(.plainUser), "root's rights can't be given up here"))
+    func `a directory that becomes read-only ends the store with one clear error, and nothing is lost`() async throws {
+        try await inDirectory("read-only") { directory in
+            func asPlainUser(_ arguments: String) throws -> ChildProcess {
+                try directory.script(
+                    """
+                    mkdir -p "$1/home" && cd /
+                    [ $(id -u) != 0 ] || { chmod 755 "$1"; chown 65534 "$1/home"
+                    plain='setpriv --reuid 65534 --regid 65534 --clear-groups'; }
+                    exec $plain "$2" \(arguments)
+                    """)
+            }
+            let worker = try asPlainUser("work \"$1/home/store\" r 1")
+            guard worker.wait(until: { worker.lineCount() > 300 }), !worker.hasEnded() else {
+                throw directory.failure(["the worker ended too early: \(worker.errors())"])
+            }
+            try directory.script("chmod -R a-w \"$1/home/store\"").mustEnd()
+            let end = worker.endByItself(limit: .seconds(20))
+            let reports = worker.reports()
+            guard end == .exited(70), case .failed(let reason)? = reports.last else {
+                throw directory.failure(["the worker ended with \(end): \(worker.errors())"])
+            }
+            #expect(reason.contains("Permission denied"), "\(reason)")
+            #expect(reason.contains("the store takes nothing more until it is opened anew"), "\(reason)")
+            directory.ledger.note(Array(reports.dropLast()))
+            // Before the rights are back, opening it says what is missing.
+            let early = try asPlainUser("audit \"$1/home/store\" close")
+            _ = early.endByItself()
+            guard case .failed(let refusal)? = early.reports().last else {
+                throw directory.failure(["a store that can't be written was opened"])
+            }
+            #expect(refusal.contains("Permission denied"), "\(refusal)")
+            try directory.script("chmod -R u+w \"$1/home/store\"").mustEnd()
+            let auditor = try asPlainUser("audit \"$1/home/store\" close")
+            _ = auditor.endByItself()
+            let violations = directory.ledger.check(Audit(auditor.reports()))
+            guard violations.isEmpty else { throw directory.failure(violations.prefix(10).map { "\($0)" }) }
+            #expect(directory.ledger.acknowledgedCount > 100)
+        }
+    }
+
+    // MARK: Open files
+
+    @Test(arguments: [
+        "stream create b", "put a --key k", "consume a --mapping m --exec cat --until-caught-up", "tail a",
+    ])
+    func `with 17 open files there is one clear error, and no wait`(command: String) async throws {
+        try await inDirectory("17-files") { directory in
+            try directory.script("exec \"${2%/*}/shardline\" stream create a --data \"$1/store\"").mustEnd()
+            let process = try directory.script(
+                "ulimit -n 17; exec \"${2%/*}/shardline\" \(command) --data \"$1/store\"")
+            let end = process.endByItself(limit: .seconds(20))
+            let lines = process.errors().split(separator: "\n")
+            #expect(end == .exited(74), "\(lines)")
+            #expect(lines.count == 1, "\(lines)")
+            // What fails first depends on how many files the process was started with.
+            let isNamed = [
+                "Too many open files", "may have 17 files open at once, and a store needs 64: raise the limit",
+            ]
+            .contains { lines.first?.contains($0) == true }
+            #expect(isNamed, "\(lines)")
+        }
+    }
+
+    @Test func `64 open files are enough, whatever the load`() async throws {
+        try await inDirectory("64-files") { directory in
+            let process = try directory.script("ulimit -n 64; exec \"$2\" pour \"$1/store\" 150")
+            let end = process.endByItself(limit: .seconds(100))
+            let reports = process.reports()
+            guard end == .exited(0), let open = reports.measured("open") else {
+                throw directory.failure(["it ended with \(end): \(reports.last?.line ?? "") \(process.errors())"])
+            }
+            print("64 open files: \(open) were used for \(reports.measured("put") ?? 0) records of 4,000 bytes")
+            #expect(open <= 64)
+            #expect(process.errors().isEmpty)
+        }
+    }
+
+    // MARK: Memory
+
+    /// A function that is slower than the producers for ever: what is not read yet is on the disk.
+    private func pour(_ script: String) async throws {
+        try await inDirectory("memory") { directory in
+            let process = try directory.script(script)
+            let end = process.endByItself(limit: .seconds(120))
+            let reports = process.reports()
+            guard end == .exited(0), let peak = reports.measured("peak"), let put = reports.measured("put"),
+                let handled = reports.measured("handled")
+            else {
+                throw directory.failure(["it ended with \(end): \(reports.last?.line ?? "") \(process.errors())"])
+            }
+            print("memory: \((put * 4000) >> 20) MiB were put, \(handled) records handled, peak \(peak >> 10) MiB")
+            #expect(peak < 192 << 10)
+            #expect(handled < put / 3, "the function was not slower, so nothing is shown")
+        }
+    }
+
+    @Test func `memory stays bounded while the function is slower than the producers for ever`() async throws {
+        try await pour("exec \"$2\" pour \"$1/store\" 800")
+    }
+
+    @Test(.enabled(if: Machine.allows(.memoryGroups), "a memory cgroup can't be made here"))
+    func `the same in a memory cgroup of 256 MiB`() async throws {
+        try await pour(
+            """
+            group=/sys/fs/cgroup/memory/shardline-test-$$; mkdir $group || exit 77
+            echo $((256 << 20)) > $group/memory.limit_in_bytes
+            sh -c 'echo $$ > "$0/tasks"; exec "$2" pour "$1/store" 800' $group "$1" "$2"
+            ended=$?; rmdir $group; exit $ended
+            """)
+    }
+}
+
+extension ChildProcess {
+    /// Returns when it has ended well.
+    fileprivate func mustEnd() throws {
+        let end = endByItself()
+        guard end == .exited(0) else { throw CrashDirectory.Failure(description: "\(end): \(errors())") }
+    }
+}

@@ -1,0 +1,194 @@
+import DiskAccess
+import Glibc
+import Logging
+import Metrics
+import MetricsTestKit
+import ShardlineTesting
+import StreamModel
+import StreamStorage
+import TestSupport
+import Testing
+
+@testable import SegmentStorage
+
+/// C9: what a store does when its disk is full, and when there is room again.
+@Suite(.timeLimit(.minutes(2)))
+struct FullDiskTests {
+    // MARK: While it is full
+
+    @Test func `checkpoints for an hour`() async throws {
+        let full = try await FullDisk.filled()
+        let before = full.written
+        #expect(full.moveCheckpoint(to: 1) == nil)
+        for half in 1...7_200 {
+            full.time.advance(by: .milliseconds(500))
+            #expect(full.moveCheckpoint(to: 1 + half * (full.count - 1) / 7_200) == nil)
+            if half % 2 == 0 { full.keepHouse() }
+        }
+        // Neither the journal nor a segment was touched, and nothing was tried over and over.
+        #expect(full.written == before)
+        #expect(try await full.position() == full.count)
+        #expect(try await full.texts().count == full.count)
+        // Row 22: the metadata are newer than the journal.
+        let again = try await FullDisk.open(full.disk.afterCrash(), full.model, time: full.time)
+        #expect(try await again.position() == full.count)
+        #expect(try await again.texts().count == full.count)
+    }
+
+    @Test func `what is put is refused at once, with what is free and what is needed`() async throws {
+        let full = try await FullDisk.filled()
+        let error = await expectError(.diskFull) { try await full.store.stream("s").put("x", partitionKey: "k") }
+        let message = try #require(error?.message)
+        #expect(message.contains("the disk of '/store' is full (can't write '/store/segments/"))
+        #expect(message.contains("KiB are free, 2 MiB are needed; no records are taken until there is room"))
+        #expect(error?.isRetriable == true)
+        // Nothing of it waits for the writer.
+        #expect(full.store.parts.queue.count == 0)
+    }
+
+    @Test func `calls that were in the queue are sorted: records are refused, checkpoints kept`() async throws {
+        let full = try await FullDisk.filled(leavesHouse: true)
+        async let put = full.store.stream("s").put("late", partitionKey: "k")
+        while full.store.parts.queue.count < 1 { await Task.yield() }
+        let moved = Shared<(any Error)?>(nil)
+        full.submit([full.checkpoint(at: 1)]) { result in
+            if case .failure(let error) = result { moved.withLock { $0 = error } }
+        }
+        full.keepHouse()
+        #expect(full.store.parts.space.refusal != nil)
+        full.step()
+        do {
+            _ = try await put
+            Issue.record("the record was taken")
+        } catch let error as ShardlineError {
+            #expect(error.code == .diskFull)
+        }
+        #expect(moved.withLock { $0 == nil })
+        #expect(try await full.position() == 1)
+    }
+
+    @Test func `a large state and a document have to wait, a note of attempts does not`() async throws {
+        let full = try await FullDisk.filled()
+        let large = full.checkpoint(at: 1, state: [UInt8](repeating: 1, count: (64 << 10) + 1))
+        #expect((full.answer([large]) as? ShardlineError)?.code == .diskFull)
+        let document = Change.append(Append([NewRecord("document", partitionKey: "k")], to: "s"))
+        await expectError(.diskFull) { try await full.store.commit([document, full.checkpoint(at: 1)]) }
+        #expect(full.answer([full.checkpoint(at: 1, state: [UInt8](repeating: 1, count: 64 << 10))]) == nil)
+        let note = AttemptNote(first: SequenceNumber(2), last: SequenceNumber(2), count: 3, cause: "boom")
+        #expect(full.answer([.attempts(note, of: FullDisk.key, shard: ShardID(0), epoch: full.epoch)]) == nil)
+        let again = try await FullDisk.open(full.disk.afterCrash(), full.model, time: full.time)
+        let found = try await again.store.describeMapping(FullDisk.key).checkpoints[0]
+        #expect(found.position == SequenceNumber(1))
+        #expect(found.state.count == 64 << 10)
+        #expect(found.attempts == note)
+    }
+
+    @Test func `a checkpoint from before, still in the journal, does not take a later one back`() async throws {
+        let full = try await FullDisk.filled { open in
+            for position in 1...3 { #expect(open.moveCheckpoint(to: position) == nil) }
+        }
+        #expect(full.moveCheckpoint(to: 5) == nil)
+        for losing in [true, false] {
+            let again = try await FullDisk.open(
+                full.disk.afterCrash(losingUnsynced: losing), full.model, time: full.time)
+            #expect(try await again.position() == 5)
+        }
+    }
+
+    @Test func `a metadata without room answers that, and forgets nothing`() async throws {
+        let full = try await FullDisk.filled()
+        full.model.fail(with: MetadataError(.noSpace, "database or disk is full"))
+        #expect((full.answer([full.checkpoint(at: 4)]) as? ShardlineError)?.code == .diskFull)
+        #expect(try await full.position() == 0)
+        full.model.fail(with: nil)
+        #expect(full.moveCheckpoint(to: 3) == nil)
+        #expect(try await full.position() == 3)
+    }
+
+    // MARK: When there is room again
+
+    @Test func `records are taken again when there is room, behind everything from before`() async throws {
+        let full = try await FullDisk.filled()
+        #expect(full.disk.contents["/store/reserve"] == nil)
+        #expect(full.moveCheckpoint(to: 7) == nil)
+        // What the reserve had is free, but its place alone is not enough.
+        full.disk.capacity += 50_000
+        full.keepHouse()
+        #expect(full.store.parts.space.refusal != nil)
+        full.disk.capacity += 1 << 20
+        full.keepHouse()
+        #expect(full.store.parts.space.refusal == nil)
+        #expect(full.disk.contents["/store/reserve"]?.count == DiskSpace.reserveSize)
+        try await full.put("after")
+        #expect(full.moveCheckpoint(to: 9) == nil)
+        #expect(try await full.texts().last == "after")
+        let again = try await FullDisk.open(full.disk.afterCrash(), full.model, time: full.time)
+        #expect(try await again.texts().count == full.count)
+        #expect(try await again.position() == 9)
+        // One line when it began, one when it was over.
+        #expect(full.lines.count { $0.hasPrefix("error the disk of '/store' is full") } == 1)
+        #expect(full.lines.count { $0.hasPrefix("notice the disk of '/store' has room again") } == 1)
+    }
+
+    @Test func `a disk that only seems to have room is tried and left as it is, without a word`() async throws {
+        let full = try await FullDisk.filled()
+        full.disk.capacity += 8 << 20
+        // As a quota does it.
+        full.disk.onOperation { $0.kind == .write && $0.path.contains("/segments/") ? .error(ENOSPC) : nil }
+        for _ in 0..<5 { full.keepHouse() }
+        #expect(full.store.parts.space.refusal != nil)
+        #expect(full.disk.contents["/store/reserve"] == nil)
+        #expect(full.moveCheckpoint(to: 2) == nil)
+        #expect(full.lines.count { $0.contains("full") } == 1)
+        full.disk.onOperation(nil)
+        full.keepHouse()
+        try await full.put("after")
+        #expect(try await full.texts().count == full.count)
+    }
+
+    /// Row 23: the reserve is deleted, or half made.
+    @Test(arguments: [nil, 0, 1 << 20]) func `the reserve is made anew when the store is opened`(
+        length: Int?
+    ) async throws {
+        let full = try await FullDisk.filled()
+        var contents = full.disk.afterCrash().contents
+        contents["/store/reserve"] = length.map { [UInt8](repeating: 0, count: $0) }
+        let disk = MemoryFileSystem(contents: contents)
+        let again = try await FullDisk.open(disk, full.model, time: full.time)
+        again.time.advance(by: .seconds(1))
+        again.keepHouse()
+        #expect(again.disk.contents["/store/reserve"]?.count == DiskSpace.reserveSize)
+        #expect(try await again.texts().count == full.count)
+    }
+
+    @Test func `no room for another journal file is a full disk too`() async throws {
+        let open = try await FullDisk.open(MemoryFileSystem(), ModelMetadata(), time: VirtualTime(), epochSize: 1 << 20)
+        try await open.prepare()
+        open.disk.capacity = open.disk.usedBytes
+        var refused: (any Error)?
+        for _ in 0..<60 where refused == nil {
+            do { try await open.put("x") } catch { refused = error }
+        }
+        #expect((refused as? ShardlineError)?.code == .diskFull)
+        let count = try await open.texts().count
+        #expect(open.moveCheckpoint(to: count) == nil)
+        #expect(try await open.position() == count)
+        open.disk.capacity = 1 << 40
+        open.keepHouse()
+        try await open.put("after")
+        #expect(try await open.texts().count == count + 1)
+    }
+
+    @Test func `one metric says that the disk is full`() throws {
+        let metrics = TestMetrics()
+        let disk = MemoryFileSystem(contents: ["/store/reserve": []])
+        let space = DiskSpace(
+            fileSystem: disk, directory: "/store", unflushed: 0, admission: Admission(limit: 1), logger: silent,
+            metrics: metrics)
+        space.ranOut("no room")
+        space.ranOut("no room")
+        #expect(try metrics.expectGauge("shardline_store_disk_full").values == [1])
+        space.regained()
+        #expect(try metrics.expectGauge("shardline_store_disk_full").values == [1, 0])
+    }
+}
