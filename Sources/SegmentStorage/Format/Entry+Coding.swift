@@ -302,7 +302,7 @@ extension NewShard {
             shards.append(
                 NewShard(
                     key: key, id: id, range: HashKeyRange(first: first, last: last),
-                    creationSecond: try reader.take(), origin: try reader.takeSequence()))
+                    creationSecond: try reader.takeSecond(), origin: try reader.takeSequence()))
         }
         return shards
     }
@@ -411,6 +411,13 @@ extension ByteReader {
         let value: UInt64 = try take()
         guard value <= SequenceNumber.max.rawValue else { throw .damaged("a sequence number") }
         return SequenceNumber(value)
+    }
+
+    /// A time in seconds since 1970, in the same limits.
+    mutating func takeSecond() throws(FormatDamage) -> UInt64 {
+        let value: UInt64 = try take()
+        guard value <= UInt64(Timestamp.plausible.upperBound) / 1000 else { throw .damaged("a time") }
+        return value
     }
 
     /// The number of something new; there is always a next one.

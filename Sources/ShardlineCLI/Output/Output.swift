@@ -128,7 +128,7 @@ extension Output {
     /// The same JSON without characters that are not harmless: they can only stand in strings, where an escape means the
     /// same.
     static func harmless(json: [UInt8]) -> [UInt8] {
-        // JSON has no control characters of ASCII but white space; only DEL and what is beyond need a look.
+        // JSON of ours has no control characters of ASCII but white space; only DEL and what is beyond need a look.
         guard json.contains(where: { $0 >= 0x7F }) else { return json }
         var safe: [UInt8] = []
         safe.reserveCapacity(json.count)

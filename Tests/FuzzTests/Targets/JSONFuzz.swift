@@ -23,9 +23,15 @@ enum JSONFuzz {
         }
         for reports in [true, false] {
             switch FunctionResponse.parse(input, reportsFailures: reports) {
-            case .success, .report: break
+            case .success: break
+            case .report(let entries):
+                for entry in entries {
+                    try hold(entry.failure?.type?.utf8.count ?? 0 <= 256, "an entry's type is not limited")
+                    try hold(entry.failure?.text.utf8.count ?? 0 <= 4096, "an entry's text is not limited")
+                }
             case .unreadableReport(let failure), .failed(let failure), .permanent(let failure):
-                try hold(failure.text.utf8.count <= 4096 + 200, "a failure's text is not limited")
+                try hold(failure.text.utf8.count <= 4096, "a failure's text is not limited")
+                try hold(failure.type?.utf8.count ?? 0 <= 256, "a failure's type is not limited")
             }
         }
         _ = value?.unknownAnswer
