@@ -146,6 +146,7 @@ package struct Block: Sendable {
         let entryBytes = Int(LittleEndian.read(UInt32.self, from: bytes, at: PieceHeader.size + 4))
         let head = PieceHeader.size + entryBytes
         let header = try PieceHeader.verify(bytes, .block, covered: head, at: place)
+        guard header.kind == 0 else { throw FormatDamage("a block of kind \(header.kind)", isNewerVersion: true) }
         let entry = try RecordsEntry.read(from: bytes, at: PieceHeader.size, limit: head)
         guard header.bytes == bytes.count, Int(entry.bodyOffset) == head, head + Int(entry.storedBytes) == bytes.count
         else { throw FormatDamage("the block's length and its body's differ") }

@@ -19,7 +19,6 @@ package enum LittleEndian {
     }
 
     /// Writes `number` over the bytes at `position`.
-
     package static func store<Number: FixedWidthInteger>(_ number: Number, in bytes: inout [UInt8], at position: Int) {
         precondition(position >= 0 && position + MemoryLayout<Number>.size <= bytes.count)
         bytes.withUnsafeMutableBytes {
@@ -85,7 +84,10 @@ package enum Codec: UInt8, Sendable {
         switch self {
         case .raw: return stored.count == rawCount ? Array(stored) : nil
         case .lz4:
-            guard stored.count <= Int(Int32.max), rawCount <= Int(Int32.max) else { return nil }
+            // LZ4 makes at most 255 bytes of one. Where more are said to be there, no room is made for them.
+            guard stored.count <= Int(Int32.max), rawCount <= Int(Int32.max), rawCount / 255 <= stored.count else {
+                return nil
+            }
             var result: Int32 = -1
             let raw = [UInt8](unsafeUninitializedCapacity: rawCount) { room, written in
                 result = stored.withUnsafeBytes {
