@@ -21,6 +21,14 @@ package protocol FileSystem: Sendable {
     func freeSpace(at path: String) throws(FileError) -> Int
     /// Takes the file as a lock and writes this process' number into it, or says who has it.
     func lock(_ path: String) throws(FileError) -> LockOutcome
+    /// Takes the file, which must be there, as a lock that several readers may have at a time and no owner beside them.
+    /// Changes nothing of it.
+    func lockForReading(_ path: String) throws(FileError) -> LockOutcome
+}
+
+extension FileSystem {
+    /// A file system that knows one sort of lock takes that.
+    package func lockForReading(_ path: String) throws(FileError) -> LockOutcome { try lock(path) }
 }
 
 /// How a file is opened.

@@ -16,6 +16,10 @@ extension SegmentStore {
         var makeBacking: (@Sendable (_ directory: String) throws -> Backing)?
         /// The number of a new store; nil: random.
         var newStore: StoreID?
+        /// Whether damage to what was acknowledged is passed, for repair.
+        var passesDamage = false
+        /// What a store is opened as that goes on elsewhere.
+        var identity: IdentityChange?
         /// Whether threads drive the machines; tests may step them themselves.
         var startsThreads = true
     }
@@ -37,7 +41,7 @@ extension SegmentStore {
         let housekeeper: Housekeeper
         let counters = StoreCounters()
         private let lock: any FileLock
-        private let fileSystem: any FileSystem
+        let fileSystem: any FileSystem
         private let closing = Mutex(Closing())
 
         private struct Closing {
@@ -103,7 +107,7 @@ extension SegmentStore {
                         newStore: {
                             var generator = SystemRandomNumberGenerator()
                             return internals.newStore ?? StoreID(using: &generator)
-                        }, logger: logger)
+                        }, logger: logger, passing: internals.passesDamage, identity: internals.identity)
                     let store = recovery.start.store
                     if recovery.isNew { try describing("making the store") { try backing.metadata.create(store) } }
                     let ring = Ring(
@@ -162,7 +166,7 @@ extension SegmentStore {
             }
         }
 
-        private static func parent(of path: String) -> String {
+        static func parent(of path: String) -> String {
             guard let slash = path.lastIndex(of: "/") else { return "." }
             return slash == path.startIndex ? "/" : String(path[..<slash])
         }
@@ -271,6 +275,7 @@ extension Backing {
     ) -> Backing {
         let backing = SegmentBacking(
             fileSystem: fileSystem, directory: directory, timeSource: timeSource, logger: logger)
-        return Backing(metadata: backing, flusher: backing, past: backing, close: { try backing.close() })
+        return Backing(
+            metadata: backing, flusher: backing, past: backing, close: { try backing.close() }, backup: backing)
     }
 }

@@ -89,7 +89,8 @@ package final class SQLiteMetadata: MetadataStore {
         }
     }
 
-    private static func read(
+    /// Reads a table, and checks every row of it.
+    static func read(
         _ table: MetadataTable, _ database: Database, into contents: inout MetadataContents
     ) throws {
         let columns = table.columns
@@ -116,13 +117,7 @@ package final class SQLiteMetadata: MetadataStore {
             try queue.write { database in
                 for change in changes {
                     switch change {
-                    case .put(let row):
-                        let marks = repeatElement("?", count: row.values.count + 1).joined(separator: ",")
-                        let statement = try database.cachedStatement(
-                            sql: "INSERT OR REPLACE INTO \(row.table.rawValue) VALUES (\(marks))")
-                        try statement.execute(
-                            arguments: StatementArguments(
-                                row.values.map(Self.databaseValue) + [Int64(row.checksum).databaseValue]))
+                    case .put(let row): try Self.put(row, database)
                     case .remove(let table, let key):
                         let equal = table.columns.prefix(key.count).map { " AND \($0) IS ?" }.joined()
                         let statement = try database.cachedStatement(
@@ -134,6 +129,15 @@ package final class SQLiteMetadata: MetadataStore {
         } catch {
             throw Self.explain(error, path)
         }
+    }
+
+    /// Writes a row with its checksum.
+    static func put(_ row: MetadataRow, _ database: Database) throws {
+        let marks = repeatElement("?", count: row.values.count + 1).joined(separator: ",")
+        let statement = try database.cachedStatement(
+            sql: "INSERT OR REPLACE INTO \(row.table.rawValue) VALUES (\(marks))")
+        try statement.execute(
+            arguments: StatementArguments(row.values.map(Self.databaseValue) + [Int64(row.checksum).databaseValue]))
     }
 
     package func close() throws(MetadataError) {

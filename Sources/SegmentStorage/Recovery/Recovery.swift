@@ -12,6 +12,14 @@ struct JournalStart: Sendable {
     var incarnation: UInt32
 }
 
+/// Why a store goes on as another one than it was: all numbers jump, so that none that was given out elsewhere is given
+/// out again (C4).
+struct IdentityChange: Sendable {
+    var finding: String
+    /// How many openings are skipped, so that the commits of the one are never taken for those of the other.
+    var incarnations: UInt32
+}
+
 /// A store as it was found: brought to the end of its log, and not yet opened for anybody (J8, J9).
 struct Recovery {
     private(set) var start: JournalStart
@@ -24,6 +32,8 @@ struct Recovery {
     private(set) var firstCommit: UInt64
     private(set) var opened: OpenedEntry
     private(set) var isNew = false
+    /// The places in the journal at which acknowledged commits are lost; none unless damage is passed.
+    private(set) var holes: [JournalHole] = []
 
     private let fileSystem: any FileSystem
     private let directory: String
@@ -33,9 +43,11 @@ struct Recovery {
     static let numberJump: UInt64 = 1 << 32
 
     /// Reads the store in `directory`. Changes nothing but files that never became part of the log.
+    ///
+    /// With `passing` damage to what was acknowledged is passed, not thrown (for repair): then all numbers jump.
     init(
         fileSystem: any FileSystem, directory: String, metadata: any Metadata, ringFileSize: Int,
-        newStore: () -> StoreID, logger: Logger
+        newStore: () -> StoreID, logger: Logger, passing passesDamage: Bool = false, identity: IdentityChange? = nil
     ) throws {
         self.fileSystem = fileSystem
         self.directory = directory
@@ -53,14 +65,14 @@ struct Recovery {
         // Files that are not behind the start are the log; the others are free or never were part of it.
         let live = inLog.filter { $0.number! >= snapshot?.start?.fileNumber ?? 0 }
         if snapshot?.start == nil, let first = live.first, let head = try first.head(block: 1, seed: seed),
-            head.number > 1
+            head.number > 1, !passesDamage
         {
             throw ShardlineError(
                 .metadataOlderThanJournal,
                 "the journal in '\(directory)/\(Ring.folder)' begins at commit \(head.number), but the store's metadata knows nothing of what was before: put back the metadata.sqlite that belongs to it"
             )
         }
-        var replay = try Replay(live, start: snapshot?.start, seed: seed)
+        var replay = try Replay(live, start: snapshot?.start, seed: seed, passesDamage: passesDamage)
         firstCommit = replay.nextCommit
         var tails: [ShardKey: Tail] = [:]
         var runs: [Epoch.Run] = []
@@ -75,7 +87,10 @@ struct Recovery {
                     catalogue.apply(entry, commit: commit.header.number)
                     guard case .records(let records) = entry else { continue }
                     for run in try Self.runs(of: records, in: commit, catalogue: catalogue) {
-                        if let before = last[run.shard], run.records.firstSequence <= before { unknown = run.shard }
+                        if let before = last[run.shard], run.records.firstSequence <= before {
+                            unknown = run.shard
+                            if passesDamage { continue }
+                        }
                         last[run.shard] = run.records.lastSequence
                         first[run.shard] = first[run.shard] ?? run.records.firstSequence
                         runs.append(run)
@@ -87,13 +102,17 @@ struct Recovery {
                 }
             }
         }
+        holes = replay.holes
         if let known = snapshot?.lastCommit, known >= replay.nextCommit {
-            throw ShardlineError(
-                .corrupt,
-                "the journal in '\(directory)/\(Ring.folder)' ends before commit \(replay.nextCommit), but commit \(known) was acknowledged: a file of it was cut, removed or replaced. Nothing was changed and nothing is served: put the file back from a copy"
-            )
+            guard passesDamage else {
+                throw ShardlineError(
+                    .corrupt,
+                    "the journal in '\(directory)/\(Ring.folder)' ends before commit \(replay.nextCommit), but commit \(known) was acknowledged: a file of it was cut, removed or replaced. Nothing was changed and nothing is served: put the file back from a copy, or let `shardline repair` pass what is lost"
+                )
+            }
+            holes.append(JournalHole(commits: replay.nextCommit...known, parts: [], records: nil))
         }
-        if let unknown {
+        if let unknown, !passesDamage {
             throw ShardlineError(
                 .corrupt,
                 "the journal in '\(directory)/\(Ring.folder)' holds records of shard key \(unknown.rawValue) that don't fit what the store knows of it: metadata.sqlite and the journal don't belong together"
@@ -113,9 +132,14 @@ struct Recovery {
         self.dirty = dirty
         self.runs = runs.filter { catalogue.shards[$0.shard] != nil }
         isNew = snapshot == nil
-        opened = Self.opened(replay, known: catalogue.incarnation, logger: logger)
+        opened = Self.opened(replay, holes: holes, known: catalogue.incarnation, identity: identity, logger: logger)
+        var nextCommit = replay.nextCommit
+        if !holes.isEmpty {
+            // Rows may be of commits that are lost; what comes now has to count as newer than they.
+            nextCommit = max(nextCommit, (snapshot?.lastCommit ?? 0) + 1, catalogue.newestCommit + 1)
+        }
         start = JournalStart(
-            store: store ?? newStore(), catalogue: catalogue, nextCommit: replay.nextCommit, chain: replay.chain,
+            store: store ?? newStore(), catalogue: catalogue, nextCommit: nextCommit, chain: replay.chain,
             incarnation: opened.incarnation)
         ring.nextNumber = max((inLog.last?.number ?? 0) + 1, snapshot?.start?.fileNumber ?? 1)
         Self.sort(files, live: live, end: replay, fileSize: ringFileSize, into: &ring)
@@ -235,7 +259,9 @@ struct Recovery {
         return runs
     }
 
-    private static func opened(_ replay: Replay, known: UInt32, logger: Logger) -> OpenedEntry {
+    private static func opened(
+        _ replay: Replay, holes: [JournalHole], known: UInt32, identity: IdentityChange?, logger: Logger
+    ) -> OpenedEntry {
         var finding = ""
         var jump: UInt64 = 0
         switch replay.end {
@@ -254,8 +280,17 @@ struct Recovery {
         if let last = replay.lastHeader, last.flags.contains(.interval), !last.flags.contains(.closed) {
             jump = numberJump
         }
+        if let first = holes.first {
+            finding = "damage passed: commit \(first.commits.lowerBound)"
+            jump = numberJump
+        }
+        if let identity {
+            finding = identity.finding
+            jump = numberJump
+        }
         return OpenedEntry(
-            incarnation: max(replay.incarnation, known) + 1, cutCommit: finding.isEmpty ? 0 : replay.nextCommit,
+            incarnation: max(replay.incarnation, known) + (identity?.incarnations ?? 1),
+            cutCommit: finding.isEmpty ? 0 : replay.nextCommit,
             finding: finding,
             numberJump: jump)
     }
