@@ -154,6 +154,10 @@ let package = Package(
                 "ShardlineTesting", "TestSupport", logging,
             ],
             swiftSettings: swift),
+        .testTarget(
+            name: "DamageTests",
+            dependencies: ["SegmentStorage", "StreamStorage", "StreamModel", "DiskAccess", "TestSupport", logging],
+            exclude: ["whole.py"], swiftSettings: swift),
         .testTarget(name: "HouseRulesTests", dependencies: ["TestSupport"], swiftSettings: swift),
         // The process that the crash tests kill.
         .executableTarget(

@@ -1,0 +1,62 @@
+import DiskAccess
+import Foundation
+import StreamModel
+import TestSupport
+import Testing
+
+@testable import SegmentStorage
+
+/// Every byte of every file of a small store flipped and every file cut at every length, one at a time; files removed,
+/// swapped and replaced: the store opens or refuses with a reason, serves exactly what is whole and nothing that is
+/// damaged (section 8). All of it with `make damage`, otherwise a sample.
+@Suite struct DamageSweepTests {
+    private static let environment = ProcessInfo.processInfo.environment
+    /// 0: all.
+    private static let sample = environment["SHARDLINE_DAMAGE_SAMPLE"].flatMap { Int($0) } ?? 1_500
+    private static let seed = environment["SHARDLINE_DAMAGE_SEED"].flatMap { UInt64($0) } ?? 1
+
+    @Test(.timeLimit(.minutes(60))) func `whatever happens to a byte, what is whole is served and nothing else`()
+        async throws
+    {
+        let store = try await SmallStore()
+        let folder = try TestDirectory()
+        try store.write(to: folder.path("store"), store.files)
+        let map = try await WholeMap(folder.path("store"))
+        #expect(map.records.count == 194)
+        #expect(Set(map.holders.map(\.kind)).count == 4)
+        let judge = Judge(map: map)
+        // Without damage all is served, or nothing that follows means anything.
+        let plain = try await Trial(store: store, damage: .flip("lock", 0, 0)).run(in: directory(0))
+        #expect(plain.served == map.records)
+        #expect(plain.check.findings == [])
+
+        var cases = Damage.all(of: store.files)
+        let total = cases.count
+        if Self.sample > 0 {
+            var state = Self.seed
+            func random(below bound: Int) -> Int {
+                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                return Int(state >> 33) % bound
+            }
+            // All coarse ones, and some of the others.
+            let coarse = cases.filter { if case .flip = $0 { false } else if case .cut = $0 { false } else { true } }
+            cases = coarse + (0..<Self.sample).map { _ in cases[random(below: cases.count)] }
+        }
+        var wrong = 0
+        var refused = 0
+        for (index, damage) in cases.enumerated() {
+            let outcome = try await Trial(store: store, damage: damage).run(in: directory(index))
+            if outcome.refusal != nil { refused += 1 }
+            let findings = judge.findings(damage, outcome)
+            guard !findings.isEmpty else { continue }
+            wrong += 1
+            if wrong <= 25 { Issue.record("\(damage): \(findings.prefix(3).joined(separator: "; "))") }
+        }
+        print("damage: \(cases.count) of \(total) cases, \(refused) refused, \(wrong) not as required")
+        #expect(wrong == 0)
+    }
+
+    private func directory(_ index: Int) -> String {
+        "\(SmallStore.room)/shardline-damage-\(ProcessInfo.processInfo.processIdentifier)-\(index)"
+    }
+}
