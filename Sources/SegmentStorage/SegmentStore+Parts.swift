@@ -18,6 +18,8 @@ extension SegmentStore {
         var newStore: StoreID?
         /// Whether damage to what was acknowledged is passed, for repair.
         var passesDamage = false
+        /// The lock of the directory, where it is held already.
+        var heldLock: (any FileLock)?
         /// What a store is opened as that goes on elsewhere.
         var identity: IdentityChange?
         /// Whether threads drive the machines; tests may step them themselves.
@@ -41,6 +43,8 @@ extension SegmentStore {
         let housekeeper: Housekeeper
         let counters = StoreCounters()
         private let lock: any FileLock
+        /// Whether the end flushes whatever is in the journal.
+        private let flushesAtEnd: Bool
         let fileSystem: any FileSystem
         private let closing = Mutex(Closing())
 
@@ -61,6 +65,7 @@ extension SegmentStore {
             self.ring = ring
             self.backing = backing
             self.lock = lock
+            flushesAtEnd = recovery.passesDamage
             self.fileSystem = fileSystem
             seed = recovery.start.store.seed
             visible = VisibleState(
@@ -94,7 +99,7 @@ extension SegmentStore {
         ) throws -> Parts {
             let fileSystem = internals.fileSystem
             let directory = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
-            let lock = try takeDirectory(directory, fileSystem: fileSystem)
+            let lock = try internals.heldLock ?? takeDirectory(directory, fileSystem: fileSystem)
             do {
                 let backing =
                     try internals.makeBacking?(directory)
@@ -229,7 +234,7 @@ extension SegmentStore {
 
         /// What is left to do when the last commit is written: a flush where replaying would take long (F8).
         func finishWriting() {
-            if health.failure == nil, ring.filesInUse > 1 { epochs.closeNow() }
+            if health.failure == nil, ring.filesInUse > 1 || flushesAtEnd { epochs.closeNow() }
             epochs.end()
         }
 

@@ -22,13 +22,22 @@ struct StoreInspection {
     private(set) var lost: [UInt32: [ClosedRange<UInt64>]] = [:]
     /// The metadata are gone, or so damaged that they have to be made anew.
     private(set) var needsNewMetadata = false
-    /// What rows of the metadata can't be as they are, though their checksums are right.
     private(set) var trails: [UInt32: ShardTrail] = [:]
+    private let givenContents: MetadataContents?
+    private let planned: [UInt64: SegmentRepair]
 
-    init(_ directory: String, _ fileSystem: any FileSystem, now: Timestamp) {
+    /// - Parameters:
+    ///   - metadata: what is taken for the store's metadata in place of the file.
+    ///   - planned: segments that are going to be registered as these say.
+    init(
+        _ directory: String, _ fileSystem: any FileSystem, now: Timestamp, metadata: MetadataContents? = nil,
+        segments planned: [SegmentRepair] = []
+    ) {
         self.directory = directory
         self.fileSystem = fileSystem
         self.now = now
+        givenContents = metadata
+        self.planned = Dictionary(planned.map { ($0.row.id, $0) }, uniquingKeysWith: { $1 })
         report = StoreReport(directory: directory)
     }
 
@@ -53,7 +62,8 @@ struct StoreInspection {
     // MARK: Metadata
 
     private mutating func readMetadata() throws {
-        guard let reading = try MetadataImage.load(in: directory, fileSystem) else {
+        let replacement = givenContents.map { MetadataImage.Reading(contents: $0) }
+        guard let reading = try replacement ?? MetadataImage.load(in: directory, fileSystem) else {
             needsNewMetadata = true
             add(.init(.damage, file: MetadataImage.file, "the file is missing"))
             return
@@ -178,7 +188,7 @@ struct StoreInspection {
             return
         }
         let shards = journal?.catalogue.shards ?? snapshot.catalogue.shards
-        for segment in set.all where segment.row.state != .deleting {
+        for segment in set.all where segment.row.state != .deleting && planned[segment.row.id] == nil {
             let found = try SegmentInspection(segment, store: snapshot.store, files: files) { key in
                 shards[ShardKey(key)].map { UInt64($0.stream.rawValue) }
             }
@@ -216,7 +226,7 @@ struct StoreInspection {
             let known = set.segment(id)
             if known?.row.state == .deleting { continue }
             let from = known.map { Int(clamping: $0.row.bytes) } ?? SegmentHeader.size
-            guard known == nil || size > from else { continue }
+            guard planned[id] == nil, known == nil || size > from else { continue }
             let isAhead = try SegmentCleanup.isAheadOfJournal(
                 file, segment: id, from: UInt64(from), to: UInt64(size), startCommit: snapshot.start?.commit ?? 0,
                 reader: reader)
@@ -245,9 +255,13 @@ struct StoreInspection {
                 note(lost: run.firstSequence...run.firstSequence + UInt64(run.count) - 1, in: run.shardKey)
             }
         }
-        for segment in segments {
-            let name = "\(SegmentBacking.folder)/\(SegmentFiles.name(of: segment.segment.row.id))"
-            for slice in segment.slices {
+        var found = Dictionary(
+            segments.map { ($0.segment.row.id, $0.slices) }, uniquingKeysWith: { $1 })
+        for (id, repair) in planned { found[id] = repair.slices }
+        // The segments of a shard never interleave (F1).
+        for (id, slices) in found.sorted(by: { $0.key < $1.key }) {
+            let name = "\(SegmentBacking.folder)/\(SegmentFiles.name(of: id))"
+            for slice in slices {
                 follow(
                     slice.shardKey, first: slice.firstSequence, count: UInt64(slice.count),
                     arrivals: (slice.firstArrival, slice.lastArrival), catalogue, place: (name, slice.blockOffset))
@@ -347,7 +361,7 @@ struct StoreInspection {
     private mutating func noteOthers(_ names: [String]) {
         let known: Set = [
             "lock", "owner.sock", "reserve", "quarantine", Ring.folder, SegmentBacking.folder, MetadataImage.file,
-            MetadataImage.file + "-wal", MetadataImage.file + "-shm", MetadataImage.file + ".repaired",
+            MetadataImage.file + "-wal", MetadataImage.file + "-shm", Repair.newMetadata,
         ]
         for name in names where !known.contains(name) {
             add(.init(.note, file: name, "not a file of the store"))

@@ -19,7 +19,9 @@ struct MetadataImage {
     static let file = "metadata.sqlite"
 
     /// Reads the database of the store in `directory`; nil where there is none.
-    static func load(in directory: String, _ fileSystem: any FileSystem) throws -> Reading? {
+    static func load(
+        in directory: String, _ fileSystem: any FileSystem, file: String = Self.file
+    ) throws -> Reading? {
         let path = "\(directory)/\(file)"
         guard try fileSystem.status(path) != nil else { return nil }
         let main = try everything(of: path, fileSystem)
@@ -97,7 +99,11 @@ struct MetadataImage {
             reading.faults.append("it has \(image.count) bytes, which no database has")
             return reading
         }
-        // A database in memory can't be in WAL mode; the log is in it already.
+        // A database in memory can't be in WAL mode; the log is in it already. What else stands there SQLite refuses.
+        guard (1...2).contains(image[18]), (1...2).contains(image[19]) else {
+            reading.faults.append("its header asks for another version of SQLite")
+            return reading
+        }
         (image[18], image[19]) = (1, 1)
         do {
             let queue = try DatabaseQueue()

@@ -34,12 +34,14 @@ struct Recovery {
     private(set) var isNew = false
     /// The places in the journal at which acknowledged commits are lost; none unless damage is passed.
     private(set) var holes: [JournalHole] = []
+    /// Whether damage is passed: then the journal is begun anew.
+    let passesDamage: Bool
 
     private let fileSystem: any FileSystem
     private let directory: String
     private let logger: Logger
 
-    /// By how much all numbers jump after anything that was seen may be lost (C4).
+    /// By how much all numbers jump after anything that was seen may be lost (C4). No damage takes so many.
     static let numberJump: UInt64 = 1 << 32
 
     /// Reads the store in `directory`. Changes nothing but files that never became part of the log.
@@ -52,6 +54,7 @@ struct Recovery {
         self.fileSystem = fileSystem
         self.directory = directory
         self.logger = logger
+        self.passesDamage = passesDamage
         let snapshot = try metadata.load()
         var ring = Ring.State()
         let files = try Self.openFiles(in: directory, fileSystem: fileSystem, ring: &ring, logger: logger)
@@ -143,6 +146,11 @@ struct Recovery {
             incarnation: opened.incarnation)
         ring.nextNumber = max((inLog.last?.number ?? 0) + 1, snapshot?.start?.fileNumber ?? 1)
         Self.sort(files, live: live, end: replay, fileSize: ringFileSize, into: &ring)
+        if passesDamage {
+            // Nothing is written behind what is damaged: a new file takes what comes, and the old ones go.
+            ring.nextBlock = .max
+            ring.nextNumber = max(ring.nextNumber, (snapshot?.start?.fileNumber ?? 0) + 1)
+        }
         self.ring = ring
         if replay.end == .torn, replay.endFile < live.count { try quarantine(live[replay.endFile], replay) }
     }

@@ -82,7 +82,8 @@ struct FlushPlan {
         parts.append(Part(segment: segment, grouping: grouping, registered: registered, runs: runs))
     }
 
-    private static func descriptor(
+    /// What a section repeats of a stream and those of its shards.
+    static func descriptor(
         of stream: StreamState, _ keys: Set<UInt32>, _ catalogue: Catalogue
     ) -> StreamDescriptor {
         StreamDescriptor(

@@ -108,6 +108,9 @@ final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
         let cleanup = SegmentCleanup(
             archive: archive, quarantine: "\(directory)/quarantine", startCommit: row.startCommit)
         for finding in try cleanup.run() { logger.error("\(finding)") }
+        // A store that can be opened needs no metadata from a repair that was given up.
+        let repaired = "\(directory)/\(Repair.newMetadata)"
+        if try fileSystem.status(repaired) != nil { try fileSystem.remove(repaired) }
         let past = SegmentPast(set: archive.set, reader: archive.reader, lost: try contents.lostRanges)
         state.withLock { state in
             state.row = row
