@@ -30,18 +30,8 @@ import Testing
         #expect(plain.served == map.records)
         #expect(plain.check.findings == [])
 
-        var cases = Damage.all(of: store.files)
-        let total = cases.count
-        if Self.sample > 0 {
-            var state = Self.seed
-            func random(below bound: Int) -> Int {
-                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-                return Int(state >> 33) % bound
-            }
-            // All coarse ones, and some of the others.
-            let coarse = cases.filter { if case .flip = $0 { false } else if case .cut = $0 { false } else { true } }
-            cases = coarse + (0..<Self.sample).map { _ in cases[random(below: cases.count)] }
-        }
+        let all = Damage.all(of: store.files)
+        let cases = Self.sample > 0 ? Self.sample(all, Self.sample) : all
         let outcomes = try await withThrowingTaskGroup(of: (refused: Int, wrong: [String]).self) { [cases] group in
             // All processors where it takes long; in CI other tests wait for one of them.
             let workers = Self.sample == 0 ? ProcessInfo.processInfo.activeProcessorCount : 1
@@ -65,9 +55,47 @@ import Testing
         }
         for wrong in outcomes.wrong.prefix(25) { Issue.record("\(wrong)") }
         print(
-            "damage: \(cases.count) of \(total) cases, \(outcomes.refused) refused, \(outcomes.wrong.count) not as required"
+            "damage: \(cases.count) of \(all.count) cases, \(outcomes.refused) refused, \(outcomes.wrong.count) not as required"
         )
         #expect(outcomes.wrong.isEmpty)
+    }
+
+    @Test(.timeLimit(.minutes(60))) func `behind a repair what is whole is served, and of the rest readers are told`()
+        async throws
+    {
+        let store = try await SmallStore()
+        let folder = try TestDirectory()
+        try store.write(to: folder.path("store"), store.files)
+        let judge = Judge(map: try await WholeMap(folder.path("store")))
+        let cases = Self.sample(Damage.all(of: store.files), Self.sample > 0 ? 150 : 10_000)
+        var repaired = 0
+        var wrong: [String] = []
+        for (index, damage) in cases.enumerated() {
+            do {
+                guard let outcome = try await Trial(store: store, damage: damage).repair(in: directory(index)) else {
+                    continue
+                }
+                repaired += 1
+                let findings = judge.findings(damage, repaired: outcome)
+                if !findings.isEmpty { wrong.append("\(damage): \(findings.prefix(3).joined(separator: "; "))") }
+            } catch let error as ShardlineError {
+                wrong.append("\(damage): \(error)")
+            }
+        }
+        for wrong in wrong.prefix(25) { Issue.record("\(wrong)") }
+        print("damage: \(repaired) of \(cases.count) cases repaired, \(wrong.count) not as required")
+        #expect(repaired > 0 && wrong.isEmpty)
+    }
+
+    /// All coarse cases, and some of the others, by the seed.
+    private static func sample(_ cases: [Damage], _ count: Int) -> [Damage] {
+        var state = seed
+        func random(below bound: Int) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 33) % bound
+        }
+        let coarse = cases.filter { if case .flip = $0 { false } else if case .cut = $0 { false } else { true } }
+        return coarse + (0..<count).map { _ in cases[random(below: cases.count)] }
     }
 
     private func directory(_ index: Int) -> String {

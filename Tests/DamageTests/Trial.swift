@@ -13,6 +13,8 @@ struct Trial {
         var served: [WholeMap.Place: WholeMap.Content] = [:]
         /// Numbers at which a read failed, and why.
         var failed: [WholeMap.Place: ShardlineError] = [:]
+        /// Numbers that readers are told to be lost.
+        var lost: Set<WholeMap.Place> = []
         var position: SequenceNumber?
         var check: StoreReport
     }
@@ -50,6 +52,27 @@ struct Trial {
         return outcome
     }
 
+    /// Repairs the store, then opens it and reads everything. Nil where there was nothing to repair.
+    func repair(in directory: String) async throws -> Outcome? {
+        var files = store.files
+        damage.apply(to: &files)
+        try store.write(to: directory, files)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let report = try await SegmentStore.repair(
+            at: directory, applies: true, timeSource: store.clock, logger: quiet,
+            internals: SmallStore.internals(directory, store.clock))
+        guard report.isApplied else { return nil }
+        var outcome = Outcome(check: try SegmentStore.check(directory, POSIXFileSystem(), now: store.clock.wallTime))
+        let open = try await SegmentStore.open(
+            at: directory, configuration: .init(), timeSource: store.clock, logger: quiet,
+            internals: SmallStore.internals(directory, store.clock))
+        for (stream, shard, key) in Self.shards {
+            try await read(open, stream, ShardID(shard), key, &outcome)
+        }
+        try await open.close()
+        return outcome
+    }
+
     private func read(
         _ open: SegmentStore, _ stream: String, _ shard: ShardID, _ key: UInt32, _ outcome: inout Outcome
     ) async throws {
@@ -64,12 +87,19 @@ struct Trial {
                         arrival: record.approximateArrivalTimestamp.milliseconds, key: record.partitionKey,
                         data: record.bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined())
                 }
+                if let lost = result.lost, lost.upperBound.rawValue - lost.lowerBound.rawValue < 1_000 {
+                    for number in lost.lowerBound.rawValue...lost.upperBound.rawValue {
+                        outcome.lost.insert(WholeMap.Place(shard: key, number: number))
+                    }
+                }
                 guard result.next > position else { return }
                 position = result.next
             } catch let error as ShardlineError {
                 // What comes behind is to be served all the same.
                 position = position.advanced(by: 1)
                 outcome.failed[WholeMap.Place(shard: key, number: position.rawValue)] = error
+                // Behind a repair nothing may fail, and numbers may have jumped far.
+                guard outcome.failed.count < 1_000 else { return }
             }
         }
     }
@@ -136,6 +166,27 @@ struct Judge {
         if outcome.position != SmallStore.position {
             findings.append("the checkpoint stands at \(outcome.position.map { "\($0)" } ?? "nothing")")
         }
+        return findings
+    }
+
+    /// The same behind a repair: what is whole is served, and readers are told of everything else.
+    func findings(_ damage: Damage, repaired outcome: Trial.Outcome) -> [String] {
+        let damaged = Set(
+            map.holders.filter { ($0.kind == .block || $0.kind == .commit) && damage.touches($0.file, $0.bytes) }
+                .flatMap(\.records))
+        var findings = outcome.failed.map { "\($0.key) can't be read after the repair: \($0.value)" }
+        if outcome.check.verdict != .whole { findings.append("not whole after the repair: \(outcome.check.findings)") }
+        for (place, content) in outcome.served where map.records[place] != content {
+            findings.append("\(place) is served with other content")
+        }
+        for place in map.records.keys.sorted() where outcome.served[place] == nil {
+            if !damaged.contains(place) { findings.append("\(place) is whole and given up") }
+            // A journal that is gone with what came last leaves nothing that could tell.
+            if !outcome.lost.contains(place), damage.files.allSatisfy({ !$0.hasPrefix("journal/") }) {
+                findings.append("\(place) is missing without a word")
+            }
+        }
+        if !outcome.lost.isDisjoint(with: outcome.served.keys) { findings.append("what is served is called lost") }
         return findings
     }
 

@@ -70,7 +70,7 @@ enum Samples {
             MappingShardState(
                 shard: ShardID(2), phase: .retrying, checkpoint: SequenceNumber(3), tip: SequenceNumber(9), attempts: 7,
                 lastError: "ValueError: \u{1F4A5}", busySince: Timestamp(milliseconds: 5),
-                oldestArrival: Timestamp(milliseconds: -1))
+                oldestArrival: Timestamp(milliseconds: -1), lost: 12)
         ]
 
     static let receipt = PutReceipt(

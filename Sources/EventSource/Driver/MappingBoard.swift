@@ -61,6 +61,7 @@ final class MappingBoard: Sendable {
             var entry = state.shards[shard] ?? Entry(state: fresh, sentBefore: sentBefore, sentThrough: position)
             entry.state = fresh
             entry.earlier += entry.current
+            entry.state.lost = entry.earlier.lost
             entry.current = LaneCore.Counters()
             entry.sentBefore = max(entry.sentBefore, entry.sentThrough, sentBefore)
             entry.sentThrough = position
@@ -93,6 +94,7 @@ final class MappingBoard: Sendable {
             entry.current = lane.counters
             entry.state.checkpoint = lane.persistedPosition
             entry.state.tip = tip
+            entry.state.lost = entry.earlier.lost + entry.current.lost
             for event in trace {
                 switch event {
                 case .failed(_, _, let failure), .notReached(_, let failure, _): entry.state.lastError = failure.text

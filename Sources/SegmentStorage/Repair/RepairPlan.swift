@@ -111,7 +111,4 @@ struct RepairPlan {
             }
         }
     }
-
-    /// A note for what a replay over the damage is to leave out of the metadata: the last commit that was promised.
-    mutating func forgetPromise() { contents.rows[.journal] = [] }
 }

@@ -25,9 +25,6 @@ struct BackupCommand: AsyncParsableCommand {
     @Argument(help: "Where the copy goes: a new or an empty directory.", completion: .directory)
     var target: String
 
-    @Flag(name: .shortAndLong, help: "Say on standard error what happens inside.")
-    var verbose = false
-
     func run() async throws {
         let summary = try await backUp(whole: try POSIXFileSystem.absolute(target))
         Output.error.say(

@@ -4,7 +4,7 @@ import Testing
 
 /// The commands for bad days, as an operator types them.
 @Suite(.serialized, .timeLimit(.minutes(1))) struct ToolTests {
-    private func shardline(_ arguments: [String], _ folder: TestDirectory) async throws -> BuiltProgram.End {
+    func shardline(_ arguments: [String], _ folder: TestDirectory) async throws -> BuiltProgram.End {
         try await BadInputTests.shardline(arguments, folder)
     }
 
@@ -83,5 +83,63 @@ import Testing
         // And a store that nobody has open.
         end = try await shardline(["backup", restored, folder.path("second")], folder)
         #expect(end.status == 0, "\(end.errors)")
+    }
+}
+
+extension ToolTests {
+    @Test func `repair says what it would do, does it, and a mapping passes what is lost with a document (ESM-G4)`()
+        async throws
+    {
+        let folder = try await TwoProcessTests.prepared(shards: 1)
+        let store = folder.path("store")
+        for text in ["a", "b", "c"] {
+            let put = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: text + "\n")
+            #expect(put.status == 0)
+        }
+        let journal = try #require(try FileManager.default.contentsOfDirectory(atPath: store + "/journal").first)
+        let file = URL(filePath: "\(store)/journal/\(journal)")
+        var bytes = try Data(contentsOf: file)
+        bytes[try #require(bytes.range(of: Data("kb".utf8))).lowerBound + 1] ^= 1
+        try bytes.write(to: file)
+        var end = try await shardline(["tail", "s", "--from", "trim-horizon"], folder)
+        #expect(end.status == 74)
+        #expect(end.errors.contains("shardline repair"), "\(end.errors)")
+
+        end = try await shardline(["repair", store], folder)
+        #expect(end.status == 74)
+        #expect(end.output.contains("would be given up:\n  s, shardId-000000000000, record 2\n"), "\(end.output)")
+        #expect(try Data(contentsOf: file) == bytes)
+        end = try await shardline(["repair", store, "--apply"], folder)
+        #expect(end.status == 0, "\(end.output) \(end.errors)")
+        #expect(end.output.contains("1 record given up:"), "\(end.output)")
+        #expect(!(try FileManager.default.contentsOfDirectory(atPath: store + "/quarantine").isEmpty))
+        end = try await shardline(["repair", store, "--apply"], folder)
+        #expect(end.status == 0 && end.output.contains("nothing to repair"), "\(end.output)")
+        end = try await shardline(["check", store], folder)
+        #expect(end.status == 0, "\(end.output)")
+        #expect(
+            end.output.contains("given up by an earlier repair: s, shardId-000000000000, record 2"), "\(end.output)")
+
+        end = try await shardline(["tail", "s", "--from", "trim-horizon"], folder)
+        #expect(end.errors.contains("1 record is lost to damage"), "\(end.errors)")
+        #expect(end.output.split(separator: "\n").map { $0.suffix(1) } == ["a", "c"], "\(end.output)")
+
+        // The mapping gets what is there, says what is not, and stays where it can be asked.
+        let consumer = try TwoProcessTests.consume(folder)
+        #expect(try await consumer.wait { $0.errors.contains("got c\n") })
+        #expect(consumer.errors.contains("got a\n"))
+        #expect(consumer.errors.contains("RecordsLost"), "\(consumer.errors)")
+        end = try await shardline(["mapping", "describe", "s", "m"], folder)
+        #expect(end.output.contains("1 record lost to damage passed"), "\(end.output)")
+        end = try await shardline(["mapping", "describe", "s", "m", "--json"], folder)
+        #expect(end.output.contains(#""lostRecords":1"#), "\(end.output)")
+        consumer.signal(SIGINT)
+        #expect(try await consumer.end() == 0)
+        end = try await shardline(["tail", "s.m.failed", "--from", "trim-horizon", "--json"], folder)
+        let line = try JSONSerialization.jsonObject(with: Data(end.output.utf8)) as? [String: Any]
+        let data = try #require((line?["data"] as? String).flatMap { Data(base64Encoded: $0) })
+        let document = String(decoding: data, as: UTF8.self)
+        #expect(document.contains(#""condition":"RecordsLost""#), "\(document)")
+        #expect(document.contains(#""batchSize":1"#), "\(document)")
     }
 }
