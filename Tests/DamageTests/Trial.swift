@@ -15,6 +15,8 @@ struct Trial {
         var failed: [WholeMap.Place: ShardlineError] = [:]
         /// Numbers that readers are told to be lost.
         var lost: Set<WholeMap.Place> = []
+        /// Shards whose stream is no longer known by its name.
+        var unnamed: Set<UInt32> = []
         var position: SequenceNumber?
         var check: StoreReport
     }
@@ -66,7 +68,10 @@ struct Trial {
         let open = try await SegmentStore.open(
             at: directory, configuration: .init(), timeSource: store.clock, logger: quiet,
             internals: SmallStore.internals(directory, store.clock))
-        for (stream, shard, key) in Self.shards {
+        // Where metadata and segments are damaged together a stream's name may be nowhere.
+        let names = Set(try await open.listStreams().map(\.name))
+        outcome.unnamed = Set(Self.shards.filter { !names.contains($0.stream) }.map(\.key))
+        for (stream, shard, key) in Self.shards where names.contains(stream) {
             try await read(open, stream, ShardID(shard), key, &outcome)
         }
         try await open.close()
@@ -179,7 +184,9 @@ struct Judge {
         for (place, content) in outcome.served where map.records[place] != content {
             findings.append("\(place) is served with other content")
         }
-        for place in map.records.keys.sorted() where outcome.served[place] == nil {
+        if !outcome.unnamed.isEmpty, damage.files.count < 2 { findings.append("a stream has no name any more") }
+        for place in map.records.keys.sorted()
+        where outcome.served[place] == nil && !outcome.unnamed.contains(place.shard) {
             if !damaged.contains(place) { findings.append("\(place) is whole and given up") }
             // A journal that is gone with what came last leaves nothing that could tell.
             if !outcome.lost.contains(place), damage.files.allSatisfy({ !$0.hasPrefix("journal/") }) {

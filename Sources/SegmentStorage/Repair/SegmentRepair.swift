@@ -16,7 +16,8 @@ struct SegmentRepair {
 
     init(_ inspection: SegmentInspection, catalogue: Catalogue) {
         row = inspection.segment.row
-        end = inspection.size.map { min($0, Int(clamping: inspection.segment.row.bytes)) }
+        // Nothing comes before the header's end, also where a file was cut within it.
+        end = inspection.size.map { max(SegmentHeader.size, min($0, Int(clamping: inspection.segment.row.bytes))) }
         slices = inspection.slices.filter { catalogue.shards[ShardKey($0.shardKey)] != nil }
         streams = Self.descriptors(of: slices, catalogue)
         rewritesHeader = inspection.damage.contains { $0.bytes?.lowerBound == 0 }
