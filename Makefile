@@ -6,6 +6,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 # Rounds of `make crash`.
 ROUNDS ?= 200
+# How many cases `make damage` tries; 0: all.
+CASES ?= 0
 # A hung test must not hang the machine that runs it: seconds until the whole test run is killed.
 TEST_LIMIT ?= 900
 # Seconds for each target of `make fuzz`, and which of them (all where none is named).
@@ -19,7 +21,7 @@ PIECES ?= .*
 PACKAGES = liblz4-dev libsqlite3-dev zlib1g-dev python3
 LINTED = $(wildcard Sources Tests examples Benchmarks Package.swift)
 
-.PHONY: help deps demo build test lint format crash fuzz mutants bench-pieces allocations scale install uninstall clean
+.PHONY: help deps demo build test lint format crash damage fuzz mutants bench-pieces allocations scale install uninstall clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +31,7 @@ help:
 	@echo 'make format       applies the style'
 	@echo 'make crash        kills a working process at random moments, ROUNDS=$(ROUNDS) times; also with loss of power'
 	@echo 'make fuzz         gives hostile bytes to what reads files and sockets, SECONDS=$(SECONDS) for each target'
+	@echo 'make damage       flips every byte of a small store, cuts every file everywhere (half an hour)'
 	@echo 'make mutants      breaks the decision core on purpose; every break must fail a test'
 	@echo 'make bench-pieces measures the single steps of a put and of a read; some: PIECES="read .*"'
 	@echo 'make scale        how cost grows: measures for twenty minutes, then draws the plots of the page about it'
@@ -79,6 +82,10 @@ crash: deps
 # libFuzzer comes with Swift's toolchain; more in Tests/Fuzz/run.sh.
 fuzz: deps
 	SWIFT=$(SWIFT) Tests/Fuzz/run.sh $(SECONDS) $(TARGETS)
+
+damage: deps
+	$(SWIFT) build --build-tests
+	SHARDLINE_DAMAGE_SAMPLE=$(CASES) $(SWIFT) test --skip-build --disable-xctest --filter DamageSweepTests
 
 mutants: deps
 	Tests/Mutants/run.sh

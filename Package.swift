@@ -17,6 +17,7 @@ let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics
 let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let histogram = Target.Dependency.product(
     name: "Histogram", package: "hdrhistogram-swift", condition: .when(traits: ["Tools"]))
 let argumentParser = Target.Dependency.product(
@@ -57,7 +58,7 @@ let package = Package(
         .target(
             name: "SegmentStorage",
             dependencies: [
-                "StreamStorage", "StreamModel", "DiskAccess", "CLZ4", "CHash", collections, logging, metrics, grdb,
+                "StreamStorage", "StreamModel", "DiskAccess", "CLZ4", "CHash", collections, logging, metrics, grdb, sqlite,
             ],
             swiftSettings: swift),
         .target(
@@ -162,6 +163,10 @@ let package = Package(
                 "DiskAccess", "ShardlineTesting", "TestSupport", logging,
             ],
             exclude: ["Corpus"], swiftSettings: swift),
+        .testTarget(
+            name: "DamageTests",
+            dependencies: ["SegmentStorage", "StreamStorage", "StreamModel", "DiskAccess", "TestSupport", logging],
+            exclude: ["whole.py"], swiftSettings: swift),
         .testTarget(name: "HouseRulesTests", dependencies: ["TestSupport"], swiftSettings: swift),
         // The process that the crash tests kill.
         .executableTarget(

@@ -6,6 +6,14 @@ import Synchronization
 package struct POSIXFileSystem: FileSystem {
     package init() {}
 
+    /// The path as another process understands it, whose working directory may be another one.
+    package static func absolute(_ path: String) throws(FileError) -> String {
+        if path.hasPrefix("/") { return path }
+        guard let directory = getcwd(nil, 0) else { throw FileError(.status, path, code: errno) }
+        defer { free(directory) }
+        return String(cString: directory) + "/" + path
+    }
+
     package func open(_ path: String, _ mode: FileMode) throws(FileError) -> any File {
         let flags =
             switch mode {
@@ -76,15 +84,7 @@ package struct POSIXFileSystem: FileSystem {
 
     package func lock(_ path: String) throws(FileError) -> LockOutcome {
         let descriptor = try retrying(.lock, path) { Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600) }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let code = errno
-            defer { close(descriptor) }
-            guard code == EWOULDBLOCK else { throw FileError(.lock, path, code: code) }
-            let copy = try retrying(.lock, path) { fcntl(descriptor, F_DUPFD_CLOEXEC, 3) }
-            let text = try POSIXFile(descriptor: copy, path: path).bytes(at: 0, count: 32)
-            let digits = text.prefix { (0x30...0x39).contains($0) }
-            return .held(by: Int32(String(decoding: digits, as: UTF8.self)))
-        }
+        if let holder = try holder(of: descriptor, path, LOCK_EX) { return holder }
         let lock = POSIXLock(descriptor: descriptor)
         // The number is only told to people, so a disk that is too full for it does not keep the store shut.
         let number = Array("\(getpid())\n".utf8)
@@ -109,6 +109,25 @@ package struct POSIXFileSystem: FileSystem {
             throw FileError(.changeRights, path, code: errno)
         }
         return true
+    }
+
+    package func lockForReading(_ path: String) throws(FileError) -> LockOutcome {
+        let descriptor = try retrying(.lock, path) { Glibc.open(path, O_RDONLY | O_CLOEXEC) }
+        return try holder(of: descriptor, path, LOCK_SH) ?? .acquired(POSIXLock(descriptor: descriptor))
+    }
+
+    /// Takes the lock, or says who has it and closes the descriptor.
+    private func holder(of descriptor: Int32, _ path: String, _ kind: Int32) throws(FileError) -> LockOutcome? {
+        guard flock(descriptor, kind | LOCK_NB) != 0 else { return nil }
+        let code = errno
+        defer { close(descriptor) }
+        guard code == EWOULDBLOCK else { throw FileError(.lock, path, code: code) }
+        let copy = try retrying(.lock, path) { fcntl(descriptor, F_DUPFD_CLOEXEC, 3) }
+        let text = try POSIXFile(descriptor: copy, path: path).bytes(at: 0, count: 32)
+        let digits = text.prefix { (0x30...0x39).contains($0) }
+        let process = Int32(String(decoding: digits, as: UTF8.self))
+        // Who only reads writes no number: then the file names an owner of before, who is gone.
+        return .held(by: process.flatMap { kill($0, 0) == 0 || errno == EPERM ? $0 : nil })
     }
 
     private func retrying(

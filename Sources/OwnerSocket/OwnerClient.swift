@@ -106,6 +106,14 @@ public final class OwnerClient: StreamStore {
         return isGoing
     }
 
+    /// Has the owner copy the store into a directory of this machine, and check the copy; both go on meanwhile.
+    ///
+    /// - Parameter path: a new or empty directory, from the root on; the owner's rights must be enough for it.
+    public func backup(to path: String) async throws -> BackupSummary {
+        guard case .backedUp(let summary) = try await calls.call(.backup(path)) else { throw OwnerCalls.mismatch }
+        return summary
+    }
+
     /// Ends the connection: calls that are under way throw `closed`, commits among them are unknown. The store itself
     /// stays with its owner.
     public func close() async throws { calls.close() }

@@ -232,6 +232,11 @@ final class OwnerConnection: Sendable {
             try await store.deleteMapping(key)
             return .done
         case .release: return .released(await onReleaseRequest?() ?? false)
+        case .backup(let path):
+            guard let store = store as? any BackupStore, path.hasPrefix("/"), !path.utf8.contains(0) else {
+                throw ShardlineError(.invalidArgument, "this store's owner makes no backup to '\(path)'")
+            }
+            return .backedUp(try await store.backup(to: path))
         }
     }
 }

@@ -162,6 +162,17 @@ struct Backing: Sendable {
     var past: any Past
     /// Ends all of it; no call comes after.
     var close: @Sendable () throws -> Void
+    /// What a backup copies; nil: there is nothing but the journal.
+    var backup: (any BackupSource)?
+}
+
+/// The part of a store behind its journal, as a backup sees it. Calls may come from any thread.
+protocol BackupSource: Sendable {
+    /// Everything that the metadata hold, as of one moment.
+    func contents() throws -> MetadataContents
+    /// From now on no segment is removed, until ``letDelete()``.
+    func holdDeletions()
+    func letDelete()
 }
 
 /// Metadata that keeps nothing: the whole journal is replayed.

@@ -16,6 +16,12 @@ extension SegmentStore {
         var makeBacking: (@Sendable (_ directory: String) throws -> Backing)?
         /// The number of a new store; nil: random.
         var newStore: StoreID?
+        /// Whether damage to what was acknowledged is passed, for repair.
+        var passesDamage = false
+        /// The lock of the directory, where it is held already.
+        var heldLock: (any FileLock)?
+        /// What a store is opened as that goes on elsewhere.
+        var identity: IdentityChange?
         /// Whether threads drive the machines; tests may step them themselves.
         var startsThreads = true
     }
@@ -38,7 +44,9 @@ extension SegmentStore {
         let housekeeper: Housekeeper
         let counters = StoreCounters()
         private let lock: any FileLock
-        private let fileSystem: any FileSystem
+        /// Whether the end flushes whatever is in the journal.
+        private let flushesAtEnd: Bool
+        let fileSystem: any FileSystem
         private let closing = Mutex(Closing())
 
         private struct Closing {
@@ -58,6 +66,7 @@ extension SegmentStore {
             self.ring = ring
             self.backing = backing
             self.lock = lock
+            flushesAtEnd = recovery.passesDamage
             self.fileSystem = fileSystem
             seed = recovery.start.store.seed
             visible = VisibleState(
@@ -99,7 +108,7 @@ extension SegmentStore {
             try OpenFiles(limit: ProcessUsage.openFileLimit).require()
             let fileSystem = internals.fileSystem
             let directory = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
-            let lock = try takeDirectory(directory, fileSystem: fileSystem)
+            let lock = try internals.heldLock ?? takeDirectory(directory, fileSystem: fileSystem)
             do {
                 keepToOwner(directory, fileSystem: fileSystem, logger: logger)
                 let backing =
@@ -113,7 +122,7 @@ extension SegmentStore {
                         newStore: {
                             var generator = SystemRandomNumberGenerator()
                             return internals.newStore ?? StoreID(using: &generator)
-                        }, logger: logger)
+                        }, logger: logger, passing: internals.passesDamage, identity: internals.identity)
                     let store = recovery.start.store
                     if recovery.isNew { try describing("making the store") { try backing.metadata.create(store) } }
                     let ring = Ring(
@@ -191,7 +200,7 @@ extension SegmentStore {
             }
         }
 
-        private static func parent(of path: String) -> String {
+        static func parent(of path: String) -> String {
             guard let slash = path.lastIndex(of: "/") else { return "." }
             return slash == path.startIndex ? "/" : String(path[..<slash])
         }
@@ -254,7 +263,7 @@ extension SegmentStore {
 
         /// What is left to do when the last commit is written: a flush where replaying would take long (F8).
         func finishWriting() {
-            if health.failure == nil, ring.filesInUse > 1 { epochs.closeNow() }
+            if health.failure == nil, ring.filesInUse > 1 || flushesAtEnd { epochs.closeNow() }
             epochs.end()
         }
 
@@ -300,6 +309,7 @@ extension Backing {
     ) -> Backing {
         let backing = SegmentBacking(
             fileSystem: fileSystem, directory: directory, timeSource: timeSource, logger: logger)
-        return Backing(metadata: backing, flusher: backing, past: backing, close: { try backing.close() })
+        return Backing(
+            metadata: backing, flusher: backing, past: backing, close: { try backing.close() }, backup: backing)
     }
 }

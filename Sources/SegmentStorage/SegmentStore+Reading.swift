@@ -48,7 +48,14 @@ extension SegmentStore {
 
     private func readNow(_ request: ReadRequest) async throws -> ReadResult {
         let (shard, tail, retention) = try resolve(request.stream, request.shard)
-        var result = try await records(behind: request.after, request, shard, tail)
+        var result: ReadResult
+        do {
+            result = try await records(behind: request.after, request, shard, tail)
+        } catch let error as ShardlineError where error.code == .corrupt {
+            // What retention has ended is nobody's loss, damaged or gone from between what is left.
+            guard request.after < (try await trimHorizon(of: shard, retention: retention)) else { throw error }
+            result = ReadResult(batch: RecordBatch(), next: request.after, tip: shard.lastSequence)
+        }
         // The horizon costs a search, so it is asked for only where a reader may stand before it (F6).
         let expiry = timeSource.wallTime - retention
         let mayHaveExpired =
@@ -56,7 +63,13 @@ extension SegmentStore {
             || result.batch.first.map {
                 $0.approximateArrivalTimestamp <= expiry || $0.sequenceNumber > request.after.advanced(by: 1)
             } ?? (result.lost == nil && request.after < shard.lastSequence)
-        if mayHaveExpired, request.after < .max {
+        if let lost = result.lost, result.batch.first.map({ $0.sequenceNumber > lost.upperBound }) ?? true {
+            // Told as what it is, and before what may have expired behind it.
+            if result.batch.first.map({ $0.approximateArrivalTimestamp <= expiry }) ?? false {
+                result.batch = RecordBatch()
+                result.next = lost.upperBound
+            }
+        } else if mayHaveExpired, request.after < .max {
             let horizon = try await trimHorizon(of: shard, retention: retention)
             if request.after < horizon {
                 result = try await records(behind: horizon, request, shard, tail)

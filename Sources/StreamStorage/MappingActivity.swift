@@ -54,11 +54,13 @@ public struct MappingShardState: Hashable, Sendable {
     public var busySince: Timestamp?
     /// When the oldest record of that unit arrived.
     public var oldestArrival: Timestamp?
+    /// Records that damage took before this run came to them: it went on behind the gap (ESM-G4).
+    public var lost = 0
 
     /// A state with these facts.
     public init(
         shard: ShardID, phase: Phase, checkpoint: SequenceNumber, tip: SequenceNumber, attempts: Int = 0,
-        lastError: String? = nil, busySince: Timestamp? = nil, oldestArrival: Timestamp? = nil
+        lastError: String? = nil, busySince: Timestamp? = nil, oldestArrival: Timestamp? = nil, lost: Int = 0
     ) {
         self.shard = shard
         self.phase = phase
@@ -68,6 +70,7 @@ public struct MappingShardState: Hashable, Sendable {
         self.lastError = lastError
         self.busySince = busySince
         self.oldestArrival = oldestArrival
+        self.lost = lost
     }
 
     /// Whether the function has failed with what the lane is on or can't be reached, the failure destination has failed,

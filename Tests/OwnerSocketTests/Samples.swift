@@ -42,7 +42,7 @@ enum Samples {
             .listMappings(stream: nil), .listMappings(stream: "s"), .describeMapping(key),
             .claimMapping(key, configuration: nil), .claimMapping(key, configuration: [1, 0]), .mappingStates(key),
             .releaseMapping(key, epoch: 7), .seekMapping(key, .latest, nil), .seekMapping(key, .latest, ShardID(3)),
-            .deleteMapping(key), .release,
+            .deleteMapping(key), .release, .backup("/var/backups/monday"),
         ]
 
     static let stream = StreamDescription(
@@ -70,7 +70,7 @@ enum Samples {
             MappingShardState(
                 shard: ShardID(2), phase: .retrying, checkpoint: SequenceNumber(3), tip: SequenceNumber(9), attempts: 7,
                 lastError: "ValueError: \u{1F4A5}", busySince: Timestamp(milliseconds: 5),
-                oldestArrival: Timestamp(milliseconds: -1))
+                oldestArrival: Timestamp(milliseconds: -1), lost: 12)
         ]
 
     static let receipt = PutReceipt(
@@ -107,6 +107,7 @@ enum Samples {
                 ReadResult(
                     batch: RecordBatch(), lost: SequenceNumber(1)...SequenceNumber(1), next: .zero, tip: .zero)),
             .position(.max), .mapping(mapping), .mappings([mapping]), .released(true), .released(false), .cancelled,
+            .backedUp(BackupSummary(files: 3, bytes: 1 << 40, records: 7, begunAt: Timestamp(milliseconds: 9))),
             .mappingStates(nil), .mappingStates([]), .mappingStates(states),
         ] + WireCode.all.map { .failed(ShardlineError($0, "it \($0)")) }
 }

@@ -150,6 +150,10 @@ package final class MemoryFileSystem: FileSystem {
         try check(.rename, path)
         state.withLock { state in
             state.nodes[newPath] = state.nodes.removeValue(forKey: path)
+            // What is in a directory goes with it.
+            for inside in state.nodes.keys where inside.hasPrefix(path + "/") {
+                state.nodes[newPath + inside.dropFirst(path.count)] = state.nodes.removeValue(forKey: inside)
+            }
         }
     }
 

@@ -52,6 +52,9 @@ extension LaneCore {
         /// Records given up, whatever the condition.
         package var givenUp: Int { givenUpRecords.values.reduce(0, +) }
 
+        /// Records that damage took before this lane came to them, and a repair has given up (M8, G4).
+        package var lost: Int { givenUpRecords[.recordsLost] ?? 0 }
+
         /// Records that were read and have left the lane: equals ``polled`` when the lane holds nothing (ESM-M9).
         package var settled: Int {
             succeeded + dropped + (destinationDelivered - deliveredUnread) + expiredUnkept + released

@@ -77,6 +77,7 @@ final class MappingBoard: Sendable {
                 entry.current = counters
                 entry.state.checkpoint = persisted
                 entry.state.tip = tip
+                entry.state.lost = entry.earlier.lost + entry.current.lost
                 for event in trace {
                     switch event {
                     case .failed(_, _, let failure), .notReached(_, let failure, _):
@@ -115,6 +116,7 @@ final class MappingBoard: Sendable {
         known.withEntry { entry in
             entry.state = fresh
             entry.earlier += entry.current
+            entry.state.lost = entry.earlier.lost
             entry.current = LaneCore.Counters()
             entry.sentBefore = max(entry.sentBefore, entry.sentThrough, sentBefore)
             entry.sentThrough = position

@@ -15,6 +15,7 @@ struct MappingMetrics: Sendable {
     private let errors: Counter
     private let throttles: Counter
     private let expired: Counter
+    private let lost: Counter
     private let durations: Timer
     private let iteratorAges: Recorder
     private let blocked: Recorder
@@ -35,6 +36,7 @@ struct MappingMetrics: Sendable {
         errors = counter("Errors")
         throttles = counter("Throttles")
         expired = counter("ExpiredEventCount")
+        lost = counter("LostEventCount")
         durations = Timer(label: "shardline.Duration", dimensions: dimensions, factory: factory)
         iteratorAges = Recorder(
             label: "shardline.IteratorAge", dimensions: dimensions, aggregate: true, factory: factory)
@@ -56,6 +58,7 @@ struct MappingMetrics: Sendable {
         add(errors, new.errors - old.errors)
         add(throttles, new.notReached - old.notReached)
         add(expired, new.expired - old.expired)
+        add(lost, new.lost - old.lost)
     }
 
     /// The age of a batch's last record when it is sent, or of the oldest record that is not done (M1).

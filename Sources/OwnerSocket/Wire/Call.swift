@@ -20,6 +20,8 @@ enum Request: Sendable {
     case deleteMapping(MappingKey)
     /// Asks the owner to give the store up.
     case release
+    /// Asks the owner for a copy of the store in this directory.
+    case backup(String)
 
     var encoded: [UInt8] {
         var writer = WireWriter()
@@ -79,6 +81,9 @@ enum Request: Sendable {
         case .mappingStates(let key):
             writer.write(16 as UInt8)
             writer.write(key)
+        case .backup(let path):
+            writer.write(17 as UInt8)
+            writer.write(path)
         }
         return writer.bytes
     }
@@ -112,6 +117,7 @@ enum Request: Sendable {
         case 14: self = .deleteMapping(try reader.mappingKey())
         case 15: self = .release
         case 16: self = .mappingStates(try reader.mappingKey())
+        case 17: self = .backup(try reader.string())
         case let kind: throw WireError("a request of an unknown kind \(kind)")
         }
         try reader.end()
@@ -133,6 +139,8 @@ enum Reply: Sendable {
     /// What the run of a mapping does; nil where nobody runs it who can be asked.
     case mappingStates([MappingShardState]?)
     case failed(ShardlineError)
+    /// The copy is made and whole.
+    case backedUp(BackupSummary)
     /// The call was cancelled, by its client or because the owner ends; a commit was surely not written.
     case cancelled
 
@@ -168,6 +176,10 @@ enum Reply: Sendable {
             writer.write(10 as UInt8)
             writer.write(error: error)
         case .cancelled: writer.write(11 as UInt8)
+        case .backedUp(let summary):
+            writer.write(13 as UInt8)
+            for number in [summary.files, summary.bytes, summary.records] { writer.write(UInt64(max(0, number))) }
+            writer.write(summary.begunAt.milliseconds)
         case .mappingStates(let states):
             writer.write(12 as UInt8)
             writer.write(optional: states) { $0.write(each: $1) { $0.write($1) } }
@@ -190,6 +202,14 @@ enum Reply: Sendable {
         case 10: self = .failed(try reader.error())
         case 11: self = .cancelled
         case 12: self = .mappingStates(try reader.optional { try $0.each { try $0.mappingShardState() } })
+        case 13:
+            let (files, bytes, records) = (
+                try reader.number(UInt64.self), try reader.number(UInt64.self), try reader.number(UInt64.self)
+            )
+            self = .backedUp(
+                BackupSummary(
+                    files: Int(clamping: files), bytes: Int(clamping: bytes), records: Int(clamping: records),
+                    begunAt: Timestamp(milliseconds: try reader.number())))
         case let kind: throw WireError("a reply of an unknown kind \(kind)")
         }
         try reader.end()

@@ -35,6 +35,7 @@ extension WireWriter {
         write(optional: state.lastError) { $0.write($1) }
         write(optional: state.busySince) { $0.write($1) }
         write(optional: state.oldestArrival) { $0.write($1) }
+        write(Int64(state.lost))
     }
 
     private mutating func write(_ checkpoint: ShardCheckpoint) {
@@ -165,7 +166,8 @@ extension WireReader {
         return MappingShardState(
             shard: shard, phase: phase, checkpoint: try sequenceNumber(), tip: try sequenceNumber(),
             attempts: Int(try number(Int64.self)), lastError: try optional { try $0.string() },
-            busySince: try optional { try $0.timestamp() }, oldestArrival: try optional { try $0.timestamp() })
+            busySince: try optional { try $0.timestamp() }, oldestArrival: try optional { try $0.timestamp() },
+            lost: Int(try number(Int64.self)))
     }
 
     private mutating func checkpoint() throws -> ShardCheckpoint {

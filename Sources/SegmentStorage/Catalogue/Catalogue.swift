@@ -160,6 +160,18 @@ struct ParkedState: Sendable, Hashable {
 }
 
 extension Catalogue {
+    /// The newest commit that changed anything here, as far as it is noted.
+    var newestCommit: UInt64 {
+        var newest = deletedShards.values.max() ?? 0
+        for stream in streams.values { newest = max(newest, stream.atCommit) }
+        for shard in shards.values { newest = max(newest, shard.atCommit) }
+        for mapping in mappings.values {
+            newest = max(newest, mapping.atCommit, mapping.checkpoints.values.map(\.atCommit).max() ?? 0)
+            for parked in mapping.parked.values { newest = max(newest, parked.values.map(\.atCommit).max() ?? 0) }
+        }
+        return newest
+    }
+
     /// The stream of this name.
     func stream(_ name: String) throws -> StreamState {
         guard let key = names[name], let stream = streams[key] else {

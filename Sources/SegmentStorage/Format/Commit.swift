@@ -289,6 +289,12 @@ struct ReadCommit {
         self.bytes = commit
     }
 
+    init(header: CommitHeader, entries: [Entry], bytes: ArraySlice<UInt8>) {
+        self.header = header
+        self.entries = entries
+        self.bytes = bytes
+    }
+
     /// The header, if the whole head is what was written at this block.
     static func head(
         of bytes: ArraySlice<UInt8>, block: UInt32, seed: UInt32

@@ -35,6 +35,10 @@ final class Ring: Sendable {
         var nextNumber: UInt64 = 1
         /// Where in the last file the next commit begins.
         var nextBlock: UInt32 = 1
+        /// Who copies the journal: as long as anybody does, no file is used again.
+        var holders = 0
+        /// Files that are no longer in use and wait for the holders.
+        var held: [RingFile] = []
         /// Space taken by files in use.
         var bytesInUse: Int { inUse.reduce(0) { $0 + $1.size } }
     }
@@ -121,15 +125,32 @@ final class Ring: Sendable {
     /// Gives the files behind which a replay begins back for use.
     func release(before start: JournalPosition) throws(FileError) {
         let oversize = state.withLock { state in
-            var oversize: [RingFile] = []
             while state.inUse.count > 1, let first = state.inUse.first, first.number < start.fileNumber {
-                state.inUse.removeFirst()
-                if first.isOversize { oversize.append(first) } else { state.free.append(first) }
+                state.held.append(state.inUse.removeFirst())
             }
-            return oversize
+            return Self.giveBack(&state)
         }
-        for file in oversize { try fileSystem.remove(path(file.id)) }
-        if !oversize.isEmpty { try fileSystem.synchronizeDirectory(directory) }
+        try remove(oversize)
+    }
+
+    /// Moves what nobody holds to the free files; answers the ones to be removed.
+    private static func giveBack(_ state: inout State) -> [RingFile] {
+        guard state.holders == 0 else { return [] }
+        defer { state.held = [] }
+        state.free += state.held.filter { !$0.isOversize }
+        return state.held.filter(\.isOversize)
+    }
+
+    /// From now on no file is used again or removed that is in use now, until ``letGo()``: somebody copies the journal.
+    func hold() { state.withLock { $0.holders += 1 } }
+
+    /// Ends a ``hold()``.
+    func letGo() throws(FileError) {
+        try remove(
+            state.withLock { state in
+                state.holders -= 1
+                return Self.giveBack(&state)
+            })
     }
 
     /// Sees to it that the writer finds a file when it needs one, and that not more than `most` lie idle.

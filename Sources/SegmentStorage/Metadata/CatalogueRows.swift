@@ -144,7 +144,8 @@ extension ShardState {
             ])
     }
 
-    fileprivate init(_ row: MetadataRow) throws(MetadataError) {
+    /// The shard that the row says.
+    init(_ row: MetadataRow) throws(MetadataError) {
         var reader = RowReader(row)
         let key = ShardKey(try reader.short())
         let stream = StreamKey(try reader.short())

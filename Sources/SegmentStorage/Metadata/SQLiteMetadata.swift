@@ -89,7 +89,8 @@ package final class SQLiteMetadata: MetadataStore {
         }
     }
 
-    private static func read(
+    /// Reads a table, and checks every row of it.
+    static func read(
         _ table: MetadataTable, _ database: Database, into contents: inout MetadataContents
     ) throws {
         let columns = table.columns
@@ -116,15 +117,7 @@ package final class SQLiteMetadata: MetadataStore {
             try queue.write { database in
                 for change in changes {
                     switch change {
-                    case .put(let row):
-                        let statement = try database.cachedStatement(sql: Self.insertions[row.table]!)
-                        var arguments: [(any DatabaseValueConvertible)?] = []
-                        arguments.reserveCapacity(row.values.count + 1)
-                        for value in row.values { arguments.append(Self.argument(value)) }
-                        arguments.append(Int64(row.checksum))
-                        // There are as many as columns; to have them counted again costs as much as the row.
-                        statement.setUncheckedArguments(StatementArguments(arguments))
-                        try statement.execute()
+                    case .put(let row): try Self.put(row, database)
                     case .remove(let table, let key):
                         let equal = table.columns.prefix(key.count).map { " AND \($0) IS ?" }.joined()
                         let statement = try database.cachedStatement(
@@ -136,6 +129,18 @@ package final class SQLiteMetadata: MetadataStore {
         } catch {
             throw Self.explain(error, path)
         }
+    }
+
+    /// Writes a row with its checksum.
+    static func put(_ row: MetadataRow, _ database: Database) throws {
+        let statement = try database.cachedStatement(sql: insertions[row.table]!)
+        var arguments: [(any DatabaseValueConvertible)?] = []
+        arguments.reserveCapacity(row.values.count + 1)
+        for value in row.values { arguments.append(argument(value)) }
+        arguments.append(Int64(row.checksum))
+        // There are as many as columns; to have them counted again costs as much as the row.
+        statement.setUncheckedArguments(StatementArguments(arguments))
+        try statement.execute()
     }
 
     /// The statement that writes a row of each table: a flush of a thousand shards writes thousands of rows.

@@ -24,7 +24,8 @@ final class SegmentPast: Past {
         _ shard: ShardState, _ range: ClosedRange<SequenceNumber>, maximumRecords: Int, maximumBytes: Int
     ) async throws -> PastBatch {
         // Where nothing can be in segments no thread is asked.
-        guard !set.segments(of: UInt64(shard.stream.rawValue), shard: shard.id.number).isEmpty else {
+        let isLost = lost.withLock { $0[shard.key.rawValue] != nil }
+        guard isLost || !set.segments(of: UInt64(shard.stream.rawValue), shard: shard.id.number).isEmpty else {
             return PastBatch()
         }
         return try await threads.run {
@@ -140,10 +141,9 @@ final class SegmentPast: Past {
         var previous: Slice?
         while let slice = try cursor.next()?.slice, slice.lastSequence < expected { previous = slice }
         guard let previous else { return }
-        let missing = found.slice.firstSequence - previous.lastSequence - 1
-        if missing.isMultiple(of: Self.numberJump) { return }
         let given = lost.withLock { $0[shard.key.rawValue] ?? [] }
-        if given.contains(where: { $0.contains(expected - 1) && $0.upperBound >= found.slice.firstSequence - 1 }) {
+        let missing = NumberRanges.subtract(given, from: previous.lastSequence + 1...found.slice.firstSequence - 1)
+        if missing.reduce(0, { $0 + ($1.upperBound - $1.lowerBound + 1) }).isMultiple(of: Recovery.numberJump) {
             return
         }
         throw ShardlineError(
@@ -151,9 +151,6 @@ final class SegmentPast: Past {
             "shard key \(shard.key.rawValue): sequence numbers \(previous.lastSequence + 1) to \(found.slice.firstSequence - 1) are missing in front of '\(reader.files.path(of: found.segment))' offset \(found.slice.blockOffset)"
         )
     }
-
-    /// By how much the numbers of a shard jump where something visible may have been lost (C4). No damage takes so many.
-    static let numberJump: UInt64 = 1 << 32
 
     /// As ``firstSequence(of:arrivedAtOrAfter:)``, on the caller's thread, which may block.
     func firstSequenceNow(of shard: ShardState, arrivedAtOrAfter time: Timestamp) throws -> SequenceNumber? {

@@ -57,14 +57,41 @@ final class SegmentReader: Sendable {
 
     /// The tail of an index, which must be the one that the metadata registered.
     func tail(_ tail: (offset: UInt64, checksum: UInt32), in segment: UInt64) throws -> SegmentIndex.Tail {
-        try checked(segment, tail.offset) {
-            let bytes = try self.bytes(segment, tail.offset, SegmentIndex.tailSize)
-            let content = try SegmentIndex.decodeTail(bytes, at: self.place(segment, tail.offset))
-            guard SegmentIndex.checksum(ofTail: bytes) == tail.checksum else {
-                throw FormatDamage("the index is not the one that was registered")
-            }
-            return content
+        try checked(segment, tail.offset) { try self.readTail(tail, in: segment) }
+    }
+
+    /// The same, once, with what is wrong as it was found.
+    func readTail(
+        _ tail: (offset: UInt64, checksum: UInt32), in segment: UInt64
+    ) throws -> SegmentIndex.Tail {
+        let bytes = try self.bytes(segment, tail.offset, SegmentIndex.tailSize)
+        let content = try SegmentIndex.decodeTail(bytes, at: self.place(segment, tail.offset))
+        guard SegmentIndex.checksum(ofTail: bytes) == tail.checksum else {
+            throw FormatDamage("the index is not the one that was registered")
         }
+        return content
+    }
+
+    /// The slices of the index with this tail, found as readers find them, with what is wrong as it was found.
+    func readParts(of tail: SegmentIndex.Tail, in segment: UInt64) throws -> [Slice] {
+        let parts = try SegmentIndex.decodeDirectory(
+            try bytes(segment, tail.directory, Int(tail.directoryBytes)), at: place(segment, tail.directory))
+        guard parts.count == tail.parts else {
+            throw FormatDamage("the directory names \(parts.count) of \(tail.parts) parts")
+        }
+        var slices: [Slice] = []
+        for part in parts {
+            let found = try SegmentIndex.decodeSlices(
+                try bytes(segment, part.offset, Int(part.bytes)), at: place(segment, part.offset))
+            guard let first = found.first, first.stream == part.stream, first.shardKey == part.shardKey,
+                first.firstSequence == part.firstSequence
+            else { throw FormatDamage("the directory contradicts its parts") }
+            slices += found
+        }
+        guard UInt64(slices.count) == tail.slices else {
+            throw FormatDamage("the index names \(slices.count) of \(tail.slices) runs")
+        }
+        return slices
     }
 
     /// The slices of one part of an index.

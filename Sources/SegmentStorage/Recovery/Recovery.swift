@@ -12,6 +12,14 @@ struct JournalStart: Sendable {
     var incarnation: UInt32
 }
 
+/// Why a store goes on as another one than it was: all numbers jump, so that none that was given out elsewhere is given
+/// out again (C4).
+struct IdentityChange: Sendable {
+    var finding: String
+    /// How many openings are skipped, so that the commits of the one are never taken for those of the other.
+    var incarnations: UInt32
+}
+
 /// A store as it was found: brought to the end of its log, and not yet opened for anybody (J8, J9).
 struct Recovery {
     private(set) var start: JournalStart
@@ -24,22 +32,29 @@ struct Recovery {
     private(set) var firstCommit: UInt64
     private(set) var opened: OpenedEntry
     private(set) var isNew = false
+    /// The places in the journal at which acknowledged commits are lost; none unless damage is passed.
+    private(set) var holes: [JournalHole] = []
+    /// Whether damage is passed: then the journal is begun anew.
+    let passesDamage: Bool
 
     private let fileSystem: any FileSystem
     private let directory: String
     private let logger: Logger
 
-    /// By how much all numbers jump after anything that was seen may be lost (C4).
+    /// By how much all numbers jump after anything that was seen may be lost (C4). No damage takes so many.
     static let numberJump: UInt64 = 1 << 32
 
     /// Reads the store in `directory`. Changes nothing but files that never became part of the log.
+    ///
+    /// With `passing` damage to what was acknowledged is passed, not thrown (for repair): then all numbers jump.
     init(
         fileSystem: any FileSystem, directory: String, metadata: any Metadata, ringFileSize: Int,
-        newStore: () -> StoreID, logger: Logger
+        newStore: () -> StoreID, logger: Logger, passing passesDamage: Bool = false, identity: IdentityChange? = nil
     ) throws {
         self.fileSystem = fileSystem
         self.directory = directory
         self.logger = logger
+        self.passesDamage = passesDamage
         let snapshot = try metadata.load()
         var ring = Ring.State()
         let files = try Self.openFiles(in: directory, fileSystem: fileSystem, ring: &ring, logger: logger)
@@ -53,14 +68,14 @@ struct Recovery {
         // Files that are not behind the start are the log; the others are free or never were part of it.
         let live = inLog.filter { $0.number! >= snapshot?.start?.fileNumber ?? 0 }
         if snapshot?.start == nil, let first = live.first, let head = try first.head(block: 1, seed: seed),
-            head.number > 1
+            head.number > 1, !passesDamage
         {
             throw ShardlineError(
                 .metadataOlderThanJournal,
                 "the journal in '\(directory)/\(Ring.folder)' begins at commit \(head.number), but the store's metadata knows nothing of what was before: put back the metadata.sqlite that belongs to it"
             )
         }
-        var replay = try Replay(live, start: snapshot?.start, seed: seed)
+        var replay = try Replay(live, start: snapshot?.start, seed: seed, passesDamage: passesDamage)
         firstCommit = replay.nextCommit
         var tails: ShardTable<Tail> = [:]
         var frames: [Epoch.Frame] = []
@@ -74,13 +89,19 @@ struct Recovery {
                     dirty.note(entry, in: catalogue)
                     catalogue.apply(entry, commit: commit.header.number)
                     guard case .records(let records) = entry else { continue }
-                    for frame in try Self.frames(of: records, in: commit, catalogue: catalogue) {
+                    if var frame = try Self.frame(of: records, in: commit, catalogue: catalogue) {
+                        var kept: [Epoch.Run] = []
                         for run in frame.runs {
-                            if let before = last[run.shard], run.firstSequence <= before { unknown = run.shard }
+                            if let before = last[run.shard], run.firstSequence <= before {
+                                unknown = run.shard
+                                if passesDamage { continue }
+                            }
                             last[run.shard] = run.lastSequence
                             first[run.shard] = first[run.shard] ?? run.firstSequence
+                            kept.append(run)
                         }
-                        frames.append(frame)
+                        frame.runs = kept
+                        if !kept.isEmpty { frames.append(frame) }
                     }
                     for run in records.runs {
                         let key = ShardKey(run.shardKey)
@@ -89,13 +110,17 @@ struct Recovery {
                 }
             }
         }
+        holes = replay.holes
         if let known = snapshot?.lastCommit, known >= replay.nextCommit {
-            throw ShardlineError(
-                .corrupt,
-                "the journal in '\(directory)/\(Ring.folder)' ends before commit \(replay.nextCommit), but commit \(known) was acknowledged: a file of it was cut, removed or replaced. Nothing was changed and nothing is served: put the file back from a copy"
-            )
+            guard passesDamage else {
+                throw ShardlineError(
+                    .corrupt,
+                    "the journal in '\(directory)/\(Ring.folder)' ends before commit \(replay.nextCommit), but commit \(known) was acknowledged: a file of it was cut, removed or replaced. Nothing was changed and nothing is served: put the file back from a copy, or let `shardline repair` pass what is lost"
+                )
+            }
+            holes.append(JournalHole(commits: replay.nextCommit...known, parts: [], records: nil))
         }
-        if let unknown {
+        if let unknown, !passesDamage {
             throw ShardlineError(
                 .corrupt,
                 "the journal in '\(directory)/\(Ring.folder)' holds records of shard key \(unknown.rawValue) that don't fit what the store knows of it: metadata.sqlite and the journal don't belong together"
@@ -117,12 +142,22 @@ struct Recovery {
         self.dirty = dirty
         self.frames = frames
         isNew = snapshot == nil
-        opened = Self.opened(replay, known: catalogue.incarnation, logger: logger)
+        opened = Self.opened(replay, holes: holes, known: catalogue.incarnation, identity: identity, logger: logger)
+        var nextCommit = replay.nextCommit
+        if !holes.isEmpty {
+            // Rows may be of commits that are lost; what comes now has to count as newer than they.
+            nextCommit = max(nextCommit, (snapshot?.lastCommit ?? 0) + 1, catalogue.newestCommit + 1)
+        }
         start = JournalStart(
-            store: store ?? newStore(), catalogue: catalogue, nextCommit: replay.nextCommit, chain: replay.chain,
+            store: store ?? newStore(), catalogue: catalogue, nextCommit: nextCommit, chain: replay.chain,
             incarnation: opened.incarnation)
         ring.nextNumber = max((inLog.last?.number ?? 0) + 1, snapshot?.start?.fileNumber ?? 1)
         Self.sort(files, live: live, end: replay, fileSize: ringFileSize, into: &ring)
+        if passesDamage {
+            // Nothing is written behind what is damaged: a new file takes what comes, and the old ones go.
+            ring.nextBlock = .max
+            ring.nextNumber = max(ring.nextNumber, (snapshot?.start?.fileNumber ?? 0) + 1)
+        }
         self.ring = ring
         if replay.end == .torn, replay.endFile < live.count { try quarantine(live[replay.endFile], replay) }
     }
@@ -206,9 +241,10 @@ struct Recovery {
 
     // MARK: Commits
 
-    private static func frames(
+    /// The records of an entry whose shards are known; nil where none is.
+    private static func frame(
         of records: RecordsEntry, in commit: ReadCommit, catalogue: Catalogue
-    ) throws -> [Epoch.Frame] {
+    ) throws -> Epoch.Frame? {
         func damaged(_ what: String) -> ShardlineError {
             ShardlineError(.corrupt, "commit \(commit.header.number) of the journal holds \(what)")
         }
@@ -216,30 +252,34 @@ struct Recovery {
         guard let raw = records.codec.decode(stored, rawCount: Int(records.rawBytes)) else {
             throw damaged("records that can't be decompressed, though their checksum is right")
         }
-        var frames: [Epoch.Frame] = []
+        var runs: [Epoch.Run] = []
+        // Of each run the starts and the end, as no run has to begin where another one ends.
+        var offsets: [UInt32] = []
         for run in records.runs {
             guard
-                let offsets = RecordEncoding.offsets(of: Int(run.count), in: raw.span, from: Int(run.rawOffset)),
-                offsets.last == run.rawOffset + run.rawBytes
+                let its = RecordEncoding.offsets(of: Int(run.count), in: raw.span, from: Int(run.rawOffset)),
+                its.last == run.rawOffset + run.rawBytes
             else { throw damaged("a run that is no sequence of records, though its checksum is right") }
             guard let shard = catalogue.shards[ShardKey(run.shardKey)] else { continue }
-            let isAlone = records.runs.count == 1 && raw.count >= PreparedAppend.ownFrameFrom
-            frames.append(
-                Epoch.Frame(
-                    RecordRun(
-                        bytes: raw, offsets: offsets, range: 0..<Int(run.count), shard: shard.id,
-                        shardCreationSecond: shard.creationSecond, firstSequence: SequenceNumber(run.firstSequence),
-                        arrival: Timestamp(milliseconds: run.arrival)),
-                    of: shard.key, commit: commit.header.number,
-                    stored: isAlone
-                        ? StoredBody(
-                            codec: records.codec, rawCount: raw.count, checksum: records.bodyChecksum, stored: stored)
-                        : nil))
+            runs.append(
+                Epoch.Run(
+                    shard: shard.key, id: shard.id, creationSecond: shard.creationSecond,
+                    records: offsets.count..<offsets.count + Int(run.count),
+                    firstSequence: SequenceNumber(run.firstSequence), arrival: Timestamp(milliseconds: run.arrival)))
+            offsets += its
         }
-        return frames
+        guard !runs.isEmpty else { return nil }
+        let isAlone = records.runs.count == 1 && raw.count >= PreparedAppend.ownFrameFrom
+        return Epoch.Frame(
+            commit: commit.header.number, chunk: RecordChunk(bytes: raw, offsets: offsets), runs: runs,
+            stored: isAlone
+                ? StoredBody(codec: records.codec, rawCount: raw.count, checksum: records.bodyChecksum, stored: stored)
+                : nil)
     }
 
-    private static func opened(_ replay: Replay, known: UInt32, logger: Logger) -> OpenedEntry {
+    private static func opened(
+        _ replay: Replay, holes: [JournalHole], known: UInt32, identity: IdentityChange?, logger: Logger
+    ) -> OpenedEntry {
         var finding = ""
         var jump: UInt64 = 0
         switch replay.end {
@@ -258,8 +298,17 @@ struct Recovery {
         if let last = replay.lastHeader, last.flags.contains(.interval), !last.flags.contains(.closed) {
             jump = numberJump
         }
+        if let first = holes.first {
+            finding = "damage passed: commit \(first.commits.lowerBound)"
+            jump = numberJump
+        }
+        if let identity {
+            finding = identity.finding
+            jump = numberJump
+        }
         return OpenedEntry(
-            incarnation: max(replay.incarnation, known) + 1, cutCommit: finding.isEmpty ? 0 : replay.nextCommit,
+            incarnation: max(replay.incarnation, known) + (identity?.incarnations ?? 1),
+            cutCommit: finding.isEmpty ? 0 : replay.nextCommit,
             finding: finding,
             numberJump: jump)
     }

@@ -21,15 +21,20 @@ struct Replay {
     /// The file in which the log ends, and the block behind its last commit.
     private(set) var endFile: Int
     private(set) var endBlock: UInt32
-    private let files: [JournalFileReader]
-    private let seed: UInt32
+    /// Where acknowledged commits can't be read; only where damage is passed.
+    private(set) var holes: [JournalHole] = []
+    let files: [JournalFileReader]
+    let seed: UInt32
+    private let passesDamage: Bool
 
     /// - Parameters:
     ///   - files: the files that hold commits, by their number.
     ///   - start: where to begin; nil: with the first commit of the first file, which must be the store's first.
-    init(_ files: [JournalFileReader], start: JournalPosition?, seed: UInt32) throws {
+    ///   - passesDamage: whether to go on behind damage, at the first commit that is whole, instead of throwing.
+    init(_ files: [JournalFileReader], start: JournalPosition?, seed: UInt32, passesDamage: Bool = false) throws {
         self.files = files
         self.seed = seed
+        self.passesDamage = passesDamage
         // The rows may know of later openings than the commit at the start; the chain says whether that one is right.
         incarnation = 0
         nextCommit = start?.commit ?? 1
@@ -38,6 +43,11 @@ struct Replay {
         endFile = 0
         if let start {
             guard let index = files.firstIndex(where: { $0.number == start.fileNumber }) else {
+                if passesDamage {
+                    endBlock = 1
+                    holes.append(JournalHole(commits: start.commit...start.commit, parts: [], records: nil))
+                    return
+                }
                 throw ShardlineError(
                     .metadataOlderThanJournal,
                     "the store's metadata says that the journal goes on at commit \(start.commit) in its file number \(start.fileNumber), which is not there: metadata.sqlite and the journal don't belong together, or one of them is older"
@@ -56,8 +66,8 @@ struct Replay {
                 continue
             }
             guard let (next, commit) = try firstCommitOfLaterFile() else {
-                try judgeTail()
-                return
+                guard try judgeTail(body) else { return }
+                continue
             }
             files[endFile].unload()
             try accept(commit, file: next, body)
@@ -73,7 +83,13 @@ struct Replay {
         return nil
     }
 
-    private mutating func accept(
+    /// Remembers a place where acknowledged commits can't be read.
+    mutating func note(_ hole: JournalHole) { holes.append(hole) }
+
+    func path(ofFile index: Int) -> String { files[index].path }
+
+    /// Takes the commit as the next one.
+    mutating func accept(
         _ commit: ReadCommit, file: Int, _ body: (ReadCommit) throws -> Void
     ) throws {
         try body(commit)
@@ -108,27 +124,32 @@ struct Replay {
         }
     }
 
-    /// Decides what the first invalid place is: a tear, or damage to what was promised.
-    private mutating func judgeTail() throws {
-        // After an orderly end nothing newer was ever promised.
-        if lastHeader?.flags.contains(.closed) == true { return }
+    /// Decides what the first invalid place is: a tear, or damage to what was promised. Returns whether the walk goes on
+    /// behind it.
+    private mutating func judgeTail(_ body: (ReadCommit) throws -> Void) throws -> Bool {
         if let proof = try laterCommit() {
             if proof.header.durableThrough >= nextCommit {
+                if passesDamage { return try pass(through: proof.header, body) }
                 let file = files[endFile]
                 throw ShardlineError(
                     .corrupt,
-                    "the journal is damaged: commit \(nextCommit) was acknowledged and can't be read; it should begin in '\(file.path)' at byte \(Int(endBlock) * JournalFormat.blockCount) (commit \(proof.header.number) in '\(proof.path)' proves that it was on the disk). Nothing was changed and nothing is served: restore the file from a copy"
+                    "the journal is damaged: commit \(nextCommit) was acknowledged and can't be read; it should begin in '\(file.path)' at byte \(Int(endBlock) * JournalFormat.blockCount) (commit \(proof.header.number) in '\(proof.path)' proves that it was on the disk). Nothing was changed and nothing is served: put the file back from a copy, or let `shardline repair` pass what is lost"
                 )
             }
             end = .dropped(through: proof.header.number)
-            return
+            return false
         }
+        // After an orderly end what is there is a leftover of something older.
+        if lastHeader?.flags.contains(.closed) == true { return false }
         let torn = try files[endFile].head(block: endBlock, seed: seed)
         if torn?.number == nextCommit { end = .torn }
+        return false
     }
 
     /// A commit behind the end that is valid by itself and no leftover of an earlier lap or a tail that was cut.
     private func laterCommit() throws -> (header: CommitHeader, path: String)? {
+        // Behind an orderly end only another opening writes.
+        let incarnation = lastHeader?.flags.contains(.closed) == true ? incarnation + 1 : incarnation
         var best: (header: CommitHeader, path: String)?
         for index in endFile..<files.count {
             let file = files[index]

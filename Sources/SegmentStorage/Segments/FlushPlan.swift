@@ -98,7 +98,8 @@ struct FlushPlan {
         return segment.row.id > newest.row.id && segment.row.commits.lowerBound > newest.row.commits.upperBound
     }
 
-    private static func descriptor(
+    /// What a section repeats of a stream and those of its shards.
+    static func descriptor(
         of stream: StreamState, _ keys: ShardSet, _ catalogue: Catalogue
     ) -> StreamDescriptor {
         StreamDescriptor(

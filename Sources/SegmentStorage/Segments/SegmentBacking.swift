@@ -6,7 +6,7 @@ import Synchronization
 /// What stands behind the journal of a store on disk: segments and the database that knows them.
 ///
 /// Snapshot, flush and housekeeping are called by one thread at a time, reads by any task.
-final class SegmentBacking: Metadata, Flusher, Past {
+final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
     /// Sizes that tests make small.
     struct Options: Sendable {
         /// Bytes of decoded blocks and indexes that are kept for readers (M4).
@@ -33,6 +33,8 @@ final class SegmentBacking: Metadata, Flusher, Past {
     private let options: Options
     private let openMetadata: @Sendable () throws -> any MetadataStore
     private let state = Mutex(State())
+    /// How many backups copy segments: none is removed meanwhile. Held as long as segments are being removed.
+    private let holders = Mutex(0)
 
     /// - Parameters:
     ///   - directory: the store's; it must be there. Segments go to `segments` in it.
@@ -82,11 +84,7 @@ final class SegmentBacking: Metadata, Flusher, Past {
             state.withLock { $0.deleted = Set(catalogue.deletedShards.keys) }
             return MetadataSnapshot(
                 store: StoreID(bytes: row.id), catalogue: catalogue, start: row.start,
-                lastCommit: try contents[.journal].first.map { row in
-                    var reader = RowReader(row)
-                    _ = try reader.short()
-                    return try reader.word()
-                } ?? 0)
+                lastCommit: try contents.lastCommit)
         }
     }
 
@@ -110,14 +108,10 @@ final class SegmentBacking: Metadata, Flusher, Past {
         let cleanup = SegmentCleanup(
             archive: archive, quarantine: "\(directory)/quarantine", startCommit: row.startCommit)
         for finding in try cleanup.run() { logger.error("\(finding)") }
-        var lost: [UInt32: [ClosedRange<UInt64>]] = [:]
-        for row in contents[.lostRange] {
-            var reader = RowReader(row)
-            let (shard, first, last) = (try reader.short(), try reader.word(), try reader.word())
-            guard first <= last else { continue }
-            lost[shard, default: []].append(first...last)
-        }
-        let past = SegmentPast(set: archive.set, reader: archive.reader, lost: lost)
+        // A store that can be opened needs no metadata from a repair that was given up.
+        let repaired = "\(directory)/\(Repair.newMetadata)"
+        if try fileSystem.status(repaired) != nil { try fileSystem.remove(repaired) }
+        let past = SegmentPast(set: archive.set, reader: archive.reader, lost: try contents.lostRanges)
         state.withLock { state in
             state.row = row
             state.archive = archive
@@ -195,13 +189,17 @@ final class SegmentBacking: Metadata, Flusher, Past {
 
     func tidy(_ catalogue: Catalogue, now: Timestamp, seals: Bool = true) throws {
         guard let archive = state.withLock({ $0.archive }) else { return }
-        try translated {
-            let deletable = archive.deletable(catalogue, now: now)
-            var retention = RetentionMachine(deletable, archive: archive)
-            while try retention.step() != nil {}
-            if !deletable.isEmpty {
-                logger.info(
-                    "deleted segments that nobody may read any more", metadata: ["segments": "\(deletable.count)"])
+        try holders.withLock { holders in
+            // What a backup copies stays; the next look removes it.
+            guard holders == 0 else { return }
+            try translated {
+                let deletable = archive.deletable(catalogue, now: now)
+                var retention = RetentionMachine(deletable, archive: archive)
+                while try retention.step() != nil {}
+                if !deletable.isEmpty {
+                    logger.info(
+                        "deleted segments that nobody may read any more", metadata: ["segments": "\(deletable.count)"])
+                }
             }
         }
         guard seals else { return }
@@ -217,6 +215,20 @@ final class SegmentBacking: Metadata, Flusher, Past {
             }
         }
     }
+
+    // MARK: Backup
+
+    func contents() throws -> MetadataContents {
+        try translated {
+            guard let metadata = state.withLock({ $0.metadata }) else {
+                throw ShardlineError(.closed, "the store was closed")
+            }
+            return try metadata.read()
+        }
+    }
+
+    func holdDeletions() { holders.withLock { $0 += 1 } }
+    func letDelete() { holders.withLock { $0 -= 1 } }
 
     // MARK: Past
 
@@ -274,7 +286,7 @@ extension StoreRow {
     }
 
     /// Where replay begins; nil: nothing was flushed yet.
-    fileprivate var start: JournalPosition? {
+    var start: JournalPosition? {
         guard startCommit > 0 else { return nil }
         return JournalPosition(fileNumber: startFile, block: startBlock, commit: startCommit, chain: startChain)
     }

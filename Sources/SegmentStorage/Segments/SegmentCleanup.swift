@@ -47,15 +47,22 @@ struct SegmentCleanup {
         return report
     }
 
-    /// Whether there is a whole section in this part whose commits lie before the journal's.
     private func isAheadOfJournal(_ file: any File, segment: UInt64, from: UInt64, to: UInt64) throws -> Bool {
+        try Self.isAheadOfJournal(
+            file, segment: segment, from: from, to: to, startCommit: startCommit, reader: archive.reader)
+    }
+
+    /// Whether there is a whole section in this part whose commits lie before the journal's.
+    static func isAheadOfJournal(
+        _ file: any File, segment: UInt64, from: UInt64, to: UInt64, startCommit: UInt64, reader: SegmentReader
+    ) throws -> Bool {
         var at = from
         while at + UInt64(PieceHeader.size) <= to {
             guard let header = try? PieceHeader.peek(try file.bytes(at: Int(at), count: PieceHeader.size)) else {
                 return false
             }
             if header.magic == .tail, header.bytes == SegmentIndex.tailSize {
-                let place = archive.reader.place(segment, at)
+                let place = reader.place(segment, at)
                 let bytes = try file.bytes(at: Int(at), count: SegmentIndex.tailSize)
                 if let tail = try? SegmentIndex.decodeTail(bytes, at: place), tail.kind == .section,
                     tail.commits.upperBound < startCommit

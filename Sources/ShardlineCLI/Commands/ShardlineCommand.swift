@@ -28,7 +28,9 @@ struct ShardlineCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             StreamCommand.self, PutCommand.self, TailCommand.self, ConsumeCommand.self, MappingCommand.self,
-            BenchCommand.self, DemoCommand.self, DemoWorkerCommand.self,
+            CheckCommand.self, RepairCommand.self, BackupCommand.self, RestoreCommand.self, BenchCommand.self,
+            DemoCommand.self,
+            DemoWorkerCommand.self,
         ])
 }
 

@@ -65,6 +65,7 @@ struct MappingReport: Sendable {
         }
         if state.attempts > 0 { text += ", \(Readable.count(state.attempts, "failed attempt"))" }
         if let since = state.busySince { text += ", on this unit since \(Readable.moment(since, now: now))" }
+        if state.lost > 0 { text += ", \(Readable.count(state.lost, "record")) lost to damage passed" }
         if let error = state.lastError, state.isFailing {
             text += ": " + Output.escaped(Readable.shortened(error, to: 200).utf8, backslash: "\\")
         }
@@ -111,6 +112,7 @@ extension MappingProgress {
             entry.member("phase", state?.phase.rawValue)
             entry.member("failedAttempts", state?.attempts)
             entry.member("lastError", state?.lastError)
+            entry.member("lostRecords", state?.lost)
             entry.name("busySince")
             time(state?.busySince, &entry)
             entry.name("oldestArrivalTimestamp")

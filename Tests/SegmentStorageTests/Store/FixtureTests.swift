@@ -88,6 +88,9 @@ struct FixtureTests {
         // Both what is in segments and what the journal alone has are to be read.
         let segments = try FileManager.default.contentsOfDirectory(atPath: directory.path + "/segments")
         #expect(segments.count > 1)
+        let check = try await SegmentStore.check(at: directory.path, timeSource: Self.clock)
+        #expect(check.verdict == .whole && check.findings == [], "\(check.findings)")
+        #expect(check.counts.records == 302)
         for round in 0..<2 {
             let store = try await SegmentStore.open(at: directory.path, timeSource: Self.clock, logger: silent)
             #expect(try await store.listStreams().map(\.name) == ["audit", "orders"])

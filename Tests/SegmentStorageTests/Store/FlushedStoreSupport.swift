@@ -12,6 +12,7 @@ final class ObservedFlusher: Flusher {
     private struct State {
         var flushes = 0
         var isHeld = false
+        var isBusy = false
         var snapshots: [(step: FlushMachine.Step, directory: TemporaryDirectory)] = []
         var takesSnapshots = false
     }
@@ -28,7 +29,12 @@ final class ObservedFlusher: Flusher {
     }
 
     func flush(_ epoch: Epoch) throws {
-        _ = state.wait(atMost: nil) { $0.isHeld ? nil : () }
+        _ = state.wait(atMost: nil) { state -> Void? in
+            guard !state.isHeld else { return nil }
+            state.isBusy = true
+            return ()
+        }
+        defer { rest() }
         if state.withLock({ $0.takesSnapshots }), var machine = backing.flushMachine(epoch) {
             while let step = try machine.step() {
                 let copy = try directory.copy()
@@ -44,8 +50,25 @@ final class ObservedFlusher: Flusher {
         state.wakeAll()
     }
 
+    private func rest() {
+        state.withLock { $0.isBusy = false }
+        state.wakeAll()
+    }
+
     func tidy(_ catalogue: Catalogue, now: Timestamp, seals: Bool) throws {
+        let isHeld = state.withLock { state in
+            if !state.isHeld { state.isBusy = true }
+            return state.isHeld
+        }
+        guard !isHeld else { return }
+        defer { rest() }
         try backing.tidy(catalogue, now: now, seals: seals)
+    }
+
+    /// Begins no flush from now on, and returns when none is under way.
+    func stopped() async throws {
+        hold(true)
+        try await BlockingThreads.shared.run { [state] in _ = state.wait(atMost: nil) { $0.isBusy ? nil : () } }
     }
 
     /// Flushes wait from now on, or go on.
@@ -86,7 +109,8 @@ struct FlushedStore {
         internals.ringFileSize = ringFileSize
         internals.epochSize = epochSize
         internals.makeBacking = { _ in
-            Backing(metadata: backing, flusher: flusher, past: backing, close: { try backing.close() })
+            Backing(
+                metadata: backing, flusher: flusher, past: backing, close: { try backing.close() }, backup: backing)
         }
         let store = try await SegmentStore.open(
             at: directory.path, configuration: .init(), timeSource: clock, logger: silent, internals: internals)

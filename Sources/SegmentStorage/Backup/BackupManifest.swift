@@ -1,0 +1,96 @@
+import DiskAccess
+import StreamModel
+import StreamStorage
+
+/// What a backup consists of: written last, so that a backup without it is none.
+///
+/// It is text: a line that says what it is, one for each fact and each file, and the checksum of all of them.
+struct BackupManifest: Hashable, Sendable {
+    struct File: Hashable, Sendable {
+        /// Below the backup's folder.
+        var path: String
+        var size: Int
+        /// CRC-32C of all its bytes.
+        var checksum: UInt32
+    }
+
+    static let name = "manifest"
+    /// Its name as long as the backup is being made.
+    static let unfinishedName = "manifest.unfinished"
+    /// The folder beside it that holds the files.
+    static let folder = "store"
+    private static let title = "shardline backup 1"
+
+    var begunAt: Timestamp
+    var records: Int
+    var files: [File]
+
+    var summary: BackupSummary {
+        BackupSummary(
+            files: files.count, bytes: files.reduce(0) { $0 + $1.size }, records: records, begunAt: begunAt)
+    }
+
+    var encoded: [UInt8] {
+        var text = Self.title + "\nbegun \(begunAt.milliseconds)\nrecords \(records)\n"
+        for file in files { text += "file \(file.checksum) \(file.size) \(file.path)\n" }
+        var bytes = Array(text.utf8)
+        bytes += Array("end \(Checksum.of(bytes, seed: 0))\n".utf8)
+        return bytes
+    }
+
+    /// Throws where the text is not what a backup has written whole.
+    init(_ bytes: [UInt8]) throws(FormatDamage) {
+        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        guard let title = lines.first, title.hasPrefix("shardline backup ") else {
+            throw FormatDamage("it is no backup's manifest")
+        }
+        guard title == Self.title else {
+            throw FormatDamage("it is of another version, '\(title)'; this program knows 1", isNewerVersion: true)
+        }
+        guard lines.count >= 5, lines.last == "", let end = lines.dropLast().last, end.hasPrefix("end ") else {
+            throw FormatDamage("it is cut short")
+        }
+        let covered = bytes.count - end.utf8.count - 1
+        guard UInt32(end.dropFirst(4)) == Checksum.crc32c(bytes, 0..<covered) else {
+            throw FormatDamage("its checksum is wrong")
+        }
+        var begun: Int64?
+        var records: Int?
+        files = []
+        for line in lines.dropFirst().dropLast(2) {
+            let parts = line.split(separator: " ", maxSplits: 3)
+            switch (parts.first, parts.count) {
+            case ("begun", 2): begun = Int64(parts[1])
+            case ("records", 2): records = Int(parts[1])
+            case ("file", 4):
+                guard let checksum = UInt32(parts[1]), let size = Int(parts[2]), Self.isSafe(parts[3]) else {
+                    throw FormatDamage("it names a file that can't be")
+                }
+                files.append(File(path: String(parts[3]), size: size, checksum: checksum))
+            default: throw FormatDamage("it has a line that says nothing")
+            }
+        }
+        guard let begun, let records else { throw FormatDamage("it does not say when it was made") }
+        begunAt = Timestamp(milliseconds: begun)
+        self.records = records
+    }
+
+    init(begunAt: Timestamp, records: Int, files: [File]) {
+        self.begunAt = begunAt
+        self.records = records
+        self.files = files
+    }
+
+    /// A backup may come from anywhere: no name in it leads out of the folder it is restored to.
+    private static func isSafe(_ path: Substring) -> Bool {
+        if path == MetadataImage.file { return true }
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2 else { return false }
+        switch parts[0] {
+        case Substring(Ring.folder): return Ring.id(String(parts[1])).map { Ring.name($0) == parts[1] } ?? false
+        case Substring(SegmentBacking.folder):
+            return SegmentFiles.segment(ofFile: String(parts[1])).map { SegmentFiles.name(of: $0) == parts[1] } ?? false
+        default: return false
+        }
+    }
+}

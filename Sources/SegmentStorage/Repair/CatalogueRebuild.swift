@@ -1,0 +1,181 @@
+import StreamModel
+import StreamStorage
+
+/// The catalogue put together of what is left of it.
+struct CatalogueRebuild {
+    private(set) var catalogue: Catalogue
+    private(set) var unknown: [String] = []
+    private let now: Timestamp
+    /// Streams that the journal says are deleted.
+    private var deleted: Set<StreamKey> = []
+
+    /// - Parameter catalogue: of the rows that are whole.
+    init(_ catalogue: Catalogue, now: Timestamp) {
+        self.catalogue = catalogue
+        self.now = now
+    }
+
+    var mappingNames: String {
+        catalogue.mappings.values.map { "'\($0.name)'" }.sorted().joined(separator: ", ")
+    }
+
+    /// Everything that the journal says, also from before the last flush: what the rows know is newer stays.
+    mutating func replay(_ journal: JournalSurvey) {
+        for number in journal.numbers {
+            for entry in journal.commits[number]?.entries ?? [] {
+                if case .streamDeleted(let key) = entry { deleted.insert(key) }
+                // A jump is one where it is replayed.
+                if case .opened = entry { continue }
+                catalogue.apply(entry, commit: number)
+            }
+        }
+    }
+
+    /// What the segments repeat of their streams and shards, and which records they hold.
+    mutating func add(_ surveys: [SegmentSurvey]) {
+        let described = StreamDescriptor.merged(surveys.flatMap(\.streams))
+        for stream in described where !deleted.contains(StreamKey(UInt32(truncatingIfNeeded: stream.id))) {
+            add(stream)
+        }
+        for slice in surveys.flatMap(\.slices) {
+            catalogue.shards[ShardKey(slice.shardKey)]?.advance(
+                to: SequenceNumber(slice.lastSequence), at: Timestamp(milliseconds: slice.lastArrival))
+        }
+    }
+
+    /// Streams of which only rows of their shards are left, and shards of which only records in the journal are: under
+    /// names that say so, so that nothing that is whole has no place.
+    mutating func adopt(_ shardRows: [MetadataRow], _ journal: JournalSurvey) {
+        for shard in shardRows.compactMap({ try? ShardState($0) })
+        where catalogue.shards[shard.key] == nil && !deleted.contains(shard.stream) {
+            if catalogue.streams[shard.stream] == nil {
+                addStream(shard.stream, named: "recovered-\(shard.stream.rawValue)", made: shard.openedAt)
+            }
+            insert(shard)
+        }
+        if deleted.isEmpty {
+            for number in journal.numbers {
+                for case .records(let records) in journal.commits[number]?.entries ?? [] {
+                    for run in records.runs { adopt(run) }
+                }
+            }
+        }
+        for key in catalogue.streams.keys.sorted() { complete(key) }
+    }
+
+    private mutating func adopt(_ run: RecordsEntry.Run) {
+        let key = ShardKey(run.shardKey)
+        guard catalogue.shards[key] == nil, catalogue.deletedShards[key] == nil else { return }
+        let stream = StreamKey(catalogue.nextStream)
+        let arrival = Timestamp(milliseconds: run.arrival)
+        addStream(stream, named: "recovered-shard-\(run.shardKey)", made: arrival)
+        let origin = SequenceNumber(max(run.firstSequence, 1) - 1)
+        insert(
+            ShardState(
+                key: key, stream: stream, id: ShardID(0), range: HashKeyRange.even(1)[0], parents: [],
+                creationSecond: UInt64(max(0, run.arrival / 1_000)), openedAt: arrival, origin: origin,
+                lastSequence: origin, floor: .zero, lastArrival: arrival, atCommit: 0))
+    }
+
+    private mutating func addStream(_ key: StreamKey, named name: String, made: Timestamp) {
+        catalogue.streams[key] = StreamState(
+            key: key, name: name, retention: Limits.retention.upperBound, maximumRecordSize: Limits.largestRecordSize,
+            isFailureStream: false, createdAt: made, nextShardNumber: 0, atCommit: 0)
+        catalogue.names[name] = key
+        catalogue.nextStream = max(catalogue.nextStream, key.rawValue + 1)
+        unknown.append("the name and settings of a stream; its records are in '\(name)', kept for a year")
+    }
+
+    private mutating func add(_ descriptor: StreamDescriptor) {
+        let key = StreamKey(UInt32(truncatingIfNeeded: descriptor.id))
+        if catalogue.streams[key] == nil {
+            // A name belongs to its newest stream.
+            if let other = catalogue.names[descriptor.name], other > key { return }
+            let isFailure = descriptor.name.hasSuffix(".failed")
+            let size = isFailure ? Limits.largestFailureRecordSize : Limits.largestRecordSize
+            catalogue.streams[key] = StreamState(
+                key: key, name: descriptor.name, retention: .milliseconds(descriptor.retention),
+                maximumRecordSize: size, isFailureStream: isFailure,
+                createdAt: Timestamp(
+                    milliseconds: Int64(descriptor.shards.map(\.creationSecond).min() ?? 0) * 1_000),
+                nextShardNumber: 0, atCommit: 0)
+            catalogue.names[descriptor.name] = key
+            catalogue.nextStream = max(catalogue.nextStream, key.rawValue + 1)
+            unknown.append(
+                "of the stream '\(descriptor.name)': how large its records may be (taken: \(size) bytes) and when it was made; its name, retention and shards are from its segments"
+            )
+        }
+        for shard in descriptor.shards where catalogue.shards[ShardKey(shard.key)] == nil {
+            let created = Timestamp(milliseconds: Int64(clamping: shard.creationSecond) * 1_000)
+            insert(
+                ShardState(
+                    key: ShardKey(shard.key), stream: key, id: ShardID(shard.number), range: shard.range,
+                    parents: [shard.parent, shard.adjacent].compactMap { $0.map { ShardID($0) } },
+                    creationSecond: shard.creationSecond, openedAt: created,
+                    origin: SequenceNumber(max(shard.firstSequence, 1) - 1),
+                    lastSequence: SequenceNumber(max(shard.firstSequence, 1) - 1), floor: .zero, lastArrival: created,
+                    atCommit: 0))
+        }
+    }
+
+    private mutating func insert(_ shard: ShardState) {
+        catalogue.shards[shard.key] = shard
+        catalogue.nextShard = max(catalogue.nextShard, shard.key.rawValue + 1)
+        catalogue.streams[shard.stream]?.shards[shard.id] = shard.key
+        let next = max(catalogue.streams[shard.stream]?.nextShardNumber ?? 0, shard.id.number + 1)
+        catalogue.streams[shard.stream]?.nextShardNumber = next
+    }
+
+    /// Closes the parents of known shards, and gives hash keys that no open shard owns to new ones: every key must have a
+    /// place.
+    private mutating func complete(_ key: StreamKey) {
+        guard let stream = catalogue.streams[key] else { return }
+        let shards = stream.shards.values.compactMap { catalogue.shards[$0] }.sorted { $0.id < $1.id }
+        for child in shards {
+            for parent in child.parents {
+                guard let parentKey = stream.shards[parent], catalogue.shards[parentKey]?.closedAt == nil else {
+                    continue
+                }
+                catalogue.shards[parentKey]?.closedAt = child.openedAt
+                catalogue.shards[parentKey]?.children = shards.filter { $0.parents.contains(parent) }.map(\.id)
+            }
+        }
+        var open = stream.shards.values.compactMap { catalogue.shards[$0] }.filter { $0.closedAt == nil }
+            .sorted { $0.range.first < $1.range.first }
+        var added: [ShardID] = []
+        var next: UInt128? = 0
+        for shard in open {
+            guard let first = next else { break }
+            if shard.range.first.value > first {
+                added.append(addShard(first...shard.range.first.value - 1, of: key))
+            }
+            next = max(first, shard.range.last.value) == .max ? nil : max(first, shard.range.last.value + 1)
+        }
+        if let first = next { added.append(addShard(first...UInt128.max, of: key)) }
+        if !added.isEmpty {
+            unknown.append(
+                "of the stream '\(stream.name)': shards without records in segments; \(added.map(\.description).joined(separator: ", ")) took their keys"
+            )
+        }
+        open =
+            (catalogue.streams[key]?.shards.values).map { $0.compactMap { catalogue.shards[$0] } }?
+            .filter { $0.closedAt == nil } ?? []
+        catalogue.streams[key]?.openShards = open.map {
+            .init(first: $0.range.first, shard: $0.key, id: $0.id, creationSecond: $0.creationSecond)
+        }.sorted { $0.first < $1.first }
+    }
+
+    /// A new shard for these keys. Where the stream's shards divide the keys evenly it gets the number that it had.
+    private mutating func addShard(_ keys: ClosedRange<UInt128>, of stream: StreamKey) -> ShardID {
+        let range = HashKeyRange(first: HashKey(keys.lowerBound), last: HashKey(keys.upperBound))
+        let state = catalogue.streams[stream]
+        let free = (0..<(state?.nextShardNumber ?? 0) + 1).first { state?.shards[ShardID($0)] == nil } ?? 0
+        let second = UInt64(max(0, now.milliseconds / 1_000))
+        let shard = ShardState(
+            key: ShardKey(catalogue.nextShard), stream: stream, id: ShardID(free), range: range, parents: [],
+            creationSecond: second, openedAt: now, origin: .zero, lastSequence: .zero, floor: .zero, lastArrival: now,
+            atCommit: 0)
+        insert(shard)
+        return shard.id
+    }
+}

@@ -1,0 +1,46 @@
+import ArgumentParser
+import SegmentStorage
+import StreamModel
+
+/// `shardline check`
+struct CheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check", abstract: "Read everything that a store holds, and say what is damaged.",
+        discussion: """
+            Reads every file, every block and every record, and follows every shard; changes nothing. The store must not \
+            be in use: end its process, or make a backup and check that (a backup's directory may be given too).
+
+            Exit codes: 0 whole, 74 damaged, 1 can't tell.
+
+            Examples:
+              shardline check ./data
+              shardline check --json ./data
+            """)
+
+    @Argument(help: "The store's directory. Default: as with --data.", completion: .directory)
+    var directory: String?
+
+    @Flag(help: "One JSON object.")
+    var json = false
+
+    @OptionGroup var store: StoreOptions
+
+    func run() async throws {
+        let report: StoreReport
+        do {
+            report = try await SegmentStore.check(at: try directory ?? store.directory)
+        } catch let error as ShardlineError {
+            throw CommandFailure(.failed, "can't tell: \(error.message)")
+        }
+        if json {
+            try Output.standard.write(report.json + [UInt8(ascii: "\n")])
+        } else {
+            for line in report.lines { try Output.standard.line(line) }
+        }
+        switch report.verdict {
+        case .whole: return
+        case .damaged: throw CommandFailure(.inputOutput, nil)
+        case .undecided: throw CommandFailure(.failed, nil)
+        }
+    }
+}

@@ -1,0 +1,34 @@
+import ArgumentParser
+import SegmentStorage
+import StreamStorage
+
+/// `shardline restore`
+struct RestoreCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "restore", abstract: "Make a store of a backup, after checking all of it.",
+        discussion: """
+            The store is put in place whole or not at all, and nothing is written over. It is as the old one was when \
+            the backup was made, mappings and checkpoints too; its sequence numbers jump, so that none is used again that \
+            the old store gave out afterwards.
+
+            Example:
+              shardline restore ./backups/monday ./data
+            """)
+
+    @Argument(help: "The backup's directory.", completion: .directory)
+    var backup: String
+
+    @Argument(help: "The store's directory: a new or an empty one.", completion: .directory)
+    var directory: String
+
+    @Flag(name: .shortAndLong, help: "Say on standard error what happens inside.")
+    var verbose = false
+
+    func run() async throws {
+        var options = StoreOptions()
+        options.verbose = verbose
+        let summary = try await SegmentStore.restore(backup, to: directory, logger: options.logger)
+        Output.error.say(
+            "restored \(Readable.count(summary.records, "record")) to '\(directory)', as of \(summary.begunAt)")
+    }
+}

@@ -1,0 +1,27 @@
+public import StreamModel
+
+/// What became of a backup, or of a restore.
+public struct BackupSummary: Hashable, Sendable {
+    /// The files that were copied.
+    public var files: Int
+    /// Their bytes.
+    public var bytes: Int
+    /// The records that they hold, all of them read back and found whole.
+    public var records: Int
+    /// When the backup was begun: everything that was acknowledged before is in it.
+    public var begunAt: Timestamp
+
+    /// A summary with these facts.
+    public init(files: Int, bytes: Int, records: Int, begunAt: Timestamp) {
+        self.files = files
+        self.bytes = bytes
+        self.records = records
+        self.begunAt = begunAt
+    }
+}
+
+/// A store that can copy itself while it is in use.
+package protocol BackupStore: StreamStore {
+    /// Copies the store into a new or empty directory. Throws `notAccessible`, `diskFull`, `corrupt`, `closed`.
+    func backup(to path: String) async throws -> BackupSummary
+}

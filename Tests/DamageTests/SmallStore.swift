@@ -1,0 +1,120 @@
+import DiskAccess
+import Foundation
+import Logging
+import StreamModel
+import StreamStorage
+import Synchronization
+
+@testable import SegmentStorage
+
+/// A clock that moves on by itself a little with each look, so that housekeeping comes between two puts.
+final class SteppedClock: TimeSource {
+    private let now = Mutex<Int64>(1_700_000_000_000)
+
+    var wallTime: Timestamp { Timestamp(milliseconds: now.withLock { $0 }) }
+    var monotonicTime: MonotonicTime { MonotonicTime(sinceOrigin: .milliseconds(now.withLock { $0 })) }
+    func sleep(until deadline: MonotonicTime) async throws { try Task.checkCancellation() }
+    func advance(by milliseconds: Int64) { now.withLock { $0 += milliseconds } }
+}
+
+let quiet = Logger(label: "damage", factory: { _ in SwiftLogNoOpLogHandler() })
+
+/// The files of a small store that was closed: a sealed and an open segment, and a journal with records of its own.
+struct SmallStore: Sendable {
+    static let mapping = MappingKey(stream: "orders", name: "billing")
+    static let position = SequenceNumber(3)
+
+    /// By path below the directory.
+    let files: [String: [UInt8]]
+    let clock = SteppedClock()
+
+    /// What is in memory where there is such a file system: a trial writes a few files, syncs them and opens a database.
+    static let room = FileManager.default.fileExists(atPath: "/dev/shm") ? "/dev/shm" : NSTemporaryDirectory()
+
+    static func internals(_ directory: String, _ clock: SteppedClock) -> SegmentStore.Internals {
+        var internals = SegmentStore.Internals()
+        internals.ringFileSize = 64 << 10
+        internals.newStore = StoreID(bytes: Array(1...16))
+        internals.makeBacking = { directory in
+            let backing = SegmentBacking(
+                fileSystem: POSIXFileSystem(), directory: directory, timeSource: clock, logger: quiet,
+                options: .init(sealFrom: 7_000))
+            return Backing(
+                metadata: backing, flusher: backing, past: backing, close: { try backing.close() }, backup: backing)
+        }
+        return internals
+    }
+
+    private static func open(_ directory: String, _ clock: SteppedClock) async throws -> SegmentStore {
+        try await SegmentStore.open(
+            at: directory, configuration: .init(), timeSource: clock, logger: quiet,
+            internals: internals(directory, clock))
+    }
+
+    init() async throws {
+        let directory = "\(Self.room)/shardline-small-\(UInt64.random(in: 0 ... .max))"
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let clock = clock
+        var index = 0
+        func put(_ calls: Int, _ store: SegmentStore) async throws {
+            for _ in 0..<calls {
+                clock.advance(by: 1_500)
+                // Long enough to be compressed, and keys of both shards.
+                try await store.stream("orders").put(
+                    contentsOf: (0..<6).map { _ in
+                        index += 1
+                        return NewRecord(
+                            "order \(index), " + String(repeating: "of \(index % 5) pieces ", count: 8),
+                            partitionKey: "customer \(index % 7)")
+                    })
+            }
+        }
+        // More than one file of the ring is flushed at the end, less is left in the journal (F8).
+        var store = try await Self.open(directory, clock)
+        try await store.createStream("orders", shards: 2, retention: .seconds(365 * 86_400))
+        try await store.createStream("audit", shards: 1, retention: .seconds(365 * 86_400))
+        try await store.createMapping(
+            MappingDefinition(key: Self.mapping, startingPosition: .trimHorizon, configuration: Array("{}".utf8)))
+        try await put(14, store)
+        try await store.close()
+        store = try await Self.open(directory, clock)
+        try await put(14, store)
+        try await store.stream("audit").put("an old one", partitionKey: "k")
+        try await store.close()
+        store = try await Self.open(directory, clock)
+        try await put(3, store)
+        try await store.stream("audit").put(
+            contentsOf: [NewRecord("by hash", partitionKey: "k", explicitHashKey: HashKey(5))])
+        let claim = try await store.claimMapping(Self.mapping)
+        let move = CheckpointMove(
+            mapping: Self.mapping, epoch: claim.epoch,
+            checkpoint: ShardCheckpoint(shard: ShardID(1), position: Self.position, state: [1, 2, 3]))
+        guard case .committed = try await store.commit([.checkpoint(move)]) else {
+            throw ShardlineError(.conflict, "the checkpoint was refused")
+        }
+        try await put(1, store)
+        try await store.close()
+        var files: [String: [UInt8]] = [:]
+        for name in try FileManager.default.subpathsOfDirectory(atPath: directory) {
+            let path = "\(directory)/\(name)"
+            var isFolder: ObjCBool = false
+            _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+            if !isFolder.boolValue { files[name] = try POSIXFileSystem().everything(path) }
+        }
+        self.files = files
+    }
+
+    /// Writes the files, changed by `damage`, into a new directory.
+    func write(to directory: String, _ files: [String: [UInt8]]) throws {
+        let disk = POSIXFileSystem()
+        for folder in ["", "/journal", "/segments"] { try disk.createDirectory(directory + folder) }
+        for (name, bytes) in files { try disk.open("\(directory)/\(name)", .create).writeAll(bytes, at: 0) }
+    }
+}
+
+extension POSIXFileSystem {
+    func everything(_ path: String) throws -> [UInt8] {
+        let file = try open(path, .read)
+        return try file.bytes(at: 0, count: try file.size())
+    }
+}

@@ -1,0 +1,211 @@
+import DiskAccess
+import Foundation
+import StreamModel
+import StreamStorage
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import SegmentStorage
+
+/// A copy of a store in use is one moment of it, with everything that was acknowledged before.
+@Suite(.timeLimit(.minutes(2))) struct BackupTests {
+    private let target = TemporaryDirectory()
+    private var backup: String { target.path + "/backup" }
+    private var restored: String { target.path + "/restored" }
+
+    @Test func `under load everything acknowledged before the backup began is in it, in order, once`() async throws {
+        let used = try await UsedStore(count: 0)
+        let open = try await used.open()
+        let store = open.store
+        let acknowledged = Shared([String]())
+        let before = try await withThrowingTaskGroup(of: Void.self) { group in
+            for producer in 0..<3 {
+                group.addTask {
+                    var index = 0
+                    while !Task.isCancelled {
+                        let text = "\(producer) \(index)"
+                        try await store.stream("orders").put(text, partitionKey: "p \(producer)")
+                        acknowledged.withLock { $0.append(text) }
+                        index += 1
+                    }
+                }
+            }
+            try await open.flusher.reached(3)
+            let before = acknowledged.withLock { $0 }
+            let summary = try await store.backup(to: backup)
+            #expect(summary.records >= before.count)
+            try await open.flusher.reached(open.flusher.flushes + 2)
+            group.cancelAll()
+            return before
+        }
+        let all = acknowledged.withLock { $0 }
+        #expect(all.count > before.count)
+        try await store.close()
+
+        let summary = try await SegmentStore.restore(backup, to: restored, timeSource: used.clock, logger: silent)
+        #expect(summary.files >= 3)
+        let report = try await SegmentStore.check(at: restored, timeSource: used.clock)
+        #expect(report.verdict == .whole, "\(report.findings)")
+        let copy = try await SegmentStore.open(at: restored, timeSource: used.clock, logger: silent)
+        var found: [String] = []
+        for shard in try await copy.describeStream("orders").shards {
+            var position = SequenceNumber.zero
+            while true {
+                let result = try await copy.read(ReadRequest(stream: "orders", shard: shard.id, after: position))
+                found += result.batch.map { String(decoding: $0.bytes, as: UTF8.self) }
+                guard result.next > position else { break }
+                position = result.next
+            }
+        }
+        #expect(found.count == summary.records)
+        #expect(Set(found).count == found.count)
+        #expect(Set(before).subtracting(found).isEmpty)
+        for producer in 0..<3 {
+            let own = found.filter { $0.hasPrefix("\(producer) ") }
+            #expect(own == own.indices.map { "\(producer) \($0)" })
+        }
+        try await copy.close()
+    }
+
+    @Test func `numbers that the old store gave out later are not given out again (C4)`() async throws {
+        let used = try await UsedStore(count: 20)
+        try await SegmentStore.backup(of: used.directory.path, to: backup, timeSource: used.clock)
+        let old = try await used.open()
+        let later = try await old.store.stream("audit").put("later", partitionKey: "k")
+        #expect(later.sequenceNumber == SequenceNumber(1))
+        try await old.store.close()
+        try await SegmentStore.restore(backup, to: restored, timeSource: used.clock, logger: silent)
+        let new = try await SegmentStore.open(at: restored, timeSource: used.clock, logger: silent)
+        let receipt = try await new.stream("audit").put("other", partitionKey: "k")
+        #expect(receipt.sequenceNumber.rawValue == 1 << 32 + 1)
+        // A reader goes over the jump, and what is flushed behind it is found.
+        #expect(try await new.everything(of: "audit").texts == ["other"])
+        #expect(try await new.everything(of: "orders").texts == (0..<20).map(UsedStore.text))
+        let mapping = try await new.describeMapping(UsedStore.mapping)
+        #expect(mapping.checkpoints.first { $0.shard == ShardID(1) }?.position == SequenceNumber(8))
+        try await new.close()
+        let report = try await SegmentStore.check(at: restored, timeSource: used.clock)
+        #expect(report.verdict == .whole, "\(report.findings)")
+    }
+
+    @Test func `a closed store is copied without a change to it`() async throws {
+        let used = try await UsedStore()
+        let before = try used.directory.contents()
+        let summary = try await SegmentStore.backup(of: used.directory.path, to: backup, timeSource: used.clock)
+        #expect(summary.records == 200)
+        #expect(try used.directory.contents() == before)
+        try await SegmentStore.restore(backup, to: restored, timeSource: used.clock, logger: silent)
+        let store = try await SegmentStore.open(at: restored, timeSource: used.clock, logger: silent)
+        #expect(try await store.everything(of: "orders").texts == (0..<200).map(UsedStore.text))
+        try await store.close()
+    }
+
+    @Test func `segments stay and journal files are not used again while a backup has them`() async throws {
+        let used = try await UsedStore(count: 0)
+        let open = try await used.open()
+        let parts = open.store.parts
+        let ring = try used.directory.files(in: "journal")
+        parts.ring.hold()
+        open.backing.holdDeletions()
+        for index in 0..<200 {
+            try await open.store.stream("orders").put(UsedStore.text(index), partitionKey: "k")
+        }
+        try await open.flusher.reached(3)
+        #expect(Set(try used.directory.files(in: "journal")).isSuperset(of: ring))
+        #expect(try used.directory.files(in: "journal").count > ring.count + 2)
+        used.clock.set(1_700_000_000_000 + 400 * 86_400_000)
+        try open.backing.tidy(parts.visible.catalogue, now: used.clock.wallTime)
+        #expect(!(try used.directory.files(in: "segments").isEmpty))
+        open.backing.letDelete()
+        try parts.ring.letGo()
+        try open.backing.tidy(parts.visible.catalogue, now: used.clock.wallTime)
+        #expect(try used.directory.files(in: "segments").isEmpty)
+        try await open.store.close()
+    }
+
+    @Test func `targets that hold something are refused, and stay as they are`() async throws {
+        let used = try await UsedStore(count: 5)
+        let full = target.path + "/full"
+        try FileManager.default.createDirectory(atPath: full, withIntermediateDirectories: true)
+        try Data("mine".utf8).write(to: URL(fileURLWithPath: full + "/note"))
+        let before = try target.contents()
+        await expectError(.notAccessible) {
+            try await SegmentStore.backup(of: used.directory.path, to: full, timeSource: used.clock)
+        }
+        #expect(try target.contents() == before)
+        try await SegmentStore.backup(of: used.directory.path, to: backup, timeSource: used.clock)
+        await expectError(.notAccessible) {
+            try await SegmentStore.backup(of: used.directory.path, to: backup, timeSource: used.clock)
+        }
+        await expectError(.notAccessible) {
+            try await SegmentStore.restore(backup, to: full, timeSource: used.clock, logger: silent)
+        }
+        await expectError(.notAccessible) {
+            try await SegmentStore.restore(full, to: restored, timeSource: used.clock, logger: silent)
+        }
+        // A backup is no store that somebody opens by mistake.
+        await expectError(.notAccessible) { try await SegmentStore.open(at: backup, logger: silent) }
+    }
+
+    @Test func `a backup of which a byte was changed, or a file is missing, is refused`() async throws {
+        let used = try await UsedStore(count: 60)
+        try await SegmentStore.backup(of: used.directory.path, to: backup, timeSource: used.clock)
+        var numbers = SeededNumbers(5)
+        for (name, bytes) in try target.contents() where name.hasPrefix("backup/") {
+            for _ in 0..<3 {
+                let offset = Int.random(in: 0..<bytes.count, using: &numbers)
+                try target.flip(name, at: offset)
+                await expectError(.corrupt) {
+                    try await SegmentStore.restore(backup, to: restored, timeSource: used.clock, logger: silent)
+                }
+                try target.flip(name, at: offset)
+            }
+            let path = "\(target.path)/\(name)"
+            try FileManager.default.moveItem(atPath: path, toPath: path + ".away")
+            await #expect(throws: ShardlineError.self) {
+                try await SegmentStore.restore(backup, to: restored, timeSource: used.clock, logger: silent)
+            }
+            try FileManager.default.moveItem(atPath: path + ".away", toPath: path)
+        }
+        #expect(!FileManager.default.fileExists(atPath: restored))
+        try await SegmentStore.restore(backup, to: restored, timeSource: used.clock, logger: silent)
+    }
+
+    @Test func `a damaged store is not backed up, and what was begun is no backup`() async throws {
+        let used = try await UsedStore()
+        let segment = try used.directory.files(in: "segments")[0]
+        try used.directory.flip(segment, at: 4_096 + 100)
+        let error = await expectError(.corrupt) {
+            try await SegmentStore.backup(of: used.directory.path, to: backup, timeSource: used.clock)
+        }
+        #expect(error?.message.contains("segments/") == true)
+        await expectError(.corrupt) {
+            try await SegmentStore.restore(backup, to: restored, timeSource: used.clock, logger: silent)
+        }
+        // Once the store is whole again the same target will do.
+        try used.directory.flip(segment, at: 4_096 + 100)
+        try await SegmentStore.backup(of: used.directory.path, to: backup, timeSource: used.clock)
+    }
+
+    @Test func `a name in a manifest leads nowhere else`() throws {
+        for path in [
+            "../x", "segments/../../x", "/etc/x", "journal/1.journal", "segments/x", "lock", "journal/a/b", "",
+        ] {
+            let manifest = BackupManifest(
+                begunAt: Timestamp(milliseconds: 1), records: 1, files: [.init(path: path, size: 1, checksum: 1)])
+            #expect(throws: FormatDamage.self, "\(path)") { try BackupManifest(manifest.encoded) }
+        }
+        let manifest = BackupManifest(
+            begunAt: Timestamp(milliseconds: 1), records: 1,
+            files: [
+                .init(path: "journal/000000000001.journal", size: 1, checksum: 1),
+                .init(path: "segments/000000000012.segment", size: 1, checksum: 2),
+                .init(path: "metadata.sqlite", size: 3, checksum: 3),
+            ])
+        #expect(try BackupManifest(manifest.encoded) == manifest)
+        for cut in manifest.encoded.indices {
+            #expect(throws: FormatDamage.self) { try BackupManifest(Array(manifest.encoded[..<cut])) }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The commands for bad days, as an operator types them.
+@Suite(.serialized, .timeLimit(.minutes(1))) struct ToolTests {
+    func shardline(_ arguments: [String], _ folder: TestDirectory) async throws -> BuiltProgram.End {
+        try await BadInputTests.shardline(arguments, folder)
+    }
+
+    @Test func `check says what is whole and what is damaged, in words and as JSON, by its exit code`() async throws {
+        let folder = try await TwoProcessTests.prepared()
+        let put = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "a\nb\nc\n")
+        #expect(put.status == 0)
+        let store = folder.path("store")
+        var end = try await shardline(["check", store], folder)
+        #expect(end.status == 0, "\(end.output) \(end.errors)")
+        #expect(end.output.hasPrefix("whole: 1 stream, 2 shards, 3 records"), "\(end.output)")
+        end = try await shardline(["check", "--json"], folder)
+        let whole = try JSONSerialization.jsonObject(with: Data(end.output.utf8)) as? [String: Any]
+        #expect(whole?["verdict"] as? String == "whole")
+        #expect((whole?["read"] as? [String: Int])?["records"] == 3)
+
+        // A flipped byte in the records.
+        let journal = try #require(
+            try FileManager.default.contentsOfDirectory(atPath: store + "/journal").first)
+        let file = URL(filePath: "\(store)/journal/\(journal)")
+        var bytes = try Data(contentsOf: file)
+        let place = try #require(bytes.range(of: Data("kb".utf8)))
+        bytes[place.lowerBound + 1] ^= 1
+        try bytes.write(to: file)
+        end = try await shardline(["check", store], folder)
+        #expect(end.status == 74)
+        #expect(end.output.contains("journal/\(journal), bytes"), "\(end.output)")
+        #expect(end.output.contains("lost: s, shardId-00000000000"), "\(end.output)")
+        end = try await shardline(["check", store, "--json"], folder)
+        #expect(end.status == 74)
+        let damaged = try JSONSerialization.jsonObject(with: Data(end.output.utf8)) as? [String: Any]
+        let finding = (damaged?["findings"] as? [[String: Any]])?.first
+        #expect(finding?["file"] as? String == "journal/\(journal)")
+        let lost = (finding?["lost"] as? [[String: Any]])?.first
+        #expect(lost?["first"] as? Int == 1 && lost?["last"] as? Int == 3)
+        #expect((lost?["startSequenceNumber"] as? String)?.count == 56)
+
+        end = try await shardline(["check", folder.path("nothing")], folder)
+        #expect(end.status == 1)
+        #expect(end.errors.contains("can't tell"), "\(end.errors)")
+    }
+
+    @Test func `a store in use is backed up by its owner, and restored elsewhere`() async throws {
+        let folder = try await TwoProcessTests.prepared()
+        let consumer = try TwoProcessTests.consume(folder)
+        #expect(try await consumer.wait { $0.errors.contains("begins at trim-horizon") })
+        let put = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "a\nb\nc\n")
+        #expect(put.status == 0)
+        let (store, backup, restored) = (folder.path("store"), folder.path("backup"), folder.path("restored"))
+
+        var end = try await shardline(["check", store], folder)
+        #expect(end.status == 1)
+        #expect(end.output.contains("in use by process \(consumer.processID)"), "\(end.output)")
+        end = try await shardline(["backup", store, backup], folder)
+        #expect(end.status == 0, "\(end.errors)")
+        #expect(end.errors.contains("backed up 3 records"), "\(end.errors)")
+        end = try await shardline(["check", backup], folder)
+        #expect(end.status == 0, "\(end.output)")
+        end = try await shardline(["backup", store, backup], folder)
+        #expect(end.status == 74)
+        #expect(end.errors.contains("not empty"), "\(end.errors)")
+        consumer.signal(SIGINT)
+        #expect(try await consumer.end() == 0)
+
+        end = try await shardline(["restore", backup, store], folder)
+        #expect(end.status == 74)
+        #expect(end.errors.contains("not empty"), "\(end.errors)")
+        end = try await shardline(["restore", backup, restored], folder)
+        #expect(end.status == 0, "\(end.errors)")
+        #expect(end.errors.contains("restored 3 records"), "\(end.errors)")
+        end = try await shardline(["tail", "s", "--from", "trim-horizon", "--data", restored], folder)
+        #expect(end.output.split(separator: "\n").map { $0.suffix(1) }.sorted() == ["a", "b", "c"], "\(end.output)")
+        end = try await shardline(["check", restored], folder)
+        #expect(end.status == 0, "\(end.output)")
+
+        // And a store that nobody has open.
+        end = try await shardline(["backup", restored, folder.path("second")], folder)
+        #expect(end.status == 0, "\(end.errors)")
+    }
+}
+
+extension ToolTests {
+    @Test func `repair says what it would do, does it, and a mapping passes what is lost with a document (ESM-G4)`()
+        async throws
+    {
+        let folder = try await TwoProcessTests.prepared(shards: 1)
+        let store = folder.path("store")
+        for text in ["a", "b", "c"] {
+            let put = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: text + "\n")
+            #expect(put.status == 0)
+        }
+        let journal = try #require(try FileManager.default.contentsOfDirectory(atPath: store + "/journal").first)
+        let file = URL(filePath: "\(store)/journal/\(journal)")
+        var bytes = try Data(contentsOf: file)
+        bytes[try #require(bytes.range(of: Data("kb".utf8))).lowerBound + 1] ^= 1
+        try bytes.write(to: file)
+        var end = try await shardline(["tail", "s", "--from", "trim-horizon"], folder)
+        #expect(end.status == 74)
+        #expect(end.errors.contains("shardline repair"), "\(end.errors)")
+
+        end = try await shardline(["repair", store], folder)
+        #expect(end.status == 74)
+        #expect(end.output.contains("would be given up:\n  s, shardId-000000000000, record 2\n"), "\(end.output)")
+        #expect(try Data(contentsOf: file) == bytes)
+        end = try await shardline(["repair", store, "--apply"], folder)
+        #expect(end.status == 0, "\(end.output) \(end.errors)")
+        #expect(end.output.contains("1 record given up:"), "\(end.output)")
+        #expect(!(try FileManager.default.contentsOfDirectory(atPath: store + "/quarantine").isEmpty))
+        end = try await shardline(["repair", store, "--apply"], folder)
+        #expect(end.status == 0 && end.output.contains("nothing to repair"), "\(end.output)")
+        end = try await shardline(["check", store], folder)
+        #expect(end.status == 0, "\(end.output)")
+        #expect(
+            end.output.contains("given up by an earlier repair: s, shardId-000000000000, record 2"), "\(end.output)")
+
+        end = try await shardline(["tail", "s", "--from", "trim-horizon"], folder)
+        #expect(end.errors.contains("1 record is lost to damage"), "\(end.errors)")
+        #expect(end.output.split(separator: "\n").map { $0.suffix(1) } == ["a", "c"], "\(end.output)")
+
+        // The mapping gets what is there, says what is not, and stays where it can be asked.
+        let consumer = try TwoProcessTests.consume(folder)
+        #expect(try await consumer.wait { $0.errors.contains("got c\n") })
+        #expect(consumer.errors.contains("got a\n"))
+        #expect(consumer.errors.contains("RecordsLost"), "\(consumer.errors)")
+        end = try await shardline(["mapping", "describe", "s", "m"], folder)
+        #expect(end.output.contains("1 record lost to damage passed"), "\(end.output)")
+        end = try await shardline(["mapping", "describe", "s", "m", "--json"], folder)
+        #expect(end.output.contains(#""lostRecords":1"#), "\(end.output)")
+        consumer.signal(SIGINT)
+        #expect(try await consumer.end() == 0)
+        end = try await shardline(["tail", "s.m.failed", "--from", "trim-horizon", "--json"], folder)
+        let line = try JSONSerialization.jsonObject(with: Data(end.output.utf8)) as? [String: Any]
+        let data = try #require((line?["data"] as? String).flatMap { Data(base64Encoded: $0) })
+        let document = String(decoding: data, as: UTF8.self)
+        #expect(document.contains(#""condition":"RecordsLost""#), "\(document)")
+        #expect(document.contains(#""batchSize":1"#), "\(document)")
+    }
+}
