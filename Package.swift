@@ -58,7 +58,8 @@ let package = Package(
         .target(
             name: "SegmentStorage",
             dependencies: [
-                "StreamStorage", "StreamModel", "DiskAccess", "CLZ4", "CHash", collections, logging, metrics, grdb, sqlite,
+                "StreamStorage", "StreamModel", "DiskAccess", "CLZ4", "CHash", collections, logging, metrics, grdb,
+                sqlite,
             ],
             swiftSettings: swift),
         .target(

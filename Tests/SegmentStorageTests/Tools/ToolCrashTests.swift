@@ -1,5 +1,6 @@
 import DiskAccess
 import Foundation
+import GRDB
 import StreamModel
 import StreamStorage
 import TestSupport
@@ -119,11 +120,13 @@ private final class ImageMetadata: MetadataStore {
             let segment = try #require(try directory.files(in: "segments").first)
             for offset in [3, 4_200, 5_900] { try directory.flip(segment, at: offset) }
         case "rows":
-            // The main file without its log is older than the journal's start, and no row of it is wrong.
             let (journal, block) = try directory.commit(beforeLast: 3)
             try directory.flip(journal, at: block * 4_096 + 9)
-            try directory.flip("metadata.sqlite", at: 5_000)
-            try directory.flip("metadata.sqlite-wal", at: 40)
+            let queue = try DatabaseQueue(path: directory.path + "/metadata.sqlite")
+            try queue.inDatabase {
+                try $0.execute(sql: "UPDATE shard SET crc = crc + 1; UPDATE section SET crc = crc + 1")
+            }
+            try queue.close()
         default:
             for suffix in ["", "-wal", "-shm"] {
                 try? FileManager.default.removeItem(atPath: "\(directory.path)/metadata.sqlite\(suffix)")
@@ -140,7 +143,7 @@ private final class ImageMetadata: MetadataStore {
         let steps = Self.changes(whole)
         #expect(steps > 8)
         let expected = try await Self.served(whole.afterCrash(), clock)
-        #expect(expected.count > 100)
+        #expect(expected.count > 50)
         for step in 0..<steps {
             let disk = try Self.disk(directory)
             Self.die(disk, before: step)
