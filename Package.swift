@@ -107,7 +107,7 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "StreamModel", "StreamStorage", "DiskAccess", "EventSource", "ShardlineTesting",
+                "StreamModel", "StreamStorage", "DiskAccess", "EventSource", "ShardlineTesting", "CHash",
             ],
             path: "Tests/Support", swiftSettings: swift),
         // What must be delivered, told without the event source: the judge of its tests.

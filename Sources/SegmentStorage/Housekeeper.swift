@@ -49,7 +49,13 @@ final class Housekeeper: @unchecked Sendable {
             // A full disk is tried again, but not all the time.
             epochs.pause(Self.pause)
         }
-        let epoch = epochs.next(atMost: Self.pause)
+        return work(on: epochs.next(atMost: Self.pause))
+    }
+
+    /// Does what there is to do now, without waiting for any; as ``step()`` otherwise.
+    func stepNow() -> Bool { work(on: epochs.next(atMost: .zero)) }
+
+    private func work(on epoch: EpochQueue.Closed?) -> Bool {
         if health.failure == nil {
             if let epoch { flush(epoch) }
             // Under a load that leaves no pause between flushes too: else retention would never come to delete.

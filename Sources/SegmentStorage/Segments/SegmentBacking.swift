@@ -31,21 +31,25 @@ final class SegmentBacking: Metadata, Flusher, Past {
     private let timeSource: any TimeSource
     private let logger: Logger
     private let options: Options
+    private let threads: BlockingThreads
     private let openMetadata: @Sendable () throws -> any MetadataStore
     private let state = Mutex(State())
 
     /// - Parameters:
     ///   - directory: the store's; it must be there. Segments go to `segments` in it.
+    ///   - threads: where reads block.
     ///   - openMetadata: opens the database or makes it. Default: `metadata.sqlite` in the directory.
     init(
         fileSystem: any FileSystem, directory: String, timeSource: any TimeSource, logger: Logger,
-        options: Options = Options(), openMetadata: (@Sendable () throws -> any MetadataStore)? = nil
+        options: Options = Options(), threads: BlockingThreads = .shared,
+        openMetadata: (@Sendable () throws -> any MetadataStore)? = nil
     ) {
         self.fileSystem = fileSystem
         self.directory = directory
         self.timeSource = timeSource
         self.logger = logger
         self.options = options
+        self.threads = threads
         self.openMetadata =
             openMetadata
             ?? { try SQLiteMetadata(path: "\(directory)/metadata.sqlite") }
@@ -117,7 +121,7 @@ final class SegmentBacking: Metadata, Flusher, Past {
             guard first <= last else { continue }
             lost[shard, default: []].append(first...last)
         }
-        let past = SegmentPast(set: archive.set, reader: archive.reader, lost: lost)
+        let past = SegmentPast(set: archive.set, reader: archive.reader, lost: lost, threads: threads)
         state.withLock { state in
             state.row = row
             state.archive = archive

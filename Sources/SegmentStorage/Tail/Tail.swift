@@ -215,7 +215,8 @@ final class Tail: Sendable {
         let waiters = state.withLock { state in
             guard !state.waiters.isEmpty else { return [@Sendable () -> Void]() }
             defer { state.waiters = [:] }
-            return Array(state.waiters.values)
+            // In the order in which they came, whatever the dictionary's: a run can be repeated exactly.
+            return state.waiters.sorted { $0.key < $1.key }.map(\.value)
         }
         for waiter in waiters { waiter() }
     }
