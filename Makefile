@@ -10,8 +10,11 @@ ROUNDS ?= 200
 CASES ?= 0
 # A hung test must not hang the machine that runs it: seconds until the whole test run is killed.
 TEST_LIMIT ?= 900
-# Seconds for each target of `make fuzz`, and which of them (all where none is named).
-SECONDS ?= 60
+# How long `make soak` runs (600), or each target of `make fuzz` (60).
+SECONDS ?=
+# The seed that `make soak` begins with.
+SEED ?= $(shell date +%s)
+# Which targets `make fuzz` runs: all where none is named.
 TARGETS ?=
 # More arguments for `shardline demo`, such as ARGS="--no-kill".
 ARGS ?=
@@ -21,7 +24,7 @@ PIECES ?= .*
 PACKAGES = liblz4-dev libsqlite3-dev zlib1g-dev python3
 LINTED = $(wildcard Sources Tests examples Benchmarks Package.swift)
 
-.PHONY: help deps demo build test lint format crash damage fuzz mutants bench-pieces allocations scale install uninstall clean
+.PHONY: help deps demo build test lint format crash damage fuzz mutants soak planted-bugs bench-pieces allocations scale install uninstall clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,9 +33,11 @@ help:
 	@echo 'make lint         checks the style'
 	@echo 'make format       applies the style'
 	@echo 'make crash        kills a working process at random moments, ROUNDS=$(ROUNDS) times; also with loss of power'
-	@echo 'make fuzz         gives hostile bytes to what reads files and sockets, SECONDS=$(SECONDS) for each target'
+	@echo 'make fuzz         gives hostile bytes to what reads files and sockets, SECONDS=60 for each target'
 	@echo 'make damage       flips every byte of a small store, cuts every file everywhere (half an hour)'
 	@echo 'make mutants      breaks the decision core on purpose; every break must fail a test'
+	@echo 'make soak         simulates crashes and faults, SECONDS=600, beginning with SEED=...; then all crash points'
+	@echo 'make planted-bugs breaks the store and the mappings on purpose; the simulation must find every bug'
 	@echo 'make bench-pieces measures the single steps of a put and of a read; some: PIECES="read .*"'
 	@echo 'make scale        how cost grows: measures for twenty minutes, then draws the plots of the page about it'
 	@echo 'make allocations  counts allocations a record; fails above a limit'
@@ -81,7 +86,7 @@ crash: deps
 
 # libFuzzer comes with Swift's toolchain; more in Tests/Fuzz/run.sh.
 fuzz: deps
-	SWIFT=$(SWIFT) Tests/Fuzz/run.sh $(SECONDS) $(TARGETS)
+	SWIFT=$(SWIFT) Tests/Fuzz/run.sh $(or $(SECONDS),60) $(TARGETS)
 
 damage: deps
 	$(SWIFT) build --build-tests
@@ -89,6 +94,15 @@ damage: deps
 
 mutants: deps
 	Tests/Mutants/run.sh
+
+# Optimized, which makes it several times faster than in `make test`.
+soak: deps
+	$(SWIFT) build -c release --product simulate
+	.build/release/simulate --seconds $(or $(SECONDS),600) --seed $(SEED)
+	.build/release/simulate --crash-points
+
+planted-bugs: deps
+	SWIFT=$(SWIFT) Tests/PlantedBugs/run.sh
 
 # In a build folder of its own: the plugin builds with other flags, so a common one would be built anew each time.
 bench-pieces: deps

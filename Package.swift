@@ -109,9 +109,20 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "StreamModel", "StreamStorage", "DiskAccess", "EventSource", "ShardlineTesting",
+                "StreamModel", "StreamStorage", "DiskAccess", "EventSource", "ShardlineTesting", "CHash",
             ],
             path: "Tests/Support", swiftSettings: swift),
+        // A whole process in one thread: the store, producers and mappings on a simulated disk, in an order that follows
+        // from a seed, and the model that judges it.
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "DiskAccess", "ShardlineTesting",
+                "TestSupport", logging,
+            ],
+            path: "Tests/Simulation", swiftSettings: swift),
+        .executableTarget(
+            name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: swift),
         // What must be delivered, told without the event source: the judge of its tests.
         .target(name: "DeliveryModel", path: "Tests/DeliveryModel", swiftSettings: swift),
 
@@ -168,6 +179,8 @@ let package = Package(
             name: "DamageTests",
             dependencies: ["SegmentStorage", "StreamStorage", "StreamModel", "DiskAccess", "TestSupport", logging],
             exclude: ["whole.py"], swiftSettings: swift),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["Simulation", "TestSupport", "DiskAccess"], swiftSettings: swift),
         .testTarget(name: "HouseRulesTests", dependencies: ["TestSupport"], swiftSettings: swift),
         // The process that the crash tests kill.
         .executableTarget(

@@ -48,9 +48,20 @@ package final class BlockingThreads: Sendable {
     }
     private let state = Monitor(State())
     private let limit: Int
+    private let handOver: (@Sendable (@escaping @Sendable () -> Void) -> Void)?
 
     /// At most `limit` calls run at once; more wait in their order.
-    package init(limit: Int) { self.limit = limit }
+    package init(limit: Int) {
+        self.limit = limit
+        handOver = nil
+    }
+
+    /// No threads at all: each call is handed to `handOver`, which runs it when it likes. For simulations, where
+    /// nothing really blocks and the order is somebody else's to choose.
+    package init(handingTo handOver: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void) {
+        limit = 0
+        self.handOver = handOver
+    }
 
     /// Runs `body` and returns its result. A cancelled task waits too: what was begun is always finished.
     package func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
@@ -60,6 +71,7 @@ package final class BlockingThreads: Sendable {
     }
 
     private func enqueue(_ job: @escaping @Sendable () -> Void) {
+        if let handOver { return handOver(job) }
         let startsThread = state.withLock { state in
             state.jobs.append(job)
             guard state.jobs.count > state.idle, state.threads < limit else { return false }

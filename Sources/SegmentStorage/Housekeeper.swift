@@ -50,7 +50,14 @@ final class Housekeeper: @unchecked Sendable {
     func step() -> Bool {
         // A full disk is tried again, but not all the time.
         if space.refusal != nil { epochs.pause(Self.pause) }
-        work(on: epochs.next(atMost: Self.pause))
+        return workAndLookOn(epochs.next(atMost: Self.pause))
+    }
+
+    /// Does what there is to do now, without waiting for any; as ``step()`` otherwise.
+    func stepNow() -> Bool { workAndLookOn(epochs.next(atMost: .zero)) }
+
+    private func workAndLookOn(_ epoch: EpochQueue.Closed?) -> Bool {
+        work(on: epoch)
         // With a full disk the end must come all the same: what is not in segments stays in the journal.
         return !(epochs.isEnding || (space.refusal != nil && epochs.isToEnd))
     }

@@ -25,7 +25,7 @@ extension SegmentStore {
         let shards: [(ShardKey, ShardID)] = try parts.visible.withOpen { state in
             let stream = try state.catalogue.stream(name)
             if let shard { return [(try state.catalogue.shard(shard, of: stream).key, shard)] }
-            return stream.shards.map { ($0.value, $0.key) }
+            return stream.shards.map { ($0.value, $0.key) }.sorted { $0.1 < $1.1 }
         }
         switch start {
         case .atSequenceNumber, .afterSequenceNumber:

@@ -12,6 +12,8 @@ extension SegmentStore {
         var ringFileSize = 4 << 20
         /// Bytes of an epoch in place of the configuration's.
         var epochSize: Int?
+        /// The most bytes of journal in place of the configuration's.
+        var journalLimit: Int?
         /// Makes what stands behind the journal; nil: SQLite and segments in the store's directory.
         var makeBacking: (@Sendable (_ directory: String) throws -> Backing)?
         /// The number of a new store; nil: random.
@@ -57,8 +59,7 @@ extension SegmentStore {
 
         private init(
             directory: String, configuration: Configuration, timeSource: any TimeSource, logger: Logger,
-            recovery: Recovery, ring: Ring, backing: Backing, lock: any FileLock, epochSize: Int,
-            fileSystem: any FileSystem
+            recovery: Recovery, ring: Ring, backing: Backing, lock: any FileLock, internals: Internals
         ) {
             self.directory = directory
             self.configuration = configuration
@@ -67,7 +68,8 @@ extension SegmentStore {
             self.backing = backing
             self.lock = lock
             flushesAtEnd = recovery.passesDamage
-            self.fileSystem = fileSystem
+            fileSystem = internals.fileSystem
+            let epochSize = internals.epochSize ?? configuration.epochSize
             seed = recovery.start.store.seed
             visible = VisibleState(
                 recovery.start.catalogue, tails: recovery.tails, watermark: recovery.start.nextCommit - 1,
@@ -76,9 +78,10 @@ extension SegmentStore {
             admission = Admission(limit: configuration.queueSize)
             epochs = EpochQueue(
                 firstCommit: recovery.firstCommit, epochSize: epochSize,
-                ringLimit: min(
-                    configuration.journalLimit,
-                    OpenFiles(limit: ProcessUsage.openFileLimit).journalFiles * ring.fileSize),
+                ringLimit: internals.journalLimit
+                    ?? min(
+                        configuration.journalLimit,
+                        OpenFiles(limit: ProcessUsage.openFileLimit).journalFiles * ring.fileSize),
                 isFlushed: backing.flusher != nil)
             health = StoreHealth(admission: admission, epochs: epochs, logger: logger)
             space = DiskSpace(
@@ -130,11 +133,11 @@ extension SegmentStore {
                         fileSize: internals.ringFileSize, timeSource: timeSource)
                     let parts = Parts(
                         directory: directory, configuration: configuration, timeSource: timeSource, logger: logger,
-                        recovery: recovery, ring: ring, backing: backing, lock: lock,
-                        epochSize: internals.epochSize ?? configuration.epochSize, fileSystem: fileSystem)
+                        recovery: recovery, ring: ring, backing: backing, lock: lock, internals: internals)
                     try describing("opening the store") {
                         // What was read past the cache may still be in the disk's way to durability (J9).
                         try ring.synchronizeAll()
+                        try ring.synchronizeNames()
                         try ring.removeUnusable()
                         try parts.writer.writeOpened(recovery.opened, at: timeSource.monotonicTime)
                     }
@@ -164,6 +167,8 @@ extension SegmentStore {
                             "'\(directory)' holds other files (such as '\(names[0])') and no store: name a new or an empty directory"
                         )
                     }
+                    // Whoever made it may have been killed before its name was durable.
+                    if names.isEmpty { try fileSystem.synchronizeDirectory(parent(of: directory)) }
                 } else {
                     try fileSystem.createDirectory(directory)
                     try fileSystem.synchronizeDirectory(parent(of: directory))

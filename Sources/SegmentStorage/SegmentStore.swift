@@ -118,13 +118,23 @@ public final class SegmentStore: StreamStore {
                 ShardDescription(
                     id: shard.id, hashKeyRange: shard.range, parents: shard.parents,
                     creationSecond: shard.creationSecond, openedAt: shard.openedAt, closedAt: shard.closedAt,
-                    trimHorizon: try await trimHorizon(of: shard, retention: stream.retention),
+                    trimHorizon: try await knownHorizon(of: shard, retention: stream.retention),
                     tip: shard.lastSequence))
         }
         return StreamDescription(
             name: stream.name, createdAt: stream.createdAt, retention: stream.retention,
             maximumRecordSize: stream.maximumRecordSize, isFailureStream: stream.isFailureStream,
             shards: descriptions)
+    }
+
+    /// The shard's trim horizon; where damage hides it, what is known of it: one damaged segment must not take the
+    /// stream's other shards from everybody. Who reads this shard is told of the damage.
+    private func knownHorizon(of shard: ShardState, retention: Duration) async throws -> SequenceNumber {
+        do {
+            return try await trimHorizon(of: shard, retention: retention)
+        } catch let error as ShardlineError where error.code == .corrupt || error.code == .readFailed {
+            return parts.visible.tail(of: shard.key)?.horizon ?? shard.origin
+        }
     }
 
     /// As ``StreamStorage/StreamStore/deleteStream(_:)``.

@@ -125,6 +125,9 @@ public final class VirtualTime: TimeSource {
         }
     }
 
+    /// For when the first of the sleepers waits; nil where nobody sleeps.
+    package var nextDeadline: MonotonicTime? { state.withLock { $0.sleepers.first?.deadline } }
+
     /// How many tasks sleep now.
     public var sleeperCount: Int { state.withLock { $0.sleepers.count } }
 

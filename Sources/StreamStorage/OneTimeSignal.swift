@@ -22,7 +22,7 @@ package final class OneTimeSignal<Value: Sendable>: Sendable {
             guard state.value == nil else { return (false, [CheckedContinuation<Void, Never>]()) }
             state.value = value
             defer { state.waiters = [:] }
-            return (true, Array(state.waiters.values))
+            return (true, state.waiters.sorted { $0.key < $1.key }.map(\.value))
         }
         for waiter in waiters { waiter.resume() }
         return isFirst

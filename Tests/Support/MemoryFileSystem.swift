@@ -1,7 +1,13 @@
 import DiskAccess
 import Synchronization
 
-/// A file system in memory that fails on command and can lose what was not synced.
+/// A disk in memory, for tests: it fails on command, and a crash may take what was not synced, sector by sector and
+/// name by name.
+///
+/// The faults that it knows: errors before anything is done, errors and short counts in the middle of a write or a read,
+/// syncs that fail and lose what the cache goes on to show, flipped bits. After ``afterCrash(keeping:)`` each sector of
+/// 512 bytes that was not synced is there or not, each name that was made or taken away without a sync of its directory
+/// is there or not, each file has its old length or its new one.
 package final class MemoryFileSystem: FileSystem {
     /// What is about to be done.
     package struct Operation: Sendable {
@@ -11,6 +17,14 @@ package final class MemoryFileSystem: FileSystem {
         package var count = 0
         /// Of a write: where.
         package var offset = 0
+
+        /// Whether it changes anything that a crash could find.
+        package var changesDisk: Bool {
+            switch kind {
+            case .write, .synchronize, .synchronizeDirectory, .rename, .remove, .truncate, .createDirectory, .open, .changeRights: true
+            case .read, .list, .askForSpace, .lock, .status: false
+            }
+        }
     }
 
     /// What happens in its place.
@@ -19,25 +33,37 @@ package final class MemoryFileSystem: FileSystem {
         case error(Int32)
         /// So many bytes of a write go out, then the error comes.
         case errorAfter(bytes: Int, Int32)
-        /// Only so many bytes of a write go out, without an error.
+        /// Only so many bytes of a write go out, or of a read come, without an error.
         case short(Int)
-    }
-
-    struct Node: Sendable {
-        var bytes: [UInt8] = []
-        /// What survives a crash.
-        var synced: [UInt8] = []
-        var isDirectory = false
+        /// The sync says that all is well, and does nothing: a disk that lies.
+        case lyingSync
+        /// The sync fails with this error. Of the sectors that waited for it those reach the disk of which a pattern says
+        /// so, by their number modulo 64; the others are lost, and the cache goes on to show them.
+        case lostSync(Int32, pattern: UInt64)
     }
 
     struct State: Sendable {
-        var nodes: [String: Node] = ["/": Node(isDirectory: true)]
+        /// Files and directories by a number that is never used again.
+        var nodes: [Int: MemoryNode] = [0: MemoryNode(isDirectory: true)]
+        var names: [String: Int] = ["/": 0]
+        /// The names that a crash leaves in any case.
+        var syncedNames: [String: Int] = ["/": 0]
+        var lastNode = 0
         var locks: Set<String> = []
         var hook: (@Sendable (Operation) -> Fault?)?
+        var records = true
         var operations: [Operation] = []
         var capacity = 1 << 40
 
-        var used: Int { nodes.values.reduce(0) { $0 + $1.bytes.count } }
+        var used: Int { names.values.reduce(0) { $0 + (nodes[$1]?.bytes.count ?? 0) } }
+
+        mutating func add(_ node: MemoryNode, at path: String) {
+            lastNode += 1
+            nodes[lastNode] = node
+            names[path] = lastNode
+        }
+
+        func node(at path: String) -> MemoryNode? { names[path].flatMap { nodes[$0] } }
     }
 
     let state = Mutex(State())
@@ -48,14 +74,25 @@ package final class MemoryFileSystem: FileSystem {
     package convenience init(contents: [String: [UInt8]]) {
         self.init()
         state.withLock { state in
-            for (path, bytes) in contents {
-                state.nodes[path] = Node(bytes: bytes, synced: bytes)
+            for (path, bytes) in contents.sorted(by: { $0.key < $1.key }) {
+                state.add(MemoryNode(synced: bytes), at: path)
                 var directory = path
                 while let slash = directory.lastIndex(of: "/"), slash > directory.startIndex {
                     directory = String(directory[..<slash])
-                    state.nodes[directory] = Node(isDirectory: true)
+                    if state.names[directory] == nil { state.add(MemoryNode(isDirectory: true), at: directory) }
                 }
             }
+            state.syncedNames = state.names
+        }
+    }
+
+    /// A disk in this state, without locks and faults.
+    init(_ left: State) {
+        state.withLock { state in
+            state = left
+            state.locks = []
+            state.hook = nil
+            state.operations = []
         }
     }
 
@@ -74,28 +111,37 @@ package final class MemoryFileSystem: FileSystem {
     /// All that was done so far.
     package var operations: [Operation] { state.withLock { $0.operations } }
 
+    /// Whether ``operations`` are kept; long runs have no use for them.
+    package func recordOperations(_ records: Bool) { state.withLock { $0.records = records } }
+
+    /// Whether something has this name now; asks no hook.
+    package func isThere(_ path: String) -> Bool { state.withLock { $0.names[path] != nil } }
+
+    /// The bytes of a file now; nil where there is none. Asks no hook.
+    package func bytes(of path: String) -> [UInt8]? { state.withLock { $0.node(at: path)?.bytes } }
+
     /// What is in the files now.
     package var contents: [String: [UInt8]] {
-        state.withLock { $0.nodes.filter { !$0.value.isDirectory }.mapValues(\.bytes) }
-    }
-
-    /// The disk after a crash: without what was not synced (names aside), without locks and faults.
-    package func afterCrash(losingUnsynced: Bool = true) -> MemoryFileSystem {
-        let after = MemoryFileSystem()
-        let nodes = state.withLock { $0.nodes }
-        after.state.withLock { state in
-            state.nodes = nodes.mapValues { node in
-                var node = node
-                if losingUnsynced { node.bytes = node.synced } else { node.synced = node.bytes }
-                return node
+        state.withLock { state in
+            state.names.compactMapValues { number in
+                state.nodes[number].flatMap { $0.isDirectory ? nil : $0.bytes }
             }
         }
-        return after
+    }
+
+    /// Flips bits of one byte of a file, as decay does; nil where there is no such byte.
+    @discardableResult
+    package func flip(_ mask: UInt8, in path: String, at offset: Int) -> Bool {
+        state.withLock { state in
+            guard let number = state.names[path], offset < state.nodes[number]?.bytes.count ?? 0 else { return false }
+            state.nodes[number]?.flip(mask, at: offset)
+            return true
+        }
     }
 
     func begin(_ operation: Operation) -> Fault? {
         let hook = state.withLock { state in
-            state.operations.append(operation)
+            if state.records { state.operations.append(operation) }
             return state.hook
         }
         return hook?(operation)
@@ -109,61 +155,77 @@ package final class MemoryFileSystem: FileSystem {
 
     package func open(_ path: String, _ mode: FileMode) throws(FileError) -> any File {
         try check(.open, path)
-        let code: Int32? = state.withLock { state in
-            switch mode {
-            case .create:
-                if state.nodes[path] != nil { return 17 }
-                state.nodes[path] = Node()
-            case .read, .readDirect, .readWrite:
-                if state.nodes[path] == nil { return 2 }
+        let result: Result<Int, FileError> = state.withLock { state in
+            if case .create = mode {
+                guard state.names[path] == nil else { return .failure(FileError(.open, path, code: 17)) }
+                state.add(MemoryNode(), at: path)
             }
-            return nil
+            guard let number = state.names[path] else { return .failure(FileError(.open, path, code: 2)) }
+            return .success(number)
         }
-        if let code { throw FileError(.open, path, code: code) }
-        return MemoryFile(path: path, system: self)
+        var isDirect = false
+        if case .readDirect = mode { isDirect = true }
+        return MemoryFile(path: path, number: try result.get(), isDirect: isDirect, system: self)
     }
 
     package func createDirectory(_ path: String) throws(FileError) {
         try check(.createDirectory, path)
         state.withLock { state in
-            if state.nodes[path] == nil { state.nodes[path] = Node(isDirectory: true) }
+            if state.names[path] == nil { state.add(MemoryNode(isDirectory: true), at: path) }
         }
+    }
+
+    /// The paths directly in a directory.
+    private static func isIn(_ directory: String, _ path: String) -> Bool {
+        let prefix = directory == "/" ? "/" : directory + "/"
+        return path.utf8.count > prefix.utf8.count && path.hasPrefix(prefix)
+            && !path.utf8.dropFirst(prefix.utf8.count).contains(UInt8(ascii: "/"))
     }
 
     package func list(_ directory: String) throws(FileError) -> [String] {
         try check(.list, directory)
-        let prefix = directory == "/" ? "/" : directory + "/"
+        let length = directory == "/" ? 1 : directory.utf8.count + 1
         return state.withLock { state in
-            state.nodes.keys.filter { $0.hasPrefix(prefix) && $0.count > prefix.count }
-                .map { $0.dropFirst(prefix.count) }.filter { !$0.contains("/") }.map(String.init).sorted()
+            state.names.keys.filter { Self.isIn(directory, $0) }.map { String($0.utf8.dropFirst(length))! }.sorted()
         }
     }
 
     package func status(_ path: String) throws(FileError) -> FileStatus? {
         try check(.status, path)
         return state.withLock { state in
-            state.nodes[path].map { FileStatus(size: $0.bytes.count, isDirectory: $0.isDirectory) }
+            state.node(at: path).map { FileStatus(size: $0.bytes.count, isDirectory: $0.isDirectory) }
         }
     }
 
     package func rename(_ path: String, to newPath: String) throws(FileError) {
         try check(.rename, path)
-        state.withLock { state in
-            state.nodes[newPath] = state.nodes.removeValue(forKey: path)
+        let wasThere = state.withLock { state in
+            guard let number = state.names.removeValue(forKey: path) else { return false }
+            state.names[newPath] = number
             // What is in a directory goes with it.
-            for inside in state.nodes.keys where inside.hasPrefix(path + "/") {
-                state.nodes[newPath + inside.dropFirst(path.count)] = state.nodes.removeValue(forKey: inside)
+            for inside in state.names.keys where inside.hasPrefix(path + "/") {
+                state.names[newPath + inside.dropFirst(path.count)] = state.names.removeValue(forKey: inside)
             }
+            return true
         }
+        if !wasThere { throw FileError(.rename, path, code: 2) }
     }
 
     package func remove(_ path: String) throws(FileError) {
         try check(.remove, path)
-        let wasThere = state.withLock { $0.nodes.removeValue(forKey: path) != nil }
+        let wasThere = state.withLock { $0.names.removeValue(forKey: path) != nil }
         if !wasThere { throw FileError(.remove, path, code: 2) }
     }
 
-    package func synchronizeDirectory(_ path: String) throws(FileError) { try check(.synchronizeDirectory, path) }
+    package func synchronizeDirectory(_ path: String) throws(FileError) {
+        try check(.synchronizeDirectory, path)
+        state.withLock { state in
+            for name in Array(state.syncedNames.keys) where Self.isIn(path, name) && state.names[name] == nil {
+                state.syncedNames[name] = nil
+            }
+            for (name, number) in state.names where Self.isIn(path, name) { state.syncedNames[name] = number }
+        }
+    }
 
     package func freeSpace(at path: String) throws(FileError) -> Int {
         try check(.askForSpace, path)
@@ -173,7 +235,7 @@ package final class MemoryFileSystem: FileSystem {
     package func lock(_ path: String) throws(FileError) -> LockOutcome {
         try check(.lock, path)
         let isOurs = state.withLock { state in
-            state.nodes[path] = state.nodes[path] ?? Node()
+            if state.names[path] == nil { state.add(MemoryNode(), at: path) }
             return state.locks.insert(path).inserted
         }
         return isOurs ? .acquired(MemoryLock(path: path, system: self)) : .held(by: 4711)
@@ -190,82 +252,4 @@ private final class MemoryLock: FileLock {
     }
 
     func release() { system.state.withLock { _ = $0.locks.remove(path) } }
-}
-
-private final class MemoryFile: File {
-    let path: String
-    private let system: MemoryFileSystem
-
-    init(path: String, system: MemoryFileSystem) {
-        self.path = path
-        self.system = system
-    }
-
-    func size() throws(FileError) -> Int { system.state.withLock { $0.nodes[path]?.bytes.count ?? 0 } }
-
-    func write(_ pieces: ArraySlice<UnsafeRawBufferPointer>, at offset: Int) throws(FileError) -> Int {
-        var bytes = pieces.flatMap { Array($0) }
-        let operation = MemoryFileSystem.Operation(kind: .write, path: path, count: bytes.count, offset: offset)
-        var failure: FileError?
-        switch system.begin(operation) {
-        case .error(let code): throw FileError(.write, path, code: code)
-        case .errorAfter(let count, let code):
-            // The system reports what went out first; the error comes with the next call.
-            bytes = Array(bytes.prefix(count))
-            if bytes.isEmpty { failure = FileError(.write, path, code: code) }
-        case .short(let count): bytes = Array(bytes.prefix(max(1, count)))
-        case nil: break
-        }
-        if let failure { throw failure }
-        let written = system.state.withLock { state -> Int in
-            guard var node = state.nodes[path] else { return bytes.count }
-            let room = max(0, node.bytes.count - offset) + max(0, state.capacity - state.used)
-            bytes = Array(bytes.prefix(room))
-            if node.bytes.count < offset + bytes.count {
-                node.bytes.append(contentsOf: repeatElement(0, count: offset + bytes.count - node.bytes.count))
-            }
-            node.bytes.replaceSubrange(offset..<offset + bytes.count, with: bytes)
-            state.nodes[path] = node
-            return bytes.count
-        }
-        if written == 0, pieces.contains(where: { !$0.isEmpty }) { throw FileError(.write, path, code: 28) }
-        return written
-    }
-
-    func read(into room: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
-        if case .error(let code) = system.begin(.init(kind: .read, path: path)) {
-            throw FileError(.read, path, code: code)
-        }
-        let bytes = system.state.withLock { $0.nodes[path]?.bytes ?? [] }
-        guard offset < bytes.count else { return 0 }
-        let part = bytes[offset..<min(bytes.count, offset + room.count)]
-        room.copyBytes(from: part)
-        return part.count
-    }
-
-    func synchronize() throws(FileError) {
-        if case .error(let code) = system.begin(.init(kind: .synchronize, path: path)) {
-            throw FileError(.synchronize, path, code: code)
-        }
-        system.state.withLock { state in
-            guard let bytes = state.nodes[path]?.bytes else { return }
-            state.nodes[path]?.synced = bytes
-        }
-    }
-
-    func beginWriting(_ range: Range<Int>) {}
-
-    func truncate(to size: Int) throws(FileError) {
-        if case .error(let code) = system.begin(.init(kind: .truncate, path: path)) {
-            throw FileError(.truncate, path, code: code)
-        }
-        system.state.withLock { state in
-            let count = state.nodes[path]?.bytes.count ?? 0
-            if count > size {
-                state.nodes[path]?.bytes.removeLast(count - size)
-            } else {
-                state.nodes[path]?.bytes.append(contentsOf: repeatElement(0, count: size - count))
-            }
-        }
-    }
 }

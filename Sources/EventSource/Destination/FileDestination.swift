@@ -52,6 +52,8 @@ package final class FileDestination: FailureDestination {
         let file = try fileSystem.open(path, .readWrite)
         state.end = try Self.endOfLastLine(of: file)
         if state.end < (try file.size()) { try file.truncate(to: state.end) }
+        // Whoever made the file may have been killed before its name was durable.
+        try fileSystem.synchronizeDirectory(directory)
         state.file = file
     }
 

@@ -1,3 +1,4 @@
+import DiskAccess
 import Logging
 import Metrics
 import StreamModel
@@ -48,6 +49,8 @@ public final class EventSourceMapping: Sendable {
     let logger: Logger
     let observer: (@Sendable (ShardID, LaneCore.TraceEvent) -> Void)?
     let seed: UInt64
+    /// How many workers decide for its shards.
+    let workers: Int
     let board = MappingBoard()
     let metrics: MappingMetrics
     let control = RunControl()
@@ -106,9 +109,22 @@ public final class EventSourceMapping: Sendable {
             logger: logger, source: .outside(outsideFunction))
     }
 
+    /// Makes a mapping in which nothing is left to chance or to the machine: what is random follows from `seed`, and so
+    /// many `workers` decide for its shards. For simulations.
+    package convenience init(
+        _ name: String, from stream: RecordStream, startingAt start: StartingPosition = .trimHorizon,
+        configuration: Configuration, destination: (any FailureDestination)? = nil, logger: Logger, seed: UInt64,
+        workers: Int, function: @escaping EventFunction
+    ) async throws {
+        try await self.init(
+            name, from: stream, startingAt: start, configuration: configuration, destination: destination,
+            logger: logger, source: .closure(function), seed: seed, workers: workers)
+    }
+
     init(
         _ name: String, from stream: RecordStream, startingAt start: StartingPosition, configuration: Configuration,
         destination: (any FailureDestination)?, logger: Logger, source: FunctionSource, seed: UInt64? = nil,
+        workers: Int = ProcessUsage.processorCount,
         metricsFactory: any MetricsFactory = MetricsSystem.factory,
         observer: (@Sendable (ShardID, LaneCore.TraceEvent) -> Void)? = nil
     ) async throws {
@@ -120,6 +136,7 @@ public final class EventSourceMapping: Sendable {
         names = ResourceNames(stream: stream.name, mapping: name, configuration: configuration)
         metrics = MappingMetrics(stream: stream.name, mapping: name, factory: metricsFactory)
         self.seed = seed ?? .random(in: .min ... .max)
+        self.workers = workers
         self.observer = observer
         var logger = logger
         logger[metadataKey: "stream"] = "\(stream.name)"

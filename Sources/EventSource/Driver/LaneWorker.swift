@@ -55,7 +55,10 @@ struct LaneWorker {
                         for shard in due { settle(shard, lanes[shard]?.handle(.alarm, in: &group), &group) }
                     case .all(let post):
                         last = post
-                        for (shard, driver) in lanes { settle(shard, driver.handle(post, in: &group), &group) }
+                        // In an order that is always the same, so that a run can be repeated exactly.
+                        for shard in lanes.keys.sorted() {
+                            settle(shard, lanes[shard]?.handle(post, in: &group), &group)
+                        }
                     case .finish:
                         // What is left are reads and alarms.
                         group.cancelAll()

@@ -1,4 +1,3 @@
-import DiskAccess
 import Logging
 import StreamModel
 import StreamStorage
@@ -79,7 +78,7 @@ struct MappingRun {
             board: mapping.board, metrics: mapping.metrics, throttle: LogThrottle(), logger: logger,
             observer: mapping.observer, direct: store as? any DirectStore)
         defer { session.throttle.end(logger) }
-        let workers = LaneWorkers(count: max(1, min(ProcessUsage.processorCount, claimed.checkpoints.count)))
+        let workers = LaneWorkers(count: max(1, min(mapping.workers, claimed.checkpoints.count)))
         return try await withTaskCancellationHandler {
             try await drive(session, claimed, goals, workers)
         } onCancel: {

@@ -89,6 +89,9 @@ final class CallQueue: Sendable {
         var isRelaxedKnown = false
         /// Set when something else than a call waits for the writer.
         var isKicked = false
+
+        /// Whether the writer should look.
+        var hasNews: Bool { urgent > 0 || isClosing || isKicked || (!calls.isEmpty && !isRelaxedKnown) }
     }
 
     /// What the writer finds when it looks.
@@ -138,11 +141,11 @@ final class CallQueue: Sendable {
 
     /// Sleeps until there is something to do, at most so long.
     func wait(atMost duration: Duration?) {
-        _ = monitor.wait(atMost: duration) { state -> Void? in
-            let isNew = !state.calls.isEmpty && !state.isRelaxedKnown
-            return state.urgent > 0 || state.isClosing || state.isKicked || isNew ? () : nil
-        }
+        _ = monitor.wait(atMost: duration) { $0.hasNews ? () : nil }
     }
+
+    /// Whether ``wait(atMost:)`` would return at once.
+    var hasNews: Bool { monitor.withLock { $0.hasNews } }
 
     /// How many calls wait.
     var count: Int { monitor.withLock { $0.calls.count } }

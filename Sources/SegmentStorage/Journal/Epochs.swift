@@ -100,6 +100,13 @@ final class EpochQueue: Sendable {
     /// Whether memory holds as much as it may: one epoch is being flushed and the next one is full.
     var isBehind: Bool { monitor.withLock { $0.closed.count > 1 } }
 
+    /// Whether ``next(atMost:)`` would return at once.
+    var hasNews: Bool {
+        monitor.withLock { state in
+            state.isEnding || (!state.hasFailed && (!state.closed.isEmpty || state.isAsked))
+        }
+    }
+
     /// Bytes of records in memory that no segment has.
     var unflushedBytes: Int { monitor.withLock { state in state.closed.reduce(state.bytes) { $0 + $1.bytes } } }
 

@@ -330,7 +330,8 @@ final class JournalWriter: @unchecked Sendable {
         var wake: Duration?
         func wakeAfter(_ duration: Duration) { wake = min(wake ?? duration, max(duration, .zero)) }
         if let relaxedSince { wakeAfter(Self.relaxedDelay - (now - relaxedSince)) }
-        guard health.failure == nil else { return .idle(nil) }
+        // Calls that wait for company are answered on a failed store too, and nobody else would wake it for them.
+        guard health.failure == nil else { return .idle(wake) }
         if case .interval(let interval) = durability, let unsynced {
             if now - unsynced.since >= interval {
                 // A failure is told to whoever calls next.

@@ -190,6 +190,10 @@ final class Ring: Sendable {
         for file in state.withLock({ $0.inUse }) { try synchronize(file.file) }
     }
 
+    /// Makes the names of all files durable: a process that was killed may have left one whose name is not, and the
+    /// commits in it would go with the name.
+    func synchronizeNames() throws(FileError) { try fileSystem.synchronizeDirectory(directory) }
+
     /// Makes a file of the ring durable, and counts it.
     func synchronize(_ file: any File) throws(FileError) {
         syncCount.add(1, ordering: .relaxed)

@@ -31,6 +31,7 @@ final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
     private let timeSource: any TimeSource
     private let logger: Logger
     private let options: Options
+    private let threads: BlockingThreads
     private let openMetadata: @Sendable () throws -> any MetadataStore
     private let state = Mutex(State())
     /// How many backups copy segments: none is removed meanwhile. Held as long as segments are being removed.
@@ -38,16 +39,19 @@ final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
 
     /// - Parameters:
     ///   - directory: the store's; it must be there. Segments go to `segments` in it.
+    ///   - threads: where reads block.
     ///   - openMetadata: opens the database or makes it. Default: `metadata.sqlite` in the directory.
     init(
         fileSystem: any FileSystem, directory: String, timeSource: any TimeSource, logger: Logger,
-        options: Options = Options(), openMetadata: (@Sendable () throws -> any MetadataStore)? = nil
+        options: Options = Options(), threads: BlockingThreads = .shared,
+        openMetadata: (@Sendable () throws -> any MetadataStore)? = nil
     ) {
         self.fileSystem = fileSystem
         self.directory = directory
         self.timeSource = timeSource
         self.logger = logger
         self.options = options
+        self.threads = threads
         self.openMetadata =
             openMetadata
             ?? { try SQLiteMetadata(path: "\(directory)/metadata.sqlite") }
@@ -111,7 +115,7 @@ final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
         // A store that can be opened needs no metadata from a repair that was given up.
         let repaired = "\(directory)/\(Repair.newMetadata)"
         if try fileSystem.status(repaired) != nil { try fileSystem.remove(repaired) }
-        let past = SegmentPast(set: archive.set, reader: archive.reader, lost: try contents.lostRanges)
+        let past = SegmentPast(set: archive.set, reader: archive.reader, lost: try contents.lostRanges, threads: threads)
         state.withLock { state in
             state.row = row
             state.archive = archive

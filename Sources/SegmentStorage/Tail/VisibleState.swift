@@ -87,7 +87,7 @@ final class VisibleState: Sendable {
                     if tail.append(frame.records(of: run), commit: commit) { woken.append(tail) }
                 }
             }
-            for shard in touched { if let tail = state.tails[shard] { woken.append(tail) } }
+            for shard in touched.sorted() { if let tail = state.tails[shard] { woken.append(tail) } }
             for shard in touched where state.catalogue.shards[shard] == nil { state.tails[shard] = nil }
             // Under the lock, so that who sees the records sees what else the commit said.
             watermarkValue.store(commit, ordering: .releasing)
@@ -114,7 +114,7 @@ final class VisibleState: Sendable {
     func close() {
         let tails = state.withLock { state in
             state.isClosed = true
-            return Array(state.tails.values)
+            return state.tails.sorted { $0.key < $1.key }.map(\.value)
         }
         for tail in tails { tail.wake() }
     }

@@ -1,6 +1,7 @@
 import DiskAccess
 import Foundation
 import StreamModel
+import TestSupport
 import Testing
 
 @testable import EventSource
@@ -48,6 +49,19 @@ struct FileDestinationTests {
         #expect(lines.count == 3)
         #expect(lines[0] == "{\"whole\":1}")
         #expect(JSONValue(Array(lines[1].utf8))?["id"] == .string("s/m/shardId-000000000006:1-1"))
+    }
+
+    @Test func `documents survive the loss of power where the process before was killed while it made the file`()
+        async throws
+    {
+        // Killed between making the file and making its name durable.
+        var disk = MemoryFileSystem()
+        _ = try disk.open("/failed.jsonl", .create)
+        let destination = FileDestination(path: "/failed.jsonl", fileSystem: disk)
+        try await destination.open()
+        try await destination.deliver(document("a"))
+        disk = disk.afterCrash { _ in false }
+        #expect(disk.bytes(of: "/failed.jsonl")?.last == UInt8(ascii: "\n"))
     }
 
     @Test func `a path that can't be used is refused when the mapping is made`() async throws {

@@ -59,6 +59,15 @@ struct PoisonTests {
         try await healthy.store.close()
     }
 
+    @Test func `calls that wait for company are answered on a failed store (C7, C8)`() async throws {
+        let test = try await opened()
+        test.disk.onOperation { $0.kind == .synchronize ? .error(EIO) : nil }
+        await expectError(.outcomeUnknown) { try await test.put("lost") }
+        let change = Change.seal(Seal(stream: "s", parents: [ShardID(0)], children: HashKeyRange.even(2)))
+        await expectError(.storeFailed) { try await test.store.commit([change], urgency: .relaxed) }
+        try await test.store.close()
+    }
+
     @Test func `an error of a write that is not about space is final`() async throws {
         let test = try await opened()
         test.disk.onOperation { $0.kind == .write ? .error(EIO) : nil }

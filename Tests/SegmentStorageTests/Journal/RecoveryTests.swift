@@ -139,4 +139,32 @@ struct RecoveryTests {
         }
         #expect(error?.message.contains("another store") == true)
     }
+
+    /// J1, J9: killed, not crashed, a process leaves names that only the cache knows; the next one builds on them.
+    @Test func `what a killed process had not made durable is durable before the next one builds on it`() async throws {
+        // While it made the directory, and while it made its first ring file.
+        for kind in [FileError.Operation.synchronizeDirectory, .synchronize] {
+            for time in 1...3 {
+                let dead = MemoryFileSystem()
+                let left = Shared((seen: 0, image: MemoryFileSystem?.none))
+                dead.onOperation { operation in
+                    left.withLock { left in
+                        if operation.kind == kind { left.seen += 1 }
+                        guard left.seen >= time else { return nil }
+                        if left.image == nil { left.image = dead.copy() }
+                        return .error(5)
+                    }
+                }
+                _ = try? await TestStore.open(dead)
+                guard let image = left.withLock({ $0.image }) else { continue }
+                let test = try await TestStore.open(image)
+                try await test.store.createStream("s", shards: 1)
+                try await test.put("acknowledged")
+                let again = try await TestStore.open(image.afterCrash { _ in false })
+                #expect(try await again.texts() == ["acknowledged"], "killed at the \(time). \(kind)")
+                try await test.store.close()
+                try await again.store.close()
+            }
+        }
+    }
 }

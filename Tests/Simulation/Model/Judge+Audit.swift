@@ -1,0 +1,117 @@
+extension Judge {
+    /// Everything that a store gave to one who read all of it.
+    package struct Audit: Sendable {
+        package struct Content: Sendable {
+            package var shard: Shard
+            package var items: [Item]
+            /// Whether the store said that it can't give all of it.
+            package var isReportedDamaged: Bool
+            package init(shard: Shard, items: [Item], isReportedDamaged: Bool = false) {
+                self.shard = shard
+                self.items = items
+                self.isReportedDamaged = isReportedDamaged
+            }
+        }
+        package var contents: [Content] = []
+        /// By mapping: each shard's checkpoint.
+        package var checkpoints: [String: [(shard: Shard, position: UInt64)]] = [:]
+        /// By mapping: the records that its failure destination has documents of.
+        package var documents: [String: [(shard: Shard, sequences: ClosedRange<UInt64>)]] = [:]
+        /// Whether nobody wrote while it was read: then what is in doubt is decided by it.
+        package var isAlone: Bool
+
+        package init(isAlone: Bool) { self.isAlone = isAlone }
+    }
+
+    /// What was promised when an audit begins, to be there when it ends.
+    package func promises() -> [Shard: [UInt64: Item]] { logs.mapValues(\.promised) }
+
+    /// Judges the log as a whole (invariants 1, 2, 3, 7).
+    package mutating func audited(_ audit: Audit, promised: [Shard: [UInt64: Item]]) {
+        var found: Set<UInt64> = []
+        for content in audit.contents {
+            var before: Item?
+            for item in content.items {
+                if let before, item.sequence != before.sequence + 1 {
+                    return fail("\(content.shard) has nothing between \(before.sequence) and \(item.sequence)")
+                }
+                if let before, item.arrival < before.arrival {
+                    return fail("\(content.shard) \(item.sequence) arrived before \(before.sequence) (C3)")
+                }
+                before = item
+                guard found.insert(item.id).inserted else { return fail("record \(item.id) is there twice") }
+                promise(item, in: content.shard, because: "an audit")
+                if violation != nil { return }
+            }
+            if content.isReportedDamaged { continue }
+            let there = Set(content.items.map(\.sequence))
+            for (sequence, item) in (promised[content.shard] ?? [:]).sorted(by: { $0.key < $1.key })
+            where !there.contains(sequence) {
+                guard mayHaveExpired(item, in: content.shard), sequence < content.items.first?.sequence ?? .max else {
+                    return fail("\(content.shard) \(sequence) (record \(item.id)) was promised and is gone")
+                }
+            }
+        }
+        for shard in promised.keys.sorted() where !audit.contents.contains(where: { $0.shard == shard }) {
+            if !promised[shard]!.isEmpty { return fail("\(shard) was there and is gone") }
+        }
+        checkOrderOfKeys()
+        if audit.isAlone { decide(found) }
+        for (name, documents) in audit.documents.sorted(by: { $0.key < $1.key }) {
+            mappings[name]?.forgetDocuments()
+            for (shard, sequences) in documents { mappings[name]?.documented(sequences, in: shard) }
+        }
+        for (name, checkpoints) in audit.checkpoints.sorted(by: { $0.key < $1.key }) {
+            for (shard, position) in checkpoints { checkPassed(by: name, in: shard, at: position) }
+        }
+    }
+
+    /// Records of one key and one source have rising numbers, over splits and merges too (invariant 2).
+    private mutating func checkOrderOfKeys() {
+        struct Lane: Hashable {
+            var stream: String
+            var key: String
+            var source: Int
+        }
+        var lanes: [Lane: [(order: Int, sequence: UInt64, id: UInt64)]] = [:]
+        for (id, known) in records {
+            guard let place = known.place else { continue }
+            lanes[Lane(stream: known.stream, key: known.key, source: known.source), default: []].append(
+                (known.order, place.item.sequence, id))
+        }
+        for (lane, places) in lanes {
+            let sorted = places.sorted { $0.order < $1.order }
+            for (left, right) in zip(sorted, sorted.dropFirst()) where left.sequence >= right.sequence {
+                return fail(
+                    "key \(lane.key) of \(lane.stream): record \(left.id) was put before \(right.id), but is at \(left.sequence) and that at \(right.sequence)"
+                )
+            }
+        }
+    }
+
+    /// After an opening, what is in doubt is there whole or not at all, and stays so (invariant 3).
+    private mutating func decide(_ found: Set<UInt64>) {
+        for index in puts.indices {
+            let put = puts[index]
+            guard case .inDoubt = put.fate else { continue }
+            let states = put.ids.map { found.contains($0) || records[$0]?.place != nil }
+            // What retention may have ended can't be told from what never was.
+            let stream = put.ids.first.flatMap { records[$0]?.stream } ?? ""
+            if put.madeAt - Self.largestStepBack <= latestWall - (retention[stream] ?? .max) { continue }
+            if put.isOneCommit, states.contains(true), states.contains(false) {
+                return fail("of the put of records \(put.ids) only a part is there: \(states)")
+            }
+            if let gap = states.firstIndex(of: false), states[gap...].contains(true) {
+                return fail("record \(put.ids[gap]) is missing, but later ones of the same producer are there")
+            }
+            puts[index].fate = states.contains(true) ? .acknowledged : .absent
+            // A producer's stream of records is there up to some record; what is behind it is absent.
+            if states.contains(true), let gap = states.firstIndex(of: false) {
+                puts.append(
+                    Put(ids: Array(put.ids[gap...]), isOneCommit: false, madeAt: put.madeAt, fate: .absent))
+                for id in put.ids[gap...] { records[id]!.put = puts.count - 1 }
+                puts[index].ids = Array(put.ids[..<gap])
+            }
+        }
+    }
+}

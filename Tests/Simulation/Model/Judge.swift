@@ -1,0 +1,224 @@
+/// What must be true of a store and its mappings, told without them: the judge of every simulated run.
+///
+/// It knows each record by a number that stands in its data, hears of every put before it is made and of what became of
+/// it, of every record that anybody was given, of every invocation and of every checkpoint that anybody saw, and says at
+/// once where one of the seven invariants is broken. Three ideas carry it:
+///
+/// - A *put* is open until its outcome is known. A crash leaves what is open in doubt; the next opening decides it, once
+///   and for good: there whole, or absent for ever.
+/// - What is acknowledged, or was shown to anybody, is *promised*: it is there after any crash, until retention ends it.
+/// - A record is *done* for a mapping when the function returned for it, when a document of it is in the failure
+///   destination, or when retention ended it. A checkpoint stands behind done records only.
+package struct Judge {
+    /// A shard of a stream.
+    package struct Shard: Hashable, Comparable, Sendable, CustomStringConvertible {
+        package var stream: String
+        package var number: Int
+        package init(_ stream: String, _ number: Int) {
+            self.stream = stream
+            self.number = number
+        }
+        package static func < (left: Shard, right: Shard) -> Bool {
+            (left.stream, left.number) < (right.stream, right.number)
+        }
+        package var description: String { "\(stream)/\(number)" }
+    }
+
+    /// A record as somebody was given it.
+    package struct Item: Hashable, Sendable {
+        package var sequence: UInt64
+        package var id: UInt64
+        package var key: String
+        package var arrival: Int64
+        package init(sequence: UInt64, id: UInt64, key: String, arrival: Int64) {
+            self.sequence = sequence
+            self.id = id
+            self.key = key
+            self.arrival = arrival
+        }
+    }
+
+    enum Fate { case open, acknowledged, inDoubt, absent }
+
+    struct Put {
+        var ids: [UInt64]
+        /// Whether all of it is in one commit; else it may be there up to some record.
+        var isOneCommit: Bool
+        /// The wall clock when it was made.
+        var madeAt: Int64
+        var fate = Fate.open
+    }
+
+    struct Known {
+        var put: Int
+        var stream: String
+        var key: String
+        /// Who put it, and as the how-manieth of his.
+        var source: Int
+        var order: Int
+        /// Where it is, once anybody knows.
+        var place: (shard: Shard, item: Item)?
+    }
+
+    struct Log {
+        /// What is promised, by number.
+        var promised: [UInt64: Item] = [:]
+        var last: UInt64 = 0
+        /// The number before the shard's first.
+        var origin: UInt64 = 0
+        var parents: [Shard] = []
+        var isClosed = false
+    }
+
+    package internal(set) var violation: String?
+    var puts: [Put] = []
+    var records: [UInt64: Known] = [:]
+    var logs: [Shard: Log] = [:]
+    var mappings: [String: MappingModel] = [:]
+    /// The latest time that the wall clock has ever shown: what is not older than the retention then must be there.
+    var latestWall: Int64 = 0
+    let retention: [String: Int64]
+    /// How far the wall clock ever goes back.
+    static let largestStepBack: Int64 = 5_000
+    /// Told by a run that is over, for the report.
+    package private(set) var acknowledgedRecords = 0
+    package internal(set) var invocations = 0
+
+    /// - Parameter retention: how long each stream keeps records, in milliseconds.
+    package init(retention: [String: Int64]) { self.retention = retention }
+
+    mutating func fail(_ what: String) { if violation == nil { violation = what } }
+
+    /// All that a store has to live up to: what was judged by it once need not be judged again.
+    var knowledge: Int {
+        var hasher = Hasher()
+        for put in puts { hasher.combine(put.fate) }
+        for (shard, log) in logs.sorted(by: { $0.key < $1.key }) {
+            hasher.combine(shard)
+            hasher.combine(log.promised)
+            hasher.combine(log.isClosed)
+        }
+        for (name, mapping) in mappings.sorted(by: { $0.key < $1.key }) {
+            hasher.combine(name)
+            for (shard, lane) in mapping.lanes.sorted(by: { $0.key < $1.key }) {
+                hasher.combine(shard)
+                hasher.combine(lane.done)
+                hasher.combine(lane.checkpoint)
+            }
+        }
+        return hasher.finalize()
+    }
+
+    package mutating func clockShows(_ wall: Int64) { latestWall = max(latestWall, wall) }
+
+    // MARK: Puts
+
+    /// A put is about to be made.
+    package mutating func willPut(
+        _ ids: [UInt64], keys: [String], into stream: String, source: Int, orders: [Int], isOneCommit: Bool,
+        at wall: Int64
+    ) -> Int {
+        puts.append(Put(ids: ids, isOneCommit: isOneCommit, madeAt: wall))
+        for (index, id) in ids.enumerated() {
+            records[id] = Known(
+                put: puts.count - 1, stream: stream, key: keys[index], source: source, order: orders[index])
+        }
+        return puts.count - 1
+    }
+
+    /// More records of a put that goes on.
+    package mutating func willAdd(_ id: UInt64, key: String, to put: Int, stream: String, source: Int, order: Int) {
+        puts[put].ids.append(id)
+        records[id] = Known(put: put, stream: stream, key: key, source: source, order: order)
+    }
+
+    /// These records are acknowledged, with their places (C2, C4, invariant 3).
+    package mutating func acknowledged(_ receipts: [(shard: Shard, item: Item)], of put: Int, all: Bool) {
+        acknowledgedRecords += receipts.count
+        if all { puts[put].fate = .acknowledged }
+        for (shard, item) in receipts { promise(item, in: shard, because: "its receipt") }
+    }
+
+    /// The put was surely not written: nobody may ever see any of it.
+    package mutating func refused(_ put: Int) { puts[put].fate = .absent }
+
+    /// Whether it was written is not known (C8).
+    package mutating func unknown(_ put: Int) { puts[put].fate = .inDoubt }
+
+    /// A producer has ended: of its last batch nothing is known, and what it never sent was not written.
+    package mutating func producerEnded(_ put: Int, inDoubt: [UInt64], notWritten: [UInt64]) {
+        let apart = Set(inDoubt + notWritten)
+        puts[put].ids.removeAll { apart.contains($0) }
+        puts[put].fate = .acknowledged
+        for (ids, fate) in [(inDoubt, Fate.inDoubt), (notWritten, .absent)] where !ids.isEmpty {
+            puts.append(Put(ids: ids, isOneCommit: true, madeAt: puts[put].madeAt, fate: fate))
+            for id in ids { records[id]!.put = puts.count - 1 }
+        }
+    }
+
+    /// The process is gone: what was open is in doubt.
+    package mutating func processEnded() {
+        for index in puts.indices where puts[index].fate == .open { puts[index].fate = .inDoubt }
+        for name in mappings.keys.sorted() { mappings[name]!.processEnded() }
+    }
+
+    // MARK: Records
+
+    /// Somebody was given this record, so it is promised from now on.
+    mutating func promise(_ item: Item, in shard: Shard, because who: String) {
+        guard let known = records[item.id] else {
+            return fail("\(shard) gave record \(item.id) at \(item.sequence), which nobody put (\(who))")
+        }
+        guard known.key == item.key, known.stream == shard.stream else {
+            return fail("record \(item.id) of \(known.stream) under key \(known.key) came from \(shard) as \(item.key)")
+        }
+        if case .absent = puts[known.put].fate {
+            return fail("record \(item.id) was surely not written, yet \(shard) has it at \(item.sequence) (\(who))")
+        }
+        if let place = known.place {
+            guard place.shard == shard, place.item == item else {
+                return fail("record \(item.id) is \(place.shard) \(place.item) and \(shard) \(item) (\(who))")
+            }
+            return
+        }
+        var log = logs[shard] ?? Log()
+        if let other = log.promised[item.sequence] {
+            return fail("\(shard) \(item.sequence) is record \(other.id) and record \(item.id) (\(who))")
+        }
+        guard item.sequence > log.origin else {
+            return fail("\(shard) has record \(item.id) at \(item.sequence), not behind its parents' \(log.origin)")
+        }
+        if log.isClosed, item.sequence > log.last {
+            return fail("\(shard) is closed at \(log.last) and has record \(item.id) at \(item.sequence)")
+        }
+        log.promised[item.sequence] = item
+        if !log.isClosed { log.last = max(log.last, item.sequence) }
+        logs[shard] = log
+        records[item.id]!.place = (shard, item)
+    }
+
+    /// Whether retention may have ended the record.
+    func mayHaveExpired(_ item: Item, in shard: Shard) -> Bool {
+        item.arrival <= latestWall - (retention[shard.stream] ?? .max)
+    }
+
+    // MARK: Shards
+
+    /// A shard as anybody saw it: ranges are the caller's to check.
+    package mutating func sawShard(_ shard: Shard, parents: [Shard], closedAt last: UInt64?) {
+        var log = logs[shard] ?? Log()
+        if log.parents.isEmpty, !parents.isEmpty {
+            log.parents = parents
+            log.origin = parents.compactMap { logs[$0]?.last }.max() ?? 0
+            log.last = max(log.last, log.origin)
+        }
+        if let last, !log.isClosed {
+            if last < log.last { fail("\(shard) is closed at \(last), but has a record at \(log.last)") }
+            log.isClosed = true
+            log.last = last
+        } else if last == nil, log.isClosed {
+            fail("\(shard) was closed and is open again")
+        }
+        logs[shard] = log
+    }
+}

@@ -1,0 +1,173 @@
+/// What a mapping has done, as the world outside the store knows it.
+struct MappingModel {
+    struct Lane {
+        /// Numbers of records that the function returned for.
+        var done: Set<UInt64> = []
+        /// Numbers that a document in the failure destination names.
+        var documented: [ClosedRange<UInt64>] = []
+        /// The highest checkpoint that anybody saw.
+        var checkpoint: UInt64 = 0
+        /// Everything up to here is done, as far as was looked.
+        var doneThrough: UInt64 = 0
+        /// What was passed before anybody saw it done: there must be a document of it at the next audit.
+        var owed: Set<UInt64> = []
+        var isRunning = false
+        /// What was done before the mapping was sent back counts until that is certain.
+        var doneBefore: Set<UInt64> = []
+        /// The mapping was sent back, and its run may not have noticed yet: until it is at the shard's beginning
+        /// nothing follows from where it is.
+        var isStale = false
+    }
+
+    let stream: String
+    /// The mapping is being sent back, or may have been: its checkpoints may be anywhere.
+    var isSought = false
+    var lanes: [Judge.Shard: Lane] = [:]
+
+    mutating func processEnded() { for shard in lanes.keys { lanes[shard]!.isRunning = false } }
+
+    /// All documents that there are are told anew.
+    mutating func forgetDocuments() { for shard in lanes.keys { lanes[shard]!.documented = [] } }
+
+    mutating func documented(_ sequences: ClosedRange<UInt64>, in shard: Judge.Shard) {
+        lanes[shard, default: Lane()].documented.append(sequences)
+    }
+}
+
+extension Judge {
+    /// The mapping is about to be sent back to the oldest records.
+    package mutating func willSeek(_ name: String) {
+        guard mappings[name] != nil else { return }
+        mappings[name]!.isSought = true
+        for shard in mappings[name]!.lanes.keys {
+            mappings[name]!.lanes[shard]!.doneBefore.formUnion(mappings[name]!.lanes[shard]!.done)
+            mappings[name]!.lanes[shard]!.done = []
+            mappings[name]!.lanes[shard]!.isStale = true
+        }
+    }
+
+    /// It was sent back: what was done before has to be done once more.
+    package mutating func hasSought(_ name: String) {
+        guard mappings[name] != nil else { return }
+        mappings[name]!.isSought = false
+        for shard in mappings[name]!.lanes.keys {
+            mappings[name]!.lanes[shard]!.doneBefore = []
+            mappings[name]!.lanes[shard]!.checkpoint = 0
+            mappings[name]!.lanes[shard]!.doneThrough = 0
+            mappings[name]!.lanes[shard]!.owed = []
+        }
+    }
+
+    /// It was surely not sent back.
+    package mutating func hasNotSought(_ name: String) {
+        guard mappings[name] != nil else { return }
+        mappings[name]!.isSought = false
+    }
+
+    /// A mapping begins to exist.
+    package mutating func madeMapping(_ name: String, on stream: String) {
+        if mappings[name] == nil { mappings[name] = MappingModel(stream: stream) }
+    }
+
+    /// The function is called with these records (invariants 1, 2, 4).
+    package mutating func invoked(_ name: String, _ shard: Shard, with items: [Item], checkpoint: UInt64) {
+        invocations += 1
+        for item in items { promise(item, in: shard, because: "the function") }
+        for (left, right) in zip(items, items.dropFirst()) where right.sequence <= left.sequence {
+            return fail("\(name) got \(shard) \(right.sequence) behind \(left.sequence)")
+        }
+        guard let first = items.first, let last = items.last else { return fail("\(name) got no records of \(shard)") }
+        var lane = mappings[name]!.lanes[shard] ?? MappingModel.Lane()
+        if lane.isRunning { return fail("two invocations of \(name) for \(shard) run at once (ESM-R17)") }
+        lane.isRunning = true
+        mappings[name]!.lanes[shard] = lane
+        sawCheckpoint(of: name, in: shard, at: checkpoint)
+        if first.sequence <= checkpoint {
+            return fail("\(name) got \(shard) \(first.sequence) again, though its checkpoint is \(checkpoint)")
+        }
+        // What the log has between its first and its last is in it.
+        let inside = Set(items.map(\.sequence))
+        for sequence in first.sequence...last.sequence where !inside.contains(sequence) {
+            if let item = logs[shard]?.promised[sequence], !mayHaveExpired(item, in: shard) {
+                return fail("\(name) got \(shard) \(first.sequence)...\(last.sequence) without \(sequence)")
+            }
+        }
+        if lane.isStale {
+            let oldest = logs[shard]?.promised.filter { !mayHaveExpired($0.value, in: shard) }.keys.min() ?? 0
+            guard first.sequence <= oldest else { return }
+            mappings[name]!.lanes[shard]!.isStale = false
+        }
+        // Everything in front of it is done.
+        owe(upTo: first.sequence - 1, by: name, in: shard)
+        for parent in ancestors(of: shard) { owe(upTo: logs[parent]?.last ?? 0, by: name, in: parent) }
+    }
+
+    /// The function has ended: it returned for the records up to this number.
+    package mutating func invocationEnded(_ name: String, _ shard: Shard, did sequences: [UInt64]) {
+        mappings[name]!.lanes[shard]!.isRunning = false
+        mappings[name]!.lanes[shard]!.done.formUnion(sequences)
+    }
+
+    /// Somebody saw the mapping's checkpoint at this moment: it never goes back (invariant 4).
+    package mutating func sawCheckpoint(of name: String, in shard: Shard, at position: UInt64) {
+        guard mappings[name] != nil else { return }
+        var lane = mappings[name]!.lanes[shard] ?? MappingModel.Lane()
+        if position < lane.checkpoint, !mappings[name]!.isSought {
+            return fail("the checkpoint of \(name) in \(shard) went back from \(lane.checkpoint) to \(position)")
+        }
+        lane.checkpoint = position
+        mappings[name]!.lanes[shard] = lane
+        owe(upTo: min(position, logs[shard]?.last ?? 0), by: name, in: shard)
+    }
+
+    /// All documents that there are are known: whatever a checkpoint has passed is done (invariants 4 and 5).
+    mutating func checkPassed(by name: String, in shard: Shard, at position: UInt64) {
+        guard let mapping = mappings[name] else { return }
+        let lane = mapping.lanes[shard] ?? MappingModel.Lane()
+        let passed = (logs[shard]?.promised.keys.filter { $0 <= position } ?? []) + lane.owed
+        for sequence in passed.sorted() where !isDone(sequence, in: shard, by: lane) {
+            return fail(
+                "\(name) went past \(shard) \(sequence), which the function never did and no document names (checkpoint \(position))"
+            )
+        }
+        mappings[name]!.lanes[shard, default: MappingModel.Lane()].owed = []
+    }
+
+    /// At the end of a run: everything that is retained is done (at least once).
+    package mutating func caughtUp(_ name: String) {
+        for (shard, log) in logs.sorted(by: { $0.key < $1.key }) where shard.stream == mappings[name]!.stream {
+            let lane = mappings[name]!.lanes[shard] ?? MappingModel.Lane()
+            for sequence in log.promised.keys.sorted() where !isDone(sequence, in: shard, by: lane) {
+                return fail("\(name) is caught up, but \(shard) \(sequence) is not done")
+            }
+        }
+    }
+
+    /// Everything up to this number has to be done; what isn't yet has to have a document.
+    private mutating func owe(upTo last: UInt64, by name: String, in shard: Shard) {
+        var lane = mappings[name]!.lanes[shard] ?? MappingModel.Lane()
+        let first = max(lane.doneThrough, logs[shard]?.origin ?? 0)
+        guard first < last else { return }
+        for sequence in first + 1...last where !isDone(sequence, in: shard, by: lane) { lane.owed.insert(sequence) }
+        lane.doneThrough = last
+        mappings[name]!.lanes[shard] = lane
+    }
+
+    private func isDone(_ sequence: UInt64, in shard: Shard, by lane: MappingModel.Lane) -> Bool {
+        if lane.done.contains(sequence) || lane.doneBefore.contains(sequence) { return true }
+        if lane.documented.contains(where: { $0.contains(sequence) }) { return true }
+        guard let item = logs[shard]?.promised[sequence] else { return true }
+        return mayHaveExpired(item, in: shard)
+    }
+
+    private func ancestors(of shard: Shard) -> [Shard] {
+        var found: [Shard] = []
+        var next = logs[shard]?.parents ?? []
+        while let parent = next.popLast() {
+            guard !found.contains(parent) else { continue }
+            found.append(parent)
+            next += logs[parent]?.parents ?? []
+        }
+        return found.sorted()
+    }
+}

@@ -1,0 +1,126 @@
+/// What is done to a store in one simulated run, step by step: it follows from a seed, and stays a history when steps
+/// are left out. Each step has its own seed, so that leaving one out changes no other.
+package struct History: Sendable {
+    package enum Step: Hashable, Sendable {
+        /// A producer is given so many records.
+        case enqueue(producer: Int, count: Int, bytes: Int)
+        /// One call puts so many records, whole or not at all.
+        case put(caller: Int, count: Int, bytes: Int)
+        /// Nothing happens for so many milliseconds.
+        case pause(Int)
+        /// The wall clock jumps by so many milliseconds.
+        case jump(Int)
+        /// Everything is read and judged, beside all that goes on.
+        case audit
+        /// A shard is split, or two neighbours are merged.
+        case split
+        case merge
+        /// A mapping is stopped in order; it begins again after a while.
+        case restart(mapping: Int)
+        /// A mapping, running or not, is sent back to the oldest record.
+        case seek(mapping: Int)
+        /// Power is lost before the so-manieth operation on the disk from now on that changes something.
+        case crash(after: Int)
+        /// The process is killed: the disk keeps all that it was given.
+        case kill(after: Int)
+        /// The store is closed in order and opened anew.
+        case reopen
+        /// The store is closed in order; so many times a bit of one of its files flips, is looked at, and flips back.
+        case decay(flips: Int)
+        /// So many operations from now on of this kind on such files go wrong, beginning with the so-manieth.
+        case fault(Fault, after: Int, times: Int)
+    }
+
+    package struct Fault: Hashable, Sendable {
+        package enum Place: String, Sendable, CaseIterable { case journal, segments, metadata, folder, destination }
+        package enum Kind: String, Sendable, CaseIterable {
+            case writeError, noSpace, shortWrite, syncError, lostSync, readError, shortRead, createError, removeError
+        }
+        package var place: Place
+        package var kind: Kind
+    }
+
+    package struct Item: Hashable, Sendable, CustomStringConvertible {
+        package var step: Step
+        package var seed: UInt64
+        package var description: String { "\(step)" }
+    }
+
+    /// What holds for the whole run.
+    package struct Settings: Hashable, Sendable {
+        package var shards = 2
+        package var retention = 30_000
+        package var epochSize = 8 << 10
+        package var ringFileSize = 32 << 10
+        package var sealFrom = 32 << 10
+        package var ownSegmentFrom = 6 << 10
+        package var batchSize = 5
+        package var batchWindow = 0
+        package var retries = 1
+        package var bisects = true
+        package var reports = true
+        package var workers = 2
+        package var concurrency: Int?
+        /// Whether the disk only says that it has synced the journal: no store can live with that.
+        package var diskLies = false
+        /// How many of the two mappings there are.
+        package var mappings = 2
+    }
+
+    package var seed: UInt64
+    package var settings = Settings()
+    package var items: [Item] = []
+
+    /// The history of this seed.
+    package init(seed: UInt64) {
+        self.seed = seed
+        var random = SeededRandom(seed)
+        settings.shards = random.pick(1...3)
+        settings.retention = random.pick([20_000, 60_000, 600_000])
+        settings.epochSize = random.pick([4, 8, 16]) << 10
+        settings.ringFileSize = random.pick([16, 32, 64]) << 10
+        settings.sealFrom = random.pick([16, 64]) << 10
+        settings.ownSegmentFrom = random.pick([3, 8, 32]) << 10
+        settings.batchSize = random.pick(1...12)
+        settings.batchWindow = random.pick([0, 0, 50])
+        settings.retries = random.pick(0...2)
+        settings.bisects = !random.once(in: 4)
+        settings.reports = !random.once(in: 4)
+        settings.workers = random.pick(1...2)
+        settings.concurrency = random.once(in: 3) ? 1 : nil
+        let hasFaults = !random.once(in: 4)
+        for _ in 0..<random.pick(8...40) {
+            let step: Step
+            switch random.below(hasFaults ? 100 : 80) {
+            case 0..<22:
+                step = .enqueue(
+                    producer: random.below(2), count: random.pick(1...12), bytes: random.pick([20, 200, 900]))
+            case 22..<42:
+                step = .put(caller: random.below(2), count: random.pick(1...8), bytes: random.pick([20, 300, 2000]))
+            case 42..<52: step = .pause(random.pick([1, 10, 100, 700, 2_500]))
+            case 52..<55: step = .jump(random.pick([-4_000, -500, 1_000, 15_000]))
+            case 55..<58: step = .audit
+            case 58..<60: step = .seek(mapping: random.below(2))
+            case 60..<63: step = .split
+            case 63..<66: step = .merge
+            case 66..<68: step = .restart(mapping: random.below(2))
+            case 68..<76: step = .crash(after: random.pick([1, 3, 10, 40, 120]))
+            case 76..<78: step = .kill(after: random.pick([1, 10, 60]))
+            case 78: step = .reopen
+            case 79: step = .decay(flips: random.pick(1...6))
+            default:
+                step = .fault(
+                    Fault(place: random.pick(Fault.Place.allCases), kind: random.pick(Fault.Kind.allCases)),
+                    after: random.pick([0, 1, 4, 20]), times: random.pick([1, 1, 3]))
+            }
+            items.append(Item(step: step, seed: random.next()))
+        }
+    }
+
+    /// The same history with these of its steps only.
+    package func keeping(_ places: [Int]) -> History {
+        var shorter = self
+        shorter.items = places.map { items[$0] }
+        return shorter
+    }
+}

@@ -1,0 +1,152 @@
+import EventSource
+import Foundation
+import SegmentStorage
+import ShardlineTesting
+import StreamModel
+import StreamStorage
+import TestSupport
+
+extension Life {
+    /// Reads everything that the store has, as anybody may, and lets the judge look at it.
+    func audit(isAlone: Bool) async {
+        let isAlone = isAlone && !world.isDecayed
+        let promised = world.judge.promises()
+        var audit = Judge.Audit(isAlone: isAlone)
+        do {
+            // Before the stream is made, or made durable, there is nothing to see.
+            let stream = try await store.listStreams().first { $0.name == World.stream }
+            if let stream { judgeShards(stream) }
+            for shard in stream?.shards ?? [] {
+                guard let (items, isWhole) = try await everything(of: World.stream, shard.id) else { return }
+                var found: [Judge.Item] = []
+                for record in items {
+                    guard let item = Records.item(record) else {
+                        return world.fail("\(World.stream) gave \(record.sequenceNumber) of \(shard.id) garbled")
+                    }
+                    found.append(item)
+                }
+                audit.contents.append(
+                    .init(
+                        shard: Judge.Shard(World.stream, Int(shard.id.number)), items: found,
+                        isReportedDamaged: !isWhole))
+            }
+            // Checkpoints first: a document that comes later than a checkpoint that needs it comes too late.
+            for mapping in try await store.listMappings(of: nil) {
+                world.tell { $0.madeMapping(mapping.key.name, on: World.stream) }
+                audit.checkpoints[mapping.key.name] = mapping.checkpoints.map {
+                    (Judge.Shard(World.stream, Int($0.shard.number)), $0.position.rawValue)
+                }
+                for (shard, position) in audit.checkpoints[mapping.key.name] ?? [] {
+                    world.tell { $0.sawCheckpoint(of: mapping.key.name, in: shard, at: position) }
+                }
+            }
+            audit.documents[World.allMappings[0]] = try await documentsInStream()
+            audit.documents[World.allMappings[1]] = documentsInFile()
+        } catch {
+            return failed(error, "auditing")
+        }
+        // Of documents that can't be read nothing follows.
+        if world.isDecayed { audit.checkpoints = [:] }
+        let seen = audit
+        world.tell { $0.audited(seen, promised: promised) }
+    }
+
+    /// Open shards own every hash key once, closed ones have children (row 18: both or neither).
+    private func judgeShards(_ stream: StreamDescription) {
+        var next: UInt128 = 0
+        var isWhole = true
+        let open = stream.shards.filter { $0.closedAt == nil }.sorted { $0.hashKeyRange.first < $1.hashKeyRange.first }
+        for shard in open {
+            if shard.hashKeyRange.first.value != next { isWhole = false }
+            next = shard.hashKeyRange.last.value &+ 1
+        }
+        if !isWhole || next != 0 { world.fail("the open shards don't own each hash key once: \(open.map(\.id))") }
+        for shard in stream.shards {
+            world.tell { judge in
+                judge.sawShard(
+                    Judge.Shard(stream.name, Int(shard.id.number)),
+                    parents: shard.parents.map { Judge.Shard(stream.name, Int($0.number)) },
+                    closedAt: shard.closedAt == nil ? nil : shard.tip.rawValue)
+            }
+        }
+    }
+
+    /// All records of a shard, read as a slow reader would; nil where the disk does not let us, not whole where the
+    /// store says that the rest is damaged.
+    private func everything(of stream: String, _ shard: ShardID) async throws -> (records: [Record], isWhole: Bool)? {
+        var records: [Record] = []
+        var request = ReadRequest(stream: stream, shard: shard, after: .zero, maximumRecords: 7, maximumBytes: 4000)
+        var failures = 0
+        while world.isAlive {
+            let result: ReadResult
+            do {
+                result = try await store.read(request)
+            } catch let error as ShardlineError where error.code == .readFailed && world.faultsOfLife > 0 {
+                failures += 1
+                guard failures < 8 else { return nil }
+                await pause(milliseconds: 5)
+                continue
+            } catch  where world.isDecayed && world.isReport(of: error) {
+                return (records, false)
+            }
+            if let lost = result.lost { world.fail("\(stream)/\(shard) says that \(lost) are lost") }
+            records += result.batch
+            if result.isNothing || result.endOfShard != nil && result.next >= result.tip {
+                return (records, true)
+            }
+            request.after = result.next
+        }
+        return nil
+    }
+
+    private typealias Document = (shard: Judge.Shard, sequences: ClosedRange<UInt64>)
+
+    /// The documents in the first mapping's dead-letter stream.
+    private func documentsInStream() async throws -> [(shard: Judge.Shard, sequences: ClosedRange<UInt64>)] {
+        let name = "\(World.stream).\(World.allMappings[0]).failed"
+        guard try await store.listStreams().contains(where: { $0.name == name }) else { return [] }
+        var documents: [Document] = []
+        for shard in try await store.describeStream(name).shards {
+            for record in try await everything(of: name, shard.id)?.records ?? [] {
+                guard let json = try? JSONSerialization.jsonObject(with: Data(record.bytes)) as? [String: Any],
+                    let document = json["document"] as? [String: Any], var range = Self.range(document)
+                else {
+                    world.fail("\(name) holds something else than a document")
+                    return []
+                }
+                if let one = json["record"] as? [String: Any], let text = one["sequenceNumber"] as? String,
+                    let number = KinesisSequenceNumber(text)?.sequenceNumber.rawValue
+                {
+                    range.sequences = number...number
+                }
+                documents.append(range)
+            }
+        }
+        return documents
+    }
+
+    /// The documents in the second mapping's file.
+    private func documentsInFile() -> [(shard: Judge.Shard, sequences: ClosedRange<UInt64>)] {
+        var documents: [Document] = []
+        for line in (world.disk.bytes(of: World.destination) ?? []).split(separator: UInt8(ascii: "\n")) {
+            // The last line may be on its way.
+            guard let json = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any],
+                let range = Self.range(json)
+            else { continue }
+            documents.append(range)
+        }
+        return documents
+    }
+
+    private static func range(_ document: [String: Any]) -> (shard: Judge.Shard, sequences: ClosedRange<UInt64>)? {
+        guard let info = document["KinesisBatchInfo"] as? [String: Any],
+            let first = (info["startSequenceNumber"] as? String).flatMap({ KinesisSequenceNumber($0) }),
+            let last = (info["endSequenceNumber"] as? String).flatMap({ KinesisSequenceNumber($0) }),
+            first.sequenceNumber <= last.sequenceNumber
+        else { return nil }
+        return (
+            Judge.Shard(World.stream, Int(first.shard.number)),
+            first.sequenceNumber.rawValue...last.sequenceNumber.rawValue
+        )
+    }
+}

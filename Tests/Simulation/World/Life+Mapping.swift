@@ -1,0 +1,81 @@
+import EventSource
+import SegmentStorage
+import ShardlineTesting
+import StreamModel
+import StreamStorage
+
+extension Life {
+    func makeMapping(_ name: String) async throws -> EventSourceMapping {
+        let settings = world.history.settings
+        var configuration = EventSourceMapping.Configuration()
+        configuration.batchSize = settings.batchSize
+        configuration.batchWindow = .milliseconds(settings.batchWindow)
+        configuration.maximumRetryAttempts = settings.retries
+        configuration.bisectOnError = settings.bisects
+        configuration.reportsBatchItemFailures = settings.reports
+        configuration.concurrency = settings.concurrency
+        configuration.backOff = .init(first: .milliseconds(10), longest: .milliseconds(100))
+        configuration.functionTimeout = .milliseconds(200)
+        configuration.shutdownGrace = .milliseconds(100)
+        var destination: FileDestination?
+        if name == World.allMappings[1] {
+            let file = FileDestination(path: World.destination, fileSystem: world.disk, threads: world.threads)
+            try await file.open()
+            destination = file
+        }
+        return try await EventSourceMapping(
+            name, from: store.stream(World.stream), configuration: configuration, destination: destination,
+            logger: world.logger, seed: world.history.seed, workers: settings.workers,
+            function: { [self] batch, context in try await handle(batch, context) })
+    }
+
+    /// The function: what it does with a record follows from the record's number.
+    private func handle(_ batch: RecordBatch, _ context: InvocationContext) async throws {
+        let name = context.mapping
+        let shard = Judge.Shard(World.stream, Int(context.shard.number))
+        let items = batch.compactMap(Records.item)
+        guard items.count == batch.count else { return world.fail("\(name) got data of \(shard) that nobody put") }
+        let checkpoint = try await store.describeMapping(MappingKey(stream: World.stream, name: name)).checkpoints
+            .first { $0.shard == context.shard }
+        world.tell { $0.invoked(name, shard, with: items, checkpoint: checkpoint?.position.rawValue ?? 0) }
+        var did: [UInt64] = []
+        defer { world.tell { $0.invocationEnded(name, shard, did: did) } }
+        for (record, item) in zip(batch, items) {
+            switch Records.behaviour(of: item.id) {
+            case .works: break
+            case .fails(let times):
+                guard isTried(name, item.id, atMost: times) else { break }
+                did = []
+                throw Refusal(record: item.id)
+            case .reports(let times):
+                guard isTried(name, item.id, atMost: times) else { break }
+                if !world.history.settings.reports { did = [] }
+                throw BatchFailure(from: record, because: Refusal(record: item.id))
+            case .permanent: throw PermanentFailure(record, because: Refusal(record: item.id))
+            case .slow(let milliseconds):
+                guard isTried(name, item.id, atMost: 1) else { break }
+                do {
+                    try await world.time.sleep(until: world.time.monotonicTime + .milliseconds(milliseconds))
+                } catch {
+                    did = []
+                    throw error
+                }
+            case .fatal(let times):
+                guard isTried(name, item.id, atMost: times) else { break }
+                did = []
+                world.die(.killed)
+                throw CancellationError()
+            }
+            did.append(item.sequence)
+        }
+    }
+
+    private struct Refusal: Error { let record: UInt64 }
+
+    /// Whether this is one of the record's first so many tries, and counts it.
+    private func isTried(_ mapping: String, _ id: UInt64, atMost times: Int) -> Bool {
+        let tries = world.tries["\(mapping)-\(id)", default: 0]
+        world.tries["\(mapping)-\(id)"] = tries + 1
+        return tries < times
+    }
+}

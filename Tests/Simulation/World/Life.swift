@@ -1,0 +1,373 @@
+import DiskAccess
+import EventSource
+import SegmentStorage
+import ShardlineTesting
+import StreamModel
+import StreamStorage
+
+/// One life of the process: the store's threads, producers, callers and mappings, and the director who does to them what
+/// the history says.
+final class Life: @unchecked Sendable {
+    // Touched by whoever holds the scheduler's baton.
+
+    enum Order: Sendable { case records(count: Int, bytes: Int, seed: UInt64) }
+
+    /// What the process lives for.
+    enum Purpose {
+        /// To go on with the history.
+        case normal
+        /// To work off what is there at the history's end.
+        case final
+        /// To be looked at.
+        case audit
+    }
+
+    let stepped: SteppedStore
+    unowned let world: World
+    private let purpose: Purpose
+    private var isFinal: Bool { purpose == .final }
+    private(set) var isDone = false
+    private var isEnding = false
+    /// The store takes nothing more, or the history wants it opened anew.
+    private var wantsReopening = false
+    /// What each of the tasks is at, for the report of a life that does not end.
+    private(set) var doing: [String: String] = [:]
+    private let producers = (0..<2).map { _ in Inbox<Order>() }
+    private let callers = (0..<2).map { _ in Inbox<Order>() }
+    private var running: [String: EventSourceMapping] = [:]
+    var store: SegmentStore { stepped.store }
+
+    init(_ stepped: SteppedStore, world: World, purpose: Purpose) {
+        self.stepped = stepped
+        self.world = world
+        self.purpose = purpose
+    }
+
+    /// Where the mappings are, for the same report.
+    var lanes: [String] {
+        running.sorted { $0.key < $1.key }.flatMap { name, mapping in
+            mapping.shardStates.map { "\(name) \($0.shard) \($0.phase) at \($0.checkpoint) of \($0.tip)" }
+        }
+    }
+
+    // MARK: Threads
+
+    /// The store's threads, each a loop over its steps.
+    func startThreads() {
+        let (stepped, scheduler, time) = (stepped, world.scheduler, world.time)
+        scheduler.start("writer") {
+            while true {
+                switch stepped.write() {
+                case .worked: scheduler.perhapsYield()
+                case .idle(let pause):
+                    scheduler.park(until: pause.map { time.monotonicTime + $0 }) { stepped.hasCalls }
+                case .finished: return
+                }
+            }
+        }
+        scheduler.start("housekeeper") {
+            while true {
+                // On a full disk there is news all the time, but no use in hurrying.
+                let hadNews = stepped.hasHousework
+                guard stepped.keepHouse() else { return }
+                let isStuck = hadNews && stepped.hasHousework
+                scheduler.park(until: time.monotonicTime + .seconds(1)) { !isStuck && stepped.hasHousework }
+            }
+        }
+    }
+
+    // MARK: Tasks
+
+    func run() async {
+        if purpose == .audit {
+            await audit(isAlone: true)
+        } else {
+            await live()
+            doing["director"] = "closes the store"
+            try? await store.close()
+        }
+        isDone = true
+    }
+
+    private var goesOn: Bool { world.isAlive && !wantsReopening }
+
+    private func live() async {
+        do {
+            _ = try await store.createStreamIfNeeded(
+                World.stream, shards: world.history.settings.shards,
+                retention: .milliseconds(world.history.settings.retention))
+            await audit(isAlone: true)
+        } catch {
+            failed(error, "making the stream")
+            return
+        }
+        doing["director"] = "directs"
+        await withDiscardingTaskGroup { group in
+            for (number, inbox) in producers.enumerated() {
+                group.addTask { [self] in await produce(number, inbox) }
+            }
+            for (number, inbox) in callers.enumerated() { group.addTask { [self] in await call(number, inbox) } }
+            for name in world.mappings { group.addTask { [self] in await consume(name) } }
+            if !isFinal { await direct() }
+            for inbox in producers + callers { inbox.close() }
+            // At the end of a history the mappings work off what is there, and end by themselves.
+            guard !isFinal else { return }
+            isEnding = true
+            doing["director"] = "waits for the others"
+            for name in world.mappings { running[name]?.triggerGracefulShutdown() }
+        }
+        guard isFinal, goesOn else { return }
+        await audit(isAlone: true)
+        for name in world.mappings { world.tell { $0.caughtUp(name) } }
+    }
+
+    /// Everything that the history still wants of this life.
+    private func direct() async {
+        while goesOn, !world.isOver {
+            let item = world.history.items[world.next]
+            world.next += 1
+            world.scheduler.trace.note("step", "\(item.step)")
+            await perform(item)
+            await pause(milliseconds: Int(item.seed % 8))
+        }
+        // What was begun is given a moment, or no armed death would ever come.
+        if goesOn { await pause(milliseconds: 300) }
+    }
+
+    private func perform(_ item: History.Item) async {
+        switch item.step {
+        case .enqueue(let producer, let count, let bytes):
+            producers[producer].post(.records(count: count, bytes: bytes, seed: item.seed))
+        case .put(let caller, let count, let bytes):
+            callers[caller].post(.records(count: count, bytes: bytes, seed: item.seed))
+        case .pause(let milliseconds): await pause(milliseconds: milliseconds)
+        case .jump(let milliseconds): world.jump(by: milliseconds)
+        case .audit: await audit(isAlone: false)
+        case .split: await split(item.seed)
+        case .merge: await merge(item.seed)
+        case .seek(let mapping): await seek(World.allMappings[mapping])
+        case .restart(let mapping): running[World.allMappings[mapping]]?.triggerGracefulShutdown()
+        case .crash(let operations): world.arm(.powerCut, after: operations)
+        case .kill(let operations): world.arm(.killed, after: operations)
+        case .reopen: wantsReopening = true
+        case .decay(let flips):
+            world.decay(flips: flips)
+            wantsReopening = true
+        case .fault(let fault, let after, let times): world.add(fault, after: after, times: times)
+        }
+    }
+
+    func pause(milliseconds: Int) async {
+        try? await world.time.sleep(until: world.time.monotonicTime + .milliseconds(milliseconds))
+    }
+
+    /// Something was refused: as it may be where the disk was made to fail, and where the process ends.
+    func failed(_ error: any Error, _ what: String) {
+        guard world.isAlive else { return }
+        if error is CancellationError, isEnding || wantsReopening { return }
+        guard world.faultsOfLife > 0 || (isEnding || wantsReopening) && (error as? ShardlineError)?.code == .closed
+        else {
+            return world.fail("\(what): \(error)")
+        }
+        if let error = error as? ShardlineError, [.storeFailed, .outcomeUnknown, .corrupt].contains(error.code) {
+            wantsReopening = true
+        }
+    }
+
+    // MARK: Producers
+
+    private func newRecord(_ seed: inout SeededRandom, bytes: Int) -> (id: UInt64, record: NewRecord) {
+        let id = world.nextRecord
+        world.nextRecord += 1
+        return (id, Records.record(id, key: "key-\(seed.below(6))", bytes: bytes))
+    }
+
+    /// What a receipt says about a record.
+    private static func place(
+        _ receipt: PutReceipt, id: UInt64, key: String
+    ) -> (shard: Judge.Shard, item: Judge.Item) {
+        (
+            Judge.Shard(World.stream, Int(receipt.shard.number)),
+            Judge.Item(
+                sequence: receipt.sequenceNumber.rawValue, id: id, key: key,
+                arrival: receipt.approximateArrivalTimestamp.milliseconds)
+        )
+    }
+
+    /// Records of one producer are put in their order, many in a commit.
+    private func produce(_ number: Int, _ inbox: Inbox<Order>) async {
+        while goesOn, !isEnding {
+            var put = 0
+            world.tell {
+                put = $0.willPut(
+                    [], keys: [], into: World.stream, source: number, orders: [], isOneCommit: false,
+                    at: world.time.wallTime.milliseconds)
+            }
+            let mine = put
+            let keys = Keys()
+            doing["producer \(number)"] = "produces"
+            defer { doing["producer \(number)"] = nil }
+            do {
+                try await Producer.withProducer(
+                    to: store.stream(World.stream),
+                    onAcknowledged: { [self] acknowledgement in
+                        let places = zip(acknowledgement.tags, acknowledgement.receipts).map {
+                            Self.place($1, id: $0, key: keys[$0])
+                        }
+                        world.tell { $0.acknowledged(places, of: mine, all: false) }
+                    },
+                    { [self] producer in
+                        while let order = await inbox.take() {
+                            guard case .records(let count, let bytes, let seed) = order else { continue }
+                            var random = SeededRandom(seed)
+                            for _ in 0..<count {
+                                let (id, record) = newRecord(&random, bytes: bytes)
+                                keys[id] = record.partitionKey
+                                world.tell {
+                                    $0.willAdd(
+                                        id, key: record.partitionKey, to: mine, stream: World.stream, source: number,
+                                        order: world.sources.nextOrder(of: number))
+                                }
+                                try await producer.enqueue(record, tag: id)
+                            }
+                        }
+                    })
+                world.tell { $0.producerEnded(mine, inDoubt: [], notWritten: []) }
+                return
+            } catch {
+                if let left = (error as? ShardlineError)?.cause as? UnacknowledgedRecords {
+                    world.tell { $0.producerEnded(mine, inDoubt: left.inDoubt, notWritten: left.notWritten) }
+                } else {
+                    world.tell { $0.unknown(mine) }
+                }
+                failed(error, "producer \(number)")
+                await pause(milliseconds: 100)
+            }
+        }
+    }
+
+    /// Calls of one caller, one after the other; each is there whole or not at all.
+    private func call(_ number: Int, _ inbox: Inbox<Order>) async {
+        let source = 10 + number
+        while let order = await inbox.take() {
+            guard case .records(let count, let bytes, let seed) = order else { continue }
+            var random = SeededRandom(seed)
+            let records = (0..<count).map { _ in newRecord(&random, bytes: bytes) }
+            var put = 0
+            world.tell { judge in
+                put = judge.willPut(
+                    records.map(\.id), keys: records.map(\.record.partitionKey), into: World.stream, source: source,
+                    orders: records.map { _ in world.sources.nextOrder(of: source) }, isOneCommit: true,
+                    at: world.time.wallTime.milliseconds)
+            }
+            doing["caller \(number)"] = "puts"
+            defer { doing["caller \(number)"] = nil }
+            do {
+                let receipts = try await store.stream(World.stream).put(contentsOf: records.map(\.record))
+                let places = zip(records, receipts).map {
+                    Self.place($1, id: $0.id, key: $0.record.partitionKey)
+                }
+                world.tell { $0.acknowledged(places, of: put, all: true) }
+            } catch {
+                if (error as? ShardlineError)?.code == .outcomeUnknown {
+                    world.tell { $0.unknown(put) }
+                } else {
+                    world.tell { $0.refused(put) }
+                }
+                failed(error, "caller \(number)")
+            }
+        }
+    }
+
+    // MARK: Shards
+
+    private func openShards() async -> [ShardDescription] {
+        do {
+            return try await store.describeStream(World.stream).shards.filter { $0.closedAt == nil }
+        } catch {
+            failed(error, "describing the stream")
+            return []
+        }
+    }
+
+    private func split(_ seed: UInt64) async {
+        let shards = await openShards()
+        guard !shards.isEmpty, shards.count < 6 else { return }
+        let shard = shards[Int(seed % UInt64(shards.count))]
+        let (first, last) = (shard.hashKeyRange.first.value, shard.hashKeyRange.last.value)
+        guard last - first > 4 else { return }
+        let middle = first + (last - first) / 2
+        await seal(
+            [shard.id],
+            [
+                HashKeyRange(first: HashKey(first), last: HashKey(middle)),
+                HashKeyRange(first: HashKey(middle + 1), last: HashKey(last)),
+            ])
+    }
+
+    private func merge(_ seed: UInt64) async {
+        let shards = await openShards().sorted { $0.hashKeyRange.first < $1.hashKeyRange.first }
+        guard shards.count > 1 else { return }
+        let index = Int(seed % UInt64(shards.count - 1))
+        await seal(
+            [shards[index].id, shards[index + 1].id],
+            [HashKeyRange(first: shards[index].hashKeyRange.first, last: shards[index + 1].hashKeyRange.last)])
+    }
+
+    private func seal(_ parents: [ShardID], _ children: [HashKeyRange]) async {
+        do {
+            _ = try await store.commit([
+                .seal(Seal(stream: World.stream, parents: parents, children: children))
+            ])
+        } catch {
+            failed(error, "sealing shards")
+        }
+    }
+
+    // MARK: Mappings
+
+    /// Sends a mapping back to the oldest record: all of it is to be done once more.
+    private func seek(_ name: String) async {
+        world.tell { $0.willSeek(name) }
+        do {
+            _ = try await store.seekMapping(
+                MappingKey(stream: World.stream, name: name), to: .trimHorizon, shard: nil)
+            world.tell { $0.hasSought(name) }
+        } catch let error as ShardlineError where error.code == .unknownMapping {
+            world.tell { $0.hasNotSought(name) }
+        } catch {
+            if (error as? ShardlineError)?.code != .outcomeUnknown { world.tell { $0.hasNotSought(name) } }
+            failed(error, "seeking")
+        }
+    }
+
+    private func consume(_ name: String) async {
+        while goesOn, !isEnding {
+            do {
+                doing["mapping \(name)"] = "is made"
+                defer { doing["mapping \(name)"] = nil }
+                let mapping = try await makeMapping(name)
+                doing["mapping \(name)"] = "runs"
+                world.tell { $0.madeMapping(name, on: World.stream) }
+                running[name] = mapping
+                if isEnding { mapping.triggerGracefulShutdown() }
+                try await mapping.run(until: isFinal ? .caughtUp : .stopped)
+                if isFinal { return }
+            } catch {
+                failed(error, "mapping \(name)")
+            }
+            running[name] = nil
+            await pause(milliseconds: 50)
+        }
+    }
+
+}
+
+/// The keys of records on their way.
+final class Keys: @unchecked Sendable {
+    private var keys: [UInt64: String] = [:]
+    subscript(id: UInt64) -> String {
+        get { keys[id] ?? "" }
+        set { keys[id] = newValue }
+    }
+}
