@@ -16,6 +16,8 @@ final class MappingBoard: Sendable {
         var redelivered = 0
         /// The first record of the unit that the lane is on.
         var busyWith: SequenceNumber?
+        /// Since when, by the clock that does not jump.
+        var busyFrom: MonotonicTime?
 
         mutating func follow(_ status: LaneCore.Status, _ now: Moment) {
             switch status {
@@ -33,7 +35,7 @@ final class MappingBoard: Sendable {
             state.phase = phase
             state.attempts = 0
             state.busySince = nil
-            busyWith = nil
+            (busyWith, busyFrom) = (nil, nil)
         }
 
         private mutating func busy(
@@ -41,7 +43,7 @@ final class MappingBoard: Sendable {
         ) {
             state.phase = phase
             state.attempts = attempts
-            if busyWith != first { state.busySince = now.wall }
+            if busyWith != first { (state.busySince, busyFrom) = (now.wall, now.monotonic) }
             busyWith = first
         }
     }
@@ -50,6 +52,7 @@ final class MappingBoard: Sendable {
         var shards: [ShardID: Entry] = [:]
         var age: Duration?
         var greatestAge: Duration?
+        var log = StandstillLog()
     }
 
     private let state = Mutex(State())
@@ -108,23 +111,29 @@ final class MappingBoard: Sendable {
         }
     }
 
-    /// Shows in the metrics how far the mapping is behind, and which lanes are stuck (ESM-M1, ESM-M8).
-    func pulse(to metrics: MappingMetrics, at now: Timestamp, _ logger: Logger) {
-        let states = state.withLock { $0.shards.values.map(\.state) }
-        var lag: UInt64 = 0
-        for state in states {
-            if state.tip > state.checkpoint { lag += state.tip.rawValue - state.checkpoint.rawValue }
-            guard let since = state.busySince, now - since >= .seconds(10) else { continue }
-            metrics.blocked(now - since)
-            if let oldest = state.oldestArrival { metrics.iteratorAge(max(.zero, now - oldest)) }
-            logger.notice(
-                "the shard has been on one unit for \(EventSourceMapping.Configuration.text(now - since))",
-                metadata: [
-                    "shard": "\(state.shard)", "phase": "\(state.phase.rawValue)", "attempts": "\(state.attempts)",
-                    "error": "\(state.lastError ?? "none")",
-                ])
+    /// Shows in the metrics how far the mapping is behind, and which lanes are stuck (ESM-M1, ESM-M8), and says what an
+    /// operator should know of it.
+    func pulse(to metrics: MappingMetrics, at now: Moment, _ logger: Logger) {
+        let line = state.withLock { state -> StandstillLog.Line? in
+            var lag: UInt64 = 0
+            var oldest = Duration.zero
+            var blocked: [StandstillLog.Blocked] = []
+            for entry in state.shards.values {
+                let shard = entry.state
+                if shard.tip > shard.checkpoint { lag += shard.tip.rawValue - shard.checkpoint.rawValue }
+                // Under a clock that went back no record is younger than nothing.
+                let age = max(.zero, shard.oldestArrival.map { now.wall - $0 } ?? .zero)
+                oldest = max(oldest, age)
+                guard let from = entry.busyFrom, now.monotonic - from >= StandstillLog.patience else { continue }
+                metrics.blocked(now.monotonic - from)
+                if shard.oldestArrival != nil { metrics.iteratorAge(age) }
+                blocked.append(.init(state: shard, time: now.monotonic - from))
+            }
+            metrics.lag(lag)
+            let slow = state.log.line(age: oldest, lag: lag)
+            return state.log.line(blocked: blocked) ?? (blocked.isEmpty ? slow : nil)
         }
-        metrics.lag(lag)
+        if let line { logger.log(level: line.level, "\(line.text)") }
     }
 
     func ended(_ shard: ShardID, _ end: LaneEnd) {
