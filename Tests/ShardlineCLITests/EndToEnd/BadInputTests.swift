@@ -142,7 +142,10 @@ import Testing
             environment: ["SHARDLINE_DATA": folder.path("store")])
         #expect([0, 74].contains(end.status), "\(end.status): \(end.errors)")
         #expect(!end.errors.contains("--help") && !end.errors.contains("StartFailure"), "\(end.errors)")
-        #expect(end.errors.contains("Too many open files") || end.errors.contains("unable to open") || end.status == 0)
+        let isNamed = ["Too many open files", "files open at once", "unable to open"].contains {
+            end.errors.contains($0)
+        }
+        #expect(isNamed || end.status == 0)
     }
 
     @Test func `standard descriptors that are closed are never those of a store's file`() async throws {
