@@ -8,6 +8,9 @@ DESTDIR ?=
 ROUNDS ?= 200
 # A hung test must not hang the machine that runs it: seconds until the whole test run is killed.
 TEST_LIMIT ?= 900
+# Seconds for each target of `make fuzz`, and which of them (all where none is named).
+SECONDS ?= 60
+TARGETS ?=
 # More arguments for `shardline demo`, such as ARGS="--no-kill".
 ARGS ?=
 # Which pieces `make bench-pieces` measures: a regular expression that fits the whole name.
@@ -16,7 +19,7 @@ PIECES ?= .*
 PACKAGES = liblz4-dev libsqlite3-dev zlib1g-dev python3
 LINTED = $(wildcard Sources Tests examples Benchmarks Package.swift)
 
-.PHONY: help deps demo build test lint format crash mutants bench-pieces allocations scale install uninstall clean
+.PHONY: help deps demo build test lint format crash fuzz mutants bench-pieces allocations scale install uninstall clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +28,7 @@ help:
 	@echo 'make lint         checks the style'
 	@echo 'make format       applies the style'
 	@echo 'make crash        kills a working process at random moments, ROUNDS=$(ROUNDS) times; also with loss of power'
+	@echo 'make fuzz         gives hostile bytes to what reads files and sockets, SECONDS=$(SECONDS) for each target'
 	@echo 'make mutants      breaks the decision core on purpose; every break must fail a test'
 	@echo 'make bench-pieces measures the single steps of a put and of a read; some: PIECES="read .*"'
 	@echo 'make scale        how cost grows: measures for twenty minutes, then draws the plots of the page about it'
@@ -71,6 +75,10 @@ format:
 crash: deps
 	$(SWIFT) build --build-tests
 	SHARDLINE_CRASH_ROUNDS=$(ROUNDS) $(SWIFT) test --skip-build --disable-xctest --filter CrashTests
+
+# libFuzzer comes with Swift's toolchain; more in Tests/Fuzz/run.sh.
+fuzz: deps
+	SWIFT=$(SWIFT) Tests/Fuzz/run.sh $(SECONDS) $(TARGETS)
 
 mutants: deps
 	Tests/Mutants/run.sh

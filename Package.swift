@@ -154,6 +154,14 @@ let package = Package(
                 "ShardlineTesting", "TestSupport", logging,
             ],
             swiftSettings: swift),
+        // What `make fuzz` fuzzes, with its corpus and without a fuzzer.
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: [
+                "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineCLI", "StreamStorage", "StreamModel",
+                "DiskAccess", "ShardlineTesting", "TestSupport", logging,
+            ],
+            exclude: ["Corpus"], swiftSettings: swift),
         .testTarget(name: "HouseRulesTests", dependencies: ["TestSupport"], swiftSettings: swift),
         // The process that the crash tests kill.
         .executableTarget(

@@ -6,7 +6,7 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
     package enum Operation: String, Sendable, CaseIterable {
         case open, read, write, synchronize, synchronizeDirectory = "synchronize the directory"
         case rename, remove, truncate, list, createDirectory = "create the directory"
-        case askForSpace = "ask for the free space of", lock, status = "look at"
+        case askForSpace = "ask for the free space of", lock, status = "look at", changeRights = "change the rights of"
     }
 
     package var operation: Operation

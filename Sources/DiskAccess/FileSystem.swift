@@ -21,6 +21,14 @@ package protocol FileSystem: Sendable {
     func freeSpace(at path: String) throws(FileError) -> Int
     /// Takes the file as a lock and writes this process' number into it, or says who has it.
     func lock(_ path: String) throws(FileError) -> LockOutcome
+    /// Takes all rights but its owner's from a file or directory, and answers whether there were others. Passes over what
+    /// is neither, such as links and sockets.
+    func keepToOwner(_ path: String) throws(FileError) -> Bool
+}
+
+extension FileSystem {
+    /// Nothing to take where files have no rights, as on a simulated disk.
+    package func keepToOwner(_ path: String) throws(FileError) -> Bool { false }
 }
 
 /// How a file is opened.

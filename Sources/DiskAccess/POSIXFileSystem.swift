@@ -80,7 +80,8 @@ package struct POSIXFileSystem: FileSystem {
             let code = errno
             defer { close(descriptor) }
             guard code == EWOULDBLOCK else { throw FileError(.lock, path, code: code) }
-            let text = try POSIXFile(descriptor: dup(descriptor), path: path).bytes(at: 0, count: 32)
+            let copy = try retrying(.lock, path) { fcntl(descriptor, F_DUPFD_CLOEXEC, 3) }
+            let text = try POSIXFile(descriptor: copy, path: path).bytes(at: 0, count: 32)
             let digits = text.prefix { (0x30...0x39).contains($0) }
             return .held(by: Int32(String(decoding: digits, as: UTF8.self)))
         }
@@ -90,6 +91,24 @@ package struct POSIXFileSystem: FileSystem {
         _ = ftruncate(descriptor, 0)
         _ = pwrite(descriptor, number, number.count, 0)
         return .acquired(lock)
+    }
+
+    package func keepToOwner(_ path: String) throws(FileError) -> Bool {
+        // Through a descriptor that follows no link, so that nobody can have another file's rights changed by us.
+        let descriptor = Glibc.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if [ENOENT, ELOOP, ENXIO].contains(errno) { return false }
+            throw FileError(.changeRights, path, code: errno)
+        }
+        defer { close(descriptor) }
+        var facts = stat()
+        guard fstat(descriptor, &facts) == 0 else { throw FileError(.changeRights, path, code: errno) }
+        let kind = facts.st_mode & S_IFMT
+        guard kind == S_IFREG || kind == S_IFDIR, facts.st_mode & 0o077 != 0 else { return false }
+        guard fchmod(descriptor, facts.st_mode & 0o700) == 0 else {
+            throw FileError(.changeRights, path, code: errno)
+        }
+        return true
     }
 
     private func retrying(

@@ -28,8 +28,9 @@ final class OwnerConnection: Sendable {
         var waiting: [CheckedContinuation<Void, Never>] = []
     }
 
-    /// The receiving thread waits while more than this is unsent, so that a client can't fill the owner's memory.
-    private static let unsentBytes = 64 << 20
+    /// The receiving thread waits while answers that are unsent and calls that are under way have more bytes than this
+    /// together, so that a client can't fill the owner's memory. One call may be larger.
+    private static let bytesInMemory = 64 << 20
     /// The most calls of one client at a time; a wait at the tip of every shard of the largest stream fits.
     private static let callLimit = 65_536
     /// What one read returns at most, whatever it asks for, so that the reply fits in a frame.
@@ -121,16 +122,18 @@ final class OwnerConnection: Sendable {
     }
 
     private func begin(_ frame: Frame) throws {
-        channel.waitForRoom(below: Self.unsentBytes)
+        channel.waitForRoom(below: Self.bytesInMemory)
         try state.withLock { state in
             guard !state.isEnding else { return }
             guard state.calls[frame.call] == nil else { throw WireError("a client used a call's number twice") }
             guard state.calls.count < Self.callLimit else { throw WireError("a client has too many calls under way") }
             // It ends by taking the lock, so it can't end before it is kept.
             let isRead = Request.isRead(frame.payload)
+            channel.countUnderWay(frame.payload.count)
             let task = Task { [self] in
                 let reply = await answer(frame.payload)
                 send(reply, to: frame.call)
+                channel.countUnderWay(-frame.payload.count)
                 self.state.withLock { _ = $0.calls.removeValue(forKey: frame.call) }
                 endIfIdle()
             }

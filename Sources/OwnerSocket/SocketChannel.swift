@@ -10,6 +10,8 @@ final class SocketChannel: Sendable {
     private struct Outgoing {
         var frames: Deque<(kind: Frame.Kind, call: UInt64, bytes: [UInt8])> = []
         var bytes = 0
+        /// Bytes of what was received and is not dealt with yet.
+        var underWay = 0
         /// Nothing more is accepted; what is there is still sent.
         var isEnding = false
         /// Behind the last frame the receiving direction stays open.
@@ -73,9 +75,15 @@ final class SocketChannel: Sendable {
         return unsent
     }
 
-    /// Holds the receiving thread up until fewer than `bytes` are queued, or the connection is over.
+    /// Holds the receiving thread up until fewer than `bytes` are queued or under way, or the connection is over.
     func waitForRoom(below bytes: Int) {
-        _ = outgoing.wait(atMost: nil) { $0.bytes < bytes || $0.isOver || $0.isHurrying ? true : nil }
+        _ = outgoing.wait(atMost: nil) { $0.bytes + $0.underWay < bytes || $0.isOver || $0.isHurrying ? true : nil }
+    }
+
+    /// Counts what was received as under way, or with a negative number as dealt with.
+    func countUnderWay(_ bytes: Int) {
+        outgoing.withLock { $0.underWay += bytes }
+        if bytes < 0 { outgoing.wakeAll() }
     }
 
     /// Receives nothing more. What was received already is handled, and can be answered.

@@ -98,11 +98,10 @@ final class Housekeeper: @unchecked Sendable {
             try flusher.flush(
                 Epoch(
                     number: closed.number, firstCommit: closed.firstCommit, lastCommit: closed.lastCommit,
-                    runs: closed.runs.filter { catalogue.shards[$0.shard] != nil }, dirty: dirty,
-                    catalogue: catalogue, next: closed.next))
+                    frames: closed.frames, dirty: dirty, catalogue: catalogue, next: closed.next))
         }
-        var last: [ShardKey: SequenceNumber] = [:]
-        for run in closed.runs { last[run.shard] = run.records.lastSequence }
+        var last: ShardTable<SequenceNumber> = [:]
+        for frame in closed.frames { for run in frame.runs { last[run.shard] = run.lastSequence } }
         // Segments have it by now, so a reader finds every record in one place or the other (F5).
         for (shard, sequence) in last { visible.tail(of: shard)?.trim(through: sequence) }
         try ring.release(before: closed.next)

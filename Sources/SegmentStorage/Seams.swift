@@ -1,3 +1,4 @@
+import DiskAccess
 import StreamModel
 import StreamStorage
 
@@ -26,7 +27,7 @@ struct MetadataSnapshot: Sendable {
 /// Which parts of the catalogue changed since the last snapshot.
 struct DirtyRows: Sendable, Hashable {
     var streams: Set<StreamKey> = []
-    var shards: Set<ShardKey> = []
+    var shards: ShardSet = []
     var mappings: Set<MappingNumber> = []
     var checkpoints: Set<CheckpointPlace> = []
     var parked: Set<CheckpointPlace> = []
@@ -51,12 +52,26 @@ struct DirtyRows: Sendable, Hashable {
 
 /// A part of the journal that is to become sections of segments: whole commits, all of them synced.
 struct Epoch: Sendable {
-    /// Records of one shard, in the order of their numbers, with their stored body where the run is alone in it (F4).
+    /// Records that a commit has in one body.
+    struct Frame: Sendable {
+        var commit: UInt64
+        var chunk: RecordChunk
+        var runs: [Run]
+        /// The stored body, where a run is alone in it (F4).
+        var stored: StoredBody?
+    }
+
+    /// Consecutive records of one shard in a frame. Plain values: there may be one for every record or two.
     struct Run: Sendable {
         var shard: ShardKey
-        var commit: UInt64
-        var records: RecordRun
-        var stored: StoredBody?
+        var id: ShardID
+        var creationSecond: UInt64
+        /// Which of the chunk's records.
+        var records: Range<Int>
+        var firstSequence: SequenceNumber
+        var arrival: Timestamp
+
+        var lastSequence: SequenceNumber { firstSequence.advanced(by: records.count - 1) }
     }
 
     /// 1 for the first of this opening.
@@ -64,13 +79,42 @@ struct Epoch: Sendable {
     var firstCommit: UInt64
     var lastCommit: UInt64
     /// In the order of the commits.
-    var runs: [Run]
+    var frames: [Frame]
     /// What changed since the epoch before; what was deleted is here too, and is no longer in the catalogue.
     var dirty: DirtyRows
     /// All as of ``lastCommit``, or a little later.
     var catalogue: Catalogue
     /// Where replay begins once this is registered.
     var next: JournalPosition
+}
+
+extension Epoch.Frame {
+    /// A frame with one run.
+    init(_ records: RecordRun, of shard: ShardKey, commit: UInt64, stored: StoredBody?) {
+        self.init(
+            commit: commit, chunk: records.chunk,
+            runs: [
+                Epoch.Run(
+                    shard: shard, id: records.shard, creationSecond: records.shardCreationSecond,
+                    records: records.range, firstSequence: records.firstSequence, arrival: records.arrival)
+            ],
+            stored: stored)
+    }
+
+    /// The records of a run of this frame.
+    func records(of run: Epoch.Run) -> RecordRun {
+        RecordRun(
+            chunk, run.records, shard: run.id, shardCreationSecond: run.creationSecond,
+            firstSequence: run.firstSequence, arrival: run.arrival)
+    }
+
+    /// Encoded bytes of a run's records.
+    func byteCount(of run: Epoch.Run) -> Int {
+        Int(chunk.offsets[run.records.upperBound] - chunk.offsets[run.records.lowerBound])
+    }
+
+    /// Bytes of the records and of their stored body.
+    var byteCount: Int { chunk.bytes.count + (stored?.bytes.count ?? 0) }
 }
 
 /// Where the catalogue's snapshot and the start position are kept. All calls block; one thread at a time.

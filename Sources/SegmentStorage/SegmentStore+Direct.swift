@@ -2,37 +2,12 @@ import StreamModel
 import StreamStorage
 
 extension SegmentStore: DirectStore {
-    /// As ``StreamStorage/DirectStore/readAtOnce(_:)``.
-    package func readAtOnce(_ request: ReadRequest) throws -> ReadResult? {
-        let (shard, tail, retention) = try resolve(request.stream, request.shard)
-        // What may have expired takes a search.
-        guard request.after >= tail.horizon else { return nil }
-        var result = ReadResult(batch: RecordBatch(), next: request.after, tip: shard.lastSequence)
-        switch tail.read(
-            after: request.after, watermark: parts.visible.watermark, maximumRecords: request.maximumRecords,
-            maximumBytes: request.maximumBytes)
-        {
-        case .past: return nil
-        case .nothing:
-            guard request.after >= shard.lastSequence else { return nil }
-        case .records(let batch, let last):
-            guard let first = batch.runs.first, first.firstSequence == request.after.advanced(by: 1),
-                first.arrival > timeSource.wallTime - retention
-            else { return nil }
-            result.batch = batch
-            result.next = last
-            result.tip = max(result.tip, last)
-        }
-        if shard.closedAt != nil, result.next >= shard.lastSequence { result.endOfShard = shard.children }
-        return result
-    }
-
-    /// As ``StreamStorage/DirectStore/whenAvailable(in:_:after:_:)``.
-    package func whenAvailable(
-        in stream: String, _ shard: ShardID, after position: SequenceNumber, _ body: @escaping @Sendable () -> Void
-    ) throws {
-        let (shard, tail, _) = try resolve(stream, shard)
-        tail.notify(body) { [visible = parts.visible] in visible.hasNews(in: shard.key, after: position) }
+    /// As ``StreamStorage/DirectStore/directShard(_:of:)``.
+    package func directShard(_ shard: ShardID, of stream: String) throws -> any DirectShard {
+        let (state, tail, _) = try resolve(stream, shard)
+        return MemoryShard(
+            key: state.key, stream: state.stream, name: stream, tail: tail, visible: parts.visible,
+            timeSource: timeSource)
     }
 
     /// As ``StreamStorage/DirectStore/epoch(of:)``.
@@ -54,5 +29,65 @@ extension SegmentStore: DirectStore {
         } catch {
             body(.failure(error))
         }
+    }
+}
+
+/// A shard by its key, so that reading it looks up no names.
+private struct MemoryShard: DirectShard {
+    let key: ShardKey
+    let stream: StreamKey
+    let name: String
+    let tail: Tail
+    let visible: VisibleState
+    let timeSource: any TimeSource
+
+    /// What reading has to know of the shard's state.
+    private struct Look {
+        var lastSequence: SequenceNumber
+        /// Those that took the shard's keys, once it is closed.
+        var children: [ShardID]?
+        var retention: Duration
+    }
+
+    private func look() throws -> Look {
+        try visible.withOpen { state in
+            guard let retention = state.catalogue.streams[stream]?.retention,
+                let look = state.catalogue.shards.read(
+                    key,
+                    {
+                        Look(
+                            lastSequence: $0.lastSequence, children: $0.closedAt == nil ? nil : $0.children,
+                            retention: retention)
+                    })
+            else { throw ShardlineError(.unknownStream, "there is no stream '\(name)'") }
+            return look
+        }
+    }
+
+    func read(after position: SequenceNumber, maximumRecords: Int, maximumBytes: Int) throws -> ReadResult? {
+        let shard = try look()
+        // What may have expired takes a search.
+        guard position >= tail.horizon else { return nil }
+        var result = ReadResult(batch: RecordBatch(), next: position, tip: shard.lastSequence)
+        switch tail.read(
+            after: position, watermark: visible.watermark, maximumRecords: maximumRecords, maximumBytes: maximumBytes)
+        {
+        case .past: return nil
+        case .nothing:
+            guard position >= shard.lastSequence else { return nil }
+        case .records(let batch, let last):
+            guard let first = batch.runs.first, first.firstSequence == position.advanced(by: 1),
+                first.arrival > timeSource.wallTime - shard.retention
+            else { return nil }
+            result.batch = batch
+            result.next = last
+            result.tip = max(result.tip, last)
+        }
+        if let children = shard.children, result.next >= shard.lastSequence { result.endOfShard = children }
+        return result
+    }
+
+    func whenAvailable(after position: SequenceNumber, _ body: @escaping @Sendable () -> Void) throws {
+        tail.notify(body) { [visible] in visible.hasNews(in: key, after: position) }
     }
 }

@@ -83,10 +83,10 @@ extension SegmentStore {
             housekeeper = Housekeeper(
                 backing: backing, ring: ring, visible: visible, epochs: epochs, admission: admission, health: health,
                 space: space, saver: saver, timeSource: timeSource, logger: logger)
-            if let last = recovery.runs.last {
+            if let last = recovery.frames.last {
                 // What the journal held belongs to the first epoch of this opening.
                 _ = epochs.add(
-                    recovery.runs, commit: last.commit,
+                    recovery.frames, commit: last.commit,
                     next: ring.position(commit: recovery.start.nextCommit, chain: recovery.start.chain), ringBytes: 0)
             }
         }
@@ -101,6 +101,7 @@ extension SegmentStore {
             let directory = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
             let lock = try takeDirectory(directory, fileSystem: fileSystem)
             do {
+                keepToOwner(directory, fileSystem: fileSystem, logger: logger)
                 let backing =
                     try internals.makeBacking?(directory)
                     ?? .onDisk(
@@ -168,6 +169,25 @@ extension SegmentStore {
                     try fileSystem.synchronizeDirectory(directory)
                     return lock
                 }
+            }
+        }
+
+        /// What a store holds is its owner's alone, also where the directory was made by hand, or its files by a version
+        /// that let others read them.
+        private static func keepToOwner(_ directory: String, fileSystem: any FileSystem, logger: Logger) {
+            do throws(FileError) {
+                // Behind a directory that nobody else may enter the rights of its files do not matter.
+                guard try fileSystem.keepToOwner(directory + "/.") else { return }
+                for name in try fileSystem.list(directory) {
+                    let path = directory + "/" + name
+                    guard try fileSystem.keepToOwner(path), try fileSystem.status(path)?.isDirectory == true else {
+                        continue
+                    }
+                    for file in try fileSystem.list(path) { _ = try fileSystem.keepToOwner(path + "/" + file) }
+                }
+                logger.notice("others could reach the store's files; now only their owner can")
+            } catch {
+                logger.warning("others may reach the store's files: \(error)")
             }
         }
 

@@ -196,7 +196,9 @@ extension ReadResult {
 extension VisibleState {
     /// Whether a reader that waits behind `position` has something to learn.
     func hasNews(in shard: ShardKey, after position: SequenceNumber) -> Bool {
-        guard !isClosed, let state = shardState(shard) else { return true }
-        return state.closedAt != nil || state.lastSequence > position
+        withState { state in
+            guard !state.isClosed else { return true }
+            return state.catalogue.shards.read(shard) { $0.closedAt != nil || $0.lastSequence > position } ?? true
+        }
     }
 }

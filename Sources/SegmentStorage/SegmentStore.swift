@@ -43,7 +43,8 @@ public final class SegmentStore: StreamStore {
     /// `metadataOlderThanJournal`, `diskFull`, `invalidArgument` for settings.
     ///
     /// - Parameters:
-    ///   - path: the directory; its parent must be there. A new one is for its owner alone (0700).
+    ///   - path: the directory; its parent must be there. It is for its owner alone (0700): others lose what rights they
+    ///     have in it.
     ///   - configuration: how the store works; the defaults are right for nearly everybody.
     ///   - timeSource: the clocks; tests give another one.
     ///   - logger: where the store says what happens to it.

@@ -14,7 +14,7 @@ package struct WriteSteps: Sendable {
     package struct Written: Sendable {
         /// Bytes in the journal.
         package let byteCount: Int
-        fileprivate let runs: [Epoch.Run]
+        fileprivate let frames: [Epoch.Frame]
     }
 
     private static let name = "steps"
@@ -54,17 +54,20 @@ package struct WriteSteps: Sendable {
         let pieces = planner.builder.finish(header).pieces()
         catalogue = planner.catalogue
         commit += 1
-        return Written(byteCount: pieces.reduce(0) { $0 + $1.count }, runs: planner.runs)
+        return Written(byteCount: pieces.reduce(0) { $0 + $1.count }, frames: planner.frames)
     }
 
     /// What the flush does with commits, but for writing and registering: sorts, makes blocks; answers their bytes.
     package func flush(_ commits: [Written]) -> Int {
-        var builder = SectionBuilder(
-            commits.flatMap(\.runs).map { run in
-                FlushRun(
-                    stream: UInt64(stream.key.rawValue), shardKey: run.shard.rawValue, run: run.records,
-                    stored: run.stored)
-            })
+        let frames = commits.flatMap(\.frames)
+        var runs = SectionRuns(frames)
+        let number = UInt64(stream.key.rawValue)
+        for (frame, its) in frames.enumerated() {
+            runs.append(
+                its.runs.indices.map { SectionRuns.Place(stream: number, frame: UInt32(frame), run: UInt32($0)) },
+                of: number, byteCount: its.chunk.bytes.count)
+        }
+        var builder = SectionBuilder(runs)
         var bytes = 0
         while let block = builder.nextBlock(
             at: SegmentPlace(storeSeed: seed, segment: 1, offset: UInt64(SegmentHeader.size + bytes)))

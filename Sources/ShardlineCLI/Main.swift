@@ -82,8 +82,8 @@ struct Main {
         default: break
         }
         if ShardlineCommand.exitCode(for: error) == .success {
-            // Help, the version, a completion script.
-            try? Output.standard.line(ShardlineCommand.fullMessage(for: error))
+            // Help, the version, a completion script: our own texts, as they are.
+            try? Output.standard.write(Array((ShardlineCommand.fullMessage(for: error) + "\n").utf8))
             return .done
         }
         guard ShardlineCommand.exitCode(for: error) == .validationFailure else {

@@ -59,6 +59,27 @@ extension RecordEncoding {
         return (bytes, offsets)
     }
 
+    /// Copies the record that begins at `start` so that its arrival is told from a run that began `later` milliseconds
+    /// before its own. There must be room for it and a number more; answers the bytes written and the arrival's delta.
+    package static func copy(
+        _ chunk: Span<UInt8>, at start: Int, later: UInt64, to room: UnsafeMutableRawBufferPointer
+    ) -> (count: Int, arrivalDelta: UInt64) {
+        // Chunks are made by the journal or were checked when they were read.
+        let layout = layout(in: chunk, at: start)!
+        let rest = (layout.hashKeyStart ?? layout.keyStart)..<layout.end
+        precondition(room.count >= rest.count + 3 * Varint.longest)
+        let delta = layout.arrivalDelta + later
+        let flags: UInt64 = layout.hashKeyStart == nil ? 1 : 3
+        let begin = room.baseAddress!
+        var at = Varint.write(UInt64(layout.dataStart - layout.keyStart) << 2 | flags, to: begin)
+        at = Varint.write(UInt64(layout.end - layout.dataStart), to: at)
+        at = Varint.write(delta, to: at)
+        chunk.extracting(rest).withUnsafeBytes { bytes in
+            if let base = bytes.baseAddress { at.copyMemory(from: base, byteCount: bytes.count) }
+        }
+        return (at - begin + rest.count, delta)
+    }
+
     /// Writes `record`, without an arrival delta, from `place` on, where there must be room for it.
     private static func write(
         _ record: UnsafePointer<NewRecord>, to place: UnsafeMutableRawPointer

@@ -72,8 +72,12 @@ package enum RecordEncoding {
     }
 }
 
-/// Unsigned numbers in groups of 7 bits, the lowest first, the top bit set in all bytes but the last.
+/// Unsigned numbers in groups of 7 bits, the lowest first, the top bit set in all bytes but the last; in as few bytes as
+/// they need, so that a value has one form only.
 package enum Varint {
+    /// No number takes more bytes.
+    package static let longest = 10
+
     package static func size(_ value: UInt64) -> Int { value == 0 ? 1 : (70 - value.leadingZeroBitCount) / 7 }
 
     package static func append(_ value: UInt64, to bytes: inout [UInt8]) {
@@ -98,7 +102,7 @@ package enum Varint {
         return at + 1
     }
 
-    /// Reads the number at `at` and moves `at` behind it; nil where it is cut short or over 64 bits.
+    /// Reads the number at `at` and moves `at` behind it; nil where it is cut short, over 64 bits or longer than needed.
     @inline(__always)
     package static func read(_ bytes: Span<UInt8>, _ at: inout Int) -> UInt64? {
         // Most numbers have one byte; the loop costs as much as all else that is done for a record.
@@ -119,7 +123,7 @@ package enum Varint {
             at += 1
             if shift == 63, byte > 1 { return nil }
             value |= UInt64(byte & 0x7F) << shift
-            if byte < 0x80 { return value }
+            if byte < 0x80 { return byte == 0 ? nil : value }
             shift += 7
             if shift > 63 { return nil }
         }

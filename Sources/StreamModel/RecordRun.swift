@@ -1,13 +1,28 @@
+/// Encoded records one behind the other, and where each begins: what the runs of a frame share.
+///
+/// An object, so that a run refers to all of it by one reference: with a record or two to a run, as many shards have
+/// them, counting references is what a run costs.
+package final class RecordChunk: Sendable {
+    /// The encoded records (``RecordEncoding``).
+    package let bytes: [UInt8]
+    /// The start of every record in `bytes`, and behind the last its end.
+    package let offsets: [UInt32]
+
+    package init(bytes: [UInt8], offsets: [UInt32]) {
+        self.bytes = bytes
+        self.offsets = offsets
+    }
+}
+
 /// Consecutive records of one shard that lie in one chunk of bytes: what stores keep and hand out.
 ///
 /// A copy shares the chunk. The records' numbers are dense: the i-th has `firstSequence + i`.
 package struct RecordRun: Sendable {
-    /// The encoded records (``RecordEncoding``), and perhaps those of other runs beside them.
-    package let bytes: [UInt8]
-    /// The start of every record in `bytes`, and behind the last its end.
-    package let offsets: [UInt32]
-    /// Which of the records that `offsets` knows are this run's.
-    package private(set) var range: Range<Int>
+    /// The run's records, and perhaps those of other runs beside them.
+    package let chunk: RecordChunk
+    // Half as long as a range of integers: stores keep runs of single records.
+    private var lower: UInt32
+    private var upper: UInt32
     package let shard: ShardID
     package let shardCreationSecond: UInt64
     package private(set) var firstSequence: SequenceNumber
@@ -15,27 +30,43 @@ package struct RecordRun: Sendable {
     package let arrival: Timestamp
 
     package init(
-        bytes: [UInt8], offsets: [UInt32], range: Range<Int>, shard: ShardID, shardCreationSecond: UInt64,
+        _ chunk: RecordChunk, _ range: Range<Int>, shard: ShardID, shardCreationSecond: UInt64,
         firstSequence: SequenceNumber, arrival: Timestamp
     ) {
-        precondition(range.upperBound < offsets.count && !range.isEmpty)
-        self.bytes = bytes
-        self.offsets = offsets
-        self.range = range
+        precondition(range.upperBound < chunk.offsets.count && !range.isEmpty)
+        self.chunk = chunk
+        lower = UInt32(range.lowerBound)
+        upper = UInt32(range.upperBound)
         self.shard = shard
         self.shardCreationSecond = shardCreationSecond
         self.firstSequence = firstSequence
         self.arrival = arrival
     }
 
-    package var count: Int { range.count }
-    package var lastSequence: SequenceNumber { firstSequence.advanced(by: range.count - 1) }
+    /// A run in a chunk of its own.
+    package init(
+        bytes: [UInt8], offsets: [UInt32], range: Range<Int>, shard: ShardID, shardCreationSecond: UInt64,
+        firstSequence: SequenceNumber, arrival: Timestamp
+    ) {
+        self.init(
+            RecordChunk(bytes: bytes, offsets: offsets), range, shard: shard,
+            shardCreationSecond: shardCreationSecond, firstSequence: firstSequence, arrival: arrival)
+    }
+
+    /// The chunk's bytes.
+    package var bytes: [UInt8] { chunk.bytes }
+    /// The chunk's offsets.
+    package var offsets: [UInt32] { chunk.offsets }
+    /// Which of the records that the chunk knows are this run's.
+    package var range: Range<Int> { Int(lower)..<Int(upper) }
+    package var count: Int { Int(upper - lower) }
+    package var lastSequence: SequenceNumber { firstSequence.advanced(by: count - 1) }
     /// Encoded bytes of the run's records where they lie one behind the other.
-    package var byteCount: Int { Int(offsets[range.upperBound] - offsets[range.lowerBound]) }
+    package var byteCount: Int { Int(chunk.offsets[Int(upper)] - chunk.offsets[Int(lower)]) }
 
     package subscript(index: Int) -> Record {
         Record(
-            bytes: bytes, at: Int(offsets[range.lowerBound + index]), shard: shard,
+            bytes: chunk.bytes, at: Int(chunk.offsets[Int(lower) + index]), shard: shard,
             shardCreationSecond: shardCreationSecond, sequenceNumber: firstSequence.advanced(by: index),
             runArrival: arrival)
     }
@@ -43,16 +74,27 @@ package struct RecordRun: Sendable {
     /// Where in ``bytes`` the parts of a record lie: for looking at records without making them.
     package func layout(of index: Int) -> RecordEncoding.Layout {
         // Stores hand out only chunks that were checked when they were made or read.
-        RecordEncoding.layout(in: bytes.span, at: Int(offsets[range.lowerBound + index]))!
+        let bytes = chunk.bytes
+        return RecordEncoding.layout(in: bytes.span, at: Int(chunk.offsets[Int(lower) + index]))!
     }
 
     /// The records at these places of the run, which must not be none.
     package func extracting(_ bounds: Range<Int>) -> RecordRun {
         var part = self
-        part.range = range.lowerBound + bounds.lowerBound..<range.lowerBound + bounds.upperBound
+        precondition(bounds.lowerBound >= 0 && bounds.upperBound <= count && !bounds.isEmpty)
+        part.lower = lower + UInt32(bounds.lowerBound)
+        part.upper = lower + UInt32(bounds.upperBound)
         part.firstSequence = firstSequence.advanced(by: bounds.lowerBound)
-        precondition(part.range.upperBound <= range.upperBound && !part.range.isEmpty)
         return part
+    }
+
+    /// The same records in a chunk of their own.
+    package var alone: RecordRun {
+        let start = chunk.offsets[Int(lower)]
+        return RecordRun(
+            bytes: Array(chunk.bytes[Int(start)..<Int(chunk.offsets[Int(upper)])]),
+            offsets: chunk.offsets[Int(lower)...Int(upper)].map { $0 - start }, range: 0..<count, shard: shard,
+            shardCreationSecond: shardCreationSecond, firstSequence: firstSequence, arrival: arrival)
     }
 
     /// The records with a number greater than `position`; nil where there are none.

@@ -6,6 +6,10 @@ public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible
     /// The moment this many milliseconds after 1970.
     public init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
+    /// Milliseconds that files and other processes may hold: 140,000 years around 1970, so that no sum or difference
+    /// with a retention or an age overflows.
+    package static let plausible: ClosedRange<Int64> = -(1 << 52)...1 << 52
+
     /// Whole seconds since 1970, rounded down; 0 before 1970.
     public var second: UInt64 { milliseconds > 0 ? UInt64(milliseconds / 1000) : 0 }
 
@@ -30,9 +34,10 @@ public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible
             let digits = String(value)
             return String(repeating: "0", count: Swift.max(0, width - digits.utf8.count)) + digits
         }
-        let days = (Double(milliseconds) / 86_400_000).rounded(.down)
-        let inDay = milliseconds - Int64(days) * 86_400_000
-        let (year, month, day) = Self.civil(daysSince1970: Int64(days))
+        // Rounded down, before 1970 too.
+        let rest = milliseconds % 86_400_000
+        let inDay = rest < 0 ? rest + 86_400_000 : rest
+        let (year, month, day) = Self.civil(daysSince1970: milliseconds / 86_400_000 - (rest < 0 ? 1 : 0))
         return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))T"
             + "\(padded(inDay / 3_600_000, 2)):\(padded(inDay / 60_000 % 60, 2)):"
             + "\(padded(inDay / 1000 % 60, 2)).\(padded(inDay % 1000, 3))Z"

@@ -6,13 +6,8 @@ import StreamModel
 /// The calls mean what ``StreamStore``'s do. Whoever has no use for them, such as a store across a network, is asked
 /// by those.
 package protocol DirectStore: StreamStore {
-    /// What ``StreamStore/read(_:)`` finds without waiting, as long as it is in memory; nil where it may be elsewhere.
-    func readAtOnce(_ request: ReadRequest) throws -> ReadResult?
-    /// Calls `body` once, on any thread, when there may be something behind the position; at once where there is, and
-    /// in the end when the store is closed. It must not block.
-    func whenAvailable(
-        in stream: String, _ shard: ShardID, after position: SequenceNumber, _ body: @escaping @Sendable () -> Void
-    ) throws
+    /// A shard for whoever reads it again and again, found once. Throws `unknownStream`, `unknownShard`.
+    func directShard(_ shard: ShardID, of stream: String) throws -> any DirectShard
     /// The newest claim on a mapping, without all of its checkpoints. Throws `unknownStream`, `unknownMapping`.
     func epoch(of mapping: MappingKey) throws -> UInt64
     /// As ``StreamStore/commit(_:urgency:)``, for changes without records. `body` is called once, on any thread, and
@@ -20,4 +15,13 @@ package protocol DirectStore: StreamStore {
     func submit(
         _ changes: [Change], urgency: CommitUrgency,
         _ body: @escaping @Sendable (Result<CommitOutcome, any Error>) -> Void)
+}
+
+/// One shard of a ``DirectStore``. Its calls throw `unknownStream` once the stream is deleted, and `closed`.
+package protocol DirectShard: Sendable {
+    /// What ``StreamStore/read(_:)`` finds without waiting, as long as it is in memory; nil where it may be elsewhere.
+    func read(after position: SequenceNumber, maximumRecords: Int, maximumBytes: Int) throws -> ReadResult?
+    /// Calls `body` once, on any thread, when there may be something behind the position; at once where there is, and
+    /// in the end when the store is closed. It must not block.
+    func whenAvailable(after position: SequenceNumber, _ body: @escaping @Sendable () -> Void) throws
 }

@@ -51,6 +51,20 @@ import Testing
         #expect(breaches == [])
     }
 
+    @Test func `child processes are started in one place only`() throws {
+        let breaches = try SourceTree.files(below: "Sources", "examples")
+            .filter { $0.path != "Sources/ShardlineCLI/ProcessFunction/ChildProcess.swift" }
+            .flatMap {
+                try $0.breaches(
+                    of: [
+                        #"\bshardline_spawn\b"#, #"\bposix_spawn\w*\("#, #"\bProcess\(\)"#,
+                        #"\b(fork|vfork|popen|system|execve?)\("#,
+                    ],
+                    because: "a child process")
+            }
+        #expect(breaches == [])
+    }
+
     @Test func `no file is longer than 600 lines`() throws {
         let long = try SourceTree.files(below: "Sources", "Tests", "examples", "Benchmarks").filter { $0.lines > 600 }
         #expect(long.map { "\($0.path): \($0.lines) lines" } == [])

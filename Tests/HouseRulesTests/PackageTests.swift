@@ -36,6 +36,20 @@ import Testing
         #expect(tests < style)
     }
 
+    /// It is not built here, as all of it would be built anew with other flags.
+    @Test func `what the fuzzer's package builds is there`() throws {
+        let package = try SourceTree.text("Tests/Fuzz/Package.swift")
+        let targets = package.matches(of: #/name: "(\w+)",[^()]*?sources: \[([^\]]*)\]/#)
+        #expect(Set(targets.map { String($0.1) }).isSuperset(of: ["SegmentStorage", "OwnerSocket", "Fuzz"]))
+        for target in targets {
+            let folder = target.1 == "Fuzz" ? "Tests" : "Sources/\(target.1)"
+            for source in String(target.2).matches(of: #/"([^"]+)"/#) {
+                let path = SourceTree.root.appending(path: "\(folder)/\(source.1)").path
+                #expect(FileManager.default.fileExists(atPath: path), "\(folder)/\(source.1)")
+            }
+        }
+    }
+
     @Test func `comments and strings are not taken for code`() {
         let text = """
             let a = "Task { }" // Task {

@@ -199,6 +199,44 @@ struct HostilePeerTests {
         }
     }
 
+    @Test func `a client that sends more than is done is not read, so it can't fill the owner's memory`() async throws {
+        let directory = try TestDirectory()
+        let time = VirtualTime()
+        let store = InMemoryStore(timeSource: time)
+        try await store.createStream("s", shards: 1)
+        for _ in 0..<40 { store.answerNextCommit(with: .late(by: .seconds(3))) }
+        let server = try OwnerSocketServer(store: store, at: directory.path)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await server.run() }
+            defer { server.stop() }
+            let socket = try SocketPath(directory: directory.path).connect()
+            let records = (0..<8).map { _ in NewRecord([UInt8](repeating: 1, count: 1_000_000), partitionKey: "k") }
+            let payload = Request.commit([.append(Append(records, to: "s"))], .now).encoded
+            let taken = try await BlockingThreads.shared.run { () -> UInt64 in
+                socket.limitWaiting(receiving: .seconds(20), sending: .milliseconds(300))
+                try socket.send(Frame(.hello, call: 0, payload: Hello().encoded).encoded)
+                for call in 1...40 as ClosedRange<UInt64> {
+                    guard (try? socket.send(Frame(.request, call: call, payload: payload).encoded)) != nil else {
+                        return call - 1
+                    }
+                }
+                return 40
+            }
+            // 64 MiB and one call more.
+            #expect((8...10).contains(taken), "\(taken) calls of 8 MB were taken")
+            // Nobody else is held up by it, and what was taken is done.
+            let client = try await OwnerClient.connect(at: directory.path)
+            #expect(try await client.listStreams().count == 1)
+            var done: UInt64 = 0
+            while done < taken {
+                time.advance(by: .seconds(3))
+                await Task.yield()
+                done = try await store.describeStream("s").shards[0].tip.rawValue / 8
+            }
+            socket.shutDown()
+        }
+    }
+
     @Test func `a request that can't be read is answered, and the connection goes on`() async throws {
         let directory = try TestDirectory()
         let server = try OwnerSocketServer(store: InMemoryStore(), at: directory.path)

@@ -155,3 +155,9 @@ struct ProofTests {
         #expect(workload.keysOfShard.reduce(0, +) == workload.keys.count)
     }
 }
+
+extension ShardLedger {
+    fileprivate func acknowledge(_ words: [(number: UInt64, word: Word)], latencies: inout [UInt64]) {
+        acknowledge(words.count, latencies: &latencies) { words[$0] }
+    }
+}

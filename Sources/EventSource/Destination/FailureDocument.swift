@@ -36,7 +36,7 @@ public struct FailureDocument: Sendable {
     public let response: Response?
     /// Why the last invocation failed, at most 4 KiB; nil where none failed.
     public let errorText: String?
-    /// The type of that error, where it is known.
+    /// The type of that error, at most 256 bytes, where it is known.
     public let errorType: String?
     /// When the document was written.
     public let timestamp: Timestamp
@@ -65,7 +65,7 @@ public struct FailureDocument: Sendable {
         self.requestID = requestID
         response = giveUp.response.map { Response(functionError: $0.functionError) }
         errorText = giveUp.failure.map { FunctionResponse.limited($0.text) }
-        errorType = giveUp.failure?.type
+        errorType = giveUp.failure?.type.map(FunctionResponse.limitedType)
         self.names = names
         self.timestamp = timestamp
     }

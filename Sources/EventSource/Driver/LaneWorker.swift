@@ -22,7 +22,7 @@ struct LaneWorker {
     }
 
     /// After so many posts others get the processor: whoever puts records must not wait behind a thousand shards.
-    private static let turn = 16
+    private static let turn = 64
 
     let session: MappingSession
     let mailbox: Mailbox<Post>

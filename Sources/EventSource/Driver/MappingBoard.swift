@@ -5,7 +5,7 @@ import Synchronization
 
 /// Where the drivers of a mapping's shards write what they do, for whoever asks.
 final class MappingBoard: Sendable {
-    private struct Entry {
+    fileprivate struct Entry {
         var state: MappingShardState
         /// What lanes before the running one have counted.
         var earlier = LaneCore.Counters()
@@ -48,123 +48,144 @@ final class MappingBoard: Sendable {
         }
     }
 
-    private struct State {
-        var shards: [ShardID: Entry] = [:]
-        var age: Duration?
-        var greatestAge: Duration?
-        var log = StandstillLog()
+    /// What is written of one shard: its driver has it at hand, and no other shard's waits for it.
+    final class Shard: Sendable {
+        private let entry: Mutex<Entry>
+
+        fileprivate init(_ entry: Entry) { self.entry = Mutex(entry) }
+
+        fileprivate func withEntry<Result: Sendable>(_ body: (inout Entry) -> Result) -> Result {
+            entry.withLock { body(&$0) }
+        }
+
+        /// A unit goes to the function.
+        func sent(_ unit: LaneCore.Unit) {
+            let (first, last) = (unit.first, unit.last)
+            entry.withLock { entry in
+                if entry.sentThrough < entry.sentBefore, last > entry.sentThrough {
+                    let from = max(first.rawValue, entry.sentThrough.rawValue + 1)
+                    let to = min(last.rawValue, entry.sentBefore.rawValue)
+                    if from <= to { entry.redelivered += Int(to - from) + 1 }
+                }
+                entry.sentThrough = max(entry.sentThrough, last)
+            }
+        }
+
+        /// What a lane has decided.
+        func update(_ lane: borrowing LaneCore, tip: SequenceNumber, trace: [LaneCore.TraceEvent], now: Moment) {
+            let (counters, status, persisted) = (lane.counters, lane.status, lane.persistedPosition)
+            let oldest = lane.oldestHeldRecord?.approximateArrivalTimestamp
+            entry.withLock { entry in
+                entry.current = counters
+                entry.state.checkpoint = persisted
+                entry.state.tip = tip
+                for event in trace {
+                    switch event {
+                    case .failed(_, _, let failure), .notReached(_, let failure, _):
+                        entry.state.lastError = failure.text
+                    case .destinationFailed(let reason, _, _): entry.state.lastError = reason
+                    case .succeeded, .progressed, .handedOver: entry.state.lastError = nil
+                    default: break
+                    }
+                }
+                entry.follow(status, now)
+                entry.state.oldestArrival = entry.busyWith == nil ? nil : oldest
+            }
+        }
     }
 
-    private let state = Mutex(State())
+    private struct Ages {
+        var newest: Duration?
+        var greatest: Duration?
+    }
+
+    private let entries = Mutex<[ShardID: Shard]>([:])
+    private let ages = Mutex(Ages())
+    private let log = Mutex(StandstillLog())
+
+    /// What is written of a shard that a lane has come to.
+    subscript(shard: ShardID) -> Shard? { entries.withLock { $0[shard] } }
 
     /// A lane begins at `position`; records up to `sentBefore` are known to have been sent already.
     func began(_ shard: ShardID, at position: SequenceNumber, tip: SequenceNumber, sentBefore: SequenceNumber) {
-        state.withLock { state in
-            let fresh = MappingShardState(shard: shard, phase: .idle, checkpoint: position, tip: tip)
-            var entry = state.shards[shard] ?? Entry(state: fresh, sentBefore: sentBefore, sentThrough: position)
+        let fresh = MappingShardState(shard: shard, phase: .idle, checkpoint: position, tip: tip)
+        let known = entries.withLock { entries in
+            if let known = entries[shard] { return known }
+            let new = Shard(Entry(state: fresh, sentBefore: sentBefore, sentThrough: position))
+            entries[shard] = new
+            return new
+        }
+        known.withEntry { entry in
             entry.state = fresh
             entry.earlier += entry.current
             entry.current = LaneCore.Counters()
             entry.sentBefore = max(entry.sentBefore, entry.sentThrough, sentBefore)
             entry.sentThrough = position
-            state.shards[shard] = entry
         }
     }
 
-    /// A unit goes to the function.
-    func sent(_ shard: ShardID, _ unit: LaneCore.Unit, age: Duration) {
-        state.withLock { state in
-            state.age = age
-            state.greatestAge = max(state.greatestAge ?? age, age)
-            guard var entry = state.shards[shard] else { return }
-            if entry.sentThrough < entry.sentBefore, unit.last > entry.sentThrough {
-                let from = max(unit.first.rawValue, entry.sentThrough.rawValue + 1)
-                let to = min(unit.last.rawValue, entry.sentBefore.rawValue)
-                if from <= to { entry.redelivered += Int(to - from) + 1 }
-            }
-            entry.sentThrough = max(entry.sentThrough, unit.last)
-            state.shards[shard] = entry
-        }
-    }
-
-    /// What a lane has decided.
-    func update(
-        _ shard: ShardID, lane: LaneCore, tip: SequenceNumber, trace: [LaneCore.TraceEvent], now: Moment
-    ) {
-        state.withLock { state in
-            guard var entry = state.shards[shard] else { return }
-            entry.current = lane.counters
-            entry.state.checkpoint = lane.persistedPosition
-            entry.state.tip = tip
-            for event in trace {
-                switch event {
-                case .failed(_, _, let failure), .notReached(_, let failure, _): entry.state.lastError = failure.text
-                case .destinationFailed(let reason, _, _): entry.state.lastError = reason
-                case .succeeded, .progressed, .handedOver: entry.state.lastError = nil
-                default: break
-                }
-            }
-            entry.follow(lane.status, now)
-            entry.state.oldestArrival =
-                entry.busyWith == nil ? nil : lane.oldestHeldRecord?.approximateArrivalTimestamp
-            state.shards[shard] = entry
+    /// The function gets records whose last one is so old.
+    func noteAge(_ age: Duration) {
+        ages.withLock { ages in
+            ages.newest = age
+            ages.greatest = max(ages.greatest ?? age, age)
         }
     }
 
     /// Shows in the metrics how far the mapping is behind, and which lanes are stuck (ESM-M1, ESM-M8), and says what an
     /// operator should know of it.
     func pulse(to metrics: MappingMetrics, at now: Moment, _ logger: Logger) {
-        let line = state.withLock { state -> StandstillLog.Line? in
-            var lag: UInt64 = 0
-            var oldest = Duration.zero
-            var blocked: [StandstillLog.Blocked] = []
-            for entry in state.shards.values {
-                let shard = entry.state
-                if shard.tip > shard.checkpoint { lag += shard.tip.rawValue - shard.checkpoint.rawValue }
-                // Under a clock that went back no record is younger than nothing.
-                let age = max(.zero, shard.oldestArrival.map { now.wall - $0 } ?? .zero)
-                oldest = max(oldest, age)
-                guard let from = entry.busyFrom, now.monotonic - from >= StandstillLog.patience else { continue }
-                metrics.blocked(now.monotonic - from)
-                if shard.oldestArrival != nil { metrics.iteratorAge(age) }
-                blocked.append(.init(state: shard, time: now.monotonic - from))
-            }
-            metrics.lag(lag)
-            let slow = state.log.line(age: oldest, lag: lag)
-            return state.log.line(blocked: blocked) ?? (blocked.isEmpty ? slow : nil)
+        var lag: UInt64 = 0
+        var oldest = Duration.zero
+        var blocked: [StandstillLog.Blocked] = []
+        for entry in entries.withLock({ Array($0.values) }) {
+            let (shard, busyFrom) = entry.withEntry { ($0.state, $0.busyFrom) }
+            if shard.tip > shard.checkpoint { lag += shard.tip.rawValue - shard.checkpoint.rawValue }
+            // Under a clock that went back no record is younger than nothing.
+            let age = max(.zero, shard.oldestArrival.map { now.wall - $0 } ?? .zero)
+            oldest = max(oldest, age)
+            guard let from = busyFrom, now.monotonic - from >= StandstillLog.patience else { continue }
+            metrics.blocked(now.monotonic - from)
+            if shard.oldestArrival != nil { metrics.iteratorAge(age) }
+            blocked.append(.init(state: shard, time: now.monotonic - from))
+        }
+        metrics.lag(lag)
+        let (found, waiting, age) = (blocked, lag, oldest)
+        let line = log.withLock { log -> StandstillLog.Line? in
+            let slow = log.line(age: age, lag: waiting)
+            return log.line(blocked: found) ?? (found.isEmpty ? slow : nil)
         }
         if let line { logger.log(level: line.level, "\(line.text)") }
     }
 
     func ended(_ shard: ShardID, _ end: LaneEnd) {
-        state.withLock { state in
+        self[shard]?.withEntry { entry in
             switch end {
-            case .shardEnd: state.shards[shard]?.state.phase = .ended
+            case .shardEnd: entry.state.phase = .ended
             case .damaged(let error):
-                state.shards[shard]?.state.phase = .damaged
-                state.shards[shard]?.state.lastError = String(describing: error)
-            case .stopped, .fenced, .cancelled, .failed: state.shards[shard]?.state.phase = .stopped
+                entry.state.phase = .damaged
+                entry.state.lastError = String(describing: error)
+            case .stopped, .fenced, .cancelled, .failed: entry.state.phase = .stopped
             }
         }
     }
 
     /// Everything that was done.
     var statistics: MappingStatistics {
-        state.withLock { state in
-            var statistics = MappingStatistics()
-            for entry in state.shards.values {
+        var statistics = MappingStatistics()
+        for shard in entries.withLock({ Array($0.values) }) {
+            shard.withEntry { entry in
                 statistics.add(entry.earlier)
                 statistics.add(entry.current)
                 statistics.redelivered += entry.redelivered
             }
-            statistics.iteratorAge = state.age
-            statistics.greatestIteratorAge = state.greatestAge
-            return statistics
         }
+        (statistics.iteratorAge, statistics.greatestIteratorAge) = ages.withLock { ($0.newest, $0.greatest) }
+        return statistics
     }
 
     /// All shards that a lane has come to, by number.
     var shards: [MappingShardState] {
-        state.withLock { state in state.shards.values.map(\.state).sorted { $0.shard < $1.shard } }
+        entries.withLock { Array($0.values) }.map { $0.withEntry { $0.state } }.sorted { $0.shard < $1.shard }
     }
 }

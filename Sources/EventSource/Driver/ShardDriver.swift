@@ -40,6 +40,9 @@ final class ShardDriver {
     private let logger: Logger
     private let runner: FunctionRunner
     private let work: ShardWork
+    /// The shard where the store answers without a task; found at the first read.
+    private var direct: (any DirectShard)?
+    private let board: MappingBoard.Shard?
 
     private var lane: LaneCore
     private var log: LaneLog
@@ -71,7 +74,8 @@ final class ShardDriver {
         var logger = session.logger
         logger[metadataKey: "shard"] = "\(start.shard.id)"
         self.logger = logger
-        work = ShardWork(session: session, shard: start.shard, address: address, logger: logger)
+        board = session.board[start.shard.id]
+        work = ShardWork(session: session, shard: start.shard, address: address, logger: logger, board: board)
         runner = session.function.runner(
             for: start.shard.id, names: session.names,
             reportsFailures: session.configuration.reportsBatchItemFailures)
@@ -204,7 +208,7 @@ final class ShardDriver {
         }
         if !decisions.trace.isEmpty || !decisions.actions.isEmpty {
             session.metrics.record(from: before, to: lane.counters)
-            session.board.update(shard.id, lane: lane, tip: tip, trace: decisions.trace, now: now)
+            board?.update(lane, tip: tip, trace: decisions.trace, now: now)
             log.write(decisions.trace, at: now.monotonic)
             if let observer = session.observer { for trace in decisions.trace { observer(shard.id, trace) } }
         }
@@ -246,13 +250,17 @@ final class ShardDriver {
     // MARK: The store
 
     private func read(_ order: LaneCore.ReadOrder, in group: inout DiscardingTaskGroup) {
-        if let direct = session.direct, let found = try? direct.readAtOnce(work.request(order)) {
+        if direct == nil { direct = try? session.direct?.directShard(shard.id, of: session.key.stream) }
+        if let direct,
+            let found = try? direct.read(
+                after: order.after, maximumRecords: order.maximumRecords, maximumBytes: order.maximumBytes)
+        {
             if !found.isNothing || found.next != order.after {
                 due.append(.read(order.number, found))
                 return
             }
             let address = address
-            let isWatched: Void? = try? direct.whenAvailable(in: session.key.stream, shard.id, after: order.after) {
+            let isWatched: Void? = try? direct.whenAvailable(after: order.after) {
                 address.post(.available(order.number))
             }
             if isWatched != nil { return }

@@ -9,6 +9,7 @@ struct ShardWork: Sendable {
     let shard: ShardDescription
     let address: LaneAddress
     let logger: Logger
+    let board: MappingBoard.Shard?
 
     private var timeSource: any TimeSource { session.timeSource }
 
@@ -81,7 +82,8 @@ struct ShardWork: Sendable {
         let last = invocation.unit.records[invocation.unit.records.count - 1]
         let age = max(.zero, timeSource.wallTime - last.approximateArrivalTimestamp)
         session.metrics.iteratorAge(age)
-        session.board.sent(shard.id, invocation.unit, age: age)
+        session.board.noteAge(age)
+        board?.sent(invocation.unit)
         call.begin(at: begin)
         let result = await runner.call(invocation.unit, context: context)
         session.permits.release()

@@ -49,7 +49,7 @@ struct StandstillLog {
         let others = blocked.count == 1 ? "" : ", the longest of \(blocked.count) shards"
         // That a function fails is told by its failures.
         return Line(
-            level: state.phase == .retrying ? .notice : .warning,
+            level: state.phase != .delivering && state.attempts > 0 ? .notice : .warning,
             text:
                 "\(state.shard) has been on one unit for \(Self.text(worst.time))\(others), \(what); last error: \(state.lastError ?? "none")"
         )

@@ -27,7 +27,7 @@ package enum FunctionResponse: Hashable, Sendable {
                     type: "InvalidResponse"))
         }
         if let message = value["errorMessage"], message != .null {
-            let failure = LaneCore.FunctionFailure(limited(message.shortText), type: value["errorType"]?.text)
+            let failure = LaneCore.FunctionFailure(limited(message.shortText), type: type(in: value))
             return value["permanent"] == .bool(true) ? .permanent(failure) : .failed(failure)
         }
         guard reportsFailures, let report = value["batchItemFailures"], report != .null else { return .success }
@@ -42,7 +42,7 @@ package enum FunctionResponse: Hashable, Sendable {
                     failure: entry["errorMessage"].flatMap { message in
                         message == .null
                             ? nil
-                            : LaneCore.FunctionFailure(limited(message.shortText), type: entry["errorType"]?.text)
+                            : LaneCore.FunctionFailure(limited(message.shortText), type: type(in: entry))
                     })
             })
     }
@@ -58,14 +58,21 @@ package enum FunctionResponse: Hashable, Sendable {
         }
     }
 
+    private static func type(in answer: JSONValue) -> String? { answer["errorType"]?.text.map(limitedType) }
+
     /// At most 4 KiB of a text, cut between characters.
-    package static func limited(_ text: String) -> String {
-        guard text.utf8.count > 4096 else { return text }
+    package static func limited(_ text: String) -> String { limited(text, to: 4096) }
+
+    /// The same of an error's type: at most 256 bytes. A document that a destination can't take would hold up its shard.
+    package static func limitedType(_ type: String) -> String { limited(type, to: 256) }
+
+    private static func limited(_ text: String, to limit: Int) -> String {
+        guard text.utf8.count > limit else { return text }
         var size = 0
         var end = text.startIndex
         for index in text.unicodeScalars.indices {
             size += UTF8.width(text.unicodeScalars[index])
-            guard size <= 4093 else { break }
+            guard size <= limit - 3 else { break }
             end = text.unicodeScalars.index(after: index)
         }
         return String(text[..<end]) + "…"

@@ -136,7 +136,8 @@ extension WireWriter {
         let error =
             error as? ShardlineError
             ?? ShardlineError(.storeFailed, "\(error)".split(whereSeparator: \.isNewline).joined(separator: " "))
-        write(UInt8(WireCode.all.firstIndex(of: error.code).map { $0 + 1 } ?? 0))
+        let code = WireCode.all.firstIndex(of: error.code) ?? WireCode.all.firstIndex(of: .storeFailed)!
+        write(UInt8(code + 1))
         write(error.message)
     }
 }
@@ -230,7 +231,7 @@ extension WireReader {
     mutating func error() throws -> ShardlineError {
         let number = Int(try number(UInt8.self))
         let message = try string()
-        guard (1...WireCode.all.count).contains(number) else { return ShardlineError(.storeFailed, message) }
+        guard (1...WireCode.all.count).contains(number) else { throw WireError("an error of an unknown kind") }
         return ShardlineError(WireCode.all[number - 1], message)
     }
 }

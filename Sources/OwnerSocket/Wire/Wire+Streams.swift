@@ -170,7 +170,8 @@ extension WireReader {
             let record = Record(
                 bytes: bytes, at: Int(start), shard: ShardID(0), shardCreationSecond: 0, sequenceNumber: .zero,
                 runArrival: Timestamp(milliseconds: 0))
-            guard let layout = RecordEncoding.layout(in: bytes.span, at: Int(start)),
+            // What is put has no arrival yet.
+            guard let layout = RecordEncoding.layout(in: bytes.span, at: Int(start)), bytes[Int(start)] & 1 == 0,
                 let key = String(validating: bytes[layout.keyStart..<layout.dataStart], as: UTF8.self)
             else { throw WireError("a partition key is not UTF-8") }
             return NewRecord(Array(record.bytes), partitionKey: key, explicitHashKey: record.explicitHashKey)

@@ -150,7 +150,7 @@ struct WireReader {
     /// Within ±2^52 ms, 140,000 years, so that arithmetic with retentions can't overflow.
     mutating func timestamp() throws -> Timestamp {
         let milliseconds = try number(Int64.self)
-        guard (-(1 << 52)...1 << 52).contains(milliseconds) else { throw WireError("a time is out of range") }
+        guard Timestamp.plausible.contains(milliseconds) else { throw WireError("a time is out of range") }
         return Timestamp(milliseconds: milliseconds)
     }
 
@@ -160,7 +160,11 @@ struct WireReader {
         let attoseconds = try number(Int64.self)
         guard (-(1 << 40)...1 << 40).contains(seconds), attoseconds.magnitude < 1_000_000_000_000_000_000
         else { throw WireError("a duration is out of range") }
-        return Duration(secondsComponent: seconds, attosecondsComponent: attoseconds)
+        let duration = Duration(secondsComponent: seconds, attosecondsComponent: attoseconds)
+        guard duration.components == (seconds, attoseconds) else {
+            throw WireError("a duration's parts differ in sign")
+        }
+        return duration
     }
 
     mutating func hashKey() throws -> HashKey { HashKey(try number()) }

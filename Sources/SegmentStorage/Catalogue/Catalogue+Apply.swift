@@ -105,10 +105,9 @@ extension Catalogue {
     private mutating func apply(_ run: RecordsEntry.Run) -> Applied {
         // In place: at full load this is done for every run of every commit.
         let key = ShardKey(run.shardKey)
-        guard let place = shards.index(forKey: key) else { return deletedShards[key] == nil ? .unknown : .done }
         let last = SequenceNumber(run.firstSequence).advanced(by: Int(run.count) - 1)
-        shards.values[place].advance(to: last, at: Timestamp(milliseconds: run.arrival))
-        return .done
+        let isKnown = shards.update(key) { $0.advance(to: last, at: Timestamp(milliseconds: run.arrival)) }
+        return isKnown || deletedShards[key] != nil ? .done : .unknown
     }
 
     private mutating func apply(_ move: CheckpointEntry, commit: UInt64) -> Applied {

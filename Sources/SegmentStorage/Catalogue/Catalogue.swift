@@ -12,7 +12,7 @@ struct Catalogue: Sendable, Hashable {
     /// The keys of the streams by name.
     var names: [String: StreamKey] = [:]
     /// All shards of all streams by key.
-    var shards: [ShardKey: ShardState] = [:]
+    var shards: ShardTable<ShardState> = [:]
     /// All mappings by number.
     var mappings: [MappingNumber: MappingState] = [:]
     /// The shards of deleted streams and the commit that deleted them: replay may still meet their records.

@@ -97,9 +97,18 @@ package struct Block: Sendable {
 
     /// The bytes of a block at `place` that holds these runs.
     package static func encode(raw: [UInt8], runs: [RecordsEntry.Run], at place: SegmentPlace) -> [UInt8] {
-        let (codec, stored) = Codec.encode(raw)
+        raw.withUnsafeBytes { encode(raw: $0, runs: runs, at: place) }
+    }
+
+    /// The same of bytes elsewhere.
+    static func encode(raw: UnsafeRawBufferPointer, runs: [RecordsEntry.Run], at place: SegmentPlace) -> [UInt8] {
+        if let packed = Codec.compress(raw) {
+            return encode(
+                stored: packed, codec: .lz4, checksum: Checksum.crc32c(packed, seed: place.storeSeed),
+                rawBytes: raw.count, runs: runs, at: place)
+        }
         return encode(
-            stored: stored, codec: codec, checksum: Checksum.crc32c(stored, seed: place.storeSeed), rawBytes: raw.count,
+            stored: raw, codec: .raw, checksum: Checksum.of(raw, seed: place.storeSeed), rawBytes: raw.count,
             runs: runs, at: place)
     }
 
@@ -137,6 +146,7 @@ package struct Block: Sendable {
         let entryBytes = Int(LittleEndian.read(UInt32.self, from: bytes, at: PieceHeader.size + 4))
         let head = PieceHeader.size + entryBytes
         let header = try PieceHeader.verify(bytes, .block, covered: head, at: place)
+        guard header.kind == 0 else { throw FormatDamage("a block of kind \(header.kind)", isNewerVersion: true) }
         let entry = try RecordsEntry.read(from: bytes, at: PieceHeader.size, limit: head)
         guard header.bytes == bytes.count, Int(entry.bodyOffset) == head, head + Int(entry.storedBytes) == bytes.count
         else { throw FormatDamage("the block's length and its body's differ") }

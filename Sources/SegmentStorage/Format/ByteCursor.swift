@@ -58,10 +58,14 @@ struct ByteReader {
             position += 1
             if shift == 63, byte > 1 { break }
             value |= UInt64(byte & 0x7F) << shift
-            if byte < 0x80 { return value }
+            if byte < 0x80 {
+                // In as few bytes as it needs, so that a value has one form only.
+                guard byte > 0 || shift == 0 else { break }
+                return value
+            }
             shift += 7
         }
-        throw .damaged("bytes end inside a variable-length number")
+        throw .damaged("no variable-length number")
     }
 
     mutating func takeBytes(_ count: Int) throws(FormatDamage) -> [UInt8] {
@@ -69,6 +73,16 @@ struct ByteReader {
         defer { position += count }
         return Array(bytes[position..<position + count])
     }
+
+    /// A byte that is 0 or 1.
+    mutating func takeFlag() throws(FormatDamage) -> Bool {
+        let byte: UInt8 = try take()
+        guard byte <= 1 else { throw .damaged("a flag is neither 0 nor 1") }
+        return byte == 1
+    }
+
+    /// Whether all that is left is zero.
+    var isZeroFromHere: Bool { bytes[position...].allSatisfy { $0 == 0 } }
 
     mutating func takeBlob() throws(FormatDamage) -> [UInt8] {
         let count: UInt32 = try take()
@@ -93,7 +107,9 @@ struct ByteReader {
 extension FormatDamage {
     /// The bytes end too early, or hold what can't be.
     static func damaged(_ what: String) -> FormatDamage { FormatDamage(what) }
-    /// A newer version of Shardline wrote them.
+    /// A checkpoint's state that lies behind the head is not what was written: a tear, or damage.
+    static let tornState = FormatDamage("a state's checksum")
+    /// A newer version of Shardline wrote them, or one that says what this one can't read.
     static func newer(_ what: String) -> FormatDamage { FormatDamage(what, isNewerVersion: true) }
 }
 

@@ -19,7 +19,6 @@ package enum LittleEndian {
     }
 
     /// Writes `number` over the bytes at `position`.
-
     package static func store<Number: FixedWidthInteger>(_ number: Number, in bytes: inout [UInt8], at position: Int) {
         precondition(position >= 0 && position + MemoryLayout<Number>.size <= bytes.count)
         bytes.withUnsafeMutableBytes {
@@ -65,16 +64,19 @@ package enum Codec: UInt8, Sendable {
 
     /// `raw` compressed, or as it is where that is no longer.
     package static func encode(_ raw: [UInt8]) -> (codec: Codec, stored: [UInt8]) {
-        guard raw.count >= leastWorthCompressing, raw.count <= Int(Int32.max) / 2 else { return (.raw, raw) }
+        guard let packed = raw.withUnsafeBytes({ compress($0) }) else { return (.raw, raw) }
+        return (.lz4, packed)
+    }
+
+    /// `raw` compressed; nil where that is no shorter.
+    static func compress(_ raw: UnsafeRawBufferPointer) -> [UInt8]? {
+        guard raw.count >= leastWorthCompressing, raw.count <= Int(Int32.max) / 2 else { return nil }
         let compressed = [UInt8](unsafeUninitializedCapacity: raw.count) { room, written in
-            written = raw.withUnsafeBytes { source in
-                Int(
-                    LZ4_compress_default(
-                        source.baseAddress, room.baseAddress, Int32(source.count), Int32(room.count)))
-            }
+            written = Int(
+                LZ4_compress_default(raw.baseAddress, room.baseAddress, Int32(raw.count), Int32(room.count)))
         }
         // Zero is LZ4's answer where the room, as much as the raw bytes, did not do.
-        return compressed.isEmpty ? (.raw, raw) : (.lz4, compressed)
+        return compressed.isEmpty ? nil : compressed
     }
 
     /// The raw bytes of `stored`, which must come to `rawCount`; nil where they don't.
@@ -82,7 +84,10 @@ package enum Codec: UInt8, Sendable {
         switch self {
         case .raw: return stored.count == rawCount ? Array(stored) : nil
         case .lz4:
-            guard stored.count <= Int(Int32.max), rawCount <= Int(Int32.max) else { return nil }
+            // LZ4 makes at most 255 bytes of one. Where more are said to be there, no room is made for them.
+            guard stored.count <= Int(Int32.max), rawCount <= Int(Int32.max), rawCount / 255 <= stored.count else {
+                return nil
+            }
             var result: Int32 = -1
             let raw = [UInt8](unsafeUninitializedCapacity: rawCount) { room, written in
                 result = stored.withUnsafeBytes {

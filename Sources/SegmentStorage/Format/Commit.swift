@@ -39,7 +39,7 @@ struct JournalFileHeader: Hashable {
         var reader = ByteReader(bytes)
         guard try reader.take(UInt32.self) == JournalFormat.fileMagic else { throw .damaged("no journal file") }
         let version: UInt16 = try reader.take()
-        _ = try reader.take(UInt16.self)
+        let reserved: UInt16 = try reader.take()
         store = StoreID(bytes: try reader.takeBytes(16))
         file = try reader.take()
         size = try reader.take()
@@ -48,7 +48,7 @@ struct JournalFileHeader: Hashable {
         guard checksum == Checksum.of(bytes[..<(JournalFormat.fileHeaderCount - 4)], seed: 0) else {
             throw .damaged("a journal file's header")
         }
-        guard version == JournalFormat.version else { throw .newer("version \(version) of the journal") }
+        guard version == JournalFormat.version, reserved == 0 else { throw .newer("version \(version) of the journal") }
     }
 
     init(store: StoreID, file: UInt64, size: UInt64, createdAt: Timestamp) {
@@ -136,12 +136,15 @@ struct CommitHeader: Hashable, Sendable {
         entryCount = Int(try reader.take(UInt32.self))
         previousChecksum = try reader.take()
         checksum = try reader.take()
-        guard reader.left >= 12, headCount >= JournalFormat.commitHeaderCount, totalCount >= headCount else {
+        isReservedZero = reader.isZeroFromHere
+        guard reader.left == 12, headCount >= JournalFormat.commitHeaderCount, totalCount >= headCount else {
             throw .damaged("a commit's lengths")
         }
     }
 
     var version = JournalFormat.version
+    /// Whether the last 12 bytes are what this version writes there.
+    private(set) var isReservedZero = true
 
     init(
         flags: Flags = [], number: UInt64, durableThrough: UInt64, fileNumber: UInt64, block: UInt32,
@@ -260,13 +263,19 @@ struct ReadCommit {
         let header = try Self.head(of: bytes, block: block, seed: seed)
         guard header.totalCount <= bytes.count else { throw .damaged("a commit is cut short") }
         let commit = bytes[bytes.startIndex..<bytes.startIndex + header.totalCount]
-        guard header.version == JournalFormat.version else {
+        guard header.version == JournalFormat.version, header.isReservedZero else {
             throw .newer("version \(header.version) of the journal's commits")
         }
         var reader = ByteReader(Array(commit.prefix(header.headCount)), from: JournalFormat.commitHeaderCount)
         var entries: [Entry] = []
         for _ in 0..<header.entryCount {
-            let entry = try Entry(from: &reader, commit: commit, seed: seed)
+            let entry: Entry
+            do throws(FormatDamage) {
+                entry = try Entry(from: &reader, commit: commit, seed: seed)
+            } catch {
+                // The head's checksum says that this was written so. It is no tear and must not be cut like one.
+                throw error == .tornState || error.isNewerVersion ? error : .newer("an entry: \(error)")
+            }
             if case .records(let records) = entry {
                 guard let body = Self.body(of: records, in: commit),
                     Checksum.of(body, seed: seed) == records.bodyChecksum
@@ -274,7 +283,7 @@ struct ReadCommit {
             }
             entries.append(entry)
         }
-        guard reader.left == 0 else { throw .damaged("a commit's head is longer than its entries") }
+        guard reader.left == 0 else { throw .newer("a commit's head is longer than its entries") }
         self.header = header
         self.entries = entries
         self.bytes = commit

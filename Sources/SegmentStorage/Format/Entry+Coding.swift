@@ -109,10 +109,13 @@ extension Entry {
     /// Reads the entry that `reader` stands at; long states are read from the whole commit's bytes.
     init(from reader: inout ByteReader, commit: ArraySlice<UInt8>, seed: UInt32) throws(FormatDamage) {
         let number: UInt8 = try reader.take()
-        _ = try reader.take(UInt8.self)
+        let codec: UInt8 = try reader.take()
         let flags: UInt16 = try reader.take()
         let length: UInt32 = try reader.take()
         guard let kind = Kind(rawValue: number) else { throw .newer("an entry of kind \(number)") }
+        guard kind == .records || codec == 0, flags == 0 || (kind == .checkpoint && flags == 1) else {
+            throw .newer("an entry of kind \(number) with codec \(codec) and flags \(flags)")
+        }
         guard length >= Self.headerCount, length % 8 == 0, Int(length) - Self.headerCount <= reader.left else {
             throw .damaged("an entry's length")
         }
@@ -124,7 +127,7 @@ extension Entry {
             return
         case .checkpoint:
             self = .checkpoint(
-                try CheckpointEntry(from: &inside, isStateOutside: flags & 1 != 0, commit: commit, seed: seed))
+                try CheckpointEntry(from: &inside, isStateOutside: flags == 1, commit: commit, seed: seed))
         case .parked: self = .parked(try ParkedEntry(from: &inside))
         case .seal: self = .seal(try SealEntry(from: &inside))
         case .streamCreated: self = .streamCreated(try StreamCreatedEntry(from: &inside))
@@ -155,7 +158,7 @@ extension Entry {
             let note = AttemptNote(first: first, last: last, count: Int(count), cause: try inside.takeText())
             self = .attempts(AttemptsEntry(mapping: mapping, shard: shard, note: note))
         }
-        guard inside.left < 8 else { throw .damaged("an entry is longer than what it says") }
+        guard inside.left < 8, inside.isZeroFromHere else { throw .damaged("an entry is longer than what it says") }
     }
 
     private static func mapping(from reader: inout ByteReader) throws(FormatDamage) -> Entry {
@@ -207,7 +210,7 @@ extension CheckpointEntry {
         epoch = try reader.take()
         revision = try reader.take()
         position = try reader.takeSequence()
-        isShardEnd = try reader.take(UInt8.self) & 1 != 0
+        isShardEnd = try reader.takeFlag()
         let count = try reader.takeVarint()
         guard count <= UInt64(reader.left / 2) else { throw .damaged("a checkpoint's ranges") }
         ranges = []
@@ -215,7 +218,9 @@ extension CheckpointEntry {
         for _ in 0..<count {
             let first = last &+ (try reader.takeVarint())
             let (end, overflow) = first.addingReportingOverflow(try reader.takeVarint())
-            guard !overflow, first >= last else { throw .damaged("a checkpoint's ranges") }
+            guard !overflow, first >= last, end <= SequenceNumber.max.rawValue else {
+                throw .damaged("a checkpoint's ranges")
+            }
             ranges.append(SequenceNumber(first)...SequenceNumber(end))
             last = end
         }
@@ -228,7 +233,7 @@ extension CheckpointEntry {
         let checksum: UInt32 = try reader.take()
         guard offset + length <= commit.count else { throw .damaged("a state lies outside its commit") }
         let bytes = commit[commit.startIndex + offset..<commit.startIndex + offset + length]
-        guard Checksum.of(bytes, seed: seed) == checksum else { throw .damaged("a state's checksum") }
+        guard Checksum.of(bytes, seed: seed) == checksum else { throw .tornState }
         state = Array(bytes)
     }
 }
@@ -245,7 +250,7 @@ extension ParkedEntry {
     init(from reader: inout ByteReader) throws(FormatDamage) {
         mapping = MappingNumber(try reader.take())
         shard = ShardKey(try reader.take())
-        let isParked = try reader.take(UInt8.self) != 0
+        let isParked = try reader.takeFlag()
         partitionKey = try reader.takeText()
         value = isParked ? try reader.takeBlob() : nil
     }
@@ -266,7 +271,7 @@ extension SealEntry {
 
     init(from reader: inout ByteReader) throws(FormatDamage) {
         stream = StreamKey(try reader.take())
-        closedAt = Timestamp(milliseconds: try reader.take())
+        closedAt = try reader.takeTime()
         parents = []
         for _ in 0..<(try reader.takeCount(elementsOf: 12)) {
             parents.append(Parent(shard: ShardKey(try reader.take()), lastSequence: try reader.takeSequence()))
@@ -290,14 +295,14 @@ extension NewShard {
     static func list(from reader: inout ByteReader) throws(FormatDamage) -> [NewShard] {
         var shards: [NewShard] = []
         for _ in 0..<(try reader.takeCount(elementsOf: encodedCount)) {
-            let key = ShardKey(try reader.take())
+            let key = ShardKey(try reader.takeKey())
             let id = ShardID(try reader.take())
             let first = HashKey(try reader.take(UInt128.self))
             let last = HashKey(try reader.take(UInt128.self))
             shards.append(
                 NewShard(
                     key: key, id: id, range: HashKeyRange(first: first, last: last),
-                    creationSecond: try reader.take(), origin: try reader.takeSequence()))
+                    creationSecond: try reader.takeSecond(), origin: try reader.takeSequence()))
         }
         return shards
     }
@@ -316,12 +321,12 @@ extension StreamCreatedEntry {
     }
 
     init(from reader: inout ByteReader) throws(FormatDamage) {
-        key = StreamKey(try reader.take())
+        key = StreamKey(try reader.takeKey())
         name = try reader.takeText()
-        retention = .milliseconds(try reader.take(Int64.self))
+        retention = .milliseconds(try reader.takeTime().milliseconds)
         maximumRecordSize = Int(try reader.take(UInt32.self))
-        isFailureStream = try reader.take(UInt8.self) != 0
-        createdAt = Timestamp(milliseconds: try reader.take())
+        isFailureStream = try reader.takeFlag()
+        createdAt = try reader.takeTime()
         shards = try NewShard.list(from: &reader)
     }
 }
@@ -336,9 +341,9 @@ extension StreamChangedEntry {
 
     init(from reader: inout ByteReader) throws(FormatDamage) {
         key = StreamKey(try reader.take())
-        retention = .milliseconds(try reader.take(Int64.self))
+        retention = .milliseconds(try reader.takeTime().milliseconds)
         maximumRecordSize = Int(try reader.take(UInt32.self))
-        isFailureStream = try reader.take(UInt8.self) != 0
+        isFailureStream = try reader.takeFlag()
     }
 }
 
@@ -358,11 +363,11 @@ extension MappingCreatedEntry {
     }
 
     init(from reader: inout ByteReader) throws(FormatDamage) {
-        number = MappingNumber(try reader.take())
+        number = MappingNumber(try reader.takeKey())
         stream = StreamKey(try reader.take())
         name = try reader.takeText()
         startingPosition = try StartingPosition(from: &reader)
-        createdAt = Timestamp(milliseconds: try reader.take())
+        createdAt = try reader.takeTime()
         configuration = try reader.takeBlob()
         starts = []
         for _ in 0..<(try reader.takeCount(elementsOf: 12)) {
@@ -388,6 +393,7 @@ extension StartingPosition {
     init(from reader: inout ByteReader) throws(FormatDamage) {
         let kind: UInt8 = try reader.take()
         let value: UInt64 = try reader.take()
+        guard kind > 1 || value == 0 else { throw .damaged("a starting position") }
         switch kind {
         case 0: self = .trimHorizon
         case 1: self = .latest
@@ -405,6 +411,27 @@ extension ByteReader {
         let value: UInt64 = try take()
         guard value <= SequenceNumber.max.rawValue else { throw .damaged("a sequence number") }
         return SequenceNumber(value)
+    }
+
+    /// A time in seconds since 1970, in the same limits.
+    mutating func takeSecond() throws(FormatDamage) -> UInt64 {
+        let value: UInt64 = try take()
+        guard value <= UInt64(Timestamp.plausible.upperBound) / 1000 else { throw .damaged("a time") }
+        return value
+    }
+
+    /// The number of something new; there is always a next one.
+    mutating func takeKey() throws(FormatDamage) -> UInt32 {
+        let value: UInt32 = try take()
+        guard value < .max else { throw .damaged("a number that leaves none behind it") }
+        return value
+    }
+
+    /// A time within ±2^52 ms, 140,000 years, so that arithmetic with retentions can't overflow.
+    mutating func takeTime() throws(FormatDamage) -> Timestamp {
+        let value: Int64 = try take()
+        guard Timestamp.plausible.contains(value) else { throw .damaged("a time") }
+        return Timestamp(milliseconds: value)
     }
 }
 

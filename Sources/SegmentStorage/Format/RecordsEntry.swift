@@ -1,3 +1,5 @@
+import StreamModel
+
 /// The head of a frame: which runs of records lie in its body, and how (J4, entry kind 1).
 ///
 /// The journal has it among a commit's entries, a segment's block has it in front of its body: the same bytes, so that
@@ -82,6 +84,9 @@ package struct RecordsEntry: Hashable, Sendable {
         guard bytes[start] == kind, let codec = Codec(rawValue: bytes[start + 1]) else {
             throw FormatDamage("the frame has kind \(bytes[start]) and codec \(bytes[start + 1])")
         }
+        guard LittleEndian.read(UInt16.self, from: bytes, at: start + 2) == 0 else {
+            throw FormatDamage("the frame has flags that this version does not know", isNewerVersion: true)
+        }
         func field(_ offset: Int) -> UInt32 { LittleEndian.read(UInt32.self, from: bytes, at: start + offset) }
         let runCount = Int(field(28))
         guard Int(field(4)) == fixedSize + runSize * runCount, start + Int(field(4)) <= limit else {
@@ -104,6 +109,10 @@ package struct RecordsEntry: Hashable, Sendable {
             guard run.count > 0, UInt64(run.rawOffset) + UInt64(run.rawBytes) <= UInt64(entry.rawBytes) else {
                 throw FormatDamage("run \(index) of the frame lies outside of its body")
             }
+            guard run.firstSequence > 0, run.firstSequence <= SequenceNumber.max.rawValue,
+                SequenceNumber.max.rawValue - run.firstSequence >= UInt64(run.count) - 1,
+                Timestamp.plausible.contains(run.arrival)
+            else { throw FormatDamage("run \(index) of the frame has numbers or a time that can't be") }
             records += UInt64(run.count)
             entry.runs.append(run)
         }

@@ -53,8 +53,11 @@ package struct SegmentHeader: Hashable, Sendable {
             throw FormatDamage(
                 "the segment has version \(version) of the format; this program knows 1", isNewerVersion: true)
         }
+        guard bytes[8..<24].elementsEqual(storeID), LittleEndian.read(UInt64.self, from: bytes, at: 24) == segment,
+            bytes[40..<size - 4].allSatisfy({ $0 == 0 })
+        else { throw FormatDamage("the segment's header contradicts itself") }
         return SegmentHeader(
-            storeID: Array(bytes[8..<24]), segment: LittleEndian.read(UInt64.self, from: bytes, at: 24),
+            storeID: storeID, segment: segment,
             retentionClass: LittleEndian.read(UInt16.self, from: bytes, at: 6),
             created: LittleEndian.read(Int64.self, from: bytes, at: 32))
     }

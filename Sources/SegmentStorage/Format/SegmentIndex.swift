@@ -18,6 +18,14 @@ package struct Slice: Hashable, Sendable {
 
     package var lastSequence: UInt64 { firstSequence + UInt64(count) - 1 }
 
+    /// Whether there can be such records at all, so that arithmetic with these numbers can't overflow.
+    var isPossible: Bool {
+        count > 0 && firstSequence > 0 && firstSequence <= SequenceNumber.max.rawValue
+            && SequenceNumber.max.rawValue - firstSequence >= UInt64(count) - 1
+            && Timestamp.plausible.contains(firstArrival) && Timestamp.plausible.contains(lastArrival)
+            && blockOffset <= UInt64(Int64.max) - UInt64(blockBytes)
+    }
+
     /// The order of an index: all of a stream, of a shard, by number.
     static func precedes(_ left: Slice, _ right: Slice) -> Bool {
         (left.stream, left.shardKey, left.firstSequence) < (right.stream, right.shardKey, right.firstSequence)
@@ -96,6 +104,20 @@ package struct SegmentIndex: Sendable {
         package var slices: UInt64
         package var commits: ClosedRange<UInt64>
         package var written: Int64
+
+        /// The piece at `place`, 80 bytes.
+        func encoded(at place: SegmentPlace) -> [UInt8] {
+            var tail = PieceHeader.begin(.tail, kind: kind.rawValue)
+            for offset in [firstBlock, firstPart, directory] { LittleEndian.append(offset, to: &tail) }
+            LittleEndian.append(directoryBytes, to: &tail)
+            LittleEndian.append(parts, to: &tail)
+            LittleEndian.append(slices, to: &tail)
+            LittleEndian.append(commits.lowerBound, to: &tail)
+            LittleEndian.append(commits.upperBound, to: &tail)
+            LittleEndian.append(written, to: &tail)
+            PieceHeader.finish(&tail, length: tailSize, covered: tailSize, at: place)
+            return tail
+        }
     }
 
     /// One part of slices as the directory names it.
@@ -130,9 +152,7 @@ package struct SegmentIndex: Sendable {
         let slicesPerPart = (partLimit - PieceHeader.size) / Slice.size
         for start in stride(from: 0, to: slices.count, by: slicesPerPart) {
             let part = slices[start..<min(start + slicesPerPart, slices.count)]
-            var piece = PieceHeader.begin(.index, kind: PartKind.slices.rawValue)
-            for slice in part { slice.append(to: &piece) }
-            PieceHeader.finish(&piece, length: piece.count, covered: piece.count, at: here)
+            let piece = encodePart(of: part, at: here)
             references.append(
                 PartReference(
                     stream: slices[start].stream, shardKey: slices[start].shardKey, bytes: UInt32(piece.count),
@@ -140,6 +160,26 @@ package struct SegmentIndex: Sendable {
             index.append(contentsOf: piece)
         }
         let directory = here
+        let piece = encodeDirectory(references, at: directory)
+        index.append(contentsOf: piece)
+        let tail = Tail(
+            kind: kind, firstBlock: firstBlock, firstPart: place.offset, directory: directory.offset,
+            directoryBytes: UInt32(piece.count), parts: UInt32(references.count), slices: UInt64(slices.count),
+            commits: commits, written: written)
+        index.append(contentsOf: tail.encoded(at: here))
+        return index
+    }
+
+    /// One part of slices as a piece at `place`.
+    static func encodePart(of slices: ArraySlice<Slice>, at place: SegmentPlace) -> [UInt8] {
+        var piece = PieceHeader.begin(.index, kind: PartKind.slices.rawValue)
+        for slice in slices { slice.append(to: &piece) }
+        PieceHeader.finish(&piece, length: piece.count, covered: piece.count, at: place)
+        return piece
+    }
+
+    /// The directory as a piece at `place`.
+    static func encodeDirectory(_ references: [PartReference], at place: SegmentPlace) -> [UInt8] {
         var piece = PieceHeader.begin(.index, kind: PartKind.directory.rawValue)
         for reference in references {
             LittleEndian.append(reference.stream, to: &piece)
@@ -148,22 +188,8 @@ package struct SegmentIndex: Sendable {
             LittleEndian.append(reference.firstSequence, to: &piece)
             LittleEndian.append(reference.offset, to: &piece)
         }
-        PieceHeader.finish(&piece, length: piece.count, covered: piece.count, at: directory)
-        index.append(contentsOf: piece)
-
-        var tail = PieceHeader.begin(.tail, kind: kind.rawValue)
-        LittleEndian.append(firstBlock, to: &tail)
-        LittleEndian.append(place.offset, to: &tail)
-        LittleEndian.append(directory.offset, to: &tail)
-        LittleEndian.append(UInt32(piece.count), to: &tail)
-        LittleEndian.append(UInt32(references.count), to: &tail)
-        LittleEndian.append(UInt64(slices.count), to: &tail)
-        LittleEndian.append(commits.lowerBound, to: &tail)
-        LittleEndian.append(commits.upperBound, to: &tail)
-        LittleEndian.append(written, to: &tail)
-        PieceHeader.finish(&tail, length: tailSize, covered: tailSize, at: here)
-        index.append(contentsOf: tail)
-        return index
+        PieceHeader.finish(&piece, length: piece.count, covered: piece.count, at: place)
+        return piece
     }
 
     /// The checksum that a tail bears: what the metadata remembers of a section.
@@ -177,7 +203,7 @@ package struct SegmentIndex: Sendable {
         func number(_ offset: Int) -> UInt64 { LittleEndian.read(UInt64.self, from: bytes, at: offset) }
         let (first, last) = (number(56), number(64))
         guard header.bytes == tailSize, let kind = Kind(rawValue: header.kind), first <= last,
-            number(24) <= number(32), number(32) <= place.offset
+            number(16) <= number(24), number(24) <= number(32), number(32) <= place.offset
         else { throw FormatDamage("the index' tail contradicts itself") }
         return Tail(
             kind: kind, firstBlock: number(16), firstPart: number(24), directory: number(32),
@@ -207,7 +233,7 @@ package struct SegmentIndex: Sendable {
         let slices = stride(from: content.lowerBound, to: content.upperBound, by: Slice.size).map {
             Slice(from: bytes, at: $0)
         }
-        guard slices.allSatisfy({ $0.count > 0 && $0.firstSequence > 0 }) else {
+        guard slices.allSatisfy(\.isPossible) else {
             throw FormatDamage("a part of the index names records that can't be")
         }
         return slices

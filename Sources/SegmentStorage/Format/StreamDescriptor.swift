@@ -65,7 +65,8 @@ package struct StreamDescriptor: Hashable, Sendable {
         return parts
     }
 
-    private func append(_ shards: ArraySlice<Shard>, to bytes: inout [UInt8]) {
+    /// The descriptor with these of its shards.
+    func append(_ shards: ArraySlice<Shard>, to bytes: inout [UInt8]) {
         LittleEndian.append(id, to: &bytes)
         LittleEndian.append(retention, to: &bytes)
         LittleEndian.append(UInt16(name.utf8.count), to: &bytes)
@@ -97,10 +98,12 @@ package struct StreamDescriptor: Hashable, Sendable {
             guard shardsStart + count * Shard.size <= content.upperBound else {
                 throw FormatDamage("a stream's descriptor is cut short")
             }
+            let retention = LittleEndian.read(Int64.self, from: bytes, at: at + 8)
+            guard let name = String(validating: bytes[at + fixedSize..<shardsStart], as: UTF8.self),
+                LittleEndian.read(UInt16.self, from: bytes, at: at + 18) == 0, Timestamp.plausible.contains(retention)
+            else { throw FormatDamage("a stream's descriptor says what can't be") }
             var stream = StreamDescriptor(
-                id: LittleEndian.read(UInt64.self, from: bytes, at: at),
-                name: String(decoding: bytes[at + fixedSize..<shardsStart], as: UTF8.self),
-                retention: LittleEndian.read(Int64.self, from: bytes, at: at + 8), shards: [])
+                id: LittleEndian.read(UInt64.self, from: bytes, at: at), name: name, retention: retention, shards: [])
             for index in 0..<count { stream.shards.append(shard(bytes, at: shardsStart + index * Shard.size)) }
             // A stream of many shards that goes on from the part before comes together again in `merged`.
             streams.append(stream)

@@ -61,7 +61,7 @@ enum CallAnswer: Sendable {
 
 /// What a change came to; the caller makes receipts for single records of it.
 enum PlannedReceipt: Sendable {
-    case appended(PreparedAppend, [RunAssignment])
+    case appended(PreparedAppend, [Epoch.Frame])
     case sealed([ShardID])
     case takenOver(last: SequenceNumber)
     case done

@@ -9,13 +9,13 @@ final class EpochQueue: Sendable {
         var number: UInt64
         var firstCommit: UInt64
         var lastCommit: UInt64
-        var runs: [Epoch.Run]
+        var frames: [Epoch.Frame]
         var bytes: Int
         var next: JournalPosition
     }
 
     private struct State {
-        var runs: [Epoch.Run] = []
+        var frames: [Epoch.Frame] = []
         var bytes = 0
         var firstCommit: UInt64
         var lastCommit: UInt64
@@ -46,11 +46,11 @@ final class EpochQueue: Sendable {
     }
 
     /// Adds a commit; returns whether it closed an epoch.
-    func add(_ runs: [Epoch.Run], commit: UInt64, next: JournalPosition, ringBytes: Int) -> Bool {
+    func add(_ frames: [Epoch.Frame], commit: UInt64, next: JournalPosition, ringBytes: Int) -> Bool {
         guard isFlushed else { return false }
         let closes = monitor.withLock { state in
-            state.bytes += Self.bytes(of: runs)
-            state.runs.append(contentsOf: runs)
+            state.bytes += Self.bytes(of: frames)
+            state.frames.append(contentsOf: frames)
             state.lastCommit = commit
             state.next = next
             guard isFull(state, adding: 0, ringBytes: ringBytes) else { return false }
@@ -63,9 +63,9 @@ final class EpochQueue: Sendable {
     }
 
     /// Whether adding this is going to close an epoch.
-    func closes(with runs: [Epoch.Run], ringBytes: Int) -> Bool {
+    func closes(with frames: [Epoch.Frame], ringBytes: Int) -> Bool {
         guard isFlushed else { return false }
-        return monitor.withLock { isFull($0, adding: Self.bytes(of: runs), ringBytes: ringBytes) }
+        return monitor.withLock { isFull($0, adding: Self.bytes(of: frames), ringBytes: ringBytes) }
     }
 
     private func isFull(_ state: State, adding bytes: Int, ringBytes: Int) -> Bool {
@@ -73,12 +73,15 @@ final class EpochQueue: Sendable {
     }
 
     /// What a run takes in memory beside its records, here and in its shard's tail: with one record a run, as many
-    /// shards and small puts have it, that is more than the records.
-    private static let runCost = 320
+    /// shards and small puts have it, that is as much as the records.
+    private static let runCost = 160
+    private static let frameCost = 256
 
-    private static func bytes(of runs: [Epoch.Run]) -> Int {
-        var bytes = runs.count * runCost
-        for index in runs.indices { bytes += runs[index].records.byteCount + (runs[index].stored?.bytes.count ?? 0) }
+    private static func bytes(of frames: [Epoch.Frame]) -> Int {
+        var bytes = 0
+        for index in frames.indices {
+            bytes += frameCost + frames[index].byteCount + runCost * frames[index].runs.count
+        }
         return bytes
     }
 
@@ -88,8 +91,8 @@ final class EpochQueue: Sendable {
         state.closed.append(
             Closed(
                 number: state.lastNumber, firstCommit: state.firstCommit, lastCommit: state.lastCommit,
-                runs: state.runs, bytes: state.bytes, next: next))
-        state.runs = []
+                frames: state.frames, bytes: state.bytes, next: next))
+        state.frames = []
         state.bytes = 0
         state.firstCommit = state.lastCommit + 1
     }

@@ -94,7 +94,7 @@ final class JournalWriter: @unchecked Sendable {
             throw error.reason
         }
         catalogue = planner.catalogue
-        publish(planner.entries, planner.runs)
+        publish(planner.entries, planner.frames)
         // Losing this commit again would lose nothing that anybody was told.
         unmarkedSince = nil
     }
@@ -152,7 +152,7 @@ final class JournalWriter: @unchecked Sendable {
         if !planner.builder.isEmpty {
             do throws(Lost) {
                 try writeDurably(planner, at: now)
-                publish(planner.entries, planner.runs)
+                publish(planner.entries, planner.frames)
             } catch {
                 lost = error
             }
@@ -215,7 +215,7 @@ final class JournalWriter: @unchecked Sendable {
         let answers = calls.map { call in Result { try planner.plan(call.request) } }
         do {
             if !planner.entries.isEmpty { try saver.saveChanges(with: planner.entries, of: planner.catalogue) }
-            visible.publish(planner.entries, runs: [], commit: nextCommit - 1)
+            visible.publish(planner.entries, frames: [], commit: nextCommit - 1)
             catalogue = planner.catalogue
             for (call, answer) in zip(calls, answers) { end(call, answer) }
         } catch {
@@ -314,16 +314,16 @@ final class JournalWriter: @unchecked Sendable {
         return .unknown(failure)
     }
 
-    private func publish(_ entries: [Entry], _ runs: [Epoch.Run]) {
+    private func publish(_ entries: [Entry], _ frames: [Epoch.Frame]) {
         let commit = nextCommit - 1
-        visible.publish(entries, runs: runs, commit: commit)
+        visible.publish(entries, frames: frames, commit: commit)
         let next = ring.position(commit: nextCommit, chain: chain)
         let ringBytes = ring.bytesInUse
-        if case .interval = durability, epochs.closes(with: runs, ringBytes: ringBytes) {
+        if case .interval = durability, epochs.closes(with: frames, ringBytes: ringBytes) {
             // A start position must not point behind what a loss of power may take (C11).
             do throws(Lost) { try synchronize() } catch { return }
         }
-        if epochs.add(runs, commit: commit, next: next, ringBytes: ringBytes) {
+        if epochs.add(frames, commit: commit, next: next, ringBytes: ringBytes) {
             admission.block { epochs.isBehind }
         }
         if ring.hasNoneFree { epochs.ask() }

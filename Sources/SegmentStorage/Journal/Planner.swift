@@ -13,7 +13,7 @@ struct Planner {
     /// The commit that comes about.
     private(set) var builder: CommitBuilder
     private(set) var entries: [Entry] = []
-    private(set) var runs: [Epoch.Run] = []
+    private(set) var frames: [Epoch.Frame] = []
 
     init(_ catalogue: Catalogue, seed: UInt32, now: Timestamp, commit: UInt64) {
         self.catalogue = catalogue
@@ -171,37 +171,43 @@ struct Planner {
     }
 
     private mutating func plan(_ prepared: PreparedAppend) -> PlannedReceipt {
-        var assignments: [RunAssignment] = []
+        let before = frames.count
         for frame in prepared.frames {
-            var tableRuns: [RecordsEntry.Run] = []
-            tableRuns.reserveCapacity(frame.runs.count)
+            let chunk = frame.chunk
+            var runs: [Epoch.Run] = []
+            var table: [RecordsEntry.Run] = []
+            runs.reserveCapacity(frame.runs.count)
+            table.reserveCapacity(frame.runs.count)
             for run in frame.runs {
-                let shard = catalogue.shards[run.shard]!
-                let assignment = RunAssignment(first: shard.nextSequence, arrival: shard.arrival(at: now))
-                assignments.append(assignment)
-                let start = frame.offsets[run.records.lowerBound]
-                tableRuns.append(
+                var (first, arrival) = (SequenceNumber.zero, now)
+                // At once, as the entry will be applied: the next frame of the same shard goes on behind this one.
+                let isThere = catalogue.shards.update(run.shard) { shard in
+                    (first, arrival) = (shard.nextSequence, shard.arrival(at: now))
+                    shard.advance(to: first.advanced(by: run.records.count - 1), at: arrival)
+                }
+                precondition(isThere, "an append is routed before it is planned")
+                let start = chunk.offsets[run.records.lowerBound]
+                table.append(
                     RecordsEntry.Run(
-                        shardKey: run.shard.rawValue, count: UInt32(run.records.count),
-                        firstSequence: assignment.first.rawValue, arrival: assignment.arrival.milliseconds,
-                        rawOffset: start, rawBytes: frame.offsets[run.records.upperBound] - start))
-                let isAlone = frame.runs.count == 1 && frame.bytes.count >= PreparedAppend.ownFrameFrom
+                        shardKey: run.shard.rawValue, count: UInt32(run.records.count), firstSequence: first.rawValue,
+                        arrival: arrival.milliseconds, rawOffset: start,
+                        rawBytes: chunk.offsets[run.records.upperBound] - start))
                 runs.append(
                     Epoch.Run(
-                        shard: run.shard, commit: commit,
-                        records: RecordRun(
-                            bytes: frame.bytes, offsets: frame.offsets, range: run.records, shard: run.id,
-                            shardCreationSecond: run.creationSecond, firstSequence: assignment.first,
-                            arrival: assignment.arrival),
-                        stored: isAlone ? frame.stored : nil))
+                        shard: run.shard, id: run.id, creationSecond: run.creationSecond, records: run.records,
+                        firstSequence: first, arrival: arrival))
             }
-            let entry = RecordsEntry(
-                codec: frame.stored.codec, bodyOffset: 0, storedBytes: UInt32(frame.stored.bytes.count),
-                rawBytes: UInt32(frame.bytes.count), bodyChecksum: frame.stored.checksum, runs: tableRuns)
-            // Applied at once: the next frame of the same shard goes on behind this one.
-            add(.records(entry), body: frame.stored.bytes)
+            let entry = Entry.records(
+                RecordsEntry(
+                    codec: frame.stored.codec, bodyOffset: 0, storedBytes: UInt32(frame.stored.bytes.count),
+                    rawBytes: UInt32(chunk.bytes.count), bodyChecksum: frame.stored.checksum, runs: table))
+            builder.append(entry, body: frame.stored.bytes)
+            entries.append(entry)
+            let isAlone = runs.count == 1 && chunk.bytes.count >= PreparedAppend.ownFrameFrom
+            frames.append(
+                Epoch.Frame(commit: commit, chunk: chunk, runs: runs, stored: isAlone ? frame.stored : nil))
         }
-        return .appended(prepared, assignments)
+        return .appended(prepared, Array(frames[before...]))
     }
 
     private mutating func plan(_ change: Change) throws -> PlannedReceipt {

@@ -16,9 +16,7 @@ struct PreparedAppend: Sendable {
 
     /// Records that are stored in one body.
     struct Frame: Sendable {
-        var bytes: [UInt8]
-        /// The start of every record in `bytes`, and the end of the last.
-        var offsets: [UInt32]
+        var chunk: RecordChunk
         var runs: [Run]
         var stored: StoredBody
     }
@@ -32,12 +30,6 @@ struct PreparedAppend: Sendable {
     var storedCount: Int { frames.reduce(0) { $0 + $1.stored.bytes.count + 64 } }
 }
 
-/// What the writer gave a run: its first number and its arrival.
-struct RunAssignment: Sendable {
-    var first: SequenceNumber
-    var arrival: Timestamp
-}
-
 extension PreparedAppend {
     /// A run of one shard that is as long has a frame of its own (C1), which a flush can copy as it is (F4): then its
     /// records are compressed once, not twice. Half of the design's 16 KiB, since 500 records of 100 bytes over 4 shards
@@ -46,18 +38,15 @@ extension PreparedAppend {
     /// No frame gets longer, unless a single record is.
     static let longestFrame = 256 << 10
 
-    /// The receipts of all records in the order of the call.
-    func receipts(_ assignments: [RunAssignment]) -> [PutReceipt] {
+    /// The receipts of all records in the order of the call; `numbered` are its frames as the writer numbered them.
+    func receipts(_ numbered: [Epoch.Frame]) -> [PutReceipt] {
         [PutReceipt](unsafeUninitializedCapacity: append.records.count) { receipts, count in
-            var next = 0
-            for frame in frames {
+            for frame in numbered {
                 for run in frame.runs {
-                    let assignment = assignments[next]
-                    next += 1
                     for index in 0..<run.records.count {
                         let receipt = PutReceipt(
-                            shard: run.id, sequenceNumber: assignment.first.advanced(by: index),
-                            approximateArrivalTimestamp: assignment.arrival, shardCreationSecond: run.creationSecond)
+                            shard: run.id, sequenceNumber: run.firstSequence.advanced(by: index),
+                            approximateArrivalTimestamp: run.arrival, shardCreationSecond: run.creationSecond)
                         // Each place is a record of the call, so each comes once.
                         receipts.initializeElement(at: order?[count] ?? count, to: receipt)
                         count += 1
@@ -129,7 +118,7 @@ struct AppendEncoder {
         var encoded = 0
         while encoded < bytes {
             guard encodeFrame() else { return false }
-            encoded += frames.last?.bytes.count ?? 0
+            encoded += frames.last?.chunk.bytes.count ?? 0
         }
         return true
     }
@@ -168,7 +157,8 @@ struct AppendEncoder {
         let (bytes, offsets) = RecordEncoding.chunk(
             of: append.records, first..<position, order: order, sizes: sizes)
         let stored = StoredBody(bytes, seed: seed)
-        frames.append(PreparedAppend.Frame(bytes: bytes, offsets: offsets, runs: runs, stored: stored))
+        frames.append(
+            PreparedAppend.Frame(chunk: RecordChunk(bytes: bytes, offsets: offsets), runs: runs, stored: stored))
         return position < sizes.count
     }
 

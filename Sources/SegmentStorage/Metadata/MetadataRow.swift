@@ -84,6 +84,10 @@ package enum MetadataTable: String, CaseIterable, Sendable {
         }
     }
 
+    fileprivate var seed: UInt32 { Self.seeds[self]! }
+    private static let seeds = Dictionary(
+        uniqueKeysWithValues: allCases.map { ($0, Checksum.crc32c(Array($0.rawValue.utf8))) })
+
     /// The statement that makes the table. Columns have no declared type, so that SQLite keeps each value as it is.
     package var definition: String {
         "CREATE TABLE IF NOT EXISTS \(rawValue) (\(columns.joined(separator: ", ")), crc NOT NULL, "
@@ -108,8 +112,9 @@ package struct MetadataRow: Hashable, Sendable {
     /// and `integrity_check` looks at the structure only.
     package var checksum: UInt32 {
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(16 * values.count)
         for value in values { value.append(to: &bytes) }
-        return Checksum.crc32c(bytes, seed: Checksum.crc32c(Array(table.rawValue.utf8)))
+        return Checksum.crc32c(bytes, seed: table.seed)
     }
 }
 

@@ -56,8 +56,18 @@ struct RowReader {
         return value
     }
 
-    mutating func sequence() throws(MetadataError) -> SequenceNumber { SequenceNumber(try word()) }
-    mutating func time() throws(MetadataError) -> Timestamp { Timestamp(milliseconds: try integer()) }
+    /// Within their limits, so that arithmetic with them can't overflow.
+    mutating func sequence() throws(MetadataError) -> SequenceNumber {
+        let number = try word()
+        guard number <= SequenceNumber.max.rawValue else { throw wrong("sequence number") }
+        return SequenceNumber(number)
+    }
+
+    mutating func time() throws(MetadataError) -> Timestamp {
+        let milliseconds = try integer()
+        guard Timestamp.plausible.contains(milliseconds) else { throw wrong("time") }
+        return Timestamp(milliseconds: milliseconds)
+    }
 
     mutating func hashKey() throws(MetadataError) -> HashKey {
         guard let key = HashKey(try text()) else { throw wrong("hash key") }
@@ -79,7 +89,9 @@ struct RowReader {
         var ranges: [ClosedRange<SequenceNumber>] = []
         for part in try text().split(separator: ",") {
             let ends = part.split(separator: "-").map { UInt64($0) }
-            guard ends.count == 2, let first = ends[0], let last = ends[1], first <= last else {
+            guard ends.count == 2, let first = ends[0], let last = ends[1], first <= last,
+                last <= SequenceNumber.max.rawValue
+            else {
                 throw wrong("list of ranges")
             }
             ranges.append(SequenceNumber(first)...SequenceNumber(last))

@@ -117,17 +117,19 @@ package final class SQLiteMetadata: MetadataStore {
                 for change in changes {
                     switch change {
                     case .put(let row):
-                        let marks = repeatElement("?", count: row.values.count + 1).joined(separator: ",")
-                        let statement = try database.cachedStatement(
-                            sql: "INSERT OR REPLACE INTO \(row.table.rawValue) VALUES (\(marks))")
-                        try statement.execute(
-                            arguments: StatementArguments(
-                                row.values.map(Self.databaseValue) + [Int64(row.checksum).databaseValue]))
+                        let statement = try database.cachedStatement(sql: Self.insertions[row.table]!)
+                        var arguments: [(any DatabaseValueConvertible)?] = []
+                        arguments.reserveCapacity(row.values.count + 1)
+                        for value in row.values { arguments.append(Self.argument(value)) }
+                        arguments.append(Int64(row.checksum))
+                        // There are as many as columns; to have them counted again costs as much as the row.
+                        statement.setUncheckedArguments(StatementArguments(arguments))
+                        try statement.execute()
                     case .remove(let table, let key):
                         let equal = table.columns.prefix(key.count).map { " AND \($0) IS ?" }.joined()
                         let statement = try database.cachedStatement(
                             sql: "DELETE FROM \(table.rawValue) WHERE 1\(equal)")
-                        try statement.execute(arguments: StatementArguments(key.map(Self.databaseValue)))
+                        try statement.execute(arguments: StatementArguments(key.map(Self.argument)))
                     }
                 }
             }
@@ -135,6 +137,13 @@ package final class SQLiteMetadata: MetadataStore {
             throw Self.explain(error, path)
         }
     }
+
+    /// The statement that writes a row of each table: a flush of a thousand shards writes thousands of rows.
+    private static let insertions = Dictionary(
+        uniqueKeysWithValues: MetadataTable.allCases.map { table in
+            let marks = repeatElement("?", count: table.columns.count + 1).joined(separator: ",")
+            return (table, "INSERT OR REPLACE INTO \(table.rawValue) VALUES (\(marks))")
+        })
 
     package func close() throws(MetadataError) {
         do { try queue.close() } catch { throw Self.explain(error, path) }
@@ -151,12 +160,12 @@ package final class SQLiteMetadata: MetadataStore {
         }
     }
 
-    private static func databaseValue(_ value: MetadataValue) -> DatabaseValue {
+    private static func argument(_ value: MetadataValue) -> (any DatabaseValueConvertible)? {
         switch value {
-        case .null: .null
-        case .integer(let number): number.databaseValue
-        case .text(let text): text.databaseValue
-        case .blob(let bytes): Data(bytes).databaseValue
+        case .null: nil
+        case .integer(let number): number
+        case .text(let text): text
+        case .blob(let bytes): Data(bytes)
         }
     }
 

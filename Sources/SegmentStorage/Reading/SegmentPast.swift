@@ -103,7 +103,9 @@ final class SegmentPast: Past {
                 let (part, isFull) = Self.cut(
                     run, records: maximumRecords - result.batch.count, bytes: maximumBytes - bytes,
                     isFirst: result.batch.isEmpty)
-                guard let part else { break }
+                guard var part else { break }
+                // A few records must not hold a block that they share with many shards.
+                if part.byteCount < block.raw.count / 2 { part = part.alone }
                 result.batch.append(part)
                 bytes += part.byteCount
                 expected = part.lastSequence.rawValue + 1

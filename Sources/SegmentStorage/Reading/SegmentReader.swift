@@ -91,6 +91,10 @@ final class SegmentReader: Sendable {
             let start = at
             at += try checked(segment, start) {
                 let (kind, length) = try SegmentIndex.partKind(try self.bytes(segment, start, PieceHeader.size))
+                // The length is not checked yet: what reaches beyond the index gets no room.
+                guard UInt64(length) <= content.directory - start else {
+                    throw FormatDamage("a part of the index ends outside of it")
+                }
                 let bytes = try self.bytes(segment, start, length)
                 switch kind {
                 case .streams: streams += try SegmentIndex.decodeStreams(bytes, at: self.place(segment, start))

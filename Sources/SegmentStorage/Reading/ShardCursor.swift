@@ -133,16 +133,34 @@ struct ShardCursor {
         return nil
     }
 
-    /// The first section that does not end before `position`, from the end: readers are mostly near it.
+    /// The first section that does not end before `position`: looked for from the end, where readers mostly are, in
+    /// steps that double, and then by halves.
     private func firstTail(of segment: RegisteredSegment, reaching position: UInt64) throws -> Int {
         let tails = segment.tails
-        var first = tails.count
-        for index in tails.indices.reversed() {
-            if let last = try lastSequence(tails[index], in: segment.row.id) {
-                guard last >= position else { break }
+        /// Whether the shard's records up to the end of this section end before the position.
+        func endsBefore(_ index: Int) throws -> Bool {
+            // A section without records of the shard says nothing of its own.
+            for index in stride(from: index, through: 0, by: -1) {
+                if let last = try lastSequence(tails[index], in: segment.row.id) { return last < position }
             }
-            first = index
+            return true
         }
-        return first
+        var high = tails.count
+        var low = 0
+        var step = 1
+        while high > low {
+            let index = max(low, high - step)
+            if try endsBefore(index) {
+                low = index + 1
+                break
+            }
+            high = index
+            step *= 2
+        }
+        while low < high {
+            let middle = (low + high) / 2
+            if try endsBefore(middle) { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 }

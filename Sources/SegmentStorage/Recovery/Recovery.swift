@@ -16,9 +16,9 @@ struct JournalStart: Sendable {
 struct Recovery {
     private(set) var start: JournalStart
     private(set) var ring: Ring.State
-    private(set) var tails: [ShardKey: Tail]
+    private(set) var tails: ShardTable<Tail>
     /// What the journal holds beyond the segments.
-    private(set) var runs: [Epoch.Run] = []
+    private(set) var frames: [Epoch.Frame] = []
     /// The rows that the journal changed since they were saved: the next flush moves the start past its entries.
     private(set) var dirty = DirtyRows()
     private(set) var firstCommit: UInt64
@@ -62,8 +62,8 @@ struct Recovery {
         }
         var replay = try Replay(live, start: snapshot?.start, seed: seed)
         firstCommit = replay.nextCommit
-        var tails: [ShardKey: Tail] = [:]
-        var runs: [Epoch.Run] = []
+        var tails: ShardTable<Tail> = [:]
+        var frames: [Epoch.Frame] = []
         var dirty = DirtyRows()
         var unknown: ShardKey?
         var first: [ShardKey: SequenceNumber] = [:]
@@ -74,11 +74,13 @@ struct Recovery {
                     dirty.note(entry, in: catalogue)
                     catalogue.apply(entry, commit: commit.header.number)
                     guard case .records(let records) = entry else { continue }
-                    for run in try Self.runs(of: records, in: commit, catalogue: catalogue) {
-                        if let before = last[run.shard], run.records.firstSequence <= before { unknown = run.shard }
-                        last[run.shard] = run.records.lastSequence
-                        first[run.shard] = first[run.shard] ?? run.records.firstSequence
-                        runs.append(run)
+                    for frame in try Self.frames(of: records, in: commit, catalogue: catalogue) {
+                        for run in frame.runs {
+                            if let before = last[run.shard], run.firstSequence <= before { unknown = run.shard }
+                            last[run.shard] = run.lastSequence
+                            first[run.shard] = first[run.shard] ?? run.firstSequence
+                        }
+                        frames.append(frame)
                     }
                     for run in records.runs {
                         let key = ShardKey(run.shardKey)
@@ -108,10 +110,12 @@ struct Recovery {
             tails[shard.key] = Tail(
                 flushedThrough: isPast ? max(flushed, shard.origin) : shard.origin, horizon: shard.origin)
         }
-        for run in runs { tails[run.shard]?.append(run.records, commit: run.commit) }
+        for frame in frames {
+            for run in frame.runs { tails[run.shard]?.append(frame.records(of: run), commit: frame.commit) }
+        }
         self.tails = tails
         self.dirty = dirty
-        self.runs = runs.filter { catalogue.shards[$0.shard] != nil }
+        self.frames = frames
         isNew = snapshot == nil
         opened = Self.opened(replay, known: catalogue.incarnation, logger: logger)
         start = JournalStart(
@@ -202,9 +206,9 @@ struct Recovery {
 
     // MARK: Commits
 
-    private static func runs(
+    private static func frames(
         of records: RecordsEntry, in commit: ReadCommit, catalogue: Catalogue
-    ) throws -> [Epoch.Run] {
+    ) throws -> [Epoch.Frame] {
         func damaged(_ what: String) -> ShardlineError {
             ShardlineError(.corrupt, "commit \(commit.header.number) of the journal holds \(what)")
         }
@@ -212,7 +216,7 @@ struct Recovery {
         guard let raw = records.codec.decode(stored, rawCount: Int(records.rawBytes)) else {
             throw damaged("records that can't be decompressed, though their checksum is right")
         }
-        var runs: [Epoch.Run] = []
+        var frames: [Epoch.Frame] = []
         for run in records.runs {
             guard
                 let offsets = RecordEncoding.offsets(of: Int(run.count), in: raw.span, from: Int(run.rawOffset)),
@@ -220,19 +224,19 @@ struct Recovery {
             else { throw damaged("a run that is no sequence of records, though its checksum is right") }
             guard let shard = catalogue.shards[ShardKey(run.shardKey)] else { continue }
             let isAlone = records.runs.count == 1 && raw.count >= PreparedAppend.ownFrameFrom
-            runs.append(
-                Epoch.Run(
-                    shard: shard.key, commit: commit.header.number,
-                    records: RecordRun(
+            frames.append(
+                Epoch.Frame(
+                    RecordRun(
                         bytes: raw, offsets: offsets, range: 0..<Int(run.count), shard: shard.id,
                         shardCreationSecond: shard.creationSecond, firstSequence: SequenceNumber(run.firstSequence),
                         arrival: Timestamp(milliseconds: run.arrival)),
+                    of: shard.key, commit: commit.header.number,
                     stored: isAlone
                         ? StoredBody(
                             codec: records.codec, rawCount: raw.count, checksum: records.bodyChecksum, stored: stored)
                         : nil))
         }
-        return runs
+        return frames
     }
 
     private static func opened(_ replay: Replay, known: UInt32, logger: Logger) -> OpenedEntry {

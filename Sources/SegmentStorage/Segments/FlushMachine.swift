@@ -88,7 +88,7 @@ struct FlushMachine {
             }
             var last = rows
             for section in sections {
-                let segment = section.result(commits: commits, now: now)
+                let segment = section.result(streams: streams, commits: commits, now: now)
                 registered.append(segment)
                 last.append(.put(segment.row.row))
                 // Of a segment that a thousand streams share only the rows that this section changed.
@@ -216,10 +216,12 @@ private struct SectionWriter {
     }
 
     /// The streams that have records in the section.
-    var touchedStreams: [UInt64] { Set(part.runs.map(\.stream)).sorted() }
+    var touchedStreams: [UInt64] { part.runs.byteCounts.keys.sorted() }
 
     /// The segment as it is to be registered.
-    func result(commits: ClosedRange<UInt64>, now: Int64) -> RegisteredSegment {
+    func result(
+        streams descriptors: [UInt64: StreamDescriptor], commits: ClosedRange<UInt64>, now: Int64
+    ) -> RegisteredSegment {
         let before = part.registered
         let row = SegmentRow(
             id: part.segment, state: .open, grouping: part.grouping, bytes: end, footerOffset: 0, footerChecksum: 0,
@@ -229,7 +231,10 @@ private struct SectionWriter {
             segment: part.segment, offset: start, indexOffset: index.offset, indexLength: index.length,
             indexChecksum: index.checksum, commits: commits)
         var streams = before?.streams ?? [:]
-        let numbers = Dictionary(part.runs.map { ($0.shardKey, $0.run.shard.number) }, uniquingKeysWith: { $1 })
+        var numbers: [UInt32: UInt32] = [:]
+        for stream in touchedStreams {
+            for shard in descriptors[stream]?.shards ?? [] { numbers[shard.key] = shard.number }
+        }
         for slice in builder.slices {
             var stream =
                 streams[slice.stream]
@@ -241,7 +246,7 @@ private struct SectionWriter {
             stream.lastArrival = max(stream.lastArrival, slice.lastArrival)
             streams[slice.stream] = stream
         }
-        for run in part.runs { streams[run.stream]?.bytes += UInt64(run.run.byteCount) }
+        for (stream, bytes) in part.runs.byteCounts { streams[stream]?.bytes += bytes }
         return RegisteredSegment(row: row, sections: (before?.sections ?? []) + [section], streams: streams)
     }
 

@@ -8,7 +8,7 @@ struct FlushPlan {
         var grouping: SegmentGrouping
         /// The segment as it was registered; nil: it is new.
         var registered: RegisteredSegment?
-        var runs: [FlushRun] = []
+        var runs: SectionRuns
     }
 
     /// Stored or raw bytes of one stream in one epoch from which it gets a segment to itself.
@@ -21,50 +21,72 @@ struct FlushPlan {
     /// Places the epoch's runs. Those of streams and shards that the catalogue does not know are of deleted ones: they
     /// are dropped. The catalogue is looked at here only, so what is deleted later is garbage that retention frees.
     init(_ epoch: Epoch, in set: SegmentSet, ownSegmentFrom: Int = Self.ownSegmentFrom) {
-        var runs: [UInt64: [FlushRun]] = [:]
-        for run in epoch.runs {
-            guard let shard = epoch.catalogue.shards[run.shard] else { continue }
-            runs[UInt64(shard.stream.rawValue), default: []].append(
-                FlushRun(
-                    stream: UInt64(shard.stream.rawValue), shardKey: run.shard.rawValue, run: run.records,
-                    stored: run.stored))
+        var found: [StreamKey: StreamRuns] = [:]
+        // Most frames hold records of the stream of the one before.
+        var (current, its) = (StreamKey(0), StreamRuns())
+        for (place, frame) in epoch.frames.enumerated() {
+            for (index, run) in frame.runs.enumerated() {
+                guard let stream = epoch.catalogue.shards[run.shard]?.stream else { continue }
+                if stream != current {
+                    if !its.places.isEmpty { found[current] = its }
+                    (current, its) = (stream, found.removeValue(forKey: stream) ?? StreamRuns())
+                }
+                its.places.append(
+                    SectionRuns.Place(stream: UInt64(stream.rawValue), frame: UInt32(place), run: UInt32(index)))
+                its.byteCount += frame.byteCount(of: run)
+                its.shards.insert(run.shard)
+            }
         }
-        for (stream, itsRuns) in runs.sorted(by: { $0.key < $1.key }) {
-            guard let state = epoch.catalogue.streams[StreamKey(UInt32(stream))] else { continue }
-            let bytes = itsRuns.reduce(0) { $0 + $1.run.byteCount }
+        if !its.places.isEmpty { found[current] = its }
+        for (stream, runs) in found.sorted(by: { $0.key < $1.key }) {
+            guard let state = epoch.catalogue.streams[stream] else { continue }
             place(
-                stream, itsRuns, retention: state.retention.wholeMilliseconds, isBig: bytes >= ownSegmentFrom, in: set)
-            streams[stream] = Self.descriptor(of: state, Set(itsRuns.map(\.shardKey)), epoch.catalogue)
+                UInt64(stream.rawValue), runs, of: epoch, retention: state.retention.wholeMilliseconds,
+                isBig: runs.byteCount >= ownSegmentFrom, in: set)
+            streams[UInt64(stream.rawValue)] = Self.descriptor(of: state, runs.shards, epoch.catalogue)
         }
     }
 
+    /// What an epoch has of a stream.
+    private struct StreamRuns {
+        var places: [SectionRuns.Place] = []
+        var byteCount = 0
+        var shards: ShardSet = []
+    }
+
     private mutating func place(
-        _ stream: UInt64, _ runs: [FlushRun], retention: Int64, isBig: Bool, in set: SegmentSet
+        _ stream: UInt64, _ runs: StreamRuns, of epoch: Epoch, retention: Int64, isBig: Bool, in set: SegmentSet
     ) {
         let own = SegmentGrouping(retentionMilliseconds: retention, isOwn: true)
         let shared = SegmentGrouping(retentionMilliseconds: retention, isOwn: false)
         let newest = set.newest(of: stream)
+        func add(_ segment: UInt64, _ grouping: SegmentGrouping, _ registered: RegisteredSegment?) {
+            var part = Part(
+                segment: segment, grouping: grouping, registered: registered, runs: SectionRuns(epoch.frames))
+            part.runs.append(runs.places, of: stream, byteCount: runs.byteCount)
+            parts.append(part)
+        }
         let isInOpenOwn = newest.map { $0.row.state == .open && $0.row.grouping.isOwn } ?? false
 
         if let newest, isInOpenOwn, isBig || !mayJoin(set.openShared(shared), after: newest) {
-            add(runs, to: newest.row.id, newest.row.grouping, newest)
+            add(newest.row.id, newest.row.grouping, newest)
         } else if isBig {
-            add(runs, to: set.takeNumber(), own, nil)
+            add(set.takeNumber(), own, nil)
         } else if let open = parts.firstIndex(where: { $0.grouping == shared }) {
             // Only one shared segment of a class is open. Where the stream may not go back there it opens its own.
             if parts[open].registered.map({ mayJoin($0, after: newest) }) ?? true {
-                parts[open].runs += runs
+                parts[open].runs.append(runs.places, of: stream, byteCount: runs.byteCount)
             } else {
-                add(runs, to: set.takeNumber(), own, nil)
+                add(set.takeNumber(), own, nil)
             }
         } else if let open = set.openShared(shared) {
             if mayJoin(open, after: newest) {
-                add(runs, to: open.row.id, shared, open)
+                add(open.row.id, shared, open)
             } else {
-                add(runs, to: set.takeNumber(), own, nil)
+                add(set.takeNumber(), own, nil)
             }
         } else {
-            add(runs, to: set.takeNumber(), shared, nil)
+            add(set.takeNumber(), shared, nil)
         }
     }
 
@@ -76,21 +98,16 @@ struct FlushPlan {
         return segment.row.id > newest.row.id && segment.row.commits.lowerBound > newest.row.commits.upperBound
     }
 
-    private mutating func add(
-        _ runs: [FlushRun], to segment: UInt64, _ grouping: SegmentGrouping, _ registered: RegisteredSegment?
-    ) {
-        parts.append(Part(segment: segment, grouping: grouping, registered: registered, runs: runs))
-    }
-
     private static func descriptor(
-        of stream: StreamState, _ keys: Set<UInt32>, _ catalogue: Catalogue
+        of stream: StreamState, _ keys: ShardSet, _ catalogue: Catalogue
     ) -> StreamDescriptor {
         StreamDescriptor(
             id: UInt64(stream.key.rawValue), name: stream.name, retention: stream.retention.wholeMilliseconds,
-            shards: keys.sorted().compactMap { key in
-                catalogue.shards[ShardKey(key)].map { shard in
+            shards: keys.compactMap { key in
+                catalogue.shards[key].map { shard in
                     StreamDescriptor.Shard(
-                        key: key, number: shard.id.number, range: shard.range, parent: shard.parents.first?.number,
+                        key: key.rawValue, number: shard.id.number, range: shard.range,
+                        parent: shard.parents.first?.number,
                         adjacent: shard.parents.count > 1 ? shard.parents[1].number : nil,
                         creationSecond: shard.creationSecond, firstSequence: shard.origin.rawValue + 1)
                 }

@@ -187,8 +187,10 @@ final class SegmentBacking: Metadata, Flusher, Past {
 
     /// The deleted shards whose records no replay meets any more once the start is where the epoch moves it.
     private func forgotten(_ epoch: Epoch) -> Set<ShardKey> {
-        state.withLock { $0.deleted }.union(epoch.dirty.shards)
-            .filter { (epoch.catalogue.deletedShards[$0] ?? .max) < epoch.next.commit }
+        func isForgotten(_ key: ShardKey) -> Bool {
+            (epoch.catalogue.deletedShards[key] ?? .max) < epoch.next.commit
+        }
+        return state.withLock { $0.deleted }.filter(isForgotten).union(epoch.dirty.shards.lazy.filter(isForgotten))
     }
 
     func tidy(_ catalogue: Catalogue, now: Timestamp, seals: Bool = true) throws {

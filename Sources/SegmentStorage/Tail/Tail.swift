@@ -9,15 +9,34 @@ final class Tail: Sendable {
         var commit: UInt64
     }
 
+    private struct Waiter {
+        var id: UInt64
+        var wake: @Sendable () -> Void
+    }
+
     private struct State {
         var runs: Deque<Run> = []
         /// Records up to here are in segments, or are no more.
         var flushedThrough: SequenceNumber
         /// Records up to here have outlived their retention (F6); never moves back.
         var horizon: SequenceNumber
-        /// Called once when something new is there.
-        var waiters: [UInt64: @Sendable () -> Void] = [:]
+        /// Called once when something new is there. Mostly there is one: it needs no list.
+        var waiter: Waiter?
+        var otherWaiters: [Waiter] = []
         var lastWaiter: UInt64 = 0
+
+        mutating func add(_ new: Waiter) {
+            if waiter == nil { waiter = new } else { otherWaiters.append(new) }
+        }
+
+        /// Takes one off the list.
+        mutating func take(_ id: UInt64) -> Waiter? {
+            if let waiter, waiter.id == id {
+                self.waiter = otherWaiters.popLast()
+                return waiter
+            }
+            return otherWaiters.firstIndex { $0.id == id }.map { otherWaiters.remove(at: $0) }
+        }
     }
 
     /// What the tail has behind a position.
@@ -40,7 +59,7 @@ final class Tail: Sendable {
     func append(_ records: RecordRun, commit: UInt64) -> Bool {
         state.withLock { state in
             state.runs.append(Run(records: records, commit: commit))
-            return !state.waiters.isEmpty
+            return state.waiter != nil
         }
     }
 
@@ -184,19 +203,19 @@ final class Tail: Sendable {
         let id = newWaiter()
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                state.withLock { $0.waiters[id] = { continuation.resume() } }
-                if Task.isCancelled || isThere() { take(id)?() }
+                state.withLock { $0.add(Waiter(id: id) { continuation.resume() }) }
+                if Task.isCancelled || isThere() { take(id)?.wake() }
             }
         } onCancel: {
-            take(id)?()
+            take(id)?.wake()
         }
     }
 
     /// Calls `body` once when something new may be in the shard, under the same rule as ``wait(isThere:)``.
     func notify(_ body: @escaping @Sendable () -> Void, isThere: () -> Bool) {
         let id = newWaiter()
-        state.withLock { $0.waiters[id] = body }
-        if isThere() { take(id)?() }
+        state.withLock { $0.add(Waiter(id: id, wake: body)) }
+        if isThere() { take(id)?.wake() }
     }
 
     private func newWaiter() -> UInt64 {
@@ -206,17 +225,18 @@ final class Tail: Sendable {
         }
     }
 
-    private func take(_ id: UInt64) -> (@Sendable () -> Void)? {
-        state.withLock { $0.waiters.removeValue(forKey: id) }
-    }
+    private func take(_ id: UInt64) -> Waiter? { state.withLock { $0.take(id) } }
 
     /// Wakes all that wait.
     func wake() {
-        let waiters = state.withLock { state in
-            guard !state.waiters.isEmpty else { return [@Sendable () -> Void]() }
-            defer { state.waiters = [:] }
-            return Array(state.waiters.values)
+        let (first, others) = state.withLock { state -> (Waiter?, [Waiter]) in
+            defer {
+                state.waiter = nil
+                state.otherWaiters = []
+            }
+            return (state.waiter, state.otherWaiters)
         }
-        for waiter in waiters { waiter() }
+        first?.wake()
+        for waiter in others { waiter.wake() }
     }
 }

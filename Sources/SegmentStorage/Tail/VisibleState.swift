@@ -6,7 +6,7 @@ import Synchronization
 final class VisibleState: Sendable {
     struct State: Sendable {
         var catalogue: Catalogue
-        var tails: [ShardKey: Tail]
+        var tails: ShardTable<Tail>
         /// The claims on mappings that somebody runs.
         var claims: [MappingNumber: Claim] = [:]
         var dirty = DirtyRows()
@@ -29,7 +29,7 @@ final class VisibleState: Sendable {
     private let syncedValue: Atomic<UInt64>
 
     /// - Parameter dirty: the rows of `catalogue` that differ from what is saved.
-    init(_ catalogue: Catalogue, tails: [ShardKey: Tail], watermark: UInt64, dirty: DirtyRows = DirtyRows()) {
+    init(_ catalogue: Catalogue, tails: ShardTable<Tail>, watermark: UInt64, dirty: DirtyRows = DirtyRows()) {
         state = Mutex(State(catalogue: catalogue, tails: tails, dirty: dirty))
         watermarkValue = Atomic(watermark)
         syncedValue = Atomic(0)
@@ -51,6 +51,9 @@ final class VisibleState: Sendable {
         }
     }
 
+    /// Looks at it, closed or not.
+    func withState<Result: Sendable>(_ body: (borrowing State) -> Result) -> Result { state.withLock { body($0) } }
+
     /// The catalogue as it is now.
     var catalogue: Catalogue { state.withLock { $0.catalogue } }
     /// A shard as it is now.
@@ -58,7 +61,7 @@ final class VisibleState: Sendable {
     var isClosed: Bool { state.withLock { $0.isClosed } }
 
     /// Makes a commit visible as a whole: its records, and what its entries say.
-    func publish(_ entries: [Entry], runs: [Epoch.Run], commit: UInt64) {
+    func publish(_ entries: [Entry], frames: [Epoch.Frame], commit: UInt64) {
         let woken = state.withLock { state in
             var touched: Set<ShardKey> = []
             var woken: [Tail] = []
@@ -78,9 +81,11 @@ final class VisibleState: Sendable {
             }
             // Behind the entries: a shard may begin and get records in one commit. Who begins to wait only now asks,
             // under this lock, whether something came meanwhile.
-            for index in runs.indices {
-                guard let tail = state.tails[runs[index].shard] else { continue }
-                if tail.append(runs[index].records, commit: commit) { woken.append(tail) }
+            for frame in frames {
+                for run in frame.runs {
+                    guard let tail = state.tails[run.shard] else { continue }
+                    if tail.append(frame.records(of: run), commit: commit) { woken.append(tail) }
+                }
             }
             for shard in touched { if let tail = state.tails[shard] { woken.append(tail) } }
             for shard in touched where state.catalogue.shards[shard] == nil { state.tails[shard] = nil }

@@ -25,7 +25,7 @@ struct BenchRunner: Sendable {
                 ProcessWorker.Settings(
                     command: command,
                     environment: [("SHARDLINE_STREAM", BenchRun.stream), ("SHARDLINE_MAPPING", BenchRun.mapping)],
-                    passOn: { try? Output.error.line("bench[\(number)]: \($0)") },
+                    passOn: { Output.error.passOn($0, from: "bench[\(number)]") },
                     warn: { Output.error.say($0) })
             }
         }

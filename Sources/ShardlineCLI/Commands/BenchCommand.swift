@@ -135,7 +135,7 @@ struct BenchCommand: AsyncParsableCommand {
             settings.shards = count
             let report = try await BenchRunner(settings: settings, command: exec, parent: data, verbose: verbose).run()
             reports.append(report)
-            if json { try Output.standard.line(Self.json(report)) }
+            if json { try Output.standard.write(json: Array((Self.json(report) + "\n").utf8)) }
         }
         if !json { try BenchTable(reports: reports).print(to: Output.standard) }
         for report in reports where report.isVoid {

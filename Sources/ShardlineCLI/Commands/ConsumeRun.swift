@@ -22,10 +22,7 @@ struct ConsumeRun: Sendable {
             ProcessWorker.Settings(
                 command: command,
                 environment: [("SHARDLINE_STREAM", stream.name), ("SHARDLINE_MAPPING", mapping)],
-                passOn: { [errors, mapping] line in
-                    let text = errors.isTerminal ? Output.escaped(line.utf8, backslash: "\\") : line
-                    try? errors.line("\(mapping)[\(number)]: \(text)")
-                },
+                passOn: { [errors, mapping] line in errors.passOn(line, from: "\(mapping)[\(number)]") },
                 warn: { [errors] in errors.say($0) })
         }
         let isFailureStreamNew = try await isFailureStreamMissing()
@@ -52,7 +49,7 @@ struct ConsumeRun: Sendable {
             statistics: eventSource.statistics, duration: stream.store.timeSource.monotonicTime - begun,
             failures: failuresPlace, hasWindow: settings.batchWindow > .zero)
         if printsJSON {
-            try output.write(summary.json)
+            try output.write(json: summary.json)
         } else {
             for line in summary.lines { try output.line(line) }
         }

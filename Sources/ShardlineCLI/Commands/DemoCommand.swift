@@ -80,7 +80,7 @@ struct DemoCommand: AsyncParsableCommand {
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            try Output.standard.line(String(decoding: try encoder.encode(summary), as: UTF8.self))
+            try Output.standard.write(json: Array(try encoder.encode(summary)) + [UInt8(ascii: "\n")])
         } else {
             try Output.standard.line(summary.text(storePath: isTemporary ? nil : job.storePath))
         }

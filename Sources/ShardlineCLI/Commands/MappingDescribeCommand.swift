@@ -28,7 +28,7 @@ struct MappingDescribeCommand: AsyncParsableCommand {
             let mapping = try await store.describeMapping(arguments.key)
             return (try await MappingReport(mapping, in: store), store.timeSource.wallTime)
         }
-        if json { return try Output.standard.write(report.json + [UInt8(ascii: "\n")]) }
+        if json { return try Output.standard.write(json: report.json + [UInt8(ascii: "\n")]) }
         for line in report.lines(now: now) { try Output.standard.line(line) }
     }
 }

@@ -33,7 +33,7 @@ struct MappingListCommand: AsyncParsableCommand {
             return reports
         }
         if json {
-            for report in reports { try Output.standard.write(report.json + [UInt8(ascii: "\n")]) }
+            for report in reports { try Output.standard.write(json: report.json + [UInt8(ascii: "\n")]) }
             return
         }
         var table = Table([

@@ -207,7 +207,7 @@ struct PutRun {
             }
         }
         do {
-            try output.write(writer.bytes)
+            try output.write(json: writer.bytes)
         } catch is Output.Closed {
             throw CommandFailure(.inputOutput, "standard output was closed; \(soFar)")
         }

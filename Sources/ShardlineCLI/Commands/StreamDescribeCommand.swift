@@ -22,7 +22,7 @@ struct StreamDescribeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let stream = try await withStore(store) { try await $0.describeStream(name) }
-        if json { return try Output.standard.write(stream.json.bytes + [UInt8(ascii: "\n")]) }
+        if json { return try Output.standard.write(json: stream.json.bytes + [UInt8(ascii: "\n")]) }
         for line in Self.lines(of: stream) { try Output.standard.line(line) }
     }
 

@@ -20,7 +20,7 @@ struct StreamListCommand: AsyncParsableCommand {
     func run() async throws {
         let streams = try await withStore(store) { try await $0.listStreams() }
         if json {
-            for stream in streams { try Output.standard.write(stream.json.bytes + [UInt8(ascii: "\n")]) }
+            for stream in streams { try Output.standard.write(json: stream.json.bytes + [UInt8(ascii: "\n")]) }
             return
         }
         var table = Table([

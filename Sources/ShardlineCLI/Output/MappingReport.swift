@@ -84,7 +84,14 @@ struct MappingReport: Sendable {
             report.name("shards")
             report.array { list in for shard in progress { shard.write(to: &list) } }
             report.name("settings")
-            report.raw(mapping.configuration.isEmpty ? Array("null".utf8) : mapping.configuration)
+            // They come from whoever runs the mapping: what is no JSON must not break the report's.
+            if JSONValue(mapping.configuration) != nil {
+                report.raw(mapping.configuration)
+            } else if mapping.configuration.isEmpty {
+                report.raw("null")
+            } else {
+                report.string(String(decoding: mapping.configuration, as: UTF8.self))
+            }
         }
         return writer.bytes
     }

@@ -38,8 +38,21 @@ final class Output: Sendable {
         }
     }
 
-    /// Writes `text` and ends the line.
-    func line(_ text: String) throws { try write(Array(text.utf8) + [UInt8(ascii: "\n")]) }
+    /// Writes `text`, which may have several lines, without anything that a terminal would do, and ends the line.
+    func line(_ text: String) throws {
+        var shown = ""
+        for scalar in text.unicodeScalars {
+            if scalar == "\n" || Self.isHarmless(scalar) {
+                shown.unicodeScalars.append(scalar)
+            } else {
+                shown += Self.escaped(String(scalar).utf8)
+            }
+        }
+        try write(Array(shown.utf8) + [UInt8(ascii: "\n")])
+    }
+
+    /// Writes whole lines of JSON, in which what a terminal would do is written as an escape.
+    func write(json: [UInt8]) throws { try write(Self.harmless(json: json)) }
 
     /// Says something to the operator, as one line that begins with the command's name. Nobody can be told where that
     /// fails, so it is passed over.
@@ -48,10 +61,15 @@ final class Output: Sendable {
         try? line("shardline: " + Self.escaped(oneLine.utf8, backslash: "\\"))
     }
 
+    /// Passes on what a function has said, behind its name: to a terminal without what that would do, to a file as it is.
+    func passOn(_ text: String, from name: String) {
+        try? write(Array("\(name): \(isTerminal ? Self.escaped(text.utf8, backslash: "\\") : text)\n".utf8))
+    }
+
     /// Redraws the line at the bottom of a terminal; an empty text takes it away. Does nothing elsewhere.
     func showStatus(_ text: String) {
         guard isTerminal else { return }
-        let fitting = String(text.prefix(width - 1))
+        let fitting = String(Self.escaped(text.utf8, backslash: "\\").prefix(width - 1))
         status.withLock { status in
             guard status != fitting else { return }
             try? writeAll(Array(("\r\u{1B}[K" + fitting).utf8))
@@ -82,8 +100,9 @@ final class Output: Sendable {
 }
 
 extension Output {
-    /// `bytes` as a terminal may be shown them: control characters (also those of C1, and what is no UTF-8) become
-    /// `\xNN` and the like, so that no record can move the cursor or change the title.
+    /// `bytes` as a terminal may be shown them, in one line: control characters (also those of C1) become `\\xNN`, those
+    /// that turn or hide text `\\u{…}`, so that no record can move the cursor, change the title or be read as another.
+    /// What is no UTF-8 becomes U+FFFD.
     static func escaped(_ bytes: some Collection<UInt8>, backslash: String = "\\\\") -> String {
         var text = ""
         for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars {
@@ -93,17 +112,47 @@ extension Output {
             case "\r": text += "\\r"
             case "\t": text += "\\t"
             default:
-                // Bidirectional overrides too: they make text read as another.
-                let value = scalar.value
-                if value < 0x20 || (0x7F...0x9F).contains(value) {
-                    text += "\\x" + (value < 0x10 ? "0" : "") + String(value, radix: 16, uppercase: true)
-                } else if (0x202A...0x202E).contains(value) || (0x2066...0x2069).contains(value) {
-                    text += "\\u{" + String(value, radix: 16, uppercase: true) + "}"
-                } else {
+                let hexadecimal = String(scalar.value, radix: 16, uppercase: true)
+                if isHarmless(scalar) {
                     text.unicodeScalars.append(scalar)
+                } else if scalar.value < 0x100 {
+                    text += "\\x" + (scalar.value < 0x10 ? "0" : "") + hexadecimal
+                } else {
+                    text += "\\u{" + hexadecimal + "}"
                 }
             }
         }
         return text
+    }
+
+    /// The same JSON without characters that are not harmless: they can only stand in strings, where an escape means the
+    /// same.
+    static func harmless(json: [UInt8]) -> [UInt8] {
+        // JSON of ours has no control characters of ASCII but white space; only DEL and what is beyond need a look.
+        guard json.contains(where: { $0 >= 0x7F }) else { return json }
+        var safe: [UInt8] = []
+        safe.reserveCapacity(json.count)
+        for scalar in String(decoding: json, as: UTF8.self).unicodeScalars {
+            if scalar.value < 0x7F || isHarmless(scalar) {
+                safe += String(scalar).utf8
+            } else {
+                for unit in String(scalar).utf16 {
+                    let digits = String(unit, radix: 16)
+                    safe += ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8
+                }
+            }
+        }
+        return safe
+    }
+
+    /// Whether a terminal shows the character and does nothing else: no control character, none that ends a line, none
+    /// that turns the direction of text or can't be seen. The two joiners stay, as scripts and emoji need them.
+    static func isHarmless(_ scalar: Unicode.Scalar) -> Bool {
+        if scalar.value < 0x7F { return scalar.value >= 0x20 }
+        switch scalar.properties.generalCategory {
+        case .control, .lineSeparator, .paragraphSeparator: return false
+        case .format: return scalar == "\u{200C}" || scalar == "\u{200D}"
+        default: return true
+        }
     }
 }

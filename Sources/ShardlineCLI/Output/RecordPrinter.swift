@@ -16,7 +16,7 @@ struct RecordPrinter: Sendable {
         for record in records {
             if isJSON { lines.line(record) } else { text += self.text(of: record) }
         }
-        try output.write(isJSON ? lines.bytes : text)
+        if isJSON { try output.write(json: lines.bytes) } else { try output.write(text) }
     }
 
     private func text(of record: Record) -> [UInt8] {

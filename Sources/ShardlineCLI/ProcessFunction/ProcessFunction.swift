@@ -41,7 +41,9 @@ final class ProcessFunction: OutsideFunction {
     /// Such an answer is success (ESM-R3), and mostly a typo.
     private func warnOnce(of members: [String]) {
         guard !hasWarned.exchange(true, ordering: .relaxed) else { return }
-        let names = members.prefix(5).map { "'\($0)'" }.joined(separator: ", ") + (members.count > 5 ? ", …" : "")
+        let names =
+            members.prefix(5).map { "'\(Readable.shortened($0, to: 80))'" }.joined(separator: ", ")
+            + (members.count > 5 ? ", …" : "")
         warn(
             "the function answered an object with \(names) only, which means nothing here: its records count as done (allowed: {}, an empty line, or an object with batchItemFailures or errorMessage)"
         )

@@ -47,7 +47,7 @@ final class ShardLedger: Sendable {
 
         mutating func forgetSettled() {
             while head < slots.count, slots[head].side == .settled { head += 1 }
-            guard head > 1024, head > slots.count / 2 else { return }
+            guard head > 128, head > slots.count / 2 else { return }
             slots.removeFirst(head)
             base! += UInt64(head)
             head = 0
@@ -65,9 +65,9 @@ final class ShardLedger: Sendable {
         self.findings = findings
     }
 
-    /// Notes receipts; appends the latencies of what had come already, in nanoseconds.
-    func acknowledge(_ words: borrowing [(number: UInt64, word: Word)], latencies: inout [UInt64]) {
-        note(words.count, as: .receipt, latencies: &latencies) { (words[$0].number, words[$0].word) }
+    /// Notes `count` receipts; appends the latencies of what had come already, in nanoseconds.
+    func acknowledge(_ count: Int, latencies: inout [UInt64], word: (Int) -> (number: UInt64, word: Word)) {
+        note(count, as: .receipt, latencies: &latencies, word: word)
     }
 
     /// Notes deliveries; appends the latencies of what was acknowledged already.
@@ -80,7 +80,7 @@ final class ShardLedger: Sendable {
     ) {
         // Two records of one call may not be told apart by their order, so each is looked up.
         var matched: [UInt64] = []
-        matched.reserveCapacity(count)
+        if side == .delivery { matched.reserveCapacity(count) }
         state.withLock { state in
             for index in 0..<count {
                 let (number, said) = word(index)

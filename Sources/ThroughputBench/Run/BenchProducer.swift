@@ -141,13 +141,16 @@ struct BenchProducer {
         }
         var matched: [UInt64] = []
         for shard in 0..<shardCount where starts[shard] < starts[shard + 1] {
-            let words = order[starts[shard]..<starts[shard + 1]].map { index in
-                (
-                    number: receipts[index].sequenceNumber.rawValue,
-                    word: ShardLedger.Word(checksum: checksums[index], time: times[index])
-                )
+            let first = starts[shard]
+            for own in ledgers {
+                own[shard].acknowledge(starts[shard + 1] - first, latencies: &matched) { place in
+                    let index = order[first + place]
+                    return (
+                        receipts[index].sequenceNumber.rawValue,
+                        ShardLedger.Word(checksum: checksums[index], time: times[index])
+                    )
+                }
             }
-            for own in ledgers { own[shard].acknowledge(words, latencies: &matched) }
         }
         latencies.record(matched)
     }

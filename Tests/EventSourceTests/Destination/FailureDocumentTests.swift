@@ -91,7 +91,9 @@ struct FailureDocumentTests {
         #expect(MappingSetup.documentSize(ofRecord: Limits.largestRecordSize) <= Limits.largestFailureRecordSize)
         let records = Records.batch(
             [String(repeating: "x", count: 1 << 20)], keys: [String(repeating: "\u{1}", count: 256)])
-        let giveUp = Records.giveUp(records, failure: .init(String(repeating: "\u{1}", count: 5000)))
+        let giveUp = Records.giveUp(
+            records,
+            failure: .init(String(repeating: "\u{1}", count: 5000), type: String(repeating: "\u{1}", count: 17 << 20)))
         let part = Array(document(giveUp).parts(behind: nil))[0]
         #expect(part.records[0].data.count <= MappingSetup.documentSize(ofRecord: 1 << 20))
     }

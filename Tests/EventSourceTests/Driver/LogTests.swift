@@ -19,12 +19,14 @@ struct LogTests {
         let lines: Lines
         var metadata: Logger.Metadata = [:]
         var logLevel = Logger.Level.warning
+        var showsValues = false
         subscript(metadataKey key: String) -> Logger.Metadata.Value? {
             get { metadata[key] }
             set { metadata[key] = newValue }
         }
         func log(event: LogEvent) {
-            let facts = metadata.merging(event.metadata ?? [:]) { $1 }.keys.sorted().joined(separator: " ")
+            let all = metadata.merging(event.metadata ?? [:]) { $1 }
+            let facts = showsValues ? "\(all)" : all.keys.sorted().joined(separator: " ")
             lines.all.withLock { $0.append("\(event.message) (\(facts))") }
         }
     }
@@ -32,6 +34,12 @@ struct LogTests {
     private static func logger() -> (Logger, Recorder.Lines) {
         let lines = Recorder.Lines()
         return (Logger(label: "test") { _ in Recorder(lines: lines) }, lines)
+    }
+
+    /// Everything that is logged at any level, with all values beside the text.
+    private static func talkativeLogger() -> (Logger, Recorder.Lines) {
+        let lines = Recorder.Lines()
+        return (Logger(label: "test") { _ in Recorder(lines: lines, logLevel: .trace, showsValues: true) }, lines)
     }
 
     /// The record's name outside, as a reader of the stream sees it.
@@ -59,6 +67,22 @@ struct LogTests {
             #expect(line.hasPrefix("the function failed with record \(record), attempt \(attempt), next in "))
             #expect(line.hasSuffix(" s: the record is malformed: boom (mapping shard stream)"), "\(line)")
         }
+    }
+
+    @Test func `neither key nor data of a record are logged, at any level`() async throws {
+        let bench = try await Bench()
+        try await bench.stream.put(
+            contentsOf: (1...9).map { NewRecord("secret data \($0)", partitionKey: "secret key \($0)") })
+        var settings = EventSourceMapping.Configuration()
+        settings.maximumRetryAttempts = 0
+        let (logger, lines) = Self.talkativeLogger()
+        let mapping = try await bench.mapping("m", settings, logger: logger) { batch, _ in
+            if batch.count > 1 || batch[0].sequenceNumber == SequenceNumber(5) { throw MalformedRecord("boom") }
+        }
+        try await mapping.run(until: .caughtUp)
+        let told = lines.lines
+        #expect(told.count > 20 && told.contains { $0.contains("gave up 1 record") }, "\(told)")
+        #expect(told.filter { $0.contains("secret") } == [])
     }
 
     @Test func `a given-up record is one line with its error, its number and where it went`() async throws {

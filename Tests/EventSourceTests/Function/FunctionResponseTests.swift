@@ -104,6 +104,23 @@ struct FunctionResponseTests {
         #expect(FunctionResponse.limited("short") == "short")
     }
 
+    /// A document that no destination takes would hold up the shard for ever (ESM-D9).
+    @Test func `an error's type is cut too, wherever it stands`() {
+        let long = String(repeating: "\u{1}", count: 5 << 20)
+        let answers = [
+            "{\"errorMessage\":\"m\",\"errorType\":\"@\"}",
+            "{\"batchItemFailures\":[{\"itemIdentifier\":\"1\",\"errorMessage\":\"m\",\"errorType\":\"@\"}]}",
+        ].map { Array($0.replacing("@", with: String(repeating: "x", count: 5 << 20)).utf8) }
+        guard case .failed(let failure) = FunctionResponse.parse(answers[0], reportsFailures: true),
+            case .report(let entries) = FunctionResponse.parse(answers[1], reportsFailures: true)
+        else {
+            Issue.record("the answers mean something else")
+            return
+        }
+        #expect(failure.type?.utf8.count == 256 && entries[0].failure?.type?.utf8.count == 256)
+        #expect(FunctionResponse.limitedType(long).utf8.count <= 256)
+    }
+
     @Test func `what a Swift function throws means the same (ESM-R17, ESM-R20)`() {
         let foreign = Records.batch(["x"], from: 9)[0]
         func meaning(_ error: any Error) -> Meaning {

@@ -24,11 +24,12 @@ import Testing
                     range: 0..<sizes.count, shard: ShardID(key), shardCreationSecond: 1,
                     firstSequence: SequenceNumber(first), arrival: Timestamp(milliseconds: arrival)))
         }
-        var builder = SectionBuilder([
-            run(1, 1, 1, [10, 20], arrival: 100), run(1, 1, 3, [5], arrival: 130),
-            run(1, 2, 9, [300, 400], arrival: 90),
-            run(2, 3, 1, [70_000, 3], arrival: 100),
-        ])
+        var builder = SectionBuilder(
+            SectionRuns([
+                run(1, 1, 1, [10, 20], arrival: 100), run(1, 1, 3, [5], arrival: 130),
+                run(1, 2, 9, [300, 400], arrival: 90),
+                run(2, 3, 1, [70_000, 3], arrival: 100),
+            ]))
         var file = SegmentHeader(storeID: storeID, segment: id, retentionClass: 0, created: 77).encoded()
         while let block = builder.nextBlock(at: place(id, file.count)) { file += block }
         let range = HashKeyRange(first: HashKey(0), last: HashKey(.max))

@@ -49,6 +49,44 @@ struct LockTests {
         try await store.close()
     }
 
+    /// By hand, or by an earlier version: then also what it had made in it.
+    @Test func `a store that others could read is closed to them when it is opened`() async throws {
+        let directory = try TestDirectory()
+        var store = try await SegmentStore.open(at: directory.path, logger: silent)
+        try await store.createStream("s", shards: 1)
+        try await store.close()
+        let outside = directory.path + ".outside"
+        try Data("x".utf8).write(to: URL(fileURLWithPath: outside))
+        defer { try? FileManager.default.removeItem(atPath: outside) }
+        try FileManager.default.createSymbolicLink(
+            atPath: directory.path + "/segments/link", withDestinationPath: outside)
+        func everything() throws -> [String] {
+            try FileManager.default.subpathsOfDirectory(atPath: directory.path).filter { !$0.hasSuffix("link") }
+        }
+        func change(_ path: String, to mode: Int) throws {
+            try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+        }
+        func mode(_ path: String) throws -> Int {
+            try #require(FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int)
+        }
+        for path in try everything() {
+            let isFolder = ["journal", "segments", "quarantine"].contains(path)
+            try change(directory.path + "/" + path, to: isFolder ? 0o755 : 0o644)
+        }
+        try change(directory.path, to: 0o755)
+        try change(outside, to: 0o644)
+
+        store = try await SegmentStore.open(at: directory.path, logger: silent)
+        #expect(try mode(directory.path) == 0o700)
+        let paths = try everything()
+        #expect(paths.contains("metadata.sqlite") && paths.contains("lock"))
+        for path in paths { #expect(try mode(directory.path + "/" + path) & 0o077 == 0, "\(path)") }
+        // A link leads out of the store: what is there is not ours.
+        #expect(try mode(outside) == 0o644)
+        #expect(try await store.listStreams().map(\.name) == ["s"])
+        try await store.close()
+    }
+
     @Test func `a directory that holds something else is refused and left alone`() async throws {
         let directory = try TestDirectory()
         try Data("hello".utf8).write(to: URL(fileURLWithPath: directory.path + "/letter.txt"))

@@ -59,7 +59,7 @@ import Testing
                     ])), commit: 15)
         var dirty = DirtyRows()
         dirty.streams = Set(catalogue.streams.keys)
-        dirty.shards = Set(catalogue.shards.keys)
+        dirty.shards = ShardSet(catalogue.shards.keys)
         dirty.mappings = Set(catalogue.mappings.keys)
         for (number, mapping) in catalogue.mappings {
             dirty.checkpoints.formUnion(mapping.checkpoints.keys.map { .init(mapping: number, shard: $0) })
@@ -140,7 +140,7 @@ import Testing
         let stream = try catalogue.stream("other")
         catalogue.apply(.streamDeleted(stream.key), commit: 21)
         dirty.streams = [stream.key]
-        dirty.shards = Set(stream.shards.values)
+        dirty.shards = ShardSet(stream.shards.values)
         try metadata.apply(catalogue.changes(dirty))
         let contents = try metadata.read()
         #expect(contents[.stream].count == 1)

@@ -227,6 +227,49 @@ import Testing
         #expect(memory > 60_000 && memory <= options.cacheLimit)
     }
 
+    @Test(arguments: 0..<8 as Range<UInt64>)
+    func `a reader finds its place among many sections, most of which say nothing of its shard`(seed: UInt64)
+        async throws
+    {
+        var numbers = SeededNumbers(seed)
+        var journal = JournalStandIn()
+        journal.createStream("a", shards: 3)
+        let backing = try SegmentBacking.new(in: directory)
+        for section in 0..<30 {
+            for shard in 0..<3 as Range<UInt32> where Int.random(in: 0...Int(shard) * 2, using: &numbers) == 0 {
+                journal.put([[UInt8(section)], [1]], in: "a", shard: shard, at: Int64(section))
+            }
+            journal.createStream("other-\(section)")
+            journal.put([[9]], in: "other-\(section)", at: Int64(section))
+            try backing.flush(journal.epoch())
+        }
+        for number in 0..<3 as Range<UInt32> {
+            let shard = journal.shard("a", number)
+            let records = journal.records[shard.key] ?? []
+            for first in 1...records.count {
+                let found = try await backing.read(
+                    shard, SequenceNumber(UInt64(first))...SequenceNumber(UInt64(records.count)),
+                    maximumRecords: 3, maximumBytes: 1 << 20)
+                #expect(found.batch.map { JournalStandIn.Expected($0) } == Array(records[(first - 1)...].prefix(3)))
+            }
+        }
+    }
+
+    @Test func `a few records that are read do not keep the block that they share with other shards`() async throws {
+        var journal = JournalStandIn()
+        journal.createStream("a", shards: 40)
+        let backing = try SegmentBacking.new(in: directory)
+        for shard in 0..<40 as Range<UInt32> {
+            journal.put([Array(repeating: 65, count: 1_000), [7]], in: "a", shard: shard, at: 5)
+        }
+        try backing.flush(journal.epoch())
+        let shard = journal.shard("a", 17)
+        let found = try await backing.read(
+            shard, SequenceNumber(1)...SequenceNumber(2), maximumRecords: 10, maximumBytes: 1 << 20)
+        #expect(found.batch.map { JournalStandIn.Expected($0) } == journal.records[shard.key])
+        #expect(found.batch.runs.reduce(0) { $0 + $1.bytes.count } < 1_100)
+    }
+
     @Test func `a flush writes the rows of what it changed, not of all that shares the segment`() throws {
         let metadata = RecordingMetadata()
         let backing = SegmentBacking(

@@ -23,7 +23,7 @@ import Testing
     }
 
     private func build(_ runs: [FlushRun]) throws -> (blocks: [Block], slices: [Slice]) {
-        var builder = SectionBuilder(runs)
+        var builder = SectionBuilder(SectionRuns(runs))
         var blocks: [Block] = []
         var offset: UInt64 = 4096
         while true {
@@ -56,7 +56,10 @@ import Testing
                 arrival += Int64.random(in: 10...40, using: &numbers)
             }
         }
-        let (blocks, slices) = try build(runs.shuffled(using: &numbers))
+        // The shards in any order, the runs of each as they were committed.
+        var left = Dictionary(grouping: runs, by: \.shardKey).mapValues { $0[...] }
+        let mixed = runs.map(\.shardKey).shuffled(using: &numbers).map { left[$0]!.removeFirst() }
+        let (blocks, slices) = try build(mixed)
         for block in blocks {
             #expect(block.raw.count <= Block.rawLimit + 30 * 10 || block.entry.runs.reduce(0) { $0 + $1.count } == 1)
         }

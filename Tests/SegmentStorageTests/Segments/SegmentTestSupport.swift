@@ -59,7 +59,7 @@ struct JournalStandIn {
     private(set) var commit: UInt64 = 0
     private var flushedThrough: UInt64 = 0
     private var epochs: UInt64 = 0
-    private var runs: [Epoch.Run] = []
+    private var frames: [Epoch.Frame] = []
     private var dirty = DirtyRows()
     /// What was put into each shard, in order.
     private(set) var records: [ShardKey: [Expected]] = [:]
@@ -151,7 +151,7 @@ struct JournalStandIn {
             shard: shard.id, shardCreationSecond: shard.creationSecond, firstSequence: first,
             arrival: Timestamp(milliseconds: arrival))
         let body = stored ? StoredBody(bytes, seed: Self.store.seed) : nil
-        runs.append(Epoch.Run(shard: shard.key, commit: commit, records: run, stored: body))
+        frames.append(Epoch.Frame(run, of: shard.key, commit: commit, stored: body))
         let entry = RecordsEntry.Run(
             shardKey: shard.key.rawValue, count: UInt32(data.count), firstSequence: first.rawValue, arrival: arrival,
             rawOffset: 0, rawBytes: UInt32(bytes.count))
@@ -167,12 +167,12 @@ struct JournalStandIn {
     mutating func epoch() -> Epoch {
         epochs += 1
         defer {
-            runs = []
+            frames = []
             dirty = DirtyRows()
             flushedThrough = commit
         }
         return Epoch(
-            number: epochs, firstCommit: flushedThrough + 1, lastCommit: commit, runs: runs, dirty: dirty,
+            number: epochs, firstCommit: flushedThrough + 1, lastCommit: commit, frames: frames, dirty: dirty,
             catalogue: catalogue,
             next: JournalPosition(fileNumber: 3, block: 7, commit: commit + 1, chain: UInt32(commit)))
     }
@@ -219,4 +219,23 @@ extension SegmentBacking {
 /// `count` bytes that LZ4 can't shorten.
 func noise(_ count: Int, _ numbers: inout SeededNumbers) -> [UInt8] {
     (0..<count).map { _ in UInt8.random(in: 0...255, using: &numbers) }
+}
+
+/// A run as a test makes it, with its own chunk.
+struct FlushRun {
+    var stream: UInt64
+    var shardKey: UInt32
+    var run: RecordRun
+    var stored: StoredBody?
+}
+
+extension SectionRuns {
+    /// These runs, those of one shard in the order of their numbers.
+    init(_ runs: [FlushRun]) {
+        self.init(runs.map { Epoch.Frame($0.run, of: ShardKey($0.shardKey), commit: 1, stored: $0.stored) })
+        for (frame, run) in runs.enumerated() {
+            append(
+                [Place(stream: run.stream, frame: UInt32(frame), run: 0)], of: run.stream, byteCount: run.run.byteCount)
+        }
+    }
 }

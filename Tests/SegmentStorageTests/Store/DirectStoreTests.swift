@@ -75,7 +75,7 @@ struct DirectStoreTests {
         try await test.put("a")
         let shard = try await test.store.describeStream("s").shards.first { $0.tip > .zero }!.id
         func watch(_ name: String, after position: UInt64) throws {
-            try test.store.whenAvailable(in: "s", shard, after: SequenceNumber(position)) {
+            try test.store.directShard(shard, of: "s").whenAvailable(after: SequenceNumber(position)) {
                 calls.withLock { $0.append(name) }
             }
         }
@@ -118,5 +118,12 @@ struct DirectStoreTests {
         let again = try await TestStore.open(image)
         #expect(try await again.store.describeMapping(mapping).checkpoints.map(\.position) == [SequenceNumber(2)])
         try await again.store.close()
+    }
+}
+
+extension SegmentStore {
+    fileprivate func readAtOnce(_ request: ReadRequest) throws -> ReadResult? {
+        try directShard(request.shard, of: request.stream).read(
+            after: request.after, maximumRecords: request.maximumRecords, maximumBytes: request.maximumBytes)
     }
 }

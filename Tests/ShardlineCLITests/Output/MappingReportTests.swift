@@ -41,6 +41,16 @@ import Testing
                 "1 failed attempt, on this unit since 2026-11-24T15:09:12Z"))
     }
 
+    @Test func `settings that are no JSON break neither the report nor the terminal`() throws {
+        for settings in ["{\"a\":1}]", "\u{1B}[2J", "\"\u{9B}2J", "x\",\"state\":\"y"] {
+            let report = report(nil, settings: Array(settings.utf8))
+            let json = try #require(JSONSerialization.jsonObject(with: Data(report.json)) as? [String: Any])
+            #expect(json["settings"] as? String == settings && json["state"] as? String == "running")
+            #expect(
+                !report.lines(now: now).joined().unicodeScalars.contains { $0.properties.generalCategory == .control })
+        }
+    }
+
     @Test(
         arguments: [
             (.invoking, 0, nil, "running", "the function runs"), (.idle, 0, nil, "running", "idle"),

@@ -1,0 +1,145 @@
+import StreamModel
+
+/// A block that is being filled (F2): the records' bytes, the table of their runs, and what the index will say of them.
+///
+/// Written for speed: with a record or two to a run, this is what a flush consists of.
+struct OpenBlock {
+    /// What the index says of a run beyond the run's own entry.
+    struct Part {
+        var stream: UInt64
+        var firstArrival: Int64
+        var lastArrival: Int64
+    }
+
+    /// Parts of at least so many bytes get a run of their own in the block: 32 bytes more, but copied as they are.
+    private static let copiedFrom = 4 << 10
+
+    // Only the first `count` bytes are the block's; the room is used again for the next one.
+    private var room: [UInt8] = []
+    private(set) var count = 0
+    private(set) var runs: [RecordsEntry.Run] = []
+    private(set) var parts: [Part] = []
+
+    var isEmpty: Bool { runs.isEmpty }
+
+    mutating func removeAll() {
+        count = 0
+        runs.removeAll(keepingCapacity: true)
+        parts.removeAll(keepingCapacity: true)
+    }
+
+    /// The block's bytes, to be written at `place`.
+    func encoded(at place: SegmentPlace) -> [UInt8] {
+        room.withUnsafeBytes {
+            Block.encode(raw: UnsafeRawBufferPointer(rebasing: $0[..<count]), runs: runs, at: place)
+        }
+    }
+
+    /// Takes as many records of `run` from the `start`-th as there is room for; answers how many.
+    mutating func append(
+        _ run: borrowing Epoch.Run, of stream: UInt64, in chunk: borrowing RecordChunk, from start: Int
+    ) -> Int {
+        let first = run.records.lowerBound + start
+        let offsets = chunk.offsets
+        let begin = Int(offsets[first])
+        let left = Block.rawLimit - count
+        var end = run.records.upperBound
+        if Int(offsets[end]) - begin > left {
+            // The last place whose distance from the first still fits.
+            var low = first
+            while low < end {
+                let middle = (low + end + 1) / 2
+                if Int(offsets[middle]) - begin <= left { low = middle } else { end = middle - 1 }
+            }
+            if end == first {
+                // A record that is larger than a block is alone in one.
+                guard isEmpty else { return 0 }
+                end = first + 1
+            }
+        }
+        let records = first..<end
+        let bytes = begin..<Int(offsets[end])
+        makeRoom(for: bytes.count + records.count * Varint.longest)
+        let number = run.firstSequence.rawValue + UInt64(start)
+        let arrival = run.arrival.milliseconds
+        if let last = runs.last, last.shardKey == run.shard.rawValue, last.firstSequence + UInt64(last.count) == number,
+            last.arrival <= arrival, last.arrival == arrival || bytes.count < Self.copiedFrom
+        {
+            extendLast(with: records, of: chunk, later: UInt64(arrival - last.arrival))
+        } else {
+            describe(run, of: stream, in: chunk, records)
+            copy(bytes, of: chunk)
+        }
+        return records.count
+    }
+
+    /// Enters a run of its own for these of the chunk's records, whose bytes follow at the end.
+    mutating func describe(
+        _ run: borrowing Epoch.Run, of stream: UInt64, in chunk: borrowing RecordChunk, _ records: Range<Int>
+    ) {
+        runs.append(
+            RecordsEntry.Run(
+                shardKey: run.shard.rawValue, count: UInt32(records.count),
+                firstSequence: run.firstSequence.rawValue + UInt64(records.lowerBound - run.records.lowerBound),
+                arrival: run.arrival.milliseconds, rawOffset: UInt32(count),
+                rawBytes: chunk.offsets[records.upperBound] - chunk.offsets[records.lowerBound]))
+        let bytes = chunk.bytes
+        // Chunks are made by the journal or were checked when they were read, so every record in them is whole.
+        func arrival(_ record: Int) -> Int64 {
+            let layout = RecordEncoding.layout(in: bytes.span, at: Int(chunk.offsets[record]))!
+            return run.arrival.milliseconds + Int64(layout.arrivalDelta)
+        }
+        let first = arrival(records.lowerBound)
+        parts.append(
+            Part(
+                stream: stream, firstArrival: first,
+                lastArrival: records.count == 1 ? first : arrival(records.upperBound - 1)))
+    }
+
+    /// Adds the records to the last run, which they follow and which began `later` milliseconds before theirs.
+    private mutating func extendLast(with records: Range<Int>, of chunk: borrowing RecordChunk, later: UInt64) {
+        let before = count
+        var delta: UInt64 = 0
+        if later == 0 {
+            let offsets = chunk.offsets
+            copy(Int(offsets[records.lowerBound])..<Int(offsets[records.upperBound]), of: chunk)
+            let bytes = chunk.bytes
+            delta = RecordEncoding.layout(in: bytes.span, at: Int(offsets[records.upperBound - 1]))!.arrivalDelta
+        } else {
+            let bytes = chunk.bytes
+            let offsets = chunk.offsets
+            count = room.withUnsafeMutableBytes { room in
+                var at = before
+                for record in records {
+                    let written = RecordEncoding.copy(
+                        bytes.span, at: Int(offsets[record]), later: later,
+                        to: UnsafeMutableRawBufferPointer(rebasing: room[at...]))
+                    at += written.count
+                    delta = written.arrivalDelta
+                }
+                return at
+            }
+        }
+        runs[runs.count - 1].count += UInt32(records.count)
+        runs[runs.count - 1].rawBytes += UInt32(count - before)
+        parts[parts.count - 1].lastArrival = runs[runs.count - 1].arrival + Int64(delta)
+    }
+
+    private mutating func copy(_ bytes: Range<Int>, of chunk: borrowing RecordChunk) {
+        let source = chunk.bytes
+        let begin = count
+        room.withUnsafeMutableBytes { room in
+            source.withUnsafeBytes {
+                UnsafeMutableRawBufferPointer(rebasing: room[begin...])
+                    .copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[bytes]))
+            }
+        }
+        count += bytes.count
+    }
+
+    private mutating func makeRoom(for bytes: Int) {
+        guard room.count - count < bytes else { return }
+        let more = [UInt8](repeating: 0, count: max(count + bytes, 2 * Block.rawLimit) - room.count)
+        room += more
+    }
+}

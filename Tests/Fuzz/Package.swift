@@ -1,0 +1,63 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// What reads bytes that nobody vouches for, and nothing else, built for libFuzzer. Tests/Fuzz/run.sh puts this file
+// into a folder of its own, from where links lead to the sources.
+
+let instrumented = "-sanitize=fuzzer,address"
+let swift: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+    // The targets look at the insides of the rooms, as tests do.
+    .unsafeFlags(["-enable-testing", "-parse-as-library", instrumented]),
+]
+let clang: [CSetting] = [.unsafeFlags(["-fsanitize=fuzzer-no-link,address"])]
+let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+
+let package = Package(
+    name: "shardline",
+    dependencies: [.package(url: "https://github.com/apple/swift-collections", from: "1.6.0")],
+    targets: [
+        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4"),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
+        .target(name: "CHash", cSettings: clang),
+        .target(name: "CPosix", cSettings: clang),
+        .target(name: "StreamModel", dependencies: ["CHash"], swiftSettings: swift),
+        .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix"], swiftSettings: swift),
+        .target(
+            name: "StreamStorage", dependencies: ["StreamModel"],
+            sources: [
+                "Changes.swift", "MappingActivity.swift", "Mappings.swift", "OneTimeSignal.swift", "Reading.swift",
+                "StreamStore.swift", "Streams.swift",
+            ],
+            swiftSettings: swift),
+        .target(
+            name: "SegmentStorage", dependencies: ["StreamStorage", "StreamModel", "DiskAccess", "CLZ4", "CHash"],
+            sources: ["Format", "Catalogue/Keys.swift", "Recovery/JournalFileReader.swift"], swiftSettings: swift),
+        .target(
+            name: "OwnerSocket", dependencies: ["StreamStorage", "StreamModel"], sources: ["Wire"],
+            swiftSettings: swift),
+        .target(
+            name: "EventSource", dependencies: ["StreamStorage", "StreamModel", collections],
+            sources: ["Core", "JSON", "Function/FunctionResponse.swift"], swiftSettings: swift),
+        .target(
+            name: "ShardlineCLI", dependencies: ["EventSource", "StreamModel", "CZlib"],
+            sources: [
+                "Input/CSVScanner.swift", "Input/GzipUnpacker.swift", "Input/InputFile.swift", "Input/JSONField.swift",
+                "Input/LineSplitter.swift", "Input/RecordReader.swift", "Output/Output.swift",
+                "Running/ExitStatus.swift", "Running/SystemMessage.swift",
+            ], swiftSettings: swift),
+        .executableTarget(
+            name: "Fuzz",
+            dependencies: [
+                "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineCLI", "StreamStorage", "StreamModel",
+                "DiskAccess",
+            ],
+            path: "Tests",
+            sources: ["Fuzz/Driver.swift", "Fuzz/Seeds.swift", "FuzzTests/Targets", "OwnerSocketTests/Samples.swift"],
+            swiftSettings: swift, linkerSettings: [.unsafeFlags([instrumented, "-use-ld=lld"])]),
+    ]
+)

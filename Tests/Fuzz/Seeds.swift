@@ -1,0 +1,182 @@
+import DiskAccess
+import StreamModel
+import StreamStorage
+
+@testable import OwnerSocket
+@testable import SegmentStorage
+
+/// Valid inputs of each target, from which the fuzzer starts: it would not find them by itself.
+enum Seeds {
+    static func of(_ target: String) -> [[UInt8]] {
+        switch target {
+        case "commit": return entries.map { commit([$0]) } + [commit(entries)]
+        case "journal-file":
+            let header = JournalFileHeader(
+                store: CommitFuzz.store, file: 1, size: 1 << 16, createdAt: Timestamp(milliseconds: 5)
+            ).encoded
+            let pieces = [[], [commit(Array(entries.suffix(3)))], [commit([]), commit([])]].map { [header] + $0 }
+            return pieces.map { pieces in
+                pieces.flatMap { [UInt8($0.count & 0xFF), UInt8($0.count >> 8)] + $0 }
+            }
+        case "block":
+            return [records, longRecords].map { raw in Block.encode(raw: raw.0, runs: raw.1, at: BlockFuzz.place) }
+        case "segment-index": return index
+        case "record": return [records.0, longRecords.0]
+        case "wire-request": return Samples.requests.map(\.encoded)
+        case "wire-reply": return Samples.replies.map(\.encoded)
+        case "wire-frames":
+            let hello = Frame(.hello, call: 0, payload: Hello().encoded).encoded
+            let requests = Samples.requests.prefix(3).flatMap { Frame(.request, call: 7, payload: $0.encoded).encoded }
+            return [[0] + hello + requests, [3] + Hello().encoded, [3] + Welcome(capabilities: 3, process: 7).encoded]
+        case "json":
+            return [
+                #"{"batchItemFailures":[{"itemIdentifier":"7","permanent":true,"errorMessage":"a","errorType":"b"}]}"#,
+                #"{"errorMessage":"no","errorType":"ValueError","permanent":true}"#, "", " {} ", "null",
+                #"{"key":"ü\u00fc\ud83d\udca5\n","other":[1,-2.5e+7,true,false,null,{"key":[]}]}"#, #"{"key":-0.5}"#,
+            ].map { Array($0.utf8) }
+        case "rows":
+            return [
+                "\u{0}\u{5}one\ntwo\r\nthree", "\u{1}\u{2}\n\n", "\u{2}\u{7}{\"key\":\"a\"}\n{\"key\":1}\nno\n",
+                "\u{3}\u{9}\u{FEFF}key,other\na,\"1\n2\"\"\"\nb,2\n\"c\nd\",3\n",
+            ].map { Array($0.utf8) }
+        case "gzip": return gzip
+        case "text":
+            return [
+                "\u{1B}[2Jü\u{9B}\u{202E}\\\t\u{1F4A5}\u{E0041}", "..", "departures.late_1-x",
+                "49590338271490256608559692538361571095921575989136588898",
+                "340282366920938463463374607431768211455",
+            ].map { Array($0.utf8) } + [[0xFF, 0xC3, 0x28, 0xE2, 0x82]]
+        default: return []
+        }
+    }
+
+    private static func run(_ raw: [UInt8], _ count: UInt32, from offset: UInt32 = 0) -> RecordsEntry.Run {
+        RecordsEntry.Run(
+            shardKey: 3, count: count, firstSequence: 7, arrival: 1_700_000_000_000, rawOffset: offset,
+            rawBytes: UInt32(raw.count) - offset)
+    }
+
+    private static let records: ([UInt8], [RecordsEntry.Run]) = {
+        var raw: [UInt8] = []
+        RecordEncoding.append(NewRecord("one", partitionKey: "ключ"), to: &raw)
+        let second = UInt32(raw.count)
+        RecordEncoding.append(
+            NewRecord("two", partitionKey: "k", explicitHashKey: HashKey(5)), arrivalDelta: 300, to: &raw)
+        RecordEncoding.append(NewRecord([], partitionKey: "k"), to: &raw)
+        let first = RecordsEntry.Run(
+            shardKey: 1, count: 1, firstSequence: 9, arrival: 5, rawOffset: 0, rawBytes: second)
+        return (raw, [first, run(raw, 2, from: second)])
+    }()
+
+    private static let longRecords: ([UInt8], [RecordsEntry.Run]) = {
+        var raw: [UInt8] = []
+        for _ in 0..<4 {
+            RecordEncoding.append(NewRecord([UInt8](repeating: 65, count: 200), partitionKey: "k"), to: &raw)
+        }
+        return (raw, [run(raw, 4)])
+    }()
+
+    private static let shard = NewShard(
+        key: ShardKey(7), id: ShardID(3), range: HashKeyRange(first: HashKey(5), last: HashKey(.max)),
+        creationSecond: 1_700_000_000, origin: SequenceNumber(41))
+
+    private static let entries: [Entry] = {
+        let note = AttemptNote(first: SequenceNumber(3), last: SequenceNumber(9), count: 4, cause: "signal 11 – ü")
+        var entries: [Entry] = [
+            .streamCreated(
+                StreamCreatedEntry(
+                    key: StreamKey(2), name: "flüge", retention: .seconds(86_400), maximumRecordSize: 1 << 20,
+                    isFailureStream: true, createdAt: Timestamp(milliseconds: 5), shards: [shard])),
+            .streamChanged(
+                StreamChangedEntry(
+                    key: StreamKey(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: false)),
+            .streamDeleted(StreamKey(2)),
+            .mappingCreated(
+                MappingCreatedEntry(
+                    number: MappingNumber(1), stream: StreamKey(2), name: "m",
+                    startingPosition: .atTimestamp(Timestamp(milliseconds: -5)), createdAt: Timestamp(milliseconds: 12),
+                    configuration: [1, 2, 3], starts: [.init(shard: ShardKey(7), position: SequenceNumber(40))])),
+            .mappingChanged(MappingChangedEntry(number: MappingNumber(1), epoch: 1 << 33, configuration: [7])),
+            .mappingDeleted(MappingNumber(1)), .takeOver(shard: ShardKey(7), epoch: 5),
+            .opened(OpenedEntry(incarnation: 3, cutCommit: 17, finding: "torn", numberJump: 1 << 32)),
+            .shardsRemoved(StreamKey(2), [ShardKey(1), ShardKey(2)]),
+            .attempts(AttemptsEntry(mapping: MappingNumber(1), shard: ShardKey(7), note: note)),
+            .parked(ParkedEntry(mapping: MappingNumber(1), shard: ShardKey(7), partitionKey: "k", value: [9])),
+            .parked(ParkedEntry(mapping: MappingNumber(1), shard: ShardKey(7), partitionKey: "k", value: nil)),
+            .seal(
+                SealEntry(
+                    stream: StreamKey(2), closedAt: Timestamp(milliseconds: 77),
+                    parents: [.init(shard: ShardKey(1), lastSequence: SequenceNumber(40))], children: [shard, shard])),
+        ]
+        for state in [[1, 2, 3], [UInt8](repeating: 5, count: Entry.longestStateInHead + 1)] {
+            entries.append(
+                .checkpoint(
+                    CheckpointEntry(
+                        mapping: MappingNumber(1), shard: ShardKey(7), epoch: 1 << 40, revision: 99,
+                        position: SequenceNumber(50), isShardEnd: true,
+                        ranges: [
+                            SequenceNumber(52)...SequenceNumber(53), SequenceNumber(60)...SequenceNumber(1 << 50),
+                        ],
+                        state: state)))
+        }
+        return entries
+    }()
+
+    /// A commit of these entries, and of records where there are others than one.
+    private static func commit(_ entries: [Entry]) -> [UInt8] {
+        let seed = CommitFuzz.store.seed
+        var builder = CommitBuilder(seed: seed)
+        if entries.count != 1 {
+            for (raw, runs) in [records, longRecords] {
+                let stored = StoredBody(raw, seed: seed)
+                builder.append(
+                    .records(
+                        RecordsEntry(
+                            codec: stored.codec, bodyOffset: 0, storedBytes: UInt32(stored.bytes.count),
+                            rawBytes: UInt32(raw.count), bodyChecksum: stored.checksum, runs: runs)),
+                    body: stored.bytes)
+            }
+        }
+        for entry in entries { builder.append(entry) }
+        let finished = builder.finish(
+            CommitHeader(
+                flags: .interval, number: 12, durableThrough: 11, fileNumber: 3, block: 1, incarnation: 2,
+                wallTime: Timestamp(milliseconds: 99), previousChecksum: 7))
+        // The zeros to the end of the block are nobody's.
+        return Array(finished.pieces().flatMap { Array($0.buffer) }.prefix(finished.header.totalCount))
+    }
+
+    private static let index: [[UInt8]] = {
+        let place = SegmentIndexFuzz.place
+        let slice = Slice(
+            stream: 1, shardKey: 2, count: 3, blockOffset: 4096, blockBytes: 700, run: 1, firstSequence: 5,
+            firstArrival: 6, lastArrival: 7)
+        let stream = StreamDescriptor(
+            id: 1, name: "flüge", retention: 1_000,
+            shards: [
+                .init(
+                    key: 2, number: 0, range: HashKeyRange(first: HashKey(0), last: HashKey(.max)), parent: nil,
+                    adjacent: 4, creationSecond: 1, firstSequence: 1)
+            ])
+        let reference = SegmentIndex.PartReference(stream: 1, shardKey: 2, bytes: 72, firstSequence: 5, offset: 9000)
+        let tail = SegmentIndex.Tail(
+            kind: .footer, firstBlock: 4096, firstPart: 9000, directory: 9200, directoryBytes: 48, parts: 1, slices: 1,
+            commits: 3...9, written: 77)
+        var streams = PieceHeader.begin(.index, kind: SegmentIndex.PartKind.streams.rawValue)
+        stream.append(stream.shards[...], to: &streams)
+        PieceHeader.finish(&streams, length: streams.count, covered: streams.count, at: place)
+        let header = SegmentHeader(storeID: CommitFuzz.store.bytes, segment: 5, retentionClass: 2, created: 9).encoded()
+        return [
+            streams, SegmentIndex.encodePart(of: [slice, slice], at: place),
+            SegmentIndex.encodeDirectory([reference], at: place), tail.encoded(at: place), Array(header.prefix(100)),
+        ]
+    }()
+
+    /// `printf 'a\n' | gzip -n`, twice one behind the other, and with zeros behind.
+    private static let gzip: [[UInt8]] = {
+        let member: [UInt8] = [
+            0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 0x4B, 0xE4, 0x02, 0, 7, 0xA1, 0xEA, 0xDD, 2, 0, 0, 0,
+        ]
+        return [[255] + member, [0] + member + member, [4] + member + [0, 0, 0]]
+    }()
+}

@@ -1,0 +1,118 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// What a terminal gets that a command runs in: nothing that moves the cursor, sets the title or turns text round, wherever it
+/// comes from. In a real terminal of the system, as the command asks for one.
+@Suite(.timeLimit(.minutes(2))) struct TerminalTests {
+    /// Clears the screen, sets the title (ended by BEL and by C1's ST), and writes backwards.
+    private static let hostile = "\u{1B}[2Jevil\u{1B}]0;title\u{7}\u{9B}31m\u{9D}0;x\u{9C}\u{202E}txt.exe\u{7F}\u{2028}"
+
+    private static let script = """
+        import os, pty, sys
+        sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
+        """
+
+    /// What the command writes to its terminal.
+    private static func inTerminal(_ arguments: [String], _ folder: TestDirectory) async throws -> String {
+        let end = try await BuiltProgram(path: "/usr/bin/env").run(
+            ["python3", "-c", script, BuiltProgram.shardline.path] + arguments,
+            environment: ["SHARDLINE_DATA": folder.path("store")])
+        return end.output
+    }
+
+    /// The characters that are not shown, but for the ends of lines and the two of the status line.
+    private static func forbidden(in output: String) -> [Unicode.Scalar] {
+        output.replacing("\r\u{1B}[K", with: "").unicodeScalars.filter { scalar in
+            switch scalar.properties.generalCategory {
+            case .control: scalar != "\n" && scalar != "\r"
+            case .format, .lineSeparator, .paragraphSeparator: true
+            default: false
+            }
+        }
+    }
+
+    /// A store whose records, keys, errors and failure documents are hostile, and a function that is.
+    private static func prepared() async throws -> TestDirectory {
+        let folder = try TestDirectory()
+        let function = """
+            import json, sys
+            words = json.loads(r'\(Self.json(hostile))')
+            for line in sys.stdin:
+                print("says", words, file=sys.stderr)
+                print(json.dumps({"errorMessage": "boom " + words, "errorType": words}), flush=True)
+            """
+        try Data(function.utf8).write(to: folder.url("function.py"))
+        _ = try await BadInputTests.shardline(["stream", "create", "s", "--shards", "1"], folder)
+        let line = "{\"k\":\(Self.json(hostile)),\"data\":\"\(hostile.filter { !$0.isNewline && $0 >= " " })\"}\n"
+        let put = try await BadInputTests.shardline(["put", "s", "--key-field", "k"], folder, input: line)
+        #expect(put.status == 0, "\(put.errors)")
+        return folder
+    }
+
+    private static func json(_ text: String) -> String {
+        "\""
+            + text.utf16.map { unit in
+                "\\u" + String(repeating: "0", count: 4 - String(unit, radix: 16).count) + String(unit, radix: 16)
+            }.joined() + "\""
+    }
+
+    @Test func `a terminal gets nothing that it would do`() async throws {
+        let folder = try await Self.prepared()
+        let consume = [
+            "consume", "s", "--mapping", "m", "--max-retries", "0", "--until-caught-up", "--exec",
+            "python3 \(folder.path("function.py"))",
+        ]
+        var outputs: [(what: String, text: String)] = [("consume", try await Self.inTerminal(consume, folder))]
+        #expect(outputs[0].text.contains("says") && outputs[0].text.contains("boom"), "\(outputs[0].text)")
+        for arguments in [
+            ["tail", "s"], ["tail", "s", "--json"], ["tail", "s.m.failed"], ["tail", "s.m.failed", "--json"],
+            ["stream", "list"], ["stream", "describe", "s"], ["mapping", "list"], ["mapping", "describe", "s", "m"],
+            ["mapping", "describe", "s", "m", "--json"], ["stream", "describe", Self.hostile], [Self.hostile],
+            ["put", Self.hostile], ["tail", "s", "--from", Self.hostile], ["put", "s", folder.path(Self.hostile)],
+        ] { outputs.append((arguments.joined(separator: " "), try await Self.inTerminal(arguments, folder))) }
+        for (what, text) in outputs {
+            #expect(Self.forbidden(in: text) == [], "\(what.unicodeScalars.map(\.value)): \(text.debugDescription)")
+            #expect(!text.isEmpty)
+        }
+        #expect(outputs[1].text.contains("evil") && outputs[1].text.contains("\\x1B[2J"), "\(outputs[1].text)")
+        #expect(outputs[2].text.contains("\"partitionKey\":\"\\u001b[2Jevil"), "\(outputs[2].text)")
+        #expect(outputs[3].text.contains("boom") && outputs[3].text.contains("\\u{202E}"), "\(outputs[3].text)")
+    }
+
+    @Test func `a shard that fails tells its error without what a terminal would do`() async throws {
+        let folder = try await Self.prepared()
+        let consumer = try RunningCommand(
+            [
+                "consume", "s", "--mapping", "m", "--max-retries", "-1", "--exec",
+                "python3 \(folder.path("function.py"))",
+            ], store: folder.path("store"))
+        #expect(try await consumer.wait { $0.errors.contains("warning: the function failed") })
+        for arguments in [
+            ["mapping", "describe", "s", "m"], ["mapping", "describe", "s", "m", "--json"], ["mapping", "list"],
+        ] {
+            let text = try await Self.inTerminal(arguments, folder)
+            #expect(Self.forbidden(in: text) == [], "\(text.debugDescription)")
+            #expect(text.contains("boom") || arguments[1] == "list", "\(text)")
+        }
+        consumer.signal(SIGINT)
+        _ = try await consumer.end()
+    }
+
+    @Test func `neither key nor data of a record are said`() async throws {
+        let folder = try TestDirectory()
+        _ = try await BadInputTests.shardline(["stream", "create", "s", "--shards", "1"], folder)
+        let put = try await BadInputTests.shardline(
+            ["put", "s", "--key", "thekey"], folder, input: "thedata\nthedata\n")
+        let end = try await BadInputTests.shardline(
+            [
+                "consume", "s", "--mapping", "m", "--max-retries", "0", "--until-caught-up", "--verbose", "--exec",
+                #"while read -r line; do echo '{"errorMessage":"boom"}'; done"#,
+            ], folder)
+        #expect(end.errors.contains("boom"), "\(end.errors)")
+        for text in [put.errors, end.errors] {
+            #expect(!text.contains("thekey") && !text.contains("thedata"))
+            #expect(!text.contains(Data("thedata".utf8).base64EncodedString()))
+        }
+    }
+}
