@@ -75,7 +75,7 @@ extension SegmentStore {
                 result = try await records(behind: horizon, request, shard, tail)
                 // A child's numbers begin behind its parents': what is before them never was.
                 let before = max(request.after, shard.origin)
-                if before < horizon { result.expired = before.advanced(by: 1)...horizon }
+                if before < horizon { result.tellExpired(before.advanced(by: 1)...horizon, leftOut: shard.leftOut) }
             }
         }
         if shard.closedAt != nil, result.next >= shard.lastSequence { result.endOfShard = shard.children }
@@ -178,6 +178,30 @@ extension SegmentStore {
             throw ShardlineError(
                 .invalidArgument,
                 "shard \(shard.id.number) of '\(stream)' has no record \(number); its newest is \(shard.lastSequence)")
+        }
+    }
+}
+
+extension ReadResult {
+    /// Says that these numbers are no more, but for those that were never given: a reader would count them as lost.
+    fileprivate mutating func tellExpired(
+        _ numbers: ClosedRange<SequenceNumber>, leftOut: ClosedRange<SequenceNumber>?
+    ) {
+        // An earlier jump, with nothing before it: as a missing block is told from one in segments.
+        let count = numbers.upperBound.rawValue - numbers.lowerBound.rawValue + 1
+        if count.isMultiple(of: Recovery.numberJump) { return }
+        guard let leftOut, leftOut.overlaps(numbers) else {
+            expired = numbers
+            return
+        }
+        if numbers.lowerBound < leftOut.lowerBound {
+            expired = numbers.lowerBound...SequenceNumber(leftOut.lowerBound.rawValue - 1)
+            guard numbers.upperBound > leftOut.upperBound else { return }
+            // What expired behind the gap is told by the next read.
+            batch = RecordBatch()
+            next = leftOut.upperBound
+        } else if numbers.upperBound > leftOut.upperBound {
+            expired = leftOut.upperBound.advanced(by: 1)...numbers.upperBound
         }
     }
 }

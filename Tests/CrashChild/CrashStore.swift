@@ -1,4 +1,5 @@
 import DiskAccess
+import Glibc
 import Logging
 import SegmentStorage
 import Shardline
@@ -14,6 +15,17 @@ enum CrashStore {
     static let beside = "b"
     /// The dead-letter stream.
     static let failed = "a.m.failed"
+    /// In rounds that churn: a stream whose records expire soon, and whose segments no other stream shares.
+    static let brief = "c"
+    static let briefRetention = Duration.seconds(1)
+
+    /// What the rounds' environment asks for.
+    enum Mode {
+        /// Records expire and shards are split and merged.
+        static let churns = getenv("SHARDLINE_CRASH_CHURN") != nil
+        /// What is acknowledged is synced later.
+        static let isInterval = getenv("SHARDLINE_CRASH_INTERVAL") != nil
+    }
     static let mapping = MappingKey(stream: mapped, name: "m")
     static let shards: [String: Int] = [mapped: 4, beside: 2]
 
@@ -29,6 +41,7 @@ enum CrashStore {
     ) async throws -> any StreamStore {
         if directory == "memory:" { return InMemoryStore(timeSource: SystemTimeSource()) }
         var configuration = SegmentStore.Configuration()
+        if Mode.isInterval { configuration.durability = .interval(.milliseconds(20)) }
         if isSmall {
             configuration.journalLimit = 16 << 20
             configuration.epochSize = 1 << 20
@@ -50,8 +63,11 @@ enum CrashStore {
     static func makeStreams(in store: any StreamStore) async throws {
         for (name, count) in shards.sorted(by: { $0.key < $1.key }) {
             do {
-                try await store.createStream(name, shards: count)
+                // Beside the stream of short retention all others keep their records in segments of another class.
+                try await store.createStream(
+                    name, shards: count, retention: Mode.churns ? .seconds(7 * 86_400) : .seconds(86_400))
             } catch let error as ShardlineError where error.code == .streamExists {}
         }
+        if Mode.churns { try await store.createStreamIfNeeded(brief, shards: 2, retention: briefRetention) }
     }
 }

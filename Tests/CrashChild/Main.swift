@@ -68,7 +68,16 @@ import StreamStorage
                         try await putter.run(limit: 250)
                     }
                 }
-                try await producers.waitForAll()
+                try await withThrowingTaskGroup(of: Void.self) { resharding in
+                    if CrashStore.Mode.churns {
+                        resharding.addTask {
+                            var resharder = Resharder(store: store, random: SeededRandom(seed: ~seed))
+                            try await resharder.run()
+                        }
+                    }
+                    try await producers.waitForAll()
+                    resharding.cancelAll()
+                }
             }
             mapping.triggerGracefulShutdown()
             try await group.waitForAll()

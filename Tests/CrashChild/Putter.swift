@@ -1,3 +1,4 @@
+import DiskAccess
 import Shardline
 import StreamModel
 import StreamStorage
@@ -27,7 +28,8 @@ struct Putter {
     /// Puts until `limit` puts are done or the process is killed.
     mutating func run(limit: Int) async throws {
         while calls < limit {
-            let streams = random.chance(10) ? [CrashStore.mapped, CrashStore.beside] : [CrashStore.mapped]
+            var streams = random.chance(10) ? [CrashStore.mapped, CrashStore.beside] : [CrashStore.mapped]
+            if CrashStore.Mode.churns, random.chance(30) { streams = [CrashStore.brief] }
             let counts = streams.map { _ in random.chance(75) ? 1 : Int.random(in: 2...24, using: &random) }
             let size = counts.reduce(0, +)
             var index = 0
@@ -46,6 +48,7 @@ struct Putter {
     }
 
     private func put(_ appends: [Append]) async throws {
+        let begun = SystemTimeSource().wallTime.milliseconds
         guard case .committed(let receipts) = try await store.commit(appends.map { .append($0) }) else {
             reporter.fail("a put by \(name) was neither stored nor refused")
         }
@@ -58,7 +61,7 @@ struct Putter {
                 reports.append(
                     .acknowledged(
                         Place(append.stream, put.shard.number, put.sequenceNumber.rawValue),
-                        checksum: Stamp.checksum(record.data)))
+                        checksum: Stamp.checksum(record.data), at: begun))
             }
         }
         reporter.send(reports)

@@ -21,8 +21,9 @@ package struct Place: Hashable, Sendable, Comparable, CustomStringConvertible {
 package enum Report: Hashable, Sendable {
     /// The store is open.
     case opened
-    /// A put was acknowledged: where one of its records is, and the checksum of its data.
-    case acknowledged(Place, checksum: UInt32)
+    /// A put was acknowledged: where one of its records is, the checksum of its data, and when the put began, in
+    /// milliseconds since 1970.
+    case acknowledged(Place, checksum: UInt32, at: Int64 = 0)
     /// The function is about to return: it has handled `count` records beginning with `first`.
     case handled(first: Place, count: Int, digest: UInt32)
     /// The function is about to say that it can never handle this record.
@@ -44,7 +45,7 @@ package enum Report: Hashable, Sendable {
     package var line: String {
         switch self {
         case .opened: "O"
-        case .acknowledged(let place, let checksum): "A \(place.fields) \(checksum)"
+        case .acknowledged(let place, let checksum, let time): "A \(place.fields) \(checksum) \(time)"
         case .handled(let first, let count, let digest): "H \(first.fields) \(count) \(digest)"
         case .refused(let place): "X \(place.fields)"
         case .found(let place, let key, let checksum, let stamp):
@@ -72,8 +73,9 @@ package enum Report: Hashable, Sendable {
             guard parts.count == 3, let value = Int(parts[2]) else { return nil }
             self = .measured(String(parts[1]), value)
         case "A":
-            guard let place = place(), parts.count == 5, let checksum = UInt32(parts[4]) else { return nil }
-            self = .acknowledged(place, checksum: checksum)
+            guard let place = place(), parts.count == 6, let checksum = UInt32(parts[4]), let time = Int64(parts[5])
+            else { return nil }
+            self = .acknowledged(place, checksum: checksum, at: time)
         case "H":
             guard let place = place(), parts.count == 6, let count = Int(parts[4]), let digest = UInt32(parts[5])
             else { return nil }

@@ -160,6 +160,9 @@ final class ChildProcess {
         }
     }
 
+    /// How many whole lines there are in so many bytes.
+    func lineCount(within bytes: Int) -> Int { Self.text(of: reportPath).utf8.prefix(bytes).count { $0 == 0x0A } }
+
     /// Whether the last line that it has written is this one.
     func hasWritten(_ line: String) -> Bool {
         let descriptor = open(reportPath, O_RDONLY | O_CLOEXEC)

@@ -17,6 +17,7 @@ struct CrashDirectory {
     /// How often something was lost with the power.
     private(set) var powerLosses = 0
     let storePath: String
+    let kind: Kind
     /// Takes back what was not durable, wherever processes were killed; nil: the page cache stays, as it does after
     /// SIGKILL alone.
     private(set) var powerLoss: PowerLoss?
@@ -26,7 +27,10 @@ struct CrashDirectory {
     /// - Parameters:
     ///   - store: what the processes are given as the store's directory; nil: a folder in this one.
     ///   - power: whether power is lost with each kill.
-    init(_ name: String, store: String? = nil, power: Power = .stays) throws {
+    ///   - kind: what the processes do beside putting and consuming, and what is promised for it.
+    init(_ name: String, store: String? = nil, power: Power = .stays, kind: Kind = .plain) throws {
+        self.kind = kind
+        ledger.promises = kind.promises
         var template = Array("/tmp/shardline-crash-\(name)-XXXXXX".utf8CString)
         guard let made = mkdtemp(&template) else {
             throw Failure(description: "can't make a directory in /tmp: \(String(cString: strerror(errno)))")
@@ -35,6 +39,31 @@ struct CrashDirectory {
         storePath = store ?? "\(path)/store"
         if case .isLost(let missing) = power {
             powerLoss = try PowerLoss(root: storePath, log: "\(path)/undo", missing: missing)
+        }
+    }
+
+    /// What a round is about.
+    enum Kind {
+        case plain
+        /// Records expire, shards are split and merged.
+        case churn
+        /// The same, and what is acknowledged is synced later.
+        case interval
+
+        var promises: Ledger.Promises {
+            switch self {
+            case .plain: .init()
+            case .churn: .init(reshards: true, retentions: ["c": 1000])
+            case .interval: .init(isInterval: true, reshards: true, retentions: ["c": 1000])
+            }
+        }
+
+        var environment: [String: String] {
+            switch self {
+            case .plain: [:]
+            case .churn: ["SHARDLINE_CRASH_CHURN": "1"]
+            case .interval: ["SHARDLINE_CRASH_CHURN": "1", "SHARDLINE_CRASH_INTERVAL": "1"]
+            }
         }
     }
 
@@ -47,12 +76,16 @@ struct CrashDirectory {
     }
 
     /// Takes back what was not durable, where power is lost. No process may be working on the store.
-    mutating func losePower(using random: inout SeededRandom) throws {
-        guard let powerLoss else { return }
+    ///
+    /// - Returns: how many bytes of what a process said are about what was durable; nil: all.
+    @discardableResult
+    mutating func losePower(using random: inout SeededRandom) throws -> Int? {
+        guard let powerLoss else { return nil }
         let seed: UInt64 = random.chance(40) ? 0 : random.next()
         let loss = try powerLoss.lose(files: nextFiles("power"), seed: seed)
         note("power lost: \(loss)")
         powerLosses += loss.volatileChanges > 0 ? 1 : 0
+        return loss.promised
     }
 
     /// Removes it with everything in it.
@@ -65,7 +98,7 @@ struct CrashDirectory {
     mutating func start(_ arguments: String...) throws -> ChildProcess {
         try ChildProcess(
             "CrashChild", [arguments[0], storePath] + arguments.dropFirst(), files: nextFiles(arguments[0]),
-            environment: powerLoss?.environment ?? [:])
+            environment: kind.environment.merging(powerLoss?.environment ?? [:]) { $1 })
     }
 
     /// Where the files of the next process are.
@@ -83,8 +116,11 @@ struct CrashDirectory {
         let worker = try start("work", "r\(round)", "\(random.next())")
         worker.kill(at: moment)
         note("round \(round): worker killed \(moment), \(worker.lineCount()) reports, \(describe(worker))")
-        ledger.note(try reports(of: worker))
-        try losePower(using: &random)
+        let said = try reports(of: worker)
+        let durable = try losePower(using: &random)
+        // Nothing less is promised where each put waits for its sync.
+        let promised = kind == .interval ? durable.map { worker.lineCount(within: $0) } : nil
+        ledger.note(said, promised: promised)
         if random.chance(30) {
             let moment = KillMoment.afterStart(milliseconds: Int.random(in: 0...80, using: &random))
             let opener = try start("audit", "close")

@@ -17,8 +17,9 @@ enum CrashRounds {
     /// - Parameters:
     ///   - share: which part of the rounds that were asked for are run.
     ///   - power: whether power is lost with each kill.
+    ///   - kind: what the processes do beside putting and consuming.
     static func run(
-        _ name: String, share: Double = 1, power: CrashDirectory.Power = .stays,
+        _ name: String, share: Double = 1, power: CrashDirectory.Power = .stays, kind: CrashDirectory.Kind = .plain,
         prepare: @escaping @Sendable (inout CrashDirectory) throws -> Void = { _ in },
         round: @escaping @Sendable (inout CrashDirectory, Int, inout SeededRandom) throws -> Void
     ) async throws {
@@ -27,11 +28,11 @@ enum CrashRounds {
         let rounds = settings
         print("crash rounds, \(name): \(rounds.rounds), SHARDLINE_CRASH_SEED=\(rounds.seed)")
         let failure = try await BlockingThreads(limit: 1).run { () -> String? in
-            var (records, lost, done, losses) = (0, 0, UInt64(0), 0)
+            var (records, promised, lost, done, losses) = (0, 0, 0, 0, 0)
             for first in stride(from: 0, to: rounds.rounds, by: roundsOfADirectory) {
                 // Each directory has randomness of its own, so that one can be repeated without those before it.
                 var random = SeededRandom(seed: rounds.seed &+ UInt64(first))
-                var directory = try CrashDirectory(name, power: power)
+                var directory = try CrashDirectory(name, power: power, kind: kind)
                 do {
                     try prepare(&directory)
                     for number in first..<min(first + roundsOfADirectory, rounds.rounds) {
@@ -42,13 +43,17 @@ enum CrashRounds {
                     return "SHARDLINE_CRASH_SEED=\(rounds.seed): \(failure)"
                 }
                 records += directory.ledger.acknowledgedCount
+                promised += directory.ledger.promisedCount
                 done += directory.ledger.doneCount
                 lost += directory.lostCount
                 losses += directory.powerLosses
                 try directory.remove()
             }
             let power = losses > 0 ? ", unsynced changes lost \(losses) times" : ""
-            print("crash rounds, \(name): \(records) records acknowledged, lost \(lost), \(done) handled\(power)")
+            let synced = promised < records ? " (\(promised) of them synced)" : ""
+            print(
+                "crash rounds, \(name): \(records) records acknowledged\(synced), lost \(lost), \(done) handled\(power)"
+            )
             return nil
         }
         if let failure { Issue.record("\(failure)") }

@@ -5,113 +5,170 @@ struct Ledger {
     /// The stream that the mapping reads.
     var mappedStream = "a"
 
-    private var acknowledged: [Place: UInt32] = [:]
+    var promises = Promises()
+
+    /// What a round's store and streams promise less than that everything stays where it is for ever.
+    struct Promises {
+        /// Under `.interval` numbers jump after a crash, and what was not synced may go with the power (C4, C11).
+        var isInterval = false
+        /// Shards are split and merged, so that a key moves to a later shard, whose numbers go on.
+        var reshards = false
+        /// Streams whose records may go so many milliseconds after they were put.
+        var retentions: [String: Int64] = [:]
+    }
+
+    private struct Acknowledgement {
+        var checksum: UInt32
+        /// When its put began; 0: not said.
+        var time: Int64
+    }
+
+    private var acknowledged: [Place: Acknowledgement] = [:]
+    /// Acknowledged under `.interval` and not synced: there or not, but nothing else is in its place.
+    private var doubtful: [Place: UInt32] = [:]
     /// The same place, acknowledged for different data.
     private var contradictions: [Place] = []
     /// All records of the shard up to this number were handled or refused.
     private var done: [ShardName: UInt64] = [:]
-    /// What functions were given since the last audit.
-    private var deliveries: [(first: Place, count: Int, digest: UInt32)] = []
-    private var misdeliveries: [Violation] = []
-    private var complaints: [String] = []
+    /// What processes have said since the last audit.
+    private var said: [[Report]] = []
     private var lastAudit = Audit([])
 
     /// How many records were acknowledged.
-    var acknowledgedCount: Int { acknowledged.count }
+    var acknowledgedCount: Int { acknowledged.count + doubtful.count }
+    /// How many of them had to be there, all told.
+    var promisedCount: Int { acknowledged.count }
     /// How many of the records that were acknowledged are not there, or are others.
     func lostCount(in audit: Audit) -> Int {
-        acknowledged.count { audit.entry(at: $0.key)?.checksum != $0.value }
+        acknowledged.count { isMissing($0.key, $0.value, in: audit) || isChanged($0.key, $0.value, in: audit) }
     }
     /// How many records the functions have handled or refused.
-    var doneCount: UInt64 { done.values.reduce(0, +) }
+    private(set) var doneCount = 0
+
+    private func isMissing(_ place: Place, _ record: Acknowledgement, in audit: Audit) -> Bool {
+        guard audit.entry(at: place) == nil else { return false }
+        return !mayHaveExpired(place.stream, record.time, in: audit)
+    }
+
+    private func mayHaveExpired(_ stream: String, _ time: Int64, in audit: Audit) -> Bool {
+        guard let retention = promises.retentions[stream], let now = audit.time else { return false }
+        return time + retention <= now
+    }
+
+    private func isChanged(_ place: Place, _ record: Acknowledgement, in audit: Audit) -> Bool {
+        audit.entry(at: place).map { $0.checksum != record.checksum } ?? false
+    }
 
     /// Takes note of what a process said until it was killed. Between two audits at most one process may consume.
-    mutating func note(_ reports: [Report]) {
-        // A process begins behind the checkpoint that the audit before it found.
-        var next: [ShardName: UInt64] = [:]
-        func expected(_ shard: ShardName) -> UInt64 { next[shard] ?? (lastAudit.checkpoints[shard] ?? 0) + 1 }
-        for report in reports {
-            switch report {
-            case .acknowledged(let place, let checksum):
-                if let before = acknowledged.updateValue(checksum, forKey: place), before != checksum {
-                    contradictions.append(place)
-                }
-            case .handled(let first, let count, let digest):
-                let shard = ShardName(first)
-                if first.number != expected(shard) {
-                    misdeliveries.append(.wrongDelivery(first, expected: expected(shard)))
-                }
-                deliveries.append((first, count, digest))
-                finish(shard, first.number, count: count)
-                next[shard] = first.number + UInt64(count)
-            case .refused(let place):
-                let shard = ShardName(place)
-                if place.number != expected(shard) {
-                    misdeliveries.append(.wrongDelivery(place, expected: expected(shard)))
-                }
-                finish(shard, place.number, count: 1)
-                next[shard] = place.number + 1
-            case .failed(let text): complaints.append(text)
-            case .opened, .ended, .found, .document, .checkpoint, .measured: break
+    ///
+    /// - Parameter promised: how many of its reports it had written before what is lost now; nil: nothing is lost.
+    mutating func note(_ reports: [Report], promised: Int? = nil) {
+        said.append(reports)
+        for (index, report) in reports.enumerated() {
+            guard case .acknowledged(let place, let checksum, let time) = report else { continue }
+            if index >= promised ?? .max {
+                doubtful[place] = checksum
+                continue
             }
+            let before = acknowledged.updateValue(Acknowledgement(checksum: checksum, time: time), forKey: place)
+            if let before, before.checksum != checksum { contradictions.append(place) }
         }
     }
 
-    private mutating func finish(_ shard: ShardName, _ first: UInt64, count: Int) {
+    private mutating func checkDeliveries(_ audit: Audit) -> [Violation] {
+        defer { said = [] }
+        var found: [Violation] = []
+        for reports in said {
+            // A process begins behind the checkpoint that the audit before it found.
+            var next: [ShardName: UInt64] = [:]
+            func follow(_ place: Place, count: Int) -> Violation? {
+                let shard = ShardName(place)
+                let last = next[shard] ?? lastAudit.checkpoints[shard] ?? 0
+                let expected = audit.number(after: last, in: shard, isDense: isDense)
+                next[shard] = audit.numbers(from: place, count: count, isDense: isDense).last
+                // What came behind the end of what is there now is lost, as it may be.
+                return place.number == expected ?? max(place.number, last + 1)
+                    ? nil : .wrongDelivery(place, expected: expected ?? last + 1)
+            }
+            for report in reports {
+                switch report {
+                case .handled(let first, let count, let digest):
+                    if let violation = follow(first, count: count) { found.append(violation) }
+                    if let violation = content(first, count: count, digest: digest, audit) { found.append(violation) }
+                    finish(first, count: count, audit)
+                case .refused(let place):
+                    if let violation = follow(place, count: 1) { found.append(violation) }
+                    finish(place, count: 1, audit)
+                case .failed(let text): found.append(.complaint(text))
+                case .acknowledged, .opened, .ended, .found, .document, .checkpoint, .measured: break
+                }
+            }
+        }
+        return found
+    }
+
+    private var isDense: Bool { !promises.isInterval && !promises.reshards }
+
+    private mutating func finish(_ first: Place, count: Int, _ audit: Audit) {
+        let shard = ShardName(first)
         let before = done[shard] ?? 0
-        guard first <= before + 1 else { return }
-        done[shard] = max(before, first - 1 + UInt64(count))
+        let expected = audit.number(after: before, in: shard, isDense: isDense) ?? first.number
+        guard first.number <= expected else { return }
+        let numbers = audit.numbers(from: first, count: count, isDense: isDense)
+        doneCount += numbers.count { $0 > before }
+        done[shard] = max(before, numbers.last ?? 0)
+    }
+
+    private func content(_ first: Place, count: Int, digest: UInt32, _ audit: Audit) -> Violation? {
+        var expected = Digest()
+        for number in audit.numbers(from: first, count: count, isDense: isDense) {
+            let place = Place(first.stream, first.shard, number)
+            guard let entry = audit.entry(at: place) else { return promises.isInterval ? nil : .seenIsGone(place) }
+            expected.add(entry.checksum)
+        }
+        return expected.value == digest ? nil : .wrongContent(first, count: count)
     }
 
     /// Compares what was found with what is known, and makes it known.
     ///
     /// - Parameter isDrained: whether the mapping was run until it was done, so that nothing may be left.
     mutating func check(_ audit: Audit, isDrained: Bool = false) -> [Violation] {
-        var found: [Violation] = (complaints + audit.complaints).map { .complaint($0) }
-        found += misdeliveries
-        complaints = []
-        misdeliveries = []
+        var found: [Violation] = audit.complaints.map { .complaint($0) }
+        found += checkDeliveries(audit)
         guard audit.isWhole else { return found + [.auditUnfinished] }
-        found += audit.flawsOfTheLog()
+        found += audit.flawsOfTheLog(promises)
         found += contradictions.map { .acknowledgedIsChanged($0) }
-        for (place, checksum) in acknowledged {
-            guard let entry = audit.entry(at: place) else {
-                found.append(.acknowledgedIsMissing(place))
-                continue
+        for (place, record) in acknowledged {
+            if isMissing(place, record, in: audit) { found.append(.acknowledgedIsMissing(place)) }
+            if isChanged(place, record, in: audit) { found.append(.acknowledgedIsChanged(place)) }
+        }
+        for (place, checksum) in doubtful {
+            if let entry = audit.entry(at: place), entry.checksum != checksum {
+                found.append(.acknowledgedIsChanged(place))
             }
-            if entry.checksum != checksum { found.append(.acknowledgedIsChanged(place)) }
         }
         for (shard, entries) in lastAudit.shards {
-            let now = audit.shards[shard] ?? []
-            for (index, entry) in entries.enumerated()
-            where index >= now.count || now[index].checksum != entry.checksum {
-                found.append(.seenIsGone(Place(shard.stream, shard.shard, entry.number)))
+            for entry in entries {
+                let place = Place(shard.stream, shard.shard, entry.number)
+                if let now = audit.entry(at: place) {
+                    if now.checksum != entry.checksum { found.append(.seenIsGone(place)) }
+                } else if promises.retentions[shard.stream] == nil {
+                    found.append(.seenIsGone(place))
+                }
             }
         }
-        found += checkDeliveries(audit)
         found += checkProgress(audit, isDrained: isDrained)
         found += checkDocuments(audit)
         lastAudit = audit
         return found
     }
 
-    private mutating func checkDeliveries(_ audit: Audit) -> [Violation] {
-        defer { deliveries = [] }
-        return deliveries.compactMap { first, count, digest in
-            var expected = Digest()
-            for number in first.number..<first.number + UInt64(count) {
-                let place = Place(first.stream, first.shard, number)
-                guard let entry = audit.entry(at: place) else { return .seenIsGone(place) }
-                expected.add(entry.checksum)
-            }
-            return expected.value == digest ? nil : .wrongContent(first, count: count)
-        }
-    }
-
     private func checkProgress(_ audit: Audit, isDrained: Bool) -> [Violation] {
         var found: [Violation] = []
         for (shard, checkpoint) in audit.checkpoints {
-            let done = self.done[shard] ?? 0
+            // A later shard's numbers go on behind those of its parents, and nothing of it is done there.
+            let begins = promises.reshards ? (audit.shards[shard]?.first?.number ?? checkpoint + 1) - 1 : 0
+            let done = max(begins, self.done[shard] ?? 0)
             if checkpoint > done {
                 found.append(.checkpointPastUndone(shard, checkpoint: checkpoint, done: done))
             }
@@ -123,7 +180,7 @@ struct Ledger {
         if isDrained {
             for (shard, entries) in audit.shards where shard.stream == mappedStream {
                 let checkpoint = audit.checkpoints[shard] ?? 0
-                let last = entries.last?.number ?? 0
+                let last = entries.last?.number ?? checkpoint
                 if checkpoint != last {
                     found.append(.notDrained(shard, checkpoint: checkpoint, last: last))
                 }
@@ -153,7 +210,7 @@ struct Ledger {
 
 extension Audit {
     /// What is wrong with the log by itself, whoever wrote it.
-    fileprivate func flawsOfTheLog() -> [Violation] {
+    fileprivate func flawsOfTheLog(_ promises: Ledger.Promises) -> [Violation] {
         var found: [Violation] = []
         struct Lane: Hashable {
             var producer: String
@@ -166,12 +223,16 @@ extension Audit {
         }
         var counters: [Lane: (next: Int, shard: ShardName)] = [:]
         var calls: [Call: (found: Int, size: Int)] = [:]
-        for (shard, entries) in shards {
+        // By number, so that a key's records in an earlier shard come before those in its children.
+        for (shard, entries) in shards.sorted(by: { $0.key.shard < $1.key.shard }) {
+            let isWhole = promises.retentions[shard.stream] == nil
             var expectedNumber: UInt64 = 1
+            if !isWhole || promises.reshards { expectedNumber = entries.first?.number ?? 1 }
             var latest: [String: (call: Int, index: Int)] = [:]
             for entry in entries {
                 let place = Place(shard.stream, shard.shard, entry.number)
-                if entry.number != expectedNumber {
+                let jumps = promises.isInterval && entry.number >= expectedNumber + 1 << 31
+                if entry.number != expectedNumber, !jumps {
                     found.append(.numbersJump(shard, expected: expectedNumber, found: entry.number))
                 }
                 expectedNumber = entry.number + 1
@@ -180,8 +241,10 @@ extension Audit {
                     continue
                 }
                 let lane = Lane(producer: stamp.producer, stream: shard.stream, key: stamp.key)
-                let before = counters[lane] ?? (0, shard)
-                if before.shard != shard { found.append(.keyInTwoShards(place, other: before.shard)) }
+                let before = counters[lane] ?? (isWhole ? 0 : stamp.counter, shard)
+                if before.shard != shard, !promises.reshards {
+                    found.append(.keyInTwoShards(place, other: before.shard))
+                }
                 if stamp.counter != before.next {
                     found.append(.countersJump(place, stamp, expected: before.next))
                 }
@@ -190,7 +253,9 @@ extension Audit {
                     found.append(.outOfOrder(place, stamp))
                 }
                 latest[stamp.producer] = (stamp.call, stamp.index)
-                calls[Call(producer: stamp.producer, call: stamp.call), default: (0, stamp.size)].found += 1
+                if isWhole {
+                    calls[Call(producer: stamp.producer, call: stamp.call), default: (0, stamp.size)].found += 1
+                }
             }
         }
         for (call, count) in calls where count.found != count.size {

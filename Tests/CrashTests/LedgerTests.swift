@@ -35,7 +35,9 @@ import Testing
             said.append(.handled(first: Place("a", shard, first), count: count, digest: digest.value))
         }
 
-        var audit: Audit {
+        var audit: Audit { audit(now: nil) }
+
+        func audit(now: Int?) -> Audit {
             var reports: [Report] = order.compactMap { place in
                 guard let data = log[place] else { return nil }
                 let stamp = Stamp(data)
@@ -43,6 +45,7 @@ import Testing
             }
             reports += checkpoints.map { .checkpoint(Place($0.key.stream, $0.key.shard, $0.value)) }
             reports += documents.map { .document(of: $0) }
+            if let now { reports.append(.measured("now", now)) }
             return Audit(reports + [.ended])
         }
 
@@ -224,6 +227,78 @@ import Testing
             ])
     }
 
+    // MARK: Rounds that promise less
+
+    /// What a history of other promises is judged to be; `promised` reports were made before what is lost.
+    private func judged(
+        _ history: History, _ promises: Ledger.Promises, promised: Int? = nil, now: Int? = nil
+    ) -> [Violation] {
+        var ledger = Ledger()
+        ledger.promises = promises
+        ledger.note(history.said, promised: promised)
+        return ledger.check(history.audit(now: now))
+    }
+
+    @Test func `under an interval only what was synced must be there, and nothing else in its place`() {
+        var history = Self.sound
+        history.log[Place("a", 0, 6)] = nil
+        let interval = Ledger.Promises(isInterval: true)
+        #expect(judged(history, interval, promised: 6) == [])
+        #expect(judged(history, interval) == [.acknowledgedIsMissing(Place("a", 0, 6))])
+        var other = Self.sound
+        other.log[Place("a", 0, 6)] = other.stamps[Place("a", 0, 6)]!.data(filler: [0x79])
+        #expect(judged(other, interval, promised: 6) == [.acknowledgedIsChanged(Place("a", 0, 6))])
+    }
+
+    @Test func `under an interval numbers jump by 2^32, and a delivery may go over that`() {
+        var history = Self.sound
+        let far = 6 + UInt64(1) << 32
+        let place = Place("a", 0, far)
+        let stamp = Stamp(producer: "q", key: "other", counter: 0, call: 0, size: 1, index: 0)
+        history.log[place] = stamp.data(filler: [0x78])
+        history.stamps[place] = stamp
+        history.order.append(place)
+        var digest = Digest()
+        for number in [4, 5, 6, far] { digest.add(Stamp.checksum(history.log[Place("a", 0, number)]!)) }
+        history.said.append(.handled(first: Place("a", 0, 4), count: 4, digest: digest.value))
+        #expect(judged(history, Ledger.Promises(isInterval: true)) == [])
+        #expect(judged(history, Ledger.Promises()).contains(.numbersJump(ShardName("a", 0), expected: 7, found: far)))
+        history.checkpoints[ShardName("a", 0)] = far + 1
+        #expect(
+            judged(history, Ledger.Promises(isInterval: true)) == [
+                .checkpointPastUndone(ShardName("a", 0), checkpoint: far + 1, done: far)
+            ])
+    }
+
+    @Test func `what expires may go when its time has come, not before`() {
+        var history = Self.sound
+        history.said = history.said.map { report in
+            guard case .acknowledged(let place, let checksum, _) = report else { return report }
+            return .acknowledged(place, checksum: checksum, at: 10_000)
+        }
+        history.said.removeAll { if case .handled = $0 { true } else { false } }
+        history.checkpoints = [:]
+        history.log[Place("a", 0, 1)] = nil
+        let brief = Ledger.Promises(retentions: ["a": 1000])
+        #expect(judged(history, brief, now: 11_000) == [])
+        #expect(judged(history, brief, now: 10_999) == [.acknowledgedIsMissing(Place("a", 0, 1))])
+        history.log[Place("a", 0, 3)] = nil
+        #expect(judged(history, brief, now: 11_000).contains(.numbersJump(ShardName("a", 0), expected: 3, found: 4)))
+    }
+
+    @Test func `a key goes on in a later shard, behind all that is in the earlier one`() {
+        var history = History()
+        for counter in 0..<2 { history.put("a", 0, counter: counter, call: counter) }
+        for counter in 2..<4 { history.put("a", 1, counter: counter, call: counter) }
+        let reshards = Ledger.Promises(reshards: true)
+        #expect(judged(history, reshards) == [])
+        #expect(judged(history, Ledger.Promises()).contains { if case .keyInTwoShards = $0 { true } else { false } })
+        history = History()
+        for counter in 2..<4 { history.put("a", 0, counter: counter, call: counter) }
+        for counter in 0..<2 { history.put("a", 1, counter: counter, call: counter) }
+        #expect(judged(history, reshards).contains { if case .countersJump = $0 { true } else { false } })
+    }
+
     @Test func `an audit that broke off proves nothing`() {
         var ledger = Ledger()
         #expect(ledger.check(Audit([.opened])) == [.auditUnfinished])
@@ -234,7 +309,8 @@ import Testing
         let stamp = Stamp(producer: "r1p2", key: "k05", counter: 3, call: 4, size: 6, index: 5)
         let place = Place("a", 3, 17)
         let reports: [Report] = [
-            .opened, .acknowledged(place, checksum: 7), .handled(first: place, count: 2, digest: 9),
+            .opened, .acknowledged(place, checksum: 7, at: 1_700_000_000_000),
+            .handled(first: place, count: 2, digest: 9),
             .refused(place), .found(place, key: "k05", checksum: 1, stamp), .found(place, key: "k", checksum: 1, nil),
             .document(of: place), .checkpoint(place), .failed("what a pity"), .measured("peak", 17), .ended,
         ]

@@ -21,7 +21,9 @@ package final class MemoryFileSystem: FileSystem {
         /// Whether it changes anything that a crash could find.
         package var changesDisk: Bool {
             switch kind {
-            case .write, .synchronize, .synchronizeDirectory, .rename, .remove, .truncate, .createDirectory, .open, .changeRights: true
+            case .write, .synchronize, .synchronizeDirectory, .rename, .remove, .truncate, .createDirectory, .open,
+                .changeRights:
+                true
             case .read, .list, .askForSpace, .lock, .status: false
             }
         }

@@ -57,11 +57,12 @@ package struct LaneLog {
         case .succeeded(let span): parts.remove(span.unit)
         case .gaveUp(let span): warn(text(of: span), .givenUp(records: span.count ?? 1), at: now)
         case .destinationFailed(let reason, let failures, let wait):
-            guard Self.isTold(failures) else { return }
+            guard Self.isTold(failures), throttle.admits(.delivery, at: now, logger) else { return }
             logger.error(
                 "the failure destination failed, try \(failures), next in \(Self.seconds(wait)), the shard waits: \(reason)"
             )
         case .protecting(_, let failed, let wait):
+            guard throttle.admits(.pause, at: now, logger) else { return }
             logger.notice(
                 "\(failed) records have failed in a row, waiting \(Self.seconds(wait))")
         case .closed, .invoked, .progressed, .retrying, .handedOver, .checkpointed, .stopped: break

@@ -8,23 +8,42 @@ import Synchronization
 /// Time is handed in; whoever runs the mapping calls ``endSecond(at:_:)`` about once a second, and ``end(_:)`` at last.
 final class LogThrottle: Sendable {
     /// What a line is about.
-    enum Kind: Sendable {
+    enum Kind: Hashable, Sendable {
         /// A call of the function that failed.
         case failure
-        /// A unit that was given up.
+        /// A unit of so many records that was given up.
         case givenUp(records: Int)
+        /// The failure destination did not take what was given up.
+        case delivery
+        /// A shard that waits since many records have failed in a row.
+        case pause
+        /// A read or a checkpoint that the store did not do.
+        case store
+
+        /// How many things a line would have told of.
+        fileprivate var weight: Int { if case .givenUp(let records) = self { records } else { 1 } }
+        /// Where it is counted.
+        fileprivate var name: Name {
+            switch self {
+            case .failure: .failure
+            case .givenUp: .givenUp
+            case .delivery: .delivery
+            case .pause: .pause
+            case .store: .store
+            }
+        }
     }
+
+    fileprivate enum Name: CaseIterable { case failure, givenUp, delivery, pause, store }
 
     /// Lines of one kind that are written in a second.
     static let limit = 5
 
-    private struct State {
+    private struct State: Sendable {
         var begun: MonotonicTime?
-        var failures = 0
-        var units = 0
-        /// Calls and records that no line told of.
-        var silentFailures = 0
-        var silentRecords = 0
+        var lines: [Name: Int] = [:]
+        /// What no line told of.
+        var silent: [Name: Int] = [:]
     }
     private let state = Mutex(State())
 
@@ -33,16 +52,9 @@ final class LogThrottle: Sendable {
         endSecond(at: now, logger)
         return state.withLock { state in
             if state.begun == nil { state.begun = now }
-            switch kind {
-            case .failure:
-                state.failures += 1
-                guard state.failures > Self.limit else { return true }
-                state.silentFailures += 1
-            case .givenUp(let records):
-                state.units += 1
-                guard state.units > Self.limit else { return true }
-                state.silentRecords += records
-            }
+            state.lines[kind.name, default: 0] += 1
+            guard state.lines[kind.name, default: 0] > Self.limit else { return true }
+            state.silent[kind.name, default: 0] += kind.weight
             return false
         }
     }
@@ -67,13 +79,22 @@ final class LogThrottle: Sendable {
     }
 
     private func tell(_ state: State, _ logger: Logger) {
-        if state.silentFailures > 0 {
-            let calls = state.silentFailures == 1 ? "1 more failed call" : "\(state.silentFailures) more failed calls"
-            logger.warning("… and \(calls) of the function in the last second")
+        for name in Name.allCases {
+            guard let count = state.silent[name] else { continue }
+            logger.warning("… and \(count) more \(name.words(count)) in the last second")
         }
-        if state.silentRecords > 0 {
-            let records = state.silentRecords == 1 ? "1 more record" : "\(state.silentRecords) more records"
-            logger.warning("… and \(records) given up in the last second")
+    }
+}
+
+extension LogThrottle.Name {
+    fileprivate func words(_ count: Int) -> String {
+        let isOne = count == 1
+        return switch self {
+        case .failure: "failed \(isOne ? "call" : "calls") of the function"
+        case .givenUp: "\(isOne ? "record" : "records") given up"
+        case .delivery: "failed \(isOne ? "delivery" : "deliveries") to the failure destination"
+        case .pause: "\(isOne ? "shard that waits" : "shards that wait") after failures in a row"
+        case .store: "failed \(isOne ? "call" : "calls") of the store"
         }
     }
 }

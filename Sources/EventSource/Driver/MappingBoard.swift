@@ -16,6 +16,8 @@ final class MappingBoard: Sendable {
         var redelivered = 0
         /// The first record of the unit that the lane is on.
         var busyWith: SequenceNumber?
+        /// Since when, by the clock that does not jump.
+        var busyFrom: MonotonicTime?
 
         mutating func follow(_ status: LaneCore.Status, _ now: Moment) {
             switch status {
@@ -33,7 +35,7 @@ final class MappingBoard: Sendable {
             state.phase = phase
             state.attempts = 0
             state.busySince = nil
-            busyWith = nil
+            (busyWith, busyFrom) = (nil, nil)
         }
 
         private mutating func busy(
@@ -41,7 +43,7 @@ final class MappingBoard: Sendable {
         ) {
             state.phase = phase
             state.attempts = attempts
-            if busyWith != first { state.busySince = now.wall }
+            if busyWith != first { (state.busySince, busyFrom) = (now.wall, now.monotonic) }
             busyWith = first
         }
     }
@@ -100,6 +102,7 @@ final class MappingBoard: Sendable {
 
     private let entries = Mutex<[ShardID: Shard]>([:])
     private let ages = Mutex(Ages())
+    private let log = Mutex(StandstillLog())
 
     /// What is written of a shard that a lane has come to.
     subscript(shard: ShardID) -> Shard? { entries.withLock { $0[shard] } }
@@ -131,23 +134,30 @@ final class MappingBoard: Sendable {
         }
     }
 
-    /// Shows in the metrics how far the mapping is behind, and which lanes are stuck (ESM-M1, ESM-M8).
-    func pulse(to metrics: MappingMetrics, at now: Timestamp, _ logger: Logger) {
-        let states = shards
+    /// Shows in the metrics how far the mapping is behind, and which lanes are stuck (ESM-M1, ESM-M8), and says what an
+    /// operator should know of it.
+    func pulse(to metrics: MappingMetrics, at now: Moment, _ logger: Logger) {
         var lag: UInt64 = 0
-        for state in states {
-            if state.tip > state.checkpoint { lag += state.tip.rawValue - state.checkpoint.rawValue }
-            guard let since = state.busySince, now - since >= .seconds(10) else { continue }
-            metrics.blocked(now - since)
-            if let oldest = state.oldestArrival { metrics.iteratorAge(max(.zero, now - oldest)) }
-            logger.notice(
-                "the shard has been on one unit for \(EventSourceMapping.Configuration.text(now - since))",
-                metadata: [
-                    "shard": "\(state.shard)", "phase": "\(state.phase.rawValue)", "attempts": "\(state.attempts)",
-                    "error": "\(state.lastError ?? "none")",
-                ])
+        var oldest = Duration.zero
+        var blocked: [StandstillLog.Blocked] = []
+        for entry in entries.withLock({ Array($0.values) }) {
+            let (shard, busyFrom) = entry.withEntry { ($0.state, $0.busyFrom) }
+            if shard.tip > shard.checkpoint { lag += shard.tip.rawValue - shard.checkpoint.rawValue }
+            // Under a clock that went back no record is younger than nothing.
+            let age = max(.zero, shard.oldestArrival.map { now.wall - $0 } ?? .zero)
+            oldest = max(oldest, age)
+            guard let from = busyFrom, now.monotonic - from >= StandstillLog.patience else { continue }
+            metrics.blocked(now.monotonic - from)
+            if shard.oldestArrival != nil { metrics.iteratorAge(age) }
+            blocked.append(.init(state: shard, time: now.monotonic - from))
         }
         metrics.lag(lag)
+        let (found, waiting, age) = (blocked, lag, oldest)
+        let line = log.withLock { log -> StandstillLog.Line? in
+            let slow = log.line(age: age, lag: waiting)
+            return log.line(blocked: found) ?? (found.isEmpty ? slow : nil)
+        }
+        if let line { logger.log(level: line.level, "\(line.text)") }
     }
 
     func ended(_ shard: ShardID, _ end: LaneEnd) {

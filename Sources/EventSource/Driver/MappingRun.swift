@@ -190,7 +190,7 @@ struct MappingRun {
             round += 1
             workers.nudge()
             if round % Self.pulse == 0 {
-                session.board.pulse(to: session.metrics, at: session.timeSource.wallTime, logger)
+                session.board.pulse(to: session.metrics, at: Moment(session.timeSource), logger)
             }
         }
     }

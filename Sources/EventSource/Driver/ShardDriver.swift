@@ -150,7 +150,8 @@ final class ShardDriver {
     /// A function that runs over its time is cancelled, and has failed whatever it still returns (ESM-R9).
     private func cancelIfOverdue(_ now: MonotonicTime) {
         guard let invocation, let deadline, now >= deadline else { return }
-        logger.warning("the function takes longer than it may and is cancelled")
+        // That it failed with this is told as any other failure.
+        logger.debug("the function takes longer than it may and is cancelled")
         overdue = invocation.number
         invocation.call.cancel()
     }

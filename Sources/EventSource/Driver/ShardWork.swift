@@ -41,7 +41,7 @@ struct ShardWork: Sendable {
                 return
             } catch let error as ShardlineError where error.code == .readFailed || error.isRetriable {
                 failures += 1
-                logger.error("reading failed, for the \(failures). time: \(error)")
+                complain("reading failed, try \(failures): \(error)")
                 guard await pause(after: failures) else { return }
             } catch {
                 address.post(.ended(.failed(error)))
@@ -105,7 +105,7 @@ struct ShardWork: Sendable {
                 case .unknown(let cause):
                     // A checkpoint or a note may be written twice: the second time changes nothing.
                     failures += 1
-                    logger.warning("whether a checkpoint is durable is not known, it is written again: \(cause)")
+                    complain("whether a checkpoint is durable is not known, it is written again: \(cause)")
                 case .conflict, .sealed:
                     address.post(.ended(.failed(Self.senseless)))
                     return
@@ -114,7 +114,7 @@ struct ShardWork: Sendable {
                 return
             } catch let error as ShardlineError where error.isRetriable {
                 failures += 1
-                logger.error("a checkpoint can't be written yet: \(error)")
+                complain("a checkpoint can't be written yet, try \(failures): \(error)")
             } catch {
                 address.post(.ended(Self.end(after: error)))
                 return
@@ -199,6 +199,11 @@ struct ShardWork: Sendable {
     private func position() async throws -> SequenceNumber {
         let mapping = try await session.store.describeMapping(session.key)
         return mapping.checkpoints.first { $0.shard == shard.id }?.position ?? .zero
+    }
+
+    /// Says what the store did not do; of many shards at once a few do.
+    private func complain(_ text: String) {
+        if session.throttle.admits(.store, at: timeSource.monotonicTime, logger) { logger.error("\(text)") }
     }
 
     /// Waits before something is tried again; false where the task was cancelled.

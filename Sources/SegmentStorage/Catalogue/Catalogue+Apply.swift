@@ -82,6 +82,7 @@ extension Catalogue {
             if entry.numberJump > 0 {
                 for (key, shard) in shards where shard.closedAt == nil && shard.atCommit < commit {
                     shards[key]?.floor = max(shard.lastSequence, shard.floor).advanced(by: Int(entry.numberJump))
+                    shards[key]?.jumpedFrom = shard.lastSequence
                     shards[key]?.atCommit = commit
                 }
             }

@@ -93,6 +93,8 @@ struct ShardState: Sendable, Hashable {
     var lastSequence: SequenceNumber
     /// Numbers up to here are not given out any more, though no record has them (C4's jump).
     var floor: SequenceNumber
+    /// The newest record's number when numbers last jumped, as far as the journal still says so.
+    var jumpedFrom: SequenceNumber?
     /// The newest record's arrival; later records never get an earlier one (C3).
     var lastArrival: Timestamp
     /// The newest writer's claim (take-over).
@@ -108,6 +110,12 @@ struct ShardState: Sendable, Hashable {
 
     /// The number that the next record gets.
     var nextSequence: SequenceNumber { max(lastSequence, floor).advanced(by: 1) }
+    /// The numbers that the last jump has left out (C4): no record ever had them. Nil: there was no jump.
+    var leftOut: ClosedRange<SequenceNumber>? {
+        guard floor.rawValue >= origin.rawValue + Recovery.numberJump else { return nil }
+        let before = SequenceNumber(floor.rawValue - Recovery.numberJump)
+        return (jumpedFrom ?? min(before, lastSequence)).advanced(by: 1)...floor
+    }
     /// The arrival that a record gets when the clock shows `now` (C3, Q-5).
     func arrival(at now: Timestamp) -> Timestamp {
         max(now, lastArrival, Timestamp(milliseconds: Int64(creationSecond) * 1000))

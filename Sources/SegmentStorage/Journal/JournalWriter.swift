@@ -54,6 +54,7 @@ final class JournalWriter: @unchecked Sendable {
     /// Under `.interval`: files that were written and not synced, how much, since when.
     private var unsynced: (files: [any File], bytes: Int, since: MonotonicTime)?
     private var inDoubt = 0
+    private var clock: ClockWatch
 
     init(
         _ start: JournalStart, queue: CallQueue, admission: Admission, ring: Ring, visible: VisibleState,
@@ -78,6 +79,8 @@ final class JournalWriter: @unchecked Sendable {
         durableThrough = start.nextCommit - 1
         chain = start.chain
         incarnation = start.incarnation
+        clock = ClockWatch(
+            newest: start.catalogue.shards.values.map(\.lastArrival).max() ?? timeSource.wallTime, logger: logger)
     }
 
     /// Writes and syncs that the store was opened, before anything of it is served (J9).
@@ -119,7 +122,9 @@ final class JournalWriter: @unchecked Sendable {
     /// A planner that has the catalogue to itself until it is given back: a second reference to it would make the
     /// first change of every group copy it.
     private func takePlanner() -> Planner {
-        let planner = Planner(catalogue, seed: seed, now: timeSource.wallTime, commit: nextCommit)
+        let now = timeSource.wallTime
+        clock.look(at: now)
+        let planner = Planner(catalogue, seed: seed, now: now, commit: nextCommit)
         catalogue = Catalogue()
         return planner
     }

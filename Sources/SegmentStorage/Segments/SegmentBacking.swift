@@ -115,7 +115,8 @@ final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
         // A store that can be opened needs no metadata from a repair that was given up.
         let repaired = "\(directory)/\(Repair.newMetadata)"
         if try fileSystem.status(repaired) != nil { try fileSystem.remove(repaired) }
-        let past = SegmentPast(set: archive.set, reader: archive.reader, lost: try contents.lostRanges, threads: threads)
+        let past = SegmentPast(
+            set: archive.set, reader: archive.reader, lost: try contents.lostRanges, threads: threads)
         state.withLock { state in
             state.row = row
             state.archive = archive
