@@ -12,6 +12,9 @@ extension SegmentStore {
         var ringFileSize = 4 << 20
         /// Bytes of an epoch in place of the configuration's.
         var epochSize: Int?
+        /// Whether the writer saves checkpoints itself on a full disk (C9). Not where its steps and the flush's are taken
+        /// in turns: it waits there for the flush, which would wait for its own next turn.
+        var writerSavesWhenFull = true
         /// The most bytes of journal in place of the configuration's.
         var journalLimit: Int?
         /// Makes what stands behind the journal; nil: SQLite and segments in the store's directory.
@@ -87,10 +90,16 @@ extension SegmentStore {
             space = DiskSpace(
                 fileSystem: fileSystem, directory: directory, unflushed: 2 * epochSize + ring.fileSize,
                 admission: admission, logger: logger)
-            let saver = CatalogueSaver(metadata: backing.metadata, visible: visible)
+            var isInterval = false
+            if case .interval = configuration.durability { isInterval = true }
+            let saver = CatalogueSaver(metadata: backing.metadata, visible: visible) { [isInterval] in
+                // What is synced before it is visible needs no second sync.
+                if isInterval { try ring.synchronizeAll() }
+            }
             writer = JournalWriter(
                 recovery.start, queue: queue, admission: admission, ring: ring, visible: visible, epochs: epochs,
-                health: health, space: backing.flusher == nil ? nil : space, saver: saver, timeSource: timeSource,
+                health: health, space: backing.flusher != nil && internals.writerSavesWhenFull ? space : nil,
+                saver: saver, timeSource: timeSource,
                 durability: configuration.durability, logger: logger, counters: counters)
             housekeeper = Housekeeper(
                 backing: backing, ring: ring, visible: visible, epochs: epochs, admission: admission, health: health,

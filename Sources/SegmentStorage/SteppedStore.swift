@@ -58,6 +58,7 @@ package struct SteppedStore: Sendable {
         internals.fileSystem = surroundings.fileSystem
         internals.ringFileSize = surroundings.ringFileSize
         internals.epochSize = surroundings.epochSize
+        internals.writerSavesWhenFull = false
         internals.journalLimit = surroundings.journalLimit
         internals.newStore = StoreID(bytes: surroundings.storeID)
         internals.makeBacking = { directory in

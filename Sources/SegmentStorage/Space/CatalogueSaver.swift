@@ -6,11 +6,16 @@ import Synchronization
 final class CatalogueSaver: Sendable {
     private let metadata: any Metadata
     private let visible: VisibleState
+    private let makeDurable: @Sendable () throws -> Void
     private let turn = Mutex(())
 
-    init(metadata: any Metadata, visible: VisibleState) {
+    /// - Parameter makeDurable: makes all that is visible durable in the journal. Rows must not be ahead of it: under
+    ///   `.interval` a loss of power would keep a checkpoint and take the records, or the documents, that it says are
+    ///   done.
+    init(metadata: any Metadata, visible: VisibleState, makeDurable: @escaping @Sendable () throws -> Void) {
         self.metadata = metadata
         self.visible = visible
+        self.makeDurable = makeDurable
     }
 
     /// Hands what changed, and the catalogue that it changed to, to `save`. What could not be saved is kept for the
@@ -19,6 +24,7 @@ final class CatalogueSaver: Sendable {
         try turn.withLock { _ in
             let (dirty, catalogue) = visible.takeDirty()
             do {
+                if !dirty.isEmpty { try makeDurable() }
                 try save(dirty, catalogue)
             } catch {
                 visible.putBack(dirty)

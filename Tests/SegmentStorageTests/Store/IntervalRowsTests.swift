@@ -1,0 +1,86 @@
+import ShardlineTesting
+import StreamModel
+import StreamStorage
+import TestSupport
+import Testing
+
+@testable import SegmentStorage
+
+/// C11: under `.interval` rows of the metadata are not ahead of what the journal has on the disk.
+@Suite(.timeLimit(.minutes(1)))
+struct IntervalRowsTests {
+    private func open(_ disk: MemoryFileSystem, _ metadata: ModelMetadata) async throws -> SegmentStore {
+        var internals = SegmentStore.Internals()
+        internals.fileSystem = disk
+        internals.ringFileSize = 64 << 10
+        internals.newStore = StoreID(bytes: Array(1...16))
+        internals.startsThreads = false
+        let time = VirtualTime()
+        internals.makeBacking = { directory in
+            let backing = SegmentBacking(
+                fileSystem: disk, directory: directory, timeSource: time, logger: silent, openMetadata: { metadata })
+            return Backing(metadata: backing, flusher: backing, past: backing, close: { try backing.close() })
+        }
+        var configuration = SegmentStore.Configuration()
+        configuration.durability = .interval(.seconds(60))
+        return try await SegmentStore.open(
+            at: TestStore.directory, configuration: configuration, timeSource: time, logger: silent,
+            internals: internals)
+    }
+
+    /// Takes the writer's steps until the call has ended.
+    private func write<Result: Sendable>(
+        _ store: SegmentStore, _ call: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        try await withThrowingTaskGroup(of: Result?.self) { group in
+            group.addTask { try await call() }
+            group.addTask {
+                while !Task.isCancelled {
+                    _ = store.parts.writer.step(at: store.timeSource.monotonicTime)
+                    await Task.yield()
+                }
+                return nil
+            }
+            defer { group.cancelAll() }
+            while let result = try await group.next() { if let result { return result } }
+            throw CancellationError()
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `a checkpoint that outlives a loss of power has what it says is done, and the document, before it`(
+        flushes: Bool
+    ) async throws {
+        let (disk, metadata) = (MemoryFileSystem(), ModelMetadata())
+        let store = try await open(disk, metadata)
+        let mapping = MappingKey(stream: "s", name: "m")
+        _ = try await write(store) { try await store.createStream("s", shards: 1) }
+        _ = try await write(store) { try await store.createStream("dead", shards: 1) }
+        _ = try await write(store) {
+            try await store.createMapping(MappingDefinition(key: mapping, startingPosition: .trimHorizon))
+        }
+        let epoch = try await write(store) { try await store.claimMapping(mapping).epoch }
+        _ = try await write(store) {
+            try await store.commit([.append(Append([NewRecord(Array("bad".utf8), partitionKey: "k")], to: "s"))])
+        }
+        if flushes { store.parts.epochs.closeNow() }
+        _ = try await write(store) {
+            try await store.commit([
+                .append(Append([NewRecord(Array("document".utf8), partitionKey: "k")], to: "dead")),
+                .checkpoint(
+                    CheckpointMove(
+                        mapping: mapping, epoch: epoch,
+                        checkpoint: ShardCheckpoint(shard: ShardID(0), position: SequenceNumber(1)))),
+            ])
+        }
+        #expect(store.parts.housekeeper.stepNow())
+
+        let again = try await open(disk.afterCrash(), metadata)
+        let checkpoint = try await again.describeMapping(mapping).checkpoints.first?.position
+        #expect(checkpoint == SequenceNumber(1))
+        for stream in ["s", "dead"] {
+            let read = try await again.read(ReadRequest(stream: stream, shard: ShardID(0), after: .zero))
+            #expect(read.batch.count == 1, "\(stream)")
+        }
+    }
+}
