@@ -50,17 +50,18 @@ final class Housekeeper: @unchecked Sendable {
     func step() -> Bool {
         // A full disk is tried again, but not all the time.
         if space.refusal != nil { epochs.pause(Self.pause) }
-        return workAndLookOn(epochs.next(atMost: Self.pause))
+        work(on: epochs.next(atMost: Self.pause))
+        return hasMore
     }
 
     /// Does what there is to do now, without waiting for any; as ``step()`` otherwise.
-    func stepNow() -> Bool { workAndLookOn(epochs.next(atMost: .zero)) }
-
-    private func workAndLookOn(_ epoch: EpochQueue.Closed?) -> Bool {
-        work(on: epoch)
-        // With a full disk the end must come all the same: what is not in segments stays in the journal.
-        return !(epochs.isEnding || (space.refusal != nil && epochs.isToEnd))
+    func stepNow() -> Bool {
+        work(on: epochs.next(atMost: .zero))
+        return hasMore
     }
+
+    /// With a full disk the end must come all the same: what is not in segments stays in the journal.
+    private var hasMore: Bool { !(epochs.isEnding || (space.refusal != nil && epochs.isToEnd)) }
 
     /// Does what is due, and flushes `epoch`.
     func work(on epoch: EpochQueue.Closed?) {

@@ -56,7 +56,7 @@ final class DiskSpace: Sendable {
         }
         guard isNew else { return }
         // Best effort: without it checkpoints may have to wait as well.
-        try? fileSystem.remove(reserve)
+        giveUpReserve()
         logger.error("\(refusal.message); functions go on, and their checkpoints are kept")
         gauge.record(1)
         admission.refuse(with: refusal)

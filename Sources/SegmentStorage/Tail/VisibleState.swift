@@ -56,8 +56,6 @@ final class VisibleState: Sendable {
 
     /// The catalogue as it is now.
     var catalogue: Catalogue { state.withLock { $0.catalogue } }
-    /// A shard as it is now.
-    func shardState(_ key: ShardKey) -> ShardState? { state.withLock { $0.catalogue.shards[key] } }
     var isClosed: Bool { state.withLock { $0.isClosed } }
 
     /// Makes a commit visible as a whole: its records, and what its entries say.

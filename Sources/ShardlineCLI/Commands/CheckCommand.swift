@@ -33,7 +33,7 @@ struct CheckCommand: AsyncParsableCommand {
             throw CommandFailure(.failed, "can't tell: \(error.message)")
         }
         if json {
-            try Output.standard.write(report.json + [UInt8(ascii: "\n")])
+            try Output.standard.write(json: report.json + [UInt8(ascii: "\n")])
         } else {
             for line in report.lines { try Output.standard.line(line) }
         }

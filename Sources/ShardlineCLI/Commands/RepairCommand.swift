@@ -35,7 +35,7 @@ struct RepairCommand: AsyncParsableCommand {
         let report = try await SegmentStore.repair(
             at: try directory ?? store.directory, applies: apply, logger: store.logger)
         if json {
-            try Output.standard.write(report.json + [UInt8(ascii: "\n")])
+            try Output.standard.write(json: report.json + [UInt8(ascii: "\n")])
         } else {
             for line in report.lines { try Output.standard.line(line) }
         }

@@ -24,7 +24,7 @@ struct VisibilityTests {
             {
                 isEmpty = true
             }
-            seen.withLock { $0.append(isEmpty && visible.shardState(key)?.lastSequence == .zero) }
+            seen.withLock { $0.append(isEmpty && visible.catalogue.shards[key]?.lastSequence == .zero) }
             return nil
         }
         try await test.put("a")
