@@ -6,7 +6,8 @@ extension SegmentStore {
         /// Before it is acknowledged: it survives the loss of power. The default.
         case synced
         /// At the latest this long after it was acknowledged (or after 8 MiB): a crash of the process loses nothing, a
-        /// crash of the machine may lose what was acknowledged since the last sync, and consumers may have seen it.
+        /// crash of the machine may lose the records and checkpoints that were acknowledged since the last sync, and
+        /// consumers may have seen them. What streams, shards and mappings there are is synced at once.
         case interval(Duration)
     }
 

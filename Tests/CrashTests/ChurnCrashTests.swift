@@ -21,13 +21,8 @@ import Testing
 
     /// C11, C4: what was synced stays, and no number is given twice.
     @Test func `under an interval nothing that was synced is lost with the power`() async throws {
-        // In some runs a failure document that the checkpoint says is there is missing afterwards. One cause was found,
-        // rows that were ahead of the journal (IntervalRowsTests); another one is there still. Records have never been
-        // missing, and with synced acknowledgements neither were documents.
-        await withKnownIssue("a document may be missing after a loss of power under .interval", isIntermittent: true) {
-            try await CrashRounds.run(
-                "interval-power-lost", share: 0.4, power: .isLost(missingSync: nil), kind: .interval
-            ) { try $0.libraryRound($1, using: &$2) }
-        }
+        try await CrashRounds.run(
+            "interval-power-lost", share: 0.4, power: .isLost(missingSync: nil), kind: .interval
+        ) { try $0.libraryRound($1, using: &$2) }
     }
 }

@@ -169,20 +169,44 @@ import Testing
         #expect(passing(documents: [1...1, 2...2]) == "nothing")
     }
 
+    /// The parent, closed at 3, has a child whose first record is 4; then `body`; then an audit that finds no checkpoint.
+    private static func verdictOnChild(_ body: (inout Judge, Judge.Shard) -> Void) -> String {
+        verdict { judge in
+            let child = Judge.Shard("s", 1)
+            judge.sawShard(shard, parents: [], closedAt: 3)
+            judge.sawShard(child, parents: [shard], closedAt: nil)
+            let put = judge.willPut([30], keys: ["k"], into: "s", source: 3, orders: [0], isOneCommit: true, at: 1_000)
+            judge.acknowledged([(child, item(4, 30))], of: put, all: true)
+            body(&judge, child)
+            var audit = audit((1...3).map { item($0, $0) })
+            audit.checkpoints = ["m": [(shard, 0)]]
+            judge.audited(audit, promised: [:])
+        }
+    }
+
     @Test func `a child's record before its parent is done, and a record that is never done`() {
         #expect(
-            Self.verdict { judge in
-                let child = Judge.Shard("s", 1)
-                judge.sawShard(Self.shard, parents: [], closedAt: 3)
-                judge.sawShard(child, parents: [Self.shard], closedAt: nil)
-                let put = judge.willPut(
-                    [30], keys: ["k"], into: "s", source: 3, orders: [0], isOneCommit: true, at: 1_000)
-                judge.acknowledged([(child, Self.item(4, 30))], of: put, all: true)
+            Self.verdictOnChild { judge, child in
                 judge.invoked("m", child, with: [Self.item(4, 30)], checkpoint: 0)
-                var audit = Self.audit((1...3).map { Self.item($0, $0) })
-                audit.checkpoints = ["m": [(Self.shard, 0)]]
-                judge.audited(audit, promised: [:])
             }.contains("went past s/0 1"))
         #expect(Self.verdict { $0.caughtUp("m") }.contains("is not done"))
+    }
+
+    @Test func `a run that was sent back and has not noticed may begin with a child, but not twice`() {
+        func sentBack(noticing: Bool) -> String {
+            Self.verdictOnChild { judge, child in
+                judge.invoked("m", Self.shard, with: (1...3).map { Self.item($0, $0) }, checkpoint: 0)
+                judge.invocationEnded("m", Self.shard, did: [1, 2, 3])
+                judge.willSeek("m")
+                judge.hasSought("m")
+                if noticing {
+                    judge.invoked("m", Self.shard, with: [Self.item(1, 1)], checkpoint: 0)
+                    judge.invocationEnded("m", Self.shard, did: [1])
+                }
+                judge.invoked("m", child, with: [Self.item(4, 30)], checkpoint: 0)
+            }
+        }
+        #expect(sentBack(noticing: false) == "nothing")
+        #expect(sentBack(noticing: true).contains("went past s/0 2"))
     }
 }

@@ -17,6 +17,16 @@ enum Entry: Sendable, Hashable {
     case opened(OpenedEntry)
     case shardsRemoved(StreamKey, [ShardKey])
     case attempts(AttemptsEntry)
+
+    /// Whether it says what streams, shards and mappings there are, not what is in them and how far they are.
+    var isOfCatalogue: Bool {
+        switch self {
+        case .records, .checkpoint, .parked, .attempts: false
+        case .seal, .streamCreated, .streamChanged, .streamDeleted, .mappingCreated, .mappingChanged, .mappingDeleted,
+            .takeOver, .opened, .shardsRemoved:
+            true
+        }
+    }
 }
 
 /// A checkpoint's new place.

@@ -242,7 +242,9 @@ final class JournalWriter: @unchecked Sendable {
         case .synced: try synchronize()
         case .interval:
             inDoubt += planner.entries.count
-            if let unsynced, unsynced.bytes >= 8 << 20 { try synchronize() }
+            // A stream that is lost and made anew would give out its numbers a second time (C4), and no jump helps.
+            let changesCatalogue = planner.entries.contains { $0.isOfCatalogue }
+            if let unsynced, changesCatalogue || unsynced.bytes >= 8 << 20 { try synchronize() }
         }
     }
 

@@ -142,7 +142,9 @@ struct Recovery {
         self.dirty = dirty
         self.frames = frames
         isNew = snapshot == nil
-        opened = Self.opened(replay, holes: holes, known: catalogue.incarnation, identity: identity, logger: logger)
+        opened = Self.opened(
+            replay, isNew: snapshot?.start == nil, holes: holes, known: catalogue.incarnation, identity: identity,
+            logger: logger)
         var nextCommit = replay.nextCommit
         if !holes.isEmpty {
             // Rows may be of commits that are lost; what comes now has to count as newer than they.
@@ -278,7 +280,7 @@ struct Recovery {
     }
 
     private static func opened(
-        _ replay: Replay, holes: [JournalHole], known: UInt32, identity: IdentityChange?, logger: Logger
+        _ replay: Replay, isNew: Bool, holes: [JournalHole], known: UInt32, identity: IdentityChange?, logger: Logger
     ) -> OpenedEntry {
         var finding = ""
         var jump: UInt64 = 0
@@ -295,7 +297,10 @@ struct Recovery {
             )
         }
         // Under `.interval` consumers may have seen what is gone: their positions must stay below all new numbers.
-        if let last = replay.lastHeader, last.flags.contains(.interval), !last.flags.contains(.closed) {
+        if let last = replay.lastHeader {
+            if last.flags.contains(.interval), !last.flags.contains(.closed) { jump = numberJump }
+        } else if !isNew {
+            // Nothing says how the store was used before.
             jump = numberJump
         }
         if let first = holes.first {

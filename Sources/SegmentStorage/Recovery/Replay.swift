@@ -13,6 +13,7 @@ struct Replay {
         case dropped(through: UInt64)
     }
 
+    /// The log's last commit; nil where it has none, or where the one behind which it was to begin can't be read.
     private(set) var lastHeader: CommitHeader?
     private(set) var nextCommit: UInt64
     private(set) var chain: UInt32
@@ -127,6 +128,10 @@ struct Replay {
     /// Decides what the first invalid place is: a tear, or damage to what was promised. Returns whether the walk goes on
     /// behind it.
     private mutating func judgeTail(_ body: (ReadCommit) throws -> Void) throws -> Bool {
+        if lastHeader == nil, let header = try headerBeforeStart() {
+            lastHeader = header
+            incarnation = header.incarnation
+        }
         if let proof = try laterCommit() {
             if proof.header.durableThrough >= nextCommit {
                 if passesDamage { return try pass(through: proof.header, body) }
@@ -144,6 +149,17 @@ struct Replay {
         let torn = try files[endFile].head(block: endBlock, seed: seed)
         if torn?.number == nextCommit { end = .torn }
         return false
+    }
+
+    /// The commit that the start is behind, which a flush has put into segments: where nothing came after it, only it can
+    /// say how the store was used. It is in the start's own file, unless it was damaged there.
+    private func headerBeforeStart() throws -> CommitHeader? {
+        guard endFile < files.count else { return nil }
+        for block in stride(from: endBlock, to: 1, by: -1) {
+            guard let head = try files[endFile].head(block: block - 1, seed: seed) else { continue }
+            return head.number + 1 == nextCommit && head.checksum == chain ? head : nil
+        }
+        return nil
     }
 
     /// A commit behind the end that is valid by itself and no leftover of an earlier lap or a tail that was cut.

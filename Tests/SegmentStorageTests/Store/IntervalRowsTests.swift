@@ -83,4 +83,75 @@ struct IntervalRowsTests {
             #expect(read.batch.count == 1, "\(stream)")
         }
     }
+
+    /// C4: also where nothing but a flushed journal is left to tell that the store was used under an interval.
+    @Test(arguments: [true, false])
+    func `what was seen behind the last flush and is lost with the power lends its numbers to nothing else`(
+        endsOrderly: Bool
+    ) async throws {
+        let (disk, metadata) = (MemoryFileSystem(), ModelMetadata())
+        let store = try await open(disk, metadata)
+        func put(_ text: String, to store: SegmentStore) async throws -> SequenceNumber {
+            try await write(store) {
+                try await store.stream("s").put(Array(text.utf8), partitionKey: "k").sequenceNumber
+            }
+        }
+        _ = try await write(store) { try await store.createStream("s", shards: 1) }
+        #expect(try await put("flushed", to: store) == SequenceNumber(1))
+        if endsOrderly {
+            store.parts.beginClosing()
+            while store.parts.writer.step(at: store.timeSource.monotonicTime) != .finished {}
+            store.parts.epochs.closeNow()
+            #expect(store.parts.housekeeper.stepNow())
+            let again = try await open(disk.afterCrash(), metadata)
+            #expect(try await put("next", to: again) == SequenceNumber(2))
+            return
+        }
+        store.parts.epochs.closeNow()
+        #expect(store.parts.housekeeper.stepNow())
+        #expect(try await put("seen", to: store) == SequenceNumber(2))
+
+        let again = try await open(disk.afterCrash(), metadata)
+        #expect(try await again.read(ReadRequest(stream: "s", shard: ShardID(0), after: .zero)).batch.count == 1)
+        #expect(try await put("another", to: again) == SequenceNumber(2 + 1 << 32))
+    }
+
+    /// C4: a stream of the same name that is made anew would begin with the same numbers.
+    @Test func `a stream, a shard and a mapping that were acknowledged are there after a loss of power`() async throws {
+        let (disk, metadata) = (MemoryFileSystem(), ModelMetadata())
+        let store = try await open(disk, metadata)
+        func put(to store: SegmentStore) async throws -> SequenceNumber {
+            try await write(store) {
+                try await store.stream("s").put(Array("seen".utf8), partitionKey: "k").sequenceNumber
+            }
+        }
+        _ = try await write(store) { try await store.createStream("s", shards: 1) }
+        #expect(try await put(to: store) == SequenceNumber(1))
+        let second = disk.afterCrash()
+        let again = try await open(second, metadata)
+        #expect(try await put(to: again) == SequenceNumber(1 << 32 + 1))
+
+        let middle = HashKey(UInt128.max / 2)
+        _ = try await write(again) {
+            try await again.commit([
+                .seal(
+                    Seal(
+                        stream: "s", parents: [ShardID(0)],
+                        children: [
+                            HashKeyRange(first: HashKey(0), last: middle),
+                            HashKeyRange(first: HashKey(middle.value + 1), last: HashKey(UInt128.max)),
+                        ]))
+            ])
+        }
+        let mapping = MappingKey(stream: "s", name: "m")
+        _ = try await write(again) {
+            try await again.createMapping(MappingDefinition(key: mapping, startingPosition: .latest))
+        }
+        _ = try await put(to: again)
+        let last = try await open(second.afterCrash(), metadata)
+        let stream = try await last.describeStream("s")
+        #expect(stream.shards.count == 3)
+        #expect(try await last.describeMapping(mapping).checkpoints.isEmpty == false)
+        #expect(try await put(to: last) > SequenceNumber(2 << 32))
+    }
 }

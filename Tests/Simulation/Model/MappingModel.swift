@@ -99,7 +99,10 @@ extension Judge {
         }
         // Everything in front of it is done.
         owe(upTo: first.sequence - 1, by: name, in: shard)
-        for parent in ancestors(of: shard) { owe(upTo: logs[parent]?.last ?? 0, by: name, in: parent) }
+        // A run that has not noticed that it was sent back may begin with a child, whose parents it had done before.
+        for parent in ancestors(of: shard) where mappings[name]!.lanes[parent]?.isStale != true {
+            owe(upTo: logs[parent]?.last ?? 0, by: name, in: parent)
+        }
     }
 
     /// The function has ended: it returned for the records up to this number.
