@@ -299,7 +299,11 @@ package final class World: @unchecked Sendable {
 
     func arm(_ death: Death, after operations: Int) { armed.append((death, operations)) }
     func add(_ fault: History.Fault, after operations: Int, times: Int) { faults.append((fault, operations, times)) }
-    func jump(by milliseconds: Int) { time.setWallTime(time.wallTime + .milliseconds(milliseconds)) }
+    func jump(by milliseconds: Int) {
+        // Retention may have gone by what the clock showed until now.
+        judge.clockShows(time.wallTime.milliseconds)
+        time.setWallTime(time.wallTime + .milliseconds(milliseconds))
+    }
 
     /// Asked before each operation on the disk, on the thread that makes it.
     private func before(_ operation: MemoryFileSystem.Operation) -> MemoryFileSystem.Fault? {
