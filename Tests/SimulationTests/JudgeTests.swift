@@ -60,17 +60,18 @@ import Testing
         #expect(said.contains("was promised and is gone"))
     }
 
-    @Test func `an acknowledged record whose retention is over may be gone, from the front only`() {
-        #expect(
-            Self.verdict {
-                $0.clockShows(20_000)
-                $0.audited(Self.audit([Self.item(3, 3)]), promised: $0.promises())
-            } == "nothing")
-        #expect(
-            Self.verdict {
-                $0.clockShows(20_000)
-                $0.audited(Self.audit([Self.item(1, 1), Self.item(3, 3)]), promised: $0.promises())
-            }.contains("has nothing between"))
+    /// Also from between others: retention may overtake whoever is reading.
+    @Test func `an acknowledged record may be gone where its retention is over, and only there`() {
+        for left in [[3], [1], [1, 3], []] as [[UInt64]] {
+            func found(at wall: Int64) -> String {
+                Self.verdict {
+                    $0.clockShows(wall)
+                    $0.audited(Self.audit(left.map { Self.item($0, $0) }), promised: $0.promises())
+                }
+            }
+            #expect(found(at: 20_000) == "nothing")
+            #expect(found(at: 10_000).contains(left.count == 2 ? "has nothing between" : "was promised and is gone"))
+        }
     }
 
     @Test func `a record that nobody put, one that is there twice, one that moved`() {

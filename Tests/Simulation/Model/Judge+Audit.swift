@@ -32,7 +32,9 @@ extension Judge {
         for content in audit.contents {
             var before: Item?
             for item in content.items {
-                if let before, item.sequence != before.sequence + 1 {
+                if let before, item.sequence != before.sequence + 1,
+                    !mayHaveExpired(from: before, to: item, in: content.shard)
+                {
                     return fail("\(content.shard) has nothing between \(before.sequence) and \(item.sequence)")
                 }
                 if let before, item.arrival < before.arrival {
@@ -47,8 +49,11 @@ extension Judge {
             let there = Set(content.items.map(\.sequence))
             for (sequence, item) in (promised[content.shard] ?? [:]).sorted(by: { $0.key < $1.key })
             where !there.contains(sequence) {
-                guard mayHaveExpired(item, in: content.shard), sequence < content.items.first?.sequence ?? .max else {
-                    return fail("\(content.shard) \(sequence) (record \(item.id)) was promised and is gone")
+                // Not only at the front: retention may overtake an audit that is reading.
+                guard mayHaveExpired(item, in: content.shard) else {
+                    return fail(
+                        "\(content.shard) \(sequence) (record \(item.id)) was promised and is gone (arrived at \(item.arrival), the clock showed \(latestWall))"
+                    )
                 }
             }
         }
@@ -63,6 +68,14 @@ extension Judge {
         }
         for (name, checkpoints) in audit.checkpoints.sorted(by: { $0.key < $1.key }) {
             for (shard, position) in checkpoints { checkPassed(by: name, in: shard, at: position) }
+        }
+    }
+
+    /// Whether retention may have ended all records between the two.
+    private func mayHaveExpired(from before: Item, to after: Item, in shard: Shard) -> Bool {
+        guard before.sequence < after.sequence, mayHaveExpired(before, in: shard) else { return false }
+        return (before.sequence + 1..<after.sequence).allSatisfy { sequence in
+            logs[shard]?.promised[sequence].map { mayHaveExpired($0, in: shard) } ?? true
         }
     }
 
