@@ -126,6 +126,7 @@ package final class World: @unchecked Sendable {
             if isOver { isFinal = true }
         }
         finish()
+        disk.forget()
         if scheduler.strayJobs > 0 { judge.fail("\(scheduler.strayJobs) jobs ran outside the simulation") }
         return Outcome(
             violation: judge.violation, hash: scheduler.trace.hash, turns: scheduler.turns,
@@ -174,6 +175,7 @@ package final class World: @unchecked Sendable {
             let world = World(history, disk: copy, metadata: metadata.copy(), judge: judge)
             world.isDecayed = true
             world.examine(whenOpened: {})
+            copy.forget()
             if let violation = world.judge.violation {
                 judge.fail("\(violation); after a bit of byte \(place) of \(file.path) flipped")
             }
@@ -264,6 +266,8 @@ package final class World: @unchecked Sendable {
         let kept = left ?? (disk.copy(), metadata)
         disk.onOperation(nil)
         metadata.onTransaction(nil)
+        // Tasks of a process that died wait for ever, and hold what they have of it.
+        disk.forget()
         disk = kept.disk
         metadata = kept.metadata
         judge.processEnded()
@@ -308,8 +312,8 @@ package final class World: @unchecked Sendable {
     /// Asked before each operation on the disk, on the thread that makes it.
     private func before(_ operation: MemoryFileSystem.Operation) -> MemoryFileSystem.Fault? {
         if isDead { return .error(5) }
-        // Documents are written under a lock, which nobody else may meet.
-        if operation.path != Self.destination { scheduler.perhapsYield() }
+        // Documents are written under a lock, which nobody else may meet; so is the name of their file.
+        if operation.path != Self.destination, operation.path != "/" { scheduler.perhapsYield() }
         if isDead { return .error(5) }
         scheduler.trace.note("disk", operation.path, operation.offset, operation.count)
         if operation.changesDisk {
