@@ -170,6 +170,27 @@ import Testing
         #expect(passing(documents: [1...1, 2...2]) == "nothing")
     }
 
+    @Test func `what was passed while an audit read the documents is owed to the next one`() {
+        func passing(_ body: (inout Judge) -> Void) -> String {
+            Self.verdict { judge in
+                var audit = Self.audit((1...3).map { Self.item($0, $0) })
+                audit.checkpoints = ["m": [(Self.shard, 0)]]
+                audit.debts = judge.debts()
+                judge.sawCheckpoint(of: "m", in: Self.shard, at: 2)
+                judge.audited(audit, promised: [:])
+                if judge.violation == nil { body(&judge) }
+            }
+        }
+        #expect(passing { _ in } == "nothing")
+        let next = passing { judge in
+            var audit = Self.audit((1...3).map { Self.item($0, $0) })
+            audit.checkpoints = ["m": [(Self.shard, 0)]]
+            audit.debts = judge.debts()
+            judge.audited(audit, promised: [:])
+        }
+        #expect(next.contains("went past s/0 1"))
+    }
+
     /// The parent, closed at 3, has a child whose first record is 4; then `body`; then an audit that finds no checkpoint.
     private static func verdictOnChild(_ body: (inout Judge, Judge.Shard) -> Void) -> String {
         verdict { judge in

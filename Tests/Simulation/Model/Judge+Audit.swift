@@ -17,10 +17,23 @@ extension Judge {
         package var checkpoints: [String: [(shard: Shard, position: UInt64)]] = [:]
         /// By mapping: the records that its failure destination has documents of.
         package var documents: [String: [(shard: Shard, sequences: ClosedRange<UInt64>)]] = [:]
+        /// What had been passed when the documents began to be read; nil: everything that has been passed by now.
+        package var debts: [String: Debts]?
         /// Whether nobody wrote while it was read: then what is in doubt is decided by it.
         package var isAlone: Bool
 
         package init(isAlone: Bool) { self.isAlone = isAlone }
+    }
+
+    /// Records that a mapping has passed and that somebody has to have done, or a document has to name.
+    package struct Debts: Sendable {
+        fileprivate(set) var seeks: Int
+        fileprivate(set) var owed: [Shard: Set<UInt64>]
+    }
+
+    /// What mappings have passed by now.
+    package func debts() -> [String: Debts] {
+        mappings.mapValues { Debts(seeks: $0.seeks, owed: $0.lanes.mapValues(\.owed)) }
     }
 
     /// What was promised when an audit begins, to be there when it ends.
@@ -67,7 +80,7 @@ extension Judge {
             for (shard, sequences) in documents { mappings[name]?.documented(sequences, in: shard) }
         }
         for (name, checkpoints) in audit.checkpoints.sorted(by: { $0.key < $1.key }) {
-            for (shard, position) in checkpoints { checkPassed(by: name, in: shard, at: position) }
+            for (shard, position) in checkpoints { checkPassed(by: name, in: shard, at: position, audit.debts?[name]) }
         }
     }
 

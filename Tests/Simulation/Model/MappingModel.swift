@@ -22,6 +22,8 @@ struct MappingModel {
     let stream: String
     /// The mapping is being sent back, or may have been: its checkpoints may be anywhere.
     var isSought = false
+    /// How often it was sent back.
+    var seeks = 0
     var lanes: [Judge.Shard: Lane] = [:]
 
     mutating func processEnded() { for shard in lanes.keys { lanes[shard]!.isRunning = false } }
@@ -39,6 +41,7 @@ extension Judge {
     package mutating func willSeek(_ name: String) {
         guard mappings[name] != nil else { return }
         mappings[name]!.isSought = true
+        mappings[name]!.seeks += 1
         for shard in mappings[name]!.lanes.keys {
             mappings[name]!.lanes[shard]!.doneBefore.formUnion(mappings[name]!.lanes[shard]!.done)
             mappings[name]!.lanes[shard]!.done = []
@@ -124,16 +127,18 @@ extension Judge {
     }
 
     /// All documents that there are are known: whatever a checkpoint has passed is done (invariants 4 and 5).
-    mutating func checkPassed(by name: String, in shard: Shard, at position: UInt64) {
-        guard let mapping = mappings[name] else { return }
+    mutating func checkPassed(by name: String, in shard: Shard, at position: UInt64, _ debts: Debts?) {
+        // Sent back since, nothing follows from where it was.
+        guard let mapping = mappings[name], debts?.seeks ?? mapping.seeks == mapping.seeks else { return }
         let lane = mapping.lanes[shard] ?? MappingModel.Lane()
-        let passed = (logs[shard]?.promised.keys.filter { $0 <= position } ?? []) + lane.owed
+        let owed = debts.map { ($0.owed[shard] ?? []).intersection(lane.owed) } ?? lane.owed
+        let passed = (logs[shard]?.promised.keys.filter { $0 <= position } ?? []) + owed
         for sequence in passed.sorted() where !isDone(sequence, in: shard, by: lane) {
             return fail(
                 "\(name) went past \(shard) \(sequence), which the function never did and no document names (checkpoint \(position))"
             )
         }
-        mappings[name]!.lanes[shard, default: MappingModel.Lane()].owed = []
+        mappings[name]!.lanes[shard, default: MappingModel.Lane()].owed.subtract(owed)
     }
 
     /// At the end of a run: everything that is retained is done (at least once).

@@ -40,6 +40,7 @@ extension Life {
                     world.tell { $0.sawCheckpoint(of: mapping.key.name, in: shard, at: position) }
                 }
             }
+            audit.debts = world.judge.debts()
             audit.documents[World.allMappings[0]] = try await documentsInStream()
             audit.documents[World.allMappings[1]] = documentsInFile()
         } catch {
