@@ -19,6 +19,25 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
         runs.append(run)
     }
 
+    /// Makes room for so many runs.
+    package mutating func reserve(runs count: Int) {
+        runs.reserveCapacity(count)
+        if count > 1 { laterStarts.reserveCapacity(count - 1) }
+    }
+
+    /// The encoded bytes of all records.
+    package var byteCount: Int {
+        let runs = runs.span
+        var bytes = 0
+        for index in runs.indices { bytes += runs[index].byteCount }
+        return bytes
+    }
+
+    /// The first record's number, without a look at the record. The batch must have one.
+    package var firstSequence: SequenceNumber { runs.span[0].firstSequence }
+    /// The last record's number, without a look at the record. The batch must have one.
+    package var lastSequence: SequenceNumber { runs.span[runs.count - 1].lastSequence }
+
     package mutating func append(_ other: RecordBatch) { for run in other.runs { append(run) } }
 
     /// Always 0.

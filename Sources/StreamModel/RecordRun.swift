@@ -71,6 +71,18 @@ package struct RecordRun: Sendable {
             runArrival: arrival)
     }
 
+    /// The name outside of the record at this place.
+    package func kinesisSequenceNumber(at index: Int) -> KinesisSequenceNumber {
+        KinesisSequenceNumber(
+            shard: shard, shardCreationSecond: shardCreationSecond, sequenceNumber: firstSequence.advanced(by: index),
+            arrivalSecond: arrival(at: index).second)
+    }
+
+    /// When the store took the record at this place.
+    package func arrival(at index: Int) -> Timestamp {
+        Timestamp(milliseconds: arrival.milliseconds + Int64(layout(of: index).arrivalDelta))
+    }
+
     /// Where in ``bytes`` the parts of a record lie: for looking at records without making them.
     package func layout(of index: Int) -> RecordEncoding.Layout {
         // Stores hand out only chunks that were checked when they were made or read.

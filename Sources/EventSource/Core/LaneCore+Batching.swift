@@ -26,7 +26,7 @@ extension LaneCore {
         let unit = newUnit(take(count), .batch(cause))
         units.append(unit)
         batchCount += 1
-        counters.batches[cause, default: 0] += 1
+        counters.batches[cause] += 1
         trace(.closed(unit.span, cause, after: now.monotonic - opened))
         windowOpened = nil
         return true
@@ -55,8 +55,8 @@ extension LaneCore {
 
     private mutating func take(_ count: Int) -> RecordBatch {
         let records = queue.take(count)
-        takenPosition = records[records.count - 1].sequenceNumber
-        batchHolds = (records.count, records.runs.reduce(0) { $0 + $1.byteCount })
+        takenPosition = records.lastSequence
+        batchHolds = (records.count, records.byteCount)
         return records
     }
 
@@ -83,7 +83,7 @@ extension LaneCore {
         unit.attempts = note.count - 1
         units.append(unit)
         batchCount += 1
-        counters.batches[.crash, default: 0] += 1
+        counters.batches[.crash] += 1
         sentPosition = max(sentPosition, unit.last)
         trace(.closed(unit.span, .crash, after: .zero))
         let cause = note.cause.isEmpty ? "" : "; the attempt before it failed: \(note.cause)"

@@ -20,7 +20,7 @@ extension LaneCore {
         }
         // The batch ends before what was lost, or begins behind it.
         let lost = result.lost.map { RecordQueue.Gap(range: $0, condition: .recordsLost) }
-        if let lost, let first = result.batch.first, first.sequenceNumber > lost.range.upperBound {
+        if let lost, !result.batch.isEmpty, result.batch.firstSequence > lost.range.upperBound {
             queue.append(lost)
             queue.append(result.batch)
         } else {

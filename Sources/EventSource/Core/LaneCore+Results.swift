@@ -58,10 +58,10 @@ extension LaneCore {
 
     private mutating func succeeded(_ records: RecordBatch) {
         counters.succeeded += records.count
-        finished(records[records.count - 1].sequenceNumber)
+        finished(records.lastSequence)
         failedInARow = 0
         protectionWaits = 0
-        failedPosition = max(failedPosition, records[records.count - 1].sequenceNumber)
+        failedPosition = max(failedPosition, records.lastSequence)
     }
 
     /// An attempt of the unit on top has failed. The first `newlyFailed` of its records count for A8, where they have

@@ -136,7 +136,15 @@ package struct LaneCore: Sendable {
     /// Takes note of what happened and decides what is to be done. Both clocks are read by the caller; the monotonic
     /// one must not go back between two calls.
     package mutating func handle(_ event: Event, at now: Moment) -> Decisions {
-        decisions = Decisions()
+        var decisions = Decisions()
+        handle(event, at: now, into: &decisions)
+        return decisions
+    }
+
+    /// The same into decisions that were cleared, so that many of them need memory only once.
+    package mutating func handle(_ event: Event, at now: Moment, into decisions: inout Decisions) {
+        swap(&self.decisions, &decisions)
+        defer { swap(&self.decisions, &decisions) }
         switch event {
         case .start: start()
         case .read(let number, let result):
@@ -155,8 +163,6 @@ package struct LaneCore: Sendable {
         case .stop: stop()
         }
         settle(now)
-        defer { decisions = Decisions() }
-        return decisions
     }
 
     /// Whether the lane holds nothing and everything it has done is durable.

@@ -36,7 +36,7 @@ extension LaneCore {
         /// Records that retention ended before they were done, as far as their number is known (M8).
         package var expired = 0
         /// Batches closed, by cause.
-        package var batches: [ClosingCause: Int] = [:]
+        package var batches = BatchCounts()
         /// Checkpoints that are durable.
         package var checkpoints = 0
         /// Records that were read and let go at a stop, not done; they are read again (ESM-L3).
@@ -78,11 +78,34 @@ extension LaneCore {
             left.destinationDelivered += right.destinationDelivered
             left.destinationFailures += right.destinationFailures
             left.expired += right.expired
-            left.batches.merge(right.batches, uniquingKeysWith: +)
+            left.batches += right.batches
             left.checkpoints += right.checkpoints
             left.released += right.released
             left.expiredUnkept += right.expiredUnkept
             left.deliveredUnread += right.deliveredUnread
         }
+    }
+
+    /// Batches by why they were closed. Without memory of its own: a lane's counters are copied with every decision.
+    package struct BatchCounts: Hashable, Sendable, ExpressibleByDictionaryLiteral {
+        private var counts = SIMD8<Int>()
+
+        package init() {}
+
+        package init(dictionaryLiteral elements: (ClosingCause, Int)...) {
+            for (cause, count) in elements { self[cause] = count }
+        }
+
+        package subscript(cause: ClosingCause) -> Int {
+            get { counts[cause.rawValue] }
+            set { counts[cause.rawValue] = newValue }
+        }
+
+        /// Those that there were any of.
+        package var found: [(cause: ClosingCause, count: Int)] {
+            ClosingCause.allCases.map { ($0, self[$0]) }.filter { $0.count > 0 }
+        }
+
+        static func += (left: inout BatchCounts, right: BatchCounts) { left.counts &+= right.counts }
     }
 }

@@ -99,5 +99,13 @@ extension LaneCore {
         package internal(set) var actions: [Action] = []
         /// Why.
         package internal(set) var trace: [TraceEvent] = []
+
+        package init() {}
+
+        /// Forgets them and keeps their memory.
+        package mutating func clear() {
+            actions.removeAll(keepingCapacity: true)
+            trace.removeAll(keepingCapacity: true)
+        }
     }
 }

@@ -31,23 +31,22 @@ extension LaneCore {
         /// Not to be invoked before this moment.
         package internal(set) var notBefore: MonotonicTime?
 
+        /// For the trace: which unit this is.
+        package let span: UnitSpan
+
         init(id: Int, records: RecordBatch, origin: Origin) {
             self.id = id
             self.records = records
             self.origin = origin
+            span = UnitSpan(
+                unit: id, first: records.firstSequence, last: records.lastSequence, count: records.count,
+                start: records.runs[0].kinesisSequenceNumber(at: 0))
         }
 
         /// The first record's number.
-        package var first: SequenceNumber { records[0].sequenceNumber }
+        package var first: SequenceNumber { span.first }
         /// The last record's number.
-        package var last: SequenceNumber { records[records.count - 1].sequenceNumber }
-        /// For the trace: which unit this is.
-        package var span: UnitSpan {
-            let head = records[0]
-            return UnitSpan(
-                unit: id, first: head.sequenceNumber, last: last, count: records.count,
-                start: head.kinesisSequenceNumber)
-        }
+        package var last: SequenceNumber { span.last }
     }
 
     /// One call of the function.
@@ -63,7 +62,7 @@ extension LaneCore {
     }
 
     /// Why a batch was closed.
-    package enum ClosingCause: String, Hashable, Sendable, CaseIterable {
+    package enum ClosingCause: Int, Hashable, Sendable, CaseIterable {
         /// It has as many records as a batch may have (ESM-B1).
         case size
         /// Its window is over; with a window of zero, nothing more was there (ESM-B2, ESM-B3).

@@ -14,6 +14,9 @@ struct RecordQueue: Sendable {
         case gap(Gap)
     }
 
+    /// One read that is all there is, as it was read: a lane that keeps up takes it as a whole again. Then there are no
+    /// items.
+    private var whole: RecordBatch?
     private var items: Deque<Item> = []
     /// All records.
     private(set) var count = 0
@@ -26,26 +29,38 @@ struct RecordQueue: Sendable {
     // without a fresh start, so places stay valid.
     private var measured = (item: 0, index: 0, count: 0, size: 0)
 
-    var isEmpty: Bool { items.isEmpty }
+    var isEmpty: Bool { whole == nil && items.isEmpty }
     /// Whether records are missing somewhere behind the readable ones.
     var hasGap: Bool { gaps > 0 }
 
     /// The first record; nil where nothing or a gap is in front.
     var first: Record? {
+        if let whole { return whole[0] }
         guard case .run(let run)? = items.first else { return nil }
         return run[0]
     }
 
     mutating func append(_ batch: RecordBatch) {
-        for run in batch.runs {
-            items.append(.run(run))
-            count += run.count
-            bytes += run.byteCount
-            if gaps == 0 { readable += run.count }
+        guard !batch.isEmpty else { return }
+        count += batch.count
+        bytes += batch.byteCount
+        if gaps == 0 { readable += batch.count }
+        guard !isEmpty else {
+            whole = batch
+            return
         }
+        takeApart()
+        for run in batch.runs { items.append(.run(run)) }
+    }
+
+    private mutating func takeApart() {
+        guard let batch = whole else { return }
+        whole = nil
+        for run in batch.runs { items.append(.run(run)) }
     }
 
     mutating func append(_ gap: Gap) {
+        takeApart()
         items.append(.gap(gap))
         gaps += 1
     }
@@ -53,6 +68,11 @@ struct RecordQueue: Sendable {
     /// Takes the first `wanted` of the readable records.
     mutating func take(_ wanted: Int) -> RecordBatch {
         precondition(wanted <= readable)
+        if let batch = whole, batch.count == wanted {
+            removeAll()
+            return batch
+        }
+        takeApart()
         var batch = RecordBatch()
         while batch.count < wanted, case .run(let run)? = items.popFirst() {
             let missing = wanted - batch.count
@@ -65,7 +85,7 @@ struct RecordQueue: Sendable {
         }
         count -= wanted
         readable -= wanted
-        bytes -= batch.runs.reduce(0) { $0 + $1.byteCount }
+        bytes -= batch.byteCount
         measureAnew()
         return batch
     }
@@ -85,6 +105,7 @@ struct RecordQueue: Sendable {
 
     /// How many of the readable records have numbers up to `position`.
     func readable(through position: SequenceNumber) -> Int {
+        if let whole { return whole.count(through: position) }
         var found = 0
         for item in items {
             guard case .run(let run) = item, run.firstSequence <= position else { break }
@@ -104,6 +125,7 @@ struct RecordQueue: Sendable {
         if measure.isWithinEncoding, bytes + measure.envelope + wanted * measure.separator < measure.limit {
             return (wanted, false)
         }
+        takeApart()
         while measured.count < wanted, case .run(let run) = items[measured.item] {
             let size = measure.size(run[measured.index])
             let total = measured.count == 0 ? measure.envelope + size : measured.size + measure.separator + size
@@ -135,6 +157,8 @@ extension RecordBatch {
     /// How many of the records have numbers up to `position`.
     func count(through position: SequenceNumber) -> Int {
         var found = 0
+        // Mostly none: what is asked about was done, or has expired, long before.
+        guard !isEmpty, firstSequence <= position else { return 0 }
         for run in runs where run.firstSequence <= position { found += run.count(through: position) }
         return found
     }

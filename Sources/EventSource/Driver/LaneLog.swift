@@ -142,7 +142,7 @@ extension LaneLog {
         func are(_ span: LaneCore.UnitSpan) -> String { span.count == 1 ? "is" : "are" }
         switch trace {
         case .closed(let span, let cause, let after):
-            return "batch of \(text(span)) closed by \(cause.rawValue) after \(after)"
+            return "batch of \(text(span)) closed by \(cause) after \(after)"
         case .invoked(let span, _, let attempt): return "function called with \(text(span)), attempt \(attempt)"
         case .succeeded(let span): return "\(text(span)) \(are(span)) done"
         case .progressed(let span, let before): return "of \(text(span)) what is before \(before) is done"

@@ -15,6 +15,8 @@ struct LaneWorker {
         case lane(ShardID, ShardDriver.Post)
         /// It is time for the alarms up to then.
         case alarms(MonotonicTime)
+        /// The pause in which records gathered is over.
+        case gathered
         /// Word for all lanes, those that come later included.
         case all(ShardDriver.Post)
         /// All lanes have ended and no other comes.
@@ -36,18 +38,28 @@ struct LaneWorker {
             let alarms = LaneAlarms()
             var last: ShardDriver.Post?
             var handled = 0
+            var gathering = Gathering()
             func settle(_ shard: ShardID, _ end: LaneEnd?, _ group: inout DiscardingTaskGroup) {
                 guard let end, let driver = lanes.removeValue(forKey: shard) else { return }
                 finish(driver, end, in: &group)
             }
             while true {
-                for post in await mailbox.take() {
+                let posts = await mailbox.take()
+                gathering.beginRound(at: session.timeSource.monotonicTime)
+                for post in posts {
                     switch post {
                     case .begin(let start):
                         let driver = ShardDriver(start, session: session, mailbox: mailbox, alarms: alarms)
                         lanes[start.shard.id] = driver
                         settle(start.shard.id, driver.start(in: &group), &group)
                         if let last { settle(start.shard.id, driver.handle(last, in: &group), &group) }
+                    case .lane(let shard, .available(let number)) where gathering.holds(shard, number): break
+                    case .gathered:
+                        for (shard, number) in gathering.release() {
+                            settle(shard, lanes[shard]?.handle(.available(number), in: &group), &group)
+                            handled += 1
+                            if handled % Self.turn == 0 { await Task.yield() }
+                        }
                     case .lane(let shard, let post):
                         settle(shard, lanes[shard]?.handle(post, in: &group), &group)
                     case .alarms(let time):
@@ -64,19 +76,22 @@ struct LaneWorker {
                         group.cancelAll()
                         return
                     }
-                    if let next = alarms.nextToSleepFor() { sleep(until: next, in: &group) }
+                    if let next = alarms.nextToSleepFor() { wake(with: .alarms(next), at: next, in: &group) }
                     handled += 1
                     if handled % Self.turn == 0 { await Task.yield() }
+                }
+                if let end = gathering.endRound(at: session.timeSource.monotonicTime) {
+                    wake(with: .gathered, at: end, in: &group)
                 }
             }
         }
     }
 
-    private func sleep(until time: MonotonicTime, in group: inout DiscardingTaskGroup) {
+    private func wake(with post: Post, at time: MonotonicTime, in group: inout DiscardingTaskGroup) {
         let (mailbox, timeSource) = (mailbox, session.timeSource)
         group.addTask {
             do { try await timeSource.sleep(until: time) } catch { return }
-            mailbox.post(.alarms(time))
+            mailbox.post(post)
         }
     }
 

@@ -48,6 +48,6 @@ public struct MappingStatistics: Hashable, Sendable {
         expired += counters.expired
         sentAgain += counters.resentRecords
         polled += counters.polled
-        for (cause, count) in counters.batches { batches[cause.rawValue, default: 0] += count }
+        for (cause, count) in counters.batches.found { batches["\(cause)", default: 0] += count }
     }
 }

@@ -45,6 +45,7 @@ final class ShardDriver {
     private let board: MappingBoard.Shard?
 
     private var lane: LaneCore
+    private var decisions = LaneCore.Decisions()
     private var log: LaneLog
     private var invocation: (number: Int, call: FunctionCall)?
     /// The invocation that ran over its time limit and was cancelled.
@@ -201,10 +202,17 @@ final class ShardDriver {
         }
         let before = lane.counters
         let now = Moment(session.timeSource)
-        let decisions = lane.handle(event, at: now)
+        // Taken out, as an action may change what the driver knows; put back, so that they keep their memory.
+        var decisions = LaneCore.Decisions()
+        swap(&decisions, &self.decisions)
+        lane.handle(event, at: now, into: &decisions)
+        defer {
+            decisions.clear()
+            swap(&decisions, &self.decisions)
+        }
         var end: LaneEnd?
-        for action in decisions.actions {
-            if let ended = perform(action, in: &group) { end = ended }
+        for index in decisions.actions.indices {
+            if let ended = perform(decisions.actions[index], in: &group) { end = ended }
         }
         if !decisions.trace.isEmpty || !decisions.actions.isEmpty {
             session.metrics.record(from: before, to: lane.counters)

@@ -4,12 +4,24 @@ import StreamStorage
 
 /// What takes time in driving a shard, each in a child task of its driver; every call posts how it ended, unless it
 /// was cancelled.
-struct ShardWork: Sendable {
-    let session: MappingSession
-    let shard: ShardDescription
-    let address: LaneAddress
-    let logger: Logger
-    let board: MappingBoard.Shard?
+/// An object, as every invocation's task refers to it.
+final class ShardWork: Sendable {
+    private let session: MappingSession
+    private let shard: ShardDescription
+    private let address: LaneAddress
+    private let logger: Logger
+    private let board: MappingBoard.Shard?
+
+    init(
+        session: MappingSession, shard: ShardDescription, address: LaneAddress, logger: Logger,
+        board: MappingBoard.Shard?
+    ) {
+        self.session = session
+        self.shard = shard
+        self.address = address
+        self.logger = logger
+        self.board = board
+    }
 
     private var timeSource: any TimeSource { session.timeSource }
 

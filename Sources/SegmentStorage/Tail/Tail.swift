@@ -78,6 +78,7 @@ final class Tail: Sendable {
         case .runs(let found): runs = found
         }
         var batch = RecordBatch()
+        batch.reserve(runs: runs.count)
         var left = (records: max(1, maximumRecords), bytes: max(1, maximumBytes))
         for run in runs {
             guard left.records > 0, left.bytes > 0, let run = run.after(position) else { break }
@@ -122,6 +123,7 @@ final class Tail: Sendable {
             var records = 0
             var bytes = 0
             var index = Self.firstRun(in: state.runs, after: position)
+            runs.reserveCapacity(min(state.runs.count - index, 64))
             while index < state.runs.count, state.runs[index].commit <= watermark,
                 records < maximumRecords, bytes < maximumBytes || runs.isEmpty
             {
