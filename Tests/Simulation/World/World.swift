@@ -262,7 +262,10 @@ package final class World: @unchecked Sendable {
 
     /// The machine after the process: what the next one finds.
     private func succeed() {
-        if !isDead { left = nil }
+        if !isDead {
+            left = nil
+            judge.clockShows(time.wallTime.milliseconds)
+        }
         let kept = left ?? (disk.copy(), metadata)
         disk.onOperation(nil)
         metadata.onTransaction(nil)
@@ -278,6 +281,8 @@ package final class World: @unchecked Sendable {
     /// Ends the process at this moment; what is done from now on reaches nothing.
     func die(_ death: Death) {
         guard isAlive else { return }
+        // Retention may have gone by it, though nobody was told.
+        judge.clockShows(time.wallTime.milliseconds)
         crashes += 1
         scheduler.trace.note("dies", death == .killed ? "killed" : "power", crashes)
         armed = []
