@@ -30,6 +30,7 @@ LINTED = $(wildcard Sources Tests examples Benchmarks Package.swift)
 help:
 	@echo 'make demo         the main job on real data: installs what is missing, builds, runs'
 	@echo 'make test         builds and runs all tests'
+	@echo 'make build        builds the command shardline, optimized'
 	@echo 'make lint         checks the style'
 	@echo 'make format       applies the style'
 	@echo 'make crash        kills a working process at random moments, ROUNDS=$(ROUNDS) times; also with loss of power'
@@ -41,7 +42,8 @@ help:
 	@echo 'make bench-pieces measures the single steps of a put and of a read; some: PIECES="read .*"'
 	@echo 'make scale        how cost grows: measures for twenty minutes, then draws the plots of the page about it'
 	@echo 'make allocations  counts allocations a record; fails above a limit'
-	@echo 'make install      puts shardline under PREFIX=$(PREFIX)'
+	@echo 'make install      puts shardline under PREFIX=$(PREFIX); make uninstall removes it'
+	@echo 'make clean        removes what was built'
 	@echo 'make deps         installs the Debian packages: $(PACKAGES)'
 
 # Quiet when nothing is missing. The list of packages is only refreshed when an installation fails without it.

@@ -34,7 +34,20 @@ public struct HashKey: Hashable, Comparable, Sendable, CustomStringConvertible, 
     }
 
     /// Decimal, as Kinesis writes hash keys.
-    public var description: String { String(value) }
+    public var description: String {
+        // A flush of a thousand shards writes two thousand of them, and numbers of 128 bits have no fast way of their own.
+        let part: UInt128 = 10_000_000_000_000_000_000
+        var (rest, low) = value.quotientAndRemainder(dividingBy: part)
+        var text = String(UInt64(low))
+        var digits = 19
+        while rest > 0 {
+            text = String(repeating: "0", count: digits - text.utf8.count) + text
+            (rest, low) = rest.quotientAndRemainder(dividingBy: part)
+            text = String(UInt64(low)) + text
+            digits += 19
+        }
+        return text
+    }
     /// By number.
     public static func < (left: HashKey, right: HashKey) -> Bool { left.value < right.value }
 }

@@ -16,6 +16,16 @@ import Testing
     }
 
     /// API-H-2
+    @Test func `every number of digits is written as it is`() {
+        var numbers: [UInt128] = [0, .max]
+        var power: UInt128 = 1
+        for digits in 1...39 {
+            numbers += [power - 1, power, power + 1, power / 3 + 7]
+            if digits < 39 { power *= 10 }
+        }
+        for number in numbers { #expect(HashKey(number).description == String(number)) }
+    }
+
     @Test func `three shards divide the space as CreateStream does`() {
         let ranges = HashKeyRange.even(3)
         #expect(

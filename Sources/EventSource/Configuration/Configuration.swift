@@ -12,7 +12,8 @@ extension EventSourceMapping {
         /// The most records in one batch: 1 to 10,000. Default 100, as Lambda's.
         public var batchSize = 100
         /// How long a batch may wait to fill, from the moment its shard is free and its first record is there:
-        /// 0 to 300 seconds. Default 0: a batch is what is there.
+        /// 0 to 300 seconds. Default 0: a batch is what is there. Where very many shards get records at once, up to 20
+        /// ms may pass before those are read.
         public var batchWindow: Duration = .zero
         /// How often a unit of records is tried again before it is given up: 0 to 10,000; nil: until it succeeds or
         /// its records are too old. Default 5 (Lambda: no limit).

@@ -37,6 +37,7 @@ struct LaneWorker {
             var lanes: [ShardID: ShardDriver] = [:]
             let alarms = LaneAlarms()
             var last: ShardDriver.Post?
+            var posts: [Post] = []
             var handled = 0
             var gathering = Gathering()
             func settle(_ shard: ShardID, _ end: LaneEnd?, _ group: inout DiscardingTaskGroup) {
@@ -44,7 +45,7 @@ struct LaneWorker {
                 finish(driver, end, in: &group)
             }
             while true {
-                let posts = await mailbox.take()
+                await mailbox.take(into: &posts)
                 gathering.beginRound(at: session.timeSource.monotonicTime)
                 for post in posts {
                     switch post {

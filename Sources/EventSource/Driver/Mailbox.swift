@@ -4,7 +4,7 @@ import Synchronization
 final class Mailbox<Post: Sendable>: Sendable {
     private struct State {
         var posts: [Post] = []
-        var reader: CheckedContinuation<[Post], Never>?
+        var reader: CheckedContinuation<Void, Never>?
     }
     private let state = Mutex(State())
 
@@ -16,40 +16,38 @@ final class Mailbox<Post: Sendable>: Sendable {
     /// `wakes` is asked under the mailbox's lock. So a reader that begins to care before it looks into the mailbox
     /// either finds the post or is woken by it.
     func post(_ post: Post, wakes: () -> Bool) {
-        let woken = state.withLock { state -> (reader: CheckedContinuation<[Post], Never>, posts: [Post])? in
+        let reader = state.withLock { state -> CheckedContinuation<Void, Never>? in
             state.posts.append(post)
-            guard let reader = state.reader, wakes() else { return nil }
-            state.reader = nil
-            defer { state.posts = [] }
-            return (reader, state.posts)
+            guard state.reader != nil, wakes() else { return nil }
+            return state.reader.take()
         }
-        woken?.reader.resume(returning: woken!.posts)
+        reader?.resume()
     }
 
     /// Wakes the reader if any post is there.
     func nudge() {
-        let woken = state.withLock { state -> (reader: CheckedContinuation<[Post], Never>, posts: [Post])? in
-            guard let reader = state.reader, !state.posts.isEmpty else { return nil }
-            state.reader = nil
-            defer { state.posts = [] }
-            return (reader, state.posts)
-        }
-        woken?.reader.resume(returning: woken!.posts)
+        let reader = state.withLock { state in state.posts.isEmpty ? nil : state.reader.take() }
+        reader?.resume()
     }
 
-    /// All posts since the last call, at least one, in their order. Only one task reads. A cancelled task waits too:
-    /// cancellation is a post.
-    func take() async -> [Post] {
+    /// All posts since the last call, at least one, in their order, in place of what `posts` has: its memory takes the
+    /// next ones. Only one task reads. A cancelled task waits too: cancellation is a post.
+    func take(into posts: inout [Post]) async {
+        posts.removeAll(keepingCapacity: true)
         await withCheckedContinuation { continuation in
-            let posts = state.withLock { state -> [Post] in
-                guard !state.posts.isEmpty else {
-                    state.reader = continuation
-                    return []
-                }
-                defer { state.posts = [] }
-                return state.posts
+            let isThere = state.withLock { state in
+                if state.posts.isEmpty { state.reader = continuation }
+                return !state.posts.isEmpty
             }
-            if !posts.isEmpty { continuation.resume(returning: posts) }
+            if isThere { continuation.resume() }
         }
+        state.withLock { swap(&$0.posts, &posts) }
+    }
+
+    /// The same in an array of its own.
+    func take() async -> [Post] {
+        var posts: [Post] = []
+        await take(into: &posts)
+        return posts
     }
 }

@@ -14,8 +14,8 @@ final class ShardDriver {
         case event(LaneCore.Event)
         /// Something may be there for the read with this number.
         case available(Int)
-        /// What became of a write that the store was handed directly.
-        case committed(Change, LaneCore.Event, Result<CommitOutcome, any Error>)
+        /// A write that the store was handed directly did not come out well.
+        indirect case notCommitted(Change, LaneCore.Event, Result<CommitOutcome, any Error>)
         /// The time for which an alarm was set has come.
         case alarm
         /// Stop as soon as everything is settled (ESM-L3).
@@ -107,9 +107,8 @@ final class ShardDriver {
             guard pendingEnd == nil, let order = openRead, order.number == number else { return nil }
             read(order, in: &group)
             return settle(in: &group)
-        case .committed(let change, let event, let result):
+        case .notCommitted(let change, let event, let result):
             guard pendingEnd == nil else { return nil }
-            if case .success(.committed) = result { return decide(event, in: &group) }
             // What to do about it takes time.
             let work = work
             group.addTask { await work.commitAgain(change, after: result, then: event) }
@@ -327,8 +326,9 @@ struct LaneAddress: Sendable {
 
     /// Leaves word of a write, which wakes the worker only where the lane waits for it or it failed.
     func postCommitted(_ change: Change, _ event: LaneCore.Event, _ result: Result<CommitOutcome, any Error>) {
-        mailbox.post(.lane(shard, .committed(change, event, result))) {
-            guard case .success(.committed) = result, case .checkpointed = event else { return true }
+        guard case .success(.committed) = result else { return post(.notCommitted(change, event, result)) }
+        mailbox.post(.lane(shard, .event(event))) {
+            guard case .checkpointed = event else { return true }
             return flag.needsCheckpoints.load(ordering: .relaxed)
         }
     }

@@ -1,6 +1,7 @@
 import DiskAccess
 import Foundation
 import GRDB
+import GRDBSQLite
 
 /// The database in SQLite: one connection in WAL mode whose commits are synced.
 package final class SQLiteMetadata: MetadataStore {
@@ -115,9 +116,13 @@ package final class SQLiteMetadata: MetadataStore {
         guard !changes.isEmpty else { return }
         do {
             try queue.write { database in
+                var insertions: [MetadataTable: Statement] = [:]
                 for change in changes {
                     switch change {
-                    case .put(let row): try Self.put(row, database)
+                    case .put(let row):
+                        let insertion = try insertions[row.table] ?? Self.insertion(into: row.table, database)
+                        insertions[row.table] = insertion
+                        try Self.put(row, by: insertion)
                     case .remove(let table, let key):
                         let equal = table.columns.prefix(key.count).map { " AND \($0) IS ?" }.joined()
                         let statement = try database.cachedStatement(
@@ -133,22 +138,45 @@ package final class SQLiteMetadata: MetadataStore {
 
     /// Writes a row with its checksum.
     static func put(_ row: MetadataRow, _ database: Database) throws {
-        let statement = try database.cachedStatement(sql: insertions[row.table]!)
-        var arguments: [(any DatabaseValueConvertible)?] = []
-        arguments.reserveCapacity(row.values.count + 1)
-        for value in row.values { arguments.append(argument(value)) }
-        arguments.append(Int64(row.checksum))
-        // There are as many as columns; to have them counted again costs as much as the row.
-        statement.setUncheckedArguments(StatementArguments(arguments))
-        try statement.execute()
+        try put(row, by: insertion(into: row.table, database))
     }
 
-    /// The statement that writes a row of each table: a flush of a thousand shards writes thousands of rows.
-    private static let insertions = Dictionary(
-        uniqueKeysWithValues: MetadataTable.allCases.map { table in
-            let marks = repeatElement("?", count: table.columns.count + 1).joined(separator: ",")
-            return (table, "INSERT OR REPLACE INTO \(table.rawValue) VALUES (\(marks))")
-        })
+    /// The statement that writes a row of a table.
+    private static func insertion(into table: MetadataTable, _ database: Database) throws -> Statement {
+        let marks = repeatElement("?", count: table.columns.count + 1).joined(separator: ",")
+        return try database.cachedStatement(sql: "INSERT OR REPLACE INTO \(table.rawValue) VALUES (\(marks))")
+    }
+
+    /// A flush of a thousand shards writes two thousand rows of 15 values, so they are given to SQLite without a box, a
+    /// copy and a list for each.
+    private static func put(_ row: MetadataRow, by insertion: Statement) throws {
+        // Takes what was bound before away, and has these taken for complete: there are as many as columns.
+        insertion.setUncheckedArguments(StatementArguments())
+        let values = row.values + [.integer(Int64(row.checksum))]
+        for (index, value) in values.enumerated() {
+            let code = bind(value, at: Int32(index + 1), of: insertion.sqliteStatement)
+            guard code == SQLITE_OK else { throw DatabaseError(resultCode: ResultCode(rawValue: code)) }
+        }
+        try insertion.execute()
+    }
+
+    /// Binds a value, which SQLite copies.
+    private static func bind(_ value: MetadataValue, at index: Int32, of statement: OpaquePointer) -> Int32 {
+        // SQLITE_TRANSIENT, which is a cast that Swift does not import.
+        let copied = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+        switch value {
+        case .null: return sqlite3_bind_null(statement, index)
+        case .integer(let number): return sqlite3_bind_int64(statement, index, number)
+        case .text(let text):
+            return text.withCString { sqlite3_bind_text(statement, index, $0, Int32(text.utf8.count), copied) }
+        case .blob(let bytes):
+            // Without an address SQLite would take it for NULL.
+            if bytes.isEmpty { return sqlite3_bind_zeroblob(statement, index, 0) }
+            return bytes.withUnsafeBytes {
+                sqlite3_bind_blob(statement, index, $0.baseAddress, Int32($0.count), copied)
+            }
+        }
+    }
 
     package func close() throws(MetadataError) {
         do { try queue.close() } catch { throw Self.explain(error, path) }

@@ -58,7 +58,8 @@ final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
     }
 
     static let folder = "segments"
-    private static let remedy = "put a copy of the store's whole directory in its place"
+    private static let remedy =
+        "put a copy of the store's whole directory in its place, or let `shardline repair` say what can be had back"
     private var segmentsDirectory: String { "\(directory)/\(Self.folder)" }
 
     // MARK: Metadata
