@@ -44,6 +44,9 @@ final class Ring: Sendable {
     }
 
     static let folder = "journal"
+    /// A disk that syncs megabytes lets the commits of that moment wait for them, so a file that nobody waits for yet is
+    /// made in small pieces.
+    private static let gentlePiece = 256 << 10
     private let state: Mutex<State>
     private let fileSystem: any FileSystem
     private let directory: String
@@ -156,7 +159,7 @@ final class Ring: Sendable {
     /// Sees to it that the writer finds a file when it needs one, and that not more than `most` lie idle.
     func prepare(most: Int) throws(FileError) {
         if state.withLock({ $0.free.isEmpty }) {
-            let file = try create(size: fileSize, isOversize: false)
+            let file = try create(size: fileSize, isOversize: false, syncsEach: Self.gentlePiece)
             state.withLock { $0.free.append(file) }
         }
         let surplus = state.withLock { state in
@@ -220,7 +223,11 @@ final class Ring: Sendable {
 
     /// A new file, written with zeros and durable before its first use, so that no later commit waits for the file
     /// system to find room or to write down a length.
-    private func create(size: Int, isOversize: Bool) throws(FileError) -> RingFile {
+    ///
+    /// - Parameter syncsEach: so many bytes are synced before the next ones are written.
+    private func create(
+        size: Int, isOversize: Bool, syncsEach pieceSize: Int = 1 << 30
+    ) throws(FileError) -> RingFile {
         let id = state.withLock { state in
             defer { state.nextID += 1 }
             return state.nextID
@@ -235,12 +242,17 @@ final class Ring: Sendable {
             if isOversize {
                 try file.truncate(to: size)
             } else {
-                let zeros = [UInt8](repeating: 0, count: 1 << 20)
+                let zeros = [UInt8](repeating: 0, count: min(1 << 20, pieceSize))
                 var offset = JournalFormat.fileHeaderCount
+                var unsynced = 0
                 while offset < size {
                     let count = min(zeros.count, size - offset)
                     try file.writeAll(count == zeros.count ? zeros : Array(zeros[..<count]), at: offset)
                     offset += count
+                    unsynced += count
+                    guard unsynced >= pieceSize, offset < size else { continue }
+                    try synchronize(file)
+                    unsynced = 0
                 }
             }
             try synchronize(file)
