@@ -38,8 +38,14 @@ import Testing
     }
 
     @Test func `CRC-32C by instruction and by table agree at every length and cut`() {
-        let bytes = (0..<100).map { UInt8(truncatingIfNeeded: $0 &* 37) }
-        for length in 0...bytes.count {
+        var state: UInt64 = 1
+        let bytes = (0..<30_000).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return UInt8(truncatingIfNeeded: state >> 33)
+        }
+        // Longer buffers are done in three parts at once, of 256 bytes and of 4,096.
+        let around = [768, 1536, 12_288, 13_056, 24_576].flatMap { $0 - 9...$0 + 9 }
+        for length in Array(0...100) + around + [bytes.count] {
             let whole = shardline_crc32c(7, bytes, length)
             #expect(whole == shardline_crc32c_table(7, bytes, length))
             let head = shardline_crc32c(7, bytes, length / 2)
