@@ -15,6 +15,10 @@ final class Ring: Sendable {
         let isOversize: Bool
         /// What its commits say while it is in use.
         var number: UInt64 = 0
+        /// How often it was written, and how much of that a sync that has ended was about. Of what recovery found nothing
+        /// is known, so it counts as written.
+        var writes = 1
+        var syncedWrites = 0
     }
 
     /// Where a commit goes.
@@ -114,7 +118,12 @@ final class Ring: Sendable {
     }
 
     /// The last place was written. Writer only.
-    func advance(blocks: Int) { state.withLock { $0.nextBlock += UInt32(blocks) } }
+    func advance(blocks: Int) {
+        state.withLock { state in
+            state.nextBlock += UInt32(blocks)
+            state.inUse[state.inUse.count - 1].writes += 1
+        }
+    }
 
     /// Where the next commit will be, or is behind: the start of a replay that needs nothing older.
     func position(commit: UInt64, chain: UInt32) -> JournalPosition {
@@ -188,9 +197,9 @@ final class Ring: Sendable {
             })
     }
 
-    /// Makes durable what was found in files that are in use (J9).
+    /// Makes durable what is in the files that are in use (J9, C11).
     func synchronizeAll() throws(FileError) {
-        for file in state.withLock({ $0.inUse }) { try synchronize(file.file) }
+        for file in state.withLock({ $0.inUse }) where file.syncedWrites < file.writes { try synchronize(file.file) }
     }
 
     /// Makes the names of all files durable: a process that was killed may have left one whose name is not, and the
@@ -200,7 +209,14 @@ final class Ring: Sendable {
     /// Makes a file of the ring durable, and counts it.
     func synchronize(_ file: any File) throws(FileError) {
         syncCount.add(1, ordering: .relaxed)
+        // What is written meanwhile may not be in it.
+        let writes = state.withLock { state in state.inUse.last { $0.file === file }?.writes }
         try file.synchronize()
+        guard let writes else { return }
+        state.withLock { state in
+            guard let index = state.inUse.lastIndex(where: { $0.file === file }) else { return }
+            state.inUse[index].syncedWrites = max(state.inUse[index].syncedWrites, writes)
+        }
     }
 
     /// How often a file of the ring was synced.

@@ -154,4 +154,25 @@ struct IntervalRowsTests {
         #expect(try await last.describeMapping(mapping).checkpoints.isEmpty == false)
         #expect(try await put(to: last) > SequenceNumber(2 << 32))
     }
+
+    @Test func `of the journal only what was written since its last sync is synced again`() async throws {
+        let store = try await open(MemoryFileSystem(), ModelMetadata())
+        _ = try await write(store) { try await store.createStream("s", shards: 1) }
+        let ring = store.parts.ring
+        func syncs() throws -> Int {
+            let before = ring.syncs
+            try ring.synchronizeAll()
+            return ring.syncs - before
+        }
+        #expect(try syncs() == 0)
+        // More than a file of the journal.
+        for _ in 0..<3 {
+            _ = try await write(store) { try await store.stream("s").put(noise(40 << 10), partitionKey: "k") }
+        }
+        #expect(ring.filesInUse > 2)
+        #expect(try syncs() >= 2)
+        #expect(try syncs() == 0)
+        _ = try await write(store) { try await store.stream("s").put(noise(100), partitionKey: "k") }
+        #expect(try syncs() == 1)
+    }
 }
