@@ -38,24 +38,15 @@ package struct BuiltProgram: Sendable {
     ) async throws -> End {
         let url = url
         return try await Self.threads.run {
-            let process = Process()
-            process.executableURL = url
-            process.arguments = arguments
-            process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-            if let directory { process.currentDirectoryURL = URL(filePath: directory) }
             // Files instead of pipes: nobody has to read while it runs, however much it says.
             let folder = try TestDirectory()
             try Data(input.utf8).write(to: folder.url("input"))
-            _ = FileManager.default.createFile(atPath: folder.path("output"), contents: nil)
-            _ = FileManager.default.createFile(atPath: folder.path("errors"), contents: nil)
-            process.standardInput = try FileHandle(forReadingFrom: folder.url("input"))
-            process.standardOutput = try FileHandle(forWritingTo: folder.url("output"))
-            process.standardError = try FileHandle(forWritingTo: folder.url("errors"))
-            try process.run()
-            process.waitUntilExit()
-            let status = process.terminationStatus
+            let process = try SpawnedProcess(
+                url.path, arguments, input: folder.path("input"), output: folder.path("output"),
+                errors: folder.path("errors"),
+                environment: ProcessInfo.processInfo.environment.merging(environment) { $1 }, directory: directory)
             return End(
-                status: process.terminationReason == .exit ? status : -status,
+                status: process.end(waits: true)!,
                 output: String(decoding: try Data(contentsOf: folder.url("output")), as: UTF8.self),
                 errors: String(decoding: try Data(contentsOf: folder.url("errors")), as: UTF8.self))
         }

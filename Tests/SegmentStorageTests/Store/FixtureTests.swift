@@ -2,6 +2,7 @@ import DiskAccess
 import Foundation
 import StreamModel
 import StreamStorage
+import TestSupport
 import Testing
 
 @testable import SegmentStorage
@@ -14,12 +15,10 @@ struct FixtureTests {
         .deletingLastPathComponent().appendingPathComponent("Fixtures").path
 
     private static func tar(_ arguments: [String]) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["tar"] + arguments
-        try process.run()
-        process.waitUntilExit()
-        try #require(process.terminationStatus == 0)
+        let process = try SpawnedProcess(
+            "/usr/bin/env", ["tar"] + arguments, input: "/dev/null", output: "/dev/null", errors: "/dev/null",
+            environment: ProcessInfo.processInfo.environment)
+        try #require(process.end(waits: true) == 0)
     }
 
     private static func order(_ index: Int) -> String {
