@@ -24,6 +24,10 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
     package var isNoSpace: Bool { code == ENOSPC || code == EDQUOT }
     /// There is no such file or directory.
     package var isMissing: Bool { code == ENOENT }
+    /// Something has this name already.
+    package var isThereAlready: Bool { code == EEXIST }
+    /// What is to be replaced is a directory with something in it, or none.
+    package var isTaken: Bool { code == EEXIST || code == ENOTEMPTY || code == ENOTDIR }
     /// Rights are missing, or the file system can only be read.
     package var isPermission: Bool { code == EACCES || code == EPERM || code == EROFS }
     /// The file system or the kernel does not know what was asked, such as O_DIRECT.

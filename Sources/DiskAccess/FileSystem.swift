@@ -7,6 +7,10 @@ package protocol FileSystem: Sendable {
     func open(_ path: String, _ mode: FileMode) throws(FileError) -> any File
     /// Makes a directory that only its owner may enter (0700); does nothing where it is there already.
     func createDirectory(_ path: String) throws(FileError)
+    /// Makes such a directory that was not there; `EEXIST` where anything has this name, a link included.
+    func createNewDirectory(_ path: String) throws(FileError)
+    /// Removes a directory that has nothing in it.
+    func removeDirectory(_ path: String) throws(FileError)
     /// The names in a directory, sorted, without `.` and `..`.
     func list(_ directory: String) throws(FileError) -> [String]
     /// What is at a path; nil where nothing is.

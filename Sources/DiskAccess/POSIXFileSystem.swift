@@ -34,6 +34,14 @@ package struct POSIXFileSystem: FileSystem {
         throw FileError(.createDirectory, path, code: code)
     }
 
+    package func createNewDirectory(_ path: String) throws(FileError) {
+        guard mkdir(path, 0o700) == 0 else { throw FileError(.createDirectory, path, code: errno) }
+    }
+
+    package func removeDirectory(_ path: String) throws(FileError) {
+        guard rmdir(path) == 0 else { throw FileError(.remove, path, code: errno) }
+    }
+
     package func list(_ directory: String) throws(FileError) -> [String] {
         guard let stream = opendir(directory) else { throw FileError(.list, directory, code: errno) }
         defer { closedir(stream) }

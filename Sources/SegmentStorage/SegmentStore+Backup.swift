@@ -113,19 +113,24 @@ extension SegmentStore: BackupStore {
     ) async throws -> BackupSummary {
         let now = timeSource.wallTime
         let (summary, restore) = try await stoppable { stop in
-            let restore = Restore(
+            let restore = try Restore(
                 backup: trimmed(backup), directory: trimmed(path), fileSystem: internals.fileSystem, now: now,
-                stop: stop)
-            return (try restore.prepare(), restore)
+                stop: stop, suffix: internals.restoreSuffix)
+            return (try restore.orDiscard { try restore.prepare() }, restore)
         }
-        var internals = internals
-        internals.identity = restore.identity
-        let store = try await open(
-            at: restore.staging, configuration: Configuration(), timeSource: timeSource, logger: logger,
-            internals: internals)
-        try await store.close()
-        if let failure = store.failure { throw failure }
-        try await BlockingThreads.shared.run { try restore.finish() }
+        do {
+            var internals = internals
+            internals.identity = restore.identity
+            let store = try await open(
+                at: restore.staging, configuration: Configuration(), timeSource: timeSource, logger: logger,
+                internals: internals)
+            try await store.close()
+            if let failure = store.failure { throw failure }
+        } catch {
+            try await BlockingThreads.shared.run { restore.discard() }
+            throw error
+        }
+        try await BlockingThreads.shared.run { try restore.orDiscard { try restore.finish() } }
         return summary
     }
 

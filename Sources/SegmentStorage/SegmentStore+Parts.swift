@@ -27,6 +27,8 @@ extension SegmentStore {
         var heldLock: (any FileLock)?
         /// What a store is opened as that goes on elsewhere.
         var identity: IdentityChange?
+        /// What the place of a restore is called behind its directory's name, once for each try.
+        var restoreSuffix: @Sendable () -> String = { String(UInt32.random(in: .min ... .max), radix: 36) }
         /// Whether threads drive the machines; tests may step them themselves.
         var startsThreads = true
     }

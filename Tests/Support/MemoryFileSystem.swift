@@ -185,6 +185,27 @@ package final class MemoryFileSystem: FileSystem {
         }
     }
 
+    package func createNewDirectory(_ path: String) throws(FileError) {
+        try check(.createDirectory, path)
+        let isNew = state.withLock { state in
+            guard state.names[path] == nil else { return false }
+            state.add(MemoryNode(isDirectory: true), at: path)
+            return true
+        }
+        if !isNew { throw FileError(.createDirectory, path, code: 17) }
+    }
+
+    package func removeDirectory(_ path: String) throws(FileError) {
+        try check(.remove, path)
+        let code: Int32? = state.withLock { state in
+            guard let number = state.names[path], state.nodes[number]?.isDirectory == true else { return 2 }
+            guard !state.names.keys.contains(where: { Self.isIn(path, $0) }) else { return 39 }
+            state.names[path] = nil
+            return nil
+        }
+        if let code { throw FileError(.remove, path, code: code) }
+    }
+
     /// The paths directly in a directory.
     private static func isIn(_ directory: String, _ path: String) -> Bool {
         let prefix = directory == "/" ? "/" : directory + "/"

@@ -14,23 +14,72 @@ struct Restore {
     let fileSystem: any FileSystem
     let now: Timestamp
     let stop: FileCopier.Stop
+    /// Where the store is made: a directory of this restore's own, which nobody could have put there before.
+    let staging: String
 
     /// So many openings are left to the store that was backed up.
     static let skippedIncarnations: UInt32 = 1 << 16
 
-    var staging: String { directory + ".restoring" }
+    /// Makes the place beside the directory. Throws where there can be no store.
+    init(
+        backup: String, directory: String, fileSystem: any FileSystem, now: Timestamp, stop: FileCopier.Stop,
+        suffix: () -> String
+    ) throws {
+        (self.backup, self.directory, self.fileSystem) = (backup, directory, fileSystem)
+        (self.now, self.stop) = (now, stop)
+        guard let name = directory.split(separator: "/").last, name != ".", name != ".." else {
+            throw ShardlineError(
+                .invalidArgument, "'\(directory)' can't be a restored store's directory: name a new one")
+        }
+        if let status = try describing("restoring the backup '\(backup)'", { try fileSystem.status(directory) }) {
+            let isEmpty =
+                try status.isDirectory
+                && describing("restoring the backup '\(backup)'") { try fileSystem.list(directory).isEmpty }
+            guard isEmpty else { throw Self.isTaken(directory) }
+        }
+        staging = try describing("restoring the backup '\(backup)'") { () throws -> String in
+            // Never one that is there: it may be somebody's, or a link to something of somebody's.
+            for _ in 0..<100 {
+                let place = "\(directory).restoring-\(suffix())"
+                do throws(FileError) {
+                    try fileSystem.createNewDirectory(place)
+                    return place
+                } catch {
+                    guard error.isThereAlready else { throw error }
+                }
+            }
+            throw ShardlineError(
+                .notAccessible, "beside '\(directory)' are too many directories of restores that did not end: remove them")
+        }
+    }
+
+    private static func isTaken(_ directory: String) -> ShardlineError {
+        ShardlineError(
+            .notAccessible,
+            "'\(directory)' is no new and no empty directory: name a new one, a restore writes over nothing")
+    }
+
+    /// Takes what was made beside the directory away where `body` fails.
+    func orDiscard<Result>(_ body: () throws -> Result) throws -> Result {
+        do { return try body() } catch {
+            discard()
+            throw error
+        }
+    }
+
+    /// Takes away what was made beside the directory, as far as that can be; it is in nobody's way.
+    func discard() {
+        let folders = [Ring.folder, SegmentBacking.folder].map { "\(staging)/\($0)" } + [staging]
+        for folder in folders {
+            for name in (try? fileSystem.list(folder)) ?? [] { try? fileSystem.remove("\(folder)/\(name)") }
+            try? fileSystem.removeDirectory(folder)
+        }
+    }
 
     /// Copies and checks; the store in ``staging`` is complete then, and can be opened with ``identity``.
     func prepare() throws -> BackupSummary {
         try describing("restoring the backup '\(backup)'") {
             let manifest = try readManifest()
-            if let status = try fileSystem.status(directory) {
-                guard status.isDirectory, try fileSystem.list(directory).isEmpty else {
-                    throw ShardlineError(
-                        .notAccessible,
-                        "'\(directory)' is not empty: name a new directory, a restore writes over nothing")
-                }
-            }
             var copier = FileCopier(fileSystem, to: staging, stop: stop)
             try copier.makeFolders()
             for file in manifest.files {
@@ -60,7 +109,13 @@ struct Restore {
     /// Puts the store in its place.
     func finish() throws {
         try describing("restoring the backup '\(backup)'") {
-            try fileSystem.rename(staging, to: directory)
+            do throws(FileError) {
+                try fileSystem.rename(staging, to: directory)
+            } catch {
+                // Another one was quicker, or there is a link, which is not followed.
+                guard error.isTaken else { throw error }
+                throw Self.isTaken(directory)
+            }
             try fileSystem.synchronizeDirectory(SegmentStore.Parts.parent(of: directory))
         }
     }

@@ -148,6 +148,64 @@ import Testing
         await expectError(.notAccessible) { try await SegmentStore.open(at: backup, logger: silent) }
     }
 
+    @Test func `a restore touches nothing that lies beside its directory, follows no link, and leaves nothing behind`()
+        async throws
+    {
+        let used = try await UsedStore(count: 5)
+        try await SegmentStore.backup(of: used.directory.path, to: backup, timeSource: used.clock)
+        let (theirs, files) = (target.path + "/theirs", FileManager.default)
+        try files.createDirectory(atPath: theirs, withIntermediateDirectories: true)
+        try Data("mine".utf8).write(to: URL(fileURLWithPath: theirs + "/note"))
+        // Names that a restore could take: a link to somebody's directory, and a directory.
+        try files.createSymbolicLink(atPath: restored + ".restoring-a", withDestinationPath: theirs)
+        try files.copyItem(atPath: theirs, toPath: restored + ".restoring-b")
+        let empty = target.path + "/empty"
+        try files.createDirectory(atPath: empty, withIntermediateDirectories: true)
+        try files.createSymbolicLink(atPath: target.path + "/link", withDestinationPath: empty)
+        let before = try files.subpathsOfDirectory(atPath: target.path).sorted()
+
+        let suffixes = Mutex(["c", "b", "a"])
+        func restore(to path: String) async throws {
+            var internals = SegmentStore.Internals()
+            internals.restoreSuffix = { suffixes.withLock { $0.popLast() ?? "d" } }
+            _ = try await SegmentStore.restore(
+                backup, to: path, timeSource: used.clock, logger: silent, internals: internals)
+        }
+        for place in [target.path + "/link", target.path + "/.", theirs] {
+            await #expect(throws: ShardlineError.self, "\(place)") { try await restore(to: place) }
+        }
+        try target.flip("backup/manifest", at: 20)
+        await expectError(.corrupt) { try await restore(to: restored) }
+        try target.flip("backup/manifest", at: 20)
+        #expect(try files.subpathsOfDirectory(atPath: target.path).sorted() == before)
+
+        suffixes.withLock { $0 = ["c", "b", "a"] }
+        try await restore(to: restored)
+        #expect(try target.contents()["theirs/note"] == Array("mine".utf8))
+        #expect(try target.contents()["restored.restoring-b/note"] == Array("mine".utf8))
+        #expect(!files.fileExists(atPath: restored + ".restoring-c"))
+    }
+
+    @Test func `of two restores to one directory one wins, and the other says that it is taken`() async throws {
+        let used = try await UsedStore(count: 5)
+        try await SegmentStore.backup(of: used.directory.path, to: backup, timeSource: used.clock)
+        let (backup, restored, clock) = (backup, restored, used.clock)
+        let codes = await withTaskGroup(of: ShardlineError.Code?.self) { group in
+            for _ in 0..<2 {
+                group.addTask {
+                    do {
+                        try await SegmentStore.restore(backup, to: restored, timeSource: clock, logger: silent)
+                        return nil
+                    } catch { return (error as? ShardlineError)?.code }
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(codes.count { $0 == nil } == 1 && codes.contains(.notAccessible), "\(codes)")
+        let names = try FileManager.default.contentsOfDirectory(atPath: target.path)
+        #expect(names.sorted() == ["backup", "restored"])
+    }
+
     @Test func `a backup of which a byte was changed, or a file is missing, is refused`() async throws {
         let used = try await UsedStore(count: 60)
         try await SegmentStore.backup(of: used.directory.path, to: backup, timeSource: used.clock)
