@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CProcess.h"
 
+#include <sys/ioctl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -151,4 +152,9 @@ void shardline_fill_standard_descriptors(void) {
         // All below it are open, so it is the one that is given out.
         if (open("/dev/null", descriptor == 0 ? O_RDONLY : O_WRONLY) < 0) return;
     }
+}
+
+int shardline_unread(int pipe) {
+    int count = 0;
+    return ioctl(pipe, FIONREAD, &count) == 0 ? count : -1;
 }

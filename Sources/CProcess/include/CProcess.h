@@ -30,4 +30,7 @@ void shardline_fill_standard_descriptors(void);
 // A pipe with both ends close-on-exec and non-blocking. Returns 0 or errno.
 int shardline_pipe(int *reading, int *writing);
 
+// How many bytes that were written to a pipe nobody has read yet; -1 where that can't be known.
+int shardline_unread(int pipe);
+
 #endif

@@ -1,3 +1,4 @@
+import CProcess
 import Glibc
 import StreamModel
 
@@ -12,6 +13,11 @@ struct ProcessLoop {
     private var stop: ProcessWorker.Stop?
     /// What the child has still to be told of the event.
     private var unsent: ArraySlice<UInt8> = []
+    /// The end of the event's line is kept back until a new child has read what is before it: what it writes until then
+    /// answers nothing.
+    private var isHeld = false
+    /// How long it is waited before that is looked at again, in milliseconds.
+    private var pause: Int32 = 1
     private var answer: [UInt8] = []
     private var errorLine: [UInt8] = []
     private var lastWords = ""
@@ -65,20 +71,54 @@ struct ProcessLoop {
     // Starts the child where there is none and puts the event before it; false where that failed.
     private mutating func begin() -> Bool {
         if let child, child.ended() != nil { endChild() }
+        if let child, Self.isReadable(child.output) { refuseStray() }
         if child == nil {
             do {
                 child = try ChildProcess(command: settings.command, environment: settings.environment)
                 hasAnswered = false
                 areErrorsOpen = true
                 lastWords = ""
+                isHeld = true
+                pause = 1
             } catch {
                 fail(.notStarted(error.reason))
                 return false
             }
         }
         answer = []
-        unsent = (event!.line + [UInt8(ascii: "\n")])[...]
+        unsent = event!.line[...]
+        if !isHeld { unsent.append(UInt8(ascii: "\n")) }
         return true
+    }
+
+    private static func isReadable(_ descriptor: Int32, within milliseconds: Int32 = 0) -> Bool {
+        var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&wanted, 1, milliseconds) > 0 && wanted.revents & Int16(POLLIN) != 0
+    }
+
+    private static func isClosed(_ input: Int32) -> Bool {
+        var wanted = pollfd(fd: input, events: 0, revents: 0)
+        return poll(&wanted, 1, 0) > 0
+    }
+
+    private mutating func refuseStray() {
+        settings.warn("the function's process wrote a line that answers no event; it is started anew")
+        endChild()
+    }
+
+    // The end of the line goes out once the child has read what is before it, or will never read anything.
+    private mutating func letGo() {
+        guard isHeld, unsent.isEmpty, event != nil, let child else { return }
+        // In this order: what was written before it read, or ended, is there by then.
+        let isDone = shardline_unread(child.input) <= 0 || Self.isClosed(child.input)
+        if Self.isReadable(child.output) { return readAnswer() }
+        guard isDone else {
+            pause = min(2 * pause, 20)
+            return
+        }
+        isHeld = false
+        unsent = [UInt8(ascii: "\n")]
+        send()
     }
 
     private mutating func waitAndServe(atMost milliseconds: Int32 = -1) {
@@ -90,7 +130,10 @@ struct ProcessLoop {
             wanted.append(pollfd(fd: child.watch, events: Int16(POLLIN), revents: 0))
             if !unsent.isEmpty { wanted.append(pollfd(fd: child.input, events: Int16(POLLOUT), revents: 0)) }
         }
-        guard poll(&wanted, nfds_t(wanted.count), milliseconds) > 0 else { return }
+        let isWaiting = isHeld && unsent.isEmpty && event != nil && child != nil
+        let most = isWaiting && (milliseconds < 0 || pause < milliseconds) ? pause : milliseconds
+        defer { letGo() }
+        guard poll(&wanted, nfds_t(wanted.count), most) > 0 else { return }
         if wanted[0].revents != 0 {
             var bytes = [UInt8](repeating: 0, count: 64)
             while read(wakeEnd, &bytes, bytes.count) > 0 {}
@@ -134,10 +177,7 @@ struct ProcessLoop {
         let count = read(child.output, &bytes, bytes.count)
         if count < 0 { return }
         if count == 0 { return childIsGone() }
-        guard event != nil else {
-            settings.warn("the function's process wrote a line that answers no event; it is started anew")
-            return endChild()
-        }
+        guard event != nil else { return refuseStray() }
         let new = bytes[..<count]
         guard let newline = new.firstIndex(of: UInt8(ascii: "\n")) else {
             answer += new
@@ -148,7 +188,12 @@ struct ProcessLoop {
             return
         }
         answer += new[..<newline]
-        guard newline == new.endIndex - 1, unsent.isEmpty else {
+        // An answer comes behind the event, and alone: what a new child writes beside it comes at once, or it is seen when
+        // the next event begins.
+        let hasRead = shardline_unread(child.input) <= 0 || Self.isClosed(child.input)
+        guard newline == new.endIndex - 1, unsent.isEmpty, !isHeld, hasRead,
+            hasAnswered || !Self.isReadable(child.output, within: 10)
+        else {
             endChild()
             return fail(.outOfStep)
         }
@@ -227,6 +272,7 @@ struct ProcessLoop {
         self.child = nil
         unsent = []
         answer = []
+        isHeld = false
     }
 
     private mutating func endInOrder(within grace: Int32) {

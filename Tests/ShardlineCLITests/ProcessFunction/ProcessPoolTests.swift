@@ -203,6 +203,47 @@ import Testing
         }
     }
 
+    /// A line that was written before the event was read would be one ahead of every answer that follows.
+    @Test(arguments: [
+        "echo; while read -r line; do echo \"$line\"; done", "echo early; sleep 0.05; while read -r line; do echo x; done",
+        "echo", "echo; sleep 100",
+    ])
+    func `what a child writes when it starts answers nothing`(command: String) async throws {
+        try await Self.withPool(command) { pool async throws in
+            for event in ["a", "b"] {
+                await #expect(throws: ProcessFailure.outOfStep) { try await Self.ask(pool, event) }
+            }
+        }
+    }
+
+    @Test func `two lines for an event, one after the other, are no answer`() async throws {
+        let command = "while read -r line; do echo; sleep 0.002; echo \"$line\"; done"
+        try await Self.withPool(command) { pool async throws in
+            for event in ["a", "b", "c"] {
+                await #expect(throws: ProcessFailure.outOfStep) { try await Self.ask(pool, event) }
+            }
+        }
+    }
+
+    /// Events and answers longer than a pipe; readers that take a byte, a line, or whatever is there; one that closes
+    /// its input.
+    @Test(arguments: [
+        "while read -r line; do echo \"${#line}\"; done",
+        "exec python3 -uc 'import sys\nfor line in sys.stdin: print(len(line) - 1)'",
+        "exec python3 -uc 'import os\nwhile True:\n  n = 0\n  while True:\n    b = os.read(0, 7)\n    n += len(b)\n    if b[-1:] == b\"\\n\": break\n  print(n - 1)'",
+        "read -r line; exec 0<&-; sleep 0.05; echo \"${#line}\"",
+    ])
+    func `a child that reads in its own way is given its event whole`(command: String) async throws {
+        for count in [1, 70_000] {
+            try await Self.withPool(command) { pool async throws in
+                for _ in 0..<2 {
+                    #expect(try await Self.ask(pool, String(repeating: "x", count: count)) == "\(count)")
+                    if command.contains("0<&-") { break }
+                }
+            }
+        }
+    }
+
     @Test func `a line that answers no event starts the child anew`() async throws {
         let heard = Heard()
         let command = "while read -r line; do echo \"$$\"; sleep 0.05; case $line in stray) echo stray;; esac; done"
