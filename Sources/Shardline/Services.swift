@@ -1,4 +1,6 @@
 import EventSource
+import Logging
+import OwnerSocket
 import SegmentStorage
 import ServiceLifecycle
 import StreamModel
@@ -19,11 +21,15 @@ extension EventSourceMapping: Service {
 }
 
 extension SegmentStore: Service {
-    /// Waits until the service group shuts down, and closes the store. Throws `storeFailed` where the store takes nothing
+    /// Waits until the service group shuts down, and closes the store. Meanwhile the command `shardline` of the same user
+    /// works on the store from a terminal: `mapping describe`, `tail`, `put`, `backup` and others go through a socket in
+    /// the store's directory that is its owner's alone. Throws `storeFailed` where the store takes nothing
     /// more until it is opened anew, which ends the group.
     ///
     /// Name the store before the mappings and producers that use it: a group shuts down in reverse, so they end first.
     public func run() async throws {
+        let server = ownerSocketServer()
+        async let served: Void? = server?.serveUntilStopped()
         do {
             try await withThrowingTaskGroup(of: ShardlineError?.self) { group in
                 group.addTask {
@@ -35,9 +41,33 @@ extension SegmentStore: Service {
                 if let failure = try await group.next() ?? nil { throw failure }
             }
         } catch {
+            server?.stop()
+            _ = await served
             try await close()
             throw error
         }
+        server?.stop()
+        _ = await served
         try await close()
+    }
+
+    /// What other processes reach the store by. Without it the store works all the same, so nothing ends for it.
+    private func ownerSocketServer() -> OwnerSocketServer? {
+        do {
+            return try OwnerSocketServer(store: self, at: directory)
+        } catch {
+            Logger(label: "shardline.owner").warning("\(error)")
+            return nil
+        }
+    }
+}
+
+extension OwnerSocketServer {
+    fileprivate func serveUntilStopped() async {
+        do {
+            try await run()
+        } catch {
+            Logger(label: "shardline.owner").error("other processes can't reach this store: \(error)")
+        }
     }
 }

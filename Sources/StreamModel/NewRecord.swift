@@ -14,6 +14,11 @@ public struct NewRecord: Sendable {
         self.data = data
     }
 
+    /// A record of bytes that are held in another form, such as Foundation's `Data`.
+    public init(_ data: some Sequence<UInt8>, partitionKey: String, explicitHashKey: HashKey? = nil) {
+        self.init(Array(data), partitionKey: partitionKey, explicitHashKey: explicitHashKey)
+    }
+
     /// A record of text, in UTF-8.
     public init(_ text: some StringProtocol, partitionKey: String, explicitHashKey: HashKey? = nil) {
         self.init(Array(text.utf8), partitionKey: partitionKey, explicitHashKey: explicitHashKey)

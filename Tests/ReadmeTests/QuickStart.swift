@@ -42,6 +42,7 @@ struct QuickStart {
             }
         }
         try await delays.run(until: .caughtUp)
+        print(delays.statistics)
 
         (self.store, self.delays, self.receipt) = (store, delays, receipt)
     }

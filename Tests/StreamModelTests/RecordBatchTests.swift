@@ -128,3 +128,13 @@ import Testing
         #expect(cut == nil)
     }
 }
+
+struct NewRecordTests {
+    @Test func `a record takes bytes in any form`() {
+        let bytes: [UInt8] = [1, 2, 3]
+        #expect(NewRecord(bytes[1...], partitionKey: "k").data == [2, 3])
+        #expect(NewRecord(bytes.reversed(), partitionKey: "k").data == [3, 2, 1])
+        #expect(NewRecord([7], partitionKey: "k").data == [7])
+        #expect(NewRecord("é", partitionKey: "k").data == [0xC3, 0xA9])
+    }
+}

@@ -51,3 +51,21 @@ public struct MappingStatistics: Hashable, Sendable {
         for (cause, count) in counters.batches.found { batches["\(cause)", default: 0] += count }
     }
 }
+
+extension MappingStatistics: CustomStringConvertible {
+    /// What an operator wants to know first, in one line.
+    public var description: String {
+        var parts = [
+            "delivered \(delivered)", "invocations \(invocations), \(errors) of them failed", "given up \(givenUp)",
+        ]
+        let conditions = givenUpByCondition.filter { $0.value > 0 }.sorted { $0.key.rawValue < $1.key.rawValue }
+        if !conditions.isEmpty {
+            parts[2] += " (" + conditions.map { "\($0.key) \($0.value)" }.joined(separator: ", ") + ")"
+        }
+        if dropped > 0 { parts.append("dropped \(dropped)") }
+        if expired > 0 { parts.append("expired \(expired)") }
+        if redelivered > 0 { parts.append("redelivered \(redelivered)") }
+        if sentAgain > 0 { parts.append("sent again \(sentAgain)") }
+        return parts.joined(separator: ", ")
+    }
+}

@@ -49,7 +49,8 @@ struct Restore {
                 }
             }
             throw ShardlineError(
-                .notAccessible, "beside '\(directory)' are too many directories of restores that did not end: remove them")
+                .notAccessible,
+                "beside '\(directory)' are too many directories of restores that did not end: remove them")
         }
     }
 

@@ -203,3 +203,19 @@ struct RunTests {
         #expect(mapping.statistics.errors == 0)
     }
 }
+
+struct StatisticsTests {
+    @Test func `statistics are said in a line, what did not happen is left out`() {
+        var statistics = MappingStatistics()
+        statistics.delivered = 9
+        statistics.invocations = 4
+        #expect("\(statistics)" == "delivered 9, invocations 4, 0 of them failed, given up 0")
+        statistics.errors = 2
+        statistics.givenUp = 1
+        statistics.givenUpByCondition = [.permanentFailure: 1]
+        statistics.sentAgain = 3
+        #expect(
+            "\(statistics)"
+                == "delivered 9, invocations 4, 2 of them failed, given up 1 (PermanentFailure 1), sent again 3")
+    }
+}

@@ -205,7 +205,8 @@ import Testing
 
     /// A line that was written before the event was read would be one ahead of every answer that follows.
     @Test(arguments: [
-        "echo; while read -r line; do echo \"$line\"; done", "echo early; sleep 0.05; while read -r line; do echo x; done",
+        "echo; while read -r line; do echo \"$line\"; done",
+        "echo early; sleep 0.05; while read -r line; do echo x; done",
         "echo", "echo; sleep 100",
     ])
     func `what a child writes when it starts answers nothing`(command: String) async throws {
