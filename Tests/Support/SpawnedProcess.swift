@@ -1,5 +1,17 @@
 import Glibc
 
+/// The descriptors of this process.
+private func opened() -> [Int32] {
+    guard let directory = opendir("/proc/self/fd") else { return [] }
+    defer { closedir(directory) }
+    var numbers: [Int32] = []
+    while let entry = readdir(directory) {
+        let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        if let number = Int32(name) { numbers.append(number) }
+    }
+    return numbers
+}
+
 /// A child process, started and waited for by system calls: what Foundation's `Process` waits on may be inherited by
 /// another child that is started at the same moment, and then the end of the first is noticed at the end of the other.
 package final class SpawnedProcess {
@@ -35,6 +47,8 @@ package final class SpawnedProcess {
         posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
         // What a spawned process could do itself is hidden from Swift.
         let command = (directory.map { ["/usr/bin/env", "-C", $0] } ?? []) + [path] + arguments
+        // Of what the tests have open it gets nothing.
+        for name in opened() where name > 2 { _ = fcntl(name, F_SETFD, FD_CLOEXEC) }
         let texts = command.map { strdup($0) } + [nil]
         let variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for text in texts + variables { free(text) } }

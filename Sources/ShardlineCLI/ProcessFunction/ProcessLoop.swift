@@ -13,6 +13,8 @@ struct ProcessLoop {
     private var stop: ProcessWorker.Stop?
     /// What the child has still to be told of the event.
     private var unsent: ArraySlice<UInt8> = []
+    /// How much of the event went out.
+    private var sent = 0
     /// The end of the event's line is kept back until a new child has read what is before it: what it writes until then
     /// answers nothing.
     private var isHeld = false
@@ -86,6 +88,7 @@ struct ProcessLoop {
             }
         }
         answer = []
+        sent = 0
         unsent = event!.line[...]
         if !isHeld { unsent.append(UInt8(ascii: "\n")) }
         return true
@@ -162,6 +165,7 @@ struct ProcessLoop {
             let count = unsent.withUnsafeBytes { write(child.input, $0.baseAddress, $0.count) }
             if count > 0 {
                 unsent = unsent.dropFirst(count)
+                sent += count
             } else {
                 if count < 0, errno == EINTR { continue }
                 // A child that has closed its input may answer all the same; where it has ended, its output says so.
@@ -192,7 +196,7 @@ struct ProcessLoop {
         // the next event begins.
         let hasRead = shardline_unread(child.input) <= 0 || Self.isClosed(child.input)
         guard newline == new.endIndex - 1, unsent.isEmpty, !isHeld, hasRead,
-            hasAnswered || !Self.isReadable(child.output, within: 10)
+            hasAnswered || !Self.isReadable(child.output, within: 50)
         else {
             endChild()
             return fail(.outOfStep)
@@ -220,12 +224,15 @@ struct ProcessLoop {
         readErrors()
         flushErrorLine()
         let words = lastWords
-        let neverRan = !hasAnswered && (end == .exited(127) || end == .exited(126))
+        // Where it has read nothing of its first event, such as an interpreter that can't find its script, the function was
+        // not reached, and that says nothing against the records.
+        let hasReadNothing = isHeld && shardline_unread(child.input) >= sent
+        let neverRan = !hasAnswered && (hasReadNothing || end == .exited(127) || end == .exited(126))
         endChild()
         guard event != nil else { return }
         guard let end else { return fail(.closedOutput) }
         if neverRan {
-            fail(.notStarted(words.isEmpty ? "the shell \(end)" : words))
+            fail(.notStarted(words.isEmpty ? "it \(end) before it had read anything" : words))
         } else {
             fail(.ended(end, lastWords: words))
         }
