@@ -125,6 +125,7 @@ struct ConsumeCommand: AsyncParsableCommand {
         let settings = settings
         // All that can be wrong is said before a store is opened, a child started or a mapping made.
         try settings.validate(mapping: mapping, stream: name, naming: .options)
+        try await refuseFailuresInStore()
         try await CommandCheck.check(exec)
         let interruption = Interruption.ofProcess
         try await withStore(store, as: .owner) { store in
@@ -143,6 +144,23 @@ struct ConsumeCommand: AsyncParsableCommand {
                 throw CommandFailure(
                     .givenUp, "\(Readable.count(statistics.givenUp, "record was", "records were")) given up")
             }
+        }
+    }
+
+    /// Documents written into a file of the store would damage it.
+    private func refuseFailuresInStore() async throws {
+        guard case .file(let path) = onFailure else { return }
+        let directory = try store.directory
+        let isInside = try await BlockingThreads.shared.run {
+            let disk = POSIXFileSystem()
+            guard let place = disk.canonicalPath(path), let store = disk.canonicalPath(directory) else { return false }
+            return place == store || place.hasPrefix(store == "/" ? store : store + "/")
+        }
+        guard !isInside else {
+            throw CommandFailure(
+                .usage,
+                "--on-failure file:\(path) is in the store's own directory '\(directory)' (allowed: a file anywhere else); name another one"
+            )
         }
     }
 }

@@ -44,6 +44,12 @@ import Testing
                 ],
                 64, "in the future"
             ),
+            (
+                [
+                    "consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "file:/dev/null",
+                ],
+                74, "no regular file"
+            ),
             (["tail", "a", "--from", "2099-01-01T00:00:00Z"], 64, "in the future"),
             (["put"], 64, "<name>"),
             (["nosuch"], 64, "nosuch"),
@@ -104,6 +110,39 @@ import Testing
         let other = try await Self.shardline(["stream", "create", "b", "--shards", "3", "--if-not-exists"], folder)
         #expect(other.status == 0 && other.errors.contains("made the stream 'b': 3 shards"))
         #expect(try await Self.shardline(["help", "stream", "create"], folder).status == 0)
+    }
+
+    @Test func `no file of the store takes failure documents, whatever path leads to it`() async throws {
+        let folder = try await Self.store()
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.path("link"), withDestinationPath: folder.path("store"))
+        let metadata = folder.path("store/metadata.sqlite")
+        let before = try Data(contentsOf: URL(filePath: metadata))
+        for path in [metadata, folder.path("store/../link/metadata.sqlite"), folder.path("link/segments/new.jsonl")] {
+            let end = try await Self.shardline(
+                ["consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "file:\(path)"], folder)
+            #expect(end.status == 64)
+            #expect(end.errors.contains("store's own directory"), "\(end.errors)")
+            #expect(end.errors.filter { $0 == "\n" }.count == 1, "\(end.errors)")
+        }
+        #expect(try Data(contentsOf: URL(filePath: metadata)) == before)
+        // Beside it, under a name that begins as the store's does.
+        let end = try await Self.shardline(
+            [
+                "consume", "a", "--mapping", "m", "--exec", "cat", "--until-caught-up", "--on-failure",
+                "file:\(folder.path("store.jsonl"))",
+            ], folder)
+        #expect(end.status == 0, "\(end.errors)")
+    }
+
+    @Test func `a pipe is no place for failure documents`() async throws {
+        let folder = try await Self.store()
+        let command = "consume a --mapping m --until-caught-up --exec cat --on-failure file:/dev/stdout"
+        let end = try await BuiltProgram(path: "/bin/sh").run(
+            ["-c", "'\(BuiltProgram.shardline.path)' \(command) | cat"],
+            environment: ["SHARDLINE_DATA": folder.path("store")])
+        #expect(end.errors.contains("/dev/stdout is no regular file"), "\(end.errors)")
+        #expect(end.errors.filter { $0 == "\n" }.count == 1, "\(end.errors)")
     }
 
     @Test func `without a store the command says how to name or make one`() async throws {
