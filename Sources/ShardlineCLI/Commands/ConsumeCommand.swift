@@ -11,10 +11,10 @@ struct ConsumeCommand: AsyncParsableCommand {
         discussion: """
             The command is started by the shell and stays: for every batch it gets one line of JSON on standard input, \
             Lambda's event for Kinesis with the data in base64, and answers with one line on standard output, flushed. \
-            An empty object or line means that all is done. {"batchItemFailures": [{"itemIdentifier": SEQUENCE}]} names \
+            An empty object, null or an empty line means that all is done. {"batchItemFailures": [{"itemIdentifier": SEQUENCE}]} names \
             the first record that isn't, {"errorMessage": TEXT} says that all failed, and "permanent": true beside it \
-            that trying again is in vain. An object with none of these members means that all is done too, as with \
-            Lambda; the first one is warned of, since it is mostly a typo. What the command writes on standard error is \
+            that trying again is in vain. An object with none of these members, and JSON that is no object, means that \
+            all is done too, as with Lambda; the first one is warned of, since it is mostly a mistake. What the command writes on standard error is \
             shown.
 
             What fails is tried again, cut in two until the bad record is alone, and in the end given up to a stream of \
