@@ -50,10 +50,12 @@ struct ConsumeCommand: AsyncParsableCommand {
         transform: Position.init)
     var from: Position?
 
-    @Option(help: "The most records in a batch: 1 to 10,000.")
+    // Here and below: -1 must not be taken for an option.
+    @Option(parsing: .unconditional, help: "The most records in a batch: 1 to 10,000.")
     var batchSize = 100
 
     @Option(
+        parsing: .unconditional,
         help: "How long a batch may wait to fill: up to 300s. Default: 0, so a batch is what is there.",
         transform: Amounts.duration)
     var batchWindow = Duration.zero
@@ -64,20 +66,24 @@ struct ConsumeCommand: AsyncParsableCommand {
     @Flag(help: "Don't look at batchItemFailures in answers.")
     var noReports = false
 
-    // -1 must not be taken for an option.
     @Option(
         parsing: .unconditional,
         help: "How often what failed is tried again: 0 to 10,000, or -1 for no limit.")
     var maxRetries = 5
 
     @Option(
+        parsing: .unconditional,
         help: "Records older than this are given up unseen: 60s to 7d. Default: no limit.", transform: Amounts.duration)
     var maxAge: Duration?
 
-    @Option(help: "How long the command may take for one batch. Default: 60s.", transform: Amounts.duration)
+    @Option(
+        parsing: .unconditional, help: "How long the command may take for one batch. Default: 60s.",
+        transform: Amounts.duration)
     var timeout = Duration.seconds(60)
 
-    @Option(help: "How many processes run at the same time, at most one for a shard. Default: one for each processor.")
+    @Option(
+        parsing: .unconditional,
+        help: "How many processes run at the same time, at most one for a shard. Default: one for each processor.")
     var concurrency: Int?
 
     @Option(
@@ -92,7 +98,9 @@ struct ConsumeCommand: AsyncParsableCommand {
         })
     var onFailure = EventSourceMapping.Configuration.Destination.deadLetterStream
 
-    @Option(help: "How long Ctrl-C waits for running batches. Default: 5s.", transform: Amounts.duration)
+    @Option(
+        parsing: .unconditional, help: "How long Ctrl-C waits for running batches. Default: 5s.",
+        transform: Amounts.duration)
     var grace = Duration.seconds(5)
 
     @Flag(help: "End when everything is done that was in the stream at the start.")

@@ -34,6 +34,7 @@ import Testing
             (["put", "a", "--key", ""], 64, "1 to 256"),
             (["put", "a", "--key", String(repeating: "k", count: 257)], 64, "at most 256"),
             (["put", "a", "--rate", "0"], 64, "above 0"),
+            (["put", "a", "--rate", "-5"], 64, "above 0"),
             (["put", "a", "--key", "k", "--key-field", "f"], 64, "only one of"),
             (["put", "a", "--key", "k", "/does/not/exist"], 74, "/does/not/exist"),
             (["put", "a", "--key", "k", "/"], 74, "directory"),
@@ -54,6 +55,13 @@ import Testing
             (["put"], 64, "<name>"),
             (["nosuch"], 64, "nosuch"),
             (["stream", "create", "b", "--shards", "0"], 64, "1 to 10000"),
+            (["stream", "create", "b", "--shards", "-1"], 64, "1 to 10000"),
+            (["stream", "create", "b", "--retention", "-1d"], 64, "such as 500ms"),
+            (["tail", "a", "--limit", "-1"], 64, "at least 1"),
+            (["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-size", "-1"], 64, "--batch-size -1"),
+            (["consume", "a", "--mapping", "m", "--exec", "cat", "--concurrency", "-1"], 64, "--concurrency -1"),
+            (["stream", "create", "b", "--retention", "99999999999999999d"], 64, "365 days"),
+            (["stream", "create", "b", "--max-record-size", "99999999999999999999MiB"], 64, "10485760"),
             (["stream", "create", "b", "--shards", "many"], 64, "many"),
             (["stream", "create", "b c", "--retention", "400d"], 64, "365 days"),
             (["stream", "create", "b", "--retention", "soon"], 64, "such as 500ms"),
@@ -143,6 +151,24 @@ import Testing
             environment: ["SHARDLINE_DATA": folder.path("store")])
         #expect(end.errors.contains("/dev/stdout is no regular file"), "\(end.errors)")
         #expect(end.errors.filter { $0 == "\n" }.count == 1, "\(end.errors)")
+    }
+
+    @Test(
+        arguments: [
+            (#"put a --key "$(printf 'a\377')""#, "the key is not UTF-8"),
+            (#"put a --key="$(printf 'a\377')""#, "the key is not UTF-8"),
+            (#"put a --key k "$(printf 'file\377')""#, "argument 5 is not UTF-8"),
+        ])
+    func `an argument that is no UTF-8 is refused and nothing else taken in its place`(command: String, part: String)
+        async throws
+    {
+        let folder = try await Self.store()
+        let end = try await BuiltProgram(path: "/bin/sh").run(
+            ["-c", "'\(BuiltProgram.shardline.path)' \(command)"], input: "x\n",
+            environment: ["SHARDLINE_DATA": folder.path("store")])
+        #expect(end.status == 64)
+        #expect(end.errors.contains(part) && end.errors.filter { $0 == "\n" }.count == 1, "\(end.errors)")
+        #expect(try await Self.shardline(["tail", "a"], folder).output.isEmpty)
     }
 
     @Test func `without a store the command says how to name or make one`() async throws {
