@@ -57,10 +57,14 @@ package enum FileMode: Sendable {
 package struct FileStatus: Hashable, Sendable {
     package var size: Int
     package var isDirectory: Bool
+    /// Whether it has bytes at offsets; pipes, terminals and directories have none.
+    package var isRegularFile: Bool
 
-    package init(size: Int, isDirectory: Bool) {
+    /// A directory or a regular file, unless something else is said.
+    package init(size: Int, isDirectory: Bool, isRegularFile: Bool? = nil) {
         self.size = size
         self.isDirectory = isDirectory
+        self.isRegularFile = isRegularFile ?? !isDirectory
     }
 }
 

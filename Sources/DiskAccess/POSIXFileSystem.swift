@@ -64,7 +64,22 @@ package struct POSIXFileSystem: FileSystem {
             if errno == ENOENT { return nil }
             throw FileError(.status, path, code: errno)
         }
-        return FileStatus(size: Int(status.st_size), isDirectory: status.st_mode & S_IFMT == S_IFDIR)
+        let kind = status.st_mode & S_IFMT
+        return FileStatus(size: Int(status.st_size), isDirectory: kind == S_IFDIR, isRegularFile: kind == S_IFREG)
+    }
+
+    /// The path without links, `.` and `..`; where nothing is at it yet, its directory's with its name behind. Nil where
+    /// there is no such directory.
+    package func canonicalPath(_ path: String) -> String? {
+        func real(_ path: String) -> String? {
+            guard let real = realpath(path, nil) else { return nil }
+            defer { free(real) }
+            return String(cString: real)
+        }
+        if let path = real(path) { return path }
+        let slash = path.lastIndex(of: "/")
+        let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        return real(directory).map { $0 + "/" + path[(slash.map { path.index(after: $0) } ?? path.startIndex)...] }
     }
 
     package func rename(_ path: String, to newPath: String) throws(FileError) {

@@ -22,6 +22,8 @@ struct MetadataSnapshot: Sendable {
     var start: JournalPosition?
     /// The last commit with entries that was known to be synced when this was saved: the journal must hold it.
     var lastCommit: UInt64 = 0
+    /// By shard, what damage took and a repair has given up; ``catalogue`` is extended over it.
+    var givenUp: [UInt32: [GivenUp]] = [:]
 }
 
 /// Which parts of the catalogue changed since the last snapshot.
@@ -145,6 +147,10 @@ protocol Past: Sendable {
         async throws -> PastBatch
     /// The number of the first record that arrived at or after `time`; nil where the past has none.
     func firstSequence(of shard: ShardState, arrivedAtOrAfter time: Timestamp) async throws -> SequenceNumber?
+    /// Where a reader of what arrived at or after `time` begins, if `kept` is the first record that is left of it, or
+    /// would be the shard's next one: before what damage has taken from in front of it.
+    func position(of shard: ShardState, before kept: SequenceNumber, arrivedAtOrAfter time: Timestamp)
+        -> SequenceNumber
 }
 
 /// What ``Past/read(_:_:maximumRecords:maximumBytes:)`` found.
@@ -188,6 +194,9 @@ struct NoPast: Past {
         _ shard: ShardState, _ range: ClosedRange<SequenceNumber>, maximumRecords: Int, maximumBytes: Int
     ) async throws -> PastBatch { PastBatch() }
     func firstSequence(of shard: ShardState, arrivedAtOrAfter time: Timestamp) async throws -> SequenceNumber? { nil }
+    func position(of shard: ShardState, before kept: SequenceNumber, arrivedAtOrAfter time: Timestamp)
+        -> SequenceNumber
+    { GivenUp.position(of: shard, before: kept, arrivedAtOrAfter: time, []) }
 }
 
 extension Backing {

@@ -58,12 +58,14 @@ extension SegmentStore {
         }
         // The horizon costs a search, so it is asked for only where a reader may stand before it (F6).
         let expiry = timeSource.wallTime - retention
+        // Behind a jump of numbers what is lost may begin further on, and what is in front of it may have expired.
+        let isNextLost = result.lost.map { $0.lowerBound <= request.after.advanced(by: 1) } ?? false
         let mayHaveExpired =
             request.after < tail.horizon
             || result.batch.first.map {
                 $0.approximateArrivalTimestamp <= expiry || $0.sequenceNumber > request.after.advanced(by: 1)
-            } ?? (result.lost == nil && request.after < shard.lastSequence)
-        if let lost = result.lost, result.batch.first.map({ $0.sequenceNumber > lost.upperBound }) ?? true {
+            } ?? (!isNextLost && request.after < shard.lastSequence)
+        if let lost = result.lost, isNextLost, result.batch.first.map({ $0.sequenceNumber > lost.upperBound }) ?? true {
             // Told as what it is, and before what may have expired behind it.
             if result.batch.first.map({ $0.approximateArrivalTimestamp <= expiry }) ?? false {
                 result.batch = RecordBatch()
@@ -133,8 +135,17 @@ extension SegmentStore {
         guard let tail = parts.visible.tail(of: shard.key) else { return shard.origin }
         let expiry = timeSource.wallTime - retention
         if tail.holdsEverything(arrivedAfter: expiry) { return tail.horizon }
-        let first = try await firstSequence(in: shard, tail, arrivedAtOrAfter: expiry + .milliseconds(1))
-        return tail.raiseHorizon(to: first.map { SequenceNumber($0.rawValue - 1) } ?? shard.lastSequence)
+        return tail.raiseHorizon(to: try await position(in: shard, tail, arrivedAtOrAfter: expiry + .milliseconds(1)))
+    }
+
+    /// Before the first record that arrived at or after `time`, and before what damage took from in front of it and
+    /// may have arrived by then; at the tip where there is neither.
+    private func position(
+        in shard: ShardState, _ tail: Tail, arrivedAtOrAfter time: Timestamp
+    ) async throws -> SequenceNumber {
+        let first = try await firstSequence(in: shard, tail, arrivedAtOrAfter: time)
+        return parts.backing.past.position(
+            of: shard, before: first ?? shard.lastSequence.advanced(by: 1), arrivedAtOrAfter: time)
     }
 
     private func firstSequence(
@@ -157,10 +168,7 @@ extension SegmentStore {
         case .latest: return shard.lastSequence
         case .atTimestamp(let time):
             let horizon = try await trimHorizon(of: shard, retention: retention)
-            guard let first = try await firstSequence(in: shard, tail, arrivedAtOrAfter: time) else {
-                return max(shard.lastSequence, horizon)
-            }
-            return max(SequenceNumber(first.rawValue - 1), horizon)
+            return max(try await position(in: shard, tail, arrivedAtOrAfter: time), horizon)
         case .atSequenceNumber(let number):
             try check(number, atMost: shard.lastSequence.advanced(by: 1), in: stream, shard: shard)
             return SequenceNumber(number.rawValue == 0 ? 0 : number.rawValue - 1)

@@ -14,6 +14,7 @@ struct Main {
         // So is a file that grows beyond what this process may write.
         signal(SIGXFSZ, SIG_IGN)
         do {
+            try refuseMangledText(in: rawArguments.dropFirst())
             try refuseUnknownCommand(in: Array(CommandLine.arguments.dropFirst()))
             var command = try await ShardlineCommand.asyncParseAsRoot(
                 takeStore(from: Array(CommandLine.arguments.dropFirst())))
@@ -26,6 +27,28 @@ struct Main {
         } catch {
             exit(report(error).rawValue)
         }
+    }
+
+    /// The arguments' bytes: Swift's strings have replaced what is no UTF-8 already.
+    private static var rawArguments: [[UInt8]] {
+        (0..<Int(CommandLine.argc)).map { index in
+            CommandLine.unsafeArgv[index].map { UnsafeRawBufferPointer(start: $0, count: strlen($0)).map { $0 } } ?? []
+        }
+    }
+
+    /// Throws where an argument is no UTF-8: another key, path or command would be taken in its place.
+    static func refuseMangledText(in arguments: ArraySlice<[UInt8]>) throws {
+        guard let index = arguments.firstIndex(where: { String(validating: $0, as: UTF8.self) == nil }) else { return }
+        let option = Array("--key".utf8)
+        let isKey =
+            arguments[index].starts(with: option + [UInt8(ascii: "=")])
+            || index > arguments.startIndex && arguments[index - 1] == option
+        throw CommandFailure(
+            .usage,
+            isKey
+                ? "the key is not UTF-8 (allowed: 1 to 256 characters in UTF-8); give it in UTF-8, whatever the terminal's encoding is"
+                : "argument \(index) is not UTF-8: \(String(decoding: arguments[index], as: UTF8.self)) (allowed: UTF-8); give it in UTF-8, or under another name"
+        )
     }
 
     /// `shardline --data DIR put …` means the same as `shardline put … --data DIR`, which the parser does not know.

@@ -70,6 +70,9 @@ public struct FailureDocument: Sendable {
         self.timestamp = timestamp
     }
 
+    /// What every ``json()`` begins with.
+    static let beginning = Array(#"{"requestContext":{"requestId":"#.utf8)
+
     /// The document with its records as one line of JSON: Lambda's members, and beside them `id`, `error` (type, text,
     /// attempts) and `payload`, the whole invocation event (ESM-D6, ESM-D10).
     public func json() -> [UInt8] {

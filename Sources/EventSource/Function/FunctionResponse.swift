@@ -85,14 +85,25 @@ package enum FunctionResponse: Hashable, Sendable {
 }
 
 extension JSONValue {
-    /// The members of an answer that is an object with members of which none means anything, sorted; nil for any other
-    /// answer.
-    package var unknownAnswer: [String]? {
+    /// An answer that is success only because nothing in it means anything (R3).
+    package enum Unknown: Hashable, Sendable {
+        /// An object with these members, sorted.
+        case members([String])
+        /// No object at all: what it is, in a word or two.
+        case other(String)
+    }
+
+    /// What an answer that means nothing is; nil for one that means something. `null` and `{}` say that all is done (R1).
+    package var unknownAnswer: Unknown? {
         let known: Set = ["batchItemFailures", "errorMessage", "errorType", "permanent"]
-        guard case .object(let members) = self, !members.isEmpty, known.isDisjoint(with: members.keys) else {
-            return nil
+        switch self {
+        case .object(let members):
+            guard !members.isEmpty, known.isDisjoint(with: members.keys) else { return nil }
+            return .members(members.keys.sorted())
+        case .null, .string(""): return nil
+        case .string(let text): return .other("the text \"\(text)\"")
+        case .number, .bool, .array: return .other(shortText)
         }
-        return members.keys.sorted()
     }
 
     /// The text of a string, and a word or two of anything else.

@@ -107,7 +107,7 @@ struct StoreInspection {
             snapshot = MetadataSnapshot(
                 store: StoreID(bytes: row.id), catalogue: catalogue, start: row.start,
                 lastCommit: try reading.contents.lastCommit)
-            given = try reading.contents.lostRanges
+            given = try reading.contents.givenUp.mapValues { $0.map(\.numbers) }
         } catch {
             needsNewMetadata = true
             add(.init(.damage, file: MetadataImage.file, error.message))
@@ -404,20 +404,6 @@ extension MetadataContents {
             var reader = RowReader(row)
             _ = try reader.short()
             return try reader.word()
-        }
-    }
-
-    /// By shard, the numbers that were given up.
-    var lostRanges: [UInt32: [ClosedRange<UInt64>]] {
-        get throws(MetadataError) {
-            var lost: [UInt32: [ClosedRange<UInt64>]] = [:]
-            for row in self[.lostRange] {
-                var reader = RowReader(row)
-                let (shard, first, last) = (try reader.short(), try reader.word(), try reader.word())
-                guard first <= last else { continue }
-                lost[shard, default: []].append(first...last)
-            }
-            return lost
         }
     }
 }

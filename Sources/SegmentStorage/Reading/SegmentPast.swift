@@ -1,6 +1,5 @@
 import DiskAccess
 import StreamModel
-import Synchronization
 
 /// The records that are in segments, as readers see them (section 8: served is what validates, and nothing else).
 final class SegmentPast: Past {
@@ -8,15 +7,15 @@ final class SegmentPast: Past {
     let reader: SegmentReader
     private let threads: BlockingThreads
     /// What damage has cost and somebody has given up, by shard.
-    private let lost: Mutex<[UInt32: [ClosedRange<UInt64>]]>
+    private let lost: [UInt32: [GivenUp]]
 
     init(
-        set: SegmentSet, reader: SegmentReader, lost: [UInt32: [ClosedRange<UInt64>]],
+        set: SegmentSet, reader: SegmentReader, lost: [UInt32: [GivenUp]],
         threads: BlockingThreads = .shared
     ) {
         self.set = set
         self.reader = reader
-        self.lost = Mutex(lost)
+        self.lost = lost
         self.threads = threads
     }
 
@@ -24,7 +23,7 @@ final class SegmentPast: Past {
         _ shard: ShardState, _ range: ClosedRange<SequenceNumber>, maximumRecords: Int, maximumBytes: Int
     ) async throws -> PastBatch {
         // Where nothing can be in segments no thread is asked.
-        let isLost = lost.withLock { $0[shard.key.rawValue] != nil }
+        let isLost = lost[shard.key.rawValue] != nil
         guard isLost || !set.segments(of: UInt64(shard.stream.rawValue), shard: shard.id.number).isEmpty else {
             return PastBatch()
         }
@@ -39,6 +38,12 @@ final class SegmentPast: Past {
         }
         guard isThere else { return nil }
         return try await threads.run { try self.firstSequenceNow(of: shard, arrivedAtOrAfter: time) }
+    }
+
+    func position(
+        of shard: ShardState, before kept: SequenceNumber, arrivedAtOrAfter time: Timestamp
+    ) -> SequenceNumber {
+        GivenUp.position(of: shard, before: kept, arrivedAtOrAfter: time, lost[shard.key.rawValue] ?? [])
     }
 
     private func candidates(_ shard: ShardState) -> [RegisteredSegment] {
@@ -70,15 +75,15 @@ final class SegmentPast: Past {
             var last = range.upperBound.rawValue
             var bytes = 0
             // What was given up is passed without looking at it, and told only where the batch begins behind it.
-            let given = lost.withLock { $0[shard.key.rawValue] ?? [] }
+            let given = (lost[shard.key.rawValue] ?? []).map(\.numbers)
             if let here = given.first(where: { $0.contains(expected) }) {
                 result.lost = SequenceNumber(expected)...SequenceNumber(min(here.upperBound, last))
                 guard here.upperBound < last else { return result }
                 expected = here.upperBound + 1
             }
-            if let next = given.filter({ $0.lowerBound > expected }).map(\.lowerBound).min() {
-                last = min(last, next - 1)
-            }
+            let wanted = last
+            let next = given.filter { $0.lowerBound > expected }.min { $0.lowerBound < $1.lowerBound }
+            if let next { last = min(last, next.lowerBound - 1) }
             var cursor = try ShardCursor(
                 segments, stream: UInt64(shard.stream.rawValue), shardKey: shard.key.rawValue, reader: reader,
                 at: expected)
@@ -112,6 +117,10 @@ final class SegmentPast: Past {
                 expected = part.lastSequence.rawValue + 1
                 if isFull { break }
             }
+            // Where numbers jumped (C4) nothing may be between the position and what was given up.
+            if result.batch.isEmpty, result.lost == nil, let next, next.lowerBound <= wanted {
+                result.lost = SequenceNumber(next.lowerBound)...SequenceNumber(min(next.upperBound, wanted))
+            }
             return result
         }
     }
@@ -141,11 +150,14 @@ final class SegmentPast: Past {
         var previous: Slice?
         while let slice = try cursor.next()?.slice, slice.lastSequence < expected { previous = slice }
         guard let previous else { return }
-        let given = lost.withLock { $0[shard.key.rawValue] ?? [] }
-        let missing = NumberRanges.subtract(given, from: previous.lastSequence + 1...found.slice.firstSequence - 1)
-        if missing.reduce(0, { $0 + ($1.upperBound - $1.lowerBound + 1) }).isMultiple(of: Recovery.numberJump) {
-            return
-        }
+        let given = (lost[shard.key.rawValue] ?? []).map(\.numbers)
+        let gap = previous.lastSequence + 1...found.slice.firstSequence - 1
+        let missing = NumberRanges.subtract(given, from: gap).reduce(0) { $0 + ($1.upperBound - $1.lowerBound + 1) }
+        // Earlier versions jumped from the newest record that was left, over what was given up behind it.
+        let isJump =
+            missing.isMultiple(of: Recovery.numberJump)
+            || (gap.upperBound - gap.lowerBound + 1).isMultiple(of: Recovery.numberJump)
+        guard !isJump else { return }
         throw ShardlineError(
             .corrupt,
             "shard key \(shard.key.rawValue): sequence numbers \(previous.lastSequence + 1) to \(found.slice.firstSequence - 1) are missing in front of '\(reader.files.path(of: found.segment))' offset \(found.slice.blockOffset)"

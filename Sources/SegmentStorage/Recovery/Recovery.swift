@@ -126,6 +126,8 @@ struct Recovery {
                 "the journal in '\(directory)/\(Ring.folder)' holds records of shard key \(unknown.rawValue) that don't fit what the store knows of it: metadata.sqlite and the journal don't belong together"
             )
         }
+        // Shards that the rows don't know yet too: a jump of numbers begins behind what is lost.
+        if let snapshot { catalogue.extend(over: snapshot.givenUp) }
         for shard in catalogue.shards.values {
             // A row may be newer than the start of the replay, so what is flushed ends before the first replayed.
             let flushed =

@@ -47,7 +47,7 @@ struct RepairPlan {
         store = snapshot.store
         mendSegments(inspection, journal.catalogue, now: now)
         mendJournal(journal, directory)
-        giveUp(inspection)
+        giveUp(inspection, now: now)
     }
 
     private mutating func mendSegments(_ inspection: StoreInspection, _ catalogue: Catalogue, now: Timestamp) {
@@ -97,17 +97,14 @@ struct RepairPlan {
         }
     }
 
-    private mutating func giveUp(_ inspection: StoreInspection) {
+    private mutating func giveUp(_ inspection: StoreInspection, now: Timestamp) {
         for (key, ranges) in inspection.lost.sorted(by: { $0.key < $1.key }) {
             for range in ranges {
                 guard let named = inspection.range(key, range) else { continue }
                 report.lost.append(named)
+                let newest = inspection.journal?.catalogue.shards[ShardKey(key)]?.lastArrival ?? now
                 contents.rows[.lostRange, default: []].append(
-                    MetadataRow(
-                        .lostRange,
-                        [
-                            .number(key), .bits(range.lowerBound), .bits(range.upperBound), .text("damage"),
-                        ]))
+                    GivenUp(numbers: range, arrivedBy: max(now, newest)).row(shard: key))
             }
         }
     }

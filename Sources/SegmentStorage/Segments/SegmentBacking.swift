@@ -84,12 +84,14 @@ final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
                     "the store in '\(directory)' has format \(row.format); this program knows \(StoreRow.format): use a newer version"
                 )
             }
-            let catalogue = try Catalogue(contents, store: row)
+            var catalogue = try Catalogue(contents, store: row)
+            let givenUp = try contents.givenUp
+            catalogue.extend(over: givenUp)
             try openArchive(row, contents)
             state.withLock { $0.deleted = Set(catalogue.deletedShards.keys) }
             return MetadataSnapshot(
                 store: StoreID(bytes: row.id), catalogue: catalogue, start: row.start,
-                lastCommit: try contents.lastCommit)
+                lastCommit: try contents.lastCommit, givenUp: givenUp)
         }
     }
 
@@ -117,7 +119,7 @@ final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
         let repaired = "\(directory)/\(Repair.newMetadata)"
         if try fileSystem.status(repaired) != nil { try fileSystem.remove(repaired) }
         let past = SegmentPast(
-            set: archive.set, reader: archive.reader, lost: try contents.lostRanges, threads: threads)
+            set: archive.set, reader: archive.reader, lost: try contents.givenUp, threads: threads)
         state.withLock { state in
             state.row = row
             state.archive = archive
@@ -247,6 +249,13 @@ final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
 
     func firstSequence(of shard: ShardState, arrivedAtOrAfter time: Timestamp) async throws -> SequenceNumber? {
         try await state.withLock { $0.past }?.firstSequence(of: shard, arrivedAtOrAfter: time)
+    }
+
+    func position(
+        of shard: ShardState, before kept: SequenceNumber, arrivedAtOrAfter time: Timestamp
+    ) -> SequenceNumber {
+        let past: any Past = state.withLock { $0.past } ?? NoPast()
+        return past.position(of: shard, before: kept, arrivedAtOrAfter: time)
     }
 
     /// For tests: what the store knows of its segments.

@@ -12,16 +12,19 @@ enum Amounts {
         ("w", 604_800_000),
     ]
 
+    /// About 140,000 years, which is beyond every range and within every number.
+    private static let longest = Timestamp.plausible.upperBound
+
     /// A time such as `500ms`, `90s`, `1.5h`, `24h`, `7d`, `2w`; a number alone is in seconds.
     static func duration(_ text: String) throws -> Duration {
         guard let (number, unit) = split(text),
-            let length = unit.isEmpty ? 1000 : units.first(where: { $0.0 == unit })?.1,
-            let milliseconds = Int64(exactly: (number * Double(length)).rounded())
+            let length = unit.isEmpty ? 1000 : units.first(where: { $0.0 == unit })?.1
         else {
             throw ArgumentProblem(
                 description: "a time is a number and ms, s, m, h, d or w, such as 500ms, 90s, 24h or 7d")
         }
-        return .milliseconds(milliseconds)
+        // What is read knows its own range; longer than this none of them is.
+        return .milliseconds(Int64(min((number * Double(length)).rounded(), Double(longest))))
     }
 
     /// Bytes such as `65536`, `256KiB`, `2MiB`.
@@ -29,13 +32,11 @@ enum Amounts {
         let units = [
             "": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 << 20, "kb": 1000, "mb": 1_000_000,
         ]
-        guard let (number, unit) = split(text), let size = units[unit.lowercased()],
-            let bytes = Int(exactly: (number * Double(size)).rounded())
-        else {
+        guard let (number, unit) = split(text), let size = units[unit.lowercased()] else {
             throw ArgumentProblem(
                 description: "a size is a number of bytes, or with KiB or MiB, such as 65536, 256KiB or 2MiB")
         }
-        return bytes
+        return Int(min((number * Double(size)).rounded(), Double(1 << 52 as Int)))
     }
 
     private static func split(_ text: String) -> (Double, String)? {

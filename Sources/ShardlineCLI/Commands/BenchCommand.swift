@@ -24,10 +24,10 @@ struct BenchCommand: AsyncParsableCommand {
               shardline bench --input orders.jsonl --key-field customer --exec ./totals.py
             """)
 
-    @Option(help: "How many records are put. Default: 1,000,000, or each of the input's once.")
+    @Option(parsing: .unconditional, help: "How many records are put. Default: 1,000,000, or each of the input's once.")
     var records: Int?
 
-    @Option(help: "Bytes of one record: 24 to 1 MiB. Default: 1024.", transform: Amounts.bytes)
+    @Option(parsing: .unconditional, help: "Bytes of one record: 24 to 1 MiB. Default: 1024.", transform: Amounts.bytes)
     var size: Int?
 
     @Option(
@@ -49,16 +49,16 @@ struct BenchCommand: AsyncParsableCommand {
         transform: BenchCommand.numbers)
     var shards = [4]
 
-    @Option(help: "Mappings that consume, each on its own: 1 to 100.")
+    @Option(parsing: .unconditional, help: "Mappings that consume, each on its own: 1 to 100.")
     var mappings = 1
 
-    @Option(help: "Producers at work at once: 1 to 255.")
+    @Option(parsing: .unconditional, help: "Producers at work at once: 1 to 255.")
     var producers = 4
 
-    @Option(help: "Records in one call of a producer.")
+    @Option(parsing: .unconditional, help: "Records in one call of a producer.")
     var batch = 500
 
-    @Option(help: "The mapping's batch size. Default: 100, as consume's.")
+    @Option(parsing: .unconditional, help: "The mapping's batch size. Default: 100, as consume's.")
     var consumerBatch: Int?
 
     @Option(
@@ -68,7 +68,9 @@ struct BenchCommand: AsyncParsableCommand {
         transform: BenchCommand.durability)
     var durability = SegmentStore.Durability.synced
 
-    @Option(help: "Put so many records a second, each when it is due, and measure from that moment.")
+    @Option(
+        parsing: .unconditional,
+        help: "Put so many records a second, each when it is due, and measure from that moment.")
     var rate: Double?
 
     @Option(help: ArgumentHelp("Let this command consume, as consume does.", valueName: "cmd"))

@@ -11,10 +11,10 @@ struct ConsumeCommand: AsyncParsableCommand {
         discussion: """
             The command is started by the shell and stays: for every batch it gets one line of JSON on standard input, \
             Lambda's event for Kinesis with the data in base64, and answers with one line on standard output, flushed. \
-            An empty object or line means that all is done. {"batchItemFailures": [{"itemIdentifier": SEQUENCE}]} names \
+            An empty object, null or an empty line means that all is done. {"batchItemFailures": [{"itemIdentifier": SEQUENCE}]} names \
             the first record that isn't, {"errorMessage": TEXT} says that all failed, and "permanent": true beside it \
-            that trying again is in vain. An object with none of these members means that all is done too, as with \
-            Lambda; the first one is warned of, since it is mostly a typo. What the command writes on standard error is \
+            that trying again is in vain. An object with none of these members, and JSON that is no object, means that \
+            all is done too, as with Lambda; the first one is warned of, since it is mostly a mistake. What the command writes on standard error is \
             shown.
 
             What fails is tried again, cut in two until the bad record is alone, and in the end given up to a stream of \
@@ -50,10 +50,12 @@ struct ConsumeCommand: AsyncParsableCommand {
         transform: Position.init)
     var from: Position?
 
-    @Option(help: "The most records in a batch: 1 to 10,000.")
+    // Here and below: -1 must not be taken for an option.
+    @Option(parsing: .unconditional, help: "The most records in a batch: 1 to 10,000.")
     var batchSize = 100
 
     @Option(
+        parsing: .unconditional,
         help: "How long a batch may wait to fill: up to 300s. Default: 0, so a batch is what is there.",
         transform: Amounts.duration)
     var batchWindow = Duration.zero
@@ -64,20 +66,24 @@ struct ConsumeCommand: AsyncParsableCommand {
     @Flag(help: "Don't look at batchItemFailures in answers.")
     var noReports = false
 
-    // -1 must not be taken for an option.
     @Option(
         parsing: .unconditional,
         help: "How often what failed is tried again: 0 to 10,000, or -1 for no limit.")
     var maxRetries = 5
 
     @Option(
+        parsing: .unconditional,
         help: "Records older than this are given up unseen: 60s to 7d. Default: no limit.", transform: Amounts.duration)
     var maxAge: Duration?
 
-    @Option(help: "How long the command may take for one batch. Default: 60s.", transform: Amounts.duration)
+    @Option(
+        parsing: .unconditional, help: "How long the command may take for one batch. Default: 60s.",
+        transform: Amounts.duration)
     var timeout = Duration.seconds(60)
 
-    @Option(help: "How many processes run at the same time, at most one for a shard. Default: one for each processor.")
+    @Option(
+        parsing: .unconditional,
+        help: "How many processes run at the same time, at most one for a shard. Default: one for each processor.")
     var concurrency: Int?
 
     @Option(
@@ -92,7 +98,9 @@ struct ConsumeCommand: AsyncParsableCommand {
         })
     var onFailure = EventSourceMapping.Configuration.Destination.deadLetterStream
 
-    @Option(help: "How long Ctrl-C waits for running batches. Default: 5s.", transform: Amounts.duration)
+    @Option(
+        parsing: .unconditional, help: "How long Ctrl-C waits for running batches. Default: 5s.",
+        transform: Amounts.duration)
     var grace = Duration.seconds(5)
 
     @Flag(help: "End when everything is done that was in the stream at the start.")
@@ -125,6 +133,7 @@ struct ConsumeCommand: AsyncParsableCommand {
         let settings = settings
         // All that can be wrong is said before a store is opened, a child started or a mapping made.
         try settings.validate(mapping: mapping, stream: name, naming: .options)
+        try await refuseFailuresInStore()
         try await CommandCheck.check(exec)
         let interruption = Interruption.ofProcess
         try await withStore(store, as: .owner) { store in
@@ -143,6 +152,23 @@ struct ConsumeCommand: AsyncParsableCommand {
                 throw CommandFailure(
                     .givenUp, "\(Readable.count(statistics.givenUp, "record was", "records were")) given up")
             }
+        }
+    }
+
+    /// Documents written into a file of the store would damage it.
+    private func refuseFailuresInStore() async throws {
+        guard case .file(let path) = onFailure else { return }
+        let directory = try store.directory
+        let isInside = try await BlockingThreads.shared.run {
+            let disk = POSIXFileSystem()
+            guard let place = disk.canonicalPath(path), let store = disk.canonicalPath(directory) else { return false }
+            return place == store || place.hasPrefix(store == "/" ? store : store + "/")
+        }
+        guard !isInside else {
+            throw CommandFailure(
+                .usage,
+                "--on-failure file:\(path) is in the store's own directory '\(directory)' (allowed: a file anywhere else); name another one"
+            )
         }
     }
 }

@@ -35,7 +35,7 @@ struct PutCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The files are CSV with a header, and this column is the key.", valueName: "column"))
     var keyColumn: String?
 
-    @Option(help: "At most this many records a second.")
+    @Option(parsing: .unconditional, help: "At most this many records a second.")
     var rate: Double?
 
     @Flag(help: "Stop at the first line that can't be put.")

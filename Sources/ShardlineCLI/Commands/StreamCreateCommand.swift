@@ -16,14 +16,19 @@ struct StreamCreateCommand: AsyncParsableCommand {
     @Argument(help: "The stream's name: 1 to 128 characters of a-z A-Z 0-9 _ . -")
     var name: String
 
-    @Option(help: "How many shards the stream has: 1 to 10,000. Shards are worked on in parallel.")
+    // Here and below: a number below 0 must not be taken for an option, but be told what is allowed.
+    @Option(
+        parsing: .unconditional,
+        help: "How many shards the stream has: 1 to 10,000. Shards are worked on in parallel.")
     var shards = 1
 
     @Option(
+        parsing: .unconditional,
         help: "How long records are kept, such as 36h or 7d: 1s to 365d. Default: 24h.", transform: Amounts.duration)
     var retention = Limits.defaultRetention
 
     @Option(
+        parsing: .unconditional,
         help: "The most bytes of data in one record, such as 256KiB: up to 10MiB. Default: 1MiB.",
         transform: Amounts.bytes)
     var maxRecordSize = Limits.defaultRecordSize

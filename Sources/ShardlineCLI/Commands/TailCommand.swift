@@ -34,7 +34,7 @@ struct TailCommand: AsyncParsableCommand {
     @Flag(help: "One JSON object a record and line, with Kinesis' names; the data in base64.")
     var json = false
 
-    @Option(name: .shortAndLong, help: "End after this many records.")
+    @Option(name: .shortAndLong, parsing: .unconditional, help: "End after this many records.")
     var limit: Int?
 
     @OptionGroup var store: StoreOptions

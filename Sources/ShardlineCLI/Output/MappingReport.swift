@@ -43,7 +43,8 @@ struct MappingReport: Sendable {
             "state      \(state)",
             "made       \(mapping.createdAt)",
             "behind     \(Readable.count(behind, "record"))",
-        ] + SettingsTable.lines(ofJSON: mapping.configuration, title: "settings   ") + [""] + table.lines
+        ] + SettingsTable.lines(ofJSON: mapping.configuration, of: mapping.key, title: "settings   ") + [""]
+            + table.lines
     }
 
     /// What a shard's lane does, such as `retrying, 7 failed attempts, on this unit since 15:09:12Z: ValueError: …`.

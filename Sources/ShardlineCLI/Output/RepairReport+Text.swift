@@ -7,20 +7,22 @@ extension RepairReport {
     var lines: [String] {
         guard isNeeded else { return ["the store is whole; there is nothing to repair"] }
         var lines = ["damaged:"]
-        for finding in found.findings where finding.severity == .damage { lines += finding.lines.map { "  " + $0 } }
+        lines += StoreReport.limited(found.findings.filter { $0.severity == .damage }, "finding") {
+            $0.lines
+        }.map { "  " + $0 }
         lines.append(isApplied ? "done:" : "it would:")
         lines.append("  copy what is damaged to quarantine/")
-        lines += steps.map { "  " + $0 }
+        lines += StoreReport.limited(steps, "step") { ["  " + $0] }
         if lost.isEmpty {
             lines.append("no record that is known is lost")
         } else {
             let count = lost.reduce(0) { $0 + $1.count }
             lines.append("\(Readable.count(count, "record")) \(isApplied ? "given up" : "would be given up"):")
-            lines += lost.map { "  " + $0.text }
+            lines += StoreReport.limited(lost, "range") { ["  " + $0.text] }
         }
         if !unknown.isEmpty {
             lines.append("what can't be known:")
-            lines += unknown.map { "  " + $0 }
+            lines += StoreReport.limited(unknown, "entry", "entries") { ["  " + $0] }
         }
         if !isApplied {
             lines.append("nothing was changed; `shardline repair --apply '\(found.directory)'` does it")

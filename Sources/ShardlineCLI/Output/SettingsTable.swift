@@ -1,15 +1,17 @@
 import EventSource
 import StreamModel
+import StreamStorage
 
 /// A mapping's settings for people: one a row, under the names of the options that set them.
 enum SettingsTable {
-    /// The rows, the first behind `title`, the others below it; the text as it is where this version can't read it.
-    static func lines(ofJSON json: [UInt8], title: String) -> [String] {
+    /// The rows of the settings of `mapping`, the first behind `title`, the others below it; the text as it is where this
+    /// version can't read it.
+    static func lines(ofJSON json: [UInt8], of mapping: MappingKey, title: String) -> [String] {
         guard !json.isEmpty else { return ["\(title)not known"] }
         guard let settings = try? EventSourceMapping.Configuration(json: json) else {
             return ["\(title)\(Output.escaped(json, backslash: "\\"))"]
         }
-        let rows = rows(of: settings)
+        let rows = rows(of: settings, of: mapping)
         let width = rows.map(\.name.count).max() ?? 0
         return rows.enumerated().map { index, row in
             let begin = index == 0 ? title : String(repeating: " ", count: title.count)
@@ -17,7 +19,9 @@ enum SettingsTable {
         }
     }
 
-    private static func rows(of settings: EventSourceMapping.Configuration) -> [(name: String, value: String)] {
+    private static func rows(
+        of settings: EventSourceMapping.Configuration, of mapping: MappingKey
+    ) -> [(name: String, value: String)] {
         let defaults = EventSourceMapping.Configuration()
         var rows: [(name: String, value: String)] = []
         func add(_ name: String, _ value: String) { rows.append((name, value)) }
@@ -28,7 +32,9 @@ enum SettingsTable {
         add("--max-age", settings.maximumRecordAge.map(Readable.duration) ?? "no limit")
         add("--timeout", Readable.duration(settings.functionTimeout))
         add("--concurrency", settings.concurrency.map { Readable.count($0, "invocation") } ?? "one for each shard")
-        add("--on-failure", settings.failureDestination.description)
+        // As the option takes it: the dead-letter stream has no other word there than its name.
+        let stream = settings.failureStream(of: mapping.stream, mapping: mapping.name)
+        add("--on-failure", stream.map { "stream:\($0)" } ?? settings.failureDestination.description)
         add("--grace", Readable.duration(settings.shutdownGrace))
         add("--no-bisect", settings.bisectOnError ? "no, failed batches are cut in two" : "yes")
         add("--no-reports", settings.reportsBatchItemFailures ? "no, batchItemFailures count" : "yes")

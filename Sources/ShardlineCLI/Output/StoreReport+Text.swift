@@ -15,11 +15,29 @@ extension StoreReport {
         case .undecided: lines = ["can't tell"]
         case .damaged: lines = ["damaged; what is whole: \(read)"]
         }
-        for finding in findings { lines += finding.lines }
-        for range in givenUp { lines.append("given up by an earlier repair: \(range.text)") }
+        lines += Self.limited(findings, "finding") { $0.lines }
+        lines += Self.limited(givenUp, "range", "ranges") { ["given up by an earlier repair: \($0.text)"] }
         if verdict == .damaged { lines.append("`shardline repair '\(directory)'` says what it would do") }
         return lines.map { Output.escaped($0.utf8, backslash: "\\") }
     }
+
+    /// The lines of the first items, and how many items are left: one damaged page may be many findings, and a report that
+    /// nobody can read tells nothing.
+    static func limited<Item>(
+        _ items: [Item], _ name: String, _ names: String? = nil, lines: (Item) -> [String]
+    ) -> [String] {
+        var shown = items.prefix(linesLimit).flatMap(lines)
+        // An item of many lines, such as the ranges that one damaged segment has cost.
+        let hidden = max(0, shown.count - 4 * linesLimit)
+        if hidden > 0 {
+            shown.removeLast(hidden)
+            shown.append("    … and \(Readable.count(hidden, "line")) more; --json has all")
+        }
+        let left = items.count - linesLimit
+        return left > 0 ? shown + ["… and \(Readable.count(left, name, names)) more; --json has all"] : shown
+    }
+
+    private static let linesLimit = 50
 
     /// For programs.
     var json: [UInt8] {

@@ -24,7 +24,7 @@ final class ProcessFunction: OutsideFunction {
                 // An answer that is no JSON may belong to nothing at all, so the child that gave it is not asked again.
                 let value = JSONValue(line)
                 if value == nil, !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { throw Nonsense() }
-                if let members = value?.unknownAnswer { warnOnce(of: members) }
+                if let unknown = value?.unknownAnswer { warnOnce(of: unknown) }
             }
             return .answered(answer)
         } catch is Nonsense {
@@ -38,14 +38,20 @@ final class ProcessFunction: OutsideFunction {
         }
     }
 
-    /// Such an answer is success (ESM-R3), and mostly a typo.
-    private func warnOnce(of members: [String]) {
+    /// Such an answer is success (ESM-R3), and mostly a typo, or a function that means to say that it failed.
+    private func warnOnce(of answer: JSONValue.Unknown) {
         guard !hasWarned.exchange(true, ordering: .relaxed) else { return }
-        let names =
-            members.prefix(5).map { "'\(Readable.shortened($0, to: 80))'" }.joined(separator: ", ")
-            + (members.count > 5 ? ", …" : "")
+        let what: String
+        switch answer {
+        case .members(let members):
+            let names =
+                members.prefix(5).map { "'\(Readable.shortened($0, to: 80))'" }.joined(separator: ", ")
+                + (members.count > 5 ? ", …" : "")
+            what = "an object with \(names) only"
+        case .other(let text): what = Readable.shortened(text, to: 80)
+        }
         warn(
-            "the function answered an object with \(names) only, which means nothing here: its records count as done (allowed: {}, an empty line, or an object with batchItemFailures or errorMessage)"
+            "the function answered \(what), which means nothing here: its records count as done (allowed: {}, null, an empty line, or an object with batchItemFailures or errorMessage)"
         )
     }
 }

@@ -39,16 +39,51 @@ struct FileDestinationTests {
         #expect(data == ["YQ==", "Yg==", "Yw=="])
     }
 
-    @Test func `a torn last line is cut off before the next document`() async throws {
+    @Test func `a document that a crash has torn is cut off before the next one, wherever it was torn`() async throws {
         defer { try? FileManager.default.removeItem(atPath: path) }
-        try Data("{\"whole\":1}\n{\"torn\":".utf8).write(to: URL(filePath: path))
-        let destination = FileDestination(path: path)
-        try await destination.open()
-        try await destination.deliver(document("a"))
-        let lines = try lines()
-        #expect(lines.count == 3)
-        #expect(lines[0] == "{\"whole\":1}")
-        #expect(JSONValue(Array(lines[1].utf8))?["id"] == .string("s/m/shardId-000000000006:1-1"))
+        let torn = document("torn").json()
+        #expect(torn.starts(with: FailureDocument.beginning))
+        for count in [1, 5, 20, 31, 32, 200, torn.count - 1] {
+            try (Data("{\"whole\":1}\n".utf8) + torn.prefix(count)).write(to: URL(filePath: path))
+            let destination = FileDestination(path: path)
+            try await destination.open()
+            try await destination.deliver(document("a"))
+            let lines = try lines()
+            #expect(lines.count == 3, "\(count)")
+            #expect(lines[0] == "{\"whole\":1}")
+            #expect(JSONValue(Array(lines[1].utf8))?["id"] == .string("s/m/shardId-000000000006:1-1"))
+        }
+        // The disk had its length and not its bytes.
+        try Data([10, 0, 0, 0]).write(to: URL(filePath: path))
+        try await FileDestination(path: path).open()
+        #expect(try lines() == ["", ""])
+    }
+
+    @Test func `a last line without its end that is no torn document is kept, and ended`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let whole = String(decoding: document("whole").json(), as: UTF8.self)
+        for line in ["a note of mine", #"{"mine": 1}"#, #"{"torn":"#, "[", #"{"request"#.uppercased(), whole] {
+            for before in ["", "first\n"] {
+                try Data((before + line).utf8).write(to: URL(filePath: path))
+                let destination = FileDestination(path: path)
+                try await destination.open()
+                try await destination.deliver(document("a"))
+                let lines = try lines()
+                #expect(lines.dropLast(2).map { $0 + "\n" }.joined() == before + line + "\n")
+                #expect(JSONValue(Array(lines[lines.count - 2].utf8))?["id"] != nil)
+            }
+        }
+    }
+
+    @Test(arguments: ["/dev/null", "/tmp"]) func `what is no regular file is refused at the start`(path: String)
+        async throws
+    {
+        do {
+            try await FileDestination(path: path).open()
+            Issue.record("\(path) was taken")
+        } catch let error as ShardlineError {
+            #expect(error.code == .notAccessible && error.message.contains("no regular file"), "\(error.message)")
+        }
     }
 
     @Test func `documents survive the loss of power where the process before was killed while it made the file`()

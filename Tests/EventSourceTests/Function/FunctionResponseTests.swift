@@ -23,10 +23,14 @@ struct FunctionResponseTests {
     }
 
     @Test func `an answer whose members all mean nothing is told apart, as it is mostly a typo (ESM-R3)`() {
-        func unknown(_ line: String) -> [String]? { JSONValue(Array(line.utf8))?.unknownAnswer }
-        #expect(unknown(#"{"batchItemFailure": [], "Error": 1}"#) == ["Error", "batchItemFailure"])
+        func unknown(_ line: String) -> JSONValue.Unknown? { JSONValue(Array(line.utf8))?.unknownAnswer }
+        #expect(unknown(#"{"batchItemFailure": [], "Error": 1}"#) == .members(["Error", "batchItemFailure"]))
+        for (line, what) in [
+            ("17", "17"), ("[]", "a list"), ("[1]", "a list"), ("false", "false"),
+            (#""failed""#, #"the text "failed""#),
+        ] { #expect(unknown(line) == .other(what), "\(line)") }
         for line in [
-            "{}", "null", "17", "[1]", #"{"batchItemFailures": null}"#, #"{"errorMessage": "x", "more": 1}"#,
+            "{}", "null", #""""#, #"{"batchItemFailures": null}"#, #"{"errorMessage": "x", "more": 1}"#,
             #"{"errorType": "E"}"#, #"{"permanent": true}"#,
         ] { #expect(unknown(line) == nil, "\(line)") }
     }

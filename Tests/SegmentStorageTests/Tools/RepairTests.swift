@@ -179,4 +179,114 @@ import Testing
         await expectError(.corrupt) { try await repair(used.directory, used.clock) }
         #expect(try used.directory.contents().filter { $0.key != "lock" } == before.filter { $0.key != "lock" })
     }
+
+    // MARK: What is lost where a shard begins or ends
+
+    /// Whoever begins at the oldest record, or at a time before all of them, is told of what is lost in front of it.
+    private func expectToldFromTheBeginning(
+        _ store: SegmentStore, total: Int, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        for start in [StartingPosition.trimHorizon, .atTimestamp(Timestamp(milliseconds: 1_600_000_000_000))] {
+            let found = try await store.everything(of: "orders", from: start)
+            let lost = found.lost.reduce(0) { $0 + $1.count }
+            #expect(lost > 0 && found.texts.count + lost == total, "\(start)", sourceLocation: sourceLocation)
+        }
+    }
+
+    @Test func `what is lost at the head of a shard is told to a reader from the trim horizon until it has expired`()
+        async throws
+    {
+        let used = try await UsedStore()
+        let segments = try used.directory.files(in: "segments")
+        for count in [1, segments.count] {
+            let copy = try used.directory.copy()
+            for segment in segments.prefix(count) {
+                try POSIXFileSystem().open("\(copy.path)/\(segment)", .readWrite).truncate(to: 0)
+            }
+            let clock = HandClock(used.clock.wallTime.milliseconds)
+            #expect(try await repair(copy, clock).isApplied)
+            var store = try await SegmentStore.open(at: copy.path, timeSource: clock, logger: silent)
+            try await expectToldFromTheBeginning(store, total: 200)
+            try await store.close()
+            // A year later they have expired like any others.
+            clock.set(clock.wallTime.milliseconds + 365 * 86_400_000 + 1)
+            store = try await SegmentStore.open(at: copy.path, timeSource: clock, logger: silent)
+            try await store.stream("orders").put("new", partitionKey: "customer 1")
+            let found = try await store.everything(of: "orders", from: .trimHorizon)
+            #expect(found.texts == ["new"] && found.lost.isEmpty)
+            try await store.close()
+        }
+    }
+
+    @Test(arguments: [1, 2, 9, 40])
+    func `the newest records that are lost are told at once, and again in front of what comes next`(count: Int)
+        async throws
+    {
+        let (directory, clock) = try await UsedStore.killed(count: count)
+        let (journal, block) = try newestRecord(in: directory)
+        try directory.flip(journal, at: block)
+        let report = try await repair(directory, clock)
+        #expect(report.lost.reduce(0) { $0 + $1.count } == 1)
+        let lost = try #require(report.lost.first).numbers.lowerBound.rawValue
+        var store = try await SegmentStore.open(at: directory.path, timeSource: clock, logger: silent)
+        try await expectToldFromTheBeginning(store, total: count)
+        for index in 0..<7 { try await store.stream("orders").put("new", partitionKey: "customer \(index)") }
+        for _ in 0..<3 {
+            try await expectToldFromTheBeginning(store, total: count + 7)
+            let end = try await store.everything(of: "orders", from: .trimHorizon)
+            #expect(end.lost == [lost...lost])
+            try await store.close()
+            // With what came in segments, too.
+            let open = try await FlushedStore.open(directory, clock: clock, epochSize: 1)
+            try await open.store.stream("audit").put("more", partitionKey: "k")
+            try await open.flusher.reached(1)
+            try await open.store.close()
+            store = try await SegmentStore.open(at: directory.path, timeSource: clock, logger: silent)
+        }
+        try await store.close()
+        #expect(try await SegmentStore.check(at: directory.path, timeSource: clock).verdict == .whole)
+    }
+
+    /// Where in the journal the bytes of the newest record lie.
+    private func newestRecord(in directory: TemporaryDirectory) throws -> (file: String, offset: Int) {
+        for back in 0... {
+            let (journal, block) = try directory.commit(beforeLast: back)
+            let bytes = try #require(try directory.contents()[journal])
+            let header = try CommitHeader(bytes[block * 4_096..<block * 4_096 + 80])
+            if header.totalCount > header.headCount { return (journal, block * 4_096 + header.headCount + 2) }
+        }
+        throw FormatDamage("no commit has records")
+    }
+
+    @Test func `of what an earlier version gave up, only what is behind it says whether it has expired`() throws {
+        var contents = MetadataContents()
+        let known = GivenUp(numbers: 10...12, arrivedBy: Timestamp(milliseconds: 7))
+        contents.rows[.lostRange] = [
+            MetadataRow(.lostRange, [.number(1), .number(5), .number(9), .text("damage")]), known.row(shard: 1),
+        ]
+        let given = try #require(try contents.givenUp[1])
+        #expect(given == [GivenUp(numbers: 5...9, arrivedBy: nil), known])
+        #expect(known.row(shard: 1).values.last == .text("damage, arrived by 7"))
+
+        let shard = ShardState(
+            key: ShardKey(1), stream: StreamKey(1), id: ShardID(0), range: HashKeyRange.even(1)[0], parents: [],
+            creationSecond: 0,
+            openedAt: Timestamp(milliseconds: 0), origin: .zero, lastSequence: SequenceNumber(20), floor: .zero,
+            lastArrival: Timestamp(milliseconds: 30), atCommit: 0)
+        func position(before kept: UInt64, at time: Int64, _ ranges: [GivenUp]) -> UInt64 {
+            GivenUp.position(
+                of: shard, before: SequenceNumber(kept), arrivedAtOrAfter: Timestamp(milliseconds: time), ranges
+            ).rawValue
+        }
+        #expect(position(before: 13, at: 7, given) == 4)
+        #expect(position(before: 13, at: 8, given) == 12)
+        // A record of its own between them, which has expired.
+        #expect(position(before: 14, at: 7, given) == 13)
+        // A jump of numbers is none.
+        #expect(position(before: 13 + Recovery.numberJump, at: 7, given) == 4)
+        // Nothing is behind it: the shard's newest arrival is its own, or later.
+        let end = [GivenUp(numbers: 5...20, arrivedBy: nil)]
+        #expect(position(before: 21, at: 30, end) == 4)
+        #expect(position(before: 21, at: 31, end) == 20)
+    }
 }

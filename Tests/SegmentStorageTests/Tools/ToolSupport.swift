@@ -105,11 +105,13 @@ struct UsedStore {
 
 extension SegmentStore {
     /// What can be read of a stream, by the number in each text; and what was told to be lost.
-    func everything(of stream: String) async throws -> (texts: [String], lost: [ClosedRange<UInt64>]) {
+    func everything(
+        of stream: String, from start: StartingPosition = .atSequenceNumber(.zero)
+    ) async throws -> (texts: [String], lost: [ClosedRange<UInt64>]) {
         var texts: [(Int64, String)] = []
         var lost: [ClosedRange<UInt64>] = []
         for shard in try await describeStream(stream).shards {
-            var position = SequenceNumber.zero
+            var position = try await position(of: start, in: stream, shard: shard.id)
             while true {
                 let result = try await read(ReadRequest(stream: stream, shard: shard.id, after: position))
                 if let range = result.lost { lost.append(range.lowerBound.rawValue...range.upperBound.rawValue) }

@@ -10,12 +10,14 @@ import Testing
         arguments: [
             ("90", 90_000), ("500ms", 500), ("1.5h", 5_400_000), ("24h", 86_400_000), ("7d", 604_800_000),
             ("2w", 1_209_600_000), ("0", 0), ("5m", 300_000),
+            // Too long for anything, which whoever takes it says.
+            ("99999999999999999999d", 1 << 52),
         ])
     func `times are read`(text: String, milliseconds: Int64) throws {
         #expect(try Amounts.duration(text) == .milliseconds(milliseconds))
     }
 
-    @Test(arguments: ["", "h", "-5s", "5 s", "5y", "1e3s", ".5h", "99999999999999999999d", "nan"])
+    @Test(arguments: ["", "h", "-5s", "5 s", "5y", "1e3s", ".5h", "nan"])
     func `what is no time is refused with what is allowed`(text: String) {
         let error = #expect(throws: ArgumentProblem.self) { try Amounts.duration(text) }
         #expect(error?.description.contains("such as 500ms") == true)

@@ -34,6 +34,7 @@ import Testing
             (["put", "a", "--key", ""], 64, "1 to 256"),
             (["put", "a", "--key", String(repeating: "k", count: 257)], 64, "at most 256"),
             (["put", "a", "--rate", "0"], 64, "above 0"),
+            (["put", "a", "--rate", "-5"], 64, "above 0"),
             (["put", "a", "--key", "k", "--key-field", "f"], 64, "only one of"),
             (["put", "a", "--key", "k", "/does/not/exist"], 74, "/does/not/exist"),
             (["put", "a", "--key", "k", "/"], 74, "directory"),
@@ -44,10 +45,23 @@ import Testing
                 ],
                 64, "in the future"
             ),
+            (
+                [
+                    "consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "file:/dev/null",
+                ],
+                74, "no regular file"
+            ),
             (["tail", "a", "--from", "2099-01-01T00:00:00Z"], 64, "in the future"),
             (["put"], 64, "<name>"),
             (["nosuch"], 64, "nosuch"),
             (["stream", "create", "b", "--shards", "0"], 64, "1 to 10000"),
+            (["stream", "create", "b", "--shards", "-1"], 64, "1 to 10000"),
+            (["stream", "create", "b", "--retention", "-1d"], 64, "such as 500ms"),
+            (["tail", "a", "--limit", "-1"], 64, "at least 1"),
+            (["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-size", "-1"], 64, "--batch-size -1"),
+            (["consume", "a", "--mapping", "m", "--exec", "cat", "--concurrency", "-1"], 64, "--concurrency -1"),
+            (["stream", "create", "b", "--retention", "99999999999999999d"], 64, "365 days"),
+            (["stream", "create", "b", "--max-record-size", "99999999999999999999MiB"], 64, "10485760"),
             (["stream", "create", "b", "--shards", "many"], 64, "many"),
             (["stream", "create", "b c", "--retention", "400d"], 64, "365 days"),
             (["stream", "create", "b", "--retention", "soon"], 64, "such as 500ms"),
@@ -104,6 +118,57 @@ import Testing
         let other = try await Self.shardline(["stream", "create", "b", "--shards", "3", "--if-not-exists"], folder)
         #expect(other.status == 0 && other.errors.contains("made the stream 'b': 3 shards"))
         #expect(try await Self.shardline(["help", "stream", "create"], folder).status == 0)
+    }
+
+    @Test func `no file of the store takes failure documents, whatever path leads to it`() async throws {
+        let folder = try await Self.store()
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.path("link"), withDestinationPath: folder.path("store"))
+        let metadata = folder.path("store/metadata.sqlite")
+        let before = try Data(contentsOf: URL(filePath: metadata))
+        for path in [metadata, folder.path("store/../link/metadata.sqlite"), folder.path("link/segments/new.jsonl")] {
+            let end = try await Self.shardline(
+                ["consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "file:\(path)"], folder)
+            #expect(end.status == 64)
+            #expect(end.errors.contains("store's own directory"), "\(end.errors)")
+            #expect(end.errors.filter { $0 == "\n" }.count == 1, "\(end.errors)")
+        }
+        #expect(try Data(contentsOf: URL(filePath: metadata)) == before)
+        // Beside it, under a name that begins as the store's does.
+        let end = try await Self.shardline(
+            [
+                "consume", "a", "--mapping", "m", "--exec", "cat", "--until-caught-up", "--on-failure",
+                "file:\(folder.path("store.jsonl"))",
+            ], folder)
+        #expect(end.status == 0, "\(end.errors)")
+    }
+
+    @Test func `a pipe is no place for failure documents`() async throws {
+        let folder = try await Self.store()
+        let command = "consume a --mapping m --until-caught-up --exec cat --on-failure file:/dev/stdout"
+        let end = try await BuiltProgram(path: "/bin/sh").run(
+            ["-c", "'\(BuiltProgram.shardline.path)' \(command) | cat"],
+            environment: ["SHARDLINE_DATA": folder.path("store")])
+        #expect(end.errors.contains("/dev/stdout is no regular file"), "\(end.errors)")
+        #expect(end.errors.filter { $0 == "\n" }.count == 1, "\(end.errors)")
+    }
+
+    @Test(
+        arguments: [
+            (#"put a --key "$(printf 'a\377')""#, "the key is not UTF-8"),
+            (#"put a --key="$(printf 'a\377')""#, "the key is not UTF-8"),
+            (#"put a --key k "$(printf 'file\377')""#, "argument 5 is not UTF-8"),
+        ])
+    func `an argument that is no UTF-8 is refused and nothing else taken in its place`(command: String, part: String)
+        async throws
+    {
+        let folder = try await Self.store()
+        let end = try await BuiltProgram(path: "/bin/sh").run(
+            ["-c", "'\(BuiltProgram.shardline.path)' \(command)"], input: "x\n",
+            environment: ["SHARDLINE_DATA": folder.path("store")])
+        #expect(end.status == 64)
+        #expect(end.errors.contains(part) && end.errors.filter { $0 == "\n" }.count == 1, "\(end.errors)")
+        #expect(try await Self.shardline(["tail", "a"], folder).output.isEmpty)
     }
 
     @Test func `without a store the command says how to name or make one`() async throws {

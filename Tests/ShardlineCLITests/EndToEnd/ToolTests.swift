@@ -142,4 +142,43 @@ extension ToolTests {
         #expect(document.contains(#""condition":"RecordsLost""#), "\(document)")
         #expect(document.contains(#""batchSize":1"#), "\(document)")
     }
+
+    @Test func `records that are lost at the head of a shard are told by tail and get a new mapping's document`()
+        async throws
+    {
+        // Those in front of a record, and all that there are.
+        for (damaged, left) in [(["a", "b"], ["c"]), (["a", "b", "c"], [])] {
+            let folder = try await TwoProcessTests.prepared(shards: 1)
+            let store = folder.path("store")
+            for text in ["a", "b", "c"] {
+                let put = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: text + "\n")
+                #expect(put.status == 0)
+            }
+            let journal = try #require(try FileManager.default.contentsOfDirectory(atPath: store + "/journal").first)
+            let file = URL(filePath: "\(store)/journal/\(journal)")
+            var bytes = try Data(contentsOf: file)
+            for text in damaged {
+                bytes[try #require(bytes.range(of: Data("k\(text)".utf8))).lowerBound + 1] ^= 0x80
+            }
+            try bytes.write(to: file)
+            var end = try await shardline(["repair", store, "--apply"], folder)
+            #expect(end.status == 0, "\(end.output) \(end.errors)")
+            end = try await shardline(["tail", "s", "--from", "trim-horizon"], folder)
+            #expect(end.errors.contains("\(damaged.count) records are lost to damage"), "\(end.errors)")
+            #expect(end.output.split(separator: "\n").map { String($0.suffix(1)) } == left, "\(end.output)")
+
+            let consumer = try TwoProcessTests.consume(folder)
+            #expect(try await consumer.wait { $0.errors.contains("RecordsLost") }, "\(consumer.errors)")
+            for text in left { #expect(try await consumer.wait { $0.errors.contains("got \(text)\n") }) }
+            consumer.signal(SIGINT)
+            #expect(try await consumer.end() == 0)
+            end = try await shardline(["tail", "s.m.failed", "--from", "trim-horizon", "--json"], folder)
+            #expect(end.output.split(separator: "\n").count == 1, "\(end.output)")
+            let line = try JSONSerialization.jsonObject(with: Data(end.output.utf8)) as? [String: Any]
+            let data = try #require((line?["data"] as? String).flatMap { Data(base64Encoded: $0) })
+            let document = String(decoding: data, as: UTF8.self)
+            #expect(document.contains(#""condition":"RecordsLost""#), "\(document)")
+            #expect(document.contains(#""batchSize":\#(damaged.count)"#), "\(document)")
+        }
+    }
 }

@@ -75,6 +75,22 @@ import Testing
         #expect(end.errors.components(separatedBy: "'batchItemFailure', 'x' only").count == 2, "\(end.errors)")
     }
 
+    @Test func `an answer that is no object is warned of once, and null and an empty line are not`() async throws {
+        let folder = try await Self.prepared(shards: 1)
+        for (answer, warnings) in [(#""failed""#, 1), ("false", 1), ("[]", 1), ("null", 0), ("", 0)] {
+            _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "a\nb\n")
+            let end = try await BadInputTests.shardline(
+                [
+                    "consume", "s", "--mapping", "m", "--batch-size", "1", "--until-caught-up", "--exec",
+                    "while read -r l; do echo '\(answer)'; done",
+                ], folder)
+            #expect(end.status == 0 && end.output.contains("delivered      2 records"), "\(end.errors)")
+            #expect(
+                end.errors.components(separatedBy: "means nothing here").count == 1 + warnings,
+                "\(answer): \(end.errors)")
+        }
+    }
+
     @Test func `a shard that is stuck shows from a second terminal, with the settings in force`() async throws {
         let folder = try await Self.prepared(shards: 1)
         _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "a\npoison\nb\n")

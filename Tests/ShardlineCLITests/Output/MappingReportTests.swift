@@ -87,7 +87,7 @@ import Testing
         for row in [
             "settings   --batch-size    at most 100 records\n", "           --batch-window  1500ms\n",
             "           --max-retries   no limit\n", "           --max-age       2h\n",
-            "           --timeout       1m\n", "           --on-failure    dead-letter-stream\n",
+            "           --timeout       1m\n", "           --on-failure    stream:s.m.failed\n",
             "           payload limit   no limit\n",
         ] { #expect(text.contains(row), "\(row) in \(text)") }
         // Those of a version that is newer are shown as they are.
