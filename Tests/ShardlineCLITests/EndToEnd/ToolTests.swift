@@ -87,6 +87,29 @@ import Testing
 }
 
 extension ToolTests {
+    @Test(arguments: ["check", "repair", "check --json"])
+    func `what is damaged is told by the exit code also where nobody reads the output`(command: String) async throws {
+        let folder = try await TwoProcessTests.prepared(shards: 1)
+        let store = folder.path("store")
+        // Standard output is a pipe whose reading end is closed before the command begins.
+        let script = """
+            import os, subprocess, sys
+            reader, writer = os.pipe()
+            os.close(reader)
+            sys.exit(subprocess.run(sys.argv[1:], stdout=writer).returncode)
+            """
+        func unread() async throws -> BuiltProgram.End {
+            try await BuiltProgram(path: "/usr/bin/env").run(
+                ["python3", "-c", script, BuiltProgram.shardline.path] + command.split(separator: " ").map(String.init)
+                    + [store])
+        }
+        let whole = try await unread()
+        #expect(whole.status == 0 && whole.errors.isEmpty, "\(whole.errors)")
+        try Data("none".utf8).write(to: URL(filePath: "\(store)/metadata.sqlite"))
+        let damaged = try await unread()
+        #expect(damaged.status == 74 && damaged.errors.isEmpty, "\(damaged.errors)")
+    }
+
     @Test func `repair says what it would do, does it, and a mapping passes what is lost with a document (ESM-G4)`()
         async throws
     {
