@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Glibc
 import StreamModel
 import StreamStorage
 import Testing
@@ -104,6 +105,21 @@ import Testing
         #expect { try SQLiteMetadata.require(.init(synchronous: level, journalMode: mode), path) } throws: {
             ($0 as? MetadataError)?.kind == .notDurable
         }
+    }
+
+    @Test func `that SQLite finds no room is told as that, however it says it`() {
+        func kind(_ code: ResultCode, _ systemError: Int32 = 0) -> MetadataError.Kind {
+            SQLiteMetadata.explain(DatabaseError(resultCode: code), path, systemError: systemError).kind
+        }
+        #expect(kind(.SQLITE_FULL) == .noSpace)
+        #expect(kind(.SQLITE_IOERR_SHMSIZE) == .noSpace)
+        #expect(kind(.SQLITE_IOERR_WRITE, ENOSPC) == .noSpace)
+        #expect(kind(.SQLITE_IOERR_WRITE, EDQUOT) == .noSpace)
+        #expect(kind(.SQLITE_CANTOPEN, ENOSPC) == .noSpace)
+        #expect(kind(.SQLITE_IOERR_WRITE, EIO) == .failed)
+        // What a failed sync has left is not known.
+        #expect(kind(.SQLITE_IOERR_FSYNC, ENOSPC) == .failed)
+        #expect(kind(.SQLITE_BUSY, ENOSPC) == .failed)
     }
 
     @Test(arguments: [false, true])
