@@ -12,7 +12,7 @@ extension SegmentStore: BackupStore {
     ///
     /// Throws `notAccessible` for a target that can't be used or is not empty, `diskFull`, `corrupt` where the store is
     /// damaged (see ``check(at:timeSource:)``), `closed`. A cancelled task gives up; what is in the target then is no
-    /// backup, and the next one may have the same target.
+    /// backup, and the next one may have the same target. Where there was no room, what was copied is removed again.
     ///
     /// - Parameter path: a new or empty directory; its parent must be there.
     @discardableResult
@@ -120,9 +120,14 @@ extension SegmentStore: BackupStore {
         }
         var internals = internals
         internals.identity = restore.identity
-        let store = try await open(
-            at: restore.staging, configuration: Configuration(), timeSource: timeSource, logger: logger,
-            internals: internals)
+        let store: SegmentStore
+        do {
+            store = try await open(
+                at: restore.staging, configuration: Configuration(), timeSource: timeSource, logger: logger,
+                internals: internals)
+        } catch let error as ShardlineError where error.code == .diskFull {
+            throw try await BlockingThreads.shared.run { restore.withoutRoom(error) }
+        }
         try await store.close()
         if let failure = store.failure { throw failure }
         try await BlockingThreads.shared.run { try restore.finish() }
