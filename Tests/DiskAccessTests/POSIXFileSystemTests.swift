@@ -61,6 +61,22 @@ import Testing
         #expect(FileError(.open, "f", code: EACCES).isPermission)
     }
 
+    /// A pipe that nobody writes to would be waited for, for ever.
+    @Test(.timeLimit(.minutes(1)), arguments: ["pipe", "folder", "/dev/null"])
+    func `what is no regular file is not opened`(name: String) throws {
+        let directory = try TestDirectory()
+        let path = name.hasPrefix("/") ? name : "\(directory.path)/\(name)"
+        if name == "pipe" { #expect(mkfifo(path, 0o600) == 0) }
+        if name == "folder" { try disk.createDirectory(path) }
+        for mode in [FileMode.read, .readWrite] {
+            let error = failure { () throws(FileError) in try disk.open(path, mode) }
+            #expect(error?.isInWay == true, "\(error as Any)")
+        }
+        #expect(failure { () throws(FileError) in try disk.lock(path) }?.isInWay == true)
+        let error = failure { () throws(FileError) in try disk.lockForReading(path) }
+        #expect(error?.description == "can't lock '\(path)': it is no regular file")
+    }
+
     @Test func `a lock is held once and given up with its object`() throws {
         let directory = try TestDirectory()
         let path = directory.path + "/lock"

@@ -88,8 +88,8 @@ final class DiskSpace: Sendable {
     /// Makes the reserve where it is missing or not whole.
     func makeReserve() throws(FileError) {
         if let status = try fileSystem.status(reserve) {
-            if status.size == Self.reserveSize { return }
-            try fileSystem.remove(reserve)
+            if status.size == Self.reserveSize, !status.isDirectory { return }
+            if status.isDirectory { try moveAway() } else { try fileSystem.remove(reserve) }
         }
         let file = try fileSystem.open(reserve, .create)
         do throws(FileError) {
@@ -103,6 +103,17 @@ final class DiskSpace: Sendable {
             giveUpReserve()
             throw error
         }
+    }
+
+    /// Somebody's folder in the reserve's place is kept, as all is that a store does not know.
+    private func moveAway() throws(FileError) {
+        let folder = "\(directory)/quarantine"
+        try fileSystem.createDirectory(folder)
+        var number = 1
+        while try fileSystem.status("\(folder)/\(Self.reserveName)-\(number)") != nil { number += 1 }
+        let place = "\(folder)/\(Self.reserveName)-\(number)"
+        try fileSystem.rename(reserve, to: place)
+        logger.warning("'\(reserve)' was a folder, where the store keeps a file; it is in '\(place)' now")
     }
 
     /// Makes room for checkpoints.

@@ -199,6 +199,20 @@ struct FullDiskTests {
 
     // MARK: When there is room again
 
+    @Test func `a folder in the place of the reserve is put aside`() async throws {
+        let open = try await FullDisk.open(MemoryFileSystem(), ModelMetadata(), time: VirtualTime())
+        try await open.prepare()
+        for folder in ["/store/quarantine", "/store/quarantine/reserve-1", "/store/reserve"] {
+            try open.disk.createDirectory(folder)
+        }
+        _ = try open.disk.open("/store/reserve/mine", .create)
+        open.keepHouse()
+        #expect(open.disk.contents["/store/reserve"]?.count == DiskSpace.reserveSize)
+        #expect(open.disk.contents["/store/quarantine/reserve-2/mine"] == [])
+        #expect(open.lines.count { $0.contains("quarantine/reserve-2") } == 1)
+        try await open.put("x")
+    }
+
     @Test func `records are taken again when there is room, behind everything from before`() async throws {
         let full = try await FullDisk.filled()
         #expect(full.disk.contents["/store/reserve"] == nil)
