@@ -123,6 +123,12 @@ package struct POSIXFileSystem: FileSystem {
         return true
     }
 
+    package func giveToOwner(_ path: String) throws(FileError) {
+        let descriptor = try openRegular(.changeRights, path, O_RDONLY | O_NOFOLLOW)
+        defer { close(descriptor) }
+        guard fchmod(descriptor, 0o600) == 0 else { throw FileError(.changeRights, path, code: errno) }
+    }
+
     package func lockForReading(_ path: String) throws(FileError) -> LockOutcome {
         let descriptor = try openRegular(.lock, path, O_RDONLY)
         return try holder(of: descriptor, path, LOCK_SH) ?? .acquired(POSIXLock(descriptor: descriptor))

@@ -165,6 +165,39 @@ import Testing
         }
     }
 
+    @Test(.enabled(if: Machine.allows(.plainUser), "root's rights can't be given up here"))
+    func `a database without the right to write is refused, and nothing of that stays when the right is back`()
+        async throws
+    {
+        try await inDirectory("read-only-database") { directory in
+            let process = try directory.script(
+                """
+                mkdir -p "$1/home" && cd /
+                [ $(id -u) != 0 ] || { chmod 755 "$1"; chown 65534 "$1/home"
+                plain='setpriv --reuid 65534 --regid 65534 --clear-groups'; }
+                export S="${2%/*}/shardline" SHARDLINE_DATA="$1/home/store"
+                exec $plain sh -c 'cd "$SHARDLINE_DATA/.."
+                $S stream create s 2>/dev/null
+                chmod 400 store/metadata.sqlite
+                $S stream list; echo "code $?"
+                ls store | grep -e -wal -e -shm
+                chmod 600 store/metadata.sqlite
+                $S stream list --json | wc -l
+                # As a version that did not look first has left it.
+                for name in wal shm; do : > store/metadata.sqlite-$name; chmod 400 store/metadata.sqlite-$name; done
+                $S stream list --json | wc -l
+                $S check store | grep -o ^whole'
+                """)
+            let end = process.endByItself(limit: .seconds(60))
+            #expect(end == .exited(0) && process.output() == "code 74\n1\n1\nwhole\n", "\(process.output())")
+            let path = "\(directory.path)/home/store/metadata.sqlite"
+            #expect(
+                process.errors()
+                    == "shardline: opening the store: can't open '\(path)': Permission denied; give this user the right to read and write there\n"
+            )
+        }
+    }
+
     // MARK: Open files
 
     @Test(arguments: [

@@ -77,6 +77,15 @@ import Testing
         #expect(error?.description == "can't lock '\(path)': it is no regular file")
     }
 
+    @Test func `its owner gets a file back that nobody may write`() throws {
+        let directory = try TestDirectory()
+        let file = try disk.open(directory.path + "/f", .create)
+        #expect(chmod(file.path, 0o440) == 0)
+        try disk.giveToOwner(file.path)
+        var facts = stat()
+        #expect(stat(file.path, &facts) == 0 && facts.st_mode & 0o777 == 0o600)
+    }
+
     @Test func `a lock is held once and given up with its object`() throws {
         let directory = try TestDirectory()
         let path = directory.path + "/lock"
