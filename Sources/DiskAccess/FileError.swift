@@ -11,8 +11,11 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
 
     package var operation: Operation
     package var path: String
-    /// The system's error number (`errno`).
+    /// The system's error number (`errno`), or ``notRegular``.
     package var code: Int32
+
+    /// The code for a pipe, a device or a folder in a file's place: the system opens those without an error.
+    package static let notRegular: Int32 = -1
 
     package init(_ operation: Operation, _ path: String, code: Int32) {
         self.operation = operation
@@ -30,10 +33,13 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
     package var isTaken: Bool { code == EEXIST || code == ENOTEMPTY || code == ENOTDIR }
     /// Rights are missing, or the file system can only be read.
     package var isPermission: Bool { code == EACCES || code == EPERM || code == EROFS }
+    /// Something that is no file stands in a file's place.
+    package var isInWay: Bool { code == Self.notRegular || code == EISDIR }
     /// The file system or the kernel does not know what was asked, such as O_DIRECT.
     package var isUnsupported: Bool { code == EINVAL || code == EOPNOTSUPP }
 
     package var description: String {
-        "can't \(operation.rawValue) '\(path)': \(String(cString: strerror(code)))"
+        let reason = code == Self.notRegular ? "it is no regular file" : String(cString: strerror(code))
+        return "can't \(operation.rawValue) '\(path)': \(reason)"
     }
 }

@@ -28,6 +28,8 @@ package protocol FileSystem: Sendable {
     /// Takes all rights but its owner's from a file or directory, and answers whether there were others. Passes over what
     /// is neither, such as links and sockets.
     func keepToOwner(_ path: String) throws(FileError) -> Bool
+    /// Lets its owner read and write a file, and nobody else (0600).
+    func giveToOwner(_ path: String) throws(FileError)
     /// Takes the file, which must be there, as a lock that several readers may have at a time and no owner beside them.
     /// Changes nothing of it.
     func lockForReading(_ path: String) throws(FileError) -> LockOutcome
@@ -36,6 +38,7 @@ package protocol FileSystem: Sendable {
 extension FileSystem {
     /// Nothing to take where files have no rights, as on a simulated disk.
     package func keepToOwner(_ path: String) throws(FileError) -> Bool { false }
+    package func giveToOwner(_ path: String) throws(FileError) {}
     /// A file system that knows one sort of lock takes that.
     package func lockForReading(_ path: String) throws(FileError) -> LockOutcome { try lock(path) }
 }

@@ -22,9 +22,21 @@ package struct POSIXFileSystem: FileSystem {
             case .readWrite: O_RDWR
             case .create: O_RDWR | O_CREAT | O_EXCL
             }
-        // O_CLOEXEC everywhere: a child process must hold no file of ours, least of all the lock.
-        let descriptor = try retrying(.open, path) { Glibc.open(path, flags | O_CLOEXEC, 0o600) }
-        return POSIXFile(descriptor: descriptor, path: path)
+        return POSIXFile(descriptor: try openRegular(.open, path, flags), path: path)
+    }
+
+    /// Opens a regular file and nothing else: a pipe in its place would have whoever opens or reads it wait for ever.
+    private func openRegular(
+        _ operation: FileError.Operation, _ path: String, _ flags: Int32
+    ) throws(FileError) -> Int32 {
+        // O_CLOEXEC everywhere: a child process must hold no file of ours, least of all the lock. Regular files do not
+        // care for O_NONBLOCK.
+        let descriptor = try retrying(operation, path) { Glibc.open(path, flags | O_CLOEXEC | O_NONBLOCK, 0o600) }
+        var facts = stat()
+        let code = fstat(descriptor, &facts) == 0 ? nil : errno
+        if code == nil, facts.st_mode & S_IFMT == S_IFREG { return descriptor }
+        close(descriptor)
+        throw FileError(operation, path, code: code ?? FileError.notRegular)
     }
 
     package func createDirectory(_ path: String) throws(FileError) {
@@ -106,7 +118,7 @@ package struct POSIXFileSystem: FileSystem {
     }
 
     package func lock(_ path: String) throws(FileError) -> LockOutcome {
-        let descriptor = try retrying(.lock, path) { Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600) }
+        let descriptor = try openRegular(.lock, path, O_RDWR | O_CREAT)
         if let holder = try holder(of: descriptor, path, LOCK_EX) { return holder }
         let lock = POSIXLock(descriptor: descriptor)
         // The number is only told to people, so a disk that is too full for it does not keep the store shut.
@@ -134,8 +146,14 @@ package struct POSIXFileSystem: FileSystem {
         return true
     }
 
+    package func giveToOwner(_ path: String) throws(FileError) {
+        let descriptor = try openRegular(.changeRights, path, O_RDONLY | O_NOFOLLOW)
+        defer { close(descriptor) }
+        guard fchmod(descriptor, 0o600) == 0 else { throw FileError(.changeRights, path, code: errno) }
+    }
+
     package func lockForReading(_ path: String) throws(FileError) -> LockOutcome {
-        let descriptor = try retrying(.lock, path) { Glibc.open(path, O_RDONLY | O_CLOEXEC) }
+        let descriptor = try openRegular(.lock, path, O_RDONLY)
         return try holder(of: descriptor, path, LOCK_SH) ?? .acquired(POSIXLock(descriptor: descriptor))
     }
 

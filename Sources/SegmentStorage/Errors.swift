@@ -7,14 +7,21 @@ extension ShardlineError {
         let code: Code =
             if error.isNoSpace {
                 .diskFull
-            } else if error.isPermission || error.isMissing {
+            } else if error.isPermission || error.isMissing || error.isInWay {
                 .notAccessible
             } else if error.operation == .read {
                 .readFailed
             } else {
                 .storeFailed
             }
-        let remedy = error.isPermission ? "; give this user the right to read and write there" : ""
+        let remedy =
+            if error.isPermission {
+                "; give this user the right to read and write there"
+            } else if error.isInWay {
+                "; a store's files are regular ones: take it away, and put the file back where the store had one"
+            } else {
+                ""
+            }
         self.init(code, "\(what): \(error)\(remedy)", cause: error)
     }
 }

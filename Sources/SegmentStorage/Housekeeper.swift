@@ -72,10 +72,14 @@ final class Housekeeper: @unchecked Sendable {
         if epoch == nil || timeSource.monotonicTime - lookedAround >= Self.pause, health.failure == nil {
             attempt("saving metadata") { try saver.saveChanges() }
             attempt("deleting segments that nobody may read any more") { try tidy(seals: true) }
-            attempt("making the reserve for a full disk") { if space.seemsEnough() { try makeReserve() } }
+            // Beside it there must be room for what is written next: on a small disk too, which never has `needed`.
+            attempt("making the reserve for a full disk") {
+                if space.hasRoom(for: ring.fileSize) { try makeReserve() }
+            }
             lookedAround = timeSource.monotonicTime
         }
-        guard space.refusal == nil else { return }
+        // One that does not go in would for a moment take the last bytes from SQLite.
+        guard space.refusal == nil, !ring.hasNoneFree || space.hasRoom(for: ring.fileSize) else { return }
         attempt("making a file of the journal ready") {
             do throws(FileError) {
                 try prepareRing()

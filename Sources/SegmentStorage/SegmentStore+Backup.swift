@@ -12,7 +12,7 @@ extension SegmentStore: BackupStore {
     ///
     /// Throws `notAccessible` for a target that can't be used or is not empty, `diskFull`, `corrupt` where the store is
     /// damaged (see ``check(at:timeSource:)``), `closed`. A cancelled task gives up; what is in the target then is no
-    /// backup, and the next one may have the same target.
+    /// backup, and the next one may have the same target. Where there was no room, what was copied is removed again.
     ///
     /// - Parameter path: a new or empty directory; its parent must be there.
     @discardableResult

@@ -125,40 +125,66 @@ extension SegmentStore {
             let lock = try internals.heldLock ?? takeDirectory(directory, fileSystem: fileSystem)
             do {
                 keepToOwner(directory, fileSystem: fileSystem, logger: logger)
-                let backing =
-                    try internals.makeBacking?(directory)
-                    ?? .onDisk(
-                        directory, fileSystem: fileSystem, timeSource: timeSource, logger: logger)
+                func open() throws -> Parts {
+                    try Self.open(
+                        directory, configuration: configuration, timeSource: timeSource, logger: logger, lock: lock,
+                        internals: internals)
+                }
                 do {
-                    let recovery = try Recovery(
-                        fileSystem: fileSystem, directory: directory, metadata: backing.metadata,
-                        ringFileSize: internals.ringFileSize,
-                        newStore: {
-                            var generator = SystemRandomNumberGenerator()
-                            return internals.newStore ?? StoreID(using: &generator)
-                        }, logger: logger, passing: internals.passesDamage, identity: internals.identity)
-                    let store = recovery.start.store
-                    if recovery.isNew { try describing("making the store") { try backing.metadata.create(store) } }
-                    let ring = Ring(
-                        recovery.ring, fileSystem: fileSystem, directory: directory, store: store,
-                        fileSize: internals.ringFileSize, timeSource: timeSource)
-                    let parts = Parts(
-                        directory: directory, configuration: configuration, timeSource: timeSource, logger: logger,
-                        recovery: recovery, ring: ring, backing: backing, lock: lock, internals: internals)
-                    try describing("opening the store") {
-                        // What was read past the cache may still be in the disk's way to durability (J9).
-                        try ring.synchronizeAll()
-                        try ring.synchronizeNames()
-                        try ring.removeUnusable()
-                        try parts.writer.writeOpened(recovery.opened, at: timeSource.monotonicTime)
+                    return try open()
+                } catch let full as ShardlineError where full.code == .diskFull {
+                    // What a store that is open does when its disk becomes full (C9): SQLite needs files of its own for
+                    // anything that is asked.
+                    DiskSpace.giveUpReserve(of: directory, fileSystem)
+                    do {
+                        let parts = try open()
+                        if parts.backing.flusher != nil { parts.space.ranOut(full.message) }
+                        return parts
+                    } catch let full as ShardlineError where full.code == .diskFull {
+                        throw DiskSpace.tooFullToOpen(directory, fileSystem, full.message)
                     }
-                    return parts
-                } catch {
-                    try? backing.close()
-                    throw error
                 }
             } catch {
                 lock.release()
+                throw error
+            }
+        }
+
+        /// Opens a directory whose lock is held. One that can't be opened is as it was, so it may be tried again.
+        private static func open(
+            _ directory: String, configuration: Configuration, timeSource: any TimeSource, logger: Logger,
+            lock: any FileLock, internals: Internals
+        ) throws -> Parts {
+            let fileSystem = internals.fileSystem
+            let backing =
+                try internals.makeBacking?(directory)
+                ?? .onDisk(directory, fileSystem: fileSystem, timeSource: timeSource, logger: logger)
+            do {
+                let recovery = try Recovery(
+                    fileSystem: fileSystem, directory: directory, metadata: backing.metadata,
+                    ringFileSize: internals.ringFileSize,
+                    newStore: {
+                        var generator = SystemRandomNumberGenerator()
+                        return internals.newStore ?? StoreID(using: &generator)
+                    }, logger: logger, passing: internals.passesDamage, identity: internals.identity)
+                let store = recovery.start.store
+                if recovery.isNew { try describing("making the store") { try backing.metadata.create(store) } }
+                let ring = Ring(
+                    recovery.ring, fileSystem: fileSystem, directory: directory, store: store,
+                    fileSize: internals.ringFileSize, timeSource: timeSource)
+                let parts = Parts(
+                    directory: directory, configuration: configuration, timeSource: timeSource, logger: logger,
+                    recovery: recovery, ring: ring, backing: backing, lock: lock, internals: internals)
+                try describing("opening the store") {
+                    // What was read past the cache may still be in the disk's way to durability (J9).
+                    try ring.synchronizeAll()
+                    try ring.synchronizeNames()
+                    try ring.removeUnusable()
+                    try parts.writer.writeOpened(recovery.opened, at: timeSource.monotonicTime)
+                }
+                return parts
+            } catch {
+                try? backing.close()
                 throw error
             }
         }

@@ -188,6 +188,9 @@ final class ChildProcess {
     /// The process's reports, and a complaint for each line that is none.
     func reports() -> [Report] { lines().map { Report(line: $0) ?? .failed("no report: \($0)") } }
 
+    /// What it wrote as output.
+    func output() -> String { Self.text(of: outputPath) }
+
     /// What it wrote as errors.
     func errors() -> String { Self.text(of: errorPath) }
 

@@ -61,6 +61,31 @@ import Testing
         #expect(FileError(.open, "f", code: EACCES).isPermission)
     }
 
+    /// A pipe that nobody writes to would be waited for, for ever.
+    @Test(.timeLimit(.minutes(1)), arguments: ["pipe", "folder", "/dev/null"])
+    func `what is no regular file is not opened`(name: String) throws {
+        let directory = try TestDirectory()
+        let path = name.hasPrefix("/") ? name : "\(directory.path)/\(name)"
+        if name == "pipe" { #expect(mkfifo(path, 0o600) == 0) }
+        if name == "folder" { try disk.createDirectory(path) }
+        for mode in [FileMode.read, .readWrite] {
+            let error = failure { () throws(FileError) in try disk.open(path, mode) }
+            #expect(error?.isInWay == true, "\(error as Any)")
+        }
+        #expect(failure { () throws(FileError) in try disk.lock(path) }?.isInWay == true)
+        let error = failure { () throws(FileError) in try disk.lockForReading(path) }
+        #expect(error?.description == "can't lock '\(path)': it is no regular file")
+    }
+
+    @Test func `its owner gets a file back that nobody may write`() throws {
+        let directory = try TestDirectory()
+        let file = try disk.open(directory.path + "/f", .create)
+        #expect(chmod(file.path, 0o440) == 0)
+        try disk.giveToOwner(file.path)
+        var facts = stat()
+        #expect(stat(file.path, &facts) == 0 && facts.st_mode & 0o777 == 0o600)
+    }
+
     @Test func `a lock is held once and given up with its object`() throws {
         let directory = try TestDirectory()
         let path = directory.path + "/lock"

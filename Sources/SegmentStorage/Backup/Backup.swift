@@ -32,28 +32,36 @@ struct Backup {
         try describing("backing up the store '\(source.directory)'") {
             try prepareTarget()
             var copier = FileCopier(fileSystem, to: folder, stop: stop)
-            try copier.makeFolders()
-            source.hold()
-            var isHoldingJournal = true
-            defer {
-                if isHoldingJournal { try? source.letGoJournal() }
-                source.letGoSegments()
+            do {
+                return try copy(by: &copier)
+            } catch let error as FileError where error.isNoSpace {
+                throw copier.withoutRoom("backing up the store '\(source.directory)': \(error)")
             }
-            var contents = try source.contents()
-            guard let row = try contents[.store].first.map({ row throws(MetadataError) in try StoreRow(row) }) else {
-                throw ShardlineError(.notAccessible, "'\(source.directory)' holds no store that was ever opened")
-            }
-            try copyJournal(row, contents, &copier)
-            isHoldingJournal = false
-            try source.letGoJournal()
-            try copySegments(&contents, &copier)
-            try copier.write(try MetadataImage.encode(contents), as: MetadataImage.file)
-            try copier.synchronizeFolders()
-            let records = try Self.recordsOfWhole(folder, fileSystem, now: now, of: "the copy")
-            let manifest = BackupManifest(begunAt: now, records: records, files: copier.files)
-            try finish(manifest)
-            return manifest.summary
         }
+    }
+
+    private func copy(by copier: inout FileCopier) throws -> BackupSummary {
+        try copier.makeFolders()
+        source.hold()
+        var isHoldingJournal = true
+        defer {
+            if isHoldingJournal { try? source.letGoJournal() }
+            source.letGoSegments()
+        }
+        var contents = try source.contents()
+        guard let row = try contents[.store].first.map({ row throws(MetadataError) in try StoreRow(row) }) else {
+            throw ShardlineError(.notAccessible, "'\(source.directory)' holds no store that was ever opened")
+        }
+        try copyJournal(row, contents, &copier)
+        isHoldingJournal = false
+        try source.letGoJournal()
+        try copySegments(&contents, &copier)
+        try copier.write(try MetadataImage.encode(contents), as: MetadataImage.file)
+        try copier.synchronizeFolders()
+        let records = try Self.recordsOfWhole(folder, fileSystem, now: now, of: "the copy")
+        let manifest = BackupManifest(begunAt: now, records: records, files: copier.files)
+        try finish(manifest)
+        return manifest.summary
     }
 
     private func prepareTarget() throws {

@@ -64,12 +64,29 @@ struct FileCopier {
     func makeFolders() throws(FileError) {
         try fileSystem.createDirectory(target)
         for folder in [Ring.folder, SegmentBacking.folder] { try fileSystem.createDirectory("\(target)/\(folder)") }
+        try removeFiles()
+    }
+
+    /// Removes every file in the folders of the target. They are made for the copy, so all that is in them is part of it.
+    func removeFiles() throws(FileError) {
         for folder in [target, "\(target)/\(Ring.folder)", "\(target)/\(SegmentBacking.folder)"] {
             for name in try fileSystem.list(folder)
             where try fileSystem.status("\(folder)/\(name)")?.isDirectory == false {
                 try fileSystem.remove("\(folder)/\(name)")
             }
         }
+    }
+
+    /// The error of a copy for which there was no room, from which on nothing of it takes any. Who makes it again finds
+    /// the folders in their places.
+    func withoutRoom(_ cause: String) -> ShardlineError {
+        let isRemoved = (try? removeFiles()) != nil
+        return ShardlineError(
+            .diskFull,
+            "\(cause); "
+                + (isRemoved
+                    ? "what was copied to '\(target)' was removed again: make room there, or name a place on another disk"
+                    : "what was copied is in '\(target)' and can be removed"))
     }
 
     /// Makes the names of what was copied durable.

@@ -82,24 +82,32 @@ struct Restore {
         try describing("restoring the backup '\(backup)'") {
             let manifest = try readManifest()
             var copier = FileCopier(fileSystem, to: staging, stop: stop)
-            try copier.makeFolders()
-            for file in manifest.files {
-                let source = "\(backup)/\(BackupManifest.folder)/\(file.path)"
-                guard let size = try fileSystem.status(source)?.size else {
-                    throw damaged("the file '\(file.path)' is missing")
-                }
-                guard size == file.size else {
-                    throw damaged("the file '\(file.path)' has \(size) bytes, not \(file.size)")
-                }
-                try copier.copy(source, as: file.path, count: size)
-                guard copier.files.last == file else {
-                    throw damaged("the file '\(file.path)' is not what was written: its checksum is wrong")
-                }
+            do {
+                try copy(manifest, by: &copier)
+            } catch let error as FileError where error.isNoSpace {
+                throw copier.withoutRoom("restoring the backup '\(backup)': \(error)")
             }
-            try copier.synchronizeFolders()
-            _ = try Backup.recordsOfWhole(staging, fileSystem, now: now, of: "the backup '\(backup)'")
             return manifest.summary
         }
+    }
+
+    private func copy(_ manifest: BackupManifest, by copier: inout FileCopier) throws {
+        try copier.makeFolders()
+        for file in manifest.files {
+            let source = "\(backup)/\(BackupManifest.folder)/\(file.path)"
+            guard let size = try fileSystem.status(source)?.size else {
+                throw damaged("the file '\(file.path)' is missing")
+            }
+            guard size == file.size else {
+                throw damaged("the file '\(file.path)' has \(size) bytes, not \(file.size)")
+            }
+            try copier.copy(source, as: file.path, count: size)
+            guard copier.files.last == file else {
+                throw damaged("the file '\(file.path)' is not what was written: its checksum is wrong")
+            }
+        }
+        try copier.synchronizeFolders()
+        _ = try Backup.recordsOfWhole(staging, fileSystem, now: now, of: "the backup '\(backup)'")
     }
 
     /// What the store in ``staging`` is opened as, once.

@@ -64,7 +64,7 @@ package final class SQLiteMetadata: MetadataStore {
                     journalMode: try String.fetchOne(database, sql: "PRAGMA journal_mode") ?? "none")
             }
         } catch {
-            throw Self.explain(error, path)
+            throw explain(error)
         }
     }
 
@@ -86,7 +86,7 @@ package final class SQLiteMetadata: MetadataStore {
         } catch let error as MetadataError {
             throw error
         } catch {
-            throw Self.explain(error, path)
+            throw explain(error)
         }
     }
 
@@ -132,7 +132,7 @@ package final class SQLiteMetadata: MetadataStore {
                 }
             }
         } catch {
-            throw Self.explain(error, path)
+            throw explain(error)
         }
     }
 
@@ -202,12 +202,26 @@ package final class SQLiteMetadata: MetadataStore {
         }
     }
 
-    private static func explain(_ error: any Error, _ path: String) -> MetadataError {
+    /// As below, for what failed on the connection: that knows what the system said.
+    private func explain(_ error: any Error) -> MetadataError {
+        Self.explain(error, path, systemError: queue.inDatabase { sqlite3_system_errno($0.sqliteConnection) })
+    }
+
+    static func explain(_ error: any Error, _ path: String, systemError: Int32 = 0) -> MetadataError {
         if let error = error as? FileError {
             return MetadataError(error.isNoSpace ? .noSpace : .failed, error.description)
         }
         guard let error = error as? DatabaseError else { return MetadataError(.failed, "'\(path)': \(error)") }
         let message = "'\(path)': \(error.message ?? "SQLite error \(error.resultCode.rawValue)")"
+        let isOfDisk = [.SQLITE_IOERR, .SQLITE_CANTOPEN].contains(error.resultCode)
+        // A quota's end, or no place for another name. Not where a sync failed: what the disk has then is not known.
+        let isNoSpace =
+            isOfDisk && error.extendedResultCode != .SQLITE_IOERR_FSYNC
+            && FileError(.write, path, code: systemError).isNoSpace
+        // That the file `-shm` can't grow is answered in this way, for which SQLite names no other cause.
+        if isNoSpace || error.extendedResultCode == .SQLITE_IOERR_SHMSIZE {
+            return MetadataError(.noSpace, "'\(path)': the disk has no room for what SQLite writes beside it")
+        }
         switch error.resultCode {
         case .SQLITE_FULL: return MetadataError(.noSpace, message)
         case .SQLITE_CORRUPT, .SQLITE_NOTADB: return MetadataError(.damaged, message)

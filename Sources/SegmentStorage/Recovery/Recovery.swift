@@ -55,7 +55,7 @@ struct Recovery {
         self.directory = directory
         self.logger = logger
         self.passesDamage = passesDamage
-        let snapshot = try metadata.load()
+        let snapshot = try describing("opening the store") { try metadata.load() }
         var ring = Ring.State()
         let files = try Self.openFiles(in: directory, fileSystem: fileSystem, ring: &ring, logger: logger)
         let store = try Self.store(snapshot: snapshot, files: files)

@@ -54,7 +54,27 @@ final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
         self.threads = threads
         self.openMetadata =
             openMetadata
-            ?? { try SQLiteMetadata(path: "\(directory)/metadata.sqlite") }
+            ?? {
+                let path = "\(directory)/\(MetadataImage.file)"
+                try describing("opening the store") { try Self.requireRights(path, fileSystem) }
+                return try SQLiteMetadata(path: path)
+            }
+    }
+
+    /// Throws where the database can't be written. SQLite would find that out behind making the files beside it, to which
+    /// it gives the rights of this one: they would keep the store shut when the database has its rights back.
+    private static func requireRights(_ path: String, _ fileSystem: any FileSystem) throws(FileError) {
+        guard try fileSystem.status(path) != nil else { return }
+        _ = try fileSystem.open(path, .readWrite)
+        for path in [path + "-wal", path + "-shm"] where try fileSystem.status(path) != nil {
+            do throws(FileError) {
+                _ = try fileSystem.open(path, .readWrite)
+            } catch {
+                guard error.isPermission else { throw error }
+                // What an earlier version has left in that way.
+                try fileSystem.giveToOwner(path)
+            }
+        }
     }
 
     static let folder = "segments"

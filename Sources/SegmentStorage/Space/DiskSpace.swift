@@ -57,7 +57,11 @@ final class DiskSpace: Sendable {
         guard isNew else { return }
         // Best effort: without it checkpoints may have to wait as well.
         giveUpReserve()
-        logger.error("\(refusal.message); functions go on, and their checkpoints are kept")
+        let isEnough = (freeBytes ?? 0) >= Self.reserveSize / 2
+        logger.error(
+            isEnough
+                ? "\(refusal.message); functions go on, and their checkpoints are kept"
+                : "\(refusal.message); checkpoints may have to wait for it too, as the reserve was used up before")
         gauge.record(1)
         admission.refuse(with: refusal)
     }
@@ -84,8 +88,8 @@ final class DiskSpace: Sendable {
     /// Makes the reserve where it is missing or not whole.
     func makeReserve() throws(FileError) {
         if let status = try fileSystem.status(reserve) {
-            if status.size == Self.reserveSize { return }
-            try fileSystem.remove(reserve)
+            if status.size == Self.reserveSize, !status.isDirectory { return }
+            if status.isDirectory { try moveAway() } else { try fileSystem.remove(reserve) }
         }
         let file = try fileSystem.open(reserve, .create)
         do throws(FileError) {
@@ -101,17 +105,49 @@ final class DiskSpace: Sendable {
         }
     }
 
+    /// Somebody's folder in the reserve's place is kept, as all is that a store does not know.
+    private func moveAway() throws(FileError) {
+        let folder = "\(directory)/quarantine"
+        try fileSystem.createDirectory(folder)
+        var number = 1
+        while try fileSystem.status("\(folder)/\(Self.reserveName)-\(number)") != nil { number += 1 }
+        let place = "\(folder)/\(Self.reserveName)-\(number)"
+        try fileSystem.rename(reserve, to: place)
+        logger.warning("'\(reserve)' was a folder, where the store keeps a file; it is in '\(place)' now")
+    }
+
     /// Makes room for checkpoints.
-    func giveUpReserve() { try? fileSystem.remove(reserve) }
+    func giveUpReserve() { Self.giveUpReserve(of: directory, fileSystem) }
+
+    /// Makes room for SQLite where a store is not open yet.
+    static func giveUpReserve(of directory: String, _ fileSystem: any FileSystem) {
+        try? fileSystem.remove("\(directory)/\(reserveName)")
+    }
+
+    /// Whether a file of so many bytes can be made and a reserve is left beside it. Where that is not known it is tried.
+    func hasRoom(for bytes: Int) -> Bool { (freeBytes ?? .max) >= bytes + Self.reserveSize }
 
     private var freeBytes: Int? { try? fileSystem.freeSpace(at: directory) }
 
     private func refusal(_ cause: String) -> ShardlineError {
-        let free = freeBytes.map { "\(Self.text($0)) are free" } ?? "how much is free is not known"
+        Self.full(directory, fileSystem, cause, needed: needed, "no records are taken until there is room")
+    }
+
+    /// Why a store can't be opened that has no reserve, or none any more: SQLite wants files before it answers anything.
+    static func tooFullToOpen(_ directory: String, _ fileSystem: any FileSystem, _ cause: String) -> ShardlineError {
+        full(
+            directory, fileSystem, cause, needed: reserveSize,
+            "the store can't be opened until there is room: remove other files from that disk")
+    }
+
+    private static func full(
+        _ directory: String, _ fileSystem: any FileSystem, _ cause: String, needed: Int, _ consequence: String
+    ) -> ShardlineError {
+        let free =
+            (try? fileSystem.freeSpace(at: directory)).map { "\(text($0)) are free" } ?? "how much is free is not known"
         return ShardlineError(
             .diskFull,
-            "the disk of '\(directory)' is full (\(cause)): \(free), \(Self.text(needed)) are needed; no records are taken until there is room"
-        )
+            "the disk of '\(directory)' is full (\(cause)): \(free), \(text(needed)) are needed; \(consequence)")
     }
 
     private static func text(_ bytes: Int) -> String {

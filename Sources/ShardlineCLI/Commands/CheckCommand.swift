@@ -32,10 +32,12 @@ struct CheckCommand: AsyncParsableCommand {
         } catch let error as ShardlineError {
             throw CommandFailure(.failed, "can't tell: \(error.message)")
         }
-        if json {
-            try Output.standard.write(json: report.json + [UInt8(ascii: "\n")])
-        } else {
-            for line in report.lines { try Output.standard.line(line) }
+        try Output.untilClosed {
+            if json {
+                try Output.standard.write(json: report.json + [UInt8(ascii: "\n")])
+            } else {
+                for line in report.lines { try Output.standard.line(line) }
+            }
         }
         switch report.verdict {
         case .whole: return

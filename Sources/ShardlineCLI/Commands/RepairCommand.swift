@@ -34,10 +34,12 @@ struct RepairCommand: AsyncParsableCommand {
     func run() async throws {
         let report = try await SegmentStore.repair(
             at: try directory ?? store.directory, applies: apply, logger: store.logger)
-        if json {
-            try Output.standard.write(json: report.json + [UInt8(ascii: "\n")])
-        } else {
-            for line in report.lines { try Output.standard.line(line) }
+        try Output.untilClosed {
+            if json {
+                try Output.standard.write(json: report.json + [UInt8(ascii: "\n")])
+            } else {
+                for line in report.lines { try Output.standard.line(line) }
+            }
         }
         if report.isNeeded, !report.isApplied { throw CommandFailure(.inputOutput, nil) }
     }

@@ -54,6 +54,12 @@ final class Output: Sendable {
     /// Writes whole lines of JSON, in which what a terminal would do is written as an escape.
     func write(json: [UInt8]) throws { try write(Self.harmless(json: json)) }
 
+    /// Runs `body`, which writes a report. A reader that has gone away has seen what it wanted of it; what the command has
+    /// found out is told by its exit code all the same.
+    static func untilClosed(_ body: () throws -> Void) throws {
+        do { try body() } catch is Closed {}
+    }
+
     /// Says something to the operator, as one line that begins with the command's name. Nobody can be told where that
     /// fails, so it is passed over.
     func say(_ message: String) {

@@ -1,7 +1,10 @@
+import DiskAccess
 import Foundation
 import GRDB
+import Glibc
 import StreamModel
 import StreamStorage
+import TestSupport
 import Testing
 
 @testable import SegmentStorage
@@ -104,6 +107,36 @@ import Testing
         #expect { try SQLiteMetadata.require(.init(synchronous: level, journalMode: mode), path) } throws: {
             ($0 as? MetadataError)?.kind == .notDurable
         }
+    }
+
+    @Test(arguments: ["", "-wal", "-shm"])
+    func `SQLite is not let near a database that can't be written`(suffix: String) async throws {
+        let path = "/store/metadata.sqlite"
+        let disk = MemoryFileSystem(contents: [path: [], path + "-wal": [], path + "-shm": []])
+        disk.onOperation { $0.kind == .open && $0.path == path + suffix ? .error(suffix.isEmpty ? EACCES : -1) : nil }
+        // There is no such directory in truth: SQLite would say so.
+        let backing = SegmentBacking(
+            fileSystem: disk, directory: "/store", timeSource: HandClock(0), logger: silent)
+        let error = await expectError(.notAccessible) { _ = try backing.load() }
+        #expect(
+            error?.message.contains(
+                suffix.isEmpty ? "Permission denied; give this user the right" : "it is no regular file") == true,
+            "\(error as Any)")
+    }
+
+    @Test func `that SQLite finds no room is told as that, however it says it`() {
+        func kind(_ code: ResultCode, _ systemError: Int32 = 0) -> MetadataError.Kind {
+            SQLiteMetadata.explain(DatabaseError(resultCode: code), path, systemError: systemError).kind
+        }
+        #expect(kind(.SQLITE_FULL) == .noSpace)
+        #expect(kind(.SQLITE_IOERR_SHMSIZE) == .noSpace)
+        #expect(kind(.SQLITE_IOERR_WRITE, ENOSPC) == .noSpace)
+        #expect(kind(.SQLITE_IOERR_WRITE, EDQUOT) == .noSpace)
+        #expect(kind(.SQLITE_CANTOPEN, ENOSPC) == .noSpace)
+        #expect(kind(.SQLITE_IOERR_WRITE, EIO) == .failed)
+        // What a failed sync has left is not known.
+        #expect(kind(.SQLITE_IOERR_FSYNC, ENOSPC) == .failed)
+        #expect(kind(.SQLITE_BUSY, ENOSPC) == .failed)
     }
 
     @Test(arguments: [false, true])

@@ -38,14 +38,20 @@ struct FullDisk {
     }
 
     /// Opens what is on the disk, with the metadata in a model.
+    ///
+    /// - Parameter needsRoom: as with SQLite, the database can't be opened while the disk has no room for a file.
     static func open(
-        _ disk: MemoryFileSystem, _ model: ModelMetadata, time: VirtualTime, epochSize: Int = 20_000
+        _ disk: MemoryFileSystem, _ model: ModelMetadata, time: VirtualTime, epochSize: Int = 20_000,
+        needsRoom: Bool = false
     ) async throws -> FullDisk {
         let log = Log()
         let logger = Logger(label: "test") { _ in log }
         let backing = SegmentBacking(
             fileSystem: disk, directory: TestStore.directory, timeSource: time, logger: logger,
-            openMetadata: { model })
+            openMetadata: {
+                if needsRoom, try disk.freeSpace(at: "/") < 32 << 10 { throw MetadataError(.noSpace, "no room") }
+                return model
+            })
         var internals = SegmentStore.Internals()
         internals.fileSystem = disk
         internals.ringFileSize = 64 << 10

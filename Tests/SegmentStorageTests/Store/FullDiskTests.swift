@@ -105,7 +105,113 @@ struct FullDiskTests {
         #expect(try await full.position() == 3)
     }
 
+    // MARK: Opened while it is full
+
+    /// A store that was closed in good order, with a reserve, on a disk that is filled by somebody else.
+    private func closedOnFullDisk() async throws -> FullDisk {
+        let full = try await FullDisk.open(MemoryFileSystem(), ModelMetadata(), time: VirtualTime())
+        try await full.prepare()
+        for index in 0..<12 { try await full.put("record \(index)") }
+        full.keepHouse()
+        #expect(full.disk.contents["/store/reserve"]?.count == DiskSpace.reserveSize)
+        return full
+    }
+
+    @Test func `a store that is opened on a full disk gives up the reserve, and does everything but take records`()
+        async throws
+    {
+        let before = try await closedOnFullDisk()
+        let disk = before.disk.afterCrash()
+        disk.capacity = disk.usedBytes
+        let full = try await FullDisk.open(disk, before.model, time: before.time, needsRoom: true)
+        #expect(disk.contents["/store/reserve"] == nil)
+        #expect(try await full.texts().count == 12)
+        let epoch = try await full.stepping { try await full.store.claimMapping(FullDisk.key) }.epoch
+        let move = Change.checkpoint(
+            CheckpointMove(
+                mapping: FullDisk.key, epoch: epoch,
+                checkpoint: ShardCheckpoint(shard: ShardID(0), position: SequenceNumber(12))))
+        let written = full.written
+        #expect(full.answer([move]) == nil)
+        #expect(full.written == written)
+        let error = await expectError(.diskFull) { try await full.store.stream("s").put("x", partitionKey: "k") }
+        #expect(
+            error?.message.contains("the disk of '/store' is full (no room): 2 MiB are free") == true, "\(error as Any)"
+        )
+        try await full.stepping { try await full.store.deleteStream("s") }
+        #expect(try await full.store.listStreams().isEmpty)
+        #expect(full.lines.count { $0.contains("is full") } == 1)
+        // And with room it is as any other.
+        disk.capacity += 8 << 20
+        full.keepHouse()
+        #expect(full.store.parts.space.refusal == nil)
+        #expect(disk.contents["/store/reserve"]?.count == DiskSpace.reserveSize)
+    }
+
+    @Test func `a store that can't be opened without room says what is free and what is needed, and stays as it is`()
+        async throws
+    {
+        let before = try await closedOnFullDisk()
+        let disk = before.disk.afterCrash()
+        disk.capacity = disk.usedBytes - DiskSpace.reserveSize
+        let error = await expectError(.diskFull) {
+            try await FullDisk.open(disk, before.model, time: before.time, needsRoom: true)
+        }
+        #expect(
+            error?.message
+                == "the disk of '/store' is full (no room): 0 KiB are free, 2 MiB are needed; the store can't be opened until there is room: remove other files from that disk"
+        )
+        disk.capacity += 1 << 30
+        let again = try await FullDisk.open(disk, before.model, time: before.time, needsRoom: true)
+        #expect(try await again.texts().count == 12)
+    }
+
+    @Test func `where no reserve is left it is not said that checkpoints are kept`() async throws {
+        let full = try await FullDisk.filled(leavesHouse: true)
+        // Somebody else has its place already.
+        try full.disk.remove("/store/reserve")
+        full.disk.capacity -= DiskSpace.reserveSize
+        full.keepHouse()
+        #expect(full.store.parts.space.refusal != nil)
+        #expect(full.lines.count { $0.contains("is full") && $0.contains("checkpoints may have to wait") } == 1)
+        #expect(!full.lines.contains { $0.contains("checkpoints are kept") })
+    }
+
+    @Test func `a disk that never has room for all that may wait has a reserve too`() async throws {
+        let small = try await FullDisk.open(
+            MemoryFileSystem(), ModelMetadata(), time: VirtualTime(), epochSize: 32 << 20)
+        small.disk.capacity = 24 << 20
+        try await small.prepare()
+        small.time.advance(by: .seconds(1))
+        small.keepHouse()
+        #expect(small.disk.contents["/store/reserve"]?.count == DiskSpace.reserveSize)
+    }
+
+    @Test func `a journal file that does not go in is not begun for nothing`() async throws {
+        let full = try await FullDisk.open(MemoryFileSystem(), ModelMetadata(), time: VirtualTime())
+        try await full.prepare()
+        full.disk.capacity = full.disk.usedBytes + (1 << 20)
+        let before = full.written
+        for _ in 0..<3 { full.keepHouse() }
+        #expect(full.written == before)
+        #expect(full.store.parts.space.refusal == nil)
+    }
+
     // MARK: When there is room again
+
+    @Test func `a folder in the place of the reserve is put aside`() async throws {
+        let open = try await FullDisk.open(MemoryFileSystem(), ModelMetadata(), time: VirtualTime())
+        try await open.prepare()
+        for folder in ["/store/quarantine", "/store/quarantine/reserve-1", "/store/reserve"] {
+            try open.disk.createDirectory(folder)
+        }
+        _ = try open.disk.open("/store/reserve/mine", .create)
+        open.keepHouse()
+        #expect(open.disk.contents["/store/reserve"]?.count == DiskSpace.reserveSize)
+        #expect(open.disk.contents["/store/quarantine/reserve-2/mine"] == [])
+        #expect(open.lines.count { $0.contains("quarantine/reserve-2") } == 1)
+        try await open.put("x")
+    }
 
     @Test func `records are taken again when there is room, behind everything from before`() async throws {
         let full = try await FullDisk.filled()

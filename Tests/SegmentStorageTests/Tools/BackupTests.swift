@@ -246,6 +246,38 @@ import Testing
         try await SegmentStore.backup(of: used.directory.path, to: backup, timeSource: used.clock)
     }
 
+    @Test func `a copy for which there is no room is removed again, and can be made in the same place`() async throws {
+        let used = try await UsedStore()
+        let disk = MemoryFileSystem(
+            contents: Dictionary(
+                uniqueKeysWithValues: try used.directory.contents().map { ("/store/" + $0.key, $0.value) }))
+        func backUp() throws -> BackupSummary {
+            try SegmentStore.backup(
+                of: "/store", to: "/copy", disk, now: used.clock.wallTime, stop: FileCopier.Stop())
+        }
+        let before = disk.usedBytes
+        disk.capacity = before + 100_000
+        let error = await expectError(.diskFull) { _ = try backUp() }
+        #expect(
+            error?.message.contains("what was copied to '/copy/store' was removed again") == true, "\(error as Any)")
+        #expect(disk.usedBytes == before)
+        disk.capacity = 1 << 40
+        #expect(try backUp().records == 200)
+
+        func restore() throws -> BackupSummary {
+            try Restore(
+                backup: "/copy", directory: "/restored", fileSystem: disk, now: used.clock.wallTime,
+                stop: FileCopier.Stop()
+            ).prepare()
+        }
+        let between = disk.usedBytes
+        disk.capacity = between + 100_000
+        await expectError(.diskFull) { _ = try restore() }
+        #expect(disk.usedBytes == between)
+        disk.capacity = 1 << 40
+        #expect(try restore().records == 200)
+    }
+
     @Test func `a name in a manifest leads nowhere else`() throws {
         for path in [
             "../x", "segments/../../x", "/etc/x", "journal/1.journal", "segments/x", "lock", "journal/a/b", "",

@@ -87,6 +87,64 @@ import Testing
 }
 
 extension ToolTests {
+    @Test(arguments: ["check", "repair", "check --json"])
+    func `what is damaged is told by the exit code also where nobody reads the output`(command: String) async throws {
+        let folder = try await TwoProcessTests.prepared(shards: 1)
+        let store = folder.path("store")
+        // Standard output is a pipe whose reading end is closed before the command begins.
+        let script = """
+            import os, subprocess, sys
+            reader, writer = os.pipe()
+            os.close(reader)
+            sys.exit(subprocess.run(sys.argv[1:], stdout=writer).returncode)
+            """
+        func unread() async throws -> BuiltProgram.End {
+            try await BuiltProgram(path: "/usr/bin/env").run(
+                ["python3", "-c", script, BuiltProgram.shardline.path] + command.split(separator: " ").map(String.init)
+                    + [store])
+        }
+        let whole = try await unread()
+        #expect(whole.status == 0 && whole.errors.isEmpty, "\(whole.errors)")
+        try Data("none".utf8).write(to: URL(filePath: "\(store)/metadata.sqlite"))
+        let damaged = try await unread()
+        #expect(damaged.status == 74 && damaged.errors.isEmpty, "\(damaged.errors)")
+    }
+
+    @Test(arguments: ["journal", "segments", "metadata.sqlite", "lock", "reserve"], [true, false])
+    func `a pipe or a folder in a file's place is refused in one line, and nothing waits for it`(
+        file: String, isPipe: Bool
+    ) async throws {
+        let folder = try await TwoProcessTests.prepared(shards: 1)
+        let store = folder.path("store")
+        let put = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "a\n")
+        #expect(put.status == 0)
+        var path = "\(store)/\(file)"
+        if file == "journal" {
+            path += "/" + (try #require(try FileManager.default.contentsOfDirectory(atPath: path).first))
+        } else if file == "segments" {
+            path += "/000000000001.segment"
+        }
+        try? FileManager.default.removeItem(atPath: path)
+        if isPipe {
+            #expect(mkfifo(path, 0o600) == 0)
+        } else {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        }
+        // The reserve holds nothing: it is made anew.
+        let isMended = file == "reserve"
+        for command in [["check", store], ["repair", store], ["backup", store, folder.path("copy")], ["tail", "s"]] {
+            let end = try await BuiltProgram(path: "/usr/bin/timeout").run(
+                ["-k", "1", "30", BuiltProgram.shardline.path] + command, environment: ["SHARDLINE_DATA": store])
+            // A segment that the metadata do not know is not copied.
+            guard !isMended, (file, command[0]) != ("segments", "backup") else {
+                #expect(end.status == 0, "\(command): \(end.output) \(end.errors)")
+                continue
+            }
+            #expect([1, 74].contains(end.status), "\(command): \(end.status) \(end.output)")
+            #expect(end.errors.contains(path) && end.errors.filter { $0 == "\n" }.count == 1, "\(end.errors)")
+        }
+    }
+
     @Test func `repair says what it would do, does it, and a mapping passes what is lost with a document (ESM-G4)`()
         async throws
     {
