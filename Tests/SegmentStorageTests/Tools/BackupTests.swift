@@ -265,10 +265,10 @@ import Testing
         #expect(try backUp().records == 200)
 
         func restore() throws -> BackupSummary {
-            try Restore(
+            let restore = try Restore(
                 backup: "/copy", directory: "/restored", fileSystem: disk, now: used.clock.wallTime,
-                stop: FileCopier.Stop()
-            ).prepare()
+                stop: FileCopier.Stop(), suffix: { "a" })
+            return try restore.orDiscard { try restore.prepare() }
         }
         let between = disk.usedBytes
         disk.capacity = between + 100_000

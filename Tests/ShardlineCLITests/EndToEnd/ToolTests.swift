@@ -71,7 +71,7 @@ import Testing
 
         end = try await shardline(["restore", backup, store], folder)
         #expect(end.status == 74)
-        #expect(end.errors.contains("not empty"), "\(end.errors)")
+        #expect(end.errors.contains("no new and no empty directory"), "\(end.errors)")
         end = try await shardline(["restore", backup, restored], folder)
         #expect(end.status == 0, "\(end.errors)")
         #expect(end.errors.contains("restored 3 records"), "\(end.errors)")

@@ -48,10 +48,10 @@ package struct Campaign: Sendable {
                     return state.next
                 }
                 guard let seed else { return }
-                let outcome = World(History(seed: seed)).run()
+                let outcome = World(History(seed: seed)).runAndForget()
                 var violation = outcome.violation
                 let isRepeated = seed % repeatsEach == 0
-                if violation == nil, isRepeated, World(History(seed: seed)).run().hash != outcome.hash {
+                if violation == nil, isRepeated, World(History(seed: seed)).runAndForget().hash != outcome.hash {
                     violation = "two runs of the seed differ"
                 }
                 state.withLock { state in
@@ -120,7 +120,7 @@ package struct Finding: Sendable {
             while start < kept.count {
                 guard started.duration(to: .now) < limit else { return }
                 let candidate = Array(kept[..<start]) + kept.dropFirst(start + size)
-                let outcome = World(whole.keeping(candidate)).run()
+                let outcome = World(whole.keeping(candidate)).runAndForget()
                 if let violation = outcome.violation {
                     self.violation = violation
                     kept = candidate

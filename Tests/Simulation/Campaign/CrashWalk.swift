@@ -87,9 +87,12 @@ package struct CrashWalk {
             count.moments[0] += 1
             count.points[0] += 1
             count.judged[0] += 1
+            // What the killed process was in the middle of has ended with it.
+            var judge = moment.judge
+            judge.processEnded()
             let killed = World(
                 next, disk: moment.disk.copy(), metadata: moment.metadata.afterCrash(keepingCurrent: number % 2 == 0),
-                judge: moment.judge, firstRecord: 1_000_000)
+                judge: judge, firstRecord: 1_000_000)
             guard killed.run().violation == nil else {
                 violation = "\(killed.judge.violation ?? ""), killed at moment \(number)"
                 break

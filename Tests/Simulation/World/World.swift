@@ -126,12 +126,17 @@ package final class World: @unchecked Sendable {
             if isOver { isFinal = true }
         }
         finish()
-        disk.forget()
         if scheduler.strayJobs > 0 { judge.fail("\(scheduler.strayJobs) jobs ran outside the simulation") }
         return Outcome(
             violation: judge.violation, hash: scheduler.trace.hash, turns: scheduler.turns,
             trace: scheduler.trace.lines, acknowledged: judge.acknowledgedRecords, invocations: judge.invocations,
             lives: lives, crashes: crashes, faults: faultsDone)
+    }
+
+    /// The same, of a machine that nobody looks at afterwards.
+    package func runAndForget() -> Outcome {
+        defer { disk.forget() }
+        return run()
     }
 
     /// Ends the simulation's threads.
