@@ -196,7 +196,7 @@ struct ProcessLoop {
         // the next event begins.
         let hasRead = shardline_unread(child.input) <= 0 || Self.isClosed(child.input)
         guard newline == new.endIndex - 1, unsent.isEmpty, !isHeld, hasRead,
-            hasAnswered || !Self.isReadable(child.output, within: 50)
+            hasAnswered || !Self.isReadable(child.output, within: 20)
         else {
             endChild()
             return fail(.outOfStep)
