@@ -50,7 +50,7 @@ final class Ring: Sendable {
     static let folder = "journal"
     /// A disk that syncs megabytes lets the commits of that moment wait for them, so a file that nobody waits for yet is
     /// made in small pieces.
-    private static let gentlePiece = 256 << 10
+    private static let gentlePiece = 128 << 10
     private let state: Mutex<State>
     private let fileSystem: any FileSystem
     private let directory: String
