@@ -155,7 +155,9 @@ struct Replay {
     /// say how the store was used. It is in the start's own file, unless it was damaged there.
     private func headerBeforeStart() throws -> CommitHeader? {
         guard endFile < files.count else { return nil }
-        for block in stride(from: endBlock, to: 1, by: -1) {
+        // A repair goes on in a new file: then the start is behind the end of this one.
+        let blocks = UInt32(files[endFile].size / JournalFormat.blockCount)
+        for block in stride(from: min(endBlock, blocks), to: 1, by: -1) {
             guard let head = try files[endFile].head(block: block - 1, seed: seed) else { continue }
             return head.number + 1 == nextCommit && head.checksum == chain ? head : nil
         }

@@ -306,7 +306,8 @@ import Testing
         let consumer = try Self.consume(folder)
         _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "one\n")
         #expect(try await consumer.wait { $0.errors.contains("got one\n") })
-        // The function speaks before it answers, so its checkpoint may not be there yet.
+        // The function speaks before it answers, so its checkpoint may not be there yet; and a seek lets what is invoked come
+        // again in any case.
         var seek: BuiltProgram.End
         repeat {
             seek = try await BadInputTests.shardline(["mapping", "seek", "s", "m", "--to", "trim-horizon"], folder)
@@ -314,7 +315,7 @@ import Testing
         #expect(seek.status == 0)
         #expect(seek.errors.contains("moved the mapping 'm' of 's': 1 record comes again"), "\(seek.errors)")
         #expect(seek.output.contains("IS DONE UP TO"))
-        #expect(try await consumer.wait { $0.errors.components(separatedBy: "got one\n").count == 3 })
+        #expect(try await consumer.wait { $0.errors.components(separatedBy: "got one\n").count >= 3 })
         consumer.signal(SIGINT)
         #expect(try await consumer.end() == 0)
     }
