@@ -100,10 +100,7 @@ package final class MemoryFileSystem: FileSystem {
 
     /// Lets go of everything that it holds: for one that nobody looks at any more.
     package func forget() {
-        state.withLock { state in
-            state = State()
-            state.nodes = [:]
-        }
+        state.withLock { $0 = State() }
     }
 
     /// Asks `hook` before everything that is done; it may also look around, but not at this file system.

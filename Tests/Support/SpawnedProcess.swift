@@ -54,10 +54,12 @@ package final class SpawnedProcess {
         defer { for text in texts + variables { free(text) } }
         var pid = pid_t()
         let result = posix_spawn(&pid, command[0], &actions, nil, texts, variables)
-        self.pid = pid
         guard result == 0 else {
+            if let input = self.input { close(input) }
             throw Failure(description: "can't start '\(path)': \(String(cString: strerror(result)))")
         }
+        // Behind that: without a child there is nothing to end.
+        self.pid = pid
     }
 
     deinit {

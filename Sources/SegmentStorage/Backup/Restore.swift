@@ -31,13 +31,10 @@ struct Restore {
             throw ShardlineError(
                 .invalidArgument, "'\(directory)' can't be a restored store's directory: name a new one")
         }
-        if let status = try describing("restoring the backup '\(backup)'", { try fileSystem.status(directory) }) {
-            let isEmpty =
-                try status.isDirectory
-                && describing("restoring the backup '\(backup)'") { try fileSystem.list(directory).isEmpty }
-            guard isEmpty else { throw Self.isTaken(directory) }
-        }
         staging = try describing("restoring the backup '\(backup)'") { () throws -> String in
+            if let status = try fileSystem.status(directory) {
+                guard status.isDirectory, try fileSystem.list(directory).isEmpty else { throw Self.isTaken(directory) }
+            }
             // Never one that is there: it may be somebody's, or a link to something of somebody's.
             for _ in 0..<100 {
                 let place = "\(directory).restoring-\(suffix())"
@@ -70,11 +67,9 @@ struct Restore {
 
     /// Takes away what was made beside the directory, as far as that can be; it is in nobody's way.
     func discard() {
-        let folders = [Ring.folder, SegmentBacking.folder].map { "\(staging)/\($0)" } + [staging]
-        for folder in folders {
-            for name in (try? fileSystem.list(folder)) ?? [] { try? fileSystem.remove("\(folder)/\(name)") }
-            try? fileSystem.removeDirectory(folder)
-        }
+        try? FileCopier(fileSystem, to: staging, stop: stop).removeFiles()
+        for folder in [Ring.folder, SegmentBacking.folder] { try? fileSystem.removeDirectory("\(staging)/\(folder)") }
+        try? fileSystem.removeDirectory(staging)
     }
 
     /// Copies and checks; the store in ``staging`` is complete then, and can be opened with ``identity``.

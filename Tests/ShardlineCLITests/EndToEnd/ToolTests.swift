@@ -145,17 +145,23 @@ extension ToolTests {
         }
     }
 
+    /// Puts the records a, b and c, and returns the journal's file that has them.
+    private static func journalOfThree(in folder: TestDirectory) async throws -> URL {
+        for text in ["a", "b", "c"] {
+            let put = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: text + "\n")
+            #expect(put.status == 0)
+        }
+        let journal = folder.path("store/journal")
+        let name = try #require(try FileManager.default.contentsOfDirectory(atPath: journal).first)
+        return URL(filePath: "\(journal)/\(name)")
+    }
+
     @Test func `repair says what it would do, does it, and a mapping passes what is lost with a document (ESM-G4)`()
         async throws
     {
         let folder = try await TwoProcessTests.prepared(shards: 1)
         let store = folder.path("store")
-        for text in ["a", "b", "c"] {
-            let put = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: text + "\n")
-            #expect(put.status == 0)
-        }
-        let journal = try #require(try FileManager.default.contentsOfDirectory(atPath: store + "/journal").first)
-        let file = URL(filePath: "\(store)/journal/\(journal)")
+        let file = try await Self.journalOfThree(in: folder)
         var bytes = try Data(contentsOf: file)
         bytes[try #require(bytes.range(of: Data("kb".utf8))).lowerBound + 1] ^= 1
         try bytes.write(to: file)
@@ -208,12 +214,7 @@ extension ToolTests {
         for (damaged, left) in [(["a", "b"], ["c"]), (["a", "b", "c"], [])] {
             let folder = try await TwoProcessTests.prepared(shards: 1)
             let store = folder.path("store")
-            for text in ["a", "b", "c"] {
-                let put = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: text + "\n")
-                #expect(put.status == 0)
-            }
-            let journal = try #require(try FileManager.default.contentsOfDirectory(atPath: store + "/journal").first)
-            let file = URL(filePath: "\(store)/journal/\(journal)")
+            let file = try await Self.journalOfThree(in: folder)
             var bytes = try Data(contentsOf: file)
             for text in damaged {
                 bytes[try #require(bytes.range(of: Data("k\(text)".utf8))).lowerBound + 1] ^= 0x80
