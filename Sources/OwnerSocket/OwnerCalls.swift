@@ -135,15 +135,16 @@ final class OwnerCalls: Sendable {
     }
 
     private func send(_ frame: Frame, _ call: Pending) {
-        let end = state.withLock { state in
-            if state.end == nil { state.pending[frame.call] = call }
-            return state.end
+        let frame = EncodedFrame(frame)
+        // Kept and queued in one step: between the two an owner's goodbye and end would find a call that waits and is
+        // not among the unsent ones, and would take it for one that may have been done.
+        let refused = state.withLock { state -> ShardlineError? in
+            if let end = state.end { return end }
+            guard channel.send(frame) else { return releasedByOwner }
+            state.pending[frame.call] = call
+            return nil
         }
-        if let end {
-            call.continuation.resume(throwing: end)
-        } else if !channel.send(frame), let call = state.withLock({ $0.pending.removeValue(forKey: frame.call) }) {
-            call.continuation.resume(throwing: state.withLock { $0.end } ?? releasedByOwner)
-        }
+        if let refused { call.continuation.resume(throwing: refused) }
     }
 
     private func cancel(_ id: UInt64) {

@@ -3,12 +3,25 @@ import DiskAccess
 import Glibc
 import StreamModel
 
+/// A frame whose bytes are made.
+struct EncodedFrame {
+    let kind: Frame.Kind
+    let call: UInt64
+    let bytes: [UInt8]
+
+    init(_ frame: Frame) {
+        kind = frame.kind
+        call = frame.call
+        bytes = frame.encoded
+    }
+}
+
 /// One connection: a thread that receives frames and one that sends them.
 ///
 /// Sending never blocks the caller; the threads are ours, so that a peer that doesn't read holds up nobody else.
 final class SocketChannel: Sendable {
     private struct Outgoing {
-        var frames: Deque<(kind: Frame.Kind, call: UInt64, bytes: [UInt8])> = []
+        var frames: Deque<EncodedFrame> = []
         var bytes = 0
         /// Bytes of what was received and is not dealt with yet.
         var underWay = 0
@@ -47,12 +60,14 @@ final class SocketChannel: Sendable {
 
     /// Queues a frame. False: nothing of it will ever go out.
     @discardableResult
-    func send(_ frame: Frame) -> Bool {
-        let bytes = frame.encoded
+    func send(_ frame: Frame) -> Bool { send(EncodedFrame(frame)) }
+
+    /// As ``send(_:)``, with nothing left to be done that takes time.
+    func send(_ frame: EncodedFrame) -> Bool {
         let isAccepted = outgoing.withLock { outgoing in
             guard !outgoing.isEnding, !outgoing.isOver else { return false }
-            outgoing.frames.append((frame.kind, frame.call, bytes))
-            outgoing.bytes += bytes.count
+            outgoing.frames.append(frame)
+            outgoing.bytes += frame.bytes.count
             return true
         }
         outgoing.wakeAll()

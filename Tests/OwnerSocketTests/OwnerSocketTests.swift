@@ -214,8 +214,9 @@ struct OwnerSocketTests {
                             var count = 0
                             while true {
                                 do {
-                                    guard case .committed = try await client.commit([put]) else {
-                                        Issue.record("an outcome is in doubt")
+                                    let outcome = try await client.commit([put])
+                                    guard case .committed = outcome else {
+                                        Issue.record("an outcome is in doubt: \(outcome)")
                                         return count
                                     }
                                     count += 1
