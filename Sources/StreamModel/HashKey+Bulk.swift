@@ -7,7 +7,7 @@ extension HashKey {
 
     /// The hash keys of all records, in their order: the explicit one, or the partition key's MD5.
     ///
-    /// Several keys are hashed side by side, which costs an eighth of one after the other.
+    /// Sixteen keys are hashed side by side, which costs a small part of one after the other.
     package static func all(of records: [NewRecord]) -> [HashKey] {
         [HashKey](unsafeUninitializedCapacity: records.count) { keys, initialized in
             records.withUnsafeBufferPointer { records in

@@ -83,6 +83,28 @@ import Testing
         }
     }
 
+    @Test func `vectors of every width give the same digests`() {
+        for count in [1, 4, 15, 16, 17, 500] {
+            var blocks = [UInt8](repeating: 0, count: 64 * count)
+            var expected: [UInt8] = []
+            for index in 0..<count {
+                let key = Array("key-\(index)".utf8)
+                blocks.replaceSubrange(64 * index..<64 * index + key.count, with: key)
+                blocks[64 * index + key.count] = 0x80
+                blocks[64 * index + 56] = UInt8(key.count * 8)
+                var digest = [UInt8](repeating: 0, count: 16)
+                shardline_md5(key, key.count, &digest)
+                expected += digest
+            }
+            for lanes in [SHARDLINE_MD5_FOUR, SHARDLINE_MD5_TWICE_EIGHT, SHARDLINE_MD5_SIXTEEN] {
+                var digests = [UInt8](repeating: 0, count: 16 * count)
+                // Four are on every machine; the others where the processor has them.
+                guard shardline_md5_blocks_in(lanes, blocks, count, &digests) != 0 else { continue }
+                #expect(digests == expected)
+            }
+        }
+    }
+
     @Test func `records written to raw memory are what appending them makes`() {
         for (keyLength, dataLength) in [(1, 0), (31, 5), (32, 127), (40, 128), (256, 20_000), (3, 16_384)] {
             for hashKey in [nil, HashKey(0x0102_0304_0506_0708_090A_0B0C_0D0E_0F10)] {

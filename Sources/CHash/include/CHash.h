@@ -19,4 +19,16 @@ void shardline_md5(const void *bytes, size_t length, uint8_t digest[16]);
 /// lie one behind the other, aligned to 4 bytes; 16 bytes each go into `digests`, aligned to 4 bytes too.
 void shardline_md5_blocks(const void *blocks, size_t count, void *digests);
 
+/// Vectors that messages are hashed in.
+enum shardline_md5_lanes {
+    SHARDLINE_MD5_FOUR,
+    /// Two of eight: AVX2.
+    SHARDLINE_MD5_TWICE_EIGHT,
+    /// AVX-512.
+    SHARDLINE_MD5_SIXTEEN
+};
+
+/// The same in these vectors, for tests: each kind is used on some machine. 0 where the processor doesn't have them.
+int shardline_md5_blocks_in(enum shardline_md5_lanes lanes, const void *blocks, size_t count, void *digests);
+
 #endif
