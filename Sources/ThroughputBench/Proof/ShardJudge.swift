@@ -42,11 +42,12 @@ struct ShardJudge {
             findings.add(Violation(.foreign, "\(named(record)): it holds no number of a producer"))
             return
         }
-        guard workload.shardOfKey[key] == shard else {
+        let home = workload.homes[key]
+        guard home.shard == shard else {
             findings.add(misplaced(record, key, stamp))
             return
         }
-        let place = stamp.producer * keysHere + Int(workload.placeOfKey[key])
+        let place = stamp.producer * keysHere + Int(home.place)
         let next = due[place]
         guard stamp.number == next else {
             findings.add(disordered(record, key, stamp, due: UInt64(next)))
@@ -58,11 +59,12 @@ struct ShardJudge {
 
     /// Given records hold no number: the key's own order, by checksums, stands for it.
     private mutating func judgeGiven(_ record: borrowing Record, _ key: Int, _ checksum: UInt32) {
-        guard workload.shardOfKey[key] == shard else {
+        let home = workload.homes[key]
+        guard home.shard == shard else {
             findings.add(misplaced(record, key, nil))
             return
         }
-        let place = Int(workload.placeOfKey[key])
+        let place = Int(home.place)
         let lines = workload.givenOfKey[key]
         let count = due[place]
         let line = lines[Int(count) % lines.count]
@@ -83,7 +85,7 @@ struct ShardJudge {
     private func misplaced(_ record: borrowing Record, _ key: Int, _ stamp: Stamp?) -> Violation {
         let which = stamp.map { ", record \($0.number + 1) of producer \($0.producer) and this key" } ?? ""
         return Violation(
-            .wrongShard, "\(named(record))\(which): came in \(shard), its key belongs to \(workload.shardOfKey[key])")
+            .wrongShard, "\(named(record))\(which): came in \(shard), its key belongs to \(workload.homes[key].shard)")
     }
 
     private func disordered(_ record: borrowing Record, _ key: Int, _ stamp: Stamp, due: UInt64) -> Violation {

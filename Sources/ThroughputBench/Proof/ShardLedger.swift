@@ -15,9 +15,22 @@ final class ShardLedger: Sendable {
 
     private enum Side: UInt8 { case none, receipt, delivery, settled }
 
+    /// What is known of a number. Its side is in the lowest bits of the time, as a ledger is as large as a backlog and
+    /// every number of it is looked at twice.
     private struct Slot {
-        var word = Word(checksum: 0, time: 0)
-        var side = Side.none
+        private var packed: UInt64
+        private(set) var checksum: UInt32
+
+        init() { self.init(Word(checksum: 0, time: 0), .none) }
+
+        init(_ word: Word, _ side: Side) {
+            packed = word.time << 2 | UInt64(side.rawValue)
+            checksum = word.checksum
+        }
+
+        var time: UInt64 { packed >> 2 }
+        var side: Side { Side(rawValue: UInt8(packed & 3))! }
+        mutating func settle() { packed |= UInt64(Side.settled.rawValue) }
     }
 
     private struct State {
@@ -92,18 +105,18 @@ final class ShardLedger: Sendable {
                 }
                 let other = state.slots[place]
                 guard other.side != .none else {
-                    state.slots[place] = Slot(word: said, side: side)
+                    state.slots[place] = Slot(said, side)
                     continue
                 }
-                state.slots[place].side = .settled
-                if other.word.checksum != said.checksum {
+                state.slots[place].settle()
+                if other.checksum != said.checksum {
                     findings.add(
                         Violation(
                             .foreign,
-                            "\(shard), sequence number \(number): what came is not what was acknowledged (checksums \(hex(other.word.checksum)) and \(hex(said.checksum)))"
+                            "\(shard), sequence number \(number): what came is not what was acknowledged (checksums \(hex(other.checksum)) and \(hex(said.checksum)))"
                         ))
                 }
-                let (begin, end) = side == .receipt ? (said.time, other.word.time) : (other.word.time, said.time)
+                let (begin, end) = side == .receipt ? (said.time, other.time) : (other.time, said.time)
                 matched.append(end > begin ? end - begin : 0)
             }
             state.forgetSettled()

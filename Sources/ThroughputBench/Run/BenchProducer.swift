@@ -100,30 +100,39 @@ struct BenchProducer {
         }
         while records.count < size { records.append(NewRecord([], partitionKey: "")) }
         if records.count > size { records.removeLast(records.count - size) }
+        for _ in 0..<size { checksums.append(0) }
+        // Taken out, so that making a record may change what the producer knows.
+        var records: [NewRecord] = []
+        swap(&records, &self.records)
+        defer { swap(&records, &self.records) }
         // All producers share what is made beforehand: to count a reference to it for each record would have their
         // processors wait for each other.
         workload.supply.withUnsafeBytes { supply in
             workload.keys.withUnsafeBufferPointer { names in
-                for index in 0..<size { make(index, from: supply, names) }
+                records.withUnsafeMutableBufferPointer { records in
+                    for index in 0..<size { checksums[index] = make(&records[index], from: supply, names) }
+                }
             }
         }
     }
 
+    /// Makes the next record in the place of another one; answers its checksum.
     private mutating func make(
-        _ index: Int, from supply: UnsafeRawBufferPointer, _ names: UnsafeBufferPointer<String>
-    ) {
+        _ record: inout NewRecord, from supply: UnsafeRawBufferPointer, _ names: UnsafeBufferPointer<String>
+    ) -> UInt32 {
         random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
         let key = Int((random >> 40) % UInt64(names.count))
-        records[index].partitionKey = names[key]
+        record.partitionKey = names[key]
         let size = workload.size
         source = source + 2 * size <= supply.count ? source + size : 0
-        if records[index].data.count != size { records[index].data = Array(repeating: 0, count: size) }
-        records[index].data.withUnsafeMutableBytes { data in
-            data.copyMemory(from: UnsafeRawBufferPointer(rebasing: supply[source..<source + size]))
-        }
-        Stamp(producer: number, number: UInt64(made[key])).write(to: &records[index].data)
+        if record.data.count != size { record.data = Array(repeating: 0, count: size) }
+        let stamp = Stamp(producer: number, number: UInt64(made[key]))
         made[key] += 1
-        checksums.append(Fingerprint.of(records[index].data))
+        return record.data.withUnsafeMutableBytes { data in
+            data.copyMemory(from: UnsafeRawBufferPointer(rebasing: supply[source..<source + size]))
+            stamp.write(to: data)
+            return Fingerprint.of(UnsafeRawBufferPointer(data))
+        }
     }
 
     // MARK: Receipts

@@ -11,14 +11,12 @@ struct Stamp: Hashable, Sendable {
     var number: UInt64
 
     /// Writes the digits over those in `data`, which has at least ``end`` bytes.
-    func write(to data: inout [UInt8]) {
+    func write(to data: UnsafeMutableRawBufferPointer) {
         let value = UInt64(producer) << 56 | number
-        data.withUnsafeMutableBytes { bytes in
-            precondition(bytes.count >= Self.end)
-            bytes.storeBytes(of: Self.digits(UInt32(value >> 32)), toByteOffset: Self.offset, as: UInt64.self)
-            bytes.storeBytes(
-                of: Self.digits(UInt32(truncatingIfNeeded: value)), toByteOffset: Self.offset + 8, as: UInt64.self)
-        }
+        precondition(data.count >= Self.end)
+        data.storeBytes(of: Self.digits(UInt32(value >> 32)), toByteOffset: Self.offset, as: UInt64.self)
+        data.storeBytes(
+            of: Self.digits(UInt32(truncatingIfNeeded: value)), toByteOffset: Self.offset + 8, as: UInt64.self)
     }
 
     /// The eight digits of a number as they lie in memory, all found at once.

@@ -18,8 +18,6 @@ struct Workload: Sendable {
     static let supplyCount = 8192
 
     let keys: [String]
-    /// The shard that owns each key.
-    let shardOfKey: [ShardID]
     /// The records that are given, in their order; none where records are made.
     let records: [NewRecord]
     /// What made records are copied from, one behind the other.
@@ -31,8 +29,14 @@ struct Workload: Sendable {
     /// For each key, the given records that have it, in their order.
     let givenOfKey: [[Int]]
     private let keyOfText: [String: Int]
-    /// The place of each key among those of its shard, and how many keys each shard has.
-    let placeOfKey: [Int32]
+    /// Where a key belongs: its shard, and its place among the keys of that.
+    struct Home: Sendable {
+        var shard: ShardID
+        var place: Int32
+    }
+    /// Of each key. Side by side, as a judge that looks for a key's shard and place in two arrays waits for both.
+    let homes: [Home]
+    /// How many keys each shard has.
     let keysOfShard: [Int]
 
     var isGiven: Bool { !given.isEmpty }
@@ -79,7 +83,8 @@ struct Workload: Sendable {
             keyOfText = [:]
         }
         let ranges = HashKeyRange.even(shards)
-        shardOfKey = keys.map { key in
+        var keysOfShard = [Int32](repeating: 0, count: shards)
+        homes = keys.map { key in
             let hash = HashKey(partitionKey: key)
             var low = 0
             var high = ranges.count - 1
@@ -87,14 +92,10 @@ struct Workload: Sendable {
                 let middle = (low + high + 1) / 2
                 if ranges[middle].first <= hash { low = middle } else { high = middle - 1 }
             }
-            return ShardID(UInt32(low))
+            defer { keysOfShard[low] += 1 }
+            return Home(shard: ShardID(UInt32(low)), place: keysOfShard[low])
         }
-        var keysOfShard = [Int](repeating: 0, count: shards)
-        placeOfKey = shardOfKey.map { shard in
-            defer { keysOfShard[Int(shard.number)] += 1 }
-            return Int32(keysOfShard[Int(shard.number)])
-        }
-        self.keysOfShard = keysOfShard
+        self.keysOfShard = keysOfShard.map(Int.init)
     }
 
     /// Fewer of large records: 64 MiB at most.
@@ -117,11 +118,9 @@ struct Workload: Sendable {
 
 /// A checksum of what a record holds, so that receipt and delivery can be held against each other.
 enum Fingerprint {
-    static func of(_ data: [UInt8]) -> UInt32 {
-        data.withUnsafeBytes { shardline_crc32c(0, $0.baseAddress, $0.count) }
-    }
+    static func of(_ data: [UInt8]) -> UInt32 { data.withUnsafeBytes { of($0) } }
 
-    static func of(_ data: Span<UInt8>) -> UInt32 {
-        data.withUnsafeBytes { shardline_crc32c(0, $0.baseAddress, $0.count) }
-    }
+    static func of(_ data: UnsafeRawBufferPointer) -> UInt32 { shardline_crc32c(0, data.baseAddress, data.count) }
+
+    static func of(_ data: Span<UInt8>) -> UInt32 { data.withUnsafeBytes { of($0) } }
 }
