@@ -85,6 +85,11 @@ package protocol FileLock: AnyObject, Sendable {
     func release()
 }
 
+/// The system's unit of files in memory.
+package enum Page {
+    package static let size = 4096
+}
+
 /// An open file; closed by the end of the object.
 package protocol File: AnyObject, Sendable {
     var path: String { get }
@@ -93,6 +98,11 @@ package protocol File: AnyObject, Sendable {
     /// Writes the pieces one behind the other from `offset`; returns how many bytes of them went out, which may be
     /// fewer than all. At most 1,024 pieces.
     func write(_ pieces: ArraySlice<UnsafeRawBufferPointer>, at offset: Int) throws(FileError) -> Int
+    /// Writes `bytes` past the system's page cache, for what nobody reads soon: it costs the processor a fraction of a
+    /// write through the cache, whose new pages are slow to get. The memory's address, its length and `offset` have to be
+    /// multiples of ``Page/size``. Returns how many bytes went out, a multiple of that; the rest, or all of it, has to be
+    /// written the other way.
+    func writeDirect(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) -> Int
     /// Reads from `offset` into `room`; returns how many bytes came, 0 at the end of the file.
     func read(into room: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int
     /// Makes what was written durable, the length included.
@@ -111,6 +121,9 @@ package struct WriteFailure: Error, Sendable {
 }
 
 extension File {
+    /// There is no cache to go past on a simulated disk.
+    package func writeDirect(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) -> Int { 0 }
+
     /// Writes all pieces from `offset`, going on behind short writes.
     package func writeAll(_ pieces: [UnsafeRawBufferPointer], at offset: Int) throws(WriteFailure) {
         var left = pieces[...]
@@ -140,13 +153,18 @@ extension File {
     }
 
     /// Writes all of `bytes` at `offset`.
+    package func writeAll(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
+        do throws(WriteFailure) { try writeAll([bytes], at: offset) } catch { throw error.cause }
+    }
+
+    /// Writes all of `bytes` at `offset`.
     package func writeAll(_ bytes: [UInt8], at offset: Int) throws(FileError) {
         let failure: FileError? = bytes.withUnsafeBytes { buffer in
-            do throws(WriteFailure) {
-                try writeAll([buffer], at: offset)
+            do throws(FileError) {
+                try writeAll(buffer, at: offset)
                 return nil
             } catch {
-                return error.cause
+                return error
             }
         }
         if let failure { throw failure }

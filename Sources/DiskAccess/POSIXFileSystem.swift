@@ -186,12 +186,24 @@ private final class POSIXFile: File {
     let path: String
     private let descriptor: Int32
 
+    /// A second descriptor, for writing past the page cache.
+    private enum Direct {
+        case unknown
+        case open(Int32)
+        /// The file's system doesn't do that, or the process has no descriptor left for it.
+        case none
+    }
+    private let direct = Mutex(Direct.unknown)
+
     init(descriptor: Int32, path: String) {
         self.descriptor = descriptor
         self.path = path
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        close(descriptor)
+        direct.withLock { if case .open(let descriptor) = $0 { close(descriptor) } }
+    }
 
     func size() throws(FileError) -> Int {
         var status = stat()
@@ -210,6 +222,32 @@ private final class POSIXFile: File {
             if count == 0 { throw FileError(.write, path, code: ENOSPC) }
             if errno != EINTR { throw FileError(.write, path, code: errno) }
         }
+    }
+
+    func writeDirect(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) -> Int {
+        let opened = direct.withLock { direct -> Int32? in
+            if case .unknown = direct {
+                let opened = Glibc.open(path, O_WRONLY | shardline_open_direct_flag() | O_CLOEXEC | O_NONBLOCK)
+                direct = opened >= 0 ? .open(opened) : .none
+            }
+            guard case .open(let descriptor) = direct else { return nil }
+            return descriptor
+        }
+        guard let opened else { return 0 }
+        var done = 0
+        // A write that was cut inside of a page, as on a full disk, is somebody else's to go on with.
+        while done < bytes.count, done % Page.size == 0 {
+            let count = pwrite(opened, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
+            if count > 0 {
+                done += count
+            } else if count == 0 || errno == EINVAL {
+                // The device counts in larger units; the other way works everywhere.
+                break
+            } else if errno != EINTR {
+                throw FileError(.write, path, code: errno)
+            }
+        }
+        return done - done % Page.size
     }
 
     func read(into room: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {

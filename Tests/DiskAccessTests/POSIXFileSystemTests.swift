@@ -33,6 +33,28 @@ import Testing
         #expect(try disk.status(file.path) == FileStatus(size: 12, isDirectory: false))
     }
 
+    @Test func `whole pages go past the page cache where the file's system can do that, and never more than they are`()
+        throws
+    {
+        let directory = try TestDirectory()
+        let file = try disk.open(directory.path + "/f", .create)
+        try file.writeAll(Array("head".utf8), at: 0)
+        let pages = OwnedBytes(uninitialized: 8 * Page.size, alignment: Page.size)
+        for index in 0..<pages.count { pages.room[index] = UInt8(truncatingIfNeeded: index * 7) }
+        let written = try file.writeDirect(pages.buffer, at: Page.size)
+        // A disk in memory, as some machines' folder for temporary files is, may refuse: then nothing was written.
+        #expect(written == pages.count || written == 0)
+        guard written > 0 else { return }
+        try file.synchronize()
+        #expect(try file.size() == 9 * Page.size)
+        #expect(try file.bytes(at: Page.size, count: pages.count) == Array(pages.buffer))
+        #expect(try Array(file.bytes(at: 0, count: 5)) == Array("head".utf8) + [0])
+        // Where the multiples don't fit nothing is written, and the other way is open.
+        let oblique = UnsafeRawBufferPointer(rebasing: pages.buffer[1...Page.size])
+        #expect(try file.writeDirect(oblique, at: 100) == 0)
+        #expect(try file.size() == 9 * Page.size)
+    }
+
     @Test func `names are listed in order, moved and removed`() throws {
         let directory = try TestDirectory()
         for name in ["b", "a", "c"] { _ = try disk.open("\(directory.path)/\(name)", .create) }

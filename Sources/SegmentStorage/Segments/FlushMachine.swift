@@ -10,7 +10,7 @@ struct FlushMachine {
     enum Step: Hashable {
         /// A new segment's file was made.
         case created(UInt64)
-        /// Up to 1 MiB of blocks was written, or the index behind them.
+        /// About 1 MiB of blocks was written, or the index behind them with what was left of the blocks.
         case wroteBlocks(UInt64)
         case wroteIndex(UInt64)
         /// The segment was synced.
@@ -27,8 +27,6 @@ struct FlushMachine {
 
     /// What is written at once.
     static let pieceBytes = 1 << 20
-    /// Blocks below this are copied together before they are written.
-    static let copiedBelow = 16 << 10
     /// Rows of one transaction.
     static let rowsAtOnce = 4096
 
@@ -127,7 +125,10 @@ private struct SectionWriter {
     private var phase = Phase.opening
     private var file: (any File)?
     private let start: UInt64
+    /// The end of the section as far as it is made.
     private var end: UInt64
+    /// What of it is not in the file yet.
+    private var output: SectionOutput?
     private var index: (offset: UInt64, length: UInt64, checksum: UInt32) = (0, 0, 0)
 
     init(_ part: FlushPlan.Part) {
@@ -157,21 +158,23 @@ private struct SectionWriter {
                 ).encoded(), at: 0)
             return .created(part.segment)
         case .blocks:
-            var blocks: [[UInt8]] = []
-            var count = 0
-            while count < FlushMachine.pieceBytes,
-                let block = builder.nextBlock(at: archive.reader.place(part.segment, end + UInt64(count)))
+            guard let file else { return nil }
+            var output = output ?? SectionOutput(at: Int(end))
+            while output.count < FlushMachine.pieceBytes,
+                let block = builder.nextBlock(at: archive.reader.place(part.segment, end))
             {
-                count += block.count
-                blocks.append(block)
+                try output.append(block, to: file)
+                end += UInt64(block.count)
             }
-            guard !blocks.isEmpty else {
-                phase = .index
+            if builder.isDone { phase = .index }
+            self.output = output
+            guard output.count >= FlushMachine.pieceBytes else {
                 return try step(archive, streams: streams, commits: commits, now: now)
             }
-            try write(blocks)
+            try self.output?.writePages(to: file)
             return .wroteBlocks(part.segment)
         case .index:
+            guard let file else { return nil }
             let slices = builder.slices
             let bytes = SegmentIndex.encode(
                 .section, slices: slices, streams: Set(slices.map(\.stream)).sorted().compactMap { streams[$0] },
@@ -179,7 +182,10 @@ private struct SectionWriter {
             index = (
                 end, UInt64(bytes.count), SegmentIndex.checksum(ofTail: Array(bytes.suffix(SegmentIndex.tailSize)))
             )
-            try write([bytes])
+            try output?.append(bytes, to: file)
+            try output?.writeAll(to: file)
+            output = nil
+            end += UInt64(bytes.count)
             phase = .syncing
             return .wroteIndex(part.segment)
         case .syncing:
@@ -189,30 +195,6 @@ private struct SectionWriter {
         case .done:
             return nil
         }
-    }
-
-    private mutating func write(_ pieces: [[UInt8]]) throws {
-        guard let file else { return }
-        let count = pieces.reduce(0) { $0 + $1.count }
-        // Large blocks go out as they are, small ones together: a call costs about as much as copying 16 KiB.
-        var offset = Int(end)
-        var gathered: [UInt8] = []
-        for piece in pieces {
-            if piece.count < FlushMachine.copiedBelow {
-                gathered.append(contentsOf: piece)
-                continue
-            }
-            if !gathered.isEmpty {
-                try file.writeAll(gathered, at: offset)
-                offset += gathered.count
-                gathered.removeAll(keepingCapacity: true)
-            }
-            try file.writeAll(piece, at: offset)
-            offset += piece.count
-        }
-        if !gathered.isEmpty { try file.writeAll(gathered, at: offset) }
-        file.beginWriting(Int(end)..<Int(end) + count)
-        end += UInt64(count)
     }
 
     /// The streams that have records in the section.

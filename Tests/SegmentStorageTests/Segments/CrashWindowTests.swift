@@ -12,7 +12,9 @@ import Testing
     private static let options = SegmentBacking.Options(ownSegmentFrom: 20_000, sealFrom: 60_000)
 
     /// A store with something flushed, and the next epoch: into a registered segment and into a new one.
-    private static func prepared(_ directory: TemporaryDirectory) throws -> (SegmentBacking, JournalStandIn, Epoch) {
+    private static func prepared(_ directory: TemporaryDirectory, records: Int = 30) throws -> (
+        SegmentBacking, JournalStandIn, Epoch
+    ) {
         var numbers = SeededNumbers(5)
         var journal = JournalStandIn()
         journal.createStream("a", shards: 2)
@@ -23,7 +25,7 @@ import Testing
         for shard in 0..<2 as Range<UInt32> {
             journal.put((0..<5).map { _ in noise(900, &numbers) }, in: "a", shard: shard, at: 1_000_001)
         }
-        journal.put((0..<30).map { _ in noise(1_000, &numbers) }, in: "b", at: 1_000_001)
+        journal.put((0..<records).map { _ in noise(1_000, &numbers) }, in: "b", at: 1_000_001)
         return (backing, journal, journal.epoch())
     }
 
@@ -57,7 +59,8 @@ import Testing
         var step = 0
         while true {
             let directory = TemporaryDirectory()
-            let (backing, journal, epoch) = try Self.prepared(directory)
+            // More than is written at once.
+            let (backing, journal, epoch) = try Self.prepared(directory, records: 1_080)
             var flush = try #require(backing.flushMachine(epoch))
             var last: FlushMachine.Step?
             for _ in 0..<step { last = try flush.step() }
@@ -77,8 +80,8 @@ import Testing
             step += 1
         }
         let expected: [FlushMachine.Step] = [
-            .wroteBlocks(1), .wroteIndex(1), .synced(1), .created(2), .wroteBlocks(2), .wroteIndex(2), .synced(2),
-            .syncedDirectory, .registered, .published,
+            .wroteIndex(1), .synced(1), .created(2), .wroteBlocks(2), .wroteIndex(2), .synced(2), .syncedDirectory,
+            .registered, .published,
         ]
         #expect(stops == expected)
     }
