@@ -13,6 +13,21 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
 
     package init(_ runs: [RecordRun]) { for run in runs { append(run) } }
 
+    /// These runs, one behind the other, without a look at each of what they refer to.
+    package init(whole runs: [RecordRun]) {
+        self.runs = runs
+        guard runs.count > 1 else {
+            count = runs.first?.count ?? 0
+            return
+        }
+        laterStarts.reserveCapacity(runs.count - 1)
+        let all = runs.span
+        for index in all.indices {
+            if index > 0 { laterStarts.append(count) }
+            count += all[index].count
+        }
+    }
+
     package mutating func append(_ run: RecordRun) {
         if !runs.isEmpty { laterStarts.append(count) }
         count += run.count

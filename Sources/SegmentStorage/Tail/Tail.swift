@@ -77,6 +77,9 @@ final class Tail: Sendable {
         case .past(let last): return .past(last)
         case .runs(let found): runs = found
         }
+        if let last = runs.last, Self.isAllWanted(runs, after: position, maximumRecords, maximumBytes) {
+            return .records(RecordBatch(whole: runs), last: last.lastSequence)
+        }
         var batch = RecordBatch()
         batch.reserve(runs: runs.count)
         var left = (records: max(1, maximumRecords), bytes: max(1, maximumBytes))
@@ -96,6 +99,21 @@ final class Tail: Sendable {
             batch.append(taken)
         }
         return batch.isEmpty ? .nothing : .records(batch, last: position)
+    }
+
+    /// Whether all records of the runs are behind the position and within the limits, as they mostly are.
+    private static func isAllWanted(
+        _ runs: [RecordRun], after position: SequenceNumber, _ maximumRecords: Int, _ maximumBytes: Int
+    ) -> Bool {
+        let runs = runs.span
+        guard position < runs[0].firstSequence else { return false }
+        var (records, bytes) = (0, 0)
+        for index in runs.indices {
+            records += runs[index].count
+            // Encoded bytes are more than keys and data.
+            bytes += runs[index].byteCount
+        }
+        return records <= maximumRecords && bytes < maximumBytes
     }
 
     private static func count(of run: RecordRun, _ left: (records: Int, bytes: Int)) -> Int {

@@ -16,7 +16,7 @@ import TestSupport
         var output = SectionOutput(at: start)
         var expected = before
         for (number, length) in lengths.enumerated() {
-            let piece = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ number) }
+            let piece = Array(Self.pattern[7 * number..<7 * number + length])
             try output.append(piece, to: file)
             expected += piece
             #expect(output.end == expected.count)
@@ -28,6 +28,7 @@ import TestSupport
         return (try file.bytes(at: 0, count: expected.count + 1), expected)
     }
 
+    private static let pattern = (0..<4 << 20).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
     private static let block = 64 << 10
     private static let cases: [[Int]] = [
         [], [1], [4096], [100, 3996], [block], [block + 1, block - 1], Array(repeating: 17_001, count: 200),
