@@ -42,11 +42,13 @@ extension Judge {
     /// Judges the log as a whole (invariants 1, 2, 3, 7).
     package mutating func audited(_ audit: Audit, promised: [Shard: [UInt64: Item]]) {
         var found: Set<UInt64> = []
+        var lost: [(shard: Shard, sequences: [UInt64])] = []
         for content in audit.contents {
             var before: Item?
             for item in content.items {
                 if let before, item.sequence != before.sequence + 1,
-                    !mayHaveExpired(from: before, to: item, in: content.shard)
+                    !mayHaveExpired(from: before, to: item, in: content.shard),
+                    !mayHaveJumped(from: before.sequence, to: item.sequence)
                 {
                     return fail("\(content.shard) has nothing between \(before.sequence) and \(item.sequence)")
                 }
@@ -60,19 +62,27 @@ extension Judge {
             }
             if content.isReportedDamaged { continue }
             let there = Set(content.items.map(\.sequence))
+            var gone: [UInt64] = []
             for (sequence, item) in (promised[content.shard] ?? [:]).sorted(by: { $0.key < $1.key })
             where !there.contains(sequence) {
                 // Not only at the front: retention may overtake an audit that is reading.
                 guard mayHaveExpired(item, in: content.shard) else {
+                    if logs[content.shard]?.shaky[sequence] != nil {
+                        gone.append(sequence)
+                        continue
+                    }
                     return fail(
                         "\(content.shard) \(sequence) (record \(item.id)) was promised and is gone (arrived at \(item.arrival), the clock showed \(latestWall))"
                     )
                 }
             }
+            if !gone.isEmpty { lost.append((content.shard, gone)) }
         }
         for shard in promised.keys.sorted() where !audit.contents.contains(where: { $0.shard == shard }) {
             if !promised[shard]!.isEmpty { return fail("\(shard) was there and is gone") }
         }
+        decideLoss(lost, in: audit, found)
+        if violation != nil { return }
         checkOrderOfKeys()
         if audit.isAlone { decide(found) }
         for (name, documents) in audit.documents.sorted(by: { $0.key < $1.key }) {
@@ -87,8 +97,9 @@ extension Judge {
     /// Whether retention may have ended all records between the two.
     private func mayHaveExpired(from before: Item, to after: Item, in shard: Shard) -> Bool {
         guard before.sequence < after.sequence, mayHaveExpired(before, in: shard) else { return false }
-        return (before.sequence + 1..<after.sequence).allSatisfy { sequence in
-            logs[shard]?.promised[sequence].map { mayHaveExpired($0, in: shard) } ?? true
+        guard let log = logs[shard], after.sequence > before.sequence + 1 else { return true }
+        return log.numbers(in: before.sequence + 1...after.sequence - 1).allSatisfy {
+            mayHaveExpired(log.promised[$0]!, in: shard)
         }
     }
 

@@ -65,6 +65,8 @@ package struct History: Sendable {
         package var diskLies = false
         /// How many of the two mappings there are.
         package var mappings = 2
+        /// The store's durability: so many milliseconds; nil: each commit is synced.
+        package var interval: Int?
     }
 
     package var seed: UInt64
@@ -88,6 +90,8 @@ package struct History: Sendable {
         settings.reports = !random.once(in: 4)
         settings.workers = random.pick(1...2)
         settings.concurrency = random.once(in: 3) ? 1 : nil
+        var further = SeededRandom(seed ^ 0x1A7E_55EED)
+        settings.interval = further.once(in: 4) ? further.pick([1, 20, 200, 2_000]) : nil
         let hasFaults = !random.once(in: 4)
         for _ in 0..<random.pick(8...40) {
             let step: Step
