@@ -232,6 +232,14 @@ extension CrashWalk {
                     .put(caller: 0, count: 8, bytes: 700), .put(caller: 1, count: 1, bytes: 20), .pause(1_100),
                     .put(caller: 0, count: 1, bytes: 20), .kill(after: 1), .put(caller: 0, count: 1, bytes: 20),
                 ]),
+            // Deletions: of a mapping, and of a stream with records in segments and in the journal, both made anew.
+            history(
+                6,
+                [
+                    .put(caller: 0, count: 8, bytes: 700), .pause(50), .deleteMapping(1), .pause(200),
+                    .put(caller: 1, count: 2, bytes: 20), .deleteStream, .put(caller: 0, count: 3, bytes: 20),
+                    .pause(100), .put(caller: 1, count: 8, bytes: 700), .pause(1_200),
+                ]),
         ]
     }()
 }

@@ -37,7 +37,9 @@ extension Judge {
     }
 
     /// What was promised when an audit begins, to be there when it ends.
-    package func promises() -> [Shard: [UInt64: Item]] { logs.mapValues(\.promised) }
+    package func promises() -> [Shard: [UInt64: Item]] {
+        logs.filter { !deleted.contains($0.key.stream) }.mapValues(\.promised)
+    }
 
     /// Judges the log as a whole (invariants 1, 2, 3, 7).
     package mutating func audited(_ audit: Audit, promised: [Shard: [UInt64: Item]]) {
@@ -131,23 +133,29 @@ extension Judge {
         for index in puts.indices {
             let put = puts[index]
             guard case .inDoubt = put.fate else { continue }
-            let states = put.ids.map { found.contains($0) || records[$0]?.place != nil }
-            // What retention may have ended can't be told from what never was.
-            let stream = put.ids.first.flatMap { records[$0]?.stream } ?? ""
-            if put.madeAt - Self.largestStepBack <= latestWall - (retention[stream] ?? .max) { continue }
+            // What went with its stream can't be told from what never was.
+            let ids = put.ids.filter { !deleted.contains(records[$0]?.stream ?? "") }
+            if ids.count < put.ids.count {
+                guard !put.isOneCommit, !ids.isEmpty else { continue }
+                puts[index].ids = ids
+            }
+            let states = ids.map { found.contains($0) || records[$0]?.place != nil }
+            // Nor can what retention may have ended.
+            let stream = ids.first.flatMap { records[$0]?.stream } ?? ""
+            if put.madeAt - Self.largestStepBack <= latestWall - retention(of: stream) { continue }
             if put.isOneCommit, states.contains(true), states.contains(false) {
-                return fail("of the put of records \(put.ids) only a part is there: \(states)")
+                return fail("of the put of records \(ids) only a part is there: \(states)")
             }
             if let gap = states.firstIndex(of: false), states[gap...].contains(true) {
-                return fail("record \(put.ids[gap]) is missing, but later ones of the same producer are there")
+                return fail("record \(ids[gap]) is missing, but later ones of the same producer are there")
             }
             puts[index].fate = states.contains(true) ? .acknowledged : .absent
             // A producer's stream of records is there up to some record; what is behind it is absent.
             if states.contains(true), let gap = states.firstIndex(of: false) {
                 puts.append(
-                    Put(ids: Array(put.ids[gap...]), isOneCommit: false, madeAt: put.madeAt, fate: .absent))
-                for id in put.ids[gap...] { records[id]!.put = puts.count - 1 }
-                puts[index].ids = Array(put.ids[..<gap])
+                    Put(ids: Array(ids[gap...]), isOneCommit: false, madeAt: put.madeAt, fate: .absent))
+                for id in ids[gap...] { records[id]!.put = puts.count - 1 }
+                puts[index].ids = Array(ids[..<gap])
             }
         }
     }

@@ -96,6 +96,12 @@ package struct Judge {
     var records: [UInt64: Known] = [:]
     var logs: [Shard: Log] = [:]
     var mappings: [String: MappingModel] = [:]
+    /// How often the stream was made, and what of it and its mappings is there: Judge+Deletion.
+    var generation = 0
+    var isStream = Presence.absent
+    var isMapping: [String: Presence] = [:]
+    /// Streams that are no more.
+    var deleted: Set<String> = []
     /// The latest time that the wall clock has ever shown: what is not older than the retention then must be there.
     var latestWall: Int64 = 0
     /// The other clock, which never jumps.
@@ -123,6 +129,9 @@ package struct Judge {
     var knowledge: Int {
         var hasher = Hasher()
         for put in puts { hasher.combine(put.fate) }
+        hasher.combine(generation)
+        hasher.combine(isStream)
+        hasher.combine(isMapping)
         for (shard, log) in logs.sorted(by: { $0.key < $1.key }) {
             hasher.combine(shard)
             hasher.combine(log.promised)
@@ -246,7 +255,7 @@ package struct Judge {
 
     /// Whether retention may have ended the record.
     func mayHaveExpired(_ item: Item, in shard: Shard) -> Bool {
-        item.arrival <= latestWall - (retention[shard.stream] ?? .max)
+        item.arrival <= latestWall - retention(of: shard.stream)
     }
 
     // MARK: Shards

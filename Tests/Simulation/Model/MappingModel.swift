@@ -72,11 +72,6 @@ extension Judge {
         mappings[name]!.isSought = false
     }
 
-    /// A mapping begins to exist.
-    package mutating func madeMapping(_ name: String, on stream: String) {
-        if mappings[name] == nil { mappings[name] = MappingModel(stream: stream) }
-    }
-
     /// The function is called with these records (invariants 1, 2, 4).
     package mutating func invoked(_ name: String, _ shard: Shard, with items: [Item], checkpoint: UInt64) {
         invocations += 1

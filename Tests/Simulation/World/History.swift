@@ -27,6 +27,10 @@ package struct History: Sendable {
         case reopen
         /// The store is closed in order; so many times a bit of one of its files flips, is looked at, and flips back.
         case decay(flips: Int)
+        /// The stream is deleted, with its mappings, while all goes on, and made anew.
+        case deleteStream
+        /// A mapping is stopped in order, deleted, and made anew.
+        case deleteMapping(Int)
         /// So many operations from now on of this kind on such files go wrong, beginning with the so-manieth.
         case fault(Fault, after: Int, times: Int)
     }
@@ -118,6 +122,21 @@ package struct History: Sendable {
                     after: random.pick([0, 1, 4, 20]), times: random.pick([1, 1, 3]))
             }
             items.append(Item(step: step, seed: random.next()))
+        }
+        if further.once(in: 3) { addDeletions(&further) }
+    }
+
+    /// Deletions in the midst of it, of which each second one meets a crash.
+    private mutating func addDeletions(_ random: inout SeededRandom) {
+        for _ in 0..<random.pick(1...3) {
+            var steps: [Step] = [random.once(in: 2) ? .deleteStream : .deleteMapping(random.below(2))]
+            switch random.below(4) {
+            case 0: steps.insert(.crash(after: random.pick([1, 3, 10, 40])), at: 0)
+            case 1: steps.insert(.kill(after: random.pick([1, 3, 10])), at: 0)
+            default: break
+            }
+            let place = random.below(items.count + 1)
+            items.insert(contentsOf: steps.map { Item(step: $0, seed: random.next()) }, at: place)
         }
     }
 
