@@ -146,6 +146,16 @@ import Testing
         #expect(run(synced: false, checkpoint: 3, left: [1, 2]).contains("though 3 is lost"))
     }
 
+    @Test func `a document goes with the power as its checkpoint does, though nobody had seen that one`() {
+        let said = Self.verdict { judge in
+            // 1 was given up: its document was there when 2 was handed out.
+            judge.invoked("m", Self.shard, with: [Self.item(2, 2)], checkpoint: 0)
+            judge.invocationEnded("m", Self.shard, did: [2])
+            Self.powerFails(&judge, leaving: [1, 2, 3, 4], checkpoint: 0)
+        }
+        #expect(said == "nothing")
+    }
+
     @Test func `numbers jump only where the store was not closed in order`() {
         let said = Self.verdict { judge in
             judge.processEnded()

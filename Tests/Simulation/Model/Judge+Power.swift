@@ -14,11 +14,13 @@ extension Judge {
     /// A process is about to open the store, with this interval in milliseconds; nil: each commit is synced.
     package mutating func willOpen(interval: Int64?, mayJump: Bool) {
         self.interval = interval
+        if interval != nil { isRelaxed = true }
         if mayJump { jumps += 1 }
     }
 
     /// All that the store has promised by now is on the disk.
     package mutating func isSynced() {
+        isRelaxed = interval != nil
         for shard in logs.keys where !logs[shard]!.unsynced.isEmpty { logs[shard]!.unsynced = [:] }
         for name in mappings.keys {
             for shard in mappings[name]!.lanes.keys {
@@ -52,14 +54,14 @@ extension Judge {
             for (sequence, at) in logs[shard]!.unsynced where at >= surely { logs[shard]!.shaky[sequence] = moment }
             logs[shard]!.unsynced = [:]
         }
+        guard isRelaxed else { return }
         for name in mappings.keys {
             for shard in mappings[name]!.lanes.keys {
                 var lane = mappings[name]!.lanes[shard]!
                 lane.synced = lane.unsynced.last { $0.at < surely }?.position ?? lane.synced
-                guard lane.synced < lane.checkpoint else { continue }
                 lane.checkpoint = lane.synced
                 lane.unsynced = []
-                // What it had passed behind that is to be passed once more, and told in another document.
+                // What it had passed behind that, seen or not, is to be passed once more, and told in another document.
                 lane.doneThrough = min(lane.doneThrough, lane.synced)
                 lane.owed = lane.owed.filter { $0 <= lane.synced }
                 mappings[name]!.lanes[shard] = lane

@@ -110,6 +110,8 @@ package struct Judge {
     var moment = 0
     /// After so many milliseconds what the store promises now is on the disk at the latest; nil: it is at once.
     var interval: Int64?
+    /// Whether something may not be on the disk.
+    var isRelaxed = false
     /// How often numbers may have jumped by now.
     var jumps: UInt64 = 0
     let retention: [String: Int64]
