@@ -45,6 +45,16 @@ extension MemoryFileSystem {
         }
     }
 
+    /// Whether a crash now would leave of what is in this directory what readers see, names included.
+    package func isDurable(in directory: String) -> Bool {
+        state.withLock { state in
+            state.names.allSatisfy { path, number in
+                !path.hasPrefix(directory + "/")
+                    || state.syncedNames[path] == number && state.nodes[number]?.isDurable ?? true
+            }
+        }
+    }
+
     /// The disk after a crash that kept the new form of what `keeps` says so of.
     package func afterCrash(keeping keeps: (Doubt) -> Bool) -> MemoryFileSystem {
         state.withLock { state in

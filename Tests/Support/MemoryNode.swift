@@ -152,6 +152,9 @@ struct MemoryNode: Sendable {
     /// What is in doubt until the next sync: its sectors, and its length where it changed.
     var doubts: (sectors: [Int], size: Bool) { (unsynced.keys.sorted(), syncedSize != bytes.count) }
 
+    /// Whether the disk has all that readers see.
+    var isDurable: Bool { unsynced.isEmpty && givenUp.isEmpty && syncedSize == bytes.count }
+
     /// The file after a crash that kept the new form of these sectors, and the new length or not.
     func afterCrash(keepsSector: (Int) -> Bool, keepsSize: Bool) -> MemoryNode {
         var left = bytes

@@ -240,11 +240,14 @@ final class JournalWriter: @unchecked Sendable {
         try write(planner.builder, planner.entries, flags: [], at: now)
         switch durability {
         case .synced: try synchronize()
-        case .interval:
+        case .interval(let interval):
             inDoubt += planner.entries.count
+            guard let unsynced else { return }
+            // Under a load without pauses the writer is never idle, so here too it looks whether a sync is due.
+            let isDue = unsynced.bytes >= 8 << 20 || now - unsynced.since >= interval
             // A stream that is lost and made anew would give out its numbers a second time (C4), and no jump helps.
             let changesCatalogue = planner.entries.contains { $0.isOfCatalogue }
-            if let unsynced, changesCatalogue || unsynced.bytes >= 8 << 20 { try synchronize() }
+            if isDue || changesCatalogue { try synchronize() }
         }
     }
 

@@ -2,6 +2,7 @@ import DiskAccess
 import ShardlineTesting
 import StreamModel
 import StreamStorage
+import Synchronization
 import TestSupport
 import Testing
 
@@ -60,6 +61,35 @@ struct RecoveryTests {
             #expect(found == count)
             try await store.close()
         }
+    }
+
+    /// J8: what can't be read is not the end of the log. The commit is longer than what is read of a file at first.
+    @Test func `a read error keeps the store shut, and nothing is changed`() async throws {
+        let before = try await TestStore.open()
+        try await before.store.createStream("s", shards: 1)
+        try await before.store.stream("s").put(noise(400 << 10), partitionKey: "k")
+        let left = before.disk.afterCrash()
+        try await before.store.close()
+        var errors = 0
+        for number in 1... {
+            let disk = left.copy()
+            let reads = Atomic(0)
+            disk.onOperation { operation in
+                guard operation.kind == .read, operation.path.contains("/journal/") else { return nil }
+                return reads.add(1, ordering: .relaxed).newValue == number ? .error(5) : nil
+            }
+            do {
+                let test = try await TestStore.open(disk)
+                #expect(try await test.texts().count == 1, "read \(number) failed")
+                try await test.store.close()
+            } catch {
+                errors += 1
+                #expect(disk.contents == left.contents, "read \(number) failed")
+            }
+            if reads.load(ordering: .relaxed) < number { break }
+        }
+        // Of the first bytes of two files, and of all of the second.
+        #expect(errors >= 3)
     }
 
     /// C3: the last arrival is kept with the records.

@@ -155,6 +155,26 @@ struct IntervalRowsTests {
         #expect(try await put(to: last) > SequenceNumber(2 << 32))
     }
 
+    /// C11: also where the writer finds new calls whenever it looks, and never comes to rest.
+    @Test func `a sync comes after the interval under a load without pauses too`() async throws {
+        let (disk, metadata) = (MemoryFileSystem(), ModelMetadata())
+        let store = try await open(disk, metadata)
+        let time = try #require(store.timeSource as? VirtualTime)
+        _ = try await write(store) { try await store.createStream("s", shards: 1) }
+        let writer = store.parts.writer
+        for number in 1...4 {
+            async let receipt = store.stream("s").put([UInt8(number)], partitionKey: "k")
+            while !store.parts.queue.hasNews { await Task.yield() }
+            #expect(writer.step(at: time.monotonicTime) == .worked)
+            _ = try await receipt
+            time.advance(by: .seconds(25))
+        }
+        // The first was 75 seconds old when the last was written.
+        let again = try await open(disk.afterCrash(), metadata)
+        let read = try await again.read(ReadRequest(stream: "s", shard: ShardID(0), after: .zero))
+        #expect(read.batch.count == 4)
+    }
+
     @Test func `of the journal only what was written since its last sync is synced again`() async throws {
         let store = try await open(MemoryFileSystem(), ModelMetadata())
         _ = try await write(store) { try await store.createStream("s", shards: 1) }

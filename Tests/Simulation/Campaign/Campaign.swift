@@ -12,6 +12,8 @@ package struct Campaign: Sendable {
         package var lives = 0
         package var crashes = 0
         package var faults = 0
+        /// Records that were acknowledged or seen under `.interval` and went with the power.
+        package var lost = 0
         package var finding: Finding?
     }
 
@@ -86,11 +88,12 @@ extension Campaign.Summary {
         lives += outcome.lives
         crashes += outcome.crashes
         faults += outcome.faults
+        lost += outcome.lost
     }
 
     /// One line for people.
     package var description: String {
-        "\(seeds) seeds (\(repeated) of them twice, with the same events), \(lives) openings, \(crashes) crashes, \(faults) faults, \(acknowledged) records acknowledged, \(invocations) invocations"
+        "\(seeds) seeds (\(repeated) of them twice, with the same events), \(lives) openings, \(crashes) crashes, \(faults) faults, \(acknowledged) records acknowledged, \(lost) of them lost with the power as .interval allows, \(invocations) invocations"
     }
 }
 

@@ -17,13 +17,15 @@ package struct CrashPoints: Sendable {
     /// What is walked whole in any case: each history, and for the last one a second crash in the midst of opening.
     package static let always = [
         Part(history: 1, depth: 0), Part(history: 0, depth: 0), Part(history: 2, depth: 0), Part(history: 3, depth: 1),
-        Part(history: 3, depth: nil),
+        Part(history: 3, depth: nil), Part(history: 4, depth: 0), Part(history: 5, depth: 0),
     ]
     /// What is walked as far as the time goes: a third crash in the midst of the opening behind a second one, and
     /// second crashes for the other histories.
     package static let further = [
         Part(history: 0, depth: nil), Part(history: 1, depth: nil),
-        Part(history: 3, depth: 2), Part(history: 0, depth: 1), Part(history: 2, depth: 1), Part(history: 1, depth: 1),
+        Part(history: 5, depth: 1), Part(history: 4, depth: 1), Part(history: 3, depth: 2), Part(history: 0, depth: 1),
+        Part(history: 2, depth: 1),
+        Part(history: 1, depth: 1),
     ]
 
     package struct Result: Sendable {

@@ -123,8 +123,10 @@ package struct CrashWalk {
             for keepsCurrent in moment.metadata.isInTransaction ? [false, true] : [false] {
                 count.points[depth] += 1
                 let metadata = moment.metadata.afterCrash(keepingCurrent: keepsCurrent)
+                var judgeOfLoss = moment.judge
+                judgeOfLoss.losesUnsynced(isTimely: false)
                 judge(
-                    Moment(disk: disk.copy(), metadata: metadata, judge: moment.judge), depth: depth,
+                    Moment(disk: disk.copy(), metadata: metadata, judge: judgeOfLoss), depth: depth,
                     told: { "\(kept.sorted().prefix { $0 < doubts.count }.map { doubts[$0] }) of \(doubts) kept" })
                 if violation != nil || isOver() { return }
             }
@@ -173,9 +175,12 @@ extension CrashWalk {
     /// The histories that are walked: short, and together over all of a commit, a flush and an opening. Ring files and
     /// epochs are as small as they can be, so that files are changed, filled and used again within a few puts.
     package static let histories: [History] = {
-        func history(_ seed: UInt64, mappings: Int = 2, _ steps: [History.Step]) -> History {
+        func history(
+            _ seed: UInt64, mappings: Int = 2, interval: Int? = nil, _ steps: [History.Step]
+        ) -> History {
             var history = History(seed: seed)
             history.settings = History.Settings()
+            history.settings.interval = interval
             history.settings.ringFileSize = 16 << 10
             history.settings.epochSize = 4 << 10
             history.settings.ownSegmentFrom = 3 << 10
@@ -217,6 +222,23 @@ extension CrashWalk {
                 [
                     .put(caller: 0, count: 1, bytes: 20), .put(caller: 0, count: 3, bytes: 300), .pause(250), .reopen,
                     .put(caller: 0, count: 8, bytes: 700), .put(caller: 0, count: 1, bytes: 20),
+                ]),
+            // An interval: commits that wait for their sync, a split that does not, a flush before and behind it.
+            history(
+                5, mappings: 1, interval: 50,
+                [
+                    .put(caller: 0, count: 1, bytes: 20), .put(caller: 1, count: 2, bytes: 300), .pause(5),
+                    .put(caller: 0, count: 2, bytes: 20), .split, .put(caller: 0, count: 3, bytes: 20), .pause(100),
+                    .put(caller: 0, count: 8, bytes: 700), .put(caller: 1, count: 1, bytes: 20), .pause(1_100),
+                    .put(caller: 0, count: 1, bytes: 20), .kill(after: 1), .put(caller: 0, count: 1, bytes: 20),
+                ]),
+            // Deletions: of a mapping, and of a stream with records in segments and in the journal, both made anew.
+            history(
+                6,
+                [
+                    .put(caller: 0, count: 8, bytes: 700), .pause(50), .deleteMapping(1), .pause(200),
+                    .put(caller: 1, count: 2, bytes: 20), .deleteStream, .put(caller: 0, count: 3, bytes: 20),
+                    .pause(100), .put(caller: 1, count: 8, bytes: 700), .pause(1_200),
                 ]),
         ]
     }()

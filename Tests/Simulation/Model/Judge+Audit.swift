@@ -37,16 +37,20 @@ extension Judge {
     }
 
     /// What was promised when an audit begins, to be there when it ends.
-    package func promises() -> [Shard: [UInt64: Item]] { logs.mapValues(\.promised) }
+    package func promises() -> [Shard: [UInt64: Item]] {
+        logs.filter { !deleted.contains($0.key.stream) }.mapValues(\.promised)
+    }
 
     /// Judges the log as a whole (invariants 1, 2, 3, 7).
     package mutating func audited(_ audit: Audit, promised: [Shard: [UInt64: Item]]) {
         var found: Set<UInt64> = []
+        var lost: [(shard: Shard, sequences: [UInt64])] = []
         for content in audit.contents {
             var before: Item?
             for item in content.items {
                 if let before, item.sequence != before.sequence + 1,
-                    !mayHaveExpired(from: before, to: item, in: content.shard)
+                    !mayHaveExpired(from: before, to: item, in: content.shard),
+                    !mayHaveJumped(from: before.sequence, to: item.sequence)
                 {
                     return fail("\(content.shard) has nothing between \(before.sequence) and \(item.sequence)")
                 }
@@ -60,19 +64,27 @@ extension Judge {
             }
             if content.isReportedDamaged { continue }
             let there = Set(content.items.map(\.sequence))
+            var gone: [UInt64] = []
             for (sequence, item) in (promised[content.shard] ?? [:]).sorted(by: { $0.key < $1.key })
             where !there.contains(sequence) {
                 // Not only at the front: retention may overtake an audit that is reading.
                 guard mayHaveExpired(item, in: content.shard) else {
+                    if logs[content.shard]?.shaky[sequence] != nil {
+                        gone.append(sequence)
+                        continue
+                    }
                     return fail(
                         "\(content.shard) \(sequence) (record \(item.id)) was promised and is gone (arrived at \(item.arrival), the clock showed \(latestWall))"
                     )
                 }
             }
+            if !gone.isEmpty { lost.append((content.shard, gone)) }
         }
         for shard in promised.keys.sorted() where !audit.contents.contains(where: { $0.shard == shard }) {
             if !promised[shard]!.isEmpty { return fail("\(shard) was there and is gone") }
         }
+        decideLoss(lost, in: audit, found)
+        if violation != nil { return }
         checkOrderOfKeys()
         if audit.isAlone { decide(found) }
         for (name, documents) in audit.documents.sorted(by: { $0.key < $1.key }) {
@@ -87,8 +99,9 @@ extension Judge {
     /// Whether retention may have ended all records between the two.
     private func mayHaveExpired(from before: Item, to after: Item, in shard: Shard) -> Bool {
         guard before.sequence < after.sequence, mayHaveExpired(before, in: shard) else { return false }
-        return (before.sequence + 1..<after.sequence).allSatisfy { sequence in
-            logs[shard]?.promised[sequence].map { mayHaveExpired($0, in: shard) } ?? true
+        guard let log = logs[shard], after.sequence > before.sequence + 1 else { return true }
+        return log.numbers(in: before.sequence + 1...after.sequence - 1).allSatisfy {
+            mayHaveExpired(log.promised[$0]!, in: shard)
         }
     }
 
@@ -120,23 +133,29 @@ extension Judge {
         for index in puts.indices {
             let put = puts[index]
             guard case .inDoubt = put.fate else { continue }
-            let states = put.ids.map { found.contains($0) || records[$0]?.place != nil }
-            // What retention may have ended can't be told from what never was.
-            let stream = put.ids.first.flatMap { records[$0]?.stream } ?? ""
-            if put.madeAt - Self.largestStepBack <= latestWall - (retention[stream] ?? .max) { continue }
+            // What went with its stream can't be told from what never was.
+            let ids = put.ids.filter { !deleted.contains(records[$0]?.stream ?? "") }
+            if ids.count < put.ids.count {
+                guard !put.isOneCommit, !ids.isEmpty else { continue }
+                puts[index].ids = ids
+            }
+            let states = ids.map { found.contains($0) || records[$0]?.place != nil }
+            // Nor can what retention may have ended.
+            let stream = ids.first.flatMap { records[$0]?.stream } ?? ""
+            if put.madeAt - Self.largestStepBack <= latestWall - retention(of: stream) { continue }
             if put.isOneCommit, states.contains(true), states.contains(false) {
-                return fail("of the put of records \(put.ids) only a part is there: \(states)")
+                return fail("of the put of records \(ids) only a part is there: \(states)")
             }
             if let gap = states.firstIndex(of: false), states[gap...].contains(true) {
-                return fail("record \(put.ids[gap]) is missing, but later ones of the same producer are there")
+                return fail("record \(ids[gap]) is missing, but later ones of the same producer are there")
             }
             puts[index].fate = states.contains(true) ? .acknowledged : .absent
             // A producer's stream of records is there up to some record; what is behind it is absent.
             if states.contains(true), let gap = states.firstIndex(of: false) {
                 puts.append(
-                    Put(ids: Array(put.ids[gap...]), isOneCommit: false, madeAt: put.madeAt, fate: .absent))
-                for id in put.ids[gap...] { records[id]!.put = puts.count - 1 }
-                puts[index].ids = Array(put.ids[..<gap])
+                    Put(ids: Array(ids[gap...]), isOneCommit: false, madeAt: put.madeAt, fate: .absent))
+                for id in ids[gap...] { records[id]!.put = puts.count - 1 }
+                puts[index].ids = Array(ids[..<gap])
             }
         }
     }

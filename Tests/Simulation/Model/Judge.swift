@@ -7,6 +7,7 @@
 /// - A *put* is open until its outcome is known. A crash leaves what is open in doubt; the next opening decides it, once
 ///   and for good: there whole, or absent for ever.
 /// - What is acknowledged, or was shown to anybody, is *promised*: it is there after any crash, until retention ends it.
+///   Under `.interval` a loss of power may take what was promised since the last sync, from its end on: Judge+Power.
 /// - A record is *done* for a mapping when the function returned for it, when a document of it is in the failure
 ///   destination, or when retention ended it. A checkpoint stands behind done records only.
 package struct Judge {
@@ -56,6 +57,9 @@ package struct Judge {
         /// Who put it, and as the how-manieth of his.
         var source: Int
         var order: Int
+        /// When it was put, and when anybody knew where it is, by ``Judge/moment``.
+        var putAt: Int
+        var knownAt = 0
         /// Where it is, once anybody knows.
         var place: (shard: Shard, item: Item)?
     }
@@ -68,6 +72,23 @@ package struct Judge {
         var origin: UInt64 = 0
         var parents: [Shard] = []
         var isClosed = false
+        /// Promised, but not known to be on the disk, with the time of the promise.
+        var unsynced: [UInt64: Int64] = [:]
+        /// Promised and not on the disk when power was lost, at this moment: there or not, the next audit tells.
+        var shaky: [UInt64: Int] = [:]
+        /// Promised once and lost with the power: no other record may have these numbers, or any before the last of
+        /// them, if it was put later.
+        var lost: Set<UInt64> = []
+        var lostThrough: UInt64 = 0
+        var lostAt = 0
+
+        /// The promised numbers in a range, which may have jumps of many millions.
+        func numbers(in range: ClosedRange<UInt64>) -> [UInt64] {
+            if range.upperBound - range.lowerBound < promised.count {
+                return range.filter { promised[$0] != nil }
+            }
+            return promised.keys.filter(range.contains).sorted()
+        }
     }
 
     package internal(set) var violation: String?
@@ -75,14 +96,31 @@ package struct Judge {
     var records: [UInt64: Known] = [:]
     var logs: [Shard: Log] = [:]
     var mappings: [String: MappingModel] = [:]
+    /// How often the stream was made, and what of it and its mappings is there: Judge+Deletion.
+    var generation = 0
+    var isStream = Presence.absent
+    var isMapping: [String: Presence] = [:]
+    /// Streams that are no more.
+    var deleted: Set<String> = []
     /// The latest time that the wall clock has ever shown: what is not older than the retention then must be there.
     var latestWall: Int64 = 0
+    /// The other clock, which never jumps.
+    var monotonic: Int64 = 0
+    /// Counts what is put, what is promised and losses of power, so that each has its place among the others.
+    var moment = 0
+    /// After so many milliseconds what the store promises now is on the disk at the latest; nil: it is at once.
+    var interval: Int64?
+    /// Whether something may not be on the disk.
+    var isRelaxed = false
+    /// How often numbers may have jumped by now.
+    var jumps: UInt64 = 0
     let retention: [String: Int64]
     /// How far the wall clock ever goes back.
     static let largestStepBack: Int64 = 5_000
     /// Told by a run that is over, for the report.
     package private(set) var acknowledgedRecords = 0
     package internal(set) var invocations = 0
+    var lostRecords: Int { logs.values.reduce(0) { $0 + $1.lost.count } }
 
     /// - Parameter retention: how long each stream keeps records, in milliseconds.
     package init(retention: [String: Int64]) { self.retention = retention }
@@ -93,10 +131,15 @@ package struct Judge {
     var knowledge: Int {
         var hasher = Hasher()
         for put in puts { hasher.combine(put.fate) }
+        hasher.combine(generation)
+        hasher.combine(isStream)
+        hasher.combine(isMapping)
         for (shard, log) in logs.sorted(by: { $0.key < $1.key }) {
             hasher.combine(shard)
             hasher.combine(log.promised)
             hasher.combine(log.isClosed)
+            hasher.combine(log.shaky)
+            hasher.combine(log.lost)
         }
         for (name, mapping) in mappings.sorted(by: { $0.key < $1.key }) {
             hasher.combine(name)
@@ -109,7 +152,10 @@ package struct Judge {
         return hasher.finalize()
     }
 
-    package mutating func clockShows(_ wall: Int64) { latestWall = max(latestWall, wall) }
+    package mutating func clockShows(_ wall: Int64, monotonic: Int64 = 0) {
+        latestWall = max(latestWall, wall)
+        self.monotonic = max(self.monotonic, monotonic)
+    }
 
     // MARK: Puts
 
@@ -119,9 +165,11 @@ package struct Judge {
         at wall: Int64
     ) -> Int {
         puts.append(Put(ids: ids, isOneCommit: isOneCommit, madeAt: wall))
+        moment += 1
         for (index, id) in ids.enumerated() {
             records[id] = Known(
-                put: puts.count - 1, stream: stream, key: keys[index], source: source, order: orders[index])
+                put: puts.count - 1, stream: stream, key: keys[index], source: source, order: orders[index],
+                putAt: moment)
         }
         return puts.count - 1
     }
@@ -129,7 +177,8 @@ package struct Judge {
     /// More records of a put that goes on.
     package mutating func willAdd(_ id: UInt64, key: String, to put: Int, stream: String, source: Int, order: Int) {
         puts[put].ids.append(id)
-        records[id] = Known(put: put, stream: stream, key: key, source: source, order: order)
+        moment += 1
+        records[id] = Known(put: put, stream: stream, key: key, source: source, order: order, putAt: moment)
     }
 
     /// These records are acknowledged, with their places (C2, C4, invariant 3).
@@ -160,6 +209,7 @@ package struct Judge {
     package mutating func processEnded() {
         for index in puts.indices where puts[index].fate == .open { puts[index].fate = .inDoubt }
         for name in mappings.keys.sorted() { mappings[name]!.processEnded() }
+        neverSyncs()
     }
 
     // MARK: Records
@@ -185,6 +235,11 @@ package struct Judge {
         if let other = log.promised[item.sequence] {
             return fail("\(shard) \(item.sequence) is record \(other.id) and record \(item.id) (\(who))")
         }
+        if log.lost.contains(item.sequence) || item.sequence <= log.lostThrough && known.putAt > log.lostAt {
+            return fail(
+                "\(shard) \(item.sequence) is record \(item.id), though numbers up to \(log.lostThrough) were given out and lost with the power (C4)"
+            )
+        }
         guard item.sequence > log.origin else {
             return fail("\(shard) has record \(item.id) at \(item.sequence), not behind its parents' \(log.origin)")
         }
@@ -192,14 +247,17 @@ package struct Judge {
             return fail("\(shard) is closed at \(log.last) and has record \(item.id) at \(item.sequence)")
         }
         log.promised[item.sequence] = item
+        if interval != nil { log.unsynced[item.sequence] = monotonic }
         if !log.isClosed { log.last = max(log.last, item.sequence) }
         logs[shard] = log
+        moment += 1
         records[item.id]!.place = (shard, item)
+        records[item.id]!.knownAt = moment
     }
 
     /// Whether retention may have ended the record.
     func mayHaveExpired(_ item: Item, in shard: Shard) -> Bool {
-        item.arrival <= latestWall - (retention[shard.stream] ?? .max)
+        item.arrival <= latestWall - retention(of: shard.stream)
     }
 
     // MARK: Shards
@@ -209,7 +267,8 @@ package struct Judge {
         var log = logs[shard] ?? Log()
         if log.parents.isEmpty, !parents.isEmpty {
             log.parents = parents
-            log.origin = parents.compactMap { logs[$0]?.last }.max() ?? 0
+            // What was lost with the power is behind the children too.
+            log.origin = parents.compactMap { logs[$0].map { max($0.last, $0.lostThrough) } }.max() ?? 0
             log.last = max(log.last, log.origin)
         }
         if let last, !log.isClosed {

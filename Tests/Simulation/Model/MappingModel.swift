@@ -7,6 +7,9 @@ struct MappingModel {
         var documented: [ClosedRange<UInt64>] = []
         /// The highest checkpoint that anybody saw.
         var checkpoint: UInt64 = 0
+        /// The highest that is on the disk for sure, and those since then with the time at which anybody saw them.
+        var synced: UInt64 = 0
+        var unsynced: [(position: UInt64, at: Int64)] = []
         /// Everything up to here is done, as far as was looked.
         var doneThrough: UInt64 = 0
         /// What was passed before anybody saw it done: there must be a document of it at the next audit.
@@ -56,6 +59,8 @@ extension Judge {
         for shard in mappings[name]!.lanes.keys {
             mappings[name]!.lanes[shard]!.doneBefore = []
             mappings[name]!.lanes[shard]!.checkpoint = 0
+            mappings[name]!.lanes[shard]!.synced = 0
+            mappings[name]!.lanes[shard]!.unsynced = []
             mappings[name]!.lanes[shard]!.doneThrough = 0
             mappings[name]!.lanes[shard]!.owed = []
         }
@@ -65,11 +70,6 @@ extension Judge {
     package mutating func hasNotSought(_ name: String) {
         guard mappings[name] != nil else { return }
         mappings[name]!.isSought = false
-    }
-
-    /// A mapping begins to exist.
-    package mutating func madeMapping(_ name: String, on stream: String) {
-        if mappings[name] == nil { mappings[name] = MappingModel(stream: stream) }
     }
 
     /// The function is called with these records (invariants 1, 2, 4).
@@ -90,8 +90,11 @@ extension Judge {
         }
         // What the log has between its first and its last is in it.
         let inside = Set(items.map(\.sequence))
-        for sequence in first.sequence...last.sequence where !inside.contains(sequence) {
-            if let item = logs[shard]?.promised[sequence], !mayHaveExpired(item, in: shard) {
+        for sequence in logs[shard]?.numbers(in: first.sequence...last.sequence) ?? []
+        where !inside.contains(sequence) {
+            if let item = logs[shard]?.promised[sequence], logs[shard]?.shaky[sequence] == nil,
+                !mayHaveExpired(item, in: shard)
+            {
                 return fail("\(name) got \(shard) \(first.sequence)...\(last.sequence) without \(sequence)")
             }
         }
@@ -120,6 +123,12 @@ extension Judge {
         var lane = mappings[name]!.lanes[shard] ?? MappingModel.Lane()
         if position < lane.checkpoint, !mappings[name]!.isSought {
             return fail("the checkpoint of \(name) in \(shard) went back from \(lane.checkpoint) to \(position)")
+        }
+        if interval == nil {
+            lane.synced = position
+            lane.unsynced = []
+        } else if position != lane.checkpoint {
+            lane.unsynced.append((position, monotonic))
         }
         lane.checkpoint = position
         mappings[name]!.lanes[shard] = lane
@@ -156,7 +165,9 @@ extension Judge {
         var lane = mappings[name]!.lanes[shard] ?? MappingModel.Lane()
         let first = max(lane.doneThrough, logs[shard]?.origin ?? 0)
         guard first < last else { return }
-        for sequence in first + 1...last where !isDone(sequence, in: shard, by: lane) { lane.owed.insert(sequence) }
+        for sequence in logs[shard]?.numbers(in: first + 1...last) ?? [] where !isDone(sequence, in: shard, by: lane) {
+            lane.owed.insert(sequence)
+        }
         lane.doneThrough = last
         mappings[name]!.lanes[shard] = lane
     }
@@ -164,7 +175,8 @@ extension Judge {
     private func isDone(_ sequence: UInt64, in shard: Shard, by lane: MappingModel.Lane) -> Bool {
         if lane.done.contains(sequence) || lane.doneBefore.contains(sequence) { return true }
         if lane.documented.contains(where: { $0.contains(sequence) }) { return true }
-        guard let item = logs[shard]?.promised[sequence] else { return true }
+        // Lost with the power it needs nothing; whether it is lost is not known before the next audit.
+        guard let log = logs[shard], let item = log.promised[sequence], log.shaky[sequence] == nil else { return true }
         return mayHaveExpired(item, in: shard)
     }
 

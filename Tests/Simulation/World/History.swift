@@ -27,6 +27,10 @@ package struct History: Sendable {
         case reopen
         /// The store is closed in order; so many times a bit of one of its files flips, is looked at, and flips back.
         case decay(flips: Int)
+        /// The stream is deleted, with its mappings, while all goes on, and made anew.
+        case deleteStream
+        /// A mapping is stopped in order, deleted, and made anew.
+        case deleteMapping(Int)
         /// So many operations from now on of this kind on such files go wrong, beginning with the so-manieth.
         case fault(Fault, after: Int, times: Int)
     }
@@ -65,6 +69,8 @@ package struct History: Sendable {
         package var diskLies = false
         /// How many of the two mappings there are.
         package var mappings = 2
+        /// The store's durability: so many milliseconds; nil: each commit is synced.
+        package var interval: Int?
     }
 
     package var seed: UInt64
@@ -88,6 +94,8 @@ package struct History: Sendable {
         settings.reports = !random.once(in: 4)
         settings.workers = random.pick(1...2)
         settings.concurrency = random.once(in: 3) ? 1 : nil
+        var further = SeededRandom(seed ^ 0x1A7E_55EED)
+        settings.interval = further.once(in: 4) ? further.pick([1, 20, 200, 2_000]) : nil
         let hasFaults = !random.once(in: 4)
         for _ in 0..<random.pick(8...40) {
             let step: Step
@@ -114,6 +122,21 @@ package struct History: Sendable {
                     after: random.pick([0, 1, 4, 20]), times: random.pick([1, 1, 3]))
             }
             items.append(Item(step: step, seed: random.next()))
+        }
+        if further.once(in: 3) { addDeletions(&further) }
+    }
+
+    /// Deletions in the midst of it, of which each second one meets a crash.
+    private mutating func addDeletions(_ random: inout SeededRandom) {
+        for _ in 0..<random.pick(1...3) {
+            var steps: [Step] = [random.once(in: 2) ? .deleteStream : .deleteMapping(random.below(2))]
+            switch random.below(4) {
+            case 0: steps.insert(.crash(after: random.pick([1, 3, 10, 40])), at: 0)
+            case 1: steps.insert(.kill(after: random.pick([1, 3, 10])), at: 0)
+            default: break
+            }
+            let place = random.below(items.count + 1)
+            items.insert(contentsOf: steps.map { Item(step: $0, seed: random.next()) }, at: place)
         }
     }
 

@@ -10,11 +10,15 @@ extension Life {
     /// Reads everything that the store has, as anybody may, and lets the judge look at it.
     func audit(isAlone: Bool) async {
         let isAlone = isAlone && !world.isDecayed
-        let promised = world.judge.promises()
+        var promised = world.judge.promises()
         var audit = Judge.Audit(isAlone: isAlone)
         do {
             // Before the stream is made, or made durable, there is nothing to see.
             let stream = try await store.listStreams().first { $0.name == World.stream }
+            if isAlone {
+                world.tell { $0.sawStream(isThere: stream != nil) }
+                promised = world.judge.promises()
+            }
             if let stream { judgeShards(stream) }
             for shard in stream?.shards ?? [] {
                 guard let (items, isWhole) = try await everything(of: World.stream, shard.id) else { return }
@@ -27,14 +31,15 @@ extension Life {
                 }
                 audit.contents.append(
                     .init(
-                        shard: Judge.Shard(World.stream, Int(shard.id.number)), items: found,
+                        shard: Judge.Shard(world.judge.stream, Int(shard.id.number)), items: found,
                         isReportedDamaged: !isWhole))
             }
             // Checkpoints first: a document that comes later than a checkpoint that needs it comes too late.
-            for mapping in try await store.listMappings(of: nil) {
-                world.tell { $0.madeMapping(mapping.key.name, on: World.stream) }
+            let mappings = try await store.listMappings(of: nil)
+            if isAlone { world.tell { $0.sawMappings(mappings.map(\.key.name)) } }
+            for mapping in mappings {
                 audit.checkpoints[mapping.key.name] = mapping.checkpoints.map {
-                    (Judge.Shard(World.stream, Int($0.shard.number)), $0.position.rawValue)
+                    (Judge.Shard(world.judge.stream, Int($0.shard.number)), $0.position.rawValue)
                 }
                 for (shard, position) in audit.checkpoints[mapping.key.name] ?? [] {
                     world.tell { $0.sawCheckpoint(of: mapping.key.name, in: shard, at: position) }
@@ -65,8 +70,8 @@ extension Life {
         for shard in stream.shards {
             world.tell { judge in
                 judge.sawShard(
-                    Judge.Shard(stream.name, Int(shard.id.number)),
-                    parents: shard.parents.map { Judge.Shard(stream.name, Int($0.number)) },
+                    Judge.Shard(judge.stream, Int(shard.id.number)),
+                    parents: shard.parents.map { Judge.Shard(judge.stream, Int($0.number)) },
                     closedAt: shard.closedAt == nil ? nil : shard.tip.rawValue)
             }
         }
@@ -110,12 +115,14 @@ extension Life {
         for shard in try await store.describeStream(name).shards {
             for record in try await everything(of: name, shard.id)?.records ?? [] {
                 guard let json = try? JSONSerialization.jsonObject(with: Data(record.bytes)) as? [String: Any],
-                    let document = json["document"] as? [String: Any], var range = Self.range(document)
+                    let document = json["document"] as? [String: Any]
                 else {
                     world.fail("\(name) holds something else than a document")
                     return []
                 }
-                if let one = json["record"] as? [String: Any], let text = one["sequenceNumber"] as? String,
+                // What had expired before it was read is named without records.
+                guard let of = json["record"] as? [String: Any], var range = range(document, of: of) else { continue }
+                if let text = of["sequenceNumber"] as? String,
                     let number = KinesisSequenceNumber(text)?.sequenceNumber.rawValue
                 {
                     range.sequences = number...number
@@ -132,21 +139,27 @@ extension Life {
         for line in (world.disk.bytes(of: World.destination) ?? []).split(separator: UInt8(ascii: "\n")) {
             // The last line may be on its way.
             guard let json = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any],
-                let range = Self.range(json)
+                let records = (json["payload"] as? [String: Any])?["Records"] as? [[String: Any]],
+                let first = records.first?["kinesis"] as? [String: Any], let range = range(json, of: first)
             else { continue }
             documents.append(range)
         }
         return documents
     }
 
-    private static func range(_ document: [String: Any]) -> (shard: Judge.Shard, sequences: ClosedRange<UInt64>)? {
+    /// The numbers in a document, and the shard: of that stream into which `record` of them was put. Nil where that is
+    /// not there, since all had expired.
+    private func range(_ document: [String: Any], of record: [String: Any]) -> Document? {
+        guard let data = (record["data"] as? String).flatMap({ Data(base64Encoded: $0) }),
+            let stream = Records.id(of: Array(data)).flatMap({ world.judge.records[$0]?.stream })
+        else { return nil }
         guard let info = document["KinesisBatchInfo"] as? [String: Any],
             let first = (info["startSequenceNumber"] as? String).flatMap({ KinesisSequenceNumber($0) }),
             let last = (info["endSequenceNumber"] as? String).flatMap({ KinesisSequenceNumber($0) }),
             first.sequenceNumber <= last.sequenceNumber
         else { return nil }
         return (
-            Judge.Shard(World.stream, Int(first.shard.number)),
+            Judge.Shard(stream, Int(first.shard.number)),
             first.sequenceNumber.rawValue...last.sequenceNumber.rawValue
         )
     }

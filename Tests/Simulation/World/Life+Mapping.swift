@@ -32,7 +32,8 @@ extension Life {
     /// The function: what it does with a record follows from the record's number.
     private func handle(_ batch: RecordBatch, _ context: InvocationContext) async throws {
         let name = context.mapping
-        let shard = Judge.Shard(World.stream, Int(context.shard.number))
+        // Nobody makes the stream anew before the runs on the old one have ended.
+        let shard = Judge.Shard(world.judge.streamOfPuts, Int(context.shard.number))
         let items = batch.compactMap(Records.item)
         guard items.count == batch.count else { return world.fail("\(name) got data of \(shard) that nobody put") }
         let checkpoint = try await store.describeMapping(MappingKey(stream: World.stream, name: name)).checkpoints

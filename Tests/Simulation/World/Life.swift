@@ -10,7 +10,11 @@ import StreamStorage
 final class Life: @unchecked Sendable {
     // Touched by whoever holds the scheduler's baton.
 
-    enum Order: Sendable { case records(count: Int, bytes: Int, seed: UInt64) }
+    enum Order: Sendable {
+        case records(count: Int, bytes: Int, seed: UInt64)
+        /// A producer is to end, and another one to begin: only then it hears that its stream is gone.
+        case beginAnew
+    }
 
     /// What the process lives for.
     enum Purpose {
@@ -29,12 +33,19 @@ final class Life: @unchecked Sendable {
     private(set) var isDone = false
     private var isEnding = false
     /// The store takes nothing more, or the history wants it opened anew.
-    private var wantsReopening = false
+    var wantsReopening = false
     /// What each of the tasks is at, for the report of a life that does not end.
     private(set) var doing: [String: String] = [:]
-    private let producers = (0..<2).map { _ in Inbox<Order>() }
+    let producers = (0..<2).map { _ in Inbox<Order>() }
     private let callers = (0..<2).map { _ in Inbox<Order>() }
-    private var running: [String: EventSourceMapping] = [:]
+    private(set) var running: [String: EventSourceMapping] = [:]
+    /// Mappings that are to be deleted when their run has ended.
+    var deletions: Set<String> = []
+    /// What is on its way of each who puts, and whose mapping is at something: before all of it has ended nobody makes
+    /// the stream anew, so that it is known to which of the two it goes.
+    private(set) var underWay: [String: Int] = [:]
+    /// Whether something was deleted in this life, so that calls may not find it.
+    var hasDeleted = false
     var store: SegmentStore { stepped.store }
 
     init(_ stepped: SteppedStore, world: World, purpose: Purpose) {
@@ -89,13 +100,13 @@ final class Life: @unchecked Sendable {
         isDone = true
     }
 
-    private var goesOn: Bool { world.isAlive && !wantsReopening }
+    var goesOn: Bool { world.isAlive && !wantsReopening }
 
     private func live() async {
         do {
-            _ = try await store.createStreamIfNeeded(
-                World.stream, shards: world.history.settings.shards,
-                retention: .milliseconds(world.history.settings.retention))
+            let isThere = try await store.listStreams().contains { $0.name == World.stream }
+            world.tell { $0.sawStream(isThere: isThere) }
+            try await makeStream()
             await audit(isAlone: true)
         } catch {
             failed(error, "making the stream")
@@ -146,6 +157,11 @@ final class Life: @unchecked Sendable {
         case .split: await split(item.seed)
         case .merge: await merge(item.seed)
         case .seek(let mapping): await seek(World.allMappings[mapping])
+        case .deleteStream: await deleteStream(item.seed)
+        case .deleteMapping(let mapping):
+            guard mapping < world.mappings.count else { break }
+            deletions.insert(World.allMappings[mapping])
+            running[World.allMappings[mapping]]?.triggerGracefulShutdown()
         case .restart(let mapping): running[World.allMappings[mapping]]?.triggerGracefulShutdown()
         case .crash(let operations): world.arm(.powerCut, after: operations)
         case .kill(let operations): world.arm(.killed, after: operations)
@@ -165,6 +181,8 @@ final class Life: @unchecked Sendable {
     func failed(_ error: any Error, _ what: String) {
         guard world.isAlive else { return }
         if error is CancellationError, isEnding || wantsReopening { return }
+        let notFound: [ShardlineError.Code] = [.unknownStream, .unknownShard, .unknownMapping, .fenced]
+        if hasDeleted, let error = error as? ShardlineError, notFound.contains(error.code) { return }
         guard world.faultsOfLife > 0 || (isEnding || wantsReopening) && (error as? ShardlineError)?.code == .closed
         else {
             return world.fail("\(what): \(error)")
@@ -184,10 +202,10 @@ final class Life: @unchecked Sendable {
 
     /// What a receipt says about a record.
     private static func place(
-        _ receipt: PutReceipt, id: UInt64, key: String
+        _ receipt: PutReceipt, id: UInt64, key: String, in stream: String
     ) -> (shard: Judge.Shard, item: Judge.Item) {
         (
-            Judge.Shard(World.stream, Int(receipt.shard.number)),
+            Judge.Shard(stream, Int(receipt.shard.number)),
             Judge.Item(
                 sequence: receipt.sequenceNumber.rawValue, id: id, key: key,
                 arrival: receipt.approximateArrivalTimestamp.milliseconds)
@@ -200,40 +218,45 @@ final class Life: @unchecked Sendable {
             var put = 0
             world.tell {
                 put = $0.willPut(
-                    [], keys: [], into: World.stream, source: number, orders: [], isOneCommit: false,
+                    [], keys: [], into: $0.streamOfPuts, source: number, orders: [], isOneCommit: false,
                     at: world.time.wallTime.milliseconds)
             }
             let mine = put
             let keys = Keys()
+            defer { underWay["producer \(number)"] = 0 }
             doing["producer \(number)"] = "produces"
             defer { doing["producer \(number)"] = nil }
             do {
-                try await Producer.withProducer(
+                let isOver = try await Producer.withProducer(
                     to: store.stream(World.stream),
                     onAcknowledged: { [self] acknowledgement in
                         let places = zip(acknowledgement.tags, acknowledgement.receipts).map {
-                            Self.place($1, id: $0, key: keys[$0])
+                            Self.place(
+                                $1, id: $0, key: keys[$0], in: world.judge.records[$0]?.stream ?? World.stream)
                         }
+                        underWay["producer \(number)", default: 0] -= places.count
                         world.tell { $0.acknowledged(places, of: mine, all: false) }
                     },
                     { [self] producer in
                         while let order = await inbox.take() {
-                            guard case .records(let count, let bytes, let seed) = order else { continue }
+                            guard case .records(let count, let bytes, let seed) = order else { return false }
                             var random = SeededRandom(seed)
                             for _ in 0..<count {
                                 let (id, record) = newRecord(&random, bytes: bytes)
                                 keys[id] = record.partitionKey
+                                underWay["producer \(number)", default: 0] += 1
                                 world.tell {
                                     $0.willAdd(
-                                        id, key: record.partitionKey, to: mine, stream: World.stream, source: number,
+                                        id, key: record.partitionKey, to: mine, stream: $0.streamOfPuts, source: number,
                                         order: world.sources.nextOrder(of: number))
                                 }
                                 try await producer.enqueue(record, tag: id)
                             }
                         }
+                        return true
                     })
                 world.tell { $0.producerEnded(mine, inDoubt: [], notWritten: []) }
-                return
+                if isOver { return }
             } catch {
                 if let left = (error as? ShardlineError)?.cause as? UnacknowledgedRecords {
                     world.tell { $0.producerEnded(mine, inDoubt: left.inDoubt, notWritten: left.notWritten) }
@@ -254,9 +277,12 @@ final class Life: @unchecked Sendable {
             var random = SeededRandom(seed)
             let records = (0..<count).map { _ in newRecord(&random, bytes: bytes) }
             var put = 0
+            let stream = world.judge.streamOfPuts
+            underWay["caller \(number)"] = 1
+            defer { underWay["caller \(number)"] = 0 }
             world.tell { judge in
                 put = judge.willPut(
-                    records.map(\.id), keys: records.map(\.record.partitionKey), into: World.stream, source: source,
+                    records.map(\.id), keys: records.map(\.record.partitionKey), into: stream, source: source,
                     orders: records.map { _ in world.sources.nextOrder(of: source) }, isOneCommit: true,
                     at: world.time.wallTime.milliseconds)
             }
@@ -265,7 +291,7 @@ final class Life: @unchecked Sendable {
             do {
                 let receipts = try await store.stream(World.stream).put(contentsOf: records.map(\.record))
                 let places = zip(records, receipts).map {
-                    Self.place($1, id: $0.id, key: $0.record.partitionKey)
+                    Self.place($1, id: $0.id, key: $0.record.partitionKey, in: stream)
                 }
                 world.tell { $0.acknowledged(places, of: put, all: true) }
             } catch {
@@ -343,20 +369,25 @@ final class Life: @unchecked Sendable {
 
     private func consume(_ name: String) async {
         while goesOn, !isEnding {
+            underWay["mapping \(name)"] = 1
+            defer { underWay["mapping \(name)"] = 0 }
             do {
                 doing["mapping \(name)"] = "is made"
                 defer { doing["mapping \(name)"] = nil }
+                world.tell { $0.willMakeMapping(name) }
                 let mapping = try await makeMapping(name)
                 doing["mapping \(name)"] = "runs"
-                world.tell { $0.madeMapping(name, on: World.stream) }
+                world.tell { $0.madeMapping(name, on: $0.streamOfPuts) }
                 running[name] = mapping
-                if isEnding { mapping.triggerGracefulShutdown() }
+                if isEnding || deletions.contains(name) { mapping.triggerGracefulShutdown() }
                 try await mapping.run(until: isFinal ? .caughtUp : .stopped)
                 if isFinal { return }
             } catch {
                 failed(error, "mapping \(name)")
             }
             running[name] = nil
+            if deletions.remove(name) != nil, goesOn, !isEnding { await deleteMapping(name) }
+            underWay["mapping \(name)"] = 0
             await pause(milliseconds: 50)
         }
     }

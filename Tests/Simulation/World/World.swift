@@ -24,6 +24,8 @@ package final class World: @unchecked Sendable {
         package var lives: Int
         package var crashes: Int
         package var faults: Int
+        /// Records that were promised and went with the power, as they may under `.interval`.
+        package var lost: Int
     }
 
     /// How a process ends before its time.
@@ -65,6 +67,12 @@ package final class World: @unchecked Sendable {
     private(set) var isDecayed = false
     private var isDead = false
     private var left: (disk: MemoryFileSystem, metadata: ModelMetadata)?
+    /// A file of the journal was synced, or was to be: what is on the disk now is to be looked at.
+    private var syncsJournal = false
+    /// A sync of the journal failed in this life.
+    private var failedToSync = false
+    /// The store was not closed in order, so numbers may jump where it had an interval.
+    private var endedInDisorder = true
     private var armed: [(death: Death, countdown: Int)] = []
     private var faults: [(fault: History.Fault, countdown: Int, times: Int)] = []
 
@@ -100,8 +108,12 @@ package final class World: @unchecked Sendable {
     /// Tells the judge, unless the process is dead: then nobody heard it.
     func tell(_ body: (inout Judge) -> Void) {
         guard !isDead else { return }
-        judge.clockShows(time.wallTime.milliseconds)
+        showClock()
         body(&judge)
+    }
+
+    private func showClock() {
+        judge.clockShows(time.wallTime.milliseconds, monotonic: Int64(time.monotonicTime.sinceOrigin.wholeMilliseconds))
     }
 
     func fail(_ what: String) { tell { $0.fail(what) } }
@@ -130,7 +142,7 @@ package final class World: @unchecked Sendable {
         return Outcome(
             violation: judge.violation, hash: scheduler.trace.hash, turns: scheduler.turns,
             trace: scheduler.trace.lines, acknowledged: judge.acknowledgedRecords, invocations: judge.invocations,
-            lives: lives, crashes: crashes, faults: faultsDone)
+            lives: lives, crashes: crashes, faults: faultsDone, lost: judge.lostRecords)
     }
 
     /// The same, of a machine that nobody looks at afterwards.
@@ -223,6 +235,10 @@ package final class World: @unchecked Sendable {
             )
         }
         self.life = nil
+        if !isDead, faultsOfLife == 0, end == .done {
+            judge.isSynced()
+            endedInDisorder = false
+        }
         return !isDead
     }
 
@@ -235,12 +251,19 @@ package final class World: @unchecked Sendable {
         surroundings.ownSegmentFrom = history.settings.ownSegmentFrom
         surroundings.journalLimit = 8 * history.settings.ringFileSize
         surroundings.cacheLimit = 4 << 10
+        var configuration = SegmentStore.Configuration()
+        // Whoever opens a store may choose anew.
+        let interval = history.settings.interval.flatMap { lives > 1 && random.once(in: 5) ? nil : $0 }
+        if let interval { configuration.durability = .interval(.milliseconds(interval)) }
+        judge.willOpen(interval: interval.map(Int64.init), mayJump: history.settings.interval != nil && endedInDisorder)
+        endedInDisorder = true
         var result: Result<SteppedStore, any Error>?
         let (time, logger) = (time, logger)
         scheduler.start("open") {
             result = Result {
                 try SteppedStore.open(
-                    at: Self.directory, timeSource: time, logger: logger, surroundings: surroundings)
+                    at: Self.directory, configuration: configuration, timeSource: time, logger: logger,
+                    surroundings: surroundings)
             }
         }
         guard scheduler.run(atMost: 1_000_000, until: { result != nil && scheduler.threadsAtWork == 0 }) == .done
@@ -249,7 +272,10 @@ package final class World: @unchecked Sendable {
             return nil
         }
         switch result! {
-        case .success(let stepped): return stepped
+        case .success(let stepped):
+            // What was found is made durable before anything of it is served (J9).
+            if !isDead { judge.isSynced() }
+            return stepped
         case .failure(let error):
             if isDecayed, isReport(of: error) { return nil }
             if !isDead, faultsOfLife == 0 { fail("the store can't be opened: \(error)") }
@@ -269,8 +295,12 @@ package final class World: @unchecked Sendable {
     private func succeed() {
         if !isDead {
             left = nil
-            judge.clockShows(time.wallTime.milliseconds)
+            showClock()
         }
+        // The disk may not have what the page cache went on to show.
+        if failedToSync { judge.losesUnsynced(isTimely: false) }
+        failedToSync = false
+        syncsJournal = false
         let kept = left ?? (disk.copy(), metadata)
         disk.onOperation(nil)
         metadata.onTransaction(nil)
@@ -287,7 +317,8 @@ package final class World: @unchecked Sendable {
     func die(_ death: Death) {
         guard isAlive else { return }
         // Retention may have gone by it, though nobody was told.
-        judge.clockShows(time.wallTime.milliseconds)
+        showClock()
+        lookAtJournal()
         crashes += 1
         scheduler.trace.note("dies", death == .killed ? "killed" : "power", crashes)
         armed = []
@@ -306,6 +337,7 @@ package final class World: @unchecked Sendable {
                 }
             }
             random = chance
+            judge.losesUnsynced(isTimely: faultsOfLife == 0)
             left = (image, metadata.afterCrash(keepingCurrent: random.once(in: 2)))
         }
         isDead = true
@@ -315,7 +347,7 @@ package final class World: @unchecked Sendable {
     func add(_ fault: History.Fault, after operations: Int, times: Int) { faults.append((fault, operations, times)) }
     func jump(by milliseconds: Int) {
         // Retention may have gone by what the clock showed until now.
-        judge.clockShows(time.wallTime.milliseconds)
+        showClock()
         time.setWallTime(time.wallTime + .milliseconds(milliseconds))
     }
 
@@ -325,6 +357,8 @@ package final class World: @unchecked Sendable {
         // Documents are written under a lock, which nobody else may meet; so is the name of their file.
         if operation.path != Self.destination, operation.path != "/" { scheduler.perhapsYield() }
         if isDead { return .error(5) }
+        lookAtJournal()
+        if operation.kind == .synchronize, operation.path.contains("/journal/") { syncsJournal = true }
         scheduler.trace.note("disk", operation.path, operation.offset, operation.count)
         if operation.changesDisk {
             let isNothing = [.open, .createDirectory].contains(operation.kind) && disk.isThere(operation.path)
@@ -379,6 +413,7 @@ package final class World: @unchecked Sendable {
         let fault = takeFault { fault in
             fault.fits(operation, isNew: operation.kind == .open && !disk.isThere(operation.path))
         }
+        if [.syncError, .lostSync].contains(fault?.kind), operation.path.contains("/journal/") { failedToSync = true }
         switch fault?.kind {
         case nil: return nil
         case .writeError, .syncError, .readError, .createError, .removeError: return .error(5)
@@ -390,9 +425,17 @@ package final class World: @unchecked Sendable {
         }
     }
 
+    /// Whether a sync has left nothing of the journal to chance: then all that was promised is on the disk.
+    private func lookAtJournal() {
+        guard syncsJournal, judge.interval != nil, disk.isDurable(in: Self.directory + "/journal") else { return }
+        syncsJournal = false
+        judge.isSynced()
+    }
+
     /// Between two turns: what must hold at every moment.
     private func lookAround() {
         guard isAlive, let life else { return }
+        lookAtJournal()
         // One epoch is filled while another is flushed, and what is in the queue comes on top (M4).
         let bound = 4 * history.settings.epochSize + (1 << 20)
         let used = life.stepped.unflushedBytes
