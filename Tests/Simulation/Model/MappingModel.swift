@@ -45,6 +45,10 @@ extension Judge {
         guard mappings[name] != nil else { return }
         mappings[name]!.isSought = true
         mappings[name]!.seeks += 1
+        // A run may also be in a shard in which nobody has seen it yet.
+        for shard in logs.keys where shard.stream == mappings[name]!.stream && mappings[name]!.lanes[shard] == nil {
+            mappings[name]!.lanes[shard] = MappingModel.Lane()
+        }
         for shard in mappings[name]!.lanes.keys {
             mappings[name]!.lanes[shard]!.doneBefore.formUnion(mappings[name]!.lanes[shard]!.done)
             mappings[name]!.lanes[shard]!.done = []
@@ -85,7 +89,8 @@ extension Judge {
         lane.isRunning = true
         mappings[name]!.lanes[shard] = lane
         sawCheckpoint(of: name, in: shard, at: checkpoint)
-        if first.sequence <= checkpoint {
+        // Sent to the oldest record, which had expired meanwhile, a run that has not noticed may still be in front of it.
+        if first.sequence <= checkpoint, !lane.isStale {
             return fail("\(name) got \(shard) \(first.sequence) again, though its checkpoint is \(checkpoint)")
         }
         // What the log has between its first and its last is in it.
@@ -100,7 +105,8 @@ extension Judge {
         }
         if lane.isStale {
             let oldest = logs[shard]?.promised.filter { !mayHaveExpired($0.value, in: shard) }.keys.min() ?? 0
-            guard first.sequence <= oldest else { return }
+            // One that is in front of where the mapping was sent has surely not noticed.
+            guard first.sequence <= oldest, first.sequence > checkpoint else { return }
             mappings[name]!.lanes[shard]!.isStale = false
         }
         // Everything in front of it is done.
