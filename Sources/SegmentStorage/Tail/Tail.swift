@@ -56,9 +56,10 @@ final class Tail: Sendable {
     /// Adds records behind the last; they are seen once the watermark has reached their commit. Returns whether
     /// somebody waits for them, whom ``wake()`` wakes.
     @discardableResult
-    func append(_ records: RecordRun, commit: UInt64) -> Bool {
+    func append(_ records: @autoclosure () -> RecordRun, commit: UInt64) -> Bool {
         state.withLock { state in
-            state.runs.append(Run(records: records, commit: commit))
+            // Made where it is to lie, so that the reference to its chunk is counted once.
+            state.runs.append(Run(records: records(), commit: commit))
             return state.waiter != nil
         }
     }

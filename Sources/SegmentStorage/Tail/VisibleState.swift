@@ -81,8 +81,10 @@ final class VisibleState: Sendable {
             // under this lock, whether something came meanwhile.
             for frame in frames {
                 for run in frame.runs {
-                    guard let tail = state.tails[run.shard] else { continue }
-                    if tail.append(frame.records(of: run), commit: commit) { woken.append(tail) }
+                    // Looked at where it lies: as many shards as a commit has are as many references not counted.
+                    state.tails.read(run.shard) { tail in
+                        if tail.append(frame.records(of: run), commit: commit) { woken.append(copy tail) }
+                    }
                 }
             }
             for shard in touched.sorted() { if let tail = state.tails[shard] { woken.append(tail) } }
