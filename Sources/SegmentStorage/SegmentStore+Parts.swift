@@ -10,6 +10,8 @@ extension SegmentStore {
         var fileSystem: any FileSystem = POSIXFileSystem()
         /// Bytes of one file of the ring (J1).
         var ringFileSize = 4 << 20
+        /// Bytes of the file that is kept for a full disk (C9).
+        var reserveSize = DiskSpace.reserveSize
         /// Bytes of an epoch in place of the configuration's.
         var epochSize: Int?
         /// Whether the writer saves checkpoints itself on a full disk (C9). Not where its steps and the flush's are taken
@@ -91,7 +93,7 @@ extension SegmentStore {
             health = StoreHealth(admission: admission, epochs: epochs, logger: logger)
             space = DiskSpace(
                 fileSystem: fileSystem, directory: directory, unflushed: 2 * epochSize + ring.fileSize,
-                admission: admission, logger: logger)
+                reserveSize: internals.reserveSize, admission: admission, logger: logger)
             var isInterval = false
             if case .interval = configuration.durability { isInterval = true }
             let saver = CatalogueSaver(metadata: backing.metadata, visible: visible) { [isInterval] in

@@ -15,7 +15,7 @@ import Testing
     private static let sample = environment["SHARDLINE_DAMAGE_SAMPLE"].flatMap { Int($0) } ?? 1_500
     private static let seed = environment["SHARDLINE_DAMAGE_SEED"].flatMap { UInt64($0) } ?? 1
 
-    @Test(.timeLimit(.minutes(60))) func `whatever happens to a byte, what is whole is served and nothing else`()
+    @Test(.timeLimit(.minutes(120))) func `whatever happens to a byte, what is whole is served and nothing else`()
         async throws
     {
         let store = try await SmallStore()
@@ -60,7 +60,7 @@ import Testing
         #expect(outcomes.wrong.isEmpty)
     }
 
-    @Test(.timeLimit(.minutes(60))) func `behind a repair what is whole is served, and of the rest readers are told`()
+    @Test(.timeLimit(.minutes(120))) func `behind a repair what is whole is served, and of the rest readers are told`()
         async throws
     {
         let store = try await SmallStore()

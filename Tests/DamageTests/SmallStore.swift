@@ -34,6 +34,7 @@ struct SmallStore: Sendable {
     static func internals(_ directory: String, _ clock: SteppedClock) -> SegmentStore.Internals {
         var internals = SegmentStore.Internals()
         internals.ringFileSize = 64 << 10
+        internals.reserveSize = 64 << 10
         internals.newStore = StoreID(bytes: Array(1...16))
         internals.makeBacking = { directory in
             let backing = SegmentBacking(

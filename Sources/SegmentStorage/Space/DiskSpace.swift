@@ -22,6 +22,7 @@ final class DiskSpace: Sendable {
 
     /// How many bytes must be free before records are taken again: the reserve, and what memory can hold until then.
     let needed: Int
+    private let reserveSize: Int
     private let fileSystem: any FileSystem
     private let directory: String
     private let admission: Admission
@@ -29,17 +30,20 @@ final class DiskSpace: Sendable {
     private let gauge: Gauge
     private let state = Mutex(State())
 
-    /// - Parameter unflushed: the most bytes that may be waiting for the flush, a file of the journal included.
+    /// - Parameters:
+    ///   - unflushed: the most bytes that may be waiting for the flush, a file of the journal included.
+    ///   - reserveSize: bytes of the file `reserve`; another size is for tests.
     init(
-        fileSystem: any FileSystem, directory: String, unflushed: Int, admission: Admission, logger: Logger,
-        metrics: any MetricsFactory = MetricsSystem.factory
+        fileSystem: any FileSystem, directory: String, unflushed: Int, reserveSize: Int = DiskSpace.reserveSize,
+        admission: Admission, logger: Logger, metrics: any MetricsFactory = MetricsSystem.factory
     ) {
+        self.reserveSize = reserveSize
         self.fileSystem = fileSystem
         self.directory = directory
         self.admission = admission
         self.logger = logger
         gauge = Gauge(label: "shardline_store_disk_full", factory: metrics)
-        needed = Self.reserveSize + unflushed
+        needed = reserveSize + unflushed
     }
 
     private var reserve: String { "\(directory)/\(Self.reserveName)" }
@@ -57,7 +61,7 @@ final class DiskSpace: Sendable {
         guard isNew else { return }
         // Best effort: without it checkpoints may have to wait as well.
         giveUpReserve()
-        let isEnough = (freeBytes ?? 0) >= Self.reserveSize / 2
+        let isEnough = (freeBytes ?? 0) >= reserveSize / 2
         logger.error(
             isEnough
                 ? "\(refusal.message); functions go on, and their checkpoints are kept"
@@ -88,13 +92,13 @@ final class DiskSpace: Sendable {
     /// Makes the reserve where it is missing or not whole.
     func makeReserve() throws(FileError) {
         if let status = try fileSystem.status(reserve) {
-            if status.size == Self.reserveSize, !status.isDirectory { return }
+            if status.size == reserveSize, !status.isDirectory { return }
             if status.isDirectory { try moveAway() } else { try fileSystem.remove(reserve) }
         }
         let file = try fileSystem.open(reserve, .create)
         do throws(FileError) {
-            let zeros = [UInt8](repeating: 0, count: 1 << 20)
-            for offset in stride(from: 0, to: Self.reserveSize, by: zeros.count) {
+            let zeros = [UInt8](repeating: 0, count: min(1 << 20, reserveSize))
+            for offset in stride(from: 0, to: reserveSize, by: zeros.count) {
                 try file.writeAll(zeros, at: offset)
             }
             // Space is taken when the bytes get there.
@@ -125,7 +129,7 @@ final class DiskSpace: Sendable {
     }
 
     /// Whether a file of so many bytes can be made and a reserve is left beside it. Where that is not known it is tried.
-    func hasRoom(for bytes: Int) -> Bool { (freeBytes ?? .max) >= bytes + Self.reserveSize }
+    func hasRoom(for bytes: Int) -> Bool { (freeBytes ?? .max) >= bytes + reserveSize }
 
     private var freeBytes: Int? { try? fileSystem.freeSpace(at: directory) }
 
