@@ -35,7 +35,7 @@ help:
 	@echo 'make format       applies the style'
 	@echo 'make crash        kills a working process at random moments, ROUNDS=$(ROUNDS) times; also with loss of power'
 	@echo 'make fuzz         gives hostile bytes to what reads files and sockets, SECONDS=60 for each target'
-	@echo 'make damage       flips every byte of a small store, cuts every file everywhere (half an hour)'
+	@echo 'make damage       flips every byte of a small store, cuts every file everywhere (twenty minutes)'
 	@echo 'make mutants      breaks the decision core on purpose; every break must fail a test'
 	@echo 'make soak         simulates crashes and faults, SECONDS=600, beginning with SEED=...; then all crash points'
 	@echo 'make planted-bugs breaks the store and the mappings on purpose; the simulation must find every bug'
@@ -90,9 +90,11 @@ crash: deps
 fuzz: deps
 	SWIFT=$(SWIFT) Tests/Fuzz/run.sh $(or $(SECONDS),60) $(TARGETS)
 
+# Optimized, in a build folder of its own: a third of the time for 400,000 cases.
+OPTIMIZED_TESTS = --scratch-path .build/damage -c release -Xswiftc -enable-testing
 damage: deps
-	$(SWIFT) build --build-tests
-	SHARDLINE_DAMAGE_SAMPLE=$(CASES) $(SWIFT) test --skip-build --disable-xctest --filter DamageSweepTests
+	$(SWIFT) build $(OPTIMIZED_TESTS) --build-tests
+	SHARDLINE_DAMAGE_SAMPLE=$(CASES) $(SWIFT) test $(OPTIMIZED_TESTS) --skip-build --disable-xctest --filter DamageSweepTests
 
 mutants: deps
 	Tests/Mutants/run.sh
