@@ -10,7 +10,7 @@ ROUNDS ?= 200
 CASES ?= 0
 # A hung test must not hang the machine that runs it: seconds until the whole test run is killed.
 TEST_LIMIT ?= 900
-# How long `make soak` runs (600), or each target of `make fuzz` (60).
+# How long each half of `make soak` runs, seeds and crash points (600), or each target of `make fuzz` (60).
 SECONDS ?=
 # The seed that `make soak` begins with.
 SEED ?= $(shell date +%s)
@@ -37,7 +37,7 @@ help:
 	@echo 'make fuzz         gives hostile bytes to what reads files and sockets, SECONDS=60 for each target'
 	@echo 'make damage       flips every byte of a small store, cuts every file everywhere (twenty minutes)'
 	@echo 'make mutants      breaks the decision core on purpose; every break must fail a test'
-	@echo 'make soak         simulates crashes and faults, SECONDS=600, beginning with SEED=...; then all crash points'
+	@echo 'make soak         simulates crashes and faults, SECONDS=600, beginning with SEED=...; then crash points, as long again'
 	@echo 'make planted-bugs breaks the store and the mappings on purpose; the simulation must find every bug'
 	@echo 'make bench-pieces measures the single steps of a put and of a read; some: PIECES="read .*"'
 	@echo 'make scale        how cost grows: measures for twenty minutes, then draws the plots of the page about it'
@@ -103,7 +103,7 @@ mutants: deps
 soak: deps
 	$(SWIFT) build -c release --product simulate
 	.build/release/simulate --seconds $(or $(SECONDS),600) --seed $(SEED)
-	.build/release/simulate --crash-points
+	.build/release/simulate --crash-points --seconds $(or $(SECONDS),600)
 
 planted-bugs: deps
 	SWIFT=$(SWIFT) Tests/PlantedBugs/run.sh
