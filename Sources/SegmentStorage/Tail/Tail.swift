@@ -20,6 +20,8 @@ final class Tail: Sendable {
         var flushedThrough: SequenceNumber
         /// Records up to here have outlived their retention (F6); never moves back.
         var horizon: SequenceNumber
+        /// Whoever read here last had everything up to this number; nil: nobody did since the start.
+        var lastRead: SequenceNumber?
         /// Called once when something new is there. Mostly there is one: it needs no list.
         var waiter: Waiter?
         var otherWaiters: [Waiter] = []
@@ -138,6 +140,7 @@ final class Tail: Sendable {
     ) -> Snapshot {
         state.withLock { state in
             if position < state.flushedThrough { return .past(state.flushedThrough) }
+            state.lastRead = position
             var runs: [RecordRun] = []
             var records = 0
             var bytes = 0
@@ -196,6 +199,14 @@ final class Tail: Sendable {
             state.flushedThrough = max(state.flushedThrough, last)
             while let first = state.runs.first, first.records.lastSequence <= last { state.runs.removeFirst() }
         }
+    }
+
+    /// Forgets records that segments have now, unless a reader that is here has not come so far. Returns whether it did.
+    func trimIfRead(through last: SequenceNumber) -> Bool {
+        // A reader that was in front of them and never came back keeps them for one epoch more.
+        guard state.withLock({ $0.lastRead.map { $0 >= last } ?? true }) else { return false }
+        trim(through: last)
+        return true
     }
 
     /// Moves the trim horizon, never back; returns where it is.
