@@ -11,10 +11,8 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
     /// A batch without records.
     public init() {}
 
-    package init(_ runs: [RecordRun]) { for run in runs { append(run) } }
-
     /// These runs, one behind the other, without a look at each of what they refer to.
-    package init(whole runs: [RecordRun]) {
+    package init(_ runs: [RecordRun]) {
         self.runs = runs
         guard runs.count > 1 else {
             count = runs.first?.count ?? 0

@@ -27,6 +27,11 @@ final class Tail: Sendable {
         var otherWaiters: [Waiter] = []
         var lastWaiter: UInt64 = 0
 
+        mutating func trim(through last: SequenceNumber) {
+            flushedThrough = max(flushedThrough, last)
+            while let first = runs.first, first.records.lastSequence <= last { runs.removeFirst() }
+        }
+
         mutating func add(_ new: Waiter) {
             if waiter == nil { waiter = new } else { otherWaiters.append(new) }
         }
@@ -81,7 +86,7 @@ final class Tail: Sendable {
         case .runs(let found): runs = found
         }
         if let last = runs.last, Self.isAllWanted(runs, after: position, maximumRecords, maximumBytes) {
-            return .records(RecordBatch(whole: runs), last: last.lastSequence)
+            return .records(RecordBatch(runs), last: last.lastSequence)
         }
         var batch = RecordBatch()
         batch.reserve(runs: runs.count)
@@ -195,18 +200,17 @@ final class Tail: Sendable {
 
     /// Forgets records that segments have now.
     func trim(through last: SequenceNumber) {
-        state.withLock { state in
-            state.flushedThrough = max(state.flushedThrough, last)
-            while let first = state.runs.first, first.records.lastSequence <= last { state.runs.removeFirst() }
-        }
+        state.withLock { $0.trim(through: last) }
     }
 
     /// Forgets records that segments have now, unless a reader that is here has not come so far. Returns whether it did.
     func trimIfRead(through last: SequenceNumber) -> Bool {
         // A reader that was in front of them and never came back keeps them for one epoch more.
-        guard state.withLock({ $0.lastRead.map { $0 >= last } ?? true }) else { return false }
-        trim(through: last)
-        return true
+        state.withLock { state in
+            guard state.lastRead.map({ $0 >= last }) ?? true else { return false }
+            state.trim(through: last)
+            return true
+        }
     }
 
     /// Moves the trim horizon, never back; returns where it is.

@@ -100,7 +100,6 @@ struct BenchProducer {
         }
         while records.count < size { records.append(NewRecord([], partitionKey: "")) }
         if records.count > size { records.removeLast(records.count - size) }
-        for _ in 0..<size { checksums.append(0) }
         // Taken out, so that making a record may change what the producer knows.
         var records: [NewRecord] = []
         swap(&records, &self.records)
@@ -110,7 +109,7 @@ struct BenchProducer {
         workload.supply.withUnsafeBytes { supply in
             workload.keys.withUnsafeBufferPointer { names in
                 records.withUnsafeMutableBufferPointer { records in
-                    for index in 0..<size { checksums[index] = make(&records[index], from: supply, names) }
+                    for index in 0..<size { checksums.append(make(&records[index], from: supply, names)) }
                 }
             }
         }

@@ -295,7 +295,7 @@ final class Life: @unchecked Sendable {
                 }
                 world.tell { $0.acknowledged(places, of: put, all: true) }
             } catch {
-                if (error as? ShardlineError)?.code == .outcomeUnknown {
+                if isInDoubt(error) {
                     world.tell { $0.unknown(put) }
                 } else {
                     world.tell { $0.refused(put) }
@@ -362,7 +362,7 @@ final class Life: @unchecked Sendable {
         } catch let error as ShardlineError where error.code == .unknownMapping {
             world.tell { $0.hasNotSought(name) }
         } catch {
-            if (error as? ShardlineError)?.code != .outcomeUnknown { world.tell { $0.hasNotSought(name) } }
+            if !isInDoubt(error) { world.tell { $0.hasNotSought(name) } }
             failed(error, "seeking")
         }
     }
