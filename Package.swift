@@ -48,9 +48,10 @@ let package = Package(
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CHash"),
+        .target(name: "CPrefetch"),
         .target(name: "CPosix"),
         .target(name: "CProcess"),
-        .target(name: "StreamModel", dependencies: ["CHash"], swiftSettings: swift),
+        .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
         .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix"], swiftSettings: swift),
         .target(
             name: "StreamStorage", dependencies: ["StreamModel", "DiskAccess", collections, logging, metrics],

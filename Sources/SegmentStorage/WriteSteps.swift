@@ -64,7 +64,7 @@ package struct WriteSteps: Sendable {
         let number = UInt64(stream.key.rawValue)
         for (frame, its) in frames.enumerated() {
             runs.append(
-                its.runs.indices.map { SectionRuns.Place(stream: number, frame: UInt32(frame), run: UInt32($0)) },
+                its.runs.indices.map { SectionRuns.Place(stream: number, run: $0, of: its, number: frame) },
                 of: number, byteCount: its.chunk.bytes.count)
         }
         var builder = SectionBuilder(runs)

@@ -127,11 +127,21 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
             if index == runs.span[run].count {
                 run += 1
                 index = 0
+                fetchAhead()
             }
             // Through a span, as the array's own subscript would retain what a run consists of for every record.
             let record = runs.span[run][index]
             index += 1
             return record
+        }
+
+        /// Has the record fetched that a run begins with which is due in a moment: runs of one record lie anywhere.
+        @inline(__always) private func fetchAhead() {
+            let later = run + 4
+            guard later < runs.count else { return }
+            let place = Int(runs.span[later].lower)
+            Prefetch.bytes(
+                Prefetch.record, at: runs.span[later].chunk.address + UInt(runs.span[later].chunk.offsets[place]))
         }
     }
 

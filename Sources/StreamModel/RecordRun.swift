@@ -7,10 +7,13 @@ package final class RecordChunk: Sendable {
     package let bytes: [UInt8]
     /// The start of every record in `bytes`, and behind the last its end.
     package let offsets: [UInt32]
+    /// Where `bytes` lie in memory, for ``Prefetch`` alone.
+    package let address: UInt
 
     package init(bytes: [UInt8], offsets: [UInt32]) {
         self.bytes = bytes
         self.offsets = offsets
+        address = bytes.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) }
     }
 }
 
@@ -21,15 +24,15 @@ package struct RecordRun: Sendable {
     /// The run's records, and perhaps those of other runs beside them.
     package let chunk: RecordChunk
     // Half as long as a range of integers: stores keep runs of single records.
-    private var lower: UInt32
-    private var upper: UInt32
+    @usableFromInline var lower: UInt32
+    @usableFromInline var upper: UInt32
     package let shard: ShardID
     package let shardCreationSecond: UInt64
-    package private(set) var firstSequence: SequenceNumber
+    package internal(set) var firstSequence: SequenceNumber
     /// The arrival of the run; a record's own is this plus its delta.
     package let arrival: Timestamp
 
-    package init(
+    @inlinable package init(
         _ chunk: RecordChunk, _ range: Range<Int>, shard: ShardID, shardCreationSecond: UInt64,
         firstSequence: SequenceNumber, arrival: Timestamp
     ) {
@@ -57,12 +60,16 @@ package struct RecordRun: Sendable {
     package var bytes: [UInt8] { chunk.bytes }
     /// The chunk's offsets.
     package var offsets: [UInt32] { chunk.offsets }
+    // Inlined in other rooms: a call of one of these would count a reference to the chunk.
+
     /// Which of the records that the chunk knows are this run's.
-    package var range: Range<Int> { Int(lower)..<Int(upper) }
-    package var count: Int { Int(upper - lower) }
-    package var lastSequence: SequenceNumber { firstSequence.advanced(by: count - 1) }
+    @inlinable @inline(__always) package var range: Range<Int> { Int(lower)..<Int(upper) }
+    @inlinable @inline(__always) package var count: Int { Int(upper - lower) }
+    @inlinable @inline(__always) package var lastSequence: SequenceNumber { firstSequence.advanced(by: count - 1) }
     /// Encoded bytes of the run's records where they lie one behind the other.
-    package var byteCount: Int { Int(chunk.offsets[Int(upper)] - chunk.offsets[Int(lower)]) }
+    @inlinable @inline(__always) package var byteCount: Int {
+        Int(chunk.offsets[Int(upper)] - chunk.offsets[Int(lower)])
+    }
 
     package subscript(index: Int) -> Record {
         Record(

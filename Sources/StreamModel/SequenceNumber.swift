@@ -19,7 +19,7 @@ public struct SequenceNumber: Hashable, Comparable, Sendable, Codable, CustomStr
     /// By counter.
     public static func < (left: SequenceNumber, right: SequenceNumber) -> Bool { left.rawValue < right.rawValue }
 
-    package func advanced(by count: Int) -> SequenceNumber { SequenceNumber(rawValue + UInt64(count)) }
+    @inlinable package func advanced(by count: Int) -> SequenceNumber { SequenceNumber(rawValue + UInt64(count)) }
 
     /// Reads the counter.
     public init(from decoder: any Decoder) throws {

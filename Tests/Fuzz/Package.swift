@@ -24,8 +24,9 @@ let package = Package(
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
         .target(name: "CHash", cSettings: clang),
+        .target(name: "CPrefetch", cSettings: clang),
         .target(name: "CPosix", cSettings: clang),
-        .target(name: "StreamModel", dependencies: ["CHash"], swiftSettings: swift),
+        .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
         .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix"], swiftSettings: swift),
         .target(
             name: "StreamStorage", dependencies: ["StreamModel"],

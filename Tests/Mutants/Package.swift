@@ -25,8 +25,9 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CHash"),
+        .target(name: "CPrefetch"),
         .target(name: "CPosix"),
-        .target(name: "StreamModel", dependencies: ["CHash"], swiftSettings: swift),
+        .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
         .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix"], swiftSettings: swift),
         .target(
             name: "StreamStorage", dependencies: ["StreamModel", "DiskAccess", collections, logging, metrics],

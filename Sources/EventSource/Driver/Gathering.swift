@@ -11,9 +11,9 @@ struct Gathering {
     /// So many shards in one round are many.
     private static let many = 64
     /// A pause is so many times as long as the round before it.
-    private static let share = 2
+    private static let share = 4
     /// A shorter pause is none, a longer one does not pay.
-    private static let pauses = Duration.milliseconds(1)...Duration.milliseconds(20)
+    private static let pauses = Duration.milliseconds(1)...Duration.milliseconds(50)
 
     private var held: [(ShardID, Int)] = []
     private var isPausing = false

@@ -56,7 +56,9 @@ struct LaneWorker {
                         if let last { settle(start.shard.id, driver.handle(last, in: &group), &group) }
                     case .lane(let shard, .available(let number)) where gathering.holds(shard, number): break
                     case .gathered:
-                        for (shard, number) in gathering.release() {
+                        let released = gathering.release()
+                        for (index, (shard, number)) in released.enumerated() {
+                            if index + 2 < released.count { lanes[released[index + 2].0]?.fetchAhead() }
                             settle(shard, lanes[shard]?.handle(.available(number), in: &group), &group)
                             handled += 1
                             if handled % Self.turn == 0 { await Task.yield() }

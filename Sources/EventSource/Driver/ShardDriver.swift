@@ -90,6 +90,11 @@ final class ShardDriver {
         hasNote = start.beginning.note != nil
     }
 
+    /// Has the processor fetch the driver with its lane, which is its turn in a moment.
+    func fetchAhead() {
+        Prefetch.bytes(1536, at: UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()))
+    }
+
     /// Begins; returns how the lane ended if it did at once.
     func start(in group: inout DiscardingTaskGroup) -> LaneEnd? { decide(.start, in: &group) }
 

@@ -44,8 +44,19 @@ struct ShardTable<Value: Sendable>: Sendable {
     /// Changes the value of `key` in place; false where there is none.
     mutating func update(_ key: ShardKey, _ change: (inout Value) -> Void) -> Bool {
         let (page, place) = Self.place(of: key)
-        guard page < pages.count, pages[page]?.values[place] != nil else { return false }
-        change(&pages[page]!.values[place]!)
+        guard page < pages.count else { return false }
+        return Self.update(&pages[page], place, change)
+    }
+
+    // Passed on in place: to ask first whether it is there would count a reference to the page.
+    private static func update(_ page: inout Page?, _ place: Int, _ change: (inout Value) -> Void) -> Bool {
+        guard page != nil else { return false }
+        return update(&page!.values[place], change)
+    }
+
+    private static func update(_ value: inout Value?, _ change: (inout Value) -> Void) -> Bool {
+        guard value != nil else { return false }
+        change(&value!)
         return true
     }
 

@@ -29,6 +29,15 @@ package struct RecordsEntry: Hashable, Sendable {
             self.rawOffset = rawOffset
             self.rawBytes = rawBytes
         }
+
+        fileprivate func store(in table: UnsafeMutableRawBufferPointer, at start: Int) {
+            table.storeBytes(of: shardKey.littleEndian, toByteOffset: start, as: UInt32.self)
+            table.storeBytes(of: count.littleEndian, toByteOffset: start + 4, as: UInt32.self)
+            table.storeBytes(of: firstSequence.littleEndian, toByteOffset: start + 8, as: UInt64.self)
+            table.storeBytes(of: arrival.littleEndian, toByteOffset: start + 16, as: Int64.self)
+            table.storeBytes(of: rawOffset.littleEndian, toByteOffset: start + 24, as: UInt32.self)
+            table.storeBytes(of: rawBytes.littleEndian, toByteOffset: start + 28, as: UInt32.self)
+        }
     }
 
     package static let kind: UInt8 = 1
@@ -64,13 +73,11 @@ package struct RecordsEntry: Hashable, Sendable {
         for field in [bodyOffset, storedBytes, rawBytes, bodyChecksum] { LittleEndian.append(field, to: &bytes) }
         LittleEndian.append(runs.reduce(0 as UInt32) { $0 + $1.count }, to: &bytes)
         LittleEndian.append(UInt32(runs.count), to: &bytes)
-        for run in runs {
-            LittleEndian.append(run.shardKey, to: &bytes)
-            LittleEndian.append(run.count, to: &bytes)
-            LittleEndian.append(run.firstSequence, to: &bytes)
-            LittleEndian.append(run.arrival, to: &bytes)
-            LittleEndian.append(run.rawOffset, to: &bytes)
-            LittleEndian.append(run.rawBytes, to: &bytes)
+        // With a run for every record or two this is much of what a commit takes to write: all at once.
+        withUnsafeTemporaryAllocation(byteCount: Self.runSize * runs.count, alignment: 8) { table in
+            let runs = runs.span
+            for index in runs.indices { runs[index].store(in: table, at: Self.runSize * index) }
+            bytes.append(contentsOf: table)
         }
     }
 

@@ -32,7 +32,7 @@ struct FlushPlan {
                     (current, its) = (stream, found.removeValue(forKey: stream) ?? StreamRuns())
                 }
                 its.places.append(
-                    SectionRuns.Place(stream: UInt64(stream.rawValue), frame: UInt32(place), run: UInt32(index)))
+                    SectionRuns.Place(stream: UInt64(stream.rawValue), run: index, of: frame, number: place))
                 its.byteCount += frame.byteCount(of: run)
                 its.shards.insert(run.shard)
             }

@@ -40,16 +40,15 @@ struct OpenBlock {
         _ run: borrowing Epoch.Run, of stream: UInt64, in chunk: borrowing RecordChunk, from start: Int
     ) -> Int {
         let first = run.records.lowerBound + start
-        let offsets = chunk.offsets
-        let begin = Int(offsets[first])
+        let begin = Int(chunk.offsets[first])
         let left = Block.rawLimit - count
         var end = run.records.upperBound
-        if Int(offsets[end]) - begin > left {
+        if Int(chunk.offsets[end]) - begin > left {
             // The last place whose distance from the first still fits.
             var low = first
             while low < end {
                 let middle = (low + end + 1) / 2
-                if Int(offsets[middle]) - begin <= left { low = middle } else { end = middle - 1 }
+                if Int(chunk.offsets[middle]) - begin <= left { low = middle } else { end = middle - 1 }
             }
             if end == first {
                 // A record that is larger than a block is alone in one.
@@ -58,7 +57,7 @@ struct OpenBlock {
             }
         }
         let records = first..<end
-        let bytes = begin..<Int(offsets[end])
+        let bytes = begin..<Int(chunk.offsets[end])
         makeRoom(for: bytes.count + records.count * Varint.longest)
         let number = run.firstSequence.rawValue + UInt64(start)
         let arrival = run.arrival.milliseconds
@@ -100,24 +99,24 @@ struct OpenBlock {
     private mutating func extendLast(with records: Range<Int>, of chunk: borrowing RecordChunk, later: UInt64) {
         let before = count
         var delta: UInt64 = 0
+        // Bytes and offsets are looked at where the chunk has them: taken out, each would be a reference to count.
         if later == 0 {
-            let offsets = chunk.offsets
-            copy(Int(offsets[records.lowerBound])..<Int(offsets[records.upperBound]), of: chunk)
-            let bytes = chunk.bytes
-            delta = RecordEncoding.layout(in: bytes.span, at: Int(offsets[records.upperBound - 1]))!.arrivalDelta
+            copy(Int(chunk.offsets[records.lowerBound])..<Int(chunk.offsets[records.upperBound]), of: chunk)
+            let last = Int(chunk.offsets[records.upperBound - 1])
+            delta = chunk.bytes.withUnsafeBufferPointer { RecordEncoding.layout(in: $0.span, at: last)!.arrivalDelta }
         } else {
-            let bytes = chunk.bytes
-            let offsets = chunk.offsets
             count = room.withUnsafeMutableBytes { room in
-                var at = before
-                for record in records {
-                    let written = RecordEncoding.copy(
-                        bytes.span, at: Int(offsets[record]), later: later,
-                        to: UnsafeMutableRawBufferPointer(rebasing: room[at...]))
-                    at += written.count
-                    delta = written.arrivalDelta
+                chunk.bytes.withUnsafeBufferPointer { bytes in
+                    var at = before
+                    for record in records {
+                        let written = RecordEncoding.copy(
+                            bytes.span, at: Int(chunk.offsets[record]), later: later,
+                            to: UnsafeMutableRawBufferPointer(rebasing: room[at...]))
+                        at += written.count
+                        delta = written.arrivalDelta
+                    }
+                    return at
                 }
-                return at
             }
         }
         runs[runs.count - 1].count += UInt32(records.count)
@@ -126,10 +125,9 @@ struct OpenBlock {
     }
 
     private mutating func copy(_ bytes: Range<Int>, of chunk: borrowing RecordChunk) {
-        let source = chunk.bytes
         let begin = count
         room.withUnsafeMutableBytes { room in
-            source.withUnsafeBytes {
+            chunk.bytes.withUnsafeBytes {
                 UnsafeMutableRawBufferPointer(rebasing: room[begin...])
                     .copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[bytes]))
             }

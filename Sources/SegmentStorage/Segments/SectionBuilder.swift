@@ -13,9 +13,22 @@ struct SectionBuilder {
     /// Where everything went that blocks were made for, sorted.
     private(set) var slices: [Slice] = []
 
-    init(_ runs: SectionRuns) { self.runs = runs.sorted() }
+    /// Where the bytes of each frame lie.
+    private let addresses: [UInt]
+
+    init(_ runs: SectionRuns) {
+        addresses = runs.frames.map(\.chunk.address)
+        self.runs = runs.sorted()
+    }
 
     var isDone: Bool { run == runs.places.count }
+
+    /// Has a run fetched that is due in a moment: sorted by shard, they lie anywhere.
+    private func fetchAhead() {
+        guard record == 0, run + 8 < runs.places.count else { return }
+        let later = runs.places[run + 8]
+        Prefetch.bytes(Prefetch.record, at: addresses[Int(later.frame)] + UInt(later.offset))
+    }
 
     /// The next block, to be written at `place`; nil when all runs are in blocks.
     mutating func nextBlock(at place: SegmentPlace) -> [UInt8]? {
@@ -24,17 +37,18 @@ struct SectionBuilder {
         var stored: StoredBody?
         while run < runs.places.count {
             let place = runs.places[run]
+            fetchAhead()
             // Through spans things are looked at where they lie; a copy would retain all that they refer to.
             let next = runs.frames.span[Int(place.frame)].runs[Int(place.run)]
-            let chunk = runs.frames.span[Int(place.frame)].chunk
             if record == 0, runs.frames.span[Int(place.frame)].isVerbatim {
                 guard open.isEmpty else { break }
-                open.describe(next, of: place.stream, in: chunk, next.records)
+                open.describe(next, of: place.stream, in: runs.frames.span[Int(place.frame)].chunk, next.records)
                 stored = runs.frames.span[Int(place.frame)].stored
                 run += 1
                 break
             }
-            let taken = open.append(next, of: place.stream, in: chunk, from: record)
+            let taken = open.append(
+                next, of: place.stream, in: runs.frames.span[Int(place.frame)].chunk, from: record)
             if taken == 0 { break }
             record += taken
             guard record == next.records.count else { break }

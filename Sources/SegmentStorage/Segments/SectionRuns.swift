@@ -9,6 +9,16 @@ struct SectionRuns: Sendable {
         var stream: UInt64
         var frame: UInt32
         var run: UInt32
+        /// Where its bytes begin in the frame's.
+        var offset: UInt32
+
+        /// The place of a stream's run `run` in `frame`, which is the `number`-th.
+        init(stream: UInt64, run: Int, of frame: borrowing Epoch.Frame, number: Int) {
+            self.stream = stream
+            self.frame = UInt32(number)
+            self.run = UInt32(run)
+            offset = frame.chunk.offsets[frame.runs[run].records.lowerBound]
+        }
     }
 
     let frames: [Epoch.Frame]

@@ -1,4 +1,3 @@
-import DequeModule
 import StreamModel
 import Synchronization
 
@@ -7,6 +6,14 @@ final class Tail: Sendable {
     private struct Run {
         var records: RecordRun
         var commit: UInt64
+        /// Encoded bytes of the records: here a read need not look for them at the offsets of each run's chunk.
+        var byteCount: UInt32
+
+        init(_ records: RecordRun, commit: UInt64) {
+            self.records = records
+            self.commit = commit
+            byteCount = UInt32(records.byteCount)
+        }
     }
 
     private struct Waiter {
@@ -15,7 +22,7 @@ final class Tail: Sendable {
     }
 
     private struct State {
-        var runs: Deque<Run> = []
+        var runs: [Run] = []
         /// Records up to here are in segments, or are no more.
         var flushedThrough: SequenceNumber
         /// Records up to here have outlived their retention (F6); never moves back.
@@ -29,7 +36,20 @@ final class Tail: Sendable {
 
         mutating func trim(through last: SequenceNumber) {
             flushedThrough = max(flushedThrough, last)
-            while let first = runs.first, first.records.lastSequence <= last { runs.removeFirst() }
+            runs.removeFirst(place(behind: last))
+        }
+
+        /// The first run that has a record behind `position`.
+        func place(behind position: SequenceNumber) -> Int {
+            // Looked at where they lie, here and below: a copy of a run counts a reference.
+            let runs = runs.span
+            var low = 0
+            var high = runs.count
+            while low < high {
+                let middle = (low + high) / 2
+                if runs[middle].records.lastSequence <= position { low = middle + 1 } else { high = middle }
+            }
+            return low
         }
 
         mutating func add(_ new: Waiter) {
@@ -66,7 +86,7 @@ final class Tail: Sendable {
     func append(_ records: @autoclosure () -> RecordRun, commit: UInt64) -> Bool {
         state.withLock { state in
             // Made where it is to lie, so that the reference to its chunk is counted once.
-            state.runs.append(Run(records: records(), commit: commit))
+            state.runs.append(Run(records(), commit: commit))
             return state.waiter != nil
         }
     }
@@ -76,17 +96,15 @@ final class Tail: Sendable {
     func read(
         after position: SequenceNumber, watermark: UInt64, maximumRecords: Int, maximumBytes: Int
     ) -> Found {
-        // Runs are taken out under the lock and measured behind it.
+        // Runs are taken out under the lock, and cut behind it where they are too much.
         let runs: [RecordRun]
         var position = position
         switch snapshot(
             after: position, watermark: watermark, maximumRecords: maximumRecords, maximumBytes: maximumBytes)
         {
         case .past(let last): return .past(last)
+        case .allWanted(let found): return .records(RecordBatch(found), last: found[found.count - 1].lastSequence)
         case .runs(let found): runs = found
-        }
-        if let last = runs.last, Self.isAllWanted(runs, after: position, maximumRecords, maximumBytes) {
-            return .records(RecordBatch(runs), last: last.lastSequence)
         }
         var batch = RecordBatch()
         batch.reserve(runs: runs.count)
@@ -109,21 +127,6 @@ final class Tail: Sendable {
         return batch.isEmpty ? .nothing : .records(batch, last: position)
     }
 
-    /// Whether all records of the runs are behind the position and within the limits, as they mostly are.
-    private static func isAllWanted(
-        _ runs: [RecordRun], after position: SequenceNumber, _ maximumRecords: Int, _ maximumBytes: Int
-    ) -> Bool {
-        let runs = runs.span
-        guard position < runs[0].firstSequence else { return false }
-        var (records, bytes) = (0, 0)
-        for index in runs.indices {
-            records += runs[index].count
-            // Encoded bytes are more than keys and data.
-            bytes += runs[index].byteCount
-        }
-        return records <= maximumRecords && bytes < maximumBytes
-    }
-
     private static func count(of run: RecordRun, _ left: (records: Int, bytes: Int)) -> Int {
         var count = 0
         var bytes = left.bytes
@@ -136,6 +139,8 @@ final class Tail: Sendable {
     }
 
     private enum Snapshot {
+        /// All their records are behind the position and within the limits, as they mostly are.
+        case allWanted([RecordRun])
         case runs([RecordRun])
         case past(SequenceNumber)
     }
@@ -146,36 +151,34 @@ final class Tail: Sendable {
         state.withLock { state in
             if position < state.flushedThrough { return .past(state.flushedThrough) }
             state.lastRead = position
-            var runs: [RecordRun] = []
-            var records = 0
-            var bytes = 0
-            var index = Self.firstRun(in: state.runs, after: position)
-            runs.reserveCapacity(min(state.runs.count - index, 64))
-            while index < state.runs.count, state.runs[index].commit <= watermark,
-                records < maximumRecords, bytes < maximumBytes || runs.isEmpty
+            let lower = state.place(behind: position)
+            let runs = state.runs.span
+            var upper = lower
+            var (records, bytes) = (0, 0)
+            // The first one may begin before the position, so it counts for nothing.
+            var counted = (records: 0, bytes: 0)
+            while upper < runs.count, runs[upper].commit <= watermark, counted.records < maximumRecords,
+                counted.bytes < maximumBytes || upper == lower
             {
-                let run = state.runs[index].records
-                runs.append(run)
-                // The first one may begin before the position, so it counts for nothing.
-                if runs.count > 1 {
-                    records += run.count
+                let (count, byteCount) = (runs[upper].records.count, Int(runs[upper].byteCount))
+                records += count
+                bytes += byteCount
+                if upper > lower {
+                    counted.records += count
                     // Encoding adds at most 17 bytes to a short record; measured exactly behind the lock.
-                    bytes += max(0, run.byteCount - 24 * run.count)
+                    counted.bytes += max(0, byteCount - 24 * count)
                 }
-                index += 1
+                upper += 1
             }
-            return .runs(runs)
+            var found: [RecordRun] = []
+            found.reserveCapacity(upper - lower)
+            for index in lower..<upper { found.append(runs[index].records) }
+            // Encoded bytes are more than keys and data.
+            let areAllWanted =
+                upper > lower && position < runs[lower].records.firstSequence && records <= maximumRecords
+                && bytes < maximumBytes
+            return areAllWanted ? .allWanted(found) : .runs(found)
         }
-    }
-
-    private static func firstRun(in runs: Deque<Run>, after position: SequenceNumber) -> Int {
-        var low = 0
-        var high = runs.count
-        while low < high {
-            let middle = (low + high) / 2
-            if runs[middle].records.lastSequence <= position { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 
     /// The first visible record that arrived at or after `time`; nil where the tail has none.

@@ -235,7 +235,8 @@ extension SectionRuns {
         self.init(runs.map { Epoch.Frame($0.run, of: ShardKey($0.shardKey), commit: 1, stored: $0.stored) })
         for (frame, run) in runs.enumerated() {
             append(
-                [Place(stream: run.stream, frame: UInt32(frame), run: 0)], of: run.stream, byteCount: run.run.byteCount)
+                [Place(stream: run.stream, run: 0, of: frames[frame], number: frame)], of: run.stream,
+                byteCount: run.run.byteCount)
         }
     }
 }
