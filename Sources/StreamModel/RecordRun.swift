@@ -27,6 +27,8 @@ package struct RecordRun: Sendable {
     @usableFromInline var lower: UInt32
     @usableFromInline var upper: UInt32
     package let shard: ShardID
+    // Kept, as the chunk's offsets are elsewhere in memory and a read wants to know it of every run.
+    @usableFromInline var bytesOfAll: UInt32
     package let shardCreationSecond: UInt64
     package internal(set) var firstSequence: SequenceNumber
     /// The arrival of the run; a record's own is this plus its delta.
@@ -41,6 +43,7 @@ package struct RecordRun: Sendable {
         lower = UInt32(range.lowerBound)
         upper = UInt32(range.upperBound)
         self.shard = shard
+        bytesOfAll = chunk.offsets[range.upperBound] - chunk.offsets[range.lowerBound]
         self.shardCreationSecond = shardCreationSecond
         self.firstSequence = firstSequence
         self.arrival = arrival
@@ -67,9 +70,7 @@ package struct RecordRun: Sendable {
     @inlinable @inline(__always) package var count: Int { Int(upper - lower) }
     @inlinable @inline(__always) package var lastSequence: SequenceNumber { firstSequence.advanced(by: count - 1) }
     /// Encoded bytes of the run's records where they lie one behind the other.
-    @inlinable @inline(__always) package var byteCount: Int {
-        Int(chunk.offsets[Int(upper)] - chunk.offsets[Int(lower)])
-    }
+    @inlinable @inline(__always) package var byteCount: Int { Int(bytesOfAll) }
 
     package subscript(index: Int) -> Record {
         Record(
@@ -103,6 +104,7 @@ package struct RecordRun: Sendable {
         precondition(bounds.lowerBound >= 0 && bounds.upperBound <= count && !bounds.isEmpty)
         part.lower = lower + UInt32(bounds.lowerBound)
         part.upper = lower + UInt32(bounds.upperBound)
+        part.bytesOfAll = chunk.offsets[Int(part.upper)] - chunk.offsets[Int(part.lower)]
         part.firstSequence = firstSequence.advanced(by: bounds.lowerBound)
         return part
     }

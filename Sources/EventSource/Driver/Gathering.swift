@@ -7,14 +7,24 @@ import StreamModel
 /// fall behind with small batches. So after a round in which many shards were read anew, those that have news next wait
 /// for a while that is in proportion to what the round took. A shard that has more than a batch does not wait: it is
 /// read without being told of news.
-struct Gathering {
+///
+/// A reader that waits too long finds its records in segments, where they cost several times as much. Whoever has to
+/// read there says so (``missedMemory()``), and pauses are shorter for a time.
+///
+/// One worker and its drivers use it, in the worker's task.
+final class Gathering {
     /// So many shards in one round are many.
     private static let many = 64
     /// A pause is so many times as long as the round before it.
     private static let share = 4
     /// A shorter pause is none, a longer one does not pay.
-    private static let pauses = Duration.milliseconds(1)...Duration.milliseconds(50)
+    private static let pauses = Duration.milliseconds(2)...Duration.milliseconds(50)
+    /// By so much the longest pause grows again after one behind which all was in memory.
+    private static let growth = Duration.milliseconds(1)
 
+    /// No pause is longer now.
+    private var longest = Gathering.pauses.upperBound
+    private var hasMissed = false
     private var held: [(ShardID, Int)] = []
     private var isPausing = false
     private var begun = MonotonicTime(sinceOrigin: .zero)
@@ -22,13 +32,13 @@ struct Gathering {
     private var told = 0
 
     /// The worker looks at what has happened.
-    mutating func beginRound(at now: MonotonicTime) {
+    func beginRound(at now: MonotonicTime) {
         begun = now
         told = 0
     }
 
     /// Whether the news of a shard, for its read with this number, wait for the end of a pause.
-    mutating func holds(_ shard: ShardID, _ number: Int) -> Bool {
+    func holds(_ shard: ShardID, _ number: Int) -> Bool {
         guard isPausing else {
             told += 1
             return false
@@ -38,17 +48,26 @@ struct Gathering {
     }
 
     /// The pause is over: what was held.
-    mutating func release() -> [(ShardID, Int)] {
+    func release() -> [(ShardID, Int)] {
         isPausing = false
+        if !hasMissed { longest = min(longest + Self.growth, Self.pauses.upperBound) }
+        hasMissed = false
         told += held.count
         defer { held = [] }
         return held
     }
 
+    /// A read has to go to segments. Once a pause counts.
+    func missedMemory() {
+        guard !hasMissed else { return }
+        hasMissed = true
+        longest = max(longest / 2, Self.pauses.lowerBound)
+    }
+
     /// Nothing more of this round is left; returns when the pause that now begins is over, where one does.
-    mutating func endRound(at now: MonotonicTime) -> MonotonicTime? {
+    func endRound(at now: MonotonicTime) -> MonotonicTime? {
         guard !isPausing, told >= Self.many else { return nil }
-        let pause = min((now - begun) * Self.share, Self.pauses.upperBound)
+        let pause = min((now - begun) * Self.share, longest)
         guard pause >= Self.pauses.lowerBound else { return nil }
         isPausing = true
         return now + pause

@@ -39,7 +39,7 @@ struct LaneWorker {
             var last: ShardDriver.Post?
             var posts: [Post] = []
             var handled = 0
-            var gathering = Gathering()
+            let gathering = Gathering()
             func settle(_ shard: ShardID, _ end: LaneEnd?, _ group: inout DiscardingTaskGroup) {
                 guard let end, let driver = lanes.removeValue(forKey: shard) else { return }
                 finish(driver, end, in: &group)
@@ -50,7 +50,8 @@ struct LaneWorker {
                 for post in posts {
                     switch post {
                     case .begin(let start):
-                        let driver = ShardDriver(start, session: session, mailbox: mailbox, alarms: alarms)
+                        let driver = ShardDriver(
+                            start, session: session, mailbox: mailbox, alarms: alarms, gathering: gathering)
                         lanes[start.shard.id] = driver
                         settle(start.shard.id, driver.start(in: &group), &group)
                         if let last { settle(start.shard.id, driver.handle(last, in: &group), &group) }

@@ -57,6 +57,7 @@ final class ShardDriver {
     /// When the lane is to get its next ``Post/alarm``.
     private(set) var alarm: MonotonicTime?
     private let alarms: LaneAlarms
+    private let gathering: Gathering
     private var tip: SequenceNumber
     private var openRead: LaneCore.ReadOrder?
     /// What is known already and comes next, so that no decision is taken within another.
@@ -65,9 +66,11 @@ final class ShardDriver {
     private(set) var hasNote: Bool
 
     init(
-        _ start: MappingLanes.Start, session: MappingSession, mailbox: Mailbox<LaneWorker.Post>, alarms: LaneAlarms
+        _ start: MappingLanes.Start, session: MappingSession, mailbox: Mailbox<LaneWorker.Post>, alarms: LaneAlarms,
+        gathering: Gathering
     ) {
         self.alarms = alarms
+        self.gathering = gathering
         self.session = session
         shard = start.shard
         goal = start.goal
@@ -263,19 +266,22 @@ final class ShardDriver {
 
     private func read(_ order: LaneCore.ReadOrder, in group: inout DiscardingTaskGroup) {
         if direct == nil { direct = try? session.direct?.directShard(shard.id, of: session.key.stream) }
-        if let direct,
+        if let direct {
             let found = try? direct.read(
                 after: order.after, maximumRecords: order.maximumRecords, maximumBytes: order.maximumBytes)
-        {
-            if !found.isNothing || found.next != order.after {
-                due.append(.read(order.number, found))
-                return
+            if let found {
+                if !found.isNothing || found.next != order.after {
+                    due.append(.read(order.number, found))
+                    return
+                }
+                let address = address
+                let isWatched: Void? = try? direct.whenAvailable(after: order.after) {
+                    address.post(.available(order.number))
+                }
+                if isWatched != nil { return }
+            } else {
+                gathering.missedMemory()
             }
-            let address = address
-            let isWatched: Void? = try? direct.whenAvailable(after: order.after) {
-                address.post(.available(order.number))
-            }
-            if isWatched != nil { return }
         }
         // It is not in memory, or something is wrong: both take time.
         let work = work

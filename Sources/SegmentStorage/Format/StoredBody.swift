@@ -20,10 +20,11 @@ struct StoredBody: Sendable {
     }
 
     /// `raw` as it will be stored, compressed where that makes it a sixteenth smaller (C1: below 512 bytes it isn't
-    /// tried).
-    init(_ raw: [UInt8], seed: UInt32) {
+    /// tried), unless it is to stay as it is.
+    init(_ raw: [UInt8], seed: UInt32, isCompressed: Bool = true) {
         rawCount = raw.count
-        let packed = raw.count < Codec.leastWorthCompressing ? nil : LZ4.compress(raw)
+        let isTried = isCompressed && raw.count >= Codec.leastWorthCompressing
+        let packed = isTried ? LZ4.compress(raw) : nil
         codec = packed == nil ? .raw : .lz4
         bytes = packed ?? raw.withUnsafeBytes { OwnedBytes($0) }
         checksum = Checksum.of(bytes.buffer, seed: seed)

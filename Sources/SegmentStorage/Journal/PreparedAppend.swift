@@ -35,6 +35,9 @@ extension PreparedAppend {
     /// records are compressed once, not twice. Half of the design's 16 KiB, since 500 records of 100 bytes over 4 shards
     /// are runs of 14 KiB; they compress 3.1 to 1 where 64 KiB do 3.7 to 1.
     static let ownFrameFrom = 8 << 10
+    /// Runs of fewer bytes, as they are on average, are not compressed for the journal: the flush, which has them among
+    /// others of their shard, compresses them anyway, and up to 64 KiB a disk takes as long whatever it is given.
+    static let compressedFrom = 512
     /// No frame gets longer, unless a single record is.
     static let longestFrame = 256 << 10
 
@@ -156,7 +159,8 @@ struct AppendEncoder {
         guard !runs.isEmpty else { return false }
         let (bytes, offsets) = RecordEncoding.chunk(
             of: append.records, first..<position, order: order, sizes: sizes)
-        let stored = StoredBody(bytes, seed: seed)
+        let stored = StoredBody(
+            bytes, seed: seed, isCompressed: bytes.count >= PreparedAppend.compressedFrom * runs.count)
         frames.append(
             PreparedAppend.Frame(chunk: RecordChunk(bytes: bytes, offsets: offsets), runs: runs, stored: stored))
         return position < sizes.count

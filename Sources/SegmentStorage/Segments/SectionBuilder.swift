@@ -15,9 +15,12 @@ struct SectionBuilder {
 
     /// Where the bytes of each frame lie.
     private let addresses: [UInt]
+    /// Where the runs of each frame lie.
+    private let runAddresses: [UInt]
 
     init(_ runs: SectionRuns) {
         addresses = runs.frames.map(\.chunk.address)
+        runAddresses = runs.frames.map { $0.runs.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) } }
         self.runs = runs.sorted()
     }
 
@@ -28,6 +31,8 @@ struct SectionBuilder {
         guard record == 0, run + 8 < runs.places.count else { return }
         let later = runs.places[run + 8]
         Prefetch.bytes(Prefetch.record, at: addresses[Int(later.frame)] + UInt(later.offset))
+        Prefetch.bytes(
+            64, at: runAddresses[Int(later.frame)] + UInt(later.run) * UInt(MemoryLayout<Epoch.Run>.stride))
     }
 
     /// The next block, to be written at `place`; nil when all runs are in blocks.

@@ -6,14 +6,6 @@ final class Tail: Sendable {
     private struct Run {
         var records: RecordRun
         var commit: UInt64
-        /// Encoded bytes of the records: here a read need not look for them at the offsets of each run's chunk.
-        var byteCount: UInt32
-
-        init(_ records: RecordRun, commit: UInt64) {
-            self.records = records
-            self.commit = commit
-            byteCount = UInt32(records.byteCount)
-        }
     }
 
     private struct Waiter {
@@ -75,10 +67,16 @@ final class Tail: Sendable {
     }
 
     private let state: Mutex<State>
+    /// Where the run behind the last is going to lie, for ``Prefetch`` alone: it is read without the lock.
+    private let next = Atomic<UInt>(0)
 
     init(flushedThrough: SequenceNumber, horizon: SequenceNumber) {
         state = Mutex(State(flushedThrough: flushedThrough, horizon: horizon))
     }
+
+    /// Has the processor fetch the tail, which gets records in a moment; then, once that is there, the place for them.
+    func fetchAhead() { Prefetch.bytes(128, at: UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque())) }
+    func fetchPlaceAhead() { Prefetch.bytes(128, at: next.load(ordering: .relaxed)) }
 
     /// Adds records behind the last; they are seen once the watermark has reached their commit. Returns whether
     /// somebody waits for them, whom ``wake()`` wakes.
@@ -86,7 +84,9 @@ final class Tail: Sendable {
     func append(_ records: @autoclosure () -> RecordRun, commit: UInt64) -> Bool {
         state.withLock { state in
             // Made where it is to lie, so that the reference to its chunk is counted once.
-            state.runs.append(Run(records(), commit: commit))
+            state.runs.append(Run(records: records(), commit: commit))
+            let behind = state.runs.withUnsafeBufferPointer { UInt(bitPattern: $0.baseAddress! + $0.count) }
+            next.store(behind, ordering: .relaxed)
             return state.waiter != nil
         }
     }
@@ -160,7 +160,7 @@ final class Tail: Sendable {
             while upper < runs.count, runs[upper].commit <= watermark, counted.records < maximumRecords,
                 counted.bytes < maximumBytes || upper == lower
             {
-                let (count, byteCount) = (runs[upper].records.count, Int(runs[upper].byteCount))
+                let (count, byteCount) = (runs[upper].records.count, runs[upper].records.byteCount)
                 records += count
                 bytes += byteCount
                 if upper > lower {

@@ -80,7 +80,11 @@ final class VisibleState: Sendable {
             // Behind the entries: a shard may begin and get records in one commit. Who begins to wait only now asks,
             // under this lock, whether something came meanwhile.
             for frame in frames {
-                for run in frame.runs {
+                let runs = frame.runs.span
+                for index in runs.indices {
+                    if index + 8 < runs.count { state.tails.read(runs[index + 8].shard) { $0.fetchAhead() } }
+                    if index + 4 < runs.count { state.tails.read(runs[index + 4].shard) { $0.fetchPlaceAhead() } }
+                    let run = runs[index]
                     // Looked at where it lies: as many shards as a commit has are as many references not counted.
                     state.tails.read(run.shard) { tail in
                         if tail.append(frame.records(of: run), commit: commit) { woken.append(copy tail) }

@@ -11,7 +11,7 @@ struct GatheringTests {
 
     /// A round in which so many shards are read anew, which takes so long; returns when the pause after it ends.
     private static func round(
-        _ gathering: inout Gathering, shards: Int, taking milliseconds: Int, from begin: Int = 0
+        _ gathering: Gathering, shards: Int, taking milliseconds: Int, from begin: Int = 0
     ) -> MonotonicTime? {
         gathering.beginRound(at: at(begin))
         for number in 0..<shards {
@@ -22,21 +22,21 @@ struct GatheringTests {
     }
 
     @Test func `few shards never wait`() {
-        var gathering = Gathering()
-        #expect(Self.round(&gathering, shards: 63, taking: 100) == nil)
-        #expect(Self.round(&gathering, shards: 63, taking: 100, from: 100) == nil)
+        let gathering = Gathering()
+        #expect(Self.round(gathering, shards: 63, taking: 100) == nil)
+        #expect(Self.round(gathering, shards: 63, taking: 100, from: 100) == nil)
     }
 
     @Test func `a round of many shards is followed by a pause of four times its time, of at most 50 ms`() {
         for (taking, end) in [(0, nil), (3, 3 + 12), (10, 10 + 40), (500, 500 + 50)] as [(Int, Int?)] {
-            var gathering = Gathering()
-            #expect(Self.round(&gathering, shards: 64, taking: taking) == end.map(Self.at))
+            let gathering = Gathering()
+            #expect(Self.round(gathering, shards: 64, taking: taking) == end.map(Self.at))
         }
     }
 
     @Test func `what has news in the pause is read at its end, once each, in the order in which it came`() {
-        var gathering = Gathering()
-        #expect(Self.round(&gathering, shards: 64, taking: 3) != nil)
+        let gathering = Gathering()
+        #expect(Self.round(gathering, shards: 64, taking: 3) != nil)
         gathering.beginRound(at: Self.at(4))
         let waiting = ([9, 3, 200] as [UInt32]).filter { gathering.holds(ShardID($0), 7) }
         #expect(waiting == [9, 3, 200])
@@ -55,8 +55,8 @@ struct GatheringTests {
     }
 
     @Test func `shards that waited count as those of a round`() {
-        var gathering = Gathering()
-        _ = Self.round(&gathering, shards: 64, taking: 3)
+        let gathering = Gathering()
+        _ = Self.round(gathering, shards: 64, taking: 3)
         gathering.beginRound(at: Self.at(4))
         let waiting = (0..<100).count { gathering.holds(ShardID(UInt32($0)), 1) }
         #expect(waiting == 100)
@@ -65,5 +65,30 @@ struct GatheringTests {
         #expect(released.count == 100)
         let end = gathering.endRound(at: Self.at(13))
         #expect(end == Self.at(29))
+    }
+
+    @Test
+    func
+        `a reader that comes too late for memory halves the longest pause, which grows again millisecond by millisecond`()
+    {
+        let gathering = Gathering()
+        var now = 0
+        /// The pause behind a long round, with or without reads that miss memory in it.
+        func pause(missing count: Int = 0) -> Int {
+            gathering.beginRound(at: Self.at(now))
+            _ = gathering.release()
+            for _ in 0..<count { gathering.missedMemory() }
+            for number in 0..<64 { _ = gathering.holds(ShardID(UInt32(number)), 1) }
+            now += 1000
+            let end = gathering.endRound(at: Self.at(now))
+            defer { now += 1000 }
+            return (1...50).first { Self.at(now + $0) == end } ?? 0
+        }
+        #expect(pause() == 50)
+        // However many there are, they count once.
+        #expect(pause(missing: 3) == 25)
+        #expect((0..<3).map { _ in pause() } == [25, 26, 27])
+        #expect((0..<5).map { _ in pause(missing: 1) }.last == 2)
+        #expect((0..<80).map { _ in pause() }.max() == 50)
     }
 }
