@@ -24,9 +24,11 @@ final class Housekeeper: @unchecked Sendable {
     private let timeSource: any TimeSource
     private let logger: Logger
     private var lookedAround: MonotonicTime
-    /// Records of the epoch that was flushed last that tails still hold, up to these numbers: with many shards a reader
-    /// is a little behind, and would read them from segments at several times the cost, to be further behind then.
-    private var unread: ShardTable<SequenceNumber> = [:]
+    /// So many epochs that are in segments stay in tails for readers that have not come to them.
+    private static let keptEpochs = 2
+    /// Of these epochs, the oldest first, what tails still hold, up to these numbers: with many shards a reader is a
+    /// little behind, and would read them from segments at several times the cost, to be further behind then.
+    private var unread: [ShardTable<SequenceNumber>] = []
     private var peak = 1
     private var peakBefore = 1
     private var peakSince: MonotonicTime
@@ -118,10 +120,16 @@ final class Housekeeper: @unchecked Sendable {
         var last: ShardTable<SequenceNumber> = [:]
         for frame in closed.frames { for run in frame.runs { last[run.shard] = run.lastSequence } }
         // Segments have it by now, so a reader finds every record in one place or the other (F5).
-        for (shard, sequence) in unread { visible.tail(of: shard)?.trim(through: sequence) }
-        unread = [:]
-        for (shard, sequence) in last where visible.tail(of: shard)?.trimIfRead(through: sequence) == false {
-            unread[shard] = sequence
+        unread.append(last)
+        if unread.count > Self.keptEpochs {
+            for (shard, sequence) in unread.removeFirst() { visible.tail(of: shard)?.trim(through: sequence) }
+        }
+        for (index, epoch) in unread.enumerated() {
+            var left: ShardTable<SequenceNumber> = [:]
+            for (shard, sequence) in epoch where visible.tail(of: shard)?.trimIfRead(through: sequence) == false {
+                left[shard] = sequence
+            }
+            unread[index] = left
         }
         try ring.release(before: closed.next)
         epochs.finishFirst(ringBytes: ring.bytesInUse)

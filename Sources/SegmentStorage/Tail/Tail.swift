@@ -208,7 +208,7 @@ final class Tail: Sendable {
 
     /// Forgets records that segments have now, unless a reader that is here has not come so far. Returns whether it did.
     func trimIfRead(through last: SequenceNumber) -> Bool {
-        // A reader that was in front of them and never came back keeps them for one epoch more.
+        // A reader that was in front of them and never came back keeps them as long as a flush keeps them for anybody.
         state.withLock { state in
             guard state.lastRead.map({ $0 >= last }) ?? true else { return false }
             state.trim(through: last)

@@ -19,7 +19,8 @@ struct ConsumeCommand: AsyncParsableCommand {
 
             What fails is tried again, cut in two until the bad record is alone, and in the end given up to a stream of \
             its own, NAME.MAPPING.failed (--on-failure). How far the mapping is stays in the store: the same command \
-            goes on there. Ctrl-C waits for running batches (--grace) and ends; a second one ends at once.
+            goes on there. A line has at most 6 MiB, as with Lambda: a record of more than about 4.7 MB of data is given up \
+            without being sent (PayloadSizeExceeded). Ctrl-C waits for running batches (--grace) and ends; a second one ends at once.
 
             One process at a time owns a store and runs all of its mappings, so a second consume on it is refused. \
             Meanwhile put, tail, stream and mapping work on it from other terminals.

@@ -29,7 +29,8 @@ struct StreamCreateCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: "The most bytes of data in one record, such as 256KiB: up to 10MiB. Default: 1MiB.",
+        help:
+            "The most bytes of data in one record, such as 256KiB: up to 10MiB. Default: 1MiB. A command that consumes gets records of up to about 4.7 MB.",
         transform: Amounts.bytes)
     var maxRecordSize = Limits.defaultRecordSize
 

@@ -144,10 +144,15 @@ final class GuestStore: Sendable {
             do {
                 return .client(try await OwnerClient.connect(at: directory))
             } catch let error as ShardlineError where error.code == .ownerGone {
-                guard isPatient else { throw busy ?? error }
+                guard isPatient else { throw busy.map { Self.unreachable($0, error) } ?? error }
             }
             try await timeSource.sleep(until: timeSource.monotonicTime + Self.step)
         }
+    }
+
+    private static func unreachable(_ busy: ShardlineError, _ silence: ShardlineError) -> ShardlineError {
+        ShardlineError(
+            .storeBusy, "\(busy.message); others work on it through that one, which does not answer", cause: silence)
     }
 
     // Until somebody asks for the store or the task is cancelled; then the store is closed. Or until it has failed, which

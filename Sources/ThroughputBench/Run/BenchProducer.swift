@@ -29,6 +29,7 @@ struct BenchProducer {
     private var records: [NewRecord] = []
     private var checksums: [UInt32] = []
     private var times: [UInt64] = []
+    private var waiting = Receipts()
 
     init(_ number: Int, of run: BenchRun.Parts) {
         self.number = number
@@ -136,14 +137,41 @@ struct BenchProducer {
 
     // MARK: Receipts
 
-    private func note(_ receipts: [PutReceipt]) {
-        // Sorted by shard, so that each ledger is opened once a call.
+    /// What was acknowledged and is not in the ledgers yet.
+    private struct Receipts {
+        var receipts: [PutReceipt] = []
+        /// Of each, the checksum of its data, and when it was put or due.
+        var checksums: [UInt32] = []
+        var times: [UInt64] = []
+    }
+
+    /// Notes what was acknowledged: at once where a call has some records for each shard, else some calls together, as
+    /// a thousand ledgers lie far from each other in memory and from the processor.
+    private mutating func note(_ receipts: [PutReceipt]) {
+        if waiting.receipts.isEmpty, receipts.count >= 4 * shardCount {
+            latencies.record(enter(Receipts(receipts: receipts, checksums: checksums, times: times)))
+            return
+        }
+        waiting.receipts += receipts
+        waiting.checksums += checksums
+        waiting.times += times
+        let isLast = done + receipts.count == count
+        guard isLast || waiting.receipts.count >= 4 * shardCount else { return }
+        latencies.record(enter(waiting))
+        waiting.receipts.removeAll(keepingCapacity: true)
+        waiting.checksums.removeAll(keepingCapacity: true)
+        waiting.times.removeAll(keepingCapacity: true)
+    }
+
+    /// Enters receipts into the ledgers; answers the latencies of what had come already.
+    private func enter(_ noted: borrowing Receipts) -> [UInt64] {
+        // Sorted by shard, so that each ledger is opened once.
         var starts = [Int](repeating: 0, count: shardCount + 1)
-        for receipt in receipts { starts[Int(receipt.shard.number) + 1] += 1 }
+        for receipt in noted.receipts { starts[Int(receipt.shard.number) + 1] += 1 }
         for shard in 1..<starts.count { starts[shard] += starts[shard - 1] }
-        var order = [Int](repeating: 0, count: receipts.count)
+        var order = [Int](repeating: 0, count: noted.receipts.count)
         var next = starts
-        for (index, receipt) in receipts.enumerated() {
+        for (index, receipt) in noted.receipts.enumerated() {
             order[next[Int(receipt.shard.number)]] = index
             next[Int(receipt.shard.number)] += 1
         }
@@ -157,13 +185,13 @@ struct BenchProducer {
                     own[shard].acknowledge(starts[shard + 1] - first, latencies: &matched) { place in
                         let index = order[first + place]
                         return (
-                            receipts[index].sequenceNumber.rawValue,
-                            ShardLedger.Word(checksum: checksums[index], time: times[index])
+                            noted.receipts[index].sequenceNumber.rawValue,
+                            ShardLedger.Word(checksum: noted.checksums[index], time: noted.times[index])
                         )
                     }
                 }
             }
         }
-        latencies.record(matched)
+        return matched
     }
 }

@@ -69,6 +69,30 @@ struct DirectStoreTests {
         try await flushed.store.close()
     }
 
+    @Test func `what a reader in memory has not come to stays there for two epochs behind its own`() async throws {
+        let directory = TemporaryDirectory()
+        let flushed = try await FlushedStore.open(directory, clock: HandClock(1_700_000_000_000), epochSize: 1)
+        try await flushed.store.createStream("s", shards: 1)
+        let stream = flushed.store.stream("s")
+        func inMemory() throws -> Int? {
+            try flushed.store.readAtOnce(ReadRequest(stream: "s", shard: ShardID(0), after: .zero))?.batch.count
+        }
+        flushed.flusher.hold(true)
+        try await stream.put("a", partitionKey: "k")
+        #expect(try inMemory() == 1)
+        try await stream.put("b", partitionKey: "k")
+        flushed.flusher.hold(false)
+        try await flushed.flusher.reached(2)
+        #expect(try inMemory() == 2)
+        try await stream.put("c", partitionKey: "k")
+        try await flushed.flusher.reached(3)
+        // The store has done all about a flush when it begins the next one.
+        try await stream.put("d", partitionKey: "k")
+        try await flushed.flusher.reached(4)
+        #expect(try inMemory() == nil)
+        try await flushed.store.close()
+    }
+
     @Test func `who waits is called once: at once where something is there, else when it comes`() async throws {
         let test = try await store(shards: 2)
         let calls = Mutex<[String]>([])

@@ -30,6 +30,22 @@ import Testing
             store: folder.path("store"))
     }
 
+    @Test func `an owner that does not answer is named, and that it does not`() async throws {
+        let folder = try await Self.prepared()
+        // As a process that was stopped: it has the lock, and nobody listens at its socket.
+        let descriptor = open(folder.path("store") + "/lock", O_RDWR)
+        defer { close(descriptor) }
+        #expect(flock(descriptor, LOCK_EX) == 0)
+        let number = Array("\(getpid())\n".utf8)
+        #expect(
+            pwrite(descriptor, number, number.count, 0) == number.count
+                && ftruncate(descriptor, off_t(number.count)) == 0)
+        let end = try await BadInputTests.shardline(["stream", "list"], folder)
+        #expect(end.status == 69)
+        #expect(end.errors.contains("in use by process \(getpid())"), "\(end.errors)")
+        #expect(end.errors.contains("others work on it through that one, which does not answer"), "\(end.errors)")
+    }
+
     @Test func `one terminal puts, the other consumes, and a poisoned record blocks nothing`() async throws {
         let folder = try await Self.prepared()
         let consumer = try Self.consume(folder, ["--max-retries", "0"])
