@@ -25,6 +25,8 @@ struct JournalInspection {
     /// Files whose first block says nothing any more, and files that are of another store.
     private(set) var badHeaders: [(name: String, reason: String)] = []
     private(set) var foreign: [String] = []
+    /// Files whose first block says nothing any more, and in which no commit ever was.
+    private(set) var unused: [String] = []
     /// A part of the journal is of a newer version: nothing may be said of it, and nothing done to it.
     private(set) var newerVersion: String?
     /// What is whole by its checksum and yet can't be.
@@ -38,6 +40,8 @@ struct JournalInspection {
         bytes = files.reduce(0) { $0 + $1.size }
         var store = snapshot?.store
         var live: [JournalFileReader] = []
+        var sizes: Set<Int> = []
+        var unread: [JournalFileReader] = []
         for file in files {
             do {
                 let header = try file.header()
@@ -46,18 +50,27 @@ struct JournalInspection {
                     foreign.append(Self.name(of: file))
                     continue
                 }
-                if header.size != UInt64(file.size) {
+                if header.size == UInt64(file.size) {
+                    sizes.insert(file.size)
+                } else {
                     badHeaders.append(
                         (Self.name(of: file), "the file has \(file.size) bytes and was made with \(header.size)"))
                 }
             } catch let reason as FormatDamage {
                 if reason.isNewerVersion { newerVersion = "\(file.path): \(reason)" }
                 badHeaders.append((Self.name(of: file), "its first block: \(reason)"))
+                unread.append(file)
             }
             live.append(file)
         }
         guard let store, newerVersion == nil else { return }
         for file in live { try file.findNumber(seed: store.seed) }
+        for file in unread {
+            // One that is shorter than it was made may have held commits: what is whole says how long they are made.
+            guard file.number == nil, sizes.contains(file.size), try Self.isBlank(file) else { continue }
+            badHeaders.removeAll { $0.name == Self.name(of: file) }
+            unused.append(Self.name(of: file))
+        }
         live = live.filter { $0.number ?? 0 >= snapshot?.start?.fileNumber ?? 0 && $0.number != nil }
             .sorted { $0.number! < $1.number! }
         var replay = try Replay(live, start: snapshot?.start, seed: store.seed, passesDamage: true)
@@ -93,6 +106,13 @@ struct JournalInspection {
     }
 
     private static func name(of file: JournalFileReader) -> String { "\(Ring.folder)/\(Ring.name(file.id))" }
+
+    /// Whether there is nothing but the zeros that the file was made with behind its first block. With a whole header
+    /// nothing would be said of such a file, so passing over a damaged one hides nothing either.
+    private static func isBlank(_ file: JournalFileReader) throws -> Bool {
+        defer { file.unload() }
+        return try file.all().dropFirst(JournalFormat.blockCount).allSatisfy { $0 == 0 }
+    }
 
     private mutating func add(_ records: RecordsEntry, of commit: ReadCommit) {
         guard let raw = records.codec.decode(commit.body(of: records), rawCount: Int(records.rawBytes)) else {

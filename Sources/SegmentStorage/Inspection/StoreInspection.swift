@@ -128,6 +128,11 @@ struct StoreInspection {
             add(.init(.undecided, "\(newer): use a newer version of Shardline"))
         }
         for (name, reason) in journal.badHeaders { add(.init(.damage, file: name, reason)) }
+        for name in journal.unused {
+            add(
+                .init(.note, file: name, "its first block is damaged; no commit was ever in it, and opening removes it")
+            )
+        }
         for name in journal.foreign { add(.init(.damage, file: name, "the file belongs to another store")) }
         // Without the start everything before the first commit that is there would seem to be lost.
         guard snapshot != nil else { return }

@@ -114,6 +114,50 @@ import Testing
         #expect(try await SegmentStore.check(at: directory.path, timeSource: clock).verdict == .whole)
     }
 
+    @Test
+    func `a damaged header of a journal file is harmless where no commit can be in the file, and damage elsewhere`()
+        async throws
+    {
+        let (killed, clock) = try await UsedStore.killed()
+        func check(_ directory: TemporaryDirectory) async throws -> StoreReport {
+            try await SegmentStore.check(at: directory.path, timeSource: clock)
+        }
+        // As the housekeeper makes one ahead: as long as the others, and nothing but zeros behind its header.
+        let used = try killed.files(in: "journal")[0]
+        let bytes = try #require(try killed.contents()[used])
+        let spare = "journal/000000000999.journal"
+        let blank = Data(bytes.prefix(4_096)) + Data(count: bytes.count - 4_096)
+        try blank.write(to: URL(fileURLWithPath: "\(killed.path)/\(spare)"))
+        for offset in [5, 44] {
+            let directory = try killed.copy()
+            try directory.flip(spare, at: offset)
+            let report = try await check(directory)
+            #expect(report.verdict == .whole, "\(report.findings)")
+            #expect(report.findings.map(\.file) == [spare] && report.findings.map(\.severity) == [.note])
+            let repair = try await SegmentStore.repair(
+                at: directory.path, applies: false, timeSource: clock, logger: silent)
+            #expect(!repair.isNeeded && repair.steps == [])
+            // Opening is of the same mind.
+            let store = try await SegmentStore.open(at: directory.path, timeSource: clock, logger: silent)
+            #expect(try await store.everything(of: "orders").texts == (0..<200).map(UsedStore.text))
+            try await store.close()
+            #expect(try await check(directory).findings == [])
+        }
+        // A file that has commits, one in which any byte is set, and one that was cut: there may have been more in them.
+        for (file, change) in [
+            (used, { (_: inout Data) in }), (spare, { $0[$0.count - 1] = 1 }), (spare, { $0.removeLast(4_096) }),
+            (spare, { $0 = $0.prefix(40) }),
+        ] as [(String, (inout Data) -> Void)] {
+            let directory = try killed.copy()
+            let url = URL(fileURLWithPath: "\(directory.path)/\(file)")
+            var data = try Data(contentsOf: url)
+            data[5] ^= 1
+            change(&data)
+            try data.write(to: url)
+            #expect(try await check(directory).verdict == .damaged, "\(file)")
+        }
+    }
+
     @Test func `a row that was changed, and a database that is none, are damage`() async throws {
         let used = try await UsedStore()
         let path = used.directory.path + "/metadata.sqlite"
