@@ -15,6 +15,9 @@ package protocol FileSystem: Sendable {
     func list(_ directory: String) throws(FileError) -> [String]
     /// What is at a path; nil where nothing is.
     func status(_ path: String) throws(FileError) -> FileStatus?
+    /// The path without links, `.` and `..`; where nothing is at it yet, its directory's with its name behind. Nil where
+    /// there is no such directory.
+    func canonicalPath(_ path: String) -> String?
     /// Gives a file another name in place of what had it; durable after ``synchronizeDirectory(_:)``.
     func rename(_ path: String, to newPath: String) throws(FileError)
     /// Takes a file's name away; durable after ``synchronizeDirectory(_:)``.
@@ -39,6 +42,8 @@ extension FileSystem {
     /// Nothing to take where files have no rights, as on a simulated disk.
     package func keepToOwner(_ path: String) throws(FileError) -> Bool { false }
     package func giveToOwner(_ path: String) throws(FileError) {}
+    /// A simulated disk has no links.
+    package func canonicalPath(_ path: String) -> String? { path }
     /// A file system that knows one sort of lock takes that.
     package func lockForReading(_ path: String) throws(FileError) -> LockOutcome { try lock(path) }
 }

@@ -80,8 +80,6 @@ package struct POSIXFileSystem: FileSystem {
         return FileStatus(size: Int(status.st_size), isDirectory: kind == S_IFDIR, isRegularFile: kind == S_IFREG)
     }
 
-    /// The path without links, `.` and `..`; where nothing is at it yet, its directory's with its name behind. Nil where
-    /// there is no such directory.
     package func canonicalPath(_ path: String) -> String? {
         func real(_ path: String) -> String? {
             guard let real = realpath(path, nil) else { return nil }

@@ -8,7 +8,9 @@ extension SegmentStore: BackupStore {
     ///
     /// Every record that was acknowledged before the call is in the copy, and it is one moment of the store: a commit
     /// is in it whole or not at all. Puts, reads and functions go on meanwhile; files of the journal are not used again
-    /// and segments are not removed until they are copied. ``restore(_:to:timeSource:logger:)`` makes a store of it.
+    /// and segments are not removed until they are copied. ``restore(_:to:timeSource:logger:)`` makes a store of it,
+    /// ``check(at:timeSource:)`` says whether it is still whole, and ``open(at:configuration:timeSource:logger:)`` refuses
+    /// it.
     ///
     /// Throws `notAccessible` for a target that can't be used or is not empty, `diskFull`, `corrupt` where the store is
     /// damaged (see ``check(at:timeSource:)``), `closed`. A cancelled task gives up; what is in the target then is no

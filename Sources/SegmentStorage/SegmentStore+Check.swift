@@ -8,6 +8,10 @@ extension SegmentStore {
     /// directory does. No process may have the store open meanwhile; where one has, the report's verdict is
     /// ``StoreReport/Verdict-swift.enum/undecided``. Check a backup then (``backup(to:)``).
     ///
+    /// Of a backup the manifest and every file's presence, length and checksum are checked as well, so it is whole where
+    /// ``restore(_:to:timeSource:logger:)`` takes it and damaged where it does not. Files that the manifest does not name
+    /// are noted: a restore leaves them out.
+    ///
     /// Throws `notAccessible` for a directory that can't be read, `readFailed` where the disk fails.
     ///
     /// - Parameters:
@@ -26,10 +30,15 @@ extension SegmentStore {
             guard let status = try fileSystem.status(directory), status.isDirectory else {
                 throw ShardlineError(.notAccessible, "there is no directory '\(directory)'")
             }
-            // A backup's files are those of a store, in a folder of their own.
-            let isBackup = try fileSystem.list(directory).contains(BackupManifest.name)
-            let directory = isBackup ? "\(directory)/\(BackupManifest.folder)" : directory
+            guard try !BackupInspection.isBackup(directory, fileSystem) else {
+                var inspection = BackupInspection(directory, fileSystem, now: now)
+                try inspection.run()
+                return inspection.report
+            }
             var inspection = StoreInspection(directory, fileSystem, now: now)
+            if let backup = try BackupManifest.backup(ofFilesIn: directory, fileSystem) {
+                inspection.add(.partOfBackup(backup))
+            }
             // Kept shut for owners meanwhile, so that nothing that is read changes.
             guard try fileSystem.status(directory + "/lock") != nil else {
                 try inspection.run()
@@ -55,5 +64,10 @@ extension StoreReport.Finding {
             .undecided, file: "lock",
             "the store is in use by \(process.map { "process \($0)" } ?? "another process"): end it, or make a backup and check that"
         )
+    }
+
+    /// Without its manifest nobody can say that a backup is whole.
+    fileprivate static func partOfBackup(_ backup: String) -> Self {
+        .init(.note, "these are the files of the backup '\(backup)': check that, to have its manifest checked too")
     }
 }

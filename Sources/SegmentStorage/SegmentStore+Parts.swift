@@ -198,6 +198,13 @@ extension SegmentStore {
                     guard status.isDirectory else {
                         throw ShardlineError(.notAccessible, "'\(directory)' is a file; a store is a directory")
                     }
+                    // Opening writes: no byte of these files may change, or the backup can't be restored any more.
+                    if let backup = try BackupManifest.backup(ofFilesIn: directory, fileSystem) {
+                        throw ShardlineError(
+                            .notAccessible,
+                            "'\(directory)' is a part of the backup '\(backup)' and is not opened, as that would change it: make a store of the backup with `shardline restore` (SegmentStore.restore), and open that"
+                        )
+                    }
                     let names = try fileSystem.list(directory)
                     let isStore = names.contains(Ring.folder) || names.contains("lock")
                     guard isStore || names.isEmpty else {

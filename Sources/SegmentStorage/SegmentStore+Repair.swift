@@ -13,8 +13,9 @@ extension SegmentStore {
     ///
     /// A store that is whole stays as it is. A repair that is interrupted is begun anew.
     ///
-    /// Throws `storeBusy` while a process has the store open, `newerFormat`, `notAccessible`, `diskFull`, and `corrupt`
-    /// where nothing is left that says what store this is, or something stays damaged.
+    /// Throws `storeBusy` while a process has the store open, `newerFormat`, `notAccessible` (also for the files of a
+    /// backup, if anything is to be done), `diskFull`, and `corrupt` where nothing is left that says what store this is,
+    /// or something stays damaged.
     ///
     /// - Parameters:
     ///   - path: the store's directory.
@@ -72,8 +73,18 @@ extension SegmentStore {
                 throw ShardlineError(.notAccessible, "there is no directory '\(directory)'")
             }
             let names = try fileSystem.list(directory)
+            if applies, let backup = try BackupManifest.backup(ofFilesIn: directory, fileSystem) {
+                throw ShardlineError(
+                    .notAccessible,
+                    "'\(directory)' is a part of the backup '\(backup)', which a repair would change: restore the backup, or where it is damaged repair a copy of this directory elsewhere"
+                )
+            }
             guard [Ring.folder, MetadataImage.file, Repair.newMetadata].contains(where: names.contains) else {
-                throw ShardlineError(.notAccessible, "there is no store in '\(directory)'")
+                throw ShardlineError(
+                    .notAccessible,
+                    try BackupInspection.isBackup(directory, fileSystem)
+                        ? "'\(directory)' is a backup, which a repair would change: restore it, or where it is damaged repair a copy of '\(directory)/\(BackupManifest.folder)' elsewhere"
+                        : "there is no store in '\(directory)'")
             }
             var lock: (any FileLock)?
             if applies || names.contains("lock") {

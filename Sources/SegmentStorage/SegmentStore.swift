@@ -39,7 +39,7 @@ public final class SegmentStore: StreamStore {
     ///
     /// What a crash left is brought in order: the journal is read to its end, a commit that was being written is cut.
     /// Throws `storeBusy` while another process (or this one) has it open, `notAccessible` for a directory that can't
-    /// be used or holds something else, `corrupt` where what was acknowledged can't be read, `newerFormat`,
+    /// be used, holds something else or is a part of a backup, `corrupt` where what was acknowledged can't be read, `newerFormat`,
     /// `metadataOlderThanJournal`, `diskFull`, `invalidArgument` for settings.
     ///
     /// - Parameters:

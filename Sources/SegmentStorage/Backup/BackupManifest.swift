@@ -19,7 +19,8 @@ struct BackupManifest: Hashable, Sendable {
     static let unfinishedName = "manifest.unfinished"
     /// The folder beside it that holds the files.
     static let folder = "store"
-    private static let title = "shardline backup 1"
+    private static let kind = "shardline backup "
+    private static let title = kind + "1"
 
     var begunAt: Timestamp
     var records: Int
@@ -41,21 +42,23 @@ struct BackupManifest: Hashable, Sendable {
     /// Throws where the text is not what a backup has written whole.
     init(_ bytes: [UInt8]) throws(FormatDamage) {
         let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
-        guard let title = lines.first, title.hasPrefix("shardline backup ") else {
+        guard let title = lines.first, title.hasPrefix(Self.kind) else {
             throw FormatDamage("it is no backup's manifest")
         }
+        guard lines.count >= 3, lines.last == "", let end = lines.dropLast().last, end.hasPrefix("end ") else {
+            throw FormatDamage("it is cut short")
+        }
+        // Only what is a number has as many bytes as it seems: others were replaced to make it text.
+        guard let checksum = UInt32(end.dropFirst(4)),
+            checksum == Checksum.crc32c(bytes, 0..<bytes.count - end.utf8.count - 1)
+        else { throw FormatDamage("its checksum is wrong") }
+        // Asked behind the checksum, so that a damaged digit is not taken for another version.
         guard title == Self.title else {
             throw FormatDamage("it is of another version, '\(title)'; this program knows 1", isNewerVersion: true)
         }
-        guard lines.count >= 5, lines.last == "", let end = lines.dropLast().last, end.hasPrefix("end ") else {
-            throw FormatDamage("it is cut short")
-        }
-        let covered = bytes.count - end.utf8.count - 1
-        guard UInt32(end.dropFirst(4)) == Checksum.crc32c(bytes, 0..<covered) else {
-            throw FormatDamage("its checksum is wrong")
-        }
         var begun: Int64?
         var records: Int?
+        var paths: Set<Substring> = []
         files = []
         for line in lines.dropFirst().dropLast(2) {
             let parts = line.split(separator: " ", maxSplits: 3)
@@ -67,6 +70,7 @@ struct BackupManifest: Hashable, Sendable {
                     throw FormatDamage("it names a file that can't be")
                 }
                 files.append(File(path: String(parts[3]), size: size, checksum: checksum))
+                guard paths.insert(parts[3]).inserted else { throw FormatDamage("it names a file twice") }
             default: throw FormatDamage("it has a line that says nothing")
             }
         }
@@ -82,7 +86,7 @@ struct BackupManifest: Hashable, Sendable {
     }
 
     /// A backup may come from anywhere: no name in it leads out of the folder it is restored to.
-    private static func isSafe(_ path: Substring) -> Bool {
+    static func isSafe(_ path: Substring) -> Bool {
         if path == MetadataImage.file { return true }
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2 else { return false }
@@ -92,5 +96,55 @@ struct BackupManifest: Hashable, Sendable {
             return SegmentFiles.segment(ofFile: String(parts[1])).map { SegmentFiles.name(of: $0) == parts[1] } ?? false
         default: return false
         }
+    }
+}
+
+// MARK: On the disk
+
+extension BackupManifest {
+    /// What is in the place of a directory's manifest.
+    enum Reading {
+        case whole(BackupManifest)
+        case damaged(FormatDamage)
+        /// A backup that is still being made, or did not come to its end.
+        case unfinished
+        case missing
+    }
+
+    static func read(in backup: String, _ fileSystem: any FileSystem) throws(FileError) -> Reading {
+        let path = "\(backup)/\(name)"
+        guard let status = try fileSystem.status(path) else {
+            return try fileSystem.status("\(backup)/\(unfinishedName)") == nil ? .missing : .unfinished
+        }
+        guard status.isRegularFile else { return .damaged(FormatDamage("it is no regular file")) }
+        let file = try fileSystem.open(path, .read)
+        let bytes = try file.bytes(at: 0, count: try file.size())
+        do throws(FormatDamage) { return .whole(try BackupManifest(bytes)) } catch { return .damaged(error) }
+    }
+
+    /// Whether a directory holds a backup's manifest, damaged or not: other programs call files by this name too.
+    static func isThere(in directory: String, _ fileSystem: any FileSystem) throws(FileError) -> Bool {
+        if try fileSystem.status("\(directory)/\(unfinishedName)") != nil { return true }
+        let path = "\(directory)/\(name)"
+        guard let status = try fileSystem.status(path), status.isRegularFile else { return false }
+        do throws(FileError) {
+            let file = try fileSystem.open(path, .read)
+            if try file.bytes(at: 0, count: kind.utf8.count) == Array(kind.utf8) { return true }
+            // Its first line may be damaged.
+            let ending = min(status.size, 20)
+            let last = try file.bytes(at: status.size - ending, count: ending)
+            return String(decoding: last, as: UTF8.self).contains("\nend ")
+        } catch {
+            // Somebody else's: whoever made a backup may read it.
+            guard error.isPermission else { throw error }
+            return false
+        }
+    }
+
+    /// The backup whose files are in this directory, whatever name leads to it; nil where they are no backup's.
+    static func backup(ofFilesIn directory: String, _ fileSystem: any FileSystem) throws(FileError) -> String? {
+        guard let path = fileSystem.canonicalPath(directory), path.hasSuffix("/\(folder)") else { return nil }
+        let backup = SegmentStore.Parts.parent(of: path)
+        return try isThere(in: backup == "/" ? "" : backup, fileSystem) ? backup : nil
     }
 }

@@ -125,24 +125,17 @@ struct Restore {
     }
 
     private func readManifest() throws -> BackupManifest {
-        let path = "\(backup)/\(BackupManifest.name)"
-        guard try fileSystem.status(path) != nil else {
-            if try fileSystem.status("\(backup)/\(BackupManifest.unfinishedName)") != nil {
-                throw ShardlineError(.corrupt, "the backup '\(backup)' did not come to its end: make it again")
-            }
+        switch try BackupManifest.read(in: backup, fileSystem) {
+        case .whole(let manifest): return manifest
+        case .damaged(let reason):
+            throw ShardlineError(
+                reason.isNewerVersion ? .newerFormat : .corrupt,
+                "the backup's manifest '\(backup)/\(BackupManifest.name)': \(reason)")
+        case .unfinished:
+            throw ShardlineError(.corrupt, "the backup '\(backup)' did not come to its end: make it again")
+        case .missing:
             throw ShardlineError(.notAccessible, "'\(backup)' is no backup: it has no file '\(BackupManifest.name)'")
         }
-        let file = try fileSystem.open(path, .read)
-        do throws(FormatDamage) {
-            return try BackupManifest(try Self.everything(of: file))
-        } catch {
-            throw ShardlineError(
-                error.isNewerVersion ? .newerFormat : .corrupt, "the backup's manifest '\(path)': \(error)")
-        }
-    }
-
-    private static func everything(of file: any File) throws(FormatDamage) -> [UInt8] {
-        do { return try file.bytes(at: 0, count: try file.size()) } catch { throw FormatDamage("\(error)") }
     }
 
     private func damaged(_ what: String) -> ShardlineError {

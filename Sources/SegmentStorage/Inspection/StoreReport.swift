@@ -26,7 +26,7 @@ public struct StoreReport: Hashable, Sendable {
 
         /// How much it matters.
         public var severity: Severity
-        /// The file, below the store's directory; nil where it is about no single one.
+        /// The file, below the directory that was looked at; nil where it is about no single one.
         public var file: String?
         /// The bytes of the file that it is about; nil for the file as a whole.
         public var bytes: Range<Int>?
@@ -88,6 +88,8 @@ public struct StoreReport: Hashable, Sendable {
 
     /// The directory that was looked at.
     public var directory: String
+    /// Whether it is a backup's: then its manifest was checked too, and `store/` is in front of the names of a store's files.
+    public var isBackup = false
     /// What was found, in the order in which it was met.
     public var findings: [Finding] = []
     /// What was read.

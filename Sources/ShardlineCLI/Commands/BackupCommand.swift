@@ -12,10 +12,12 @@ struct BackupCommand: AsyncParsableCommand {
         discussion: """
             Every record that was acknowledged before the command began is in the copy, and the copy is one moment of \
             the store. A store in use goes on meanwhile: its owner makes the copy. A damaged store is not copied; see \
-            shardline check.
+            shardline check, which also says of a backup whether it is still whole. A backup is not opened as a store: that \
+            would change it.
 
             Example:
               shardline backup ./data ./backups/monday
+              shardline check ./backups/monday
               shardline restore ./backups/monday ./data-of-monday
             """)
 

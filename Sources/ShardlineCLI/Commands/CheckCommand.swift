@@ -8,16 +8,18 @@ struct CheckCommand: AsyncParsableCommand {
         commandName: "check", abstract: "Read everything that a store holds, and say what is damaged.",
         discussion: """
             Reads every file, every block and every record, and follows every shard; changes nothing. The store must not \
-            be in use: end its process, or make a backup and check that (a backup's directory may be given too).
+            be in use: end its process, or make a backup and check that. A backup's directory may be given too: then every \
+            file is also held against the backup's manifest, and it is whole if it can be restored.
 
             Exit codes: 0 whole, 74 damaged, 1 can't tell.
 
             Examples:
               shardline check ./data
               shardline check --json ./data
+              shardline check ./backups/monday
             """)
 
-    @Argument(help: "The store's directory. Default: as with --data.", completion: .directory)
+    @Argument(help: "The store's or a backup's directory. Default: as with --data.", completion: .directory)
     var directory: String?
 
     @Flag(help: "One JSON object.")

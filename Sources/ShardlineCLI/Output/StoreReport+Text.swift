@@ -11,13 +11,18 @@ extension StoreReport {
             + "\(Readable.count(counts.blocks, "block")), \(Readable.count(counts.commits, "commit")) in the journal"
         var lines: [String]
         switch verdict {
-        case .whole: lines = ["whole: \(read)"]
+        case .whole: lines = ["whole: \(isBackup ? "a backup of " : "")\(read)"]
         case .undecided: lines = ["can't tell"]
         case .damaged: lines = ["damaged; what is whole: \(read)"]
         }
         lines += Self.limited(findings, "finding") { $0.lines }
         lines += Self.limited(givenUp, "range", "ranges") { ["given up by an earlier repair: \($0.text)"] }
-        if verdict == .damaged { lines.append("`shardline repair '\(directory)'` says what it would do") }
+        if verdict == .damaged {
+            lines.append(
+                isBackup
+                    ? "it can't be restored: make another backup; where there is nothing else, a copy of '\(directory)/store' can be repaired"
+                    : "`shardline repair '\(directory)'` says what it would do")
+        }
         return lines.map { Output.escaped($0.utf8, backslash: "\\") }
     }
 
@@ -44,6 +49,7 @@ extension StoreReport {
         var writer = JSONWriter()
         writer.object { report in
             report.member("directory", directory)
+            report.member("isBackup", isBackup)
             report.member("verdict", verdict.rawValue)
             report.name("read")
             report.object { read in

@@ -110,6 +110,46 @@ extension ToolTests {
         #expect(damaged.status == 74 && damaged.errors.isEmpty, "\(damaged.errors)")
     }
 
+    @Test func `who looks into a backup does not change it, and check says what restore will`() async throws {
+        let folder = try await TwoProcessTests.prepared(shards: 1)
+        _ = try await Self.journalOfThree(in: folder)
+        let (backup, files) = (folder.path("backup"), folder.path("backup/store"))
+        var end = try await shardline(["backup", folder.path("store"), backup], folder)
+        #expect(end.status == 0, "\(end.errors)")
+        let commands = [
+            ["tail", "s", "--limit", "1"], ["put", "s", "--key", "k"], ["stream", "list"], ["mapping", "list"],
+            ["consume", "s", "--mapping", "m", "--exec", "cat"],
+        ]
+        for command in commands {
+            end = try await shardline(command + ["--data", files], folder)
+            #expect(end.status == 74, "\(command): \(end.output)")
+            #expect(
+                end.errors.contains("a part of the backup '") && end.errors.contains("shardline restore"),
+                "\(end.errors)")
+        }
+        end = try await shardline(["check", backup], folder)
+        #expect(
+            end.status == 0 && end.output.hasPrefix("whole: a backup of 1 stream, 1 shard, 3 records"), "\(end.output)")
+        end = try await shardline(["restore", backup, folder.path("one")], folder)
+        #expect(end.status == 0, "\(end.errors)")
+
+        let manifest = URL(filePath: backup + "/manifest")
+        var bytes = try Data(contentsOf: manifest)
+        bytes[50] ^= 1
+        try bytes.write(to: manifest)
+        end = try await shardline(["check", backup], folder)
+        #expect(end.status == 74)
+        #expect(end.output.contains("\nmanifest: its checksum is wrong\n"), "\(end.output)")
+        #expect(end.output.contains("it can't be restored"), "\(end.output)")
+        end = try await shardline(["check", "--json", backup], folder)
+        let report = try JSONSerialization.jsonObject(with: Data(end.output.utf8)) as? [String: Any]
+        #expect(end.status == 74 && report?["verdict"] as? String == "damaged")
+        #expect(report?["isBackup"] as? Bool == true)
+        #expect((report?["findings"] as? [[String: Any]])?.first?["file"] as? String == "manifest")
+        end = try await shardline(["restore", backup, folder.path("two")], folder)
+        #expect(end.status == 74, "\(end.errors)")
+    }
+
     @Test(arguments: ["journal", "segments", "metadata.sqlite", "lock", "reserve"], [true, false])
     func `a pipe or a folder in a file's place is refused in one line, and nothing waits for it`(
         file: String, isPipe: Bool
