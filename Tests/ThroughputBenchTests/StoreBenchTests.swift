@@ -45,6 +45,21 @@ struct StoreBenchTests {
         #expect(report.seconds >= 0.198)
     }
 
+    @Test(arguments: [false, true])
+    func `a rate holds from the first record on, however many producers there are`(isGiven: Bool) async throws {
+        let report = try await run {
+            if isGiven {
+                $0.data = .given((0..<40).map { NewRecord("record \($0)", partitionKey: "key \($0)") })
+            }
+            $0.records = 40
+            $0.rate = 200
+            $0.producers = 20
+        }
+        #expect(report.isProved, "\(report.violations)")
+        // The last one is due 0.195 s after the first.
+        #expect(report.putRecordsPerS <= 40 / 0.19)
+    }
+
     @Test func `a consumer that begins at half of the records gets all of them`() async throws {
         let report = try await run {
             $0.consumesFromHalf = true

@@ -7,8 +7,8 @@ struct BenchProducer {
     private let stream: RecordStream
     private let workload: Workload
     private let batch: Int
-    /// Records a second of this producer; nil: as fast as it goes.
-    private let rate: Double?
+    /// When its records are due; nil: as fast as it goes.
+    private let schedule: PutSchedule?
     private let clock: RunClock
     private let ledgers: [[ShardLedger]]
     private let shardCount: Int
@@ -36,7 +36,6 @@ struct BenchProducer {
         stream = run.stream
         workload = run.workload
         batch = run.settings.batch
-        rate = run.settings.rate.map { $0 / Double(run.settings.producers) }
         clock = run.clock
         ledgers = run.ledgers
         shardCount = run.settings.shards
@@ -53,9 +52,14 @@ struct BenchProducer {
             let given = run.workload.given
             own = given.indices.filter { given[$0].key % producers == number }
             let (laps, rest) = records.quotientAndRemainder(dividingBy: given.count)
-            count = laps * own.count + own.count { $0 < rest }
+            let count = laps * own.count + own.count { $0 < rest }
+            self.count = count
+            schedule = run.settings.rate.map {
+                PutSchedule(rate: $0, producer: number, of: producers, count: count, total: records)
+            }
         } else {
             count = records / producers + (number < records % producers ? 1 : 0)
+            schedule = run.settings.rate.map { PutSchedule(rate: $0, producer: number, of: producers) }
         }
     }
 
@@ -65,17 +69,17 @@ struct BenchProducer {
             try Task.checkCancellation()
             let now = clock.now
             var size = min(batch, count - done)
-            if let rate {
-                let due = UInt64(Double(done) / rate * 1e9)
+            if let schedule {
+                let due = schedule.due(done)
                 if now < due { try await clock.sleep(until: due) }
                 // Everything that has come due meanwhile goes with it.
-                size = min(size, max(1, Int(Double(clock.now) / 1e9 * rate) + 1 - done))
+                size = min(size, max(1, schedule.dueCount(by: clock.now) - done))
             }
             fill(size)
             let begun = clock.now
             times.removeAll(keepingCapacity: true)
             for index in 0..<size {
-                times.append(rate.map { UInt64(Double(done + index) / $0 * 1e9) } ?? begun)
+                times.append(schedule?.due(done + index) ?? begun)
             }
             let receipts = try await stream.put(contentsOf: records)
             let ended = clock.now
