@@ -38,6 +38,9 @@ package struct BenchSettings: Sendable {
     package var measuresFloor = false
     /// How long nothing may arrive, when all is put, before what is missing is called lost.
     package var patience = Duration.seconds(30)
+    /// The first pause before the user's function is tried again. Shorter than a mapping's own default, so that a
+    /// record that it can't do is given up within a second and a run of failures ends soon.
+    package var retryPause = Duration.milliseconds(20)
 
     package init() {}
 

@@ -50,14 +50,8 @@ enum FunctionRunner: Sendable {
                 return unit.result(ofThrown: error)
             }
         case .outside(let function, let event, let reportsFailures):
-            switch await function.invoke(unit.records, event: event.json(of: unit.records), context: context) {
-            case .answered(let line):
-                return FunctionResponse.parse(line, reportsFailures: reportsFailures).result(for: unit)
-            case .notReached(let reason):
-                return .notReached(LaneCore.FunctionFailure(FunctionResponse.limited(reason), type: "NotReached"))
-            case .failed(let reason, let type):
-                return .failed(LaneCore.FunctionFailure(FunctionResponse.limited(reason), type: type))
-            }
+            return await function.invoke(unit.records, event: event.json(of: unit.records), context: context)
+                .result(for: unit, reportsFailures: reportsFailures)
         }
     }
 }

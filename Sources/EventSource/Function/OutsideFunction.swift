@@ -24,3 +24,33 @@ package enum OutsideAnswer: Sendable {
     /// The function ended without an answer (ESM-R9).
     case failed(String, type: String?)
 }
+
+extension OutsideAnswer {
+    /// What the answer means for the unit that was sent.
+    func result(for unit: LaneCore.Unit, reportsFailures: Bool) -> LaneCore.InvocationResult {
+        switch self {
+        case .answered(let line):
+            FunctionResponse.parse(line, reportsFailures: reportsFailures).result(for: unit)
+        case .notReached(let reason):
+            .notReached(LaneCore.FunctionFailure(FunctionResponse.limited(reason), type: "NotReached"))
+        case .failed(let reason, let type):
+            .failed(LaneCore.FunctionFailure(FunctionResponse.limited(reason), type: type))
+        }
+    }
+
+    /// How many of the first of these records are done by this answer, and what is wrong with the next one: for
+    /// whoever looks over the function's shoulder, by the rules of the mapping itself. At least one record.
+    package func done(
+        of records: RecordBatch, reportsFailures: Bool
+    ) -> (count: Int, failure: LaneCore.FunctionFailure?) {
+        let unit = LaneCore.Unit(id: 0, records: records, origin: .batch(.size))
+        return switch result(for: unit, reportsFailures: reportsFailures) {
+        case .success: (records.count, nil)
+        case .partial(let number, let failure): (records.index(of: number) ?? 0, failure)
+        case .permanent(let number?, let failure): (records.index(of: number) ?? 0, failure)
+        case .permanent(nil, let failure), .failed(let failure), .badReport(let failure), .notReached(let failure):
+            (0, failure)
+        case .cancelled: (0, nil)
+        }
+    }
+}

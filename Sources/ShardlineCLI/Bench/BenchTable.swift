@@ -11,6 +11,10 @@ struct BenchTable {
             [(title: "", alignment: .left)]
                 + reports.map { (title: Readable.count($0.shards, "shard"), alignment: .right) })
         for (title, value) in rows { table.add([title] + reports.map(value)) }
+        for (title, value) in failureRows where reports.contains(where: { value($0) > 0 }) {
+            table.add([title] + reports.map { Readable.number(value($0)) })
+        }
+        table.add(["proof"] + reports.map(Self.proof))
         if reports.contains(where: { $0.floor != nil }) {
             for (title, value) in floorRows { table.add([title] + reports.map { $0.floor.map(value) ?? "" }) }
         }
@@ -56,7 +60,15 @@ struct BenchTable {
                 { Self.decimal(Double($0.diskBytes) / Double(max(1, $0.records * $0.recordBytes)), 2) }
             ),
             ("peak memory", { Self.megabytes($0.peakRssBytes) }),
-            ("proof", Self.proof),
+        ]
+    }
+
+    /// What a function can do wrong; shown where one did.
+    private var failureRows: [(String, (BenchReport) -> Int)] {
+        [
+            ("failed invocations", { $0.failedInvocations }),
+            ("records given up", { $0.givenUp }),
+            ("records not done", { $0.unfinished }),
         ]
     }
 
@@ -71,6 +83,7 @@ struct BenchTable {
 
     private static func proof(_ report: BenchReport) -> String {
         if report.isProved {
+            guard report.unfinished == 0 else { return "none: stopped" }
             return report.givenUp == 0 ? "complete, in order" : "in order, \(Readable.number(report.givenUp)) given up"
         }
         var parts: [String] = []
@@ -78,6 +91,19 @@ struct BenchTable {
         if report.lost > 0 { parts.append("\(Readable.number(report.lost)) lost") }
         if report.duplicates > 0 { parts.append("\(Readable.number(report.duplicates)) twice") }
         return "FAILED: " + (parts.isEmpty ? "not what was put" : parts.joined(separator: ", "))
+    }
+
+    /// Why a run whose function did not do its records has failed, in one line.
+    static func failure(of report: BenchReport) -> String {
+        let missing = report.givenUp + report.unfinished
+        var parts = [Readable.count(report.failedInvocations, "failed invocation")]
+        if report.givenUp > 0 { parts.append("\(Readable.count(report.givenUp, "record")) given up") }
+        if report.unfinished > 0 {
+            parts.append("stopped with \(Readable.count(report.unfinished, "record")) not done")
+        }
+        if let error = report.functionError { parts.append("its last error: \(Readable.shortened(error, to: 200))") }
+        return
+            "with \(Readable.count(report.shards, "shard")) the function did not do \(Readable.number(missing)) of \(Readable.count(report.records * report.mappings, "record")): \(parts.joined(separator: ", "))"
     }
 
     private static func megabytes(_ bytes: Int) -> String { decimal(Double(bytes) / 1e6, 1) + " MB" }

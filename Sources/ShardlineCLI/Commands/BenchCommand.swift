@@ -14,6 +14,10 @@ struct BenchCommand: AsyncParsableCommand {
             numbers, and by holding every receipt against what came. A record that is lost, comes twice, out of order \
             or in the wrong shard is named, and the exit code is 1.
 
+            With --exec a record counts as consumed when the command says that it is done. What fails is tried again, \
+            five times after short pauses, and then given up. The exit code is 1 where records were given up, and where \
+            the command does nothing but fail, which ends the run.
+
             --floor measures beside it what the disk allows: a small write that is synced, and large ones. Where that \
             itself changed by more than a factor of 2 during the run, the run is void and says so.
 
@@ -145,11 +149,15 @@ struct BenchCommand: AsyncParsableCommand {
                 "the run with \(Readable.count(report.shards, "shard")) is void: the disk itself varied by a factor of \(BenchTable.decimal(report.floor?.variation ?? 0, 1)) meanwhile; run it again on a quiet machine"
             )
         }
-        guard let wrong = reports.first(where: { !$0.isProved }) else { return }
-        throw CommandFailure(
-            .failed,
-            "with \(Readable.count(wrong.shards, "shard")) the log was not in order: \(wrong.violations.first ?? "records are missing")"
-        )
+        if let wrong = reports.first(where: { !$0.isProved }) {
+            throw CommandFailure(
+                .failed,
+                "with \(Readable.count(wrong.shards, "shard")) the log was not in order: \(wrong.violations.first ?? "records are missing")"
+            )
+        }
+        if let failed = reports.first(where: { !$0.isDone }) {
+            throw CommandFailure(.failed, BenchTable.failure(of: failed))
+        }
     }
 
     private var keySource: KeySource {

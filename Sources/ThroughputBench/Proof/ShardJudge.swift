@@ -5,7 +5,7 @@ struct ShardJudge {
     private let shard: ShardID
     private let workload: Workload
     private let findings: Findings
-    private let ledger: ShardLedger
+    let ledger: ShardLedger
     private let producers: Int
     /// The number that is due next, of each producer and each key of this shard.
     private var due: [UInt32]
@@ -24,6 +24,17 @@ struct ShardJudge {
 
     /// Judges records that the function has done at `time`; appends the latencies of those that are acknowledged.
     mutating func deliver(_ batch: RecordBatch, at time: UInt64, latencies: inout [UInt64]) {
+        look(at: batch, time)
+        ledger.deliver(words, latencies: &latencies)
+    }
+
+    /// Judges records that came, and answers what there is to tell the ledger of them when they are done.
+    mutating func receive(_ batch: RecordBatch) -> [(number: UInt64, word: ShardLedger.Word)] {
+        look(at: batch, 0)
+        return words
+    }
+
+    private mutating func look(at batch: RecordBatch, _ time: UInt64) {
         words.removeAll(keepingCapacity: true)
         for record in batch {
             let checksum = Fingerprint.of(record.data)
@@ -34,7 +45,6 @@ struct ShardJudge {
             }
             if workload.isGiven { judgeGiven(record, key, checksum) } else { judgeMade(record, key) }
         }
-        ledger.deliver(words, latencies: &latencies)
     }
 
     private mutating func judgeMade(_ record: borrowing Record, _ key: Int) {

@@ -33,7 +33,8 @@ package struct BenchReport: Codable, Sendable {
     package var mbPerS = 0.0
     /// From a call's begin to its acknowledgement.
     package var putAckMs: Milliseconds?
-    /// From when a record was put (with a rate: was due) until the function has it.
+    /// From when a record was put (with a rate: was due) until the function has it; a function of the user's: until it
+    /// says that it is done.
     package var latencyMs: Milliseconds?
     package var cpuUsPerRecord = 0.0
     package var recsPerCommit = 0.0
@@ -47,6 +48,11 @@ package struct BenchReport: Codable, Sendable {
     /// Records that the function did not do, in the end.
     package var givenUp = 0
     package var failedInvocations = 0
+    /// Records that were neither done nor given up when the run was stopped, as the function did nothing but fail or
+    /// did not answer.
+    package var unfinished = 0
+    /// Why the last invocation that failed did so; nil where none failed.
+    package var functionError: String?
     package var diskBytes = 0
     package var journalReservedBytes = 0
     package var segmentBytes = 0
@@ -62,6 +68,8 @@ package struct BenchReport: Codable, Sendable {
 
     /// Whether everything came, once, in order, where it belongs.
     package var isProved: Bool { ordered && lost == 0 && duplicates == 0 && violations.isEmpty }
+    /// Whether the function has done every record.
+    package var isDone: Bool { givenUp == 0 && unfinished == 0 }
 
     package init() {}
 
@@ -72,7 +80,7 @@ package struct BenchReport: Codable, Sendable {
     private enum CodingKeys: String, CodingKey {
         case records, shards, durability, mappings, producers, batch, rate, syncs, invocations, checkpoints, ordered,
             lost
-        case duplicates, seconds, floor, violations
+        case duplicates, unfinished, seconds, floor, violations
         case recordBytes = "record_bytes"
         case consumerBatch = "consumer_batch"
         case putRecordsPerS = "put_records_per_s"
@@ -84,6 +92,7 @@ package struct BenchReport: Codable, Sendable {
         case recsPerCommit = "recs_per_commit"
         case givenUp = "given_up"
         case failedInvocations = "failed_invocations"
+        case functionError = "function_error"
         case diskBytes = "disk_bytes"
         case journalReservedBytes = "journal_reserved_bytes"
         case segmentBytes = "segment_bytes"

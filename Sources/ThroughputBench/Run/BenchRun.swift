@@ -19,6 +19,8 @@ package struct BenchRun: Sendable {
         let ledgers: [[ShardLedger]]
         let acknowledgements = Latencies()
         let latencies = Latencies()
+        /// How the user's function does.
+        let health = FunctionHealth()
 
         func judge(of shard: ShardID, for mapping: Int) -> ShardJudge {
             ShardJudge(
@@ -68,29 +70,54 @@ package struct BenchRun: Sendable {
                 (0..<settings.shards).map { ShardLedger(shard: ShardID(UInt32($0)), findings: findings) }
             })
         var mappings: [EventSourceMapping] = []
-        for number in 0..<settings.mappings { mappings.append(try await mapping(number, for: parts)) }
+        var functions: [JudgedFunction] = []
+        for number in 0..<settings.mappings {
+            let made = try await mapping(number, for: parts)
+            mappings.append(made.mapping)
+            if let function = made.function { functions.append(function) }
+        }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for mapping in mappings { group.addTask { try await consume(mapping, parts) } }
             group.addTask { [mappings] in try await produce(parts, then: mappings) }
             for try await _ in group {}
         }
         let after = ProcessUsage.now
-        for ledger in parts.ledgers.joined() { ledger.finish() }
-        return report(parts, mappings, processorSeconds: after.processorSeconds - before.processorSeconds, after)
+        for function in functions { function.finish() }
+        let unfinished = parts.health.isHopeless ? max(0, total - handled(parts, mappings)) : 0
+        // Of a run that was stopped nobody can say what else would have come.
+        if unfinished == 0 { for ledger in parts.ledgers.joined() { ledger.finish() } }
+        return report(
+            parts, mappings, unfinished: unfinished,
+            processorSeconds: after.processorSeconds - before.processorSeconds, after)
     }
 
-    private func mapping(_ number: Int, for parts: Parts) async throws -> EventSourceMapping {
+    private func mapping(
+        _ number: Int, for parts: Parts
+    ) async throws -> (mapping: EventSourceMapping, function: JudgedFunction?) {
         let name = number == 0 ? Self.mapping : "\(Self.mapping)-\(number + 1)"
         var configuration = EventSourceMapping.Configuration()
         if let size = settings.consumerBatch { configuration.batchSize = size }
         if let function {
-            return try await EventSourceMapping(
-                name, from: parts.stream, configuration: configuration, logger: logger,
-                outsideFunction: JudgedFunction(function, of: parts, for: number))
+            configuration.backOff = .init(first: settings.retryPause, longest: max(settings.retryPause, .seconds(1)))
+            let judged = JudgedFunction(
+                function, of: parts, for: number, reportsFailures: configuration.reportsBatchItemFailures)
+            let mapping = try await EventSourceMapping(
+                name, from: parts.stream, configuration: configuration, logger: logger, outsideFunction: judged)
+            return (mapping, judged)
         }
-        return try await EventSourceMapping(
+        let mapping = try await EventSourceMapping(
             name, from: parts.stream, configuration: configuration, logger: logger
         ) { shard in JudgingFunction(shard, of: parts, for: number) }
+        return (mapping, nil)
+    }
+
+    /// Records that the mappings are to do, all together.
+    private var total: Int { settings.records * settings.mappings }
+
+    /// Records that are done or given up. The bench's own function gives nothing up.
+    private func handled(_ parts: Parts, _ mappings: [EventSourceMapping]) -> Int {
+        let done = parts.progress.deliveredCount
+        return function == nil ? done : mappings.reduce(done) { $0 + $1.statistics.givenUp }
     }
 
     private func consume(_ mapping: EventSourceMapping, _ parts: Parts) async throws {
@@ -104,29 +131,51 @@ package struct BenchRun: Sendable {
 
     private func produce(_ parts: Parts, then mappings: [EventSourceMapping]) async throws {
         // However it ends, the mappings must not be waited for in vain.
-        defer { for mapping in mappings { mapping.triggerGracefulShutdown() } }
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        defer {
+            let grace: Duration? = parts.health.isHopeless ? .zero : nil
+            for mapping in mappings { mapping.triggerGracefulShutdown(grace: grace) }
+        }
+        try await put(parts)
+        var seen = (handled: 0, invocations: 0)
+        var since = parts.clock.now
+        while !parts.health.isHopeless {
+            let now = (handled: handled(parts, mappings), invocations: parts.health.endedCount)
+            guard now.handled < total else { break }
+            if now != seen { since = parts.clock.now }
+            seen = now
+            if parts.clock.now - since > settings.patience.nanoseconds {
+                parts.health.nothingHappens(for: settings.patience)
+                break
+            }
+            try await parts.clock.sleep(until: parts.clock.now + 2_000_000)
+        }
+    }
+
+    /// Returns when all is put, or when there is no use in putting more.
+    private func put(_ parts: Parts) async throws {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
             for number in 0..<settings.producers {
                 group.addTask {
                     var producer = BenchProducer(number, of: parts)
                     try await producer.run()
+                    return true
                 }
             }
-            for try await _ in group {}
+            group.addTask {
+                await parts.health.waitUntilHopeless()
+                return false
+            }
+            var left = settings.producers
+            while left > 0, try await group.next() == true { left -= 1 }
+            // Whoever waits for the function's end, or the producers where that has come.
+            group.cancelAll()
         }
-        var delivered = parts.progress.deliveredCount
-        var since = parts.clock.now
-        while delivered < settings.records * settings.mappings {
-            try await parts.clock.sleep(until: parts.clock.now + 2_000_000)
-            let now = parts.progress.deliveredCount
-            if now != delivered { since = parts.clock.now }
-            delivered = now
-            if parts.clock.now - since > settings.patience.nanoseconds { break }
-        }
+        try Task.checkCancellation()
     }
 
     private func report(
-        _ parts: Parts, _ mappings: [EventSourceMapping], processorSeconds: Double, _ usage: ProcessUsage
+        _ parts: Parts, _ mappings: [EventSourceMapping], unfinished: Int, processorSeconds: Double,
+        _ usage: ProcessUsage
     ) -> BenchReport {
         let seconds = max(Double(max(parts.progress.lastDeliveryTime, parts.progress.lastPutTime)) / 1e9, 1e-9)
         let statistics = mappings.map(\.statistics)
@@ -150,6 +199,8 @@ package struct BenchRun: Sendable {
         report.invocations = statistics.reduce(0) { $0 + $1.invocations }
         report.failedInvocations = statistics.reduce(0) { $0 + $1.errors }
         report.givenUp = statistics.reduce(0) { $0 + $1.givenUp }
+        report.unfinished = unfinished
+        report.functionError = parts.health.failure
         report.ordered = [.order, .wrongShard].allSatisfy { parts.findings.count(of: $0) == 0 }
         report.lost = parts.findings.count(of: .lost)
         report.duplicates = parts.findings.count(of: .duplicate)

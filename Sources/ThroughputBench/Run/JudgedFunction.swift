@@ -26,40 +26,86 @@ struct JudgingFunction: BatchFunction {
     }
 }
 
-/// The user's own function, with a judge in front of it that looks at each record when it is sent for the first time:
-/// what the function makes of it is the function's affair.
+/// The user's own function, with a judge beside it that looks at each record when it is sent for the first time, and
+/// counts as consumed what the function says it has done, when it says so.
 final class JudgedFunction: OutsideFunction {
+    private typealias Word = (number: UInt64, word: ShardLedger.Word)
+
     private struct Lane {
         var judge: ShardJudge
         var sentThrough = SequenceNumber.zero
+        /// What was sent and is not done, in order: a batch at most.
+        var open: [Word] = []
+        /// What was sent, and passed without being done: it was given up.
+        var passed: [Word] = []
     }
 
     private let inner: any OutsideFunction
     private let run: BenchRun.Parts
     private let mapping: Int
+    private let reportsFailures: Bool
     private let lanes = Mutex<[ShardID: Lane]>([:])
 
-    init(_ inner: any OutsideFunction, of run: BenchRun.Parts, for mapping: Int) {
+    init(_ inner: any OutsideFunction, of run: BenchRun.Parts, for mapping: Int, reportsFailures: Bool) {
         self.inner = inner
         self.mapping = mapping
         self.run = run
+        self.reportsFailures = reportsFailures
     }
 
     func invoke(_ records: RecordBatch, event: [UInt8], context: InvocationContext) async -> OutsideAnswer {
         let shard = context.shard
-        // A shard never invokes twice at once, so nobody else misses its lane.
-        var lane = lanes.withLock { $0.removeValue(forKey: shard) } ?? Lane(judge: run.judge(of: shard, for: mapping))
-        let first = records.firstIndex { $0.sequenceNumber > lane.sentThrough } ?? records.endIndex
-        let new = records.extracting(first..<records.endIndex)
-        if let last = new.last {
-            var latencies: [UInt64] = []
-            lane.judge.deliver(new, at: run.clock.now, latencies: &latencies)
-            run.latencies.record(latencies)
-            lane.sentThrough = last.sequenceNumber
+        let isFirst = withLane(shard) { lane in
+            let isFirst = lane.sentThrough == .zero
+            let first = records.firstIndex { $0.sequenceNumber > lane.sentThrough } ?? records.endIndex
+            lane.open += lane.judge.receive(records.extracting(first..<records.endIndex))
+            lane.sentThrough = max(lane.sentThrough, records.lastSequence)
+            return isFirst
         }
-        lanes.withLock { [lane] in $0[shard] = lane }
+        run.health.begins(isNewShard: isFirst)
         let answer = await inner.invoke(records, event: event, context: context)
-        run.progress.delivered(new.count, at: run.clock.now)
+        let now = run.clock.now
+        let end = answer.done(of: records, reportsFailures: reportsFailures)
+        // What is cancelled has failed, whatever it still says: its time was over, or the run's.
+        let count = Task.isCancelled ? 0 : end.count
+        if count > 0 { done(records.extracting(0..<count), at: now, in: shard) }
+        run.health.ended(done: count, failure: end.failure?.text)
         return answer
+    }
+
+    private func done(_ records: RecordBatch, at time: UInt64, in shard: ShardID) {
+        let (first, last) = (records.firstSequence.rawValue, records.lastSequence.rawValue)
+        withLane(shard) { lane in
+            let count = lane.open.firstIndex { $0.number > last } ?? lane.open.endIndex
+            var done: [Word] = []
+            for var item in lane.open.prefix(count) {
+                if item.number < first {
+                    lane.passed.append(item)
+                } else {
+                    item.word.time = time
+                    done.append(item)
+                }
+            }
+            lane.open.removeFirst(count)
+            var latencies: [UInt64] = []
+            lane.judge.ledger.deliver(done, latencies: &latencies)
+            run.latencies.record(latencies)
+            run.progress.delivered(done.count, at: time)
+        }
+    }
+
+    /// A shard never invokes twice at once, so nobody else misses its lane while it is out.
+    private func withLane<Result>(_ shard: ShardID, _ body: (inout Lane) -> Result) -> Result {
+        var lane = lanes.withLock { $0.removeValue(forKey: shard) } ?? Lane(judge: run.judge(of: shard, for: mapping))
+        defer { lanes.withLock { [lane] in $0[shard] = lane } }
+        return body(&lane)
+    }
+
+    /// Tells the ledgers of what came and was not done: the log has not lost it.
+    func finish() {
+        for lane in lanes.withLock({ Array($0.values) }) {
+            var untimed: [UInt64] = []
+            lane.judge.ledger.deliver(lane.passed + lane.open, latencies: &untimed)
+        }
     }
 }

@@ -11,7 +11,7 @@ package final class BenchProgress: Sendable {
 
     /// Records that were acknowledged.
     package var acknowledgedCount: Int { put.load(ordering: .relaxed) }
-    /// Records that came to the function.
+    /// Records that the function has done.
     package var deliveredCount: Int { delivered.load(ordering: .acquiring) }
 
     /// When the last acknowledgement and the last delivery came, in nanoseconds since the run began.
