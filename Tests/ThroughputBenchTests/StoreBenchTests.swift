@@ -86,7 +86,7 @@ struct StoreBenchTests {
         #expect(report.isVoid == (floor.variation > BenchReport.allowedVariation))
     }
 
-    @Test func `the report has the documented names`() async throws {
+    @Test func `the report has the names that programs rely on`() async throws {
         let report = try await run { $0.records = 100 }
         let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(report)) as? [String: Any]
         let names = Set(try #require(object).keys)
@@ -97,6 +97,30 @@ struct StoreBenchTests {
         ]
         #expect(wanted.subtracting(names) == [])
         #expect(Set(try #require(object?["latency_ms"] as? [String: Any]).keys) == ["p50", "p99", "p999", "max"])
+    }
+
+    @Test func `the documentation has the report's keys, all of them and no others`() throws {
+        let times = BenchReport.Milliseconds(p50: 1, p99: 2, p999: 3, max: 4)
+        var report = BenchReport()
+        // What is there only when it is used.
+        report.rate = 1
+        (report.putAckMs, report.latencyMs) = (times, times)
+        report.functionError = "no luck"
+        report.floor = BenchReport.Floor(syncMs: times, mbPerS: 1, variation: 1)
+        let object = try #require(
+            try JSONSerialization.jsonObject(with: JSONEncoder().encode(report)) as? [String: Any])
+        var page = URL(filePath: #filePath)
+        for _ in 0..<3 { page.deleteLastPathComponent() }
+        page.append(path: "Sources/Shardline/Shardline.docc/BenchOutput.md")
+        let rows = try String(contentsOf: page, encoding: .utf8).split(separator: "\n").filter { $0.hasPrefix("| `") }
+        let documented = rows.flatMap { row in
+            row.split(separator: "|")[0].matches(of: /`(\w+)`/).map { String($0.1) }
+        }
+        #expect(documented.count == Set(documented).count)
+        #expect(Set(documented) == Set(object.keys))
+        let floor = try #require(object["floor"] as? [String: Any])
+        let row = try #require(rows.first { $0.hasPrefix("| `floor`") })
+        for key in floor.keys { #expect(row.contains("`\(key)`"), "\(key)") }
     }
 
     @Test func `settings outside their limits are all named at once`() throws {
