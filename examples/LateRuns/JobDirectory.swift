@@ -3,20 +3,52 @@ import Shardline
 
 /// Where a job keeps its files.
 public enum JobDirectory {
-    /// A new directory among the system's temporary ones.
-    public static func makeTemporary() throws -> String { try make(in: nil, name: "shardline-demo") }
+    /// A directory that was made for a job.
+    public struct Made: Sendable {
+        /// Where it is.
+        public let path: String
+        /// The directories above it that had to be made first, the highest first.
+        let above: [String]
 
-    /// A new directory of this name and a random number in `parent`; nil: among the system's temporary ones.
-    public static func make(in parent: String?, name: String) throws -> String {
-        let folder = parent.map { URL(filePath: $0) } ?? FileManager.default.temporaryDirectory
-        let path = folder.appending(path: "\(name)-\(UUID().uuidString.prefix(8))").path
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            throw ShardlineError(
-                .notAccessible, "'\(path)' can't be made: \(error.localizedDescription)", cause: error)
+        /// Removes it with everything in it, and what was made above it unless something else is in there now.
+        public func remove() throws {
+            try JobDirectory.remove(path)
+            JobDirectory.removeEmpty(above)
         }
-        return path
+    }
+
+    /// A new directory among the system's temporary ones.
+    public static func makeTemporary() throws -> String { try make(in: nil, name: "shardline-demo").path }
+
+    /// A new directory of this name and a random number in `parent`, which is made where it isn't there; nil: among the
+    /// system's temporary ones.
+    public static func make(in parent: String?, name: String) throws -> Made {
+        let folder = parent.map { URL(filePath: $0).absoluteURL } ?? FileManager.default.temporaryDirectory
+        let path = folder.appending(path: "\(name)-\(UUID().uuidString.prefix(8))").path
+        var missing: [String] = []
+        var above = folder
+        while !FileManager.default.fileExists(atPath: above.path), above.path != "/" {
+            missing.insert(above.path, at: 0)
+            above = above.deletingLastPathComponent()
+        }
+        var made: [String] = []
+        for directory in missing + [path] {
+            if mkdir(directory, 0o700) == 0 {
+                made.append(directory)
+            } else if errno != EEXIST || directory == path {
+                let reason = String(cString: strerror(errno))
+                removeEmpty(made)
+                throw ShardlineError(
+                    .notAccessible,
+                    "no directory can be made in '\(parent ?? folder.path)': \(reason); name one that can be written to"
+                )
+            }
+        }
+        return Made(path: path, above: made.dropLast())
+    }
+
+    private static func removeEmpty(_ directories: [String]) {
+        for directory in directories.reversed() where rmdir(directory) != 0 { return }
     }
 
     /// Removes a directory with everything in it.

@@ -17,7 +17,7 @@ struct BenchRunner: Sendable {
     /// Runs, and removes what it made.
     func run() async throws -> BenchReport {
         let directory = try JobDirectory.make(in: parent, name: "shardline-bench")
-        defer { try? JobDirectory.remove(directory) }
+        defer { try? directory.remove() }
         let verbose = verbose
         let logger = Logger(label: "shardline") { _ in CommandLog(level: verbose ? .debug : .warning) }
         let pool = command.map { command in
@@ -30,7 +30,7 @@ struct BenchRunner: Sendable {
             }
         }
         let bench = try StoreBench(
-            settings, in: directory, function: pool.map { ProcessFunction(pool: $0) }, logger: logger)
+            settings, in: directory.path, function: pool.map { ProcessFunction(pool: $0) }, logger: logger)
         let result: Result<BenchReport, any Error>
         do {
             result = .success(try await running(bench))

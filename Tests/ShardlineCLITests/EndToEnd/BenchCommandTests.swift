@@ -37,4 +37,25 @@ import Testing
         #expect(report?["given_up"] as? Int == 0 && report?["unfinished"] as? Int == 0)
         #expect(report?["consumed_records_per_s"] as? Double ?? 0 > 0)
     }
+
+    @Test func `directories that the bench has made go again, others stay`() async throws {
+        let folder = try TestDirectory()
+        var end = try await bench(["--records", "10", "--data", folder.path("not/there")], folder)
+        #expect(end.status == 0, "\(end.errors)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [])
+        try FileManager.default.createDirectory(atPath: folder.path("mine"), withIntermediateDirectories: false)
+        end = try await bench(["--records", "10", "--data", folder.path("mine/not/there")], folder)
+        #expect(end.status == 0, "\(end.errors)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["mine"])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path("mine")) == [])
+    }
+
+    @Test(arguments: ["/proc", "/dev/null/x"])
+    func `a place where no directory can be made is named`(place: String) async throws {
+        let folder = try TestDirectory()
+        let end = try await bench(["--records", "10", "--data", place], folder)
+        #expect(end.status == 74 && end.output.isEmpty)
+        #expect(end.errors.contains("no directory can be made in '\(place)'"), "\(end.errors)")
+        #expect(!end.errors.contains("operation could") && end.errors.filter { $0 == "\n" }.count == 1)
+    }
 }
