@@ -23,7 +23,14 @@ public struct StreamSettings: Hashable, Sendable {
     }
 
     /// Throws `invalidArgument` that names everything outside its limits, the stream's name included.
-    package func validate(name: String) throws {
+    ///
+    /// - Parameters:
+    ///   - name: the stream's name.
+    ///   - retention: how the retention was given, where that was text.
+    ///   - maximumRecordSize: how the size was given.
+    package func validate(name: String, retention given: String? = nil, maximumRecordSize givenSize: String? = nil)
+        throws
+    {
         var wrong: [String] = []
         if !Limits.isName(name) {
             wrong.append(
@@ -35,11 +42,11 @@ public struct StreamSettings: Hashable, Sendable {
                 "shards \(shards) (allowed: \(Limits.shards.lowerBound) to \(Limits.shards.upperBound))")
         }
         if !Limits.retention.contains(retention) {
-            wrong.append("retention \(retention.inSeconds) s (allowed: 1 second to 365 days)")
+            wrong.append("retention \(given ?? "\(retention.inSeconds) s") (allowed: 1 second to 365 days)")
         }
         let largest = isFailureStream ? Limits.largestFailureRecordSize : Limits.largestRecordSize
         if !(1...largest).contains(maximumRecordSize) {
-            wrong.append("maximum record size \(maximumRecordSize) (allowed: 1 to \(largest) bytes)")
+            wrong.append("maximum record size \(givenSize ?? "\(maximumRecordSize)") (allowed: 1 to \(largest) bytes)")
         }
         guard wrong.isEmpty else { throw ShardlineError(.invalidArgument, wrong.joined(separator: "; ")) }
     }

@@ -44,15 +44,15 @@ package struct BenchSettings: Sendable {
 
     package init() {}
 
-    /// Throws `invalidArgument` that names everything outside its limits.
-    package func validate() throws {
+    /// Throws `invalidArgument` that names everything outside its limits; the size as it was given, where that was text.
+    package func validate(size given: String? = nil) throws {
         var wrong: [String] = []
-        func check(_ name: String, _ value: Int, _ allowed: ClosedRange<Int>) {
+        func check(_ name: String, _ value: Int, _ allowed: ClosedRange<Int>, given: String? = nil) {
             guard !allowed.contains(value) else { return }
-            wrong.append("\(name) \(value) (allowed: \(allowed.lowerBound) to \(allowed.upperBound))")
+            wrong.append("\(name) \(given ?? "\(value)") (allowed: \(allowed.lowerBound) to \(allowed.upperBound))")
         }
         switch data {
-        case .json(let size), .random(let size): check("size", size, Self.sizes)
+        case .json(let size), .random(let size): check("size", size, Self.sizes, given: given)
         case .given(let records):
             if records.isEmpty { wrong.append("the input has no record") }
         }

@@ -12,6 +12,8 @@ extension EventSourceMapping.Configuration {
         package var name: @Sendable (String) -> String
         /// How to say that records may be as old as they like.
         package var noAgeLimit: String
+        /// How durations were given, by their settings' names, where that was text.
+        package var given: [String: String] = [:]
 
         package init(noAgeLimit: String, name: @escaping @Sendable (String) -> String) {
             self.noAgeLimit = noAgeLimit
@@ -73,7 +75,7 @@ extension EventSourceMapping.Configuration {
         }
         func check(_ name: String, _ value: Duration, _ allowed: ClosedRange<Duration>, _ words: String) {
             guard !allowed.contains(value) else { return }
-            wrong.append("\(naming.name(name)) \(Self.text(value)) (allowed: \(words))")
+            wrong.append("\(naming.name(name)) \(naming.given[name] ?? Self.text(value)) (allowed: \(words))")
         }
         check("batchSize", batchSize, 1...10_000)
         check("batchWindow", batchWindow, .zero ... .seconds(300), "0 to 300 seconds")

@@ -5,6 +5,12 @@ struct ArgumentProblem: Error, CustomStringConvertible {
     var description: String
 }
 
+/// An amount with the text that it was read from, so that who refuses it can say what was typed.
+struct Given<Value: Sendable>: Sendable {
+    var value: Value
+    var text: String
+}
+
 /// Reads the amounts that options take.
 enum Amounts {
     private static let units: [(String, Int64)] = [
@@ -38,6 +44,14 @@ enum Amounts {
         }
         return Int(min((number * Double(size)).rounded(), Double(1 << 52 as Int)))
     }
+
+    /// A time, with its text.
+    static func givenDuration(_ text: String) throws -> Given<Duration> {
+        Given(value: try duration(text), text: text)
+    }
+
+    /// Bytes, with their text.
+    static func givenBytes(_ text: String) throws -> Given<Int> { Given(value: try bytes(text), text: text) }
 
     private static func split(_ text: String) -> (Double, String)? {
         let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }

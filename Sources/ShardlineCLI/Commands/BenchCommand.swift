@@ -31,8 +31,10 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(parsing: .unconditional, help: "How many records are put. Default: 1,000,000, or each of the input's once.")
     var records: Int?
 
-    @Option(parsing: .unconditional, help: "Bytes of one record: 24 to 1 MiB. Default: 1024.", transform: Amounts.bytes)
-    var size: Int?
+    @Option(
+        parsing: .unconditional, help: "Bytes of one record: 24 to 1 MiB. Default: 1024.",
+        transform: Amounts.givenBytes)
+    var size: Given<Int>?
 
     @Option(
         help: ArgumentHelp("Put the lines of this file (- is standard input) instead.", valueName: "file"),
@@ -115,7 +117,8 @@ struct BenchCommand: AsyncParsableCommand {
         if let input {
             settings.data = .given(try await BenchInput(path: input, keySource: keySource).read())
         } else {
-            settings.data = random ? .random(size: size ?? 1024) : .json(size: size ?? 1024)
+            let size = size?.value ?? 1024
+            settings.data = random ? .random(size: size) : .json(size: size)
         }
         if let records {
             settings.records = records
@@ -133,7 +136,7 @@ struct BenchCommand: AsyncParsableCommand {
         // All that can be wrong is said before the first run.
         for count in shards {
             settings.shards = count
-            try settings.validate()
+            try settings.validate(size: size?.text)
         }
         if let exec { try await CommandCheck.check(exec) }
         var reports: [BenchReport] = []

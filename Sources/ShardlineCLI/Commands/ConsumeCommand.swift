@@ -58,8 +58,8 @@ struct ConsumeCommand: AsyncParsableCommand {
     @Option(
         parsing: .unconditional,
         help: "How long a batch may wait to fill: up to 300s. Default: 0, so a batch is what is there.",
-        transform: Amounts.duration)
-    var batchWindow = Duration.zero
+        transform: Amounts.givenDuration)
+    var batchWindow: Given<Duration>?
 
     @Flag(help: "Try a failed batch again as a whole instead of cutting it in two.")
     var noBisect = false
@@ -74,13 +74,14 @@ struct ConsumeCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: "Records older than this are given up unseen: 60s to 7d. Default: no limit.", transform: Amounts.duration)
-    var maxAge: Duration?
+        help: "Records older than this are given up unseen: 60s to 7d. Default: no limit.",
+        transform: Amounts.givenDuration)
+    var maxAge: Given<Duration>?
 
     @Option(
         parsing: .unconditional, help: "How long the command may take for one batch. Default: 60s.",
-        transform: Amounts.duration)
-    var timeout = Duration.seconds(60)
+        transform: Amounts.givenDuration)
+    var timeout: Given<Duration>?
 
     @Option(
         parsing: .unconditional,
@@ -101,8 +102,8 @@ struct ConsumeCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional, help: "How long Ctrl-C waits for running batches. Default: 5s.",
-        transform: Amounts.duration)
-    var grace = Duration.seconds(5)
+        transform: Amounts.givenDuration)
+    var grace: Given<Duration>?
 
     @Flag(help: "End when everything is done that was in the stream at the start.")
     var untilCaughtUp = false
@@ -118,22 +119,25 @@ struct ConsumeCommand: AsyncParsableCommand {
     private var settings: EventSourceMapping.Configuration {
         var settings = EventSourceMapping.Configuration()
         settings.batchSize = batchSize
-        settings.batchWindow = batchWindow
+        if let batchWindow { settings.batchWindow = batchWindow.value }
         settings.bisectOnError = !noBisect
         settings.reportsBatchItemFailures = !noReports
         settings.maximumRetryAttempts = maxRetries == -1 ? nil : maxRetries
-        settings.maximumRecordAge = maxAge
-        settings.functionTimeout = timeout
+        settings.maximumRecordAge = maxAge?.value
+        if let timeout { settings.functionTimeout = timeout.value }
         settings.concurrency = concurrency ?? ProcessUsage.processorCount
         settings.failureDestination = onFailure
-        settings.shutdownGrace = grace
+        if let grace { settings.shutdownGrace = grace.value }
         return settings
     }
 
     func run() async throws {
         let settings = settings
         // All that can be wrong is said before a store is opened, a child started or a mapping made.
-        try settings.validate(mapping: mapping, stream: name, naming: .options)
+        let given = [
+            "batchWindow": batchWindow, "maximumRecordAge": maxAge, "functionTimeout": timeout, "shutdownGrace": grace,
+        ]
+        try settings.validate(mapping: mapping, stream: name, naming: .options(given))
         try await refuseFailuresInStore()
         try await CommandCheck.check(exec)
         let interruption = Interruption.ofProcess

@@ -24,15 +24,16 @@ struct StreamCreateCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: "How long records are kept, such as 36h or 7d: 1s to 365d. Default: 24h.", transform: Amounts.duration)
-    var retention = Limits.defaultRetention
+        help: "How long records are kept, such as 36h or 7d: 1s to 365d. Default: 24h.",
+        transform: Amounts.givenDuration)
+    var retention: Given<Duration>?
 
     @Option(
         parsing: .unconditional,
         help:
             "The most bytes of data in one record, such as 256KiB: up to 10MiB. Default: 1MiB. A command that consumes gets records of up to about 4.7 MB.",
-        transform: Amounts.bytes)
-    var maxRecordSize = Limits.defaultRecordSize
+        transform: Amounts.givenBytes)
+    var maxRecordSize: Given<Int>?
 
     @Flag(help: "Leave a stream of this name as it is, with its shards and settings, instead of failing.")
     var ifNotExists = false
@@ -40,12 +41,14 @@ struct StreamCreateCommand: AsyncParsableCommand {
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
+        let settings = StreamSettings(
+            shards: shards, retention: retention?.value ?? Limits.defaultRetention,
+            maximumRecordSize: maxRecordSize?.value ?? Limits.defaultRecordSize)
         // Before a store is made for nothing.
-        try StreamSettings(shards: shards, retention: retention, maximumRecordSize: maxRecordSize).validate(name: name)
+        try settings.validate(name: name, retention: retention?.text, maximumRecordSize: maxRecordSize?.text)
         let found: StreamDescription? = try await withStore(store, mayCreate: true) { store in
             do {
-                try await store.createStream(
-                    name, shards: shards, retention: retention, maximumRecordSize: maxRecordSize)
+                _ = try await store.createStream(name, settings: settings)
                 return nil
             } catch let error as ShardlineError where error.code == .streamExists && ifNotExists {
                 return try await store.describeStream(name)
@@ -58,7 +61,7 @@ struct StreamCreateCommand: AsyncParsableCommand {
             )
         }
         Output.error.say(
-            "made the stream '\(name)': \(Readable.count(shards, "shard")), records are kept for \(Readable.duration(retention))"
+            "made the stream '\(name)': \(Readable.count(shards, "shard")), records are kept for \(Readable.duration(settings.retention))"
         )
     }
 }

@@ -60,6 +60,10 @@ extension EventSourceMapping.Configuration.Naming {
         "failureDestination": "--on-failure", "shutdownGrace": "--grace",
     ]
 
-    /// The names of the options of `consume`.
-    static let options = Self(noAgeLimit: "without the option no limit") { optionNames[$0] ?? $0 }
+    /// The names of the options of `consume`, with durations as they were typed.
+    static func options(_ given: [String: Given<Duration>?]) -> Self {
+        var naming = Self(noAgeLimit: "without the option no limit") { optionNames[$0] ?? $0 }
+        naming.given = given.compactMapValues { $0?.text }
+        return naming
+    }
 }

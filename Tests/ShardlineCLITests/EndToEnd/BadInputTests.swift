@@ -60,8 +60,23 @@ import Testing
             (["tail", "a", "--limit", "-1"], 64, "at least 1"),
             (["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-size", "-1"], 64, "--batch-size -1"),
             (["consume", "a", "--mapping", "m", "--exec", "cat", "--concurrency", "-1"], 64, "--concurrency -1"),
-            (["stream", "create", "b", "--retention", "99999999999999999d"], 64, "365 days"),
-            (["stream", "create", "b", "--max-record-size", "99999999999999999999MiB"], 64, "10485760"),
+            // What was typed is named, however far beyond all numbers it is.
+            (
+                ["stream", "create", "b", "--retention", "99999999999999999d"], 64,
+                "99999999999999999d (allowed: 1 second to 365 days)"
+            ),
+            (
+                ["stream", "create", "b", "--max-record-size", "99999999999999999999MiB"], 64,
+                "99999999999999999999MiB (allowed: 1 to 10485760 bytes)"
+            ),
+            (
+                ["bench", "--size", "99999999999999999999MiB"], 64,
+                "size 99999999999999999999MiB (allowed: 24 to 1048576)"
+            ),
+            (
+                ["consume", "a", "--mapping", "m", "--exec", "cat", "--timeout", "99999999999999999999d"], 64,
+                "--timeout 99999999999999999999d (allowed: 0.001 to 86400 seconds)"
+            ),
             (["stream", "create", "b", "--shards", "many"], 64, "many"),
             (["stream", "create", "b c", "--retention", "400d"], 64, "365 days"),
             (["stream", "create", "b", "--retention", "soon"], 64, "such as 500ms"),
@@ -86,9 +101,9 @@ import Testing
             (["consume", "a", "--mapping", "m", "--exec", "cat", "--max-retries", "-2"], 64, "-1 for no limit"),
             (
                 ["consume", "a", "--mapping", "m", "--exec", "cat", "--max-age", "59s"], 64,
-                "--max-age 59 s (allowed: 60 to 604800 seconds, or without the option no limit)"
+                "--max-age 59s (allowed: 60 to 604800 seconds, or without the option no limit)"
             ),
-            (["consume", "a", "--mapping", "m", "--exec", "cat", "--timeout", "0"], 64, "--timeout 0 s"),
+            (["consume", "a", "--mapping", "m", "--exec", "cat", "--timeout", "0"], 64, "--timeout 0 (allowed"),
             (["consume", "a", "--mapping", "m", "--exec", "cat", "--concurrency", "0"], 64, "--concurrency 0"),
             (["consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "stream:a"], 64, "source itself"),
             (["consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "queue:x"], 64, "file:PATH"),
