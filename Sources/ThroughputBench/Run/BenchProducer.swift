@@ -65,6 +65,8 @@ struct BenchProducer {
 
     /// Puts all of the producer's records.
     mutating func run() async throws {
+        // Also of a run that is stopped: what came must have been acknowledged.
+        defer { enterWaiting() }
         while done < count {
             try Task.checkCancellation()
             let now = clock.now
@@ -159,8 +161,10 @@ struct BenchProducer {
         waiting.receipts += receipts
         waiting.checksums += checksums
         waiting.times += times
-        let isLast = done + receipts.count == count
-        guard isLast || waiting.receipts.count >= 4 * shardCount else { return }
+        if waiting.receipts.count >= 4 * shardCount { enterWaiting() }
+    }
+
+    private mutating func enterWaiting() {
         latencies.record(enter(waiting))
         waiting.receipts.removeAll(keepingCapacity: true)
         waiting.checksums.removeAll(keepingCapacity: true)
