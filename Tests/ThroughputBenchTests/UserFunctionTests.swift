@@ -166,5 +166,9 @@ struct UserFunctionTests {
         #expect(!health.isHopeless)
         fail(1)
         #expect(health.isHopeless && health.failure == "no luck")
+        // Those that the end of the run cancels say nothing of why it ends.
+        health.begins(isNewShard: false)
+        health.ended(done: 0, failure: "cancelled")
+        #expect(health.failure == "no luck")
     }
 }

@@ -45,6 +45,8 @@ final class FunctionHealth: Sendable {
         let isOver = state.withLock { state in
             state.running -= 1
             state.ended += 1
+            // What fails from now on does so because the run ends.
+            guard !state.isHopeless else { return false }
             if let failure { state.failure = failure }
             state.failedInARow = done > 0 ? 0 : state.failedInARow + 1
             guard state.failedInARow >= Self.allowedFailures * state.shards else { return false }
