@@ -31,7 +31,8 @@ let package = Package(
         .target(
             name: "StreamStorage", dependencies: ["StreamModel"],
             sources: [
-                "Changes.swift", "MappingActivity.swift", "Mappings.swift", "OneTimeSignal.swift", "Reading.swift",
+                "BackupStore.swift", "Changes.swift", "MappingActivity.swift", "Mappings.swift", "OneTimeSignal.swift",
+                "Reading.swift",
                 "StreamStore.swift", "Streams.swift",
             ],
             swiftSettings: swift),

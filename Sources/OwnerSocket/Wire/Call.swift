@@ -203,12 +203,14 @@ enum Reply: Sendable {
         case 11: self = .cancelled
         case 12: self = .mappingStates(try reader.optional { try $0.each { try $0.mappingShardState() } })
         case 13:
-            let (files, bytes, records) = (
-                try reader.number(UInt64.self), try reader.number(UInt64.self), try reader.number(UInt64.self)
-            )
+            func count() throws -> Int {
+                let number = try reader.number(UInt64.self)
+                guard let count = Int(exactly: number) else { throw WireError("\(number) of something in a backup") }
+                return count
+            }
             self = .backedUp(
                 BackupSummary(
-                    files: Int(clamping: files), bytes: Int(clamping: bytes), records: Int(clamping: records),
+                    files: try count(), bytes: try count(), records: try count(),
                     begunAt: Timestamp(milliseconds: try reader.number())))
         case let kind: throw WireError("a reply of an unknown kind \(kind)")
         }
