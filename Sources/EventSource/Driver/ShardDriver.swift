@@ -266,26 +266,29 @@ final class ShardDriver {
 
     private func read(_ order: LaneCore.ReadOrder, in group: inout DiscardingTaskGroup) {
         if direct == nil { direct = try? session.direct?.directShard(shard.id, of: session.key.stream) }
-        if let direct {
-            let found = try? direct.read(
-                after: order.after, maximumRecords: order.maximumRecords, maximumBytes: order.maximumBytes)
-            if let found {
-                if !found.isNothing || found.next != order.after {
-                    due.append(.read(order.number, found))
-                    return
-                }
-                let address = address
-                let isWatched: Void? = try? direct.whenAvailable(after: order.after) {
-                    address.post(.available(order.number))
-                }
-                if isWatched != nil { return }
-            } else {
-                gathering.missedMemory()
-            }
-        }
+        if let direct, readAtOnce(order, from: direct) { return }
         // It is not in memory, or something is wrong: both take time.
         let work = work
         group.addTask { await work.read(order) }
+    }
+
+    /// Takes what is in memory, or is told when something comes; false where neither can be.
+    private func readAtOnce(_ order: LaneCore.ReadOrder, from direct: any DirectShard) -> Bool {
+        let found = try? direct.read(
+            after: order.after, maximumRecords: order.maximumRecords, maximumBytes: order.maximumBytes)
+        guard let found else {
+            gathering.missedMemory()
+            return false
+        }
+        if !found.isNothing || found.next != order.after {
+            due.append(.read(order.number, found))
+            return true
+        }
+        let address = address
+        let isWatched: Void? = try? direct.whenAvailable(after: order.after) {
+            address.post(.available(order.number))
+        }
+        return isWatched != nil
     }
 
     private func commit(

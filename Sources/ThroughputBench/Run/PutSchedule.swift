@@ -11,8 +11,7 @@ struct PutSchedule: Sendable {
 
     /// A producer's share in the rate: the same for all.
     init(rate: Double, producer: Int, of producers: Int) {
-        self.rate = rate / Double(producers)
-        shift = Double(producer) / Double(producers)
+        self.init(rate: rate, producer: producer, of: producers, count: 1, total: producers)
     }
 
     /// A producer that has `count` of the `total` records has that share in the rate, so that all end together.
