@@ -13,11 +13,12 @@ struct Main {
         signal(SIGPIPE, SIG_IGN)
         // So is a file that grows beyond what this process may write.
         signal(SIGXFSZ, SIG_IGN)
+        var path: CommandPath?
         do {
             try refuseMangledText(in: rawArguments.dropFirst())
-            try refuseUnknownCommand(in: Array(CommandLine.arguments.dropFirst()))
-            var command = try await ShardlineCommand.asyncParseAsRoot(
-                takeStore(from: Array(CommandLine.arguments.dropFirst())))
+            let found = try CommandPath(Array(CommandLine.arguments.dropFirst()))
+            path = found
+            var command = try await ShardlineCommand.asyncParseAsRoot(found.arguments)
             if var asyncCommand = command as? any AsyncParsableCommand {
                 try await asyncCommand.run()
             } else {
@@ -25,7 +26,7 @@ struct Main {
             }
             exit(ExitStatus.done.rawValue)
         } catch {
-            exit(report(error).rawValue)
+            exit(report(error, of: path).rawValue)
         }
     }
 
@@ -51,43 +52,10 @@ struct Main {
         )
     }
 
-    /// `shardline --data DIR put …` means the same as `shardline put … --data DIR`, which the parser does not know.
-    static func takeStore(from arguments: [String]) -> [String] {
-        guard let first = arguments.first else { return arguments }
-        if first == "--data", arguments.count > 1 {
-            setenv("SHARDLINE_DATA", arguments[1], 1)
-            return Array(arguments.dropFirst(2))
-        }
-        if first.hasPrefix("--data=") {
-            setenv("SHARDLINE_DATA", String(first.dropFirst(7)), 1)
-            return Array(arguments.dropFirst())
-        }
-        return arguments
-    }
-
-    /// Throws where `help` is asked about a command that there isn't: the parser would show the help of another one.
-    static func refuseUnknownCommand(in arguments: [String]) throws {
-        guard arguments.first == "help" else { return }
-        var command: any ParsableCommand.Type = ShardlineCommand.self
-        var path = "shardline"
-        for name in arguments.dropFirst() where !name.hasPrefix("-") {
-            let known = command.configuration.subcommands
-            guard let next = known.first(where: { $0.configuration.commandName == name }) else {
-                // Closures: key paths of metatypes crash the compiler of Swift 6.3.
-                let names = known.filter { $0.configuration.shouldDisplay }.compactMap { $0.configuration.commandName }
-                throw CommandFailure(
-                    .usage,
-                    names.isEmpty
-                        ? "'\(path)' has no commands below it, so there is no '\(path) \(name)'"
-                        : "there is no command '\(path) \(name)'; there are \(names.joined(separator: ", "))")
-            }
-            command = next
-            path += " " + name
-        }
-    }
-
     /// Says what went wrong in one line, and answers the exit code for it.
-    static func report(_ error: any Error) -> ExitStatus {
+    ///
+    /// - Parameter command: the command that was asked for, for a hint at its help.
+    static func report(_ error: any Error, of command: CommandPath? = nil) -> ExitStatus {
         switch error {
         case let failure as CommandFailure:
             if let message = failure.message { Output.error.say(message) }
@@ -114,7 +82,11 @@ struct Main {
             Output.error.say("\(error)")
             return .failed
         }
-        Output.error.say("\(ShardlineCommand.message(for: error)); see `shardline --help`")
+        var message = ShardlineCommand.message(for: error)
+        if message.hasPrefix("Missing expected"), let unknown = command?.unknownOption { message += "; " + unknown }
+        let names = command?.names ?? []
+        let help = names.isEmpty ? "shardline --help" : "shardline help \(names.joined(separator: " "))"
+        Output.error.say("\(message); see `\(help)`")
         return .usage
     }
 }

@@ -9,9 +9,13 @@ struct MappingSeekCommand: AsyncParsableCommand {
         discussion: """
             Records from there on are delivered (again); records before it are not delivered any more. A mapping that \
             runs goes on at the new place. For each shard it says what the last record is that is done, before and \
-            after, and how many records are skipped or come again.
+            after, and how many records are skipped or come again. With --dry-run it only says so.
+
+            On a terminal it asks before records are skipped, as those are never delivered. --yes answers that; where \
+            there is no terminal, as in a script, nothing is asked.
 
             Examples:
+              shardline mapping seek clicks count --to latest --dry-run
               shardline mapping seek clicks count --to trim-horizon
               shardline mapping seek clicks count --to 15m
               shardline mapping seek clicks count --to 2026-01-31T08:30:00Z
@@ -26,10 +30,30 @@ struct MappingSeekCommand: AsyncParsableCommand {
     @Option(help: "Only in this shard, such as 3 or shardId-000000000003. Default: all.", transform: ShardID.argument)
     var shard: ShardID?
 
+    @Flag(help: "Only say what would be skipped or come again, and move nothing.")
+    var dryRun = false
+
+    @OptionGroup var confirmation: ConfirmationOptions
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
         let shard = try to.onlyShard(given: shard)
+        let name = "the mapping '\(arguments.mapping)' of '\(arguments.stream)'\(shard.map { " in \($0)" } ?? "")"
+        let confirmation = Confirmation(confirmation)
+        if dryRun || confirmation.isNeeded {
+            let plan = try await withStore(store) { store in
+                let position = try to.starting(now: store.timeSource.wallTime)
+                return try await SeekReport(of: arguments.key, to: position, only: shard, in: store)
+            }
+            if dryRun {
+                for line in plan.linesOfPlan { try Output.standard.line(line) }
+                return Output.error.say("would move \(name): \(plan.sum); nothing was changed")
+            }
+            if plan.skipped > 0 {
+                try await confirmation.confirm(
+                    "move \(name)? \(plan.sum), and what is skipped is never delivered", otherwise: "nothing was moved")
+            }
+        }
         let moves = try await withStore(store) { store in
             let position = try to.starting(now: store.timeSource.wallTime)
             let before = try await store.describeMapping(arguments.key)
@@ -37,9 +61,7 @@ struct MappingSeekCommand: AsyncParsableCommand {
             return try await SeekReport(from: before, to: after, only: shard, in: store)
         }
         for line in moves.lines { try Output.standard.line(line) }
-        Output.error.say(
-            "moved the mapping '\(arguments.mapping)' of '\(arguments.stream)'\(shard.map { " in \($0)" } ?? ""): \(moves.sum)"
-        )
+        Output.error.say("moved \(name): \(moves.sum)")
     }
 }
 

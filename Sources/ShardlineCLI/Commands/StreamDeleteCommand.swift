@@ -11,8 +11,12 @@ struct StreamDeleteCommand: AsyncParsableCommand {
             The streams that took what its mappings have given up stay. While a mapping of the stream runs it is not \
             deleted; with --force it is, and what runs ends with an error.
 
-            Example:
+            On a terminal it says what goes and asks first. --yes answers that; where there is no terminal, as in a \
+            script, nothing is asked.
+
+            Examples:
               shardline stream delete clicks
+              shardline stream delete clicks --yes
             """)
 
     @Argument(help: "The stream's name.")
@@ -21,17 +25,24 @@ struct StreamDeleteCommand: AsyncParsableCommand {
     @Flag(help: "Delete it also while a mapping of it runs.")
     var force = false
 
+    @OptionGroup var confirmation: ConfirmationOptions
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
-        let report = try await withStore(store) { store in
-            let stream = try await store.describeStream(name)
-            let mappings = try await store.listMappings(of: name)
-            if !force, let running = mappings.first(where: \.isClaimed) {
+        var asked: StreamDescription?
+        let confirmation = Confirmation(confirmation)
+        if confirmation.isNeeded {
+            let (stream, mappings) = try await withStore(store) { try await found(in: $0) }
+            asked = stream
+            try await confirmation.confirm(
+                "delete the stream \(Self.content(of: stream, mappings)), permanently?",
+                otherwise: "nothing was deleted")
+        }
+        let report = try await withStore(store) { [asked] store in
+            let (stream, mappings) = try await found(in: store)
+            guard asked == nil || asked?.createdAt == stream.createdAt else {
                 throw CommandFailure(
-                    .busy,
-                    "the mapping '\(running.key.name)' of '\(name)' is running: end its process first, or delete the stream under it with --force"
-                )
+                    .failed, "the stream '\(name)' is another one than it was at the question; nothing was deleted")
             }
             let others = Set(try await store.listStreams().map(\.name)).subtracting([name])
             try await store.deleteStream(name)
@@ -40,18 +51,34 @@ struct StreamDeleteCommand: AsyncParsableCommand {
         Output.error.say(report)
     }
 
+    /// The stream and its mappings. Throws where one of them runs and the stream may not be deleted under it.
+    private func found(in store: some StreamStore) async throws -> (StreamDescription, [MappingDescription]) {
+        let stream = try await store.describeStream(name)
+        let mappings = try await store.listMappings(of: name)
+        if !force, let running = mappings.first(where: \.isClaimed) {
+            throw CommandFailure(
+                .busy,
+                "the mapping '\(running.key.name)' of '\(name)' is running: end its process first, or delete the stream under it with --force"
+            )
+        }
+        return (stream, mappings)
+    }
+
+    /// The stream with what goes together with it.
+    static func content(of stream: StreamDescription, _ mappings: [MappingDescription]) -> String {
+        let records = "'\(stream.name)' with \(Readable.count(stream.recordCount, "record"))"
+        if mappings.isEmpty { return records }
+        return
+            "\(records) and the \(mappings.count == 1 ? "mapping" : "mappings") "
+            + mappings.map { "'\($0.key.name)'" }.joined(separator: ", ")
+    }
+
     /// What went with the stream, and what stays.
     static func report(
         of stream: StreamDescription, _ mappings: [MappingDescription], others: Set<String>
     ) -> String {
-        var text =
-            "deleted the stream '\(stream.name)' with \(Readable.count(stream.recordCount, "record"))"
-        if mappings.isEmpty {
-            text += "; it had no mappings"
-        } else {
-            text += " and the \(mappings.count == 1 ? "mapping" : "mappings") "
-            text += mappings.map { "'\($0.key.name)'" }.joined(separator: ", ")
-        }
+        var text = "deleted the stream \(content(of: stream, mappings))"
+        if mappings.isEmpty { text += "; it had no mappings" }
         let kept = Set(
             mappings.compactMap { mapping in
                 (try? EventSourceMapping.Configuration(json: mapping.configuration))?

@@ -67,6 +67,14 @@ final class Output: Sendable {
         try? line("shardline: " + Self.escaped(oneLine.utf8, backslash: "\\"))
     }
 
+    /// Asks the operator something; the answer comes behind it in the same line.
+    func ask(_ question: String) {
+        try? write(Array(("shardline: " + Self.escaped(question.utf8, backslash: "\\")).utf8))
+    }
+
+    /// Ends the line of a question that got no answer.
+    func endQuestion() { try? write([UInt8(ascii: "\n")]) }
+
     /// Passes on what a function has said, behind its name: to a terminal without what that would do, to a file as it is.
     func passOn(_ text: String, from name: String) {
         try? write(Array("\(name): \(isTerminal ? Self.escaped(text.utf8, backslash: "\\") : text)\n".utf8))

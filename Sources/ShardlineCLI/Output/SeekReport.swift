@@ -47,10 +47,30 @@ struct SeekReport: Sendable {
 
     init(_ moves: [Move]) { self.moves = moves }
 
+    /// What a seek would do; nothing is moved. Throws what the seek itself would.
+    init(of mapping: MappingKey, to position: StartingPosition, only shard: ShardID?, in store: some StreamStore)
+        async throws
+    {
+        let before = try await store.describeMapping(mapping)
+        var after = before
+        var moved = try await store.describeStream(mapping.stream).shards.map(\.id)
+        if let shard { moved = [shard] }
+        for id in moved {
+            after.checkpoints.removeAll { $0.shard == id }
+            after.checkpoints.append(
+                ShardCheckpoint(
+                    shard: id, position: try await store.position(of: position, in: mapping.stream, shard: id)))
+        }
+        try await self.init(from: before, to: after, only: shard, in: store)
+    }
+
+    /// How many records are not delivered any more.
+    var skipped: Int64 { moves.reduce(0) { $0 + max(0, -$1.again) } }
+
     /// One line for all shards.
     var sum: String {
         let again = moves.reduce(0) { $0 + max(0, $1.again) }
-        let skipped = moves.reduce(0) { $0 + max(0, -$1.again) }
+        let skipped = skipped
         if again == 0, skipped == 0 { return "it was there already" }
         var parts: [String] = []
         if again > 0 { parts.append("\(Readable.count(again, "record comes", "records come")) again") }
@@ -59,8 +79,13 @@ struct SeekReport: Sendable {
     }
 
     /// A row a shard.
-    var lines: [String] {
-        var table = Table([("SHARD", .left), ("WAS DONE UP TO", .left), ("IS DONE UP TO", .left), ("RECORDS", .left)])
+    var lines: [String] { lines(from: "WAS DONE UP TO", to: "IS DONE UP TO") }
+
+    /// The same of a seek that is only planned.
+    var linesOfPlan: [String] { lines(from: "IS DONE UP TO", to: "WOULD BE DONE UP TO") }
+
+    private func lines(from: String, to: String) -> [String] {
+        var table = Table([("SHARD", .left), (from, .left), (to, .left), ("RECORDS", .left)])
         for move in moves { table.add([move.shard.description, move.from, move.to, move.words]) }
         return table.lines
     }

@@ -8,17 +8,9 @@ import Testing
     /// Clears the screen, sets the title (ended by BEL and by C1's ST), and writes backwards.
     private static let hostile = "\u{1B}[2Jevil\u{1B}]0;title\u{7}\u{9B}31m\u{9D}0;x\u{9C}\u{202E}txt.exe\u{7F}\u{2028}"
 
-    private static let script = """
-        import os, pty, sys
-        sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
-        """
-
     /// What the command writes to its terminal.
     private static func inTerminal(_ arguments: [String], _ folder: TestDirectory) async throws -> String {
-        let end = try await BuiltProgram(path: "/usr/bin/env").run(
-            ["python3", "-c", script, BuiltProgram.shardline.path] + arguments,
-            environment: ["SHARDLINE_DATA": folder.path("store")])
-        return end.output
+        try await Terminal.run(arguments, in: folder).output
     }
 
     /// The characters that are not shown, but for the ends of lines and the two of the status line.

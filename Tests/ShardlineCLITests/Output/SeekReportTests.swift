@@ -61,4 +61,19 @@ import Testing
             #expect(report.lines.count == 2 && report.lines[1].hasSuffix("1 record is skipped"))
         }
     }
+
+    @Test func `a plan says what the seek will do, and moves nothing`() async throws {
+        try await withMapping { store in
+            for (position, shard) in [
+                (.latest, nil), (.trimHorizon, nil), (.atSequenceNumber(SequenceNumber(2)), ShardID(0)),
+                (.atTimestamp(Timestamp(milliseconds: 0)), ShardID(1)),
+            ] as [(StartingPosition, ShardID?)] {
+                let before = try await store.describeMapping(key)
+                let plan = try await SeekReport(of: key, to: position, only: shard, in: store)
+                #expect(try await store.describeMapping(key) == before)
+                let done = try await seek(store, to: position, shard: shard)
+                #expect(plan.moves == done.moves && plan.skipped == done.skipped && plan.sum == done.sum)
+            }
+        }
+    }
 }

@@ -1,0 +1,159 @@
+import ArgumentParser
+
+/// Finds which command a command line names, before the parser sees it: of a name that there isn't the parser says only
+/// that it is unexpected, together with all that follows it.
+struct CommandPath {
+    /// The names on the way to the command, such as `mapping` and `list`.
+    private(set) var names: [String] = []
+    /// The arguments as the parser takes them.
+    private(set) var arguments: [String] = []
+    private var command: any ParsableCommand.Type = ShardlineCommand.self
+
+    /// Options that mean something before the command's name; the parser knows them.
+    private static let general = [
+        "--help", "-h", "-help", "--help-hidden", "--version", "--generate-completion-script",
+        "--experimental-dump-help", "---completion",
+    ]
+
+    /// Reads the arguments behind the program's name.
+    ///
+    /// `shardline --data DIR put …` means the same as `shardline put … --data DIR`, and `shardline mapping help list` the
+    /// same as `shardline help mapping list`; the parser knows neither.
+    ///
+    /// - Throws: ``CommandFailure`` for a name that there isn't, with the nearest one and those that there are.
+    init(_ given: [String]) throws {
+        var rest = given[...]
+        var store: [String] = []
+        while !command.configuration.subcommands.isEmpty {
+            guard let argument = rest.first else {
+                // `shardline` alone is answered with its help.
+                if !names.isEmpty || !store.isEmpty { throw Self.missing(behind: names, command) }
+                break
+            }
+            if argument == "--data", rest.count > 1 {
+                store = Array(rest.prefix(2))
+                rest = rest.dropFirst(2)
+            } else if argument.hasPrefix("--data=") {
+                store = [argument]
+                rest = rest.dropFirst()
+            } else if argument == "help" {
+                arguments = try Self.help(names + rest.dropFirst())
+                return
+            } else if argument.hasPrefix("-") {
+                guard Self.general.contains(where: { argument == $0 || argument.hasPrefix($0 + "=") }) else {
+                    throw CommandFailure(
+                        .usage,
+                        "\(Self.quoted(names + [argument])): no command is named before that option (allowed there: --data DIR, --help, --version); other options come after the command"
+                    )
+                }
+                break
+            } else {
+                command = try Self.command(argument, behind: names, command)
+                names.append(argument)
+                rest = rest.dropFirst()
+            }
+        }
+        arguments = names + store + rest
+    }
+
+    /// The first option that the command doesn't have, with the nearest one. The parser says first what is missing, which
+    /// is no help where it was given under a misspelled name.
+    var unknownOption: String? {
+        let known = ShardlineCommand.helpMessage(for: command).split { !$0.isLetter && $0 != "-" && !$0.isNumber }
+            .filter { $0.hasPrefix("--") }.map(String.init)
+        let given = arguments.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }.map { $0.prefix { $0 != "=" } }
+        guard let unknown = given.first(where: { !known.contains(String($0)) }) else { return nil }
+        let near = Self.nearest(to: String(unknown), of: known)
+        return "unknown option '\(unknown)'\(near.map { " (did you mean '\($0)'?)" } ?? "")"
+    }
+
+    /// `shardline help …`, after making sure that there is what it is asked about: the parser would show something else.
+    private static func help(_ given: [String]) throws -> [String] {
+        var command: any ParsableCommand.Type = ShardlineCommand.self
+        var path: [String] = []
+        for name in given where !name.hasPrefix("-") {
+            guard !command.configuration.subcommands.isEmpty else {
+                throw CommandFailure(
+                    .usage,
+                    "\(quoted(path)) has no commands below it, so there is no \(quoted(path + [name]))")
+            }
+            command = try self.command(name, behind: path, command)
+            path.append(name)
+        }
+        return ["help"] + given
+    }
+
+    private static func command(
+        _ name: String, behind path: [String], _ parent: any ParsableCommand.Type
+    ) throws -> any ParsableCommand.Type {
+        // Closures: key paths of metatypes crash the compiler of Swift 6.3.
+        if let found = parent.configuration.subcommands.first(where: { $0.configuration.commandName == name }) {
+            return found
+        }
+        let near = suggestions(for: name, behind: path, parent).map(quoted).joined(separator: " or ")
+        throw CommandFailure(
+            .usage,
+            "there is no command \(quoted(path + [name]))\(near.isEmpty ? "" : " (did you mean \(near)?)"); there are \(names(below: parent).joined(separator: ", "))"
+        )
+    }
+
+    private static func missing(behind path: [String], _ parent: any ParsableCommand.Type) -> CommandFailure {
+        CommandFailure(
+            .usage,
+            "no command is named behind \(quoted(path)); there are \(names(below: parent).joined(separator: ", "))")
+    }
+
+    private static func quoted(_ path: [String]) -> String { "'\((["shardline"] + path).joined(separator: " "))'" }
+
+    private static func names(below parent: any ParsableCommand.Type) -> [String] {
+        parent.configuration.subcommands.filter { $0.configuration.shouldDisplay }
+            .compactMap { $0.configuration.commandName }
+    }
+
+    /// The commands that may have been meant: the nearest one of the same group, else those of the name elsewhere.
+    private static func suggestions(
+        for name: String, behind path: [String], _ parent: any ParsableCommand.Type
+    ) -> [[String]] {
+        if let near = nearest(to: name, of: names(below: parent)) { return [path + [near]] }
+        var others: [[String]] = []
+        func look(below command: any ParsableCommand.Type, _ path: [String]) {
+            for next in command.configuration.subcommands where next.configuration.shouldDisplay {
+                guard let known = next.configuration.commandName else { continue }
+                if known == name { others.append(path + [known]) }
+                look(below: next, path + [known])
+            }
+        }
+        look(below: ShardlineCommand.self, [])
+        return others
+    }
+
+    /// The name that `text` begins, or that it becomes by fewest changes: one, or two where it is longer than four
+    /// characters.
+    static func nearest(to text: String, of names: [String]) -> String? {
+        let text = text.lowercased()
+        guard text.utf8.count >= 2, text.utf8.count <= 40 else { return nil }
+        if let begun = names.first(where: { $0.hasPrefix(text) }) { return begun }
+        let distances = names.map { (name: $0, distance: distance(Array(text.utf8), Array($0.utf8))) }
+        guard let best = distances.min(by: { $0.distance < $1.distance }) else { return nil }
+        return best.distance <= (text.utf8.count > 4 ? 2 : 1) ? best.name : nil
+    }
+
+    /// How many bytes have to be put in, taken out, changed or swapped with the next one to make `right` of `left`.
+    private static func distance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+        var rows = [Array(0...right.count)]
+        for row in 0..<left.count {
+            var next = [row + 1]
+            for column in 0..<right.count {
+                var least = min(
+                    next[column] + 1, rows[row][column + 1] + 1,
+                    rows[row][column] + (left[row] == right[column] ? 0 : 1))
+                if row > 0, column > 0, left[row] == right[column - 1], left[row - 1] == right[column] {
+                    least = min(least, rows[row - 1][column - 1] + 1)
+                }
+                next.append(least)
+            }
+            rows.append(next)
+        }
+        return rows[left.count][right.count]
+    }
+}
