@@ -40,6 +40,7 @@ extension SegmentStore {
         let directory: String
         let configuration: Configuration
         let timeSource: any TimeSource
+        let store: StoreID
         let seed: UInt32
         let visible: VisibleState
         let queue: CallQueue
@@ -77,7 +78,8 @@ extension SegmentStore {
             flushesAtEnd = recovery.passesDamage
             fileSystem = internals.fileSystem
             let epochSize = internals.epochSize ?? configuration.epochSize
-            seed = recovery.start.store.seed
+            store = recovery.start.store
+            seed = store.seed
             visible = VisibleState(
                 recovery.start.catalogue, tails: recovery.tails, watermark: recovery.start.nextCommit - 1,
                 dirty: recovery.dirty)

@@ -122,7 +122,7 @@ public final class SegmentStore: StreamStore {
                     tip: shard.lastSequence))
         }
         return StreamDescription(
-            name: stream.name, createdAt: stream.createdAt, retention: stream.retention,
+            name: stream.name, id: stream.id(in: parts.store), createdAt: stream.createdAt, retention: stream.retention,
             maximumRecordSize: stream.maximumRecordSize, isFailureStream: stream.isFailureStream,
             shards: descriptions)
     }

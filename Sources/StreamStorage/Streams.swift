@@ -56,6 +56,8 @@ public struct StreamSettings: Hashable, Sendable {
 public struct StreamDescription: Hashable, Sendable {
     /// The stream's name, unique in its store.
     public var name: String
+    /// Which stream it is: another one for a stream that was created again under the same name.
+    public var id: StreamID
     /// When it was made.
     public var createdAt: Timestamp
     /// How long records are kept.
@@ -69,10 +71,11 @@ public struct StreamDescription: Hashable, Sendable {
 
     /// A description with these facts.
     public init(
-        name: String, createdAt: Timestamp, retention: Duration, maximumRecordSize: Int, isFailureStream: Bool,
-        shards: [ShardDescription]
+        name: String, id: StreamID, createdAt: Timestamp, retention: Duration, maximumRecordSize: Int,
+        isFailureStream: Bool, shards: [ShardDescription]
     ) {
         self.name = name
+        self.id = id
         self.createdAt = createdAt
         self.retention = retention
         self.maximumRecordSize = maximumRecordSize

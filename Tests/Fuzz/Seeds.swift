@@ -152,7 +152,7 @@ enum Seeds {
             stream: 1, shardKey: 2, count: 3, blockOffset: 4096, blockBytes: 700, run: 1, firstSequence: 5,
             firstArrival: 6, lastArrival: 7)
         let stream = StreamDescriptor(
-            id: 1, name: "flüge", retention: 1_000,
+            id: 1, created: 3, name: "flüge", retention: 1_000,
             shards: [
                 .init(
                     key: 2, number: 0, range: HashKeyRange(first: HashKey(0), last: HashKey(.max)), parent: nil,

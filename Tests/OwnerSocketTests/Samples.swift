@@ -46,7 +46,8 @@ enum Samples {
         ]
 
     static let stream = StreamDescription(
-        name: "s", createdAt: Timestamp(milliseconds: 1_356_998_400_123), retention: .seconds(86_400),
+        name: "s", id: StreamID(.max - 7), createdAt: Timestamp(milliseconds: 1_356_998_400_123),
+        retention: .seconds(86_400),
         maximumRecordSize: 1 << 20, isFailureStream: false,
         shards: [
             ShardDescription(

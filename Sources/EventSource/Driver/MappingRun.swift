@@ -70,8 +70,11 @@ struct MappingRun {
 
     private func session(_ claimed: MappingDescription, goals: [ShardID: ShardDriver.Goal]?) async throws -> SessionEnd
     {
+        // A stream can't be deleted while one of its mappings is claimed, unless by force, which ends the session.
+        let stream = try await store.describeStream(mapping.key.stream)
         let session = MappingSession(
-            store: store, key: mapping.key, epoch: claimed.epoch, configuration: mapping.configuration,
+            store: store, key: mapping.key, streamID: stream.id, epoch: claimed.epoch,
+            configuration: mapping.configuration,
             names: mapping.names, function: mapping.function, destination: mapping.destination,
             requestIDs: RequestIDs(run: mapping.seed ^ claimed.epoch),
             permits: Permits(mapping.configuration.concurrency),

@@ -6,6 +6,8 @@ import StreamStorage
 struct MappingSession: Sendable {
     let store: any StreamStore
     let key: MappingKey
+    /// Which stream it is that the mapping reads.
+    let streamID: StreamID
     /// The claim: checkpoint moves carry it.
     let epoch: UInt64
     let configuration: EventSourceMapping.Configuration

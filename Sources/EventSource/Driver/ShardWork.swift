@@ -87,8 +87,8 @@ final class ShardWork: Sendable {
             return
         }
         let context = InvocationContext(
-            mapping: session.key.name, stream: session.key.stream, shard: shard.id, attempt: invocation.attempt,
-            requestIDs: session.requestIDs, invocation: invocation.number,
+            mapping: session.key.name, stream: session.key.stream, streamID: session.streamID, shard: shard.id,
+            attempt: invocation.attempt, requestIDs: session.requestIDs, invocation: invocation.number,
             timeout: session.configuration.functionTimeout, timeSource: timeSource, logger: logger)
         let begin = timeSource.monotonicTime
         let last = invocation.unit.records[invocation.unit.records.count - 1]

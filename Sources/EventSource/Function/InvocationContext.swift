@@ -7,6 +7,9 @@ public struct InvocationContext: Sendable {
     public let mapping: String
     /// The stream that the records are of.
     public let stream: String
+    /// Which stream that is: another one for a stream that was created again under the same name. State that the function
+    /// keeps elsewhere about how far it is belongs to this and ``shard``.
+    public let streamID: StreamID
     /// The shard that the records are of.
     public let shard: ShardID
     /// How often this unit has been invoked, this time included: 1 the first time.
@@ -30,12 +33,13 @@ public struct InvocationContext: Sendable {
     private let timeSource: any TimeSource
 
     package init(
-        mapping: String, stream: String, shard: ShardID, attempt: Int, requestIDs: RequestIDs,
+        mapping: String, stream: String, streamID: StreamID, shard: ShardID, attempt: Int, requestIDs: RequestIDs,
         invocation: Int, timeout: Duration,
         timeSource: any TimeSource, logger: Logger
     ) {
         self.mapping = mapping
         self.stream = stream
+        self.streamID = streamID
         self.shard = shard
         self.attempt = attempt
         self.requestIDs = requestIDs

@@ -13,6 +13,7 @@ extension WireWriter {
 
     mutating func write(_ stream: StreamDescription) {
         write(stream.name)
+        write(stream.id.value)
         write(stream.createdAt)
         write(stream.retention)
         write(Int64(stream.maximumRecordSize))
@@ -104,8 +105,8 @@ extension WireReader {
 
     mutating func streamDescription() throws -> StreamDescription {
         StreamDescription(
-            name: try string(), createdAt: try timestamp(), retention: try duration(), maximumRecordSize: try count(),
-            isFailureStream: try bool(), shards: try each { try $0.shardDescription() })
+            name: try string(), id: StreamID(try number()), createdAt: try timestamp(), retention: try duration(),
+            maximumRecordSize: try count(), isFailureStream: try bool(), shards: try each { try $0.shardDescription() })
     }
 
     private mutating func shardDescription() throws -> ShardDescription {

@@ -78,6 +78,11 @@ extension Catalogue {
             }
             return .done
         case .opened(let entry):
+            // A restore leaves so many openings to the store that was backed up, and as many streams: what the two
+            // create from here on has other numbers.
+            if entry.incarnation >= incarnation + Restore.skippedIncarnations, nextStream < 1 << 31 {
+                nextStream += Restore.skippedIncarnations
+            }
             incarnation = max(incarnation, entry.incarnation)
             if entry.numberJump > 0 {
                 for (key, shard) in shards where shard.closedAt == nil && shard.atCommit < commit {

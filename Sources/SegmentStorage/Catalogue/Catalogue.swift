@@ -54,6 +54,11 @@ struct StreamState: Sendable, Hashable {
         let creationSecond: UInt64
     }
 
+    /// The stream's id, the same in every life of the store.
+    func id(in store: StoreID) -> StreamID {
+        StreamID(store: store.bytes, number: UInt64(key.rawValue), createdAt: createdAt)
+    }
+
     /// The open shard that owns `key`.
     func shard(owning key: HashKey) -> ShardKey { openShards[routeIndex(of: key)].shard }
 

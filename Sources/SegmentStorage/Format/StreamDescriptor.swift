@@ -2,9 +2,10 @@ import StreamModel
 
 /// What a section repeats of a stream, so that the catalogue can be rebuilt from segments alone.
 ///
-///     u64 id · i64 retention ms · u16 bytes of the name · u16 0 · u32 shards · the name · then 64 bytes a shard:
+///     u32 number · u32 creation ms, low half · i64 retention ms · u16 bytes of the name · u16 0 · u32 shards · the name · then 64 bytes a shard:
 ///     u32 key · u32 number · u64 first hash, low · u64 high · u64 last hash, low · u64 high · u32 parent · u32 adjacent
-///     u64 creation second · u64 first sequence; parent and adjacent are numbers, 0xFFFFFFFF where there is none
+///     u64 creation second · u64 first sequence; parent and adjacent are numbers, 0xFFFFFFFF where there is none;
+/// of stores of before the creation is 0
 package struct StreamDescriptor: Hashable, Sendable {
     package struct Shard: Hashable, Sendable {
         package static let size = 64
@@ -30,13 +31,17 @@ package struct StreamDescriptor: Hashable, Sendable {
         }
     }
 
+    /// The stream's number in its store.
     package var id: UInt64
+    /// The low half of when it was created, which its id hangs on; 0: not said.
+    package var created: UInt32
     package var name: String
     package var retention: Int64
     package var shards: [Shard]
 
-    package init(id: UInt64, name: String, retention: Int64, shards: [Shard]) {
+    package init(id: UInt64, created: UInt32 = 0, name: String, retention: Int64, shards: [Shard]) {
         self.id = id
+        self.created = created
         self.name = name
         self.retention = retention
         self.shards = shards
@@ -67,7 +72,7 @@ package struct StreamDescriptor: Hashable, Sendable {
 
     /// The descriptor with these of its shards.
     func append(_ shards: ArraySlice<Shard>, to bytes: inout [UInt8]) {
-        LittleEndian.append(id, to: &bytes)
+        LittleEndian.append(UInt64(created) << 32 | id, to: &bytes)
         LittleEndian.append(retention, to: &bytes)
         LittleEndian.append(UInt16(name.utf8.count), to: &bytes)
         LittleEndian.append(0 as UInt16, to: &bytes)
@@ -103,7 +108,9 @@ package struct StreamDescriptor: Hashable, Sendable {
                 LittleEndian.read(UInt16.self, from: bytes, at: at + 18) == 0, Timestamp.plausible.contains(retention)
             else { throw FormatDamage("a stream's descriptor says what can't be") }
             var stream = StreamDescriptor(
-                id: LittleEndian.read(UInt64.self, from: bytes, at: at), name: name, retention: retention, shards: [])
+                id: UInt64(LittleEndian.read(UInt32.self, from: bytes, at: at)),
+                created: LittleEndian.read(UInt32.self, from: bytes, at: at + 4), name: name, retention: retention,
+                shards: [])
             for index in 0..<count { stream.shards.append(shard(bytes, at: shardsStart + index * Shard.size)) }
             // A stream of many shards that goes on from the part before comes together again in `merged`.
             streams.append(stream)

@@ -96,13 +96,12 @@ struct CatalogueRebuild {
             catalogue.streams[key] = StreamState(
                 key: key, name: descriptor.name, retention: .milliseconds(descriptor.retention),
                 maximumRecordSize: size, isFailureStream: isFailure,
-                createdAt: Timestamp(
-                    milliseconds: Int64(descriptor.shards.map(\.creationSecond).min() ?? 0) * 1_000),
+                createdAt: Self.creation(of: descriptor),
                 nextShardNumber: 0, atCommit: 0)
             catalogue.names[descriptor.name] = key
             catalogue.nextStream = max(catalogue.nextStream, key.rawValue + 1)
             unknown.append(
-                "of the stream '\(descriptor.name)': how large its records may be (taken: \(size) bytes) and when it was made; its name, retention and shards are from its segments"
+                "of the stream '\(descriptor.name)': how large its records may be (taken: \(size) bytes) and exactly when it was made; its id, name, retention and shards are from its segments"
             )
         }
         for shard in descriptor.shards where catalogue.shards[ShardKey(shard.key)] == nil {
@@ -116,6 +115,14 @@ struct CatalogueRebuild {
                     lastSequence: SequenceNumber(max(shard.firstSequence, 1) - 1), floor: .zero, lastArrival: created,
                     atCommit: 0))
         }
+    }
+
+    /// The second of its first shard, as far as that is known, with the low half that the stream's id hangs on.
+    private static func creation(of descriptor: StreamDescriptor) -> Timestamp {
+        let second = Int64(clamping: descriptor.shards.map(\.creationSecond).min() ?? 0)
+        let time = Timestamp(milliseconds: min(second, Timestamp.plausible.upperBound / 1_000) * 1_000)
+        guard descriptor.created != 0 else { return time }
+        return Timestamp(low32: descriptor.created, notAfter: time + .milliseconds(999))
     }
 
     private mutating func insert(_ shard: ShardState) {

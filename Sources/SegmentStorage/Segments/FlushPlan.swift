@@ -103,7 +103,8 @@ struct FlushPlan {
         of stream: StreamState, _ keys: ShardSet, _ catalogue: Catalogue
     ) -> StreamDescriptor {
         StreamDescriptor(
-            id: UInt64(stream.key.rawValue), name: stream.name, retention: stream.retention.wholeMilliseconds,
+            id: UInt64(stream.key.rawValue), created: stream.createdAt.low32, name: stream.name,
+            retention: stream.retention.wholeMilliseconds,
             shards: keys.compactMap { key in
                 catalogue.shards[key].map { shard in
                     StreamDescriptor.Shard(

@@ -2,6 +2,7 @@ import EventSource
 import Logging
 import StreamModel
 import StreamStorage
+import Synchronization
 
 /// Runs a mapping whose function is a command, until it is done or interrupted, and sums up.
 struct ConsumeRun: Sendable {
@@ -18,10 +19,14 @@ struct ConsumeRun: Sendable {
 
     /// Runs, prints the summary, and answers what was done. Throws what ended the run.
     func run(printsJSON: Bool) async throws -> MappingStatistics {
+        let identity = StreamIdentity()
         let pool = ProcessPool { [self] number in
             ProcessWorker.Settings(
                 command: command,
-                environment: [("SHARDLINE_STREAM", stream.name), ("SHARDLINE_MAPPING", mapping)],
+                environment: [
+                    ("SHARDLINE_STREAM", stream.name), ("SHARDLINE_MAPPING", mapping),
+                    ("SHARDLINE_STREAM_ID", identity.text),
+                ],
                 passOn: { [errors, mapping] line in errors.passOn(line, from: "\(mapping)[\(number)]") },
                 warn: { [errors] in errors.say($0) })
         }
@@ -31,6 +36,8 @@ struct ConsumeRun: Sendable {
             startingAt: try (from ?? .trimHorizon).starting(now: stream.store.timeSource.wallTime),
             configuration: settings, logger: logger,
             outsideFunction: ProcessFunction(pool: pool, warn: { [errors] in errors.say("warning: " + $0) }))
+        // The mapping goes with its stream: a run of this one is a run on the stream that is described here.
+        identity.set(try await stream.store.describeStream(stream.name).id)
         try await greet(eventSource)
         if isFailureStreamNew, let place = failuresPlace {
             errors.say("made \(place), which takes the records that are given up")
@@ -113,6 +120,13 @@ struct ConsumeRun: Sendable {
             while let isOver = try await group.next(), !isOver {}
         }
     }
+}
+
+/// Which stream the function's processes work on: known when the mapping is there, asked for when one starts.
+private final class StreamIdentity: Sendable {
+    private let id = Mutex("")
+    var text: String { id.withLock { $0 } }
+    func set(_ id: StreamID) { self.id.withLock { $0 = id.description } }
 }
 
 extension Position {

@@ -36,6 +36,7 @@ struct StreamDescribeCommand: AsyncParsableCommand {
         }
         return [
             "stream        \(stream.name)\(stream.isFailureStream ? " (takes records that were given up)" : "")",
+            "id            \(stream.id)",
             "made          \(stream.createdAt)",
             "records       \(Readable.number(stream.recordCount)), kept for \(Readable.duration(stream.retention))",
             "record size   at most \(Readable.number(stream.maximumRecordSize)) bytes of data",

@@ -49,6 +49,7 @@ extension StreamDescription {
         var writer = JSONWriter()
         writer.object { stream in
             stream.member("streamName", name)
+            stream.member("streamId", id.description)
             stream.name("streamCreationTimestamp")
             stream.seconds(ofMilliseconds: createdAt.milliseconds)
             stream.name("retentionPeriodSeconds")

@@ -18,6 +18,8 @@ import Synchronization
 /// (``loseRecords(_:in:shard:)``).
 public final class InMemoryStore: StreamStore {
     struct State {
+        /// The store's own id, which those of its streams are made of.
+        let id = (0..<16).map { _ in UInt8.random(in: .min ... .max) }
         var catalogue = MemoryCatalogue()
         var logs: [ShardPlace: MemoryLog] = [:]
         var isClosed = false
@@ -196,7 +198,8 @@ extension InMemoryStore.State {
                 tip: shard.last)
         }
         return StreamDescription(
-            name: stream.name, createdAt: stream.createdAt, retention: stream.settings.retention,
+            name: stream.name, id: StreamID(store: id, number: stream.id, createdAt: stream.createdAt),
+            createdAt: stream.createdAt, retention: stream.settings.retention,
             maximumRecordSize: stream.settings.maximumRecordSize, isFailureStream: stream.settings.isFailureStream,
             shards: shards)
     }

@@ -49,6 +49,7 @@ public struct MappingTestDriver {
     private let requestIDs = RequestIDs(run: 1)
     private let names: ResourceNames
     private var lane: LaneCore
+    private var streamID = StreamID(0)
     private var hasStarted = false
     private var read: LaneCore.ReadOrder?
     private var wake: MonotonicTime?
@@ -125,8 +126,9 @@ public struct MappingTestDriver {
     private mutating func start() async throws {
         guard !hasStarted else { return }
         hasStarted = true
-        try await store.createStream(
-            Self.stream, shards: 1, retention: Limits.retention.upperBound, maximumRecordSize: Limits.largestRecordSize)
+        streamID = try await store.createStream(
+            Self.stream, shards: 1, retention: Limits.retention.upperBound, maximumRecordSize: Limits.largestRecordSize
+        ).id
         try await settle([.start])
     }
 
@@ -189,7 +191,7 @@ public struct MappingTestDriver {
     private mutating func invoke(_ invocation: LaneCore.Invocation) async -> LaneCore.InvocationResult {
         let records = invocation.unit.records
         let context = InvocationContext(
-            mapping: "test", stream: Self.stream, shard: Self.shard, attempt: invocation.attempt,
+            mapping: "test", stream: Self.stream, streamID: streamID, shard: Self.shard, attempt: invocation.attempt,
             requestIDs: requestIDs, invocation: invocation.number,
             timeout: configuration.functionTimeout, timeSource: time, logger: .init(label: "shardline.test"))
         var thrown: (any Error)?

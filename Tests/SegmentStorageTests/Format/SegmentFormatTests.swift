@@ -155,7 +155,7 @@ import Testing
                     adjacent: nil,
                     creationSecond: 9, firstSequence: 1)
             })
-        let small = StreamDescriptor(id: 2, name: "small", retention: 6, shards: [stream.shards[1]])
+        let small = StreamDescriptor(id: 2, created: .max, name: "small", retention: 6, shards: [stream.shards[1]])
         let parts = StreamDescriptor.parts(of: [small, stream], limit: 65_000)
         #expect(parts.allSatisfy { $0.count <= 65_000 })
         #expect(parts.count > 9)

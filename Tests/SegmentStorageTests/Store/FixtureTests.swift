@@ -90,10 +90,14 @@ struct FixtureTests {
         let check = try await SegmentStore.check(at: directory.path, timeSource: Self.clock)
         #expect(check.verdict == .whole && check.findings == [], "\(check.findings)")
         #expect(check.counts.records == 302)
+        var ids: [StreamID] = []
         for round in 0..<2 {
             let store = try await SegmentStore.open(at: directory.path, timeSource: Self.clock, logger: silent)
             #expect(try await store.listStreams().map(\.name) == ["audit", "orders"])
             let orders = try await store.describeStream("orders")
+            // Nobody knew of ids then; from now on the stream has one.
+            ids.append(orders.id)
+            #expect(ids == Array(repeating: ids[0], count: round + 1))
             #expect(orders.retention == .seconds(365 * 86_400))
             #expect(orders.shards.map(\.id.number) == [0, 1, 2, 3])
             #expect(orders.shards.map { $0.parents.map(\.number) } == [[], [], [0], [0]])

@@ -7,7 +7,8 @@ import Testing
 
 @Suite struct StreamDeleteTests {
     private let stream = StreamDescription(
-        name: "s", createdAt: Timestamp(milliseconds: 0), retention: .seconds(60), maximumRecordSize: 10,
+        name: "s", id: StreamID(1), createdAt: Timestamp(milliseconds: 0), retention: .seconds(60),
+        maximumRecordSize: 10,
         isFailureStream: false,
         shards: [
             ShardDescription(

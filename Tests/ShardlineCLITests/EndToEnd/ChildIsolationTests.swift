@@ -51,6 +51,7 @@ import Testing
         #expect(
             names.filter { $0.hasPrefix("SHARDLINE_") }.sorted() == [
                 "SHARDLINE_DATA", "SHARDLINE_MAPPING", "SHARDLINE_STREAM",
+                "SHARDLINE_STREAM_ID",
             ])
         #expect(own.isSuperset(of: names.filter { !$0.contains(" ") && !$0.hasPrefix("SHARDLINE_") }), "\(names)")
     }
