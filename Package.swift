@@ -197,7 +197,7 @@ let package = Package(
         .testTarget(
             name: "ReadmeTests",
             dependencies: [
-                "Shardline", "ShardlineTesting", "ShardlineCLI", "TestSupport", logging, lifecycle,
+                "Shardline", "ShardlineTesting", "ShardlineCLI", "TestSupport", logging, lifecycle, grdb,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: swift),

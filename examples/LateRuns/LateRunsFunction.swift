@@ -25,7 +25,7 @@ public struct LateRunsFunction: BatchFunction {
     /// Follows one unit of records. Throws ``NotADeparture`` before anything is written.
     public mutating func handle(_ batch: RecordBatch, context: InvocationContext) async throws {
         let (columns, observe) = (columns, observe)
-        let shard = context.shard
+        let (stream, shard) = (context.streamID, context.shard)
         try await results.perform { db in
             let begun = InvocationReport(
                 shard: shard, first: batch[0].sequenceNumber, last: batch[batch.count - 1].sequenceNumber)
@@ -33,7 +33,8 @@ public struct LateRunsFunction: BatchFunction {
             var ended = begun
             do {
                 let departures = try batch.map { ($0.sequenceNumber, try columns.departure(in: $0.bytes)) }
-                ended.followedBefore = try LateRunsResults.follow(departures, shard: shard, in: db)
+                ended.followedBefore = try LateRunsResults.follow(
+                    departures, stream: stream, shard: shard, in: db)
                 ended.outcome = .done
             } catch {
                 ended.outcome = .failed

@@ -1,11 +1,11 @@
 import GRDB
 import Shardline
 
-/// What the job has found out so far, in an SQLite file: each aircraft's runs of late departures, and for each shard the
-/// number of the last record that is in them.
+/// What the job has found out so far, in an SQLite file: each aircraft's runs of late departures, and for each shard of a
+/// stream the number of the last record that is in them.
 ///
-/// Both are written in one transaction. That makes a redelivery harmless: whoever brings a record again finds its number
-/// reached, and changes nothing.
+/// Both are written in one transaction. That makes a redelivery harmless: a record that comes again finds its number
+/// reached, and changes nothing. The stream is named by its id, so one that was deleted and created again begins anew.
 public struct LateRunsResults: Sendable {
     private let database: DatabaseQueue
 
@@ -23,7 +23,8 @@ public struct LateRunsResults: Sendable {
                     CREATE TABLE IF NOT EXISTS aircraft (
                         tailnum TEXT PRIMARY KEY, departures INTEGER NOT NULL, current INTEGER NOT NULL,
                         longest INTEGER NOT NULL) WITHOUT ROWID;
-                    CREATE TABLE IF NOT EXISTS progress (shard INTEGER PRIMARY KEY, sequence INTEGER NOT NULL);
+                    CREATE TABLE IF NOT EXISTS reached (
+                        stream TEXT, shard INTEGER, sequence INTEGER NOT NULL, PRIMARY KEY (stream, shard)) WITHOUT ROWID;
                     CREATE TABLE IF NOT EXISTS job (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
                     """)
         }
@@ -36,14 +37,15 @@ public struct LateRunsResults: Sendable {
 
     /// Follows the departures of one batch, in one transaction. Returns how many of them had been followed before.
     static func follow(
-        _ departures: [(number: SequenceNumber, departure: Departure)], shard: ShardID, in db: Database
+        _ departures: [(number: SequenceNumber, departure: Departure)], stream: StreamID, shard: ShardID,
+        in db: Database
     ) throws -> Int {
         var before = 0
         try db.inTransaction {
             let reached = try UInt64(
                 Int64.fetchOne(
-                    db.cachedStatement(sql: "SELECT sequence FROM progress WHERE shard = ?"),
-                    arguments: [Int64(shard.number)]) ?? 0)
+                    db.cachedStatement(sql: "SELECT sequence FROM reached WHERE stream = ? AND shard = ?"),
+                    arguments: [stream.description, Int64(shard.number)]) ?? 0)
             let statement = try db.cachedStatement(
                 sql: """
                     INSERT INTO aircraft (tailnum, departures, current, longest) VALUES (:tailnum, 1, :late, :late)
@@ -60,8 +62,8 @@ public struct LateRunsResults: Sendable {
                 try statement.execute(arguments: ["tailnum": departure.aircraft, "late": departure.isLate ? 1 : 0])
             }
             if let last = departures.last?.number.rawValue, last > reached {
-                try db.cachedStatement(sql: "INSERT OR REPLACE INTO progress (shard, sequence) VALUES (?, ?)")
-                    .execute(arguments: [Int64(shard.number), Int64(last)])
+                try db.cachedStatement(sql: "INSERT OR REPLACE INTO reached VALUES (?, ?, ?)")
+                    .execute(arguments: [stream.description, Int64(shard.number), Int64(last)])
             }
             return .commit
         }
