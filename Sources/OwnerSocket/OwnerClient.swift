@@ -171,6 +171,14 @@ extension OwnerClient {
         return number
     }
 
+    /// As ``StreamStorage/StreamStore/countRecords(in:of:)``.
+    public func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int] {
+        guard case .counts(let counts) = try await calls.call(.countRecords(spans, stream: stream)),
+            counts.count == spans.count
+        else { throw OwnerCalls.mismatch }
+        return counts
+    }
+
     /// As ``StreamStorage/StreamStore/createMapping(_:)``.
     @discardableResult
     public func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {

@@ -212,6 +212,8 @@ final class OwnerConnection: Sendable {
             return .records(try await store.read(read))
         case .position(let start, let stream, let shard):
             return .position(try await store.position(of: start, in: stream, shard: shard))
+        case .countRecords(let spans, let stream):
+            return .counts(try await store.countRecords(in: spans, of: stream))
         case .createMapping(let definition): return .mapping(try await store.createMapping(definition))
         case .listMappings(let stream): return .mappings(try await store.listMappings(of: stream))
         case .describeMapping(let key): return .mapping(try await store.describeMapping(key))

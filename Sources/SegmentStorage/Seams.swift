@@ -30,6 +30,8 @@ struct MetadataSnapshot: Sendable {
 struct DirtyRows: Sendable, Hashable {
     var streams: Set<StreamKey> = []
     var shards: ShardSet = []
+    /// The shards whose numbers have jumped.
+    var jumped: ShardSet = []
     var mappings: Set<MappingNumber> = []
     var checkpoints: Set<CheckpointPlace> = []
     var parked: Set<CheckpointPlace> = []
@@ -40,12 +42,14 @@ struct DirtyRows: Sendable, Hashable {
     }
 
     var isEmpty: Bool {
-        streams.isEmpty && shards.isEmpty && mappings.isEmpty && checkpoints.isEmpty && parked.isEmpty
+        streams.isEmpty && shards.isEmpty && jumped.isEmpty && mappings.isEmpty && checkpoints.isEmpty
+            && parked.isEmpty
     }
 
     mutating func formUnion(_ other: DirtyRows) {
         streams.formUnion(other.streams)
         shards.formUnion(other.shards)
+        jumped.formUnion(other.jumped)
         mappings.formUnion(other.mappings)
         checkpoints.formUnion(other.checkpoints)
         parked.formUnion(other.parked)
@@ -128,6 +132,8 @@ protocol Metadata: Sendable {
     /// Saves rows that changed, without moving the start position (F8).
     /// `lastCommit` is the last commit with entries that is known to be synced.
     func save(_ dirty: DirtyRows, of catalogue: Catalogue, lastCommit: UInt64) throws
+    /// The numbers of the shard's records that are in segments. Called behind ``load()`` only.
+    func flushedNumbers(of shard: ShardState) throws -> [ClosedRange<UInt64>]
 }
 
 /// Makes segments of epochs. Called by one thread, which may block.
@@ -186,6 +192,7 @@ struct NoMetadata: Metadata {
     func load() throws -> MetadataSnapshot? { nil }
     func create(_ store: StoreID) throws {}
     func save(_ dirty: DirtyRows, of catalogue: Catalogue, lastCommit: UInt64) throws {}
+    func flushedNumbers(of shard: ShardState) throws -> [ClosedRange<UInt64>] { [] }
 }
 
 /// No past: everything is in memory.

@@ -44,6 +44,7 @@ private struct MemoryShard: DirectShard {
     /// What reading has to know of the shard's state.
     private struct Look {
         var lastSequence: SequenceNumber
+        var lastPosition: SequenceNumber
         /// Those that took the shard's keys, once it is closed.
         var children: [ShardID]?
         var retention: Duration
@@ -56,7 +57,8 @@ private struct MemoryShard: DirectShard {
                     key,
                     {
                         Look(
-                            lastSequence: $0.lastSequence, children: $0.closedAt == nil ? nil : $0.children,
+                            lastSequence: $0.lastSequence, lastPosition: $0.lastPosition,
+                            children: $0.closedAt == nil ? nil : $0.children,
                             retention: retention)
                     })
             else { throw ShardlineError(.unknownStream, "there is no stream '\(name)'") }
@@ -74,7 +76,8 @@ private struct MemoryShard: DirectShard {
         {
         case .past: return nil
         case .nothing:
-            guard position >= shard.lastSequence else { return nil }
+            // A position beyond what there is is refused elsewhere.
+            guard position >= shard.lastSequence, position <= shard.lastPosition else { return nil }
         case .records(let batch, let last):
             guard let first = batch.runs.first, first.firstSequence == position.advanced(by: 1),
                 first.arrival > timeSource.wallTime - shard.retention

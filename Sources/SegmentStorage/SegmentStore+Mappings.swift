@@ -14,6 +14,8 @@ extension SegmentStore {
             )
         }
         let starts = try await positions(of: definition.startingPosition, in: key.stream, shard: nil)
+        var definition = definition
+        definition.startingPosition = definition.startingPosition.withoutShard
         try await ask(.createMapping(definition, starts: starts))
         return try await describeMapping(key)
     }
@@ -27,14 +29,10 @@ extension SegmentStore {
             if let shard { return [(try state.catalogue.shard(shard, of: stream).key, shard)] }
             return stream.shards.map { ($0.value, $0.key) }.sorted { $0.1 < $1.1 }
         }
-        switch start {
-        case .atSequenceNumber, .afterSequenceNumber:
-            guard shards.count == 1 else {
-                throw ShardlineError(
-                    .invalidArgument,
-                    "a sequence number belongs to one shard; '\(name)' has \(shards.count): name the shard")
-            }
-        case .trimHorizon, .latest, .atTimestamp: break
+        guard shards.count == 1 || !start.isOfOneShard else {
+            throw ShardlineError(
+                .invalidArgument,
+                "a sequence number belongs to one shard; '\(name)' has \(shards.count): name the shard")
         }
         var positions: [ShardKey: SequenceNumber] = [:]
         for (key, id) in shards { positions[key] = try await position(of: start, in: name, shard: id) }

@@ -82,7 +82,7 @@ extension SegmentStore {
             seed = store.seed
             visible = VisibleState(
                 recovery.start.catalogue, tails: recovery.tails, watermark: recovery.start.nextCommit - 1,
-                dirty: recovery.dirty)
+                dirty: recovery.dirty, lost: recovery.lost)
             queue = CallQueue()
             admission = Admission(limit: configuration.queueSize)
             epochs = EpochQueue(

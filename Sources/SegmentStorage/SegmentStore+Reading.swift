@@ -47,7 +47,9 @@ extension SegmentStore {
     }
 
     private func readNow(_ request: ReadRequest) async throws -> ReadResult {
+        try request.validate()
         let (shard, tail, retention) = try resolve(request.stream, request.shard)
+        try shard.numbered.checkRead(request)
         var result: ReadResult
         do {
             result = try await records(behind: request.after, request, shard, tail)
@@ -77,7 +79,7 @@ extension SegmentStore {
                 result = try await records(behind: horizon, request, shard, tail)
                 // A child's numbers begin behind its parents': what is before them never was.
                 let before = max(request.after, shard.origin)
-                if before < horizon { result.tellExpired(before.advanced(by: 1)...horizon, leftOut: shard.leftOut) }
+                if before < horizon { result.tellExpired(before.advanced(by: 1)...horizon, in: shard) }
             }
         }
         if shard.closedAt != nil, result.next >= shard.lastSequence { result.endOfShard = shard.children }
@@ -88,7 +90,7 @@ extension SegmentStore {
         behind position: SequenceNumber, _ request: ReadRequest, _ shard: ShardState, _ tail: Tail
     ) async throws -> ReadResult {
         var result = ReadResult(batch: RecordBatch(), next: position, tip: shard.lastSequence)
-        var left = (records: max(1, request.maximumRecords), bytes: max(1, request.maximumBytes))
+        var left = (records: request.maximumRecords, bytes: request.maximumBytes)
         while left.records > 0, left.bytes > 0 {
             let found: RecordBatch
             switch tail.read(
@@ -169,48 +171,57 @@ extension SegmentStore {
         case .atTimestamp(let time):
             let horizon = try await trimHorizon(of: shard, retention: retention)
             return max(try await position(in: shard, tail, arrivedAtOrAfter: time), horizon)
-        case .atSequenceNumber(let number):
-            try check(number, atMost: shard.lastSequence.advanced(by: 1), in: stream, shard: shard)
-            return SequenceNumber(number.rawValue == 0 ? 0 : number.rawValue - 1)
-        case .afterSequenceNumber(let number):
-            try check(number, atMost: shard.lastSequence, in: stream, shard: shard)
-            return number
+        case .atSequenceNumber, .afterSequenceNumber, .at, .after:
+            let position = try start.position(in: stream, shard: shard.numbered) { number in
+                parts.visible.withState { $0.catalogue.stream(of: number)?.name }
+            }
+            return position ?? shard.lastSequence
         }
     }
 
-    /// A position beyond the tip would skip records that are still to come.
-    private func check(
-        _ number: SequenceNumber, atMost limit: SequenceNumber, in stream: String, shard: ShardState
-    ) throws {
-        guard number <= limit else {
-            throw ShardlineError(
-                .invalidArgument,
-                "shard \(shard.id.number) of '\(stream)' has no record \(number); its newest is \(shard.lastSequence)")
+    /// As ``StreamStorage/StreamStore/countRecords(in:of:)``.
+    public func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int] {
+        try parts.visible.withOpen { state in
+            let shards = try state.catalogue.stream(stream).shards
+            return spans.map { span in
+                guard let key = shards[span.shard] else { return 0 }
+                let lost = state.lost[key] ?? []
+                let count = state.catalogue.shards.read(key) {
+                    $0.recordCount(after: span.after, through: span.through, lost: lost)
+                }
+                return Int(clamping: count ?? 0)
+            }
+        }
+    }
+}
+
+extension ShardState {
+    fileprivate var numbered: NumberedShard {
+        NumberedShard(
+            id: id, creationSecond: creationSecond, tip: lastSequence, lastPosition: lastPosition,
+            isClosed: closedAt != nil)
+    }
+}
+
+extension Catalogue {
+    /// The stream with the shard that a sequence number is of.
+    fileprivate func stream(of number: KinesisSequenceNumber) -> StreamState? {
+        streams.values.first { stream in
+            guard let key = stream.shards[number.shard] else { return false }
+            return shards.read(key) { $0.creationSecond == number.shardCreationSecond } ?? false
         }
     }
 }
 
 extension ReadResult {
-    /// Says that these numbers are no more, but for those that were never given: a reader would count them as lost.
-    fileprivate mutating func tellExpired(
-        _ numbers: ClosedRange<SequenceNumber>, leftOut: ClosedRange<SequenceNumber>?
-    ) {
-        // An earlier jump, with nothing before it: as a missing block is told from one in segments.
-        let count = numbers.upperBound.rawValue - numbers.lowerBound.rawValue + 1
-        if count.isMultiple(of: Recovery.numberJump) { return }
-        guard let leftOut, leftOut.overlaps(numbers) else {
-            expired = numbers
-            return
-        }
-        if numbers.lowerBound < leftOut.lowerBound {
-            expired = numbers.lowerBound...SequenceNumber(leftOut.lowerBound.rawValue - 1)
-            guard numbers.upperBound > leftOut.upperBound else { return }
-            // What expired behind the gap is told by the next read.
-            batch = RecordBatch()
-            next = leftOut.upperBound
-        } else if numbers.upperBound > leftOut.upperBound {
-            expired = leftOut.upperBound.advanced(by: 1)...numbers.upperBound
-        }
+    /// Says that these numbers are no more, but for those that no record had: a reader would count them as lost.
+    fileprivate mutating func tellExpired(_ numbers: ClosedRange<SequenceNumber>, in shard: ShardState) {
+        let given = shard.given(in: numbers)
+        expired = given.first
+        guard given.count > 1 else { return }
+        // What expired behind the gap is told by the next read.
+        batch = RecordBatch()
+        next = given[1].lowerBound.previous
     }
 }
 

@@ -107,19 +107,20 @@ public final class SegmentStore: StreamStore {
 
     /// As ``StreamStorage/StreamStore/describeStream(_:)``.
     public func describeStream(_ name: String) async throws -> StreamDescription {
-        let (stream, shards) = try parts.visible.withOpen { state in
+        let (stream, shards, lost) = try parts.visible.withOpen { state in
             let stream = try state.catalogue.stream(name)
-            return (stream, stream.shards.values.compactMap { state.catalogue.shards[$0] })
+            return (stream, stream.shards.values.compactMap { state.catalogue.shards[$0] }, state.lost)
         }
         var descriptions: [ShardDescription] = []
         descriptions.reserveCapacity(shards.count)
         for shard in shards.sorted(by: { $0.id < $1.id }) {
+            let horizon = try await knownHorizon(of: shard, retention: stream.retention)
+            let count = shard.recordCount(after: horizon, through: shard.lastSequence, lost: lost[shard.key] ?? [])
             descriptions.append(
                 ShardDescription(
                     id: shard.id, hashKeyRange: shard.range, parents: shard.parents,
                     creationSecond: shard.creationSecond, openedAt: shard.openedAt, closedAt: shard.closedAt,
-                    trimHorizon: try await knownHorizon(of: shard, retention: stream.retention),
-                    tip: shard.lastSequence))
+                    trimHorizon: horizon, tip: shard.lastSequence, recordCount: Int(clamping: count)))
         }
         return StreamDescription(
             name: stream.name, id: stream.id(in: parts.store), createdAt: stream.createdAt, retention: stream.retention,

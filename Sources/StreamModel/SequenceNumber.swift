@@ -20,6 +20,8 @@ public struct SequenceNumber: Hashable, Comparable, Sendable, Codable, CustomStr
     public static func < (left: SequenceNumber, right: SequenceNumber) -> Bool { left.rawValue < right.rawValue }
 
     @inlinable package func advanced(by count: Int) -> SequenceNumber { SequenceNumber(rawValue + UInt64(count)) }
+    /// The number in front of this one; ``zero`` has none and stays.
+    package var previous: SequenceNumber { SequenceNumber(rawValue == 0 ? 0 : rawValue - 1) }
 
     /// Reads the counter.
     public init(from decoder: any Decoder) throws {
@@ -31,6 +33,12 @@ public struct SequenceNumber: Hashable, Comparable, Sendable, Codable, CustomStr
         var container = encoder.singleValueContainer()
         try container.encode(rawValue)
     }
+}
+
+extension ClosedRange<SequenceNumber> {
+    /// How many numbers the range has. That many records only where a store says that each of them was a record's:
+    /// numbers jump, so records are counted by the store.
+    package var numberCount: UInt64 { upperBound.rawValue - lowerBound.rawValue + 1 }
 }
 
 /// A sequence number as Kinesis writes it: 56 decimal digits that name shard, counter and arrival (API-Q-1).

@@ -25,10 +25,17 @@ public enum StartingPosition: Hashable, Sendable {
     case latest
     /// The first record that arrived at or after this moment, which must not be in the future or before 1970.
     case atTimestamp(Timestamp)
-    /// The record with this number, or the next one after it.
+    /// The record with this number, or the next one after it. Nothing tells of which stream and shard a counter is: with
+    /// ``at(_:)`` the store checks it.
     case atSequenceNumber(SequenceNumber)
-    /// The first record behind this number.
+    /// The first record after this number. Nothing tells of which stream and shard a counter is: with ``after(_:)`` the
+    /// store checks it.
     case afterSequenceNumber(SequenceNumber)
+    /// The record with this number, such as a record's `kinesisSequenceNumber`, or the next one after it. A number of
+    /// another stream, of a deleted stream with the same name or of another shard is refused with `invalidArgument`.
+    case at(KinesisSequenceNumber)
+    /// The first record after this number, which is checked as in ``at(_:)``.
+    case after(KinesisSequenceNumber)
 }
 
 /// What a mapping is made with.

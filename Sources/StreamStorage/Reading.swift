@@ -16,11 +16,12 @@ public struct ReadRequest: Sendable {
     public var stream: String
     /// The shard.
     public var shard: ShardID
-    /// Read what is behind this number.
+    /// Read what is after this number, which is at most the shard's tip, or ``SequenceNumber/max`` in a closed shard.
     public var after: SequenceNumber
-    /// The most records to return. Default 10,000.
+    /// The most records to return, at least 1. Default 10,000.
     public var maximumRecords: Int
-    /// Return no further record once this many bytes are reached; the first record comes always. Default 1 MiB.
+    /// Return no further record once this many bytes are reached, at least 1; the first record comes always. Default
+    /// 1 MiB.
     public var maximumBytes: Int
     /// What to do at the tip. Default: answer at once.
     public var wait: Wait
@@ -36,6 +37,35 @@ public struct ReadRequest: Sendable {
         self.maximumRecords = maximumRecords
         self.maximumBytes = maximumBytes
         self.wait = wait
+    }
+}
+
+extension ReadRequest {
+    /// Throws `invalidArgument` for limits that allow nothing.
+    package func validate() throws {
+        var wrong: [String] = []
+        if maximumRecords < 1 { wrong.append("maximumRecords \(maximumRecords)") }
+        if maximumBytes < 1 { wrong.append("maximumBytes \(maximumBytes)") }
+        guard wrong.isEmpty else {
+            throw ShardlineError(.invalidArgument, "\(wrong.joined(separator: ", ")) (allowed: 1 or more)")
+        }
+    }
+}
+
+/// The records of one shard between two positions, for ``StreamStore/countRecords(in:of:)``.
+public struct RecordSpan: Hashable, Sendable {
+    /// The shard.
+    public var shard: ShardID
+    /// Records up to this number don't count.
+    public var after: SequenceNumber
+    /// Records after this number don't count. Default: all count up to the tip.
+    public var through: SequenceNumber
+
+    /// The records after one number, up to another.
+    public init(shard: ShardID, after: SequenceNumber, through: SequenceNumber = .max) {
+        self.shard = shard
+        self.after = after
+        self.through = through
     }
 }
 

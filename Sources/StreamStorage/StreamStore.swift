@@ -34,12 +34,20 @@ public protocol StreamStore: Sendable {
 
     /// Records of one shard behind a position, in order; never one that isn't durable.
     ///
-    /// Throws `unknownStream`, `unknownShard`, `corrupt`, `readFailed`, `closed`.
+    /// Throws `invalidArgument` for a position beyond the tip and for limits below 1, `unknownStream`, `unknownShard`,
+    /// `corrupt`, `readFailed`, `closed`.
     func read(_ request: ReadRequest) async throws -> ReadResult
     /// The position in the shard from which reading delivers what `start` asks for.
     ///
-    /// Throws `invalidArgument` for a time in the future and a number beyond the tip, `unknownStream`, `unknownShard`.
+    /// Throws `invalidArgument` for a time in the future, a number beyond the tip and one of another shard,
+    /// `unknownStream`, `unknownShard`.
     func position(of start: StartingPosition, in stream: String, shard: ShardID) async throws -> SequenceNumber
+    /// How many records were put into the shards of a stream in each of these spans, in their order: records that
+    /// retention has removed count, those that damage took don't. A shard that is not there has none.
+    ///
+    /// Sequence numbers jump where records that somebody has seen may be lost, and in a store that was restored: their
+    /// difference is no count. Throws `unknownStream`, `closed`.
+    func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int]
 
     /// Makes a mapping with its starting position resolved for every shard, durably (ESM-P4).
     /// Throws `mappingExists`, `unknownStream`, `invalidArgument`.

@@ -102,11 +102,13 @@ public struct ShardDescription: Hashable, Sendable {
     public var trimHorizon: SequenceNumber
     /// The number of the newest record that is visible; ``SequenceNumber/zero`` in an empty shard without parents.
     public var tip: SequenceNumber
+    /// How many records are retained.
+    public var recordCount: Int
 
     /// A description with these facts.
     public init(
         id: ShardID, hashKeyRange: HashKeyRange, parents: [ShardID], creationSecond: UInt64, openedAt: Timestamp,
-        closedAt: Timestamp?, trimHorizon: SequenceNumber, tip: SequenceNumber
+        closedAt: Timestamp?, trimHorizon: SequenceNumber, tip: SequenceNumber, recordCount: Int
     ) {
         self.id = id
         self.hashKeyRange = hashKeyRange
@@ -116,5 +118,6 @@ public struct ShardDescription: Hashable, Sendable {
         self.closedAt = closedAt
         self.trimHorizon = trimHorizon
         self.tip = tip
+        self.recordCount = recordCount
     }
 }

@@ -27,9 +27,22 @@ struct HostileRequestTests {
     ]
     private static let key = MappingKey(stream: "s", name: "m")
 
+    private static var foreign: [StartingPosition] {
+        var positions: [StartingPosition] = []
+        for sequence in sequences {
+            for second: UInt64 in [0, 1_356_998_400, 16_025_174_999] {
+                let number = KinesisSequenceNumber(
+                    shard: shards[0], shardCreationSecond: second, sequenceNumber: sequence, arrivalSecond: second)
+                positions += [.at(number), .after(number)]
+            }
+        }
+        return positions
+    }
+
     private static var positions: [StartingPosition] {
         [.trimHorizon, .latest] + moments.map { .atTimestamp($0) }
             + sequences.flatMap { [.atSequenceNumber($0), .afterSequenceNumber($0)] }
+            + foreign
     }
 
     /// Every kind of request with every extreme that it takes.
@@ -70,6 +83,13 @@ struct HostileRequestTests {
             ]
         }
         requests.append(.claimMapping(key, configuration: [0]))
+        for after in sequences {
+            for through in sequences {
+                requests.append(
+                    .countRecords(
+                        shards.map { RecordSpan(shard: $0, after: after, through: through) }, stream: "s"))
+            }
+        }
         for shard in shards {
             for epoch in epochs {
                 requests += changes(shard, epoch).map { .commit([$0], .now) }

@@ -16,6 +16,10 @@ enum Samples {
         NewRecord("one", partitionKey: "k"), NewRecord([], partitionKey: "ключ", explicitHashKey: HashKey(.max)),
     ]
 
+    private static let number = KinesisSequenceNumber(
+        shard: ShardID(1), shardCreationSecond: 1_356_998_400, sequenceNumber: SequenceNumber(7),
+        arrivalSecond: 1_356_998_401)
+
     static let changes: [Change] = [
         .append(Append(records, to: "s")),
         .append(Append([], to: "s", target: .shard(ShardID(7)), expectedLast: SequenceNumber(8), epoch: 9)),
@@ -38,6 +42,13 @@ enum Samples {
             .position(.atTimestamp(Timestamp(milliseconds: -1)), stream: "s", ShardID(1)),
             .position(.atSequenceNumber(SequenceNumber(1)), stream: "s", ShardID(1)),
             .position(.afterSequenceNumber(SequenceNumber(1)), stream: "s", ShardID(1)),
+            .position(.at(number), stream: "s", ShardID(1)), .position(.after(number), stream: "s", ShardID(1)),
+            .countRecords(
+                [
+                    RecordSpan(shard: ShardID(1), after: .zero),
+                    RecordSpan(shard: ShardID(2), after: .max, through: .zero),
+                ],
+                stream: "s"), .countRecords([], stream: ""),
             .createMapping(MappingDefinition(key: key, startingPosition: .latest, configuration: [0, 255])),
             .listMappings(stream: nil), .listMappings(stream: "s"), .describeMapping(key),
             .claimMapping(key, configuration: nil), .claimMapping(key, configuration: [1, 0]), .mappingStates(key),
@@ -53,11 +64,12 @@ enum Samples {
             ShardDescription(
                 id: ShardID(0), hashKeyRange: HashKeyRange(first: HashKey(0), last: HashKey(.max)), parents: [],
                 creationSecond: 1_356_998_400, openedAt: Timestamp(milliseconds: 0),
-                closedAt: Timestamp(milliseconds: 5), trimHorizon: .zero, tip: SequenceNumber(4)),
+                closedAt: Timestamp(milliseconds: 5), trimHorizon: .zero, tip: SequenceNumber(4),
+                recordCount: 3),
             ShardDescription(
                 id: ShardID(1), hashKeyRange: HashKeyRange(first: HashKey(0), last: HashKey(5)),
                 parents: [ShardID(0), ShardID(7)], creationSecond: 1, openedAt: Timestamp(milliseconds: 0),
-                closedAt: nil, trimHorizon: SequenceNumber(4), tip: SequenceNumber(4)),
+                closedAt: nil, trimHorizon: SequenceNumber(4), tip: SequenceNumber(4), recordCount: 0),
         ])
 
     static let mapping = MappingDescription(
@@ -107,7 +119,8 @@ enum Samples {
             .records(
                 ReadResult(
                     batch: RecordBatch(), lost: SequenceNumber(1)...SequenceNumber(1), next: .zero, tip: .zero)),
-            .position(.max), .mapping(mapping), .mappings([mapping]), .released(true), .released(false), .cancelled,
+            .position(.max), .counts([]), .counts([0, 1, .max]), .mapping(mapping), .mappings([mapping]),
+            .released(true), .released(false), .cancelled,
             .backedUp(BackupSummary(files: 3, bytes: 1 << 40, records: 7, begunAt: Timestamp(milliseconds: 9))),
             .mappingStates(nil), .mappingStates([]), .mappingStates(states),
         ] + WireCode.all.map { .failed(ShardlineError($0, "it \($0)")) }

@@ -138,6 +138,9 @@ final class FaultyStore: StreamStore {
     func position(of start: StartingPosition, in stream: String, shard: ShardID) async throws -> SequenceNumber {
         try await inner.position(of: start, in: stream, shard: shard)
     }
+    func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int] {
+        try await inner.countRecords(in: spans, of: stream)
+    }
     func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
         try await inner.createMapping(definition)
     }

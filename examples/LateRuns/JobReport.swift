@@ -60,7 +60,8 @@ public struct JobReport: Codable, Equatable, Sendable {
     /// Reads what is in the store and in the results.
     init(of job: LateRunsJob, store: some StreamStore, results: LateRunsResults) async throws {
         let stream = try await store.describeStream(LateRunsJob.stream)
-        recordsPerShard = stream.shards.map { Int($0.tip.rawValue) }
+        recordsPerShard = try await store.countRecords(
+            in: stream.shards.map { RecordSpan(shard: $0.id, after: .zero) }, of: LateRunsJob.stream)
         isolatedPerShard = Array(repeating: 0, count: stream.shards.count)
         for shard in try await store.describeStream(LateRunsJob.failureStream).shards {
             var position = shard.trimHorizon

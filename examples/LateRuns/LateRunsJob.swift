@@ -129,8 +129,8 @@ public struct LateRunsJob: Sendable {
             return 0
         }
         let stream = try await store.describeStream(Self.stream)
-        // The embedded store numbers the records of a shard without gaps, from 1.
-        let perShard = stream.shards.map { Int($0.tip.rawValue) }
+        let perShard = try await store.countRecords(
+            in: stream.shards.map { RecordSpan(shard: $0.id, after: .zero) }, of: Self.stream)
         let stored = perShard.reduce(0, +)
         guard
             stored <= file.lines.count, perShard.count == settings.shards,

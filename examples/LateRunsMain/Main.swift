@@ -40,7 +40,7 @@ struct LateRunsProgram {
             print("\(run.tailnum) left late \(run.longest) times in a row")
         }
         let isolated = try await store.describeStream("departures.late-runs.failed").shards
-            .reduce(0) { $0 + $1.tip.rawValue }
+            .reduce(0) { $0 + $1.recordCount }
         print("\(isolated) of \(file.lines.count) records are no departures")
         try results.close()
         try await store.close()

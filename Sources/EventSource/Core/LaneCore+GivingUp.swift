@@ -34,7 +34,7 @@ extension LaneCore {
         begin(
             GiveUp(
                 condition: gap.condition, first: first, last: last,
-                count: denseNumbers ? Int(last.rawValue - first.rawValue) + 1 : nil, records: RecordBatch(),
+                count: denseNumbers ? Int(clamping: gap.range.numberCount) : nil, records: RecordBatch(),
                 invocations: 0, lastInvocation: nil, response: nil, failure: nil, unit: nil, takenThrough: nil))
     }
 

@@ -60,12 +60,12 @@ final class MappingBoard: Sendable {
 
         /// A unit goes to the function.
         func sent(_ unit: LaneCore.Unit) {
-            let (first, last) = (unit.first, unit.last)
+            let last = unit.last
             entry.withLock { entry in
                 if entry.sentThrough < entry.sentBefore, last > entry.sentThrough {
-                    let from = max(first.rawValue, entry.sentThrough.rawValue + 1)
-                    let to = min(last.rawValue, entry.sentBefore.rawValue)
-                    if from <= to { entry.redelivered += Int(to - from) + 1 }
+                    // Records, not numbers: these may jump within a unit.
+                    entry.redelivered +=
+                        unit.records.count(through: entry.sentBefore) - unit.records.count(through: entry.sentThrough)
                 }
                 entry.sentThrough = max(entry.sentThrough, last)
             }
@@ -136,13 +136,13 @@ final class MappingBoard: Sendable {
 
     /// Shows in the metrics how far the mapping is behind, and which lanes are stuck (ESM-M1, ESM-M8), and says what an
     /// operator should know of it.
-    func pulse(to metrics: MappingMetrics, at now: Moment, _ logger: Logger) {
-        var lag: UInt64 = 0
+    ///
+    /// - Parameter lag: how many records are not done; nil where that can't be said now.
+    func pulse(lag: Int?, to metrics: MappingMetrics, at now: Moment, _ logger: Logger) {
         var oldest = Duration.zero
         var blocked: [StandstillLog.Blocked] = []
         for entry in entries.withLock({ Array($0.values) }) {
             let (shard, busyFrom) = entry.withEntry { ($0.state, $0.busyFrom) }
-            if shard.tip > shard.checkpoint { lag += shard.tip.rawValue - shard.checkpoint.rawValue }
             // Under a clock that went back no record is younger than nothing.
             let age = max(.zero, shard.oldestArrival.map { now.wall - $0 } ?? .zero)
             oldest = max(oldest, age)
@@ -151,14 +151,17 @@ final class MappingBoard: Sendable {
             if shard.oldestArrival != nil { metrics.iteratorAge(age) }
             blocked.append(.init(state: shard, time: now.monotonic - from))
         }
-        metrics.lag(lag)
-        let (found, waiting, age) = (blocked, lag, oldest)
+        if let lag { metrics.lag(lag) }
+        let (found, age) = (blocked, oldest)
         let line = log.withLock { log -> StandstillLog.Line? in
-            let slow = log.line(age: age, lag: waiting)
+            let slow = lag.flatMap { log.line(age: age, lag: UInt64($0)) }
             return log.line(blocked: found) ?? (found.isEmpty ? slow : nil)
         }
         if let line { logger.log(level: line.level, "\(line.text)") }
     }
+
+    /// What is behind the checkpoints of all shards that a lane has come to.
+    var spansBehind: [RecordSpan] { shards.map { RecordSpan(shard: $0.shard, after: $0.checkpoint) } }
 
     func ended(_ shard: ShardID, _ end: LaneEnd) {
         self[shard]?.withEntry { entry in

@@ -68,5 +68,5 @@ struct MappingMetrics: Sendable {
     /// How long a lane has been on one unit (M8).
     func blocked(_ duration: Duration) { blocked.record(duration.inSeconds) }
     /// Records between checkpoint and tip (M8).
-    func lag(_ records: UInt64) { lag.record(Int64(clamping: records)) }
+    func lag(_ records: Int) { lag.record(records) }
 }

@@ -193,7 +193,11 @@ struct MappingRun {
             round += 1
             workers.nudge()
             if round % Self.pulse == 0 {
-                session.board.pulse(to: session.metrics, at: Moment(session.timeSource), logger)
+                // A store that can't say it now is asked again; the session ends by what else it answers.
+                let counts = try? await session.store.countRecords(
+                    in: session.board.spansBehind, of: session.key.stream)
+                let lag = counts.map { $0.reduce(0, +) }
+                session.board.pulse(lag: lag, to: session.metrics, at: Moment(session.timeSource), logger)
             }
         }
     }

@@ -10,6 +10,7 @@ enum Request: Sendable {
     case commit([Change], CommitUrgency)
     case read(ReadRequest)
     case position(StartingPosition, stream: String, ShardID)
+    case countRecords([RecordSpan], stream: String)
     case createMapping(MappingDefinition)
     case listMappings(stream: String?)
     case describeMapping(MappingKey)
@@ -84,6 +85,10 @@ enum Request: Sendable {
         case .backup(let path):
             writer.write(17 as UInt8)
             writer.write(path)
+        case .countRecords(let spans, let stream):
+            writer.write(18 as UInt8)
+            writer.write(each: spans) { $0.write($1) }
+            writer.write(stream)
         }
         return writer.bytes
     }
@@ -118,6 +123,7 @@ enum Request: Sendable {
         case 15: self = .release
         case 16: self = .mappingStates(try reader.mappingKey())
         case 17: self = .backup(try reader.string())
+        case 18: self = .countRecords(try reader.each { try $0.recordSpan() }, stream: try reader.string())
         case let kind: throw WireError("a request of an unknown kind \(kind)")
         }
         try reader.end()
@@ -132,6 +138,7 @@ enum Reply: Sendable {
     case outcome(CommitOutcome)
     case records(ReadResult)
     case position(SequenceNumber)
+    case counts([Int])
     case mapping(MappingDescription)
     case mappings([MappingDescription])
     /// Whether the owner is going to give the store up.
@@ -180,6 +187,9 @@ enum Reply: Sendable {
             writer.write(13 as UInt8)
             for number in [summary.files, summary.bytes, summary.records] { writer.write(UInt64(max(0, number))) }
             writer.write(summary.begunAt.milliseconds)
+        case .counts(let counts):
+            writer.write(14 as UInt8)
+            writer.write(each: counts) { $0.write(Int64($1)) }
         case .mappingStates(let states):
             writer.write(12 as UInt8)
             writer.write(optional: states) { $0.write(each: $1) { $0.write($1) } }
@@ -212,6 +222,7 @@ enum Reply: Sendable {
                 BackupSummary(
                     files: try count(), bytes: try count(), records: try count(),
                     begunAt: Timestamp(milliseconds: try reader.number())))
+        case 14: self = .counts(try reader.each { try $0.recordCount() })
         case let kind: throw WireError("a reply of an unknown kind \(kind)")
         }
         try reader.end()

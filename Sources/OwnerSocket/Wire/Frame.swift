@@ -84,7 +84,7 @@ struct FrameBuffer {
 struct Hello: Hashable, Sendable {
     static let magic: UInt32 = 0x534F_4C53  // "SLOS"
     /// Both sides must speak the same one: owner and client are builds of one program as a rule.
-    static let version: UInt16 = 4
+    static let version: UInt16 = 5
     /// Room for these two frames is all that a stranger gets.
     static let largestFrame = 64
 

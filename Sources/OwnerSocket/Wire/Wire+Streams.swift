@@ -30,6 +30,7 @@ extension WireWriter {
         write(optional: shard.closedAt) { $0.write($1) }
         write(shard.trimHorizon)
         write(shard.tip)
+        write(Int64(shard.recordCount))
     }
 
     mutating func write(_ position: StartingPosition) {
@@ -45,7 +46,19 @@ extension WireWriter {
         case .afterSequenceNumber(let number):
             write(4 as UInt8)
             write(number)
+        case .at(let number):
+            write(5 as UInt8)
+            write(number.description)
+        case .after(let number):
+            write(6 as UInt8)
+            write(number.description)
         }
+    }
+
+    mutating func write(_ span: RecordSpan) {
+        write(span.shard)
+        write(span.after)
+        write(span.through)
     }
 
     mutating func write(_ request: ReadRequest) {
@@ -113,7 +126,7 @@ extension WireReader {
         ShardDescription(
             id: try shard(), hashKeyRange: try hashKeyRange(), parents: try each { try $0.shard() },
             creationSecond: try number(), openedAt: try timestamp(), closedAt: try optional { try $0.timestamp() },
-            trimHorizon: try sequenceNumber(), tip: try sequenceNumber())
+            trimHorizon: try sequenceNumber(), tip: try sequenceNumber(), recordCount: try recordCount())
     }
 
     mutating func startingPosition() throws -> StartingPosition {
@@ -123,8 +136,27 @@ extension WireReader {
         case 2: .atTimestamp(try timestamp())
         case 3: .atSequenceNumber(try sequenceNumber())
         case 4: .afterSequenceNumber(try sequenceNumber())
+        case 5: .at(try kinesisSequenceNumber())
+        case 6: .after(try kinesisSequenceNumber())
         default: throw WireError("a starting position of an unknown kind")
         }
+    }
+
+    private mutating func kinesisSequenceNumber() throws -> KinesisSequenceNumber {
+        guard let number = KinesisSequenceNumber(try string()) else {
+            throw WireError("no sequence number of 56 digits")
+        }
+        return number
+    }
+
+    mutating func recordSpan() throws -> RecordSpan {
+        RecordSpan(shard: try shard(), after: try sequenceNumber(), through: try sequenceNumber())
+    }
+
+    mutating func recordCount() throws -> Int {
+        let count = try count()
+        guard count >= 0 else { throw WireError("\(count) records") }
+        return count
     }
 
     mutating func readRequest() throws -> ReadRequest {

@@ -86,8 +86,7 @@ extension Catalogue {
             incarnation = max(incarnation, entry.incarnation)
             if entry.numberJump > 0 {
                 for (key, shard) in shards where shard.closedAt == nil && shard.atCommit < commit {
-                    shards[key]?.floor = max(shard.lastSequence, shard.floor).advanced(by: Int(entry.numberJump))
-                    shards[key]?.jumpedFrom = shard.lastSequence
+                    shards[key]?.jump(over: entry.numberJump)
                     shards[key]?.atCommit = commit
                 }
             }
@@ -197,8 +196,9 @@ extension Catalogue {
     }
 
     private mutating func remove(shard key: ShardKey, commit: UInt64) {
-        guard shards.removeValue(forKey: key) != nil else { return }
+        guard let shard = shards.removeValue(forKey: key) else { return }
         deletedShards[key] = commit
+        retiredSecond = max(retiredSecond ?? 0, shard.creationSecond)
     }
 
     private mutating func apply(_ entry: MappingCreatedEntry, commit: UInt64) -> Applied {

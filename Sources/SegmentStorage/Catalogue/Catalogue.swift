@@ -17,6 +17,9 @@ struct Catalogue: Sendable, Hashable {
     var mappings: [MappingNumber: MappingState] = [:]
     /// The shards of deleted streams and the commit that deleted them: replay may still meet their records.
     var deletedShards: [ShardKey: UInt64] = [:]
+    /// The latest creation second of a shard that is no longer there: none that is made later gets it, or an earlier one
+    /// (API-Q-8).
+    var retiredSecond: UInt64?
     /// What the next stream, shard and mapping get.
     var nextStream: UInt32 = 1
     var nextShard: UInt32 = 1
@@ -98,8 +101,8 @@ struct ShardState: Sendable, Hashable {
     var lastSequence: SequenceNumber
     /// Numbers up to here are not given out any more, though no record has them (C4's jump).
     var floor: SequenceNumber
-    /// The newest record's number when numbers last jumped, as far as the journal still says so.
-    var jumpedFrom: SequenceNumber?
+    /// Numbers that no record has, since numbers jumped over them (C4): in order, never next to each other.
+    var skipped: [ClosedRange<SequenceNumber>] = []
     /// The newest record's arrival; later records never get an earlier one (C3).
     var lastArrival: Timestamp
     /// The newest writer's claim (take-over).
@@ -115,12 +118,6 @@ struct ShardState: Sendable, Hashable {
 
     /// The number that the next record gets.
     var nextSequence: SequenceNumber { max(lastSequence, floor).advanced(by: 1) }
-    /// The numbers that the last jump has left out (C4): no record ever had them. Nil: there was no jump.
-    var leftOut: ClosedRange<SequenceNumber>? {
-        guard floor.rawValue >= origin.rawValue + Recovery.numberJump else { return nil }
-        let before = SequenceNumber(floor.rawValue - Recovery.numberJump)
-        return (jumpedFrom ?? min(before, lastSequence)).advanced(by: 1)...floor
-    }
     /// The arrival that a record gets when the clock shows `now` (C3, Q-5).
     func arrival(at now: Timestamp) -> Timestamp {
         max(now, lastArrival, Timestamp(milliseconds: Int64(creationSecond) * 1000))

@@ -385,6 +385,9 @@ extension StartingPosition {
             case .atTimestamp(let time): (2, UInt64(bitPattern: time.milliseconds))
             case .atSequenceNumber(let number): (3, number.rawValue)
             case .afterSequenceNumber(let number): (4, number.rawValue)
+            // The shard is the one that the entry's starts name.
+            case .at(let number): (3, number.sequenceNumber.rawValue)
+            case .after(let number): (4, number.sequenceNumber.rawValue)
             }
         head.put(kind)
         head.put(value)

@@ -62,7 +62,7 @@ public struct StoreReport: Hashable, Sendable {
         public var numbers: ClosedRange<SequenceNumber>
 
         /// How many numbers they are.
-        public var count: UInt64 { numbers.upperBound.rawValue - numbers.lowerBound.rawValue + 1 }
+        public var count: UInt64 { numbers.numberCount }
     }
 
     /// What was read.

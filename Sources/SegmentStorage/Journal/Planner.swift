@@ -254,7 +254,10 @@ struct Planner {
         let stream = try catalogue.stream(seal.stream)
         let parents = try seal.parents.map { try catalogue.shard($0, of: stream) }
         let closing = parents.map { $0.lastArrival + .milliseconds(1) }.reduce(now, max)
-        let second = parents.map { $0.creationSecond + 1 }.reduce(closing.second, max)
+        let numbers = stream.nextShardNumber..<stream.nextShardNumber + UInt32(seal.children.count)
+        let second = CreationSecond.ofChildren(
+            notBefore: parents.map { $0.creationSecond + 1 }.reduce(closing.second, max),
+            retired: catalogue.retiredSecond, taken: creationSeconds(of: numbers, except: stream.key))
         let origin = parents.map { max($0.lastSequence, $0.floor) }.max() ?? .zero
         var children: [NewShard] = []
         for (index, range) in seal.children.enumerated() {
@@ -279,10 +282,13 @@ struct Planner {
         guard catalogue.names[name] == nil else {
             throw ShardlineError(.streamExists, "the stream '\(name)' exists already")
         }
+        let second = CreationSecond.ofStream(
+            now: now.second, retired: catalogue.retiredSecond,
+            taken: creationSeconds(of: 0..<UInt32(settings.shards), except: nil))
         let shards = HashKeyRange.even(settings.shards).enumerated().map { index, range in
             NewShard(
                 key: ShardKey(catalogue.nextShard + UInt32(index)), id: ShardID(UInt32(index)), range: range,
-                creationSecond: now.second, origin: .zero)
+                creationSecond: second, origin: .zero)
         }
         add(
             .streamCreated(
@@ -290,6 +296,15 @@ struct Planner {
                     key: StreamKey(catalogue.nextStream), name: name, retention: settings.retention,
                     maximumRecordSize: settings.maximumRecordSize, isFailureStream: settings.isFailureStream,
                     createdAt: now, shards: shards)))
+    }
+
+    /// When shards with these numbers were made in the streams there are.
+    private func creationSeconds(of numbers: Range<UInt32>, except stream: StreamKey?) -> Set<UInt64> {
+        var seconds: Set<UInt64> = []
+        for (_, shard) in catalogue.shards where numbers.contains(shard.id.number) && shard.stream != stream {
+            seconds.insert(shard.creationSecond)
+        }
+        return seconds
     }
 
     private mutating func createMapping(_ definition: MappingDefinition, _ starts: [ShardKey: SequenceNumber]) throws {

@@ -11,7 +11,16 @@ extension Catalogue {
             changes.append(
                 streams[key].map { .put($0.row) } ?? .remove(.stream, key: [.number(key.rawValue)]))
         }
+        // In front of the shard's: a row that knows of a jump keeps replay from jumping again, and the changes may be cut in
+        // two.
+        for key in dirty.jumped.sorted() {
+            if let shard = shards[key], !shard.skipped.isEmpty { changes.append(.put(shard.skippedRow)) }
+        }
+        if dirty.shards.contains(where: { shards[$0] == nil }) {
+            changes += retiredRow.map { [.put($0)] } ?? []
+        }
         for key in dirty.shards.sorted() {
+            if shards[key] == nil { changes.append(.remove(.skipped, key: [.number(key.rawValue)])) }
             changes.append(shards[key].map { .put($0.row) } ?? .remove(.shard, key: [.number(key.rawValue)]))
             if let commit = deletedShards[key] {
                 // Until the start of the replay has passed the deletion, the journal may hold records of the shard.
@@ -48,6 +57,9 @@ extension Catalogue {
         return changes
     }
 
+    /// The row of ``retiredSecond``; nil where no shard has ever gone.
+    var retiredRow: MetadataRow? { retiredSecond.map { MetadataRow(.retired, [.number(1), .bits($0)]) } }
+
     /// The catalogue that the rows say. Rows of what is no longer there are left out.
     init(_ contents: MetadataContents, store: StoreRow) throws(MetadataError) {
         self.init()
@@ -73,6 +85,16 @@ extension Catalogue {
             }
         }
         for key in streams.keys { streams[key]?.openShards.sort { $0.first < $1.first } }
+        for row in contents[.skipped] {
+            var reader = RowReader(row)
+            let (key, ranges) = (ShardKey(try reader.short()), try reader.ranges())
+            _ = shards.update(key) { $0.skipped = ranges }
+        }
+        if let row = contents[.retired].first {
+            var reader = RowReader(row)
+            _ = try reader.short()
+            retiredSecond = try reader.word()
+        }
         for row in contents[.deletedShard] {
             var reader = RowReader(row)
             deletedShards[ShardKey(try reader.short())] = try reader.word()
@@ -144,6 +166,10 @@ extension ShardState {
             ])
     }
 
+    fileprivate var skippedRow: MetadataRow {
+        MetadataRow(.skipped, [.number(key.rawValue), .text(skipped.columnText)])
+    }
+
     /// The shard that the row says.
     init(_ row: MetadataRow) throws(MetadataError) {
         var reader = RowReader(row)
@@ -186,6 +212,10 @@ extension MappingState {
     }
 }
 
+extension [ClosedRange<SequenceNumber>] {
+    fileprivate var columnText: String { map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",") }
+}
+
 extension StartingPosition {
     fileprivate var columnText: String {
         switch self {
@@ -194,17 +224,19 @@ extension StartingPosition {
         case .atTimestamp(let time): "at-time \(time.milliseconds)"
         case .atSequenceNumber(let number): "at \(number)"
         case .afterSequenceNumber(let number): "after \(number)"
+        case .at(let number): "at \(number.sequenceNumber)"
+        case .after(let number): "after \(number.sequenceNumber)"
         }
     }
 }
 
 extension CheckpointState {
     fileprivate func row(_ key: [MetadataValue]) -> MetadataRow {
-        let ranges = ranges.map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")
-        return MetadataRow(
+        MetadataRow(
             .checkpoint,
             key + [
-                .bits(epoch), .bits(revision), .bits(position.rawValue), .integer(isShardEnd ? 1 : 0), .text(ranges),
+                .bits(epoch), .bits(revision), .bits(position.rawValue), .integer(isShardEnd ? 1 : 0),
+                .text(ranges.columnText),
                 .blob(state), .optional(attempts.map { Int64($0.first.rawValue) }),
                 .optional(attempts.map { Int64($0.last.rawValue) }), .optional(attempts?.count),
                 attempts.map { .text($0.cause) } ?? .null, .bits(atCommit),

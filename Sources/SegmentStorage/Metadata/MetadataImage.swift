@@ -114,8 +114,7 @@ struct MetadataImage {
                 if faults != ["ok"] { reading.faults += faults.flatMap { $0.split(separator: "\n").map(String.init) } }
                 let tables = try String.fetchAll(database, sql: "SELECT name FROM sqlite_master WHERE type = 'table'")
                 for table in MetadataTable.allCases {
-                    // Stores of before do not have it; opening makes it.
-                    if table == .journal, !tables.contains(table.rawValue) { continue }
+                    if table.isLater, !tables.contains(table.rawValue) { continue }
                     do {
                         try SQLiteMetadata.read(table, database, into: &reading.contents)
                     } catch {

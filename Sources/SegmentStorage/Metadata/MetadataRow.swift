@@ -36,11 +36,18 @@ package enum MetadataTable: String, CaseIterable, Sendable {
     case segmentStream = "segment_stream"
     case lostRange = "lost_range"
     case deletedShard = "deleted_shard"
+    /// Of shards whose numbers have jumped, over which.
+    case skipped
+    /// One row: the latest creation second of a shard that is no longer there.
+    case retired
+
+    /// Whether stores of before may not have the table; opening makes it.
+    package var isLater: Bool { [.journal, .skipped, .retired].contains(self) }
 
     /// How many of the columns, from the first, are the key.
     package var keyCount: Int {
         switch self {
-        case .store, .journal, .stream, .shard, .mapping, .segment, .deletedShard: 1
+        case .store, .journal, .stream, .shard, .mapping, .segment, .deletedShard, .skipped, .retired: 1
         case .checkpoint, .section, .segmentStream, .lostRange: 2
         case .parked: 3
         }
@@ -81,6 +88,8 @@ package enum MetadataTable: String, CaseIterable, Sendable {
         case .segmentStream: ["segment", "stream", "shards", "first_arrival", "last_arrival", "bytes"]
         case .lostRange: ["shard", "first", "last", "reason"]
         case .deletedShard: ["key", "at_commit"]
+        case .skipped: ["shard", "ranges"]
+        case .retired: ["id", "created_s"]
         }
     }
 

@@ -46,6 +46,17 @@ final class SegmentPast: Past {
         GivenUp.position(of: shard, before: kept, arrivedAtOrAfter: time, lost[shard.key.rawValue] ?? [])
     }
 
+    /// The numbers of the shard's records, on the caller's thread, which may block.
+    func numbers(of shard: ShardState) throws -> [ClosedRange<UInt64>] {
+        try withSegments(of: shard) { segments in
+            var cursor = ShardCursor(
+                segments, stream: UInt64(shard.stream.rawValue), shardKey: shard.key.rawValue, reader: reader)
+            var numbers: [ClosedRange<UInt64>] = []
+            while let slice = try cursor.next()?.slice { numbers.append(slice.firstSequence...slice.lastSequence) }
+            return numbers
+        }
+    }
+
     private func candidates(_ shard: ShardState) -> [RegisteredSegment] {
         set.segments(of: UInt64(shard.stream.rawValue), shard: shard.id.number)
     }
@@ -152,11 +163,11 @@ final class SegmentPast: Past {
         guard let previous else { return }
         let given = (lost[shard.key.rawValue] ?? []).map(\.numbers)
         let gap = previous.lastSequence + 1...found.slice.firstSequence - 1
-        let missing = NumberRanges.subtract(given, from: gap).reduce(0) { $0 + ($1.upperBound - $1.lowerBound + 1) }
+        let missing = NumberRanges.subtract(given, from: gap).reduce(0) { $0 + $1.numberCount }
         // Earlier versions jumped from the newest record that was left, over what was given up behind it.
         let isJump =
             missing.isMultiple(of: Recovery.numberJump)
-            || (gap.upperBound - gap.lowerBound + 1).isMultiple(of: Recovery.numberJump)
+            || gap.numberCount.isMultiple(of: Recovery.numberJump)
         guard !isJump else { return }
         throw ShardlineError(
             .corrupt,

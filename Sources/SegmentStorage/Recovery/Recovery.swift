@@ -34,6 +34,8 @@ struct Recovery {
     private(set) var isNew = false
     /// The places in the journal at which acknowledged commits are lost; none unless damage is passed.
     private(set) var holes: [JournalHole] = []
+    /// By shard, what damage took and a repair has given up.
+    private(set) var lost: [ShardKey: [ClosedRange<UInt64>]] = [:]
     /// Whether damage is passed: then the journal is begun anew.
     let passesDamage: Bool
 
@@ -127,11 +129,22 @@ struct Recovery {
             )
         }
         // Shards that the rows don't know yet too: a jump of numbers begins behind what is lost.
-        if let snapshot { catalogue.extend(over: snapshot.givenUp) }
+        if let snapshot {
+            catalogue.extend(over: snapshot.givenUp)
+            for (key, ranges) in snapshot.givenUp { lost[ShardKey(key)] = ranges.map(\.numbers) }
+            var inJournal: [ShardKey: [ClosedRange<UInt64>]]?
+            let found = try catalogue.findSkipped(lost: snapshot.givenUp) { shard in
+                let known = inJournal ?? Self.numbers(in: frames)
+                inJournal = known
+                return try describing("opening the store") { try metadata.flushedNumbers(of: shard) }
+                    + known[shard.key, default: []]
+            }
+            dirty.jumped.formUnion(found)
+        }
         for shard in catalogue.shards.values {
             // A row may be newer than the start of the replay, so what is flushed ends before the first replayed.
             let flushed =
-                first[shard.key].map { SequenceNumber($0.rawValue - 1) }
+                first[shard.key].map(\.previous)
                 ?? (snapshot?.catalogue.shards[shard.key]?.lastSequence ?? shard.origin)
             let isPast = snapshot?.catalogue.shards[shard.key] != nil
             tails[shard.key] = Tail(
@@ -279,6 +292,14 @@ struct Recovery {
             stored: isAlone
                 ? StoredBody(codec: records.codec, rawCount: raw.count, checksum: records.bodyChecksum, stored: stored)
                 : nil)
+    }
+
+    private static func numbers(in frames: [Epoch.Frame]) -> [ShardKey: [ClosedRange<UInt64>]] {
+        var numbers: [ShardKey: [ClosedRange<UInt64>]] = [:]
+        for run in frames.lazy.flatMap(\.runs) {
+            numbers[run.shard, default: []].append((run.firstSequence...run.lastSequence).rawValues)
+        }
+        return numbers
     }
 
     private static func opened(

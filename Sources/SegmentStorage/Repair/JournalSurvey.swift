@@ -49,6 +49,18 @@ struct JournalSurvey {
     var newest: CommitHeader? { numbers.last.flatMap { commits[$0]?.header } }
     var incarnation: UInt32 { commits.values.map(\.header.incarnation).max() ?? 0 }
 
+    /// By shard, the numbers of all records.
+    var recordNumbers: [ShardKey: [ClosedRange<UInt64>]] {
+        var numbers: [ShardKey: [ClosedRange<UInt64>]] = [:]
+        for case .records(let records) in commits.values.lazy.flatMap(\.entries) {
+            for run in records.runs {
+                numbers[ShardKey(run.shardKey), default: []].append(
+                    run.firstSequence...run.firstSequence + UInt64(run.count) - 1)
+            }
+        }
+        return numbers
+    }
+
     /// Whether the journal has all commits in this range, each behind the one before.
     func hasWhole(_ range: ClosedRange<UInt64>) -> Bool {
         guard range.upperBound - range.lowerBound < UInt64(commits.count) else { return false }

@@ -38,6 +38,15 @@ struct MetadataRebuild {
         builder.add(surveys)
         builder.adopt(rows[.shard], journal)
         catalogue = builder.catalogue
+        var there = journal.recordNumbers
+        for slice in surveys.flatMap(\.slices) {
+            there[ShardKey(slice.shardKey), default: []].append(slice.firstSequence...slice.lastSequence)
+        }
+        _ = catalogue.findSkipped(lost: (try? rows.givenUp) ?? [:], isRebuilt: true) { there[$0.key] ?? [] }
+        if catalogue.retiredSecond == nil {
+            // What is gone can't be known; what is there was made no earlier.
+            catalogue.retiredSecond = catalogue.shards.values.map(\.creationSecond).max()
+        }
         unknown = builder.unknown + Self.lostRows(reading, builder)
         place(surveys, upTo: firstReplayed, catalogue)
         writeRows(catalogue, rows, row, journal, firstReplayed, surveys)
@@ -143,7 +152,9 @@ struct MetadataRebuild {
             }
             for shard in mapping.parked.keys { dirty.parked.insert(.init(mapping: mapping.number, shard: shard)) }
         }
+        dirty.jumped = dirty.shards
         for case .put(let row) in catalogue.changes(dirty) { contents.rows[row.table, default: []].append(row) }
+        contents.rows[.retired] = catalogue.retiredRow.map { [$0] }
         contents.rows[.lostRange] = rows[.lostRange]
         if let row { contents.rows[.journal] = row.startCommit == first ? rows[.journal] : [] }
 

@@ -165,6 +165,10 @@ final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
         }
     }
 
+    func flushedNumbers(of shard: ShardState) throws -> [ClosedRange<UInt64>] {
+        try translated { try state.withLock { $0.past }?.numbers(of: shard) ?? [] }
+    }
+
     func close() throws {
         let metadata = state.withLock { state in
             defer { state.metadata = nil }

@@ -10,6 +10,8 @@ final class VisibleState: Sendable {
         /// The claims on mappings that somebody runs.
         var claims: [MappingNumber: Claim] = [:]
         var dirty = DirtyRows()
+        /// By shard, what damage took and a repair has given up.
+        var lost: [ShardKey: [ClosedRange<UInt64>]] = [:]
         var isClosed = false
 
         /// Whoever runs a mapping.
@@ -28,9 +30,14 @@ final class VisibleState: Sendable {
     private let watermarkValue: Atomic<UInt64>
     private let syncedValue: Atomic<UInt64>
 
-    /// - Parameter dirty: the rows of `catalogue` that differ from what is saved.
-    init(_ catalogue: Catalogue, tails: ShardTable<Tail>, watermark: UInt64, dirty: DirtyRows = DirtyRows()) {
-        state = Mutex(State(catalogue: catalogue, tails: tails, dirty: dirty))
+    /// - Parameters:
+    ///   - dirty: the rows of `catalogue` that differ from what is saved.
+    ///   - lost: by shard, what damage took and a repair has given up.
+    init(
+        _ catalogue: Catalogue, tails: ShardTable<Tail>, watermark: UInt64, dirty: DirtyRows = DirtyRows(),
+        lost: [ShardKey: [ClosedRange<UInt64>]] = [:]
+    ) {
+        state = Mutex(State(catalogue: catalogue, tails: tails, dirty: dirty, lost: lost))
         watermarkValue = Atomic(watermark)
         syncedValue = Atomic(0)
     }
@@ -173,7 +180,10 @@ extension DirtyRows {
         case .mappingChanged(let entry): mappings.insert(entry.number)
         case .mappingDeleted(let number): note(mapping: number, in: catalogue)
         case .takeOver(let shard, _): shards.insert(shard)
-        case .opened(let entry): if entry.numberJump > 0 { shards.formUnion(catalogue.shards.keys) }
+        case .opened(let entry):
+            guard entry.numberJump > 0 else { return }
+            shards.formUnion(catalogue.shards.keys)
+            jumped.formUnion(catalogue.shards.keys)
         case .shardsRemoved(let stream, let keys):
             streams.insert(stream)
             shards.formUnion(keys)

@@ -55,7 +55,7 @@ enum Position: Equatable, Sendable {
             }
             return .atTimestamp(moment)
         case .ago(let duration): return .atTimestamp(now - duration)
-        case .sequence(let number): return .atSequenceNumber(number.sequenceNumber)
+        case .sequence(let number): return .at(number)
         case .number(let number): return .atSequenceNumber(number)
         }
     }

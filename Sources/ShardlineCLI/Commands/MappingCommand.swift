@@ -29,7 +29,7 @@ struct MappingProgress: Equatable {
     /// Whether the shard is closed and done.
     var isShardEnd: Bool
     /// Records that are not done.
-    var behind: UInt64
+    var behind: Int
     /// The last record that is done, if it is still kept.
     var checkpoint: KinesisSequenceNumber?
     /// What its run does there; nil where it doesn't run, or the run has not come to the shard.
@@ -46,13 +46,16 @@ struct MappingProgress: Equatable {
     static func all(of mapping: MappingDescription, in store: some StreamStore) async throws -> [MappingProgress] {
         var all: [MappingProgress] = []
         let states = mapping.isClaimed ? try await store.mappingStates(mapping.key) ?? [] : []
-        for shard in try await store.describeStream(mapping.key.stream).shards {
+        let shards = try await store.describeStream(mapping.key.stream).shards
+        let counts = try await store.countRecords(
+            in: shards.map { RecordSpan(shard: $0.id, after: mapping.position(in: $0), through: $0.tip) },
+            of: mapping.key.stream)
+        for (shard, count) in zip(shards, counts) {
             let checkpoint = mapping.checkpoints.first { $0.shard == shard.id }
-            let position = max(checkpoint?.position ?? .zero, shard.trimHorizon)
             var last: KinesisSequenceNumber?
             if let done = checkpoint?.position, done > shard.trimHorizon, done <= shard.tip, !checkpoint!.isShardEnd {
                 let request = ReadRequest(
-                    stream: mapping.key.stream, shard: shard.id, after: SequenceNumber(done.rawValue - 1),
+                    stream: mapping.key.stream, shard: shard.id, after: done.previous,
                     maximumRecords: 1)
                 last = try await store.read(request).batch.first.flatMap {
                     $0.sequenceNumber == done ? $0.kinesisSequenceNumber : nil
@@ -62,9 +65,16 @@ struct MappingProgress: Equatable {
             all.append(
                 MappingProgress(
                     shard: shard.id, isShardEnd: isShardEnd,
-                    behind: isShardEnd || position >= shard.tip ? 0 : shard.tip.rawValue - position.rawValue,
+                    behind: isShardEnd ? 0 : count,
                     checkpoint: last, state: states.first { $0.shard == shard.id }))
         }
         return all
+    }
+}
+
+extension MappingDescription {
+    /// Behind which number the mapping has something to do in the shard: what has expired is not done any more.
+    func position(in shard: ShardDescription) -> SequenceNumber {
+        max(checkpoints.first { $0.shard == shard.id }?.position ?? .zero, shard.trimHorizon)
     }
 }

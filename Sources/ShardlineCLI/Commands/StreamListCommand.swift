@@ -36,13 +36,9 @@ struct StreamListCommand: AsyncParsableCommand {
     }
 }
 
-extension ShardDescription {
-    /// Records between trim horizon and tip.
-    var recordCount: UInt64 { tip > trimHorizon ? tip.rawValue - trimHorizon.rawValue : 0 }
-}
-
 extension StreamDescription {
-    var recordCount: UInt64 { shards.reduce(0) { $0 + $1.recordCount } }
+    /// Records that are retained.
+    var recordCount: Int { shards.reduce(0) { $0 + $1.recordCount } }
 
     /// For programs, with Kinesis' names where it has them.
     var json: JSONWriter {
@@ -57,7 +53,7 @@ extension StreamDescription {
             stream.member("maximumRecordSize", maximumRecordSize)
             stream.member("isFailureStream", isFailureStream)
             stream.member("openShardCount", shards.count { $0.closedAt == nil })
-            stream.member("recordCount", Int(clamping: recordCount))
+            stream.member("recordCount", recordCount)
             stream.name("shards")
             stream.array { list in for shard in shards { shard.write(to: &list) } }
         }
@@ -77,7 +73,7 @@ extension ShardDescription {
                 range.member("endingHashKey", hashKeyRange.last.description)
             }
             shard.member("isOpen", closedAt == nil)
-            shard.member("recordCount", Int(clamping: recordCount))
+            shard.member("recordCount", recordCount)
         }
     }
 }

@@ -130,15 +130,12 @@ struct TailRun: Sendable {
     fileprivate static func warn(of result: ReadResult, in shard: ShardID, on output: Output) {
         if let expired = result.expired {
             output.say(
-                "\(shard): retention has removed \(Readable.count(count(expired), "record")) before they were read")
+                "\(shard): retention has removed \(Readable.count(expired.numberCount, "record")) before they were read"
+            )
         }
         if let lost = result.lost {
-            output.say("\(shard): \(Readable.count(count(lost), "record is", "records are")) lost to damage")
+            output.say("\(shard): \(Readable.count(lost.numberCount, "record is", "records are")) lost to damage")
         }
-    }
-
-    private static func count(_ range: ClosedRange<SequenceNumber>) -> UInt64 {
-        range.upperBound.rawValue - range.lowerBound.rawValue + 1
     }
 }
 

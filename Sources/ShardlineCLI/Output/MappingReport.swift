@@ -18,7 +18,7 @@ struct MappingReport: Sendable {
         self.progress = progress
     }
 
-    var behind: UInt64 { progress.reduce(0) { $0 + $1.behind } }
+    var behind: Int { progress.reduce(0) { $0 + $1.behind } }
 
     /// The mapping's state in one word.
     var state: String {
@@ -82,7 +82,7 @@ struct MappingReport: Sendable {
             report.member("state", state)
             report.name("creationTimestamp")
             report.seconds(ofMilliseconds: mapping.createdAt.milliseconds)
-            report.member("recordsBehind", Int(clamping: behind))
+            report.member("recordsBehind", behind)
             report.name("shards")
             report.array { list in for shard in progress { shard.write(to: &list) } }
             report.name("settings")
@@ -107,7 +107,7 @@ extension MappingProgress {
         writer.object { entry in
             entry.member("shardId", shard.description)
             entry.member("sequenceNumber", checkpoint?.description)
-            entry.member("recordsBehind", Int(clamping: behind))
+            entry.member("recordsBehind", behind)
             entry.member("isShardEnd", isShardEnd)
             // What only a running mapping can tell is null where none runs.
             entry.member("phase", state?.phase.rawValue)

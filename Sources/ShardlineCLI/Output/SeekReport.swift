@@ -9,7 +9,7 @@ struct SeekReport: Sendable {
         var from: String
         var to: String
         /// Records that come again; below 0 those that are skipped.
-        var again: Int64
+        var again: Int
 
         /// What becomes of records.
         var words: String {
@@ -28,12 +28,14 @@ struct SeekReport: Sendable {
         let shards = try await store.describeStream(after.key.stream).shards
         let old = try await MappingProgress.all(of: before, in: store)
         let new = try await MappingProgress.all(of: after, in: store)
-        for description in shards where shard == nil || shard == description.id {
-            func place(_ mapping: MappingDescription) -> UInt64 {
-                let position = mapping.checkpoints.first { $0.shard == description.id }?.position ?? .zero
-                return min(max(position, description.trimHorizon), max(description.tip, description.trimHorizon))
-                    .rawValue
-            }
+        let moved = shards.filter { shard == nil || shard == $0.id }
+        // Between the two places, whichever comes first.
+        let counts = try await store.countRecords(
+            in: moved.map { shard in
+                let (from, to) = (before.position(in: shard), after.position(in: shard))
+                return RecordSpan(shard: shard.id, after: min(from, to), through: min(max(from, to), shard.tip))
+            }, of: after.key.stream)
+        for (description, count) in zip(moved, counts) {
             func words(_ progress: [MappingProgress]) -> String {
                 guard let found = progress.first(where: { $0.shard == description.id }) else { return "" }
                 return found.words
@@ -41,7 +43,7 @@ struct SeekReport: Sendable {
             moves.append(
                 Move(
                     shard: description.id, from: words(old), to: words(new),
-                    again: Int64(place(before)) - Int64(place(after))))
+                    again: before.position(in: description) > after.position(in: description) ? count : -count))
         }
     }
 
@@ -65,7 +67,7 @@ struct SeekReport: Sendable {
     }
 
     /// How many records are not delivered any more.
-    var skipped: Int64 { moves.reduce(0) { $0 + max(0, -$1.again) } }
+    var skipped: Int { moves.reduce(0) { $0 + max(0, -$1.again) } }
 
     /// One line for all shards.
     var sum: String {

@@ -345,6 +345,10 @@ extension GuestStore: StreamStore {
         try await look { try await $0.position(of: start, in: stream, shard: shard) }
     }
 
+    func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int] {
+        try await look { try await $0.countRecords(in: spans, of: stream) }
+    }
+
     @discardableResult
     func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
         try await write { try await $0.createMapping(definition) }

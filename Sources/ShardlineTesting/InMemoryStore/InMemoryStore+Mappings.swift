@@ -24,6 +24,8 @@ extension InMemoryStore {
             let checkpoints = try state.checkpoints(at: definition.startingPosition, in: stream, shard: nil, now: now)
             state.catalogue.lastMappingID += 1
             state.catalogue.lastEpoch += 1
+            var definition = definition
+            definition.startingPosition = definition.startingPosition.withoutShard
             let mapping = MemoryMapping(
                 definition: definition, id: state.catalogue.lastMappingID, createdAt: now,
                 epoch: state.catalogue.lastEpoch, checkpoints: checkpoints)
@@ -136,14 +138,10 @@ extension InMemoryStore.State {
         at start: StartingPosition, in stream: MemoryStream, shard: ShardID?, now: Timestamp
     ) throws -> [ShardID: ShardCheckpoint] {
         let shards = if let shard { [try stream.shard(shard)] } else { stream.shards }
-        switch start {
-        case .atSequenceNumber, .afterSequenceNumber:
-            guard shards.count == 1 else {
-                throw ShardlineError(
-                    .invalidArgument,
-                    "a sequence number belongs to one shard; '\(stream.name)' has \(shards.count): name the shard")
-            }
-        case .trimHorizon, .latest, .atTimestamp: break
+        guard shards.count == 1 || !start.isOfOneShard else {
+            throw ShardlineError(
+                .invalidArgument,
+                "a sequence number belongs to one shard; '\(stream.name)' has \(shards.count): name the shard")
         }
         var checkpoints: [ShardID: ShardCheckpoint] = [:]
         for shard in shards {

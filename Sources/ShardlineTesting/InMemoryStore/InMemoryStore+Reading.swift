@@ -38,7 +38,21 @@ extension InMemoryStore {
         }
     }
 
+    /// As ``StreamStorage/StreamStore/countRecords(in:of:)``.
+    public func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int] {
+        try state.withLock { state in
+            try state.checkOpen()
+            let stream = try state.catalogue.stream(stream)
+            return spans.map { span in
+                guard let shard = try? stream.shard(span.shard) else { return 0 }
+                let log = state.logs[stream.place(of: shard.id)] ?? MemoryLog()
+                return log.recordCount(after: span.after, through: span.through, in: shard)
+            }
+        }
+    }
+
     private func readNow(_ request: ReadRequest) throws -> ReadResult {
+        try request.validate()
         let now = timeSource.wallTime
         return try state.withLock { state in
             if !state.readFaults.isEmpty { throw state.readFaults.removeFirst() }
@@ -90,6 +104,7 @@ extension InMemoryStore.State {
         try checkOpen()
         let stream = try catalogue.stream(request.stream)
         let shard = try stream.shard(request.shard)
+        try shard.numbered.checkRead(request)
         trim(shard.id, of: stream, now: now)
         return (logs[stream.place(of: shard.id)] ?? MemoryLog()).read(request, in: shard)
     }
@@ -104,23 +119,15 @@ extension InMemoryStore.State {
         case .trimHorizon: return log.trimHorizon(of: shard)
         case .latest: return shard.last
         case .atTimestamp(let time): return log.position(before: time, in: shard)
-        case .atSequenceNumber(let number):
-            try check(number, atMost: shard.last.advanced(by: 1), in: stream, shard: shard)
-            return SequenceNumber(number.rawValue == 0 ? 0 : number.rawValue - 1)
-        case .afterSequenceNumber(let number):
-            try check(number, atMost: shard.last, in: stream, shard: shard)
-            return number
+        case .atSequenceNumber, .afterSequenceNumber, .at, .after:
+            let position = try start.position(in: stream.name, shard: shard.numbered) { catalogue.owner(of: $0)?.name }
+            return position ?? shard.last
         }
     }
+}
 
-    /// A position beyond the tip would skip records that are still to come.
-    private func check(
-        _ number: SequenceNumber, atMost limit: SequenceNumber, in stream: MemoryStream, shard: MemoryShard
-    ) throws {
-        guard number <= limit else {
-            throw ShardlineError(
-                .invalidArgument,
-                "shard \(shard.id.number) of '\(stream.name)' has no record \(number); its newest is \(shard.last)")
-        }
+extension MemoryShard {
+    fileprivate var numbered: NumberedShard {
+        NumberedShard(id: id, creationSecond: creationSecond, tip: last, lastPosition: last, isClosed: closedAt != nil)
     }
 }

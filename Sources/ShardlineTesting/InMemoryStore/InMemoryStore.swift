@@ -60,8 +60,11 @@ public final class InMemoryStore: StreamStore {
                 throw ShardlineError(.streamExists, "the stream '\(name)' exists already")
             }
             state.catalogue.lastStreamID += 1
+            let second = CreationSecond.ofStream(
+                now: now.second, retired: state.catalogue.retiredSecond,
+                taken: state.catalogue.creationSeconds(of: 0..<UInt32(settings.shards)))
             let shards = HashKeyRange.even(settings.shards).enumerated().map { index, range in
-                MemoryShard(id: ShardID(UInt32(index)), range: range, creationSecond: now.second, openedAt: now)
+                MemoryShard(id: ShardID(UInt32(index)), range: range, creationSecond: second, openedAt: now)
             }
             let stream = MemoryStream(
                 id: state.catalogue.lastStreamID, name: name, createdAt: now, settings: settings, shards: shards)
@@ -94,6 +97,8 @@ public final class InMemoryStore: StreamStore {
             try state.checkOpen()
             let stream = try state.catalogue.stream(name)
             state.catalogue.streams[name] = nil
+            let gone = stream.shards.map(\.creationSecond) + [state.catalogue.retiredSecond].compactMap { $0 }
+            state.catalogue.retiredSecond = gone.max()
             state.catalogue.mappings = state.catalogue.mappings.filter { $0.key.stream != name }
             return stream.shards.flatMap { shard -> [CheckedContinuation<Void, Never>] in
                 state.logs.removeValue(forKey: stream.place(of: shard.id)).map { Array($0.waiters.values) } ?? []
@@ -195,7 +200,8 @@ extension InMemoryStore.State {
             return ShardDescription(
                 id: shard.id, hashKeyRange: shard.range, parents: shard.parents, creationSecond: shard.creationSecond,
                 openedAt: shard.openedAt, closedAt: shard.closedAt, trimHorizon: log.trimHorizon(of: shard),
-                tip: shard.last)
+                tip: shard.last,
+                recordCount: log.recordCount(after: log.trimHorizon(of: shard), through: shard.last, in: shard))
         }
         return StreamDescription(
             name: stream.name, id: StreamID(store: id, number: stream.id, createdAt: stream.createdAt),

@@ -10,12 +10,29 @@ struct MemoryCatalogue {
     var lastMappingID: UInt64 = 0
     /// Epochs are never given out twice, so a mapping made anew under an old name does not take moves of the old one.
     var lastEpoch: UInt64 = 0
+    /// The latest creation second of a shard that is no longer there.
+    var retiredSecond: UInt64?
 
     func stream(_ name: String) throws -> MemoryStream {
         guard let stream = streams[name] else {
             throw ShardlineError(.unknownStream, "there is no stream '\(name)' in this store")
         }
         return stream
+    }
+
+    /// The stream with the shard that a sequence number is of.
+    func owner(of number: KinesisSequenceNumber) -> MemoryStream? {
+        streams.values.first { stream in
+            stream.shards.contains { $0.id == number.shard && $0.creationSecond == number.shardCreationSecond }
+        }
+    }
+
+    /// When shards with these numbers were made in the streams there are.
+    func creationSeconds(of numbers: Range<UInt32>, except stream: UInt64? = nil) -> Set<UInt64> {
+        Set(
+            streams.values.filter { $0.id != stream }.flatMap { stream in
+                stream.shards.filter { numbers.contains($0.id.number) }.map(\.creationSecond)
+            })
     }
 
     func mapping(_ key: MappingKey) throws -> MemoryMapping {

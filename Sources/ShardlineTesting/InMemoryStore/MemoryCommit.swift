@@ -138,7 +138,10 @@ struct MemoryCommit {
                 .invalidArgument, "a stream has at most \(Limits.shards.upperBound) shards, closed ones included")
         }
         let closing = parents.map { $0.lastArrival + .milliseconds(1) }.reduce(now, max)
-        let second = parents.map { $0.creationSecond + 1 }.reduce(closing.second, max)
+        let numbers = UInt32(stream.shards.count)..<UInt32(stream.shards.count + seal.children.count)
+        let second = CreationSecond.ofChildren(
+            notBefore: parents.map { $0.creationSecond + 1 }.reduce(closing.second, max),
+            retired: catalogue.retiredSecond, taken: catalogue.creationSeconds(of: numbers, except: stream.id))
         var children: [ShardID] = []
         for range in seal.children {
             let child = MemoryShard(

@@ -26,12 +26,27 @@ struct MemoryLog {
         }
     }
 
+    /// Records behind `position`, up to `end`: numbers have no gaps here but for what is lost.
+    func recordCount(after position: SequenceNumber, through end: SequenceNumber, in shard: MemoryShard) -> Int {
+        let before = max(position, shard.base)
+        let last = min(end, shard.last)
+        guard before < last else { return 0 }
+        var count = (before.advanced(by: 1)...last).numberCount
+        var counted = before
+        for gap in lost where gap.upperBound > counted && gap.lowerBound <= last {
+            let gone = max(gap.lowerBound, counted.advanced(by: 1))...min(gap.upperBound, last)
+            count -= gone.numberCount
+            counted = gone.upperBound
+        }
+        return Int(count)
+    }
+
     func trimHorizon(of shard: MemoryShard) -> SequenceNumber { max(trimmed, shard.base) }
 
     /// The number before the first record that arrived at or after `time`.
     func position(before time: Timestamp, in shard: MemoryShard) -> SequenceNumber {
         guard let run = runs.first(where: { $0.arrival >= time }) else { return shard.last }
-        return SequenceNumber(run.firstSequence.rawValue - 1)
+        return run.firstSequence.previous
     }
 
     func read(_ request: ReadRequest, in shard: MemoryShard) -> ReadResult {
@@ -52,11 +67,11 @@ struct MemoryLog {
                 result.next = gap.upperBound
                 return finished(result, shard)
             }
-            limit = SequenceNumber(gap.lowerBound.rawValue - 1)
+            limit = gap.lowerBound.previous
         } else {
             limit = .max
         }
-        var left = (records: max(1, request.maximumRecords), bytes: max(1, request.maximumBytes))
+        var left = (records: request.maximumRecords, bytes: request.maximumBytes)
         var index = firstRun(behind: start)
         while index < runs.count, left.records > 0, left.bytes > 0, result.next < limit {
             guard let run = runs[index].after(result.next) else { break }

@@ -216,5 +216,5 @@ struct LogTests {
 
     private static let shard = ShardDescription(
         id: ShardID(0), hashKeyRange: HashKeyRange.even(1)[0], parents: [], creationSecond: 1,
-        openedAt: Timestamp(milliseconds: 0), closedAt: nil, trimHorizon: .zero, tip: .zero)
+        openedAt: Timestamp(milliseconds: 0), closedAt: nil, trimHorizon: .zero, tip: .zero, recordCount: 0)
 }

@@ -60,9 +60,20 @@ import Testing
                             key: ShardKey(catalogue.nextShard), id: ShardID(3), range: shard.range, creationSecond: 6,
                             origin: SequenceNumber(2))
                     ])), commit: 15)
+        for commit: UInt64 in 16...17 {
+            catalogue.apply(
+                .opened(OpenedEntry(incarnation: 2, cutCommit: 0, finding: "", numberJump: Recovery.numberJump)),
+                commit: commit)
+            let first = catalogue.shards[ShardKey(1)]?.nextSequence ?? .zero
+            _ = catalogue.shards.update(ShardKey(1)) { $0.advance(to: first, at: Timestamp(milliseconds: 1)) }
+        }
+        catalogue.retiredSecond = 7
         var dirty = DirtyRows()
         dirty.streams = Set(catalogue.streams.keys)
         dirty.shards = ShardSet(catalogue.shards.keys)
+        dirty.jumped = dirty.shards
+        // Of a stream that is gone.
+        dirty.shards.insert(ShardKey(1000))
         dirty.mappings = Set(catalogue.mappings.keys)
         for (number, mapping) in catalogue.mappings {
             dirty.checkpoints.formUnion(mapping.checkpoints.keys.map { .init(mapping: number, shard: $0) })

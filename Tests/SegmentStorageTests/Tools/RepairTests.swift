@@ -44,6 +44,8 @@ import Testing
         if let total {
             #expect(found.texts.count + lost == total, "\(report)", sourceLocation: sourceLocation)
         }
+        let count = try await store.describeStream("orders").shards.reduce(0) { $0 + $1.recordCount }
+        #expect(count == found.texts.count, "\(report)", sourceLocation: sourceLocation)
         let all = Set((0..<200).map(UsedStore.text))
         #expect(Set(found.texts).isSubset(of: all) && Set(found.texts).count == found.texts.count)
         // It goes on, in front of nothing that anybody has seen.
@@ -51,6 +53,9 @@ import Testing
         let receipt = try await store.stream("orders").put("new", partitionKey: "customer 1")
         #expect(receipt.sequenceNumber > tips.max()!, sourceLocation: sourceLocation)
         #expect(try await store.everything(of: "orders").texts.last == "new", sourceLocation: sourceLocation)
+        let spans = try await store.describeStream("orders").shards.map { RecordSpan(shard: $0.id, after: .zero) }
+        let counts = try await store.countRecords(in: spans, of: "orders")
+        #expect(counts.reduce(0, +) == found.texts.count + 1, "\(report)", sourceLocation: sourceLocation)
         try await store.close()
         let end = try await SegmentStore.check(at: directory.path, timeSource: clock)
         #expect(end.verdict == .whole, "\(end.findings)", sourceLocation: sourceLocation)

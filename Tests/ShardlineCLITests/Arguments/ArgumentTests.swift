@@ -56,7 +56,7 @@ import Testing
         #expect(try Position("latest").starting(now: now) == .latest)
         #expect(try Position("15m").starting(now: now) == .atTimestamp(Timestamp(milliseconds: 100_000)))
         #expect(try Position("1970-01-01T00:00:01Z").starting(now: now) == .atTimestamp(Timestamp(milliseconds: 1000)))
-        #expect(try Position("\(number)").starting(now: now) == .atSequenceNumber(SequenceNumber(17)))
+        #expect(try Position("\(number)").starting(now: now) == .at(number))
         #expect(try Position("\(number)").shard == ShardID(3))
         #expect(try Position("17") == .number(SequenceNumber(17)))
         #expect(try Position("17").starting(now: now) == .atSequenceNumber(SequenceNumber(17)))

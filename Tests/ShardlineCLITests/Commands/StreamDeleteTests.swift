@@ -14,7 +14,7 @@ import Testing
             ShardDescription(
                 id: ShardID(0), hashKeyRange: HashKeyRange.even(1)[0], parents: [], creationSecond: 0,
                 openedAt: Timestamp(milliseconds: 0), closedAt: nil, trimHorizon: SequenceNumber(2),
-                tip: SequenceNumber(3))
+                tip: SequenceNumber(3), recordCount: 1)
         ])
 
     private func mapping(_ name: String, _ destination: EventSourceMapping.Configuration.Destination)

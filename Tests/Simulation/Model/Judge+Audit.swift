@@ -96,6 +96,20 @@ extension Judge {
         }
     }
 
+    /// Of what was read, what retention can't have ended by now.
+    package func kept(_ items: [Item], in shard: Shard) -> [Item] { items.filter { !mayHaveExpired($0, in: shard) } }
+
+    /// A store said how many records there are in all, and of some that it has: those of the first number are there
+    /// besides others that expired or that nobody has heard of, of the others there are just as many.
+    package mutating func sawCounts(_ counts: [Int], of there: [Int], in shard: Shard) {
+        guard let all = counts.first, (there[0]...max(there[0], records.count)).contains(all) else {
+            return fail("\(shard) holds \(there[0]) records, and the store counts \(counts)")
+        }
+        for (count, there) in zip(counts.dropFirst(), there.dropFirst()) where count != there {
+            return fail("the store counts \(count) records in \(shard) where \(there) are")
+        }
+    }
+
     /// Whether retention may have ended all records between the two.
     private func mayHaveExpired(from before: Item, to after: Item, in shard: Shard) -> Bool {
         guard before.sequence < after.sequence, mayHaveExpired(before, in: shard) else { return false }

@@ -29,10 +29,9 @@ extension Life {
                     }
                     found.append(item)
                 }
-                audit.contents.append(
-                    .init(
-                        shard: Judge.Shard(world.judge.stream, Int(shard.id.number)), items: found,
-                        isReportedDamaged: !isWhole))
+                let place = Judge.Shard(world.judge.stream, Int(shard.id.number))
+                audit.contents.append(.init(shard: place, items: found, isReportedDamaged: !isWhole))
+                if isWhole, !world.isDecayed { try await judgeCounts(of: found, in: place, shard.id) }
             }
             // Checkpoints first: a document that comes later than a checkpoint that needs it comes too late.
             let mappings = try await store.listMappings(of: nil)
@@ -55,6 +54,21 @@ extension Life {
         if world.isDecayed { audit.checkpoints = [:] }
         let seen = audit
         world.tell { $0.audited(seen, promised: promised) }
+    }
+
+    /// What the store counts is what is there: all of it, and from a record in the midst on.
+    private func judgeCounts(of items: [Judge.Item], in place: Judge.Shard, _ shard: ShardID) async throws {
+        // Of what may expire meanwhile nobody can say how much there is.
+        let kept = world.judge.kept(items, in: place)
+        let part = kept.dropFirst(kept.count / 2)
+        let counts = try await store.countRecords(
+            in: [RecordSpan(shard: shard, after: .zero)]
+                + [kept[...], part].compactMap { items in
+                    guard let first = items.first, let last = items.last else { return nil }
+                    return RecordSpan(
+                        shard: shard, after: SequenceNumber(first.sequence - 1), through: SequenceNumber(last.sequence))
+                }, of: World.stream)
+        world.tell { $0.sawCounts(counts, of: [items.count, kept.count, part.count], in: place) }
     }
 
     /// Open shards own every hash key once, closed ones have children (row 18: both or neither).
