@@ -17,6 +17,8 @@ struct Trial {
         var lost: Set<WholeMap.Place> = []
         /// Shards whose stream is no longer known by its name.
         var unnamed: Set<UInt32> = []
+        /// How many records the store counts in each shard.
+        var counted: [UInt32: Int] = [:]
         var position: SequenceNumber?
         var check: StoreReport
     }
@@ -73,6 +75,9 @@ struct Trial {
         outcome.unnamed = Set(Self.shards.filter { !names.contains($0.stream) }.map(\.key))
         for (stream, shard, key) in Self.shards where names.contains(stream) {
             try await read(open, stream, ShardID(shard), key, &outcome)
+            outcome.counted[key] = try await open.countRecords(
+                in: [RecordSpan(shard: ShardID(shard), after: .zero)], of: stream
+            ).first
         }
         try await open.close()
         return outcome
@@ -183,6 +188,10 @@ struct Judge {
         if outcome.check.verdict != .whole { findings.append("not whole after the repair: \(outcome.check.findings)") }
         for (place, content) in outcome.served where map.records[place] != content {
             findings.append("\(place) is served with other content")
+        }
+        for (shard, count) in outcome.counted {
+            let served = outcome.served.keys.count { $0.shard == shard }
+            if count != served { findings.append("shard \(shard) serves \(served) records and counts \(count)") }
         }
         if !outcome.unnamed.isEmpty, damage.files.count < 2 { findings.append("a stream has no name any more") }
         for place in map.records.keys.sorted()

@@ -1,4 +1,5 @@
 import DiskAccess
+import GRDB
 import StreamModel
 import StreamStorage
 import Testing
@@ -83,6 +84,39 @@ struct JumpCountTests {
         try await JumpedStore.put([1, 1], into: copy)
         try await JumpedStore.expect(copy, [8, 2])
         try await copy.close()
+    }
+
+    @Test func `where rows of jumps are damaged, or all metadata, a repair finds the jumps again`() async throws {
+        var store = try await open(flushes: true)
+        try await store.createStream("jumped", shards: 2, retention: .seconds(365 * 86_400))
+        for counts in [[4, 1], [2, 0], [0, 0], [3, 2]] {
+            try await JumpedStore.put(counts, into: store)
+            try await store.close()
+            store = try await open(jumps: true, flushes: true)
+        }
+        try await JumpedStore.put([1, 1], into: store)
+        try await store.close()
+        store = try await open()
+        try await JumpedStore.put([1, 1], into: store)
+        try await store.close()
+        for table in [MetadataTable.skipped, .shard, .store, .retired, nil] {
+            let copy = try directory.copy()
+            let path = copy.path + "/metadata.sqlite"
+            if let table {
+                let queue = try DatabaseQueue(path: path)
+                try await queue.write { try $0.execute(sql: "UPDATE \(table.rawValue) SET crc = crc + 1") }
+                try queue.close()
+            } else {
+                for end in ["", "-wal", "-shm"] { try? POSIXFileSystem().remove(path + end) }
+            }
+            _ = try await SegmentStore.repair(at: copy.path, applies: true, timeSource: clock, logger: silent)
+            let repaired = try await SegmentStore.open(at: copy.path, timeSource: clock, logger: silent)
+            let counts = try await repaired.describeStream("jumped").shards.map(\.recordCount)
+            #expect(counts == [11, 5], "\(table.map { $0.rawValue } ?? "all")")
+            try await JumpedStore.put([1, 0], into: repaired)
+            try await JumpedStore.expect(repaired, [12, 5])
+            try await repaired.close()
+        }
     }
 
     @Test(arguments: [false, true])
