@@ -44,7 +44,8 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "EventSource", dependencies: ["StreamStorage", "StreamModel", collections],
-            sources: ["Core", "JSON", "Function/FunctionResponse.swift"], swiftSettings: swift),
+            sources: ["Core", "JSON", "Function/FunctionResponse.swift", "Destination/FailureRecord.swift"],
+            swiftSettings: swift),
         .target(
             name: "ShardlineCLI", dependencies: ["EventSource", "StreamModel", "CZlib"],
             sources: [

@@ -45,7 +45,7 @@ package struct DocumentParts: Sequence, IteratorProtocol {
         while index < document.records.count {
             let record = document.records[index]
             // Base64 and the rest of a document are bounded from above, so that a part is closed before it is made.
-            let bytes = head.count + Base64.size(of: record.dataByteCount) + 6 * record.keyByteCount + 256
+            let bytes = head.count + Base64.size(of: record.dataByteCount) + 6 * record.keyByteCount + 320
             if !part.isEmpty, size + bytes > partSize { break }
             part.append(
                 NewRecord(document.json(of: record, head: head), partitionKey: record.partitionKey))

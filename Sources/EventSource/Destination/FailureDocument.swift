@@ -1,7 +1,7 @@
 import StreamModel
 
 /// What is told about records that were given up together: Lambda's document (ESM-D1), with the records, the error's
-/// text and the attempts.
+/// text and the attempts. ``FailureRecord`` reads it back.
 public struct FailureDocument: Sendable {
     /// The last answer of the function, as the document tells it.
     public struct Response: Hashable, Sendable {
@@ -74,7 +74,8 @@ public struct FailureDocument: Sendable {
     static let beginning = Array(#"{"requestContext":{"requestId":"#.utf8)
 
     /// The document with its records as one line of JSON: Lambda's members, and beside them `id`, `error` (type, text,
-    /// attempts) and `payload`, the whole invocation event (ESM-D6, ESM-D10).
+    /// attempts) and `payload`, the whole invocation event (ESM-D6, ESM-D10), in which a record has its `explicitHashKey`
+    /// where it was put with one.
     public func json() -> [UInt8] {
         var writer = JSONWriter(reserving: 2048)
         writer.object { document in
@@ -83,7 +84,7 @@ public struct FailureDocument: Sendable {
             document.name("error")
             writeError(to: &document)
             document.name("payload")
-            KinesisEvent(names: names).write(records, to: &document)
+            KinesisEvent(names: names, showsHashKeys: true).write(records, to: &document)
         }
         return writer.bytes
     }
@@ -95,6 +96,7 @@ public struct FailureDocument: Sendable {
         writer.name("record")
         writer.object { entry in
             entry.member("partitionKey", record.partitionKey)
+            if let key = record.explicitHashKey { entry.member("explicitHashKey", key.description) }
             entry.member("sequenceNumber", record.kinesisSequenceNumber.description)
             entry.name("approximateArrivalTimestamp")
             entry.seconds(ofMilliseconds: record.approximateArrivalTimestamp.milliseconds)

@@ -3,8 +3,13 @@ import StreamModel
 /// The event that functions outside Swift get: Lambda's for Kinesis, one line of JSON (ESM-E1, ESM-E2).
 package struct KinesisEvent: Sendable {
     private let names: ResourceNames
+    /// Whether explicit hash keys are in it, which Lambda's event has no place for.
+    private let showsHashKeys: Bool
 
-    package init(names: ResourceNames) { self.names = names }
+    package init(names: ResourceNames, showsHashKeys: Bool = false) {
+        self.names = names
+        self.showsHashKeys = showsHashKeys
+    }
 
     /// The event of these records, without an end of line.
     package func json(of records: RecordBatch) -> [UInt8] {
@@ -52,6 +57,9 @@ package struct KinesisEvent: Sendable {
             entry.object { kinesis in
                 kinesis.member("kinesisSchemaVersion", "1.0")
                 kinesis.member("partitionKey", record.partitionKey)
+                if showsHashKeys, let key = record.explicitHashKey {
+                    kinesis.member("explicitHashKey", key.description)
+                }
                 kinesis.member("sequenceNumber", sequenceNumber)
                 kinesis.name("data")
                 kinesis.base64(record.bytes)

@@ -118,18 +118,36 @@ package enum JSONValue: Hashable, Sendable {
         mutating func string() -> String? {
             at += 1
             var text: [UInt8] = []
-            while at < bytes.count {
+            while true {
+                // Most of a text is taken as it is, in one piece: the data of a record may have many megabytes.
+                let start = at
+                at = endOfPlainText(from: start)
+                guard at < bytes.count else { return nil }
+                let plain = bytes[start..<at]
                 let byte = bytes[at]
                 at += 1
                 switch byte {
-                case UInt8(ascii: "\""): return String(validating: text, as: UTF8.self)
+                case UInt8(ascii: "\""):
+                    if text.isEmpty { return String(validating: plain, as: UTF8.self) }
+                    text.append(contentsOf: plain)
+                    return String(validating: text, as: UTF8.self)
                 case UInt8(ascii: "\\"):
+                    text.append(contentsOf: plain)
                     guard escape(into: &text) else { return nil }
-                case ..<0x20: return nil
-                default: text.append(byte)
+                default: return nil
                 }
             }
-            return nil
+        }
+
+        /// Where the next quote, backslash or control character is; the end where there is none.
+        private func endOfPlainText(from start: Int) -> Int {
+            bytes.withUnsafeBufferPointer { bytes in
+                var index = start
+                while index < bytes.count, bytes[index] >= 0x20, bytes[index] != 0x22, bytes[index] != 0x5C {
+                    index += 1
+                }
+                return index
+            }
         }
 
         mutating func escape(into text: inout [UInt8]) -> Bool {

@@ -175,4 +175,48 @@ package enum Base64 {
         default: break
         }
     }
+
+    /// The bytes that `text` is in base64; nil where it is none, or not as ``append(_:to:)`` writes it.
+    package static func bytes(of text: String) -> [UInt8]? {
+        var text = text
+        let values = values
+        return text.withUTF8 { text -> [UInt8]? in
+            guard text.count % 4 == 0 else { return nil }
+            let padding = text.suffix(2).reversed().prefix { $0 == UInt8(ascii: "=") }.count
+            let letters = text.count - padding
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(text.count / 4 * 3)
+            var bits: UInt32 = 0
+            var index = 0
+            while index < letters {
+                let value = values[Int(text[index])]
+                guard value < 64 else { return nil }
+                bits = bits << 6 | UInt32(value)
+                index += 1
+                guard index & 3 == 0 else { continue }
+                bytes.append(UInt8(truncatingIfNeeded: bits >> 16))
+                bytes.append(UInt8(truncatingIfNeeded: bits >> 8))
+                bytes.append(UInt8(truncatingIfNeeded: bits))
+                bits = 0
+            }
+            switch padding {
+            case 1:
+                guard bits & 3 == 0 else { return nil }
+                bytes.append(UInt8(bits >> 10 & 0xFF))
+                bytes.append(UInt8(bits >> 2 & 0xFF))
+            case 2:
+                guard bits & 15 == 0 else { return nil }
+                bytes.append(UInt8(bits >> 4 & 0xFF))
+            default: break
+            }
+            return bytes
+        }
+    }
+
+    /// What each letter stands for; 255: it is none.
+    private static let values: [UInt8] = {
+        var values = [UInt8](repeating: 255, count: 256)
+        for (value, letter) in alphabet.enumerated() { values[Int(letter)] = UInt8(value) }
+        return values
+    }()
 }

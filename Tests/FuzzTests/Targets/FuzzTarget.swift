@@ -17,6 +17,7 @@ struct FuzzTarget: Sendable {
         FuzzTarget(name: "wire-reply", check: WireFuzz.checkReply),
         FuzzTarget(name: "wire-frames", check: WireFuzz.checkFrames),
         FuzzTarget(name: "json", check: JSONFuzz.check),
+        FuzzTarget(name: "failure-record", check: FailureRecordFuzz.check),
         FuzzTarget(name: "rows", check: RowsFuzz.check),
         FuzzTarget(name: "gzip", check: GzipFuzz.check),
         FuzzTarget(name: "text", check: TextFuzz.check),
