@@ -1,5 +1,6 @@
 import DiskAccess
 import Logging
+import Metrics
 import StreamModel
 import StreamStorage
 import Synchronization
@@ -33,6 +34,8 @@ extension SegmentStore {
         var restoreSuffix: @Sendable () -> String = { String(UInt32.random(in: .min ... .max), radix: 36) }
         /// Whether threads drive the machines; tests may step them themselves.
         var startsThreads = true
+        /// Makes what the store's metrics are told to; nil: the process's.
+        var metrics: (any MetricsFactory)?
     }
 
     /// Everything that an open store consists of. It outlives the store until its threads have ended.
@@ -52,7 +55,7 @@ extension SegmentStore {
         let backing: Backing
         let writer: JournalWriter
         let housekeeper: Housekeeper
-        let counters = StoreCounters()
+        let counters: StoreCounters
         private let lock: any FileLock
         /// Whether the end flushes whatever is in the journal.
         private let flushesAtEnd: Bool
@@ -76,6 +79,8 @@ extension SegmentStore {
             self.backing = backing
             self.lock = lock
             flushesAtEnd = recovery.passesDamage
+            let metrics = internals.metrics ?? MetricsSystem.factory
+            counters = StoreCounters(StoreMetrics(factory: metrics))
             fileSystem = internals.fileSystem
             let epochSize = internals.epochSize ?? configuration.epochSize
             store = recovery.start.store
@@ -95,7 +100,7 @@ extension SegmentStore {
             health = StoreHealth(admission: admission, epochs: epochs, logger: logger)
             space = DiskSpace(
                 fileSystem: fileSystem, directory: directory, unflushed: 2 * epochSize + ring.fileSize,
-                reserveSize: internals.reserveSize, admission: admission, logger: logger)
+                reserveSize: internals.reserveSize, admission: admission, logger: logger, metrics: metrics)
             var isInterval = false
             if case .interval = configuration.durability { isInterval = true }
             let saver = CatalogueSaver(metadata: backing.metadata, visible: visible) { [isInterval] in
@@ -106,7 +111,7 @@ extension SegmentStore {
                 recovery.start, queue: queue, admission: admission, ring: ring, visible: visible, epochs: epochs,
                 health: health, space: backing.flusher != nil && internals.writerSavesWhenFull ? space : nil,
                 saver: saver, timeSource: timeSource,
-                durability: configuration.durability, logger: logger, counters: counters)
+                durability: configuration.durability, logger: logger, counters: counters, metrics: metrics)
             housekeeper = Housekeeper(
                 backing: backing, ring: ring, visible: visible, epochs: epochs, admission: admission, health: health,
                 space: space, saver: saver, timeSource: timeSource, logger: logger)

@@ -1,10 +1,17 @@
 import Metrics
 
-/// What a store counts, by swift-metrics: nothing is recorded unless the process has set up a backend.
+/// What a store counts, by swift-metrics: nothing is recorded unless the process has set up a backend. The page "Metrics" of
+/// the documentation lists them all.
 struct StoreMetrics: Sendable {
-    private let commits = Counter(label: "shardline_journal_commits_total")
-    private let bytes = Counter(label: "shardline_journal_bytes_total")
-    private let entries = Recorder(label: "shardline_journal_commit_entries")
+    private let commits: Counter
+    private let bytes: Counter
+    private let entries: Recorder
+
+    init(factory: any MetricsFactory = MetricsSystem.factory) {
+        commits = Counter(label: "shardline.JournalCommits", factory: factory)
+        bytes = Counter(label: "shardline.JournalBytes", factory: factory)
+        entries = Recorder(label: "shardline.JournalCommitEntries", factory: factory)
+    }
 
     func committed(bytes count: Int, entries entryCount: Int) {
         commits.increment()

@@ -31,11 +31,13 @@ public struct StoreStatistics: Hashable, Sendable {
 
 /// Counts what the writer does, for ``StoreStatistics`` and for swift-metrics.
 final class StoreCounters: Sendable {
-    private let metrics = StoreMetrics()
+    private let metrics: StoreMetrics
     private let commits = Atomic(0)
     private let records = Atomic(0)
     private let checkpoints = Atomic(0)
     private let bytes = Atomic(0)
+
+    init(_ metrics: StoreMetrics) { self.metrics = metrics }
 
     /// A commit with these entries was written.
     func committed(bytes count: Int, entries: [Entry]) {

@@ -20,7 +20,7 @@ struct ClockWatch {
     init(newest: Timestamp, logger: Logger, metrics: any MetricsFactory = MetricsSystem.factory) {
         self.newest = newest
         self.logger = logger
-        gauge = Gauge(label: "shardline_store_clock_behind_seconds", factory: metrics)
+        gauge = Gauge(label: "shardline.ClockBehindSeconds", factory: metrics)
     }
 
     /// Looks at the clock.

@@ -1,5 +1,6 @@
 import DiskAccess
 import Logging
+import Metrics
 import StreamModel
 import StreamStorage
 import Synchronization
@@ -59,7 +60,8 @@ final class JournalWriter: @unchecked Sendable {
     init(
         _ start: JournalStart, queue: CallQueue, admission: Admission, ring: Ring, visible: VisibleState,
         epochs: EpochQueue, health: StoreHealth, space: DiskSpace?, saver: CatalogueSaver,
-        timeSource: any TimeSource, durability: SegmentStore.Durability, logger: Logger, counters: StoreCounters
+        timeSource: any TimeSource, durability: SegmentStore.Durability, logger: Logger, counters: StoreCounters,
+        metrics: any MetricsFactory
     ) {
         self.queue = queue
         self.admission = admission
@@ -80,7 +82,8 @@ final class JournalWriter: @unchecked Sendable {
         chain = start.chain
         incarnation = start.incarnation
         clock = ClockWatch(
-            newest: start.catalogue.shards.values.map(\.lastArrival).max() ?? timeSource.wallTime, logger: logger)
+            newest: start.catalogue.shards.values.map(\.lastArrival).max() ?? timeSource.wallTime, logger: logger,
+            metrics: metrics)
     }
 
     /// Writes and syncs that the store was opened, before anything of it is served (J9).

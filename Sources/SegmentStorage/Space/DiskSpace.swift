@@ -42,7 +42,7 @@ final class DiskSpace: Sendable {
         self.directory = directory
         self.admission = admission
         self.logger = logger
-        gauge = Gauge(label: "shardline_store_disk_full", factory: metrics)
+        gauge = Gauge(label: "shardline.DiskFull", factory: metrics)
         needed = reserveSize + unflushed
     }
 

@@ -61,7 +61,7 @@ struct ClockTests {
                 "notice the system's clock is where it was before it went back",
             ])
         #expect(
-            try metrics.expectGauge("shardline_store_clock_behind_seconds").values
+            try metrics.expectGauge("shardline.ClockBehindSeconds").values
                 == [3600, 3599, 3598, 3597, 3596, 0])
     }
 

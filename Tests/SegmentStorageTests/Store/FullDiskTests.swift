@@ -293,8 +293,8 @@ struct FullDiskTests {
             metrics: metrics)
         space.ranOut("no room")
         space.ranOut("no room")
-        #expect(try metrics.expectGauge("shardline_store_disk_full").values == [1])
+        #expect(try metrics.expectGauge("shardline.DiskFull").values == [1])
         space.regained()
-        #expect(try metrics.expectGauge("shardline_store_disk_full").values == [1, 0])
+        #expect(try metrics.expectGauge("shardline.DiskFull").values == [1, 0])
     }
 }
