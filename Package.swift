@@ -140,7 +140,8 @@ let package = Package(
         .testTarget(
             name: "EventSourceTests",
             dependencies: [
-                "EventSource", "DeliveryModel", "ShardlineTesting", "TestSupport", "CZlib", metricsTestKit,
+                "EventSource", "SegmentStorage", "DeliveryModel", "ShardlineTesting", "TestSupport", "CZlib",
+                metricsTestKit,
             ],
             swiftSettings: swift),
         .testTarget(

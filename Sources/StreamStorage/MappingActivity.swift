@@ -38,6 +38,23 @@ public struct MappingShardState: Hashable, Sendable {
         case damaged
     }
 
+    /// The records that a lane is on: a batch, what is left of one, or what is given up.
+    public struct Unit: Hashable, Sendable {
+        /// The first record's partition key: the failing record's, once it is isolated.
+        public var partitionKey: String
+        /// The first record's number.
+        public var sequenceNumber: KinesisSequenceNumber
+        /// How many records they are.
+        public var recordCount: Int
+
+        /// A unit with these facts.
+        public init(partitionKey: String, sequenceNumber: KinesisSequenceNumber, recordCount: Int) {
+            self.partitionKey = partitionKey
+            self.sequenceNumber = sequenceNumber
+            self.recordCount = recordCount
+        }
+    }
+
     /// The shard.
     public var shard: ShardID
     /// What its lane is doing.
@@ -52,15 +69,21 @@ public struct MappingShardState: Hashable, Sendable {
     public var lastError: String?
     /// Since when the lane has been on one unit, by the wall clock; nil where it is on none.
     public var busySince: Timestamp?
-    /// When the oldest record of that unit arrived.
+    /// The records that the lane is on, or was on when it stopped; nil where it is on none, or on records that it never
+    /// had as they expired or were lost.
+    public var unit: Unit?
+    /// When the oldest record arrived that the lane has read and that is not done; nil where there is none.
     public var oldestArrival: Timestamp?
     /// Records that damage took before this run came to them: it went on behind the gap (ESM-G4).
     public var lost = 0
+    /// Records that retention ended before they were done, as far as their number is known (ESM-G4).
+    public var expired = 0
 
     /// A state with these facts.
     public init(
         shard: ShardID, phase: Phase, checkpoint: SequenceNumber, tip: SequenceNumber, attempts: Int = 0,
-        lastError: String? = nil, busySince: Timestamp? = nil, oldestArrival: Timestamp? = nil, lost: Int = 0
+        lastError: String? = nil, busySince: Timestamp? = nil, unit: Unit? = nil, oldestArrival: Timestamp? = nil,
+        lost: Int = 0, expired: Int = 0
     ) {
         self.shard = shard
         self.phase = phase
@@ -69,8 +92,10 @@ public struct MappingShardState: Hashable, Sendable {
         self.attempts = attempts
         self.lastError = lastError
         self.busySince = busySince
+        self.unit = unit
         self.oldestArrival = oldestArrival
         self.lost = lost
+        self.expired = expired
     }
 
     /// Whether the function has failed with what the lane is on or can't be reached, the failure destination has failed,

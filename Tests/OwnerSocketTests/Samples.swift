@@ -83,7 +83,12 @@ enum Samples {
             MappingShardState(
                 shard: ShardID(2), phase: .retrying, checkpoint: SequenceNumber(3), tip: SequenceNumber(9), attempts: 7,
                 lastError: "ValueError: \u{1F4A5}", busySince: Timestamp(milliseconds: 5),
-                oldestArrival: Timestamp(milliseconds: -1), lost: 12)
+                unit: .init(
+                    partitionKey: "k\u{0}\u{1F4A5}",
+                    sequenceNumber: KinesisSequenceNumber(
+                        shard: ShardID(2), shardCreationSecond: 9, sequenceNumber: SequenceNumber(4), arrivalSecond: 1),
+                    recordCount: 3),
+                oldestArrival: Timestamp(milliseconds: -1), lost: 12, expired: 13)
         ]
 
     static let receipt = PutReceipt(

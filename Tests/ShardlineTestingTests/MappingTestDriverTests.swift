@@ -108,6 +108,23 @@ struct MappingTestDriverTests {
         #expect(driver.invocations.map(\.batch.count) == [1])
     }
 
+    @Test func `a driver that catches up does not wait for the window, and goes on as before (ESM-B10)`() async throws {
+        var settings = EventSourceMapping.Configuration()
+        settings.batchWindow = .seconds(300)
+        settings.batchSize = 3
+        var driver = try MappingTestDriver(configuration: settings) { _, _ in }
+        try await driver.catchUp()
+        try await driver.put(contentsOf: (1...5).map { NewRecord("\($0)", partitionKey: "k") })
+        #expect(driver.invocations.map(\.batch.count) == [3])
+        try await driver.catchUp()
+        #expect(driver.invocations.map(\.batch.count) == [3, 2])
+        #expect(driver.checkpoint == SequenceNumber(5))
+        try await driver.put("6", partitionKey: "k")
+        #expect(driver.invocations.count == 2)
+        try await driver.advance(by: .seconds(300))
+        #expect(driver.invocations.map(\.batch.count) == [3, 2, 1])
+    }
+
     @Test func `settings outside their limits are refused`() {
         var settings = EventSourceMapping.Configuration()
         settings.batchSize = 0

@@ -136,7 +136,13 @@ struct MappingContractTests {
             #expect(try await store.mappingStates(key) == nil)
             let state = MappingShardState(
                 shard: shard0, phase: .retrying, checkpoint: 3, tip: 9, attempts: 7, lastError: "x",
-                busySince: Timestamp(milliseconds: 5))
+                busySince: Timestamp(milliseconds: 5),
+                unit: .init(
+                    partitionKey: "k",
+                    sequenceNumber: KinesisSequenceNumber(
+                        shard: shard0, shardCreationSecond: 1, sequenceNumber: 4, arrivalSecond: 2),
+                    recordCount: 1),
+                expired: 5)
             let claim = try await store.claimMapping(key, with: MappingClaim(states: { [state] }))
             // It does not travel to another process: there the owner is asked only for what it runs itself.
             let told: [MappingShardState]? = kind.isElsewhere ? nil : [state]

@@ -61,3 +61,10 @@ extension LaneCore {
         package internal(set) var takenThrough: SequenceNumber?
     }
 }
+
+extension LaneCore.GiveUp {
+    /// Which records these are, for listings.
+    var span: LaneCore.GiveUpSpan {
+        LaneCore.GiveUpSpan(last: last, count: count, head: records.first.map(LaneCore.RecordName.init))
+    }
+}

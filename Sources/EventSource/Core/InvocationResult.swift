@@ -20,6 +20,16 @@ extension LaneCore {
         case notReached(FunctionFailure)
         /// The caller ended the invocation before its result was known; nothing is known of the unit (ESM-L3).
         case cancelled
+        /// The function was not called, as the lane is to stop: nothing is counted.
+        case notCalled
+
+        /// Whether the function had the unit, whatever came of it.
+        package var isReached: Bool {
+            switch self {
+            case .notReached, .notCalled: false
+            default: true
+            }
+        }
     }
 
     /// Why an invocation failed, in words.

@@ -4,6 +4,10 @@ import StreamStorage
 extension LaneCore {
     /// The lane is free: takes what is next from the queue, if it is due. True if there may be more to decide.
     mutating func closeBatch(_ now: Moment) -> Bool {
+        guard !hasTakenGoal else {
+            windowOpened = nil
+            return false
+        }
         if let gap = queue.takeGap() {
             takenPosition = max(takenPosition, gap.range.upperBound)
             giveUp(gap)
@@ -14,7 +18,7 @@ extension LaneCore {
             giveUp(expired: take(expired))
             return true
         }
-        guard queue.readable > 0 else {
+        guard wanted > 0 else {
             windowOpened = nil
             return false
         }
@@ -36,7 +40,7 @@ extension LaneCore {
     private mutating func closing(
         opened: MonotonicTime, _ now: MonotonicTime
     ) -> (count: Int, cause: ClosingCause)? {
-        let available = min(queue.readable, settings.batchSize)
+        let available = min(wanted, settings.batchSize)
         if let payload = settings.payload {
             let (fitting, isFull) = queue.fitting(available, payload)
             if isFull, fitting < settings.batchSize { return (fitting, .payload) }
@@ -50,7 +54,15 @@ extension LaneCore {
         } else if now >= opened + settings.batchWindow {
             return (available, .window)
         }
+        // Nothing that may still come belongs to it.
+        if hasReadGoal { return (available, .caughtUp) }
         return canReadMoreAtOnce ? nil : (available, .memory)
+    }
+
+    /// The records before the first gap that are wanted.
+    private var wanted: Int {
+        guard let goal, hasReadGoal else { return queue.readable }
+        return queue.readable(through: goal)
     }
 
     private mutating func take(_ count: Int) -> RecordBatch {
@@ -75,7 +87,7 @@ extension LaneCore {
         }
         let found = queue.readable(through: note.last)
         let isWhole =
-            found < queue.readable || queue.hasGap || shardHasEnded || isAtTip || !canReadMoreAtOnce
+            found < queue.readable || queue.hasGap || shardHasEnded || isAtTip || hasReadGoal || !canReadMoreAtOnce
             || readPosition >= note.last
         guard isWhole else { return false }
         crashNote = nil

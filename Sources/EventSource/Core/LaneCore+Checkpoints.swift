@@ -23,6 +23,15 @@ extension LaneCore {
         if isShardEnd { stopped(.shardEnd) }
     }
 
+    /// Everything that is wanted was read and is done: numbers between the last record and the goal belong to none.
+    mutating func settleGoal() {
+        guard let goal, hasReadGoal, donePosition < goal else { return }
+        let isLeft = queue.hasGap || queue.readable(through: goal) > 0
+        guard !isLeft else { return }
+        takenPosition = max(takenPosition, goal)
+        finished(goal)
+    }
+
     /// Asks for the checkpoint to be moved if it can be, one move at a time: what is done meanwhile goes with the next.
     mutating func settleCheckpoint() {
         guard openCheckpoint == nil, phase == .running || phase == .stopping else { return }

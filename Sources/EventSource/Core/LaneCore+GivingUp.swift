@@ -47,7 +47,8 @@ extension LaneCore {
                 GivenUpSpan(
                     condition: giveUp.condition, first: giveUp.first, last: giveUp.last, count: giveUp.count,
                     invocations: giveUp.invocations, failure: giveUp.failure, kept: settings.hasDestination,
-                    ends: [giveUp.records.first, giveUp.records.last].compactMap(\.?.kinesisSequenceNumber))))
+                    ends: [giveUp.records.first, giveUp.records.last].compactMap(\.?.kinesisSequenceNumber),
+                    head: giveUp.records.first.map(RecordName.init))))
         if settings.hasDestination { deliver(giveUp) } else { drop(giveUp) }
     }
 

@@ -32,7 +32,7 @@ extension LaneCore {
     /// Reads on while the lead is small enough (K3). Between half of the lead and all of it nothing is asked, so that
     /// reads are not made for single records.
     mutating func settleReading() {
-        guard phase == .running, !readIsOpen, !shardHasEnded, hasRoomForBytes else { return }
+        guard phase == .running, !readIsOpen, !shardHasEnded, !hasReadGoal, hasRoomForBytes else { return }
         // The unit of a crash is held whole, though it may be larger than a batch now (A9).
         let room = crashNote == nil ? settings.maximumHeldRecords - heldRecords : Self.recordsOfOneRead
         guard crashNote != nil || heldRecords <= settings.maximumHeldRecords / 2 else { return }
@@ -44,6 +44,11 @@ extension LaneCore {
                     number: readNumber, after: readPosition, maximumRecords: min(room, Self.recordsOfOneRead),
                     maximumBytes: min(settings.maximumHeldBytes - heldBytes, Self.bytesOfOneRead))))
     }
+
+    /// Whether everything that is wanted was read; false where everything is.
+    var hasReadGoal: Bool { goal.map { readPosition >= $0 } ?? false }
+    /// Whether everything that is wanted has left the queue.
+    var hasTakenGoal: Bool { goal.map { takenPosition >= $0 } ?? false }
 
     private var heldBytes: Int { queue.bytes + batchHolds.bytes }
     private var hasRoomForBytes: Bool { heldBytes < settings.maximumHeldBytes }

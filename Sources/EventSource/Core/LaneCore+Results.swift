@@ -12,10 +12,11 @@ extension LaneCore {
         // The answer is judged by the settings that the function was called with (L4).
         let settings = invocation.settings
         if case .notReached(let failure) = result { return notReached(failure, now) }
+        if case .notCalled = result { return }
         units[units.count - 1].unreached = 0
         countReached(unit)
         switch result {
-        case .notReached, .cancelled: break
+        case .notReached, .notCalled, .cancelled: break
         case .success:
             units.removeLast()
             succeeded(unit.records)
@@ -35,6 +36,20 @@ extension LaneCore {
             permanent(index, failure)
         case .permanent(nil, let failure):
             permanentSomewhere(failure)
+        }
+    }
+
+    /// An invocation ended after the lane itself: what the function did is counted, and nothing follows from it.
+    package mutating func invocationAbandoned(_ result: InvocationResult) {
+        guard case .invoking(let invocation) = work else { return }
+        work = .none
+        if case .notReached = result { counters.notReached += 1 }
+        guard result.isReached else { return }
+        countReached(invocation.unit)
+        switch result {
+        case .success: succeeded(units.removeLast().records)
+        case .cancelled: break
+        default: countFailedInvocation()
         }
     }
 
@@ -66,7 +81,7 @@ extension LaneCore {
 
     /// An attempt of the unit on top has failed. The first `newlyFailed` of its records count for A8, where they have
     /// not before.
-    mutating func fail(_ failure: FunctionFailure, newlyFailed: Int) {
+    mutating func fail(_ failure: FunctionFailure, newlyFailed: Int, namesFirst: Bool = false) {
         let top = units.count - 1
         units[top].attempts += 1
         units[top].failure = failure
@@ -74,7 +89,8 @@ extension LaneCore {
         let before = min(records.count(through: failedPosition), newlyFailed)
         failedInARow += newlyFailed - before
         if newlyFailed > 0 { failedPosition = max(failedPosition, records[newlyFailed - 1].sequenceNumber) }
-        trace(.failed(units[top].span, attempt: units[top].attempts, failure))
+        let span = namesFirst ? units[top].span.failing(at: records[0]) : units[top].span
+        trace(.failed(span, attempt: units[top].attempts, failure))
     }
 
     private mutating func countFailedInvocation() {
@@ -125,13 +141,13 @@ extension LaneCore {
         countFailedInvocation()
         guard index > 0 else {
             units[units.count - 1].failedByReport = true
-            fail(failure, newlyFailed: 1)
+            fail(failure, newlyFailed: 1, namesFirst: true)
             guard settings.bisectsOnError, units[units.count - 1].records.count > 1 else { return retry(now) }
             counters.splits += 1
             return cut(at: 1, .isolate)
         }
         let unit = units[units.count - 1]
-        trace(.failed(unit.span, attempt: unit.attempts + 1, failure))
+        trace(.failed(unit.span.failing(at: unit.records[index]), attempt: unit.attempts + 1, failure))
         finishHead(index)
         let record = units[units.count - 1].first
         if record > failedPosition {
@@ -153,7 +169,7 @@ extension LaneCore {
     private mutating func permanent(_ index: Int, _ failure: FunctionFailure) {
         countFailedInvocation()
         let invoked = units[units.count - 1]
-        trace(.failed(invoked.span, attempt: invoked.attempts + 1, failure))
+        trace(.failed(invoked.span.failing(at: invoked.records[index]), attempt: invoked.attempts + 1, failure))
         if index > 0 { finishHead(index) }
         if units[units.count - 1].records.count > 1 { cut(at: 1, .permanent) }
         // The record was in the unit that was invoked, and its document counts that unit's attempts (D4).

@@ -40,7 +40,7 @@ package struct LaneCore: Sendable {
         /// The unit waits before it goes to the function again, or for a write.
         case waiting(UnitSpan, attempts: Int, until: MonotonicTime?)
         /// Records wait to be taken by the failure destination, which has failed so often.
-        case handingOver(through: SequenceNumber, failures: Int)
+        case handingOver(GiveUpSpan, failures: Int)
     }
 
     enum Phase: Hashable, Sendable {
@@ -87,6 +87,8 @@ package struct LaneCore: Sendable {
     var horizon = SequenceNumber.zero
     /// Everything up to here has left the queue.
     var takenPosition: SequenceNumber
+    /// Nothing after this number is wanted; nil: everything is.
+    var goal: SequenceNumber?
 
     // Units.
     /// Of one batch; the last one is next.
@@ -147,6 +149,7 @@ package struct LaneCore: Sendable {
         defer { swap(&self.decisions, &decisions) }
         switch event {
         case .start: start()
+        case .goal(let position): goal = position
         case .read(let number, let result):
             // What was due at this moment comes first: these records are not in it (B11).
             settle(now)
@@ -194,7 +197,7 @@ package struct LaneCore: Sendable {
         switch work {
         case .invoking(let invocation): return .invoking(invocation.unit.span, attempt: invocation.attempt)
         case .handingOver(let giveUp), .holding(let giveUp, _):
-            return .handingOver(through: giveUp.last, failures: deliveryFailures)
+            return .handingOver(giveUp.span, failures: deliveryFailures)
         case .none, .noting:
             if let unit = units.last {
                 return .waiting(unit.span, attempts: unit.attempts, until: unit.notBefore)
@@ -227,6 +230,19 @@ package struct LaneCore: Sendable {
         readPosition = takenPosition
     }
 
+    /// Counts what the lane holds as let go, when it is not to go on: it is read again by the next one.
+    package mutating func release() {
+        let handedOver =
+            switch work {
+            case .handingOver(let giveUp), .holding(let giveUp, _): giveUp.records.count - giveUp.recordsTaken
+            case .none, .invoking, .noting: 0
+            }
+        counters.released += queue.count + units.reduce(handedOver) { $0 + $1.records.count }
+        queue.removeAll()
+        units = []
+        work = .none
+    }
+
     private mutating func settingsChanged(_ settings: Settings) {
         self.settings = settings
         queue.measureAnew()
@@ -236,7 +252,10 @@ package struct LaneCore: Sendable {
     private mutating func settle(_ now: Moment) {
         if phase == .running {
             while step(now) {}
-            if units.isEmpty, case .none = work { batchHolds = (0, 0) }
+            if units.isEmpty, case .none = work {
+                batchHolds = (0, 0)
+                settleGoal()
+            }
         }
         settleCheckpoint()
         settleStop()

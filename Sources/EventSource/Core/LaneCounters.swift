@@ -39,7 +39,7 @@ extension LaneCore {
         package var batches = BatchCounts()
         /// Checkpoints that are durable.
         package var checkpoints = 0
-        /// Records that were read and let go at a stop, not done; they are read again (ESM-L3).
+        /// Records that were read and let go when the lane ended, not done; they are read again (ESM-L3).
         package var released = 0
         /// Of what was given up: records that were read and that no destination took because they had expired; with
         /// this the balance of M9 is exact.
@@ -100,6 +100,9 @@ extension LaneCore {
             get { counts[cause.rawValue] }
             set { counts[cause.rawValue] = newValue }
         }
+
+        /// All of them.
+        package var total: Int { counts.wrappedSum() }
 
         /// Those that there were any of.
         package var found: [(cause: ClosingCause, count: Int)] {

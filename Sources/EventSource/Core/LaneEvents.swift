@@ -22,8 +22,11 @@ package struct Moment: Hashable, Sendable {
 extension LaneCore {
     /// What happens to a lane.
     package enum Event: Sendable {
-        /// Begin, or go on after a stop. The first event of a lane.
+        /// Begin, or go on after a stop. The first event of a lane, but for ``goal(_:)``.
         case start
+        /// Nothing after this number is wanted; nil: everything is. As soon as everything up to the number is read, a
+        /// batch is closed without waiting for its window (ESM-B10); what comes after it is not taken into a batch.
+        case goal(SequenceNumber?)
         /// The read with this number has ended; others than the newest one are ignored. A read that failed is not
         /// told: repeat it, or end the lane once ``LaneCore/isIdle``.
         case read(Int, ReadResult)

@@ -1,6 +1,44 @@
 import StreamModel
+import StreamStorage
+
+extension MappingShardState.Unit {
+    /// The unit that the lane works on.
+    init(_ span: LaneCore.UnitSpan) { self.init(span.head, count: span.count) }
+
+    /// What waits for the failure destination; nil where its records were never read.
+    init?(_ span: LaneCore.GiveUpSpan) {
+        guard let head = span.head else { return nil }
+        self.init(head, count: span.count ?? 1)
+    }
+
+    private init(_ head: LaneCore.RecordName, count: Int) {
+        self.init(partitionKey: head.partitionKey, sequenceNumber: head.number, recordCount: count)
+    }
+}
 
 extension LaneCore {
+    /// A record as people look for it: its key and number, and when it arrived.
+    package struct RecordName: Hashable, Sendable {
+        package let partitionKey: String
+        package let number: KinesisSequenceNumber
+        package let arrival: Timestamp
+
+        package init(_ record: Record) {
+            partitionKey = record.partitionKey
+            number = record.kinesisSequenceNumber
+            arrival = record.approximateArrivalTimestamp
+        }
+    }
+
+    /// Records that wait for the failure destination.
+    package struct GiveUpSpan: Hashable, Sendable {
+        package let last: SequenceNumber
+        /// nil where that can't be known.
+        package let count: Int?
+        /// The first record; nil where the lane never had it.
+        package let head: RecordName?
+    }
+
     /// Which records a line of the trace is about.
     package struct UnitSpan: Hashable, Sendable {
         /// The unit's number in its lane.
@@ -8,8 +46,17 @@ extension LaneCore {
         package let first: SequenceNumber
         package let last: SequenceNumber
         package let count: Int
-        /// The first record as it is named outside.
-        package let start: KinesisSequenceNumber
+        /// The first record.
+        package let head: RecordName
+        /// The record that failed, where the function said so.
+        package internal(set) var failing: RecordName?
+
+        /// The same span with the record that failed.
+        func failing(at record: Record) -> UnitSpan {
+            var span = self
+            span.failing = RecordName(record)
+            return span
+        }
     }
 
     /// Records that were given up together, as a line of the trace tells it.
@@ -24,8 +71,10 @@ extension LaneCore {
         package let failure: FunctionFailure?
         /// Whether there is a destination to keep them.
         package let kept: Bool
-        /// The first and the last record as they are named outside; nil where they were never read.
+        /// The first and the last record as they are named outside; empty where they were never read.
         package let ends: [KinesisSequenceNumber]
+        /// The first record; nil where it was never read.
+        package let head: RecordName?
     }
 
     /// One step of a lane and its reason: with these, everything that happened to a record can be told.
@@ -65,7 +114,7 @@ extension LaneCore {
             case .closed(_, .size, _): "ESM-B1"
             case .closed(_, .window, let after): after == .zero ? "ESM-B2" : "ESM-B3"
             case .closed(_, .payload, _): "ESM-B4"
-            case .closed(_, .shardEnd, _): "ESM-B10"
+            case .closed(_, .shardEnd, _), .closed(_, .caughtUp, _): "ESM-B10"
             case .closed(_, .gap, _): "ESM-G4"
             case .closed(_, .memory, _): "ESM-K3"
             case .closed(_, .crash, _): "ESM-A9"

@@ -40,7 +40,7 @@ extension LaneCore {
             self.origin = origin
             span = UnitSpan(
                 unit: id, first: records.firstSequence, last: records.lastSequence, count: records.count,
-                start: records.runs[0].kinesisSequenceNumber(at: 0))
+                head: RecordName(records[0]))
         }
 
         /// The first record's number.
@@ -77,6 +77,8 @@ extension LaneCore {
         case memory
         /// It is the unit during which the process ended before (ESM-A9).
         case crash
+        /// Everything that is wanted was read, so it doesn't wait for its window (ESM-B10).
+        case caughtUp
     }
 
     /// Why a unit was cut.

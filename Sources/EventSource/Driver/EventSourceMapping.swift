@@ -27,8 +27,8 @@ public final class EventSourceMapping: Sendable {
 
         /// Until ``EventSourceMapping/triggerGracefulShutdown(grace:)``, or the task is cancelled.
         public static let stopped = Goal(kind: .stopped)
-        /// Until everything is done that was in the stream when the run began. A last batch that isn't full waits for
-        /// its window.
+        /// Until everything is done that was in the stream when the run began, and nothing else: what is put later is
+        /// left to the next run. A shard's last batch does not wait for its window, as nothing else is wanted.
         public static let caughtUp = Goal(kind: .caughtUp)
     }
 

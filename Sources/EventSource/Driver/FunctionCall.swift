@@ -11,8 +11,15 @@ import Synchronization
 final class FunctionCall: Sendable {
     private struct Running: @unchecked Sendable { let task: UnsafeCurrentTask }
 
+    /// What is known of a call once the function has begun.
+    struct Times {
+        var begun: MonotonicTime
+        /// The age of the batch's last record then (ESM-M1).
+        var age: Duration
+    }
+
     private struct State {
-        var begun: MonotonicTime?
+        var times: Times?
         var running: Running?
         var isCancelled = false
     }
@@ -20,9 +27,11 @@ final class FunctionCall: Sendable {
     private let state = Mutex(State())
 
     /// When the function began; nil: it waits for a permit, and its time does not run.
-    var begun: MonotonicTime? { state.withLock { $0.begun } }
+    var times: Times? { state.withLock { $0.times } }
 
-    func begin(at time: MonotonicTime) { state.withLock { $0.begun = time } }
+    func begin(at time: MonotonicTime, age: Duration) {
+        state.withLock { $0.times = Times(begun: time, age: age) }
+    }
 
     /// Cancels the task that is in ``run(_:)``, or that comes there.
     func cancel() {

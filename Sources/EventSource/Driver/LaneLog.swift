@@ -23,7 +23,7 @@ package struct LaneLog {
     }
 
     /// Tells of the steps that one event has led to.
-    mutating func write(_ steps: [LaneCore.TraceEvent], at now: MonotonicTime) {
+    mutating func write(_ steps: [LaneCore.TraceEvent], at now: Moment) {
         for (index, step) in steps.enumerated() {
             logger.log(level: Self.level(of: step), "\(Self.text(of: step))", metadata: ["rule": "\(step.rule)"])
             tell(step, before: steps[(index + 1)...], at: now)
@@ -32,7 +32,7 @@ package struct LaneLog {
 
     /// What an operator hears of a step.
     private mutating func tell(
-        _ step: LaneCore.TraceEvent, before following: ArraySlice<LaneCore.TraceEvent>, at now: MonotonicTime
+        _ step: LaneCore.TraceEvent, before following: ArraySlice<LaneCore.TraceEvent>, at now: Moment
     ) {
         switch step {
         case .failed(let span, let attempt, let failure):
@@ -40,13 +40,13 @@ package struct LaneLog {
             let isOver = following.contains { if case .gaveUp = $0 { true } else { false } }
             guard !isOver, attempt > 1 || !parts.contains(span.unit), Self.isTold(attempt) else { return }
             warn(
-                "the function failed with \(Self.named(span)), attempt \(attempt)\(Self.next(following)): \(failure.text)",
+                "the function failed with \(RecordText.of(span, at: now.wall)), attempt \(attempt)\(Self.next(following)): \(failure.text)",
                 .failure, at: now)
         case .notReached(let span, let failure, let wait):
             unreached = unreached.unit == span.unit ? (span.unit, unreached.count + 1) : (span.unit, 1)
             guard Self.isTold(unreached.count) else { return }
             warn(
-                "the function could not be reached with \(Self.named(span)), try \(unreached.count), next in \(Self.seconds(wait)): \(failure.text)",
+                "the function could not be reached with \(RecordText.of(span, at: now.wall)), try \(unreached.count), next in \(Self.seconds(wait)): \(failure.text)",
                 .failure, at: now)
         case .split(let span, let reason, let head, let tail):
             let wasPart = parts.remove(span.unit) != nil
@@ -55,14 +55,14 @@ package struct LaneLog {
             case .permanent, .age: if wasPart { parts.formUnion([head.unit, tail.unit]) }
             }
         case .succeeded(let span): parts.remove(span.unit)
-        case .gaveUp(let span): warn(text(of: span), .givenUp(records: span.count ?? 1), at: now)
+        case .gaveUp(let span): warn(text(of: span, at: now.wall), .givenUp(records: span.count ?? 1), at: now)
         case .destinationFailed(let reason, let failures, let wait):
-            guard Self.isTold(failures), throttle.admits(.delivery, at: now, logger) else { return }
+            guard Self.isTold(failures), throttle.admits(.delivery, at: now.monotonic, logger) else { return }
             logger.error(
                 "the failure destination failed, try \(failures), next in \(Self.seconds(wait)), the shard waits: \(reason)"
             )
         case .protecting(_, let failed, let wait):
-            guard throttle.admits(.pause, at: now, logger) else { return }
+            guard throttle.admits(.pause, at: now.monotonic, logger) else { return }
             logger.notice(
                 "\(failed) records have failed in a row, waiting \(Self.seconds(wait))")
         case .closed, .invoked, .progressed, .retrying, .handedOver, .checkpointed, .stopped: break
@@ -71,8 +71,8 @@ package struct LaneLog {
         if parts.count > 1000 { parts = [] }
     }
 
-    private func warn(_ text: String, _ kind: LogThrottle.Kind, at now: MonotonicTime) {
-        guard throttle.admits(kind, at: now, logger) else { return }
+    private func warn(_ text: String, _ kind: LogThrottle.Kind, at now: Moment) {
+        guard throttle.admits(kind, at: now.monotonic, logger) else { return }
         logger.warning("\(text)")
     }
 
@@ -81,10 +81,6 @@ package struct LaneLog {
 
     private static func seconds(_ duration: Duration) -> String {
         "\((duration.inSeconds * 10).rounded() / 10) s"
-    }
-
-    private static func named(_ span: LaneCore.UnitSpan) -> String {
-        span.count == 1 ? "record \(span.start)" : "\(span.count) records from \(span.start) on"
     }
 
     /// What comes next, as far as it is decided.
@@ -99,7 +95,7 @@ package struct LaneLog {
         return ""
     }
 
-    private func text(of span: LaneCore.GivenUpSpan) -> String {
+    private func text(of span: LaneCore.GivenUpSpan, at now: Timestamp) -> String {
         let isOne = span.first == span.last
         var ends = span.ends
         if ends.isEmpty {
@@ -108,7 +104,8 @@ package struct LaneLog {
                     shard: shard.id, shardCreationSecond: shard.creationSecond, sequenceNumber: $0, arrivalSecond: 0)
             }
         }
-        let which = isOne ? "\(ends[0])" : "\(ends[0]) to \(ends[ends.count - 1])"
+        var which = isOne ? "\(ends[0])" : "\(ends[0]) to \(ends[ends.count - 1])"
+        if let head = span.head { which += " (\(isOne ? "" : "first ")\(RecordText.keyAndAge(of: head, at: now)))" }
         let place = destination.map { " to \($0)" } ?? ", kept nowhere"
         let calls =
             span.invocations == 0

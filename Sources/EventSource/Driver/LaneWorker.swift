@@ -101,7 +101,7 @@ struct LaneWorker {
 
     private func finish(_ driver: ShardDriver, _ end: LaneEnd, in group: inout DiscardingTaskGroup) {
         let shard = driver.shard.id
-        session.board.ended(shard, end)
+        driver.ended(as: end)
         guard case .stopped = end, driver.hasNote else { return ended(shard, end) }
         let (change, session, ended) = (driver.withoutNote, session, ended)
         group.addTask {

@@ -27,8 +27,15 @@ final class MappingBoard: Sendable {
             case .invoking(let span, let attempt): busy(.invoking, with: span.first, attempts: attempt - 1, now)
             case .waiting(let span, let attempts, let until):
                 busy(until == nil ? .batching : .retrying, with: span.first, attempts: attempts, now)
-            case .handingOver(let through, _): busy(.delivering, with: through, attempts: 0, now)
+            case .handingOver(let giveUp, _): busy(.delivering, with: giveUp.last, attempts: 0, now)
             }
+            state.unit =
+                switch status {
+                case .stopped: state.unit
+                case .idle, .filling: nil
+                case .invoking(let span, _), .waiting(let span, _, _): MappingShardState.Unit(span)
+                case .handingOver(let giveUp, _): MappingShardState.Unit(giveUp)
+                }
         }
 
         private mutating func free(_ phase: MappingShardState.Phase) {
@@ -58,28 +65,51 @@ final class MappingBoard: Sendable {
             entry.withLock { body(&$0) }
         }
 
-        /// A unit goes to the function.
-        func sent(_ unit: LaneCore.Unit) {
-            let last = unit.last
+        /// A unit was sent to the function; returns how many of its records had been sent before this lane began.
+        func sent(_ unit: LaneCore.Unit) -> Int {
             entry.withLock { entry in
-                if entry.sentThrough < entry.sentBefore, last > entry.sentThrough {
-                    // Records, not numbers: these may jump within a unit.
-                    entry.redelivered +=
-                        unit.records.count(through: entry.sentBefore) - unit.records.count(through: entry.sentThrough)
-                }
-                entry.sentThrough = max(entry.sentThrough, last)
+                defer { entry.sentThrough = max(entry.sentThrough, unit.last) }
+                guard entry.sentThrough < entry.sentBefore, unit.last > entry.sentThrough else { return 0 }
+                let again =
+                    unit.records.count(through: entry.sentBefore) - unit.records.count(through: entry.sentThrough)
+                entry.redelivered += max(0, again)
+                return max(0, again)
             }
         }
 
-        /// What a lane has decided.
-        func update(_ lane: borrowing LaneCore, tip: SequenceNumber, trace: [LaneCore.TraceEvent], now: Moment) {
+        /// What a lane has counted; returns what it had at the call before.
+        func count(_ counters: LaneCore.Counters) -> LaneCore.Counters {
+            entry.withLock { entry in
+                defer { entry.current = counters }
+                return entry.current
+            }
+        }
+
+        /// How the lane ended.
+        func ended(_ end: LaneEnd) {
+            entry.withLock { entry in
+                switch end {
+                case .shardEnd: entry.state.phase = .ended
+                case .damaged(let error):
+                    entry.state.phase = .damaged
+                    entry.state.lastError = String(describing: error)
+                case .stopped, .fenced, .cancelled, .failed: entry.state.phase = .stopped
+                }
+            }
+        }
+
+        /// What a lane has decided; returns what it had counted at the call before.
+        func update(
+            _ lane: borrowing LaneCore, tip: SequenceNumber, trace: [LaneCore.TraceEvent], now: Moment
+        ) -> LaneCore.Counters {
             let (counters, status, persisted) = (lane.counters, lane.status, lane.persistedPosition)
             let oldest = lane.oldestHeldRecord?.approximateArrivalTimestamp
-            entry.withLock { entry in
-                entry.current = counters
+            return entry.withLock { entry in
+                defer { entry.current = counters }
                 entry.state.checkpoint = persisted
                 entry.state.tip = tip
-                entry.state.lost = entry.earlier.lost + entry.current.lost
+                entry.state.lost = entry.earlier.lost + counters.lost
+                entry.state.expired = entry.earlier.expired + counters.expired
                 for event in trace {
                     switch event {
                     case .failed(_, _, let failure), .notReached(_, let failure, _):
@@ -90,7 +120,8 @@ final class MappingBoard: Sendable {
                     }
                 }
                 entry.follow(status, now)
-                entry.state.oldestArrival = entry.busyWith == nil ? nil : oldest
+                entry.state.oldestArrival = oldest
+                return entry.current
             }
         }
     }
@@ -108,7 +139,9 @@ final class MappingBoard: Sendable {
     subscript(shard: ShardID) -> Shard? { entries.withLock { $0[shard] } }
 
     /// A lane begins at `position`; records up to `sentBefore` are known to have been sent already.
-    func began(_ shard: ShardID, at position: SequenceNumber, tip: SequenceNumber, sentBefore: SequenceNumber) {
+    func began(
+        _ shard: ShardID, at position: SequenceNumber, tip: SequenceNumber, sentBefore: SequenceNumber
+    ) -> Shard {
         let fresh = MappingShardState(shard: shard, phase: .idle, checkpoint: position, tip: tip)
         let known = entries.withLock { entries in
             if let known = entries[shard] { return known }
@@ -119,11 +152,12 @@ final class MappingBoard: Sendable {
         known.withEntry { entry in
             entry.state = fresh
             entry.earlier += entry.current
-            entry.state.lost = entry.earlier.lost
+            (entry.state.lost, entry.state.expired) = (entry.earlier.lost, entry.earlier.expired)
             entry.current = LaneCore.Counters()
             entry.sentBefore = max(entry.sentBefore, entry.sentThrough, sentBefore)
             entry.sentThrough = position
         }
+        return known
     }
 
     /// The function gets records whose last one is so old.
@@ -135,44 +169,27 @@ final class MappingBoard: Sendable {
     }
 
     /// Shows in the metrics how far the mapping is behind, and which lanes are stuck (ESM-M1, ESM-M8), and says what an
-    /// operator should know of it.
-    ///
-    /// - Parameter lag: how many records are not done; nil where that can't be said now.
-    func pulse(lag: Int?, to metrics: MappingMetrics, at now: Moment, _ logger: Logger) {
+    /// operator should know of it. `backlog` is what the store says; nil: it could not be asked.
+    func pulse(to metrics: MappingMetrics, at now: Moment, backlog: MappingBacklog?, _ logger: Logger) {
         var oldest = Duration.zero
         var blocked: [StandstillLog.Blocked] = []
         for entry in entries.withLock({ Array($0.values) }) {
             let (shard, busyFrom) = entry.withEntry { ($0.state, $0.busyFrom) }
+            guard let from = busyFrom else { continue }
             // Under a clock that went back no record is younger than nothing.
             let age = max(.zero, shard.oldestArrival.map { now.wall - $0 } ?? .zero)
             oldest = max(oldest, age)
-            guard let from = busyFrom, now.monotonic - from >= StandstillLog.patience else { continue }
-            metrics.blocked(now.monotonic - from)
-            if shard.oldestArrival != nil { metrics.iteratorAge(age) }
-            blocked.append(.init(state: shard, time: now.monotonic - from))
+            guard now.monotonic - from >= StandstillLog.patience else { continue }
+            metrics.blocked(now.monotonic - from, age: shard.oldestArrival.map { _ in age })
+            blocked.append(.init(state: shard, time: now.monotonic - from, age: age))
         }
-        if let lag { metrics.lag(lag) }
-        let (found, age) = (blocked, oldest)
+        if let backlog { metrics.show(backlog, at: now.wall) }
+        let (found, waiting, age) = (blocked, backlog?.records, oldest)
         let line = log.withLock { log -> StandstillLog.Line? in
-            let slow = lag.flatMap { log.line(age: age, lag: UInt64($0)) }
+            let slow = log.line(age: age, lag: waiting)
             return log.line(blocked: found) ?? (found.isEmpty ? slow : nil)
         }
         if let line { logger.log(level: line.level, "\(line.text)") }
-    }
-
-    /// What is behind the checkpoints of all shards that a lane has come to.
-    var spansBehind: [RecordSpan] { shards.map { RecordSpan(shard: $0.shard, after: $0.checkpoint) } }
-
-    func ended(_ shard: ShardID, _ end: LaneEnd) {
-        self[shard]?.withEntry { entry in
-            switch end {
-            case .shardEnd: entry.state.phase = .ended
-            case .damaged(let error):
-                entry.state.phase = .damaged
-                entry.state.lastError = String(describing: error)
-            case .stopped, .fenced, .cancelled, .failed: entry.state.phase = .stopped
-            }
-        }
     }
 
     /// Everything that was done.

@@ -8,6 +8,8 @@ struct MappingLanes {
         let shard: ShardDescription
         let beginning: LaneCore.Beginning
         let goal: ShardDriver.Goal?
+        /// Where the lane's state and counts are shown.
+        let board: MappingBoard.Shard
     }
 
     private let session: MappingSession
@@ -63,10 +65,11 @@ struct MappingLanes {
             goal = known
         }
         let note = checkpoints[shard.id]?.attempts
-        session.board.began(shard.id, at: position, tip: shard.tip, sentBefore: note?.last ?? .zero)
+        let board = session.board.began(
+            shard.id, at: position, tip: shard.tip, sentBefore: note?.last ?? .zero)
         // How the process before ended is not known, so it is taken for unclean wherever there was one (A9).
         let beginning = LaneCore.Beginning(position: position, note: note, notesAttempts: resumed)
-        return Start(shard: shard, beginning: beginning, goal: goal)
+        return Start(shard: shard, beginning: beginning, goal: goal, board: board)
     }
 
     mutating func ended(_ shard: ShardID, _ end: LaneEnd) {

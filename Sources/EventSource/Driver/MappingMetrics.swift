@@ -1,72 +1,89 @@
 import Metrics
 import StreamModel
 
-/// The figures of a mapping for swift-metrics, under Lambda's names with `shardline.` before them (ESM-M).
+/// The figures of a mapping for swift-metrics, under Lambda's names where Lambda has one (ESM-M), with `shardline.` before
+/// them.
 ///
-/// Every one has the dimensions `stream` and `mapping`.
+/// Every one has the dimensions `stream` and `mapping`. The page "Metrics" of the documentation lists them all.
 struct MappingMetrics: Sendable {
-    private let polled: Counter
-    private let invoked: Counter
-    private let failedInvoked: Counter
-    private let dropped: Counter
-    private let delivered: Counter
-    private let deliveryFailures: Counter
-    private let invocations: Counter
-    private let errors: Counter
-    private let throttles: Counter
-    private let expired: Counter
-    private let lost: Counter
+    /// Metrics that count, each with the count of a lane that it tells (M2 to M8).
+    static let counters: [(name: String, count: @Sendable (borrowing LaneCore.Counters) -> Int)] = [
+        ("PolledEventCount", { $0.polled }),
+        ("InvokedEventCount", { $0.invokedRecords }),
+        ("FailedInvokeEventCount", { $0.failedInvokedRecords }),
+        ("ResentEventCount", { $0.resentRecords }),
+        ("SucceededEventCount", { $0.succeeded }),
+        ("GivenUpEventCount", { $0.givenUp }),
+        ("DroppedEventCount", { $0.dropped }),
+        ("OnFailureDestinationDeliveredEventCount", { $0.destinationDelivered }),
+        ("DestinationDeliveryFailures", { $0.destinationFailures }),
+        ("ExpiredEventCount", { $0.expired }),
+        ("LostEventCount", { $0.lost }),
+        ("ReleasedEventCount", { $0.released }),
+        ("Invocations", { $0.invocations }),
+        ("Errors", { $0.errors }),
+        ("Throttles", { $0.notReached }),
+        ("Retries", { $0.retries }),
+        ("Splits", { $0.splits }),
+        ("PartialSuccesses", { $0.partialSuccesses }),
+        ("BatchesClosed", { $0.batches.total }),
+        ("Checkpoints", { $0.checkpoints }),
+    ]
+
+    private let counters: [Counter]
+    private let redelivered: Counter
     private let durations: Timer
     private let iteratorAges: Recorder
     private let blocked: Recorder
-    private let lag: Recorder
+    private let lag: Gauge
+    private let oldest: Gauge
 
     init(stream: String, mapping: String, factory: any MetricsFactory = MetricsSystem.factory) {
         let dimensions = [("stream", stream), ("mapping", mapping)]
+        func label(_ name: String) -> String { "shardline.\(name)" }
         func counter(_ name: String) -> Counter {
-            Counter(label: "shardline.\(name)", dimensions: dimensions, factory: factory)
+            Counter(label: label(name), dimensions: dimensions, factory: factory)
         }
-        polled = counter("PolledEventCount")
-        invoked = counter("InvokedEventCount")
-        failedInvoked = counter("FailedInvokeEventCount")
-        dropped = counter("DroppedEventCount")
-        delivered = counter("OnFailureDestinationDeliveredEventCount")
-        deliveryFailures = counter("DestinationDeliveryFailures")
-        invocations = counter("Invocations")
-        errors = counter("Errors")
-        throttles = counter("Throttles")
-        expired = counter("ExpiredEventCount")
-        lost = counter("LostEventCount")
-        durations = Timer(label: "shardline.Duration", dimensions: dimensions, factory: factory)
-        iteratorAges = Recorder(
-            label: "shardline.IteratorAge", dimensions: dimensions, aggregate: true, factory: factory)
+        counters = Self.counters.map { counter($0.name) }
+        redelivered = counter("RedeliveredEventCount")
+        durations = Timer(label: label("Duration"), dimensions: dimensions, factory: factory)
+        iteratorAges = Recorder(label: label("IteratorAge"), dimensions: dimensions, aggregate: true, factory: factory)
         blocked = Recorder(
-            label: "shardline.LaneBlockedSeconds", dimensions: dimensions, aggregate: true, factory: factory)
-        lag = Recorder(label: "shardline.CheckpointLag", dimensions: dimensions, aggregate: true, factory: factory)
+            label: label("LaneBlockedSeconds"), dimensions: dimensions, aggregate: true, factory: factory)
+        lag = Gauge(label: label("CheckpointLag"), dimensions: dimensions, factory: factory)
+        oldest = Gauge(label: label("OldestRecordAge"), dimensions: dimensions, factory: factory)
     }
 
-    /// What a lane has counted between two moments (M2 to M8).
-    func record(from old: LaneCore.Counters, to new: LaneCore.Counters) {
-        func add(_ counter: Counter, _ difference: Int) { if difference > 0 { counter.increment(by: difference) } }
-        add(polled, new.polled - old.polled)
-        add(invoked, new.invokedRecords - old.invokedRecords)
-        add(failedInvoked, new.failedInvokedRecords - old.failedInvokedRecords)
-        add(dropped, new.dropped - old.dropped)
-        add(delivered, new.destinationDelivered - old.destinationDelivered)
-        add(deliveryFailures, new.destinationFailures - old.destinationFailures)
-        add(invocations, new.invocations - old.invocations)
-        add(errors, new.errors - old.errors)
-        add(throttles, new.notReached - old.notReached)
-        add(expired, new.expired - old.expired)
-        add(lost, new.lost - old.lost)
+    /// What a lane has counted between two moments.
+    func record(from old: borrowing LaneCore.Counters, to new: borrowing LaneCore.Counters) {
+        for (index, metric) in Self.counters.enumerated() {
+            let difference = metric.count(new) - metric.count(old)
+            if difference > 0 { counters[index].increment(by: difference) }
+        }
     }
 
-    /// The age of a batch's last record when it is sent, or of the oldest record that is not done (M1).
-    func iteratorAge(_ age: Duration) { iteratorAges.record(age.wholeMilliseconds) }
-    /// How long an invocation took (M7).
-    func duration(_ duration: Duration) { durations.recordMilliseconds(duration.inSeconds * 1000) }
-    /// How long a lane has been on one unit (M8).
-    func blocked(_ duration: Duration) { blocked.record(duration.inSeconds) }
-    /// Records between checkpoint and tip (M8).
-    func lag(_ records: Int) { lag.record(records) }
+    /// An invocation that reached the function has ended (M1, M7).
+    ///
+    /// - Parameters:
+    ///   - duration: how long it took.
+    ///   - age: of the batch's last record when it was sent.
+    ///   - again: how many of its records had been sent before this run came to them.
+    func invoked(for duration: Duration, age: Duration, redelivered again: Int) {
+        durations.recordMilliseconds(duration.inSeconds * 1000)
+        iteratorAges.record(age.wholeMilliseconds)
+        if again > 0 { redelivered.increment(by: again) }
+    }
+
+    /// A lane has been on one unit for so long (M8); `age` is that of its oldest record, where it is known (M1).
+    func blocked(_ duration: Duration, age: Duration?) {
+        blocked.record(duration.inSeconds)
+        if let age { iteratorAges.record(age.wholeMilliseconds) }
+    }
+
+    /// What is not done now (M8).
+    func show(_ backlog: MappingBacklog, at now: Timestamp) {
+        lag.record(backlog.records)
+        // Under a clock that went back no record is younger than nothing.
+        oldest.record(max(.zero, backlog.oldest.map { now - $0 } ?? .zero).wholeMilliseconds)
+    }
 }

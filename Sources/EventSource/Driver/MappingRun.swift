@@ -82,11 +82,19 @@ struct MappingRun {
             observer: mapping.observer, direct: store as? any DirectStore)
         defer { session.throttle.end(logger) }
         let workers = LaneWorkers(count: max(1, min(mapping.workers, claimed.checkpoints.count)))
-        return try await withTaskCancellationHandler {
-            try await drive(session, claimed, goals, workers)
-        } onCancel: {
-            workers.tellAll(.cancelled)
+        let end: Result<SessionEnd, any Error>
+        do {
+            end = .success(
+                try await withTaskCancellationHandler {
+                    try await drive(session, claimed, goals, workers)
+                } onCancel: {
+                    workers.tellAll(.cancelled)
+                })
+        } catch {
+            end = .failure(error)
         }
+        await showBacklog(session)
+        return try end.get()
     }
 
     private func drive(
@@ -108,8 +116,9 @@ struct MappingRun {
                 }
             }
             func stopLanes() {
-                session.permits.close()
+                // First the word to stop: a lane whose call is refused does not try again then.
                 workers.tellAll(.stop)
+                session.permits.close()
             }
             group.addTask {
                 await mapping.control.stopped()
@@ -154,15 +163,15 @@ struct MappingRun {
                         group.cancelAll()
                     case .fenced:
                         isFenced = true
-                        session.permits.close()
                         workers.tellAll(.ended(.fenced))
+                        session.permits.close()
                     case .failed(let error):
                         if failure == nil { failure = error }
                         stopLanes()
                     case .storeFailed(let error):
                         if failure == nil { failure = error }
-                        session.permits.close()
                         workers.tellAll(.ended(.failed(error)))
+                        session.permits.close()
                     }
                 }
             }
@@ -193,12 +202,21 @@ struct MappingRun {
             round += 1
             workers.nudge()
             if round % Self.pulse == 0 {
-                // A store that can't say it now is asked again; the session ends by what else it answers.
-                let counts = try? await session.store.countRecords(
-                    in: session.board.spansBehind, of: session.key.stream)
-                let lag = counts.map { $0.reduce(0, +) }
-                session.board.pulse(lag: lag, to: session.metrics, at: Moment(session.timeSource), logger)
+                let backlog = await backlog(session)
+                session.board.pulse(
+                    to: session.metrics, at: Moment(session.timeSource), backlog: backlog, logger)
             }
         }
+    }
+
+    /// What is not done; nil where the store can't say, which is told elsewhere.
+    private func backlog(_ session: MappingSession) async -> MappingBacklog? {
+        try? await .measured(of: session.key, in: session.store, states: session.board.shards)
+    }
+
+    /// Shows what is not done as a run ends: a job may be over before it is looked at.
+    private func showBacklog(_ session: MappingSession) async {
+        guard let backlog = await backlog(session) else { return }
+        session.metrics.show(backlog, at: session.timeSource.wallTime)
     }
 }

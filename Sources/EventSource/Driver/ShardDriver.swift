@@ -42,12 +42,12 @@ final class ShardDriver {
     private let work: ShardWork
     /// The shard where the store answers without a task; found at the first read.
     private var direct: (any DirectShard)?
-    private let board: MappingBoard.Shard?
+    private let board: MappingBoard.Shard
 
     private var lane: LaneCore
     private var decisions = LaneCore.Decisions()
     private var log: LaneLog
-    private var invocation: (number: Int, call: FunctionCall)?
+    private var invocation: (number: Int, unit: LaneCore.Unit, call: FunctionCall)?
     /// The invocation that ran over its time limit and was cancelled.
     private var overdue: Int?
     private var isStopping = false
@@ -78,8 +78,8 @@ final class ShardDriver {
         var logger = session.logger
         logger[metadataKey: "shard"] = "\(start.shard.id)"
         self.logger = logger
-        board = session.board[start.shard.id]
-        work = ShardWork(session: session, shard: start.shard, address: address, logger: logger, board: board)
+        board = start.board
+        work = ShardWork(session: session, shard: start.shard, address: address, logger: logger)
         runner = session.function.runner(
             for: start.shard.id, names: session.names,
             reportsFailures: session.configuration.reportsBatchItemFailures)
@@ -99,15 +99,23 @@ final class ShardDriver {
     }
 
     /// Begins; returns how the lane ended if it did at once.
-    func start(in group: inout DiscardingTaskGroup) -> LaneEnd? { decide(.start, in: &group) }
+    func start(in group: inout DiscardingTaskGroup) -> LaneEnd? {
+        if case .position(let position) = goal { due.append(.goal(position)) }
+        return decide(.start, in: &group)
+    }
 
     /// Takes note of what happened; returns how the lane ended, if it has.
     func handle(_ post: Post, in group: inout DiscardingTaskGroup) -> LaneEnd? {
         switch post {
         case .event(.invocationEnded(let number, let result)):
-            invocation = nil
-            if let pendingEnd { return pendingEnd }
-            return decide(.invocationEnded(number, number == overdue ? timedOut : result), in: &group)
+            let result = number == overdue ? timedOut : result
+            measure(result)
+            if let pendingEnd {
+                // Nothing follows from it any more, but the function had the records.
+                lane.invocationAbandoned(result)
+                return pendingEnd
+            }
+            return decide(.invocationEnded(number, result), in: &group)
         case .event(let event):
             guard pendingEnd == nil else { return nil }
             return decide(event, in: &group)
@@ -147,6 +155,13 @@ final class ShardDriver {
         }
     }
 
+    /// The lane has ended: what it still holds is let go, and all of its counts are told.
+    func ended(as end: LaneEnd) {
+        lane.release()
+        session.metrics.record(from: board.count(lane.counters), to: lane.counters)
+        board.ended(end)
+    }
+
     /// Ends, but not while the function runs: two invocations of one shard must never overlap (ESM-R17).
     private func end(as end: LaneEnd) -> LaneEnd? {
         if pendingEnd == nil { pendingEnd = end }
@@ -167,13 +182,22 @@ final class ShardDriver {
     /// When the running function's time is over; where it waits for a permit, not before so much from now.
     private var deadline: MonotonicTime? {
         guard let invocation, invocation.number != overdue else { return nil }
-        let begun = invocation.call.begun ?? session.timeSource.monotonicTime
+        let begun = invocation.call.times?.begun ?? session.timeSource.monotonicTime
         return begun + session.configuration.functionTimeout
     }
 
     private var timedOut: LaneCore.InvocationResult {
         let timeout = EventSourceMapping.Configuration.text(session.configuration.functionTimeout)
         return .failed(LaneCore.FunctionFailure("the function took longer than \(timeout)", type: "TimeOut"))
+    }
+
+    /// Tells how long the function took and how old its records were, where it was called (ESM-M1, ESM-M7).
+    private func measure(_ result: LaneCore.InvocationResult) {
+        guard let ended = invocation.take(), result.isReached, let times = ended.call.times else { return }
+        let redelivered = board.sent(ended.unit)
+        session.metrics.invoked(
+            for: session.timeSource.monotonicTime - times.begun, age: times.age, redelivered: redelivered)
+        session.board.noteAge(times.age)
     }
 
     // MARK: Deciding
@@ -207,7 +231,6 @@ final class ShardDriver {
         case .checkpointed, .destinationTook(checkpointed: true): hasNote = false
         default: break
         }
-        let before = lane.counters
         let now = Moment(session.timeSource)
         // Taken out, as an action may change what the driver knows; put back, so that they keep their memory.
         var decisions = LaneCore.Decisions()
@@ -221,13 +244,16 @@ final class ShardDriver {
         for index in decisions.actions.indices {
             if let ended = perform(decisions.actions[index], in: &group) { end = ended }
         }
-        if !decisions.trace.isEmpty || !decisions.actions.isEmpty {
-            session.metrics.record(from: before, to: lane.counters)
-            board?.update(lane, tip: tip, trace: decisions.trace, now: now)
-            log.write(decisions.trace, at: now.monotonic)
-            if let observer = session.observer { for trace in decisions.trace { observer(shard.id, trace) } }
-        }
+        publish(decisions.trace, at: now)
+        log.write(decisions.trace, at: now)
+        if let observer = session.observer { for trace in decisions.trace { observer(shard.id, trace) } }
         return end
+    }
+
+    /// Tells what the lane has come to. Statistics and metrics have this one source, so that they count the same.
+    private func publish(_ trace: [LaneCore.TraceEvent], at now: Moment) {
+        let told = board.update(lane, tip: tip, trace: trace, now: now)
+        session.metrics.record(from: told, to: lane.counters)
     }
 
     private func perform(_ action: LaneCore.Action, in group: inout DiscardingTaskGroup) -> LaneEnd? {
@@ -237,7 +263,7 @@ final class ShardDriver {
             read(order, in: &group)
         case .invoke(let invocation):
             let call = FunctionCall()
-            self.invocation = (invocation.number, call)
+            self.invocation = (invocation.number, invocation.unit, call)
             let (work, runner) = (work, runner)
             group.addTask { await work.invoke(invocation, runner: runner, call: call) }
             setAlarm()
@@ -245,8 +271,10 @@ final class ShardDriver {
             wanted = moment
             setAlarm()
         case .checkpoint(let position, let isShardEnd):
-            // With more to do at once the next unit will wait for this move, so it does not wait for company.
-            let isBehind = tip.rawValue > position.rawValue + UInt64(session.configuration.batchSize)
+            // With more to do at once the next unit will wait for this move, and at the goal the run does: it does not
+            // wait for other commits.
+            let isBehind =
+                tip.rawValue > position.rawValue + UInt64(session.configuration.batchSize) || isLast(position)
             commit(
                 session.checkpoint(shard.id, position, isShardEnd: isShardEnd),
                 urgency: isBehind ? .now : .relaxed, then: .checkpointed, in: &group)
@@ -260,6 +288,11 @@ final class ShardDriver {
         case .stopped(.shardEnd): return .shardEnd
         }
         return nil
+    }
+
+    /// Whether the run ends when the checkpoint is here.
+    private func isLast(_ position: SequenceNumber) -> Bool {
+        if case .position(let last) = goal { position >= last } else { false }
     }
 
     // MARK: The store

@@ -10,17 +10,12 @@ final class ShardWork: Sendable {
     private let shard: ShardDescription
     private let address: LaneAddress
     private let logger: Logger
-    private let board: MappingBoard.Shard?
 
-    init(
-        session: MappingSession, shard: ShardDescription, address: LaneAddress, logger: Logger,
-        board: MappingBoard.Shard?
-    ) {
+    init(session: MappingSession, shard: ShardDescription, address: LaneAddress, logger: Logger) {
         self.session = session
         self.shard = shard
         self.address = address
         self.logger = logger
-        self.board = board
     }
 
     private var timeSource: any TimeSource { session.timeSource }
@@ -73,7 +68,7 @@ final class ShardWork: Sendable {
         _ invocation: LaneCore.Invocation, _ runner: FunctionRunner, _ call: FunctionCall
     ) async {
         guard case .granted(let waited) = await session.permits.acquire() else {
-            address.post(.event(.invocationEnded(invocation.number, .cancelled)))
+            address.post(.event(.invocationEnded(invocation.number, .notCalled)))
             return
         }
         // While it waited the records may have become too old; the lane decides anew (ESM-A11).
@@ -90,17 +85,13 @@ final class ShardWork: Sendable {
             mapping: session.key.name, stream: session.key.stream, streamID: session.streamID, shard: shard.id,
             attempt: invocation.attempt, requestIDs: session.requestIDs, invocation: invocation.number,
             timeout: session.configuration.functionTimeout, timeSource: timeSource, logger: logger)
-        let begin = timeSource.monotonicTime
         let last = invocation.unit.records[invocation.unit.records.count - 1]
         let age = max(.zero, timeSource.wallTime - last.approximateArrivalTimestamp)
-        session.metrics.iteratorAge(age)
-        session.board.noteAge(age)
-        board?.sent(invocation.unit)
-        call.begin(at: begin)
+        call.begin(at: timeSource.monotonicTime, age: age)
         let result = await runner.call(invocation.unit, context: context)
         session.permits.release()
-        session.metrics.duration(timeSource.monotonicTime - begin)
-        address.post(.event(.invocationEnded(invocation.number, Task.isCancelled ? .cancelled : result)))
+        let isCancelled = Task.isCancelled && result.isReached
+        address.post(.event(.invocationEnded(invocation.number, isCancelled ? .cancelled : result)))
     }
 
     // MARK: Committing

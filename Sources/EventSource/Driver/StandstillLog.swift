@@ -5,13 +5,15 @@ import StreamStorage
 /// What an operator hears of a mapping that does not get on: a line when that is noticed, and another one each time that
 /// it has become twice as bad. However many shards it is about, it is one line.
 ///
-/// The mapping is looked at every ten seconds. The same is in the metrics `LaneBlockedSeconds`, `IteratorAge` and
-/// `CheckpointLag` (ESM-M1, ESM-M8).
+/// The mapping is looked at every ten seconds. The same is in the metrics `LaneBlockedSeconds`, `IteratorAge`,
+/// `CheckpointLag` and `OldestRecordAge` (ESM-M1, ESM-M8).
 struct StandstillLog {
     /// A shard whose lane has been on one unit for a while.
     struct Blocked {
         var state: MappingShardState
         var time: Duration
+        /// The age of the oldest record that the lane holds.
+        var age = Duration.zero
     }
 
     /// A line and how loud it is.
@@ -47,11 +49,12 @@ struct StandstillLog {
             default: state.phase.rawValue
             }
         let others = blocked.count == 1 ? "" : ", the longest of \(blocked.count) shards"
+        let unit = state.unit.map { " (\(RecordText.of($0)), the oldest record is \(RecordText.age(worst.age)) old)" }
         // That a function fails is told by its failures.
         return Line(
             level: state.phase != .delivering && state.attempts > 0 ? .notice : .warning,
             text:
-                "\(state.shard) has been on one unit for \(Self.text(worst.time))\(others), \(what); last error: \(state.lastError ?? "none")"
+                "\(state.shard) has been on one unit for \(Self.text(worst.time))\(unit ?? "")\(others), \(what); last error: \(state.lastError ?? "none")"
         )
     }
 
@@ -59,8 +62,8 @@ struct StandstillLog {
     ///
     /// - Parameters:
     ///   - age: of the oldest record that a lane holds and that is not done.
-    ///   - lag: how many records are not done.
-    mutating func line(age: Duration, lag: UInt64) -> Line? {
+    ///   - lag: how many records are not done; nil where that is not known.
+    mutating func line(age: Duration, lag: Int?) -> Line? {
         // A backlog that is old and is being worked off is no news.
         let grows = lastAge.map { age > $0 } ?? false
         lastAge = age
@@ -70,7 +73,7 @@ struct StandstillLog {
         return Line(
             level: .warning,
             text:
-                "the function is slower than what is put: \(lag) records are not done, the oldest at hand is \(Self.text(age)) old and gets older"
+                "the function is slower than what is put: \(lag.map { "\($0) records are not done, " } ?? "")the oldest at hand is \(RecordText.age(age)) old and gets older"
         )
     }
 

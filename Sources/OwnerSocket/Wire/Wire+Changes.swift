@@ -34,8 +34,16 @@ extension WireWriter {
         write(Int64(state.attempts))
         write(optional: state.lastError) { $0.write($1) }
         write(optional: state.busySince) { $0.write($1) }
+        write(optional: state.unit) { $0.write($1) }
         write(optional: state.oldestArrival) { $0.write($1) }
         write(Int64(state.lost))
+        write(Int64(state.expired))
+    }
+
+    private mutating func write(_ unit: MappingShardState.Unit) {
+        write(unit.partitionKey)
+        write(unit.sequenceNumber.description)
+        write(Int64(unit.recordCount))
     }
 
     private mutating func write(_ checkpoint: ShardCheckpoint) {
@@ -166,8 +174,18 @@ extension WireReader {
         return MappingShardState(
             shard: shard, phase: phase, checkpoint: try sequenceNumber(), tip: try sequenceNumber(),
             attempts: Int(try number(Int64.self)), lastError: try optional { try $0.string() },
-            busySince: try optional { try $0.timestamp() }, oldestArrival: try optional { try $0.timestamp() },
-            lost: Int(try number(Int64.self)))
+            busySince: try optional { try $0.timestamp() }, unit: try optional { try $0.mappingShardUnit() },
+            oldestArrival: try optional { try $0.timestamp() }, lost: Int(try number(Int64.self)),
+            expired: Int(try number(Int64.self)))
+    }
+
+    private mutating func mappingShardUnit() throws -> MappingShardState.Unit {
+        let key = try string()
+        guard let first = KinesisSequenceNumber(try string()) else {
+            throw WireError("a mapping's unit begins with what is no sequence number")
+        }
+        return MappingShardState.Unit(
+            partitionKey: key, sequenceNumber: first, recordCount: Int(try number(Int64.self)))
     }
 
     private mutating func checkpoint() throws -> ShardCheckpoint {

@@ -105,7 +105,11 @@ struct ConsumeCommand: AsyncParsableCommand {
         transform: Amounts.givenDuration)
     var grace: Given<Duration>?
 
-    @Flag(help: "End when everything is done that was in the stream at the start.")
+    @Flag(
+        help: """
+            End when everything is done that was in the stream at the start. The last batch does not wait for \
+            --batch-window.
+            """)
     var untilCaughtUp = false
 
     @Flag(help: "Exit with code 3 when records were given up.")

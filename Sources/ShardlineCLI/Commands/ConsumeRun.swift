@@ -54,7 +54,8 @@ struct ConsumeRun: Sendable {
         errors.showStatus("")
         let summary = ConsumeSummary(
             statistics: eventSource.statistics, duration: stream.store.timeSource.monotonicTime - begun,
-            failures: failuresPlace, hasWindow: settings.batchWindow > .zero)
+            failures: failuresPlace, hasWindow: settings.batchWindow > .zero, shards: eventSource.shardStates,
+            now: stream.store.timeSource.wallTime)
         if printsJSON {
             try output.write(json: summary.json)
         } else {
@@ -108,7 +109,9 @@ struct ConsumeRun: Sendable {
             if errors.isTerminal {
                 group.addTask {
                     while !Task.isCancelled {
-                        errors.showStatus(ConsumeSummary.status(eventSource.statistics))
+                        errors.showStatus(
+                            ConsumeSummary.status(
+                                eventSource.statistics, eventSource.shardStates, now: timeSource.wallTime))
                         do {
                             try await timeSource.sleep(until: timeSource.monotonicTime + .milliseconds(250))
                         } catch { break }

@@ -8,8 +8,9 @@ struct MappingDescribeCommand: AsyncParsableCommand {
         commandName: "describe",
         abstract: "Show how far a mapping is in each shard, what it does there, and its settings.",
         discussion: """
-            What it does now is known of a mapping that the store's owner runs: how often a failing unit was tried, since \
-            when, and with what error. The settings are those that it runs with, or ran with last, under the names of \
+            What it does now is known of a mapping that the store's owner runs: the partition key and number of the record \
+            that it is on, how often a failing unit was tried, since when, with what error, and how old the oldest record \
+            is that waits. The settings are those that it runs with, or ran with last, under the names of \
             the options of `shardline consume`.
 
             Example:
@@ -28,7 +29,7 @@ struct MappingDescribeCommand: AsyncParsableCommand {
             let mapping = try await store.describeMapping(arguments.key)
             return (try await MappingReport(mapping, in: store), store.timeSource.wallTime)
         }
-        if json { return try Output.standard.write(json: report.json + [UInt8(ascii: "\n")]) }
+        if json { return try Output.standard.write(json: report.json(now: now) + [UInt8(ascii: "\n")]) }
         for line in report.lines(now: now) { try Output.standard.line(line) }
     }
 }

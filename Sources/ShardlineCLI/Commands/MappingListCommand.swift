@@ -24,16 +24,16 @@ struct MappingListCommand: AsyncParsableCommand {
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
-        let reports = try await withStore(store) { store in
+        let (reports, now) = try await withStore(store) { store in
             if let stream { _ = try await store.describeStream(stream) }
             var reports: [MappingReport] = []
             for mapping in try await store.listMappings(of: stream) {
                 reports.append(try await MappingReport(mapping, in: store))
             }
-            return reports
+            return (reports, store.timeSource.wallTime)
         }
         if json {
-            for report in reports { try Output.standard.write(json: report.json + [UInt8(ascii: "\n")]) }
+            for report in reports { try Output.standard.write(json: report.json(now: now) + [UInt8(ascii: "\n")]) }
             return
         }
         var table = Table([

@@ -1,5 +1,6 @@
 import EventSource
 import StreamModel
+import StreamStorage
 
 /// What `consume` says at its end.
 struct ConsumeSummary {
@@ -9,6 +10,13 @@ struct ConsumeSummary {
     let failures: String?
     /// Whether batches waited for a window.
     var hasWindow = true
+    /// The shards as the run left them.
+    var shards: [MappingShardState] = []
+    /// When the run ended.
+    var now = Timestamp(milliseconds: 0)
+
+    /// Shards that the run left with records that had failed or that no destination took.
+    private var unfinished: [MappingShardState] { shards.filter { $0.lastError != nil && $0.phase != .ended } }
 
     private var rate: Double {
         let seconds = duration.inSeconds
@@ -18,7 +26,7 @@ struct ConsumeSummary {
     /// For people.
     var lines: [String] {
         let batches = statistics.batches.sorted { $0.key < $1.key }.map { cause, count in
-            Readable.number(count) + (cause == "window" && !hasWindow ? " as they came" : " by \(cause)")
+            Readable.number(count) + words(ofCause: cause)
         }
         var lines = [
             "delivered      \(Readable.count(statistics.delivered, "record")) in \(Readable.measured(duration)), \(Readable.rate(rate))/s",
@@ -36,8 +44,25 @@ struct ConsumeSummary {
         if statistics.expired > 0 {
             lines.append("expired        \(Readable.count(statistics.expired, "record")) before the function saw them")
         }
+        for shard in unfinished.prefix(Self.mostShards) {
+            lines.append("unfinished     \(shard.shard): \(MappingReport.unfinished(shard, now: now))")
+        }
+        if unfinished.count > Self.mostShards {
+            lines.append("               and \(Readable.count(unfinished.count - Self.mostShards, "shard")) more")
+        }
         return lines
     }
+
+    private func words(ofCause cause: String) -> String {
+        switch cause {
+        case "window" where !hasWindow: " as they came"
+        case "caughtUp": " by catching up"
+        default: " by \(cause)"
+        }
+    }
+
+    /// So many unfinished shards are named.
+    private static let mostShards = 10
 
     /// What became of the given-up records. A destination that fails takes none of them, or not all.
     private var fate: String {
@@ -52,6 +77,7 @@ struct ConsumeSummary {
     var json: [UInt8] {
         var lines = JSONLines()
         lines.line { line in
+            line.member("polled", statistics.polled)
             line.member("delivered", statistics.delivered)
             line.member("invocations", statistics.invocations)
             line.member("errors", statistics.errors)
@@ -63,6 +89,9 @@ struct ConsumeSummary {
             line.member("deliveredToDestination", statistics.deliveredToDestination)
             line.member("dropped", statistics.dropped)
             line.member("expired", statistics.expired)
+            line.member("lost", statistics.lost)
+            line.member("released", statistics.released)
+            line.member("throttles", statistics.throttles)
             line.member("redelivered", statistics.redelivered)
             line.member("sentAgain", statistics.sentAgain)
             line.name("batches")
@@ -74,8 +103,21 @@ struct ConsumeSummary {
             line.member("iteratorAgeMilliseconds", statistics.iteratorAge.map { Int($0.wholeMilliseconds) })
             line.member(
                 "greatestIteratorAgeMilliseconds", statistics.greatestIteratorAge.map { Int($0.wholeMilliseconds) })
+            line.name("unfinished")
+            line.array { list in for shard in unfinished { write(shard, to: &list) } }
         }
         return lines.bytes
+    }
+
+    private func write(_ shard: MappingShardState, to writer: inout JSONWriter) {
+        writer.object { entry in
+            entry.member("shardId", shard.shard.description)
+            entry.name("unit")
+            if let unit = shard.unit { unit.write(to: &entry) } else { entry.raw("null") }
+            entry.member("failedAttempts", shard.attempts)
+            entry.member("lastError", shard.lastError)
+            entry.member("oldestAgeMilliseconds", shard.oldestAge(at: now).map { Int($0.wholeMilliseconds) })
+        }
     }
 
     // The names are those of conditions and causes: nothing in them needs an escape.
@@ -84,12 +126,21 @@ struct ConsumeSummary {
     }
 
     /// One line for the bottom of the terminal while it runs.
-    static func status(_ statistics: MappingStatistics) -> String {
+    static func status(
+        _ statistics: MappingStatistics, _ shards: [MappingShardState] = [], now: Timestamp = Timestamp(milliseconds: 0)
+    ) -> String {
         var text =
             "\(Readable.count(statistics.delivered, "record")) delivered, \(Readable.count(statistics.invocations, "invocation"))"
         if statistics.errors > 0 { text += ", \(Readable.number(statistics.errors)) failed" }
         if statistics.givenUp > 0 { text += ", \(Readable.number(statistics.givenUp)) given up" }
         if let age = statistics.iteratorAge { text += ", age \(Readable.measured(age))" }
+        let failing = shards.filter(\.isFailing).max {
+            ($0.oldestAge(at: now) ?? .zero) < ($1.oldestAge(at: now) ?? .zero)
+        }
+        if let failing, let unit = failing.unit {
+            text += ", key \(RecordText.key(unit.partitionKey)) fails"
+            if let age = failing.oldestAge(at: now) { text += ", oldest record \(RecordText.age(age)) old" }
+        }
         return text
     }
 }

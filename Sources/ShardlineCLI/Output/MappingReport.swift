@@ -65,7 +65,10 @@ struct MappingReport: Sendable {
         default: break
         }
         if state.attempts > 0 { text += ", \(Readable.count(state.attempts, "failed attempt"))" }
+        if let unit = state.unit { text += ", \(Self.words(unit))" }
         if let since = state.busySince { text += ", on this unit since \(Readable.moment(since, now: now))" }
+        if let age = state.oldestAge(at: now) { text += ", oldest record \(RecordText.age(age)) old" }
+        if state.expired > 0 { text += ", \(Readable.count(state.expired, "record")) expired" }
         if state.lost > 0 { text += ", \(Readable.count(state.lost, "record")) lost to damage passed" }
         if let error = state.lastError, state.isFailing {
             text += ": " + Output.escaped(Readable.shortened(error, to: 200).utf8, backslash: "\\")
@@ -73,8 +76,25 @@ struct MappingReport: Sendable {
         return text
     }
 
+    /// What a run left behind in a shard, such as `record 4959… (key 'k7'), 7 failed attempts, oldest record 3h 12m old: …`.
+    static func unfinished(_ state: MappingShardState, now: Timestamp) -> String {
+        var parts = state.unit.map { [words($0)] } ?? []
+        if state.attempts > 0 { parts.append(Readable.count(state.attempts, "failed attempt")) }
+        if let age = state.oldestAge(at: now) { parts.append("oldest record \(RecordText.age(age)) old") }
+        let error = Output.escaped(Readable.shortened(state.lastError ?? "", to: 200).utf8, backslash: "\\")
+        return parts.isEmpty ? error : parts.joined(separator: ", ") + ": " + error
+    }
+
+    /// The records that a lane is on, such as `record 4959… (key 'k7')`, `a batch of 3 from 4959… (key 'k7')`.
+    static func words(_ unit: MappingShardState.Unit) -> String {
+        let key = Output.escaped(RecordText.key(unit.partitionKey).utf8, backslash: "\\")
+        let record = "\(unit.sequenceNumber) (key \(key))"
+        return unit.recordCount == 1
+            ? "record \(record)" : "a batch of \(Readable.number(unit.recordCount)) from \(record)"
+    }
+
     /// For programs.
-    var json: [UInt8] {
+    func json(now: Timestamp) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { report in
             report.member("streamName", mapping.key.stream)
@@ -84,7 +104,7 @@ struct MappingReport: Sendable {
             report.seconds(ofMilliseconds: mapping.createdAt.milliseconds)
             report.member("recordsBehind", behind)
             report.name("shards")
-            report.array { list in for shard in progress { shard.write(to: &list) } }
+            report.array { list in for shard in progress { shard.write(to: &list, now: now) } }
             report.name("settings")
             // They come from whoever runs the mapping: what is no JSON must not break the report's.
             if JSONValue(mapping.configuration) != nil {
@@ -100,7 +120,7 @@ struct MappingReport: Sendable {
 }
 
 extension MappingProgress {
-    fileprivate func write(to writer: inout JSONWriter) {
+    fileprivate func write(to writer: inout JSONWriter, now: Timestamp) {
         func time(_ time: Timestamp?, _ entry: inout JSONWriter) {
             if let time { entry.seconds(ofMilliseconds: time.milliseconds) } else { entry.raw("null") }
         }
@@ -114,10 +134,30 @@ extension MappingProgress {
             entry.member("failedAttempts", state?.attempts)
             entry.member("lastError", state?.lastError)
             entry.member("lostRecords", state?.lost)
+            entry.member("expiredRecords", state?.expired)
+            entry.name("unit")
+            if let unit = state?.unit { unit.write(to: &entry) } else { entry.raw("null") }
             entry.name("busySince")
             time(state?.busySince, &entry)
             entry.name("oldestArrivalTimestamp")
             time(state?.oldestArrival, &entry)
+            entry.member("oldestAgeMilliseconds", state?.oldestAge(at: now).map { Int($0.wholeMilliseconds) })
         }
     }
+}
+
+extension MappingShardState.Unit {
+    /// For programs.
+    func write(to writer: inout JSONWriter) {
+        writer.object { unit in
+            unit.member("partitionKey", partitionKey)
+            unit.member("sequenceNumber", sequenceNumber.description)
+            unit.member("recordCount", recordCount)
+        }
+    }
+}
+
+extension MappingShardState {
+    /// How old the oldest record is that the lane holds; nil where it holds none.
+    func oldestAge(at now: Timestamp) -> Duration? { oldestArrival.map { max(.zero, now - $0) } }
 }

@@ -33,10 +33,11 @@ import Testing
         world.destination = { _ in .later }
         world.send(.start)
         #expect(world.checkpoints == [SequenceNumber(1)])
-        #expect(world.lane.status == .handingOver(through: SequenceNumber(2), failures: 0))
+        guard case .handingOver(let span, failures: 0) = world.lane.status else { Issue.record(); return }
+        #expect(span.last == SequenceNumber(2) && span.head?.partitionKey == "k" && span.count == 1)
         world.answerHandOver(.fails())
         #expect(world.checkpoints == [SequenceNumber(1)])
-        #expect(world.lane.status == .handingOver(through: SequenceNumber(2), failures: 1))
+        #expect(world.lane.status == .handingOver(span, failures: 1))
         world.advance(by: .milliseconds(500))
         world.answerHandOver(.takes(checkpointed: true))
         #expect(world.checkpoints == [SequenceNumber(1), SequenceNumber(2), SequenceNumber(3)])

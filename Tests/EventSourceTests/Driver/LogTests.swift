@@ -64,12 +64,15 @@ struct LogTests {
         #expect(told.count == 4, "\(told)")
         let record = try await name(of: 1, in: bench)
         for (line, attempt) in zip(told, [1, 2, 4, 8]) {
-            #expect(line.hasPrefix("the function failed with record \(record), attempt \(attempt), next in "))
+            let opening = "the function failed with record \(record) (key 'k0', "
+            #expect(line.hasPrefix(opening) && line.contains(" old), attempt \(attempt), next in "), "\(line)")
             #expect(line.hasSuffix(" s: the record is malformed: boom (mapping shard stream)"), "\(line)")
         }
     }
 
-    @Test func `neither key nor data of a record are logged, at any level`() async throws {
+    @Test func `data of a record are not logged at any level, its key only where an operator has to look for it`()
+        async throws
+    {
         let bench = try await Bench()
         try await bench.stream.put(
             contentsOf: (1...9).map { NewRecord("secret data \($0)", partitionKey: "secret key \($0)") })
@@ -82,7 +85,10 @@ struct LogTests {
         try await mapping.run(until: .caughtUp)
         let told = lines.lines
         #expect(told.count > 20 && told.contains { $0.contains("gave up 1 record") }, "\(told)")
-        #expect(told.filter { $0.contains("secret") } == [])
+        #expect(told.filter { $0.contains("secret data") } == [])
+        let named = told.filter { $0.contains("key 'secret key ") }
+        #expect(named.count == 2 && named.contains { $0.contains("gave up 1 record") && $0.contains("'secret key 5'") })
+        #expect(named.allSatisfy { $0.hasPrefix("gave up ") || $0.hasPrefix("the function failed ") }, "\(named)")
     }
 
     @Test func `a given-up record is one line with its error, its number and where it went`() async throws {
@@ -100,11 +106,11 @@ struct LogTests {
         let (first, fifth) = (try await name(of: 1, in: bench), try await name(of: 5, in: bench))
         #expect(
             told.first
-                == "the function failed with 8 records from \(first) on, attempt 1, the batch is cut in two: the record is malformed: five (mapping shard stream)"
+                == "the function failed with a batch of 8 from \(first) (key 'k0', 0s old), attempt 1, the batch is cut in two: the record is malformed: five (mapping shard stream)"
         )
         #expect(
             told.last
-                == "gave up 1 record to the stream s.m.failed, \(fifth), after 1 attempt (RetryAttemptsExhausted): the record is malformed: five (mapping shard stream)"
+                == "gave up 1 record to the stream s.m.failed, \(fifth) (key 'k0', 0s old), after 1 attempt (RetryAttemptsExhausted): the record is malformed: five (mapping shard stream)"
         )
     }
 
@@ -121,7 +127,7 @@ struct LogTests {
         let (first, last) = (try await name(of: 1, in: bench), try await name(of: 3, in: bench))
         #expect(
             lines.lines == [
-                "gave up 3 records, kept nowhere, \(first) to \(last), after 1 attempt (RetryAttemptsExhausted): the record is malformed (mapping shard stream)"
+                "gave up 3 records, kept nowhere, \(first) to \(last) (first key 'k0', 0s old), after 1 attempt (RetryAttemptsExhausted): the record is malformed (mapping shard stream)"
             ])
     }
 
@@ -145,13 +151,12 @@ struct LogTests {
         var log = LaneLog(logger: logger, shard: Self.shard, destination: nil, throttle: LogThrottle())
         let span = LaneCore.UnitSpan(
             unit: 1, first: SequenceNumber(1), last: SequenceNumber(2), count: 2,
-            start: KinesisSequenceNumber(
-                shard: ShardID(0), shardCreationSecond: 1, sequenceNumber: SequenceNumber(1), arrivalSecond: 2))
+            head: LaneCore.RecordName(Self.record("k")))
         let time = VirtualTime()
         for _ in 0..<9 {
             log.write(
                 [.notReached(span, LaneCore.FunctionFailure("no such file"), wait: .milliseconds(500))],
-                at: time.monotonicTime)
+                at: Moment(time))
             time.advance(by: .seconds(2))
         }
         #expect(lines.lines.count == 4)
@@ -164,7 +169,7 @@ struct LogTests {
         for failures in 1...9 {
             log.write(
                 [.destinationFailed("the disk is full", failures: failures, wait: .seconds(1))],
-                at: VirtualTime().monotonicTime)
+                at: Moment(VirtualTime()))
         }
         #expect(lines.lines.count == 4)
         #expect(
@@ -177,8 +182,8 @@ struct LogTests {
         var log = LaneLog(logger: logger, shard: Self.shard, destination: "the file x", throttle: LogThrottle())
         let span = LaneCore.GivenUpSpan(
             condition: .recordsExpired, first: SequenceNumber(3), last: SequenceNumber(9), count: 7, invocations: 0,
-            failure: nil, kept: true, ends: [])
-        log.write([.gaveUp(span)], at: VirtualTime().monotonicTime)
+            failure: nil, kept: true, ends: [], head: nil)
+        log.write([.gaveUp(span)], at: Moment(VirtualTime()))
         let names = [3, 9].map {
             KinesisSequenceNumber(
                 shard: ShardID(0), shardCreationSecond: 1, sequenceNumber: SequenceNumber($0), arrivalSecond: 0)
@@ -213,6 +218,37 @@ struct LogTests {
         #expect(lines.lines.last == "… and 1 more record given up in the last second ()")
         #expect(lines.lines.count == 3)
     }
+
+    @Test func `a record that failed is named by its key, shortened and in one line, and by its age`() {
+        let (logger, lines) = Self.logger()
+        var log = LaneLog(logger: logger, shard: Self.shard, destination: nil, throttle: LogThrottle())
+        let records = [Self.record("a\u{1B}[2J\nb\u{9B}"), Self.record(String(repeating: "é", count: 200))]
+        let now = Moment(
+            monotonic: MonotonicTime(sinceOrigin: .zero),
+            wall: records[0].approximateArrivalTimestamp + .seconds(3 * 3600 + 12 * 60 + 59))
+        for (unit, record) in records.enumerated() {
+            let span = LaneCore.UnitSpan(
+                unit: unit, first: SequenceNumber(1), last: SequenceNumber(3), count: 3,
+                head: LaneCore.RecordName(Self.record("head")), failing: LaneCore.RecordName(record))
+            log.write([.failed(span, attempt: 1, LaneCore.FunctionFailure("boom"))], at: now)
+        }
+        let number = records[0].kinesisSequenceNumber
+        #expect(
+            lines.lines
+                == [#"a\x1B[2J\x0Ab\x9B"#, String(repeating: "é", count: 64) + "…"].map {
+                    "the function failed with record \(number) (key '\($0)', 3h 12m old) in a batch of 3, attempt 1: boom ()"
+                })
+    }
+
+    @Test func `ages are read in their two largest units`() {
+        let ages: [(Double, String)] = [
+            (0, "0s"), (-5, "0s"), (59.9, "59s"), (60, "1m"), (725, "12m 5s"), (3600, "1h"), (11_579, "3h 12m"),
+            (86_400, "1d"), (187_200, "2d 4h"),
+        ]
+        for (seconds, text) in ages { #expect(RecordText.age(.milliseconds(Int(seconds * 1000))) == text) }
+    }
+
+    private static func record(_ key: String) -> Record { Records.batch(["x"], keys: [key], shard: 0)[0] }
 
     private static let shard = ShardDescription(
         id: ShardID(0), hashKeyRange: HashKeyRange.even(1)[0], parents: [], creationSecond: 1,

@@ -98,6 +98,9 @@ struct RunTests {
         #expect(states == mapping.shardStates)
         #expect(states.map(\.phase) == [.retrying] && states[0].isFailing)
         #expect(states[0].attempts == 1 && states[0].lastError == "the record is malformed")
+        #expect(states[0].unit?.partitionKey == "k0" && states[0].unit?.recordCount == 1)
+        #expect(states[0].unit?.sequenceNumber.sequenceNumber == SequenceNumber(1))
+        #expect(states[0].oldestArrival == bench.time.wallTime)
         #expect(states[0].busySince == bench.time.wallTime)
         bench.time.advance(by: pause)
         await bench.advanceThroughPauses { if case .succeeded = $0 { true } else { false } }

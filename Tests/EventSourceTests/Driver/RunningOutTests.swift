@@ -70,8 +70,9 @@ struct RunningOutTests {
         #expect((1...6).contains(told.count), "\(told)")
         for line in told {
             #expect(line.hasPrefix("shardId-000000000000 has been on one unit for "))
+            #expect(line.contains(", key 'k', the oldest record is "), "\(line)")
             #expect(
-                line.hasSuffix(" s, waiting for the failure destination; last error: the record is malformed: bad"),
+                line.hasSuffix(" old), waiting for the failure destination; last error: the record is malformed: bad"),
                 "\(line)")
         }
         let blocked = try metrics.expectRecorder("shardline.LaneBlockedSeconds", Self.dimensions).values
@@ -129,7 +130,8 @@ struct RunningOutTests {
                     shard: ShardID(UInt32(index)), phase: phase, checkpoint: .zero, tip: SequenceNumber(1))
                 state.attempts = 3
                 state.lastError = "boom"
-                return .init(state: state, time: .seconds(index == 0 ? seconds : 10))
+                state.unit = .init(partitionKey: "k", sequenceNumber: Self.number, recordCount: 2)
+                return .init(state: state, time: .seconds(index == 0 ? seconds : 10), age: .seconds(3720))
             }
         }
         var log = StandstillLog()
@@ -140,7 +142,7 @@ struct RunningOutTests {
                     .init(
                         level: .warning,
                         text:
-                            "shardId-000000000000 has been on one unit for \($0) s, waiting for the failure destination; last error: boom"
+                            "shardId-000000000000 has been on one unit for \($0) s (a batch of 2 from \(Self.number), key 'k', the oldest record is 1h 2m old), waiting for the failure destination; last error: boom"
                     )
                 })
         // Many more of them are news; that they fail is told by their failures.
@@ -149,7 +151,7 @@ struct RunningOutTests {
                 == .init(
                     level: .notice,
                     text:
-                        "shardId-000000000000 has been on one unit for 610 s, the longest of 10000 shards, trying again after 3 failed tries; last error: boom"
+                        "shardId-000000000000 has been on one unit for 610 s (a batch of 2 from \(Self.number), key 'k', the oldest record is 1h 2m old), the longest of 10000 shards, trying again after 3 failed tries; last error: boom"
                 ))
         #expect(log.line(blocked: blocked(10_000, 620, .retrying)) == nil)
         #expect(log.line(blocked: []) == nil)
@@ -161,12 +163,12 @@ struct RunningOutTests {
         var told: [String] = []
         // Looked at every ten seconds for a day, in which the oldest record gets 8 seconds older each time.
         for look in 0..<8640 {
-            if let line = log.line(age: .seconds(8 * look), lag: UInt64(look)) { told.append(line.text) }
+            if let line = log.line(age: .seconds(8 * look), lag: look) { told.append(line.text) }
         }
         #expect(told.count == 11, "\(told)")
         #expect(
             told.first
-                == "the function is slower than what is put: 8 records are not done, the oldest at hand is 64 s old and gets older"
+                == "the function is slower than what is put: 8 records are not done, the oldest at hand is 1m 4s old and gets older"
         )
         // An old backlog that is worked off is none of it.
         var other = StandstillLog()
@@ -188,6 +190,7 @@ struct RunningOutTests {
         bench.time.setWallTime(noon - .seconds(3600))
         await bench.advance(by: .milliseconds(100)) { !bench.calls.texts.isEmpty }
         let waited = bench.time.monotonicTime - begun
+        await bench.settle { mapping.statistics.delivered == 1 }
         #expect(waited >= .seconds(2) && waited < .seconds(60), "\(waited)")
         let ages = try metrics.expectRecorder("shardline.IteratorAge", Self.dimensions).values
         #expect(ages == [0])
@@ -195,6 +198,8 @@ struct RunningOutTests {
         try await run
     }
 
+    private static let number = KinesisSequenceNumber(
+        shard: ShardID(0), shardCreationSecond: 1, sequenceNumber: SequenceNumber(1), arrivalSecond: 2)
     private static let dimensions = [("stream", "s"), ("mapping", "m")]
 }
 

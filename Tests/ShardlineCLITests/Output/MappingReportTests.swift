@@ -29,7 +29,7 @@ import Testing
         #expect(
             stuck.lines(now: now).last?.hasSuffix(
                 "retrying, 7 failed attempts, on this unit since 15:09:12Z: ValueError: \\x1B[2J bad") == true)
-        let json = try #require(JSONSerialization.jsonObject(with: Data(stuck.json)) as? [String: Any])
+        let json = try #require(JSONSerialization.jsonObject(with: Data(stuck.json(now: now))) as? [String: Any])
         let shard = try #require((json["shards"] as? [[String: Any]])?.first)
         #expect(json["state"] as? String == "failing")
         #expect(shard["phase"] as? String == "retrying" && shard["failedAttempts"] as? Int == 7)
@@ -41,10 +41,36 @@ import Testing
                 "1 failed attempt, on this unit since 2026-11-24T15:09:12Z"))
     }
 
+    @Test func `a shard names the record that it is on, and how old the oldest one is that waits`() throws {
+        var stuck = state(.retrying, attempts: 2, error: "boom")
+        let number = KinesisSequenceNumber(
+            shard: ShardID(0), shardCreationSecond: 1, sequenceNumber: SequenceNumber(4), arrivalSecond: 2)
+        stuck.unit = .init(partitionKey: "k\u{1B}[2J\u{202E}", sequenceNumber: number, recordCount: 1)
+        stuck.oldestArrival = now - .seconds(3 * 3600 + 12 * 60 + 5)
+        stuck.expired = 3
+        let line = try #require(report(stuck).lines(now: now).last)
+        #expect(
+            line.hasSuffix(
+                #"retrying, 2 failed attempts, record \#(number) (key 'k\x1B[2J\u{202E}'), on this unit since 15:09:12Z, oldest record 3h 12m old, 3 records expired: boom"#
+            ), "\(line)")
+        let json = try #require(
+            JSONSerialization.jsonObject(with: Data(report(stuck).json(now: now))) as? [String: Any])
+        let shard = try #require((json["shards"] as? [[String: Any]])?.first)
+        let unit = try #require(shard["unit"] as? [String: Any])
+        #expect(unit["partitionKey"] as? String == "k\u{1B}[2J\u{202E}" && unit["recordCount"] as? Int == 1)
+        #expect(unit["sequenceNumber"] as? String == number.description)
+        #expect(shard["oldestAgeMilliseconds"] as? Int == 11_525_000 && shard["expiredRecords"] as? Int == 3)
+        // What waits for its destination is named as well, and a batch by its first record.
+        stuck.phase = .delivering
+        stuck.unit?.recordCount = 1200
+        #expect(
+            MappingReport.words(stuck, now: now).contains("fails, 2 failed attempts, a batch of 1,200 from \(number)"))
+    }
+
     @Test func `settings that are no JSON break neither the report nor the terminal`() throws {
         for settings in ["{\"a\":1}]", "\u{1B}[2J", "\"\u{9B}2J", "x\",\"state\":\"y"] {
             let report = report(nil, settings: Array(settings.utf8))
-            let json = try #require(JSONSerialization.jsonObject(with: Data(report.json)) as? [String: Any])
+            let json = try #require(JSONSerialization.jsonObject(with: Data(report.json(now: now))) as? [String: Any])
             #expect(json["settings"] as? String == settings && json["state"] as? String == "running")
             #expect(
                 !report.lines(now: now).joined().unicodeScalars.contains { $0.properties.generalCategory == .control })
@@ -72,7 +98,7 @@ import Testing
         let stopped = report(nil, isClaimed: false)
         #expect(stopped.state == "stopped")
         #expect(!stopped.lines(now: now).contains { $0.contains("NOW") })
-        let json = try #require(JSONSerialization.jsonObject(with: Data(stopped.json)) as? [String: Any])
+        let json = try #require(JSONSerialization.jsonObject(with: Data(stopped.json(now: now))) as? [String: Any])
         let shard = try #require((json["shards"] as? [[String: Any]])?.first)
         #expect(shard["phase"] is NSNull && shard["failedAttempts"] is NSNull && shard["busySince"] is NSNull)
     }

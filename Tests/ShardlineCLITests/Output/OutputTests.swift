@@ -1,5 +1,6 @@
 import Foundation
 import StreamModel
+import StreamStorage
 import Testing
 
 @testable import EventSource
@@ -69,6 +70,34 @@ import Testing
         #expect(plain.lines.first == "delivered      5 records in 2.0 s, 2.5/s")
         let windowed = ConsumeSummary(statistics: statistics, duration: .seconds(2), failures: nil, hasWindow: true)
         #expect(windowed.lines.contains("batches        2 by size, 1 by window"))
+    }
+
+    @Test func `a run that ends before a failing record is done names it, its key and the age of the oldest`() throws {
+        let number = KinesisSequenceNumber(
+            shard: ShardID(3), shardCreationSecond: 1, sequenceNumber: SequenceNumber(4), arrivalSecond: 2)
+        let now = Timestamp(milliseconds: 100_000)
+        let stuck = MappingShardState(
+            shard: ShardID(3), phase: .stopped, checkpoint: .zero, tip: SequenceNumber(9), attempts: 2,
+            lastError: "boom\u{1B}", unit: .init(partitionKey: "k\n7", sequenceNumber: number, recordCount: 1),
+            oldestArrival: now - .seconds(65))
+        let well = MappingShardState(
+            shard: ShardID(4), phase: .stopped, checkpoint: .zero, tip: .zero)
+        let summary = ConsumeSummary(
+            statistics: MappingStatistics(), duration: .seconds(1), failures: nil, shards: [stuck, well], now: now)
+        #expect(
+            summary.lines.last
+                == #"unfinished     shardId-000000000003: record \#(number) (key 'k\x0A7'), 2 failed attempts, oldest record 1m 5s old: boom\x1B"#
+        )
+        let json = String(decoding: summary.json, as: UTF8.self)
+        #expect(
+            json.contains(
+                #""unfinished":[{"shardId":"shardId-000000000003","unit":{"partitionKey":"k\n7","sequenceNumber":"\#(number)","recordCount":1},"failedAttempts":2,"lastError":"boom\u001b","oldestAgeMilliseconds":65000}]"#
+            ), "\(json)")
+        var failing = stuck
+        failing.phase = .retrying
+        #expect(
+            ConsumeSummary.status(MappingStatistics(), [well, failing], now: now)
+                == #"0 records delivered, 0 invocations, key 'k\x0A7' fails, oldest record 1m 5s old"#)
     }
 
     @Test func `progress fits the terminal`() {

@@ -1,0 +1,54 @@
+import StreamModel
+import StreamStorage
+
+/// Records as messages name them: number, partition key and age.
+package enum RecordText {
+    /// Longer keys are cut in messages.
+    static let longestKey = 64
+
+    /// `a batch of 3 from 4959… (key 'k7', 3h 12m old)`, `record 4959… (key 'k7', 5s old) in a batch of 3`.
+    static func of(_ span: LaneCore.UnitSpan, at now: Timestamp) -> String {
+        let named = span.failing ?? span.head
+        let record = "\(named.number) (\(keyAndAge(of: named, at: now)))"
+        if span.count == 1 { return "record \(record)" }
+        return span.failing == nil
+            ? "a batch of \(span.count) from \(record)" : "record \(record) in a batch of \(span.count)"
+    }
+
+    /// `a batch of 3 from 4959…, key 'k7'`.
+    package static func of(_ unit: MappingShardState.Unit) -> String {
+        let record = "\(unit.sequenceNumber), key \(key(unit.partitionKey))"
+        return unit.recordCount == 1 ? "record \(record)" : "a batch of \(unit.recordCount) from \(record)"
+    }
+
+    /// `key 'k7', 3h 12m old`.
+    static func keyAndAge(of record: LaneCore.RecordName, at now: Timestamp) -> String {
+        "key \(key(record.partitionKey)), \(age(now - record.arrival)) old"
+    }
+
+    /// A partition key in quotes and in one line: control characters as `\xNN`, cut where it is long.
+    package static func key(_ key: String) -> String {
+        var text = "'"
+        for (index, scalar) in key.unicodeScalars.enumerated() {
+            if index == longestKey { return text + "…'" }
+            if scalar.properties.generalCategory == .control {
+                text += "\\x" + (scalar.value < 0x10 ? "0" : "") + String(scalar.value, radix: 16, uppercase: true)
+            } else {
+                text.unicodeScalars.append(scalar)
+            }
+        }
+        return text + "'"
+    }
+
+    /// An age in its two largest units: `45s`, `12m 5s`, `3h 12m`, `2d 4h`. Under a clock that went back it is 0.
+    package static func age(_ age: Duration) -> String {
+        let seconds = max(0, age.components.seconds)
+        for (length, unit, part, smaller) in [
+            (86_400 as Int64, "d", 3600 as Int64, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"),
+        ] where seconds >= length {
+            let rest = seconds % length / part
+            return "\(seconds / length)\(unit)" + (rest > 0 ? " \(rest)\(smaller)" : "")
+        }
+        return "\(seconds)s"
+    }
+}
