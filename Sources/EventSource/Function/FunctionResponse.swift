@@ -19,16 +19,26 @@ package enum FunctionResponse: Hashable, Sendable {
     ///   - line: the answer without its end of line.
     ///   - reportsFailures: whether `batchItemFailures` is looked at (ESM-S13).
     package static func parse(_ line: [UInt8], reportsFailures: Bool) -> FunctionResponse {
-        if line.allSatisfy({ [0x20, 0x09, 0x0D, 0x0A].contains($0) }) { return .success }
-        guard let value = JSONValue(line) else {
+        let value: JSONValue
+        switch AnswerLine(line) {
+        case .blank: return .success
+        case .noJSON:
             return .failed(
                 LaneCore.FunctionFailure(
-                    "the answer is no JSON: \(excerpt(line)); allowed: one line with a JSON value, or an empty line",
+                    "the answer is no JSON: \(excerpt(line)); allowed: one line with one JSON value, or an empty line",
                     type: "InvalidResponse"))
+        case .value(let found, let repeated):
+            // Which of them counts is each reader's own choice, so one could hide an error behind another.
+            if let name = repeated.first(where: JSONValue.answerMembers.contains) {
+                return .failed(
+                    LaneCore.FunctionFailure(
+                        "the answer has the member '\(name)' more than once; allowed: each member once",
+                        type: "InvalidResponse"))
+            }
+            value = found
         }
-        if let message = value["errorMessage"], message != .null {
-            let failure = LaneCore.FunctionFailure(limited(message.shortText), type: type(in: value))
-            return value["permanent"] == .bool(true) ? .permanent(failure) : .failed(failure)
+        if let error = ReportedError(in: value) {
+            return error.isPermanent ? .permanent(error.failure) : .failed(error.failure)
         }
         guard reportsFailures, let report = value["batchItemFailures"], report != .null else { return .success }
         guard case .array(let entries) = report else {
@@ -37,13 +47,10 @@ package enum FunctionResponse: Hashable, Sendable {
         }
         return .report(
             entries.map { entry in
-                LaneCore.ReportedFailure(
-                    entry["itemIdentifier"]?.text, isPermanent: entry["permanent"] == .bool(true),
-                    failure: entry["errorMessage"].flatMap { message in
-                        message == .null
-                            ? nil
-                            : LaneCore.FunctionFailure(limited(message.shortText), type: type(in: entry))
-                    })
+                let error = ReportedError(in: entry)
+                return LaneCore.ReportedFailure(
+                    entry["itemIdentifier"]?.text, isPermanent: error?.isPermanent ?? false,
+                    failure: error?.hasReason == true ? error?.failure : nil)
             })
     }
 
@@ -57,8 +64,6 @@ package enum FunctionResponse: Hashable, Sendable {
         case .permanent(let failure): .permanent(nil, failure)
         }
     }
-
-    private static func type(in answer: JSONValue) -> String? { answer["errorType"]?.text.map(limitedType) }
 
     /// At most 4 KiB of a text, cut between characters.
     package static func limited(_ text: String) -> String { limited(text, to: 4096) }
@@ -84,8 +89,64 @@ package enum FunctionResponse: Hashable, Sendable {
     }
 }
 
+/// A line that a function has answered, as it is read: before what it means.
+package enum AnswerLine: Sendable {
+    /// Nothing, or only white space (R3's empty body).
+    case blank
+    /// One JSON value, and the names that an object in it has more than once.
+    case value(JSONValue, repeated: [String])
+    case noJSON
+
+    /// Reads a line without its end. A byte-order mark before it means nothing, as some runtimes begin their output so.
+    package init(_ line: [UInt8]) {
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        let text = line.starts(with: mark) ? Array(line.dropFirst(mark.count)) : line
+        if text.allSatisfy({ [0x20, 0x09, 0x0D, 0x0A].contains($0) }) {
+            self = .blank
+        } else if let (value, repeated) = JSONValue.read(text) {
+            self = .value(value, repeated: repeated)
+        } else {
+            self = .noJSON
+        }
+    }
+}
+
+/// What an answer, or an entry of `batchItemFailures`, says of an error, in whatever form (R9, R19, R20).
+private struct ReportedError {
+    var failure: LaneCore.FunctionFailure
+    var isPermanent: Bool
+    /// Whether there is more than `permanent`.
+    var hasReason: Bool
+
+    /// Nil where it reports none: a member that is not there, or null, reports nothing.
+    init?(in object: JSONValue) {
+        func given(_ name: String) -> JSONValue? { object[name].flatMap { $0 == .null ? nil : $0 } }
+        let (message, type) = (given("errorMessage"), given("errorType"))
+        // Lambda's runtimes write all three of an error; alone it would be a member like any other.
+        let isOfError = object["errorMessage"] != nil || object["errorType"] != nil
+        let trace = isOfError ? given("stackTrace").flatMap { $0 == .array([]) ? nil : $0 } : nil
+        let permanent = given("permanent") ?? .bool(false)
+        isPermanent = permanent == .bool(true)
+        let isUnclear = !isPermanent && permanent != .bool(false)
+        hasReason = message != nil || type != nil || trace != nil || isUnclear
+        guard hasReason || isPermanent else { return nil }
+        let name = type?.shortText ?? ""
+        var text = message?.shortText ?? ""
+        if text.allSatisfy(\.isWhitespace) {
+            text =
+                name.isEmpty
+                ? "the function reported \(isPermanent ? "a permanent" : "an") error without a message"
+                : "the function reported \(name) without a message"
+        }
+        // Given up by mistake, a record is gone; tried again, it is not.
+        if isUnclear { text += " ('permanent' is neither true nor false, so it counts as false)" }
+        failure = LaneCore.FunctionFailure(
+            FunctionResponse.limited(text), type: name.isEmpty ? nil : FunctionResponse.limitedType(name))
+    }
+}
+
 extension JSONValue {
-    /// An answer that is success only because nothing in it means anything (R3).
+    /// An answer in which nothing means anything: success for R3, no answer for R19b.
     package enum Unknown: Hashable, Sendable {
         /// An object with these members, sorted.
         case members([String])
@@ -93,14 +154,19 @@ extension JSONValue {
         case other(String)
     }
 
-    /// What an answer that means nothing is; nil for one that means something. `null` and `{}` say that all is done (R1).
+    /// The members of an answer that mean something.
+    package static let answerMembers = [
+        "batchItemFailures", "errorMessage", "errorType", "permanent", "itemIdentifier",
+    ]
+
+    /// What an answer that means nothing is; nil for one that means something. `null`, `{}`, `""` and `[]` say that all
+    /// is done (R1, R2).
     package var unknownAnswer: Unknown? {
-        let known: Set = ["batchItemFailures", "errorMessage", "errorType", "permanent"]
         switch self {
         case .object(let members):
-            guard !members.isEmpty, known.isDisjoint(with: members.keys) else { return nil }
-            return .members(members.keys.sorted())
-        case .null, .string(""): return nil
+            let isKnown = Self.answerMembers.dropLast().contains { members[$0] != nil }
+            return members.isEmpty || isKnown ? nil : .members(members.keys.sorted())
+        case .null, .string(""), .array([]): return nil
         case .string(let text): return .other("the text \"\(text)\"")
         case .number, .bool, .array: return .other(shortText)
         }

@@ -11,12 +11,17 @@ package enum JSONValue: Hashable, Sendable {
 
     /// Reads one value that fills `bytes` but for white space; nil where that is no JSON.
     package init?(_ bytes: [UInt8]) {
+        guard let value = Self.read(bytes)?.value else { return nil }
+        self = value
+    }
+
+    /// The same, and the names that any object in it has more than once.
+    package static func read(_ bytes: [UInt8]) -> (value: JSONValue, repeated: [String])? {
         var reader = Reader(bytes: bytes)
         reader.skipSpace()
         guard let value = reader.value(depth: 0) else { return nil }
         reader.skipSpace()
-        guard reader.at == bytes.count else { return nil }
-        self = value
+        return reader.at == bytes.count ? (value, reader.repeated) : nil
     }
 
     package var text: String? {
@@ -33,6 +38,7 @@ package enum JSONValue: Hashable, Sendable {
         static let maximumDepth = 200
         let bytes: [UInt8]
         var at = 0
+        var repeated: [String] = []
 
         mutating func skipSpace() {
             while at < bytes.count, [0x20, 0x0A, 0x0D, 0x09].contains(bytes[at]) { at += 1 }
@@ -75,7 +81,7 @@ package enum JSONValue: Hashable, Sendable {
                 guard take(UInt8(ascii: ":")) else { return nil }
                 skipSpace()
                 guard let value = value(depth: depth + 1) else { return nil }
-                members[name] = value
+                if members.updateValue(value, forKey: name) != nil, repeated.count < 100 { repeated.append(name) }
                 skipSpace()
                 if take(UInt8(ascii: "}")) { return .object(members) }
                 guard take(UInt8(ascii: ",")) else { return nil }

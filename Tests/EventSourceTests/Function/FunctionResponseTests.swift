@@ -22,15 +22,15 @@ struct FunctionResponseTests {
         }
     }
 
-    @Test func `an answer whose members all mean nothing is told apart, as it is mostly a typo (ESM-R3)`() {
+    @Test func `an answer whose members all mean nothing is told apart, as it is mostly a typo (ESM-R3, ESM-R19b)`() {
         func unknown(_ line: String) -> JSONValue.Unknown? { JSONValue(Array(line.utf8))?.unknownAnswer }
         #expect(unknown(#"{"batchItemFailure": [], "Error": 1}"#) == .members(["Error", "batchItemFailure"]))
         for (line, what) in [
-            ("17", "17"), ("[]", "a list"), ("[1]", "a list"), ("false", "false"),
+            ("17", "17"), ("[1]", "a list"), ("false", "false"),
             (#""failed""#, #"the text "failed""#),
         ] { #expect(unknown(line) == .other(what), "\(line)") }
         for line in [
-            "{}", "null", #""""#, #"{"batchItemFailures": null}"#, #"{"errorMessage": "x", "more": 1}"#,
+            "{}", "null", #""""#, "[]", #"{"batchItemFailures": null}"#, #"{"errorMessage": "x", "more": 1}"#,
             #"{"errorType": "E"}"#, #"{"permanent": true}"#,
         ] { #expect(unknown(line) == nil, "\(line)") }
     }
@@ -91,6 +91,70 @@ struct FunctionResponseTests {
         #expect(
             FunctionResponse.parse(Array(line.utf8), reportsFailures: true)
                 == .failed(LaneCore.FunctionFailure("zu groß", type: "Oops")))
+    }
+
+    @Test(arguments: [
+        #"{"errorMessage":null,"errorType":"java.lang.NullPointerException"}"#, #"{"errorType": "E"}"#,
+        #"{"errorType": ""}"#, #"{"errorType": 5}"#, #"{"errorType": {"name": "E"}, "batchItemFailures": []}"#,
+        #"{"errorMessage": ""}"#, #"{"errorMessage": "", "errorType": null}"#, #"{"errorMessage": false}"#,
+        #"{"errorMessage":null,"errorType":"E","stackTrace":["at a"],"requestId":"1"}"#,
+        #"{"errorMessage":null,"errorType":null,"stackTrace":["at a"]}"#,
+        #"{"permanent": "true"}"#, #"{"permanent": 1}"#, #"{"permanent": []}"#,
+        #"{"errorMessage": "x", "permanent": "true"}"#, #"{"errorType": "E", "permanent": false}"#,
+        #"{"batchItemFailures": null, "errorType": "E"}"#,
+        // Of members that are there twice none may hide an error.
+        #"{"errorMessage": "x", "errorMessage": null}"#, #"{"errorMessage": null, "errorMessage": null}"#,
+        #"{"permanent": true, "permanent": false}"#, #"{"batchItemFailures": [1], "batchItemFailures": []}"#,
+        #"{"batchItemFailures": [{"itemIdentifier": "1", "itemIdentifier": "2"}]}"#,
+    ]) func `an error that is reported in any form is a failure (ESM-R9, ESM-R19)`(line: String) {
+        #expect(meaning(line) == .failed)
+        #expect(meaning(line, reports: false) == .failed)
+    }
+
+    @Test(arguments: [
+        #"{"errorType": null}"#, #"{"errorMessage": null, "errorType": null}"#, #"{"permanent": false}"#,
+        #"{"permanent": null}"#, #"{"stackTrace": ["x"]}"#, #"{"errorMessage": null, "stackTrace": []}"#,
+        #"{"batchItemFailures": [], "errorType": null, "permanent": false}"#, #"{"other": 1, "other": 2}"#,
+        "\u{FEFF}{}", "\u{FEFF}", " {} \r", "\u{FEFF}null\r",
+    ]) func `what reports no error is success`(line: String) {
+        #expect(meaning(line) == .success)
+    }
+
+    @Test(arguments: [#"{"permanent": true}"#, #"{"permanent": true, "batchItemFailures": []}"#])
+    func `permanent alone is a permanent failure (ESM-R20)`(line: String) {
+        #expect(meaning(line) == .permanent(nil))
+    }
+
+    @Test(
+        arguments: [
+            (#"{"errorType": "E"}"#, "the function reported E without a message", "E"),
+            (#"{"errorMessage": " ", "errorType": "E"}"#, "the function reported E without a message", "E"),
+            (#"{"errorMessage": ""}"#, "the function reported an error without a message", nil),
+            (#"{"permanent": true}"#, "the function reported a permanent error without a message", nil),
+            (
+                #"{"errorMessage": "x", "permanent": 1}"#,
+                "x ('permanent' is neither true nor false, so it counts as false)", nil
+            ),
+        ] as [(String, String, String?)]) func `an error without a message gets one`(
+            line: String, text: String, type: String?
+        )
+    {
+        let failure = LaneCore.FunctionFailure(text, type: type)
+        let response = FunctionResponse.parse(Array(line.utf8), reportsFailures: true)
+        #expect(response == .failed(failure) || response == .permanent(failure), "\(response)")
+    }
+
+    @Test func `an entry's error needs no message either`() {
+        let line =
+            #"{"batchItemFailures": [{"itemIdentifier": "1", "errorType": "E"}, {"itemIdentifier": "2", "permanent": 1}, {"itemIdentifier": "3", "permanent": true}, {"itemIdentifier": "4", "errorMessage": null}]}"#
+        guard case .report(let entries) = FunctionResponse.parse(Array(line.utf8), reportsFailures: true) else {
+            Issue.record("no report")
+            return
+        }
+        #expect(entries.map(\.isPermanent) == [false, false, true, false])
+        #expect(entries[0].failure == LaneCore.FunctionFailure("the function reported E without a message", type: "E"))
+        #expect(entries[1].failure?.text.contains("neither true nor false") == true)
+        #expect(entries[2].failure == nil && entries[3].failure == nil)
     }
 
     @Test func `permanent stands beside the message or in an entry (ESM-R20)`() {
