@@ -78,7 +78,7 @@ import Testing
             .flatMap {
                 try $0.breaches(
                     of: [
-                        #"\bshardline_spawn\b"#, #"\bposix_spawn\w*\("#, #"\bProcess\(\)"#,
+                        #"\bshardline_(spawn|start_server)\b"#, #"\bposix_spawn\w*\("#, #"\bProcess\(\)"#,
                         #"\b(fork|vfork|popen|system|execve?)\("#,
                     ],
                     because: "a child process")

@@ -10,6 +10,8 @@ struct BenchRunner: Sendable {
     let settings: BenchSettings
     /// The user's function; nil: the bench's own.
     let command: String?
+    /// Whether JSON that says nothing as an answer is taken for success.
+    let acceptsAnyJSON: Bool
     /// Where the store's directory is made; nil: among the system's temporary files.
     let parent: String?
     let verbose: Bool
@@ -30,7 +32,9 @@ struct BenchRunner: Sendable {
             }
         }
         let bench = try StoreBench(
-            settings, in: directory.path, function: pool.map { ProcessFunction(pool: $0) }, logger: logger)
+            settings, in: directory.path,
+            function: pool.map { ProcessFunction(pool: $0, acceptsAnyJSON: acceptsAnyJSON) },
+            logger: logger)
         let result: Result<BenchReport, any Error>
         do {
             result = .success(try await running(bench))

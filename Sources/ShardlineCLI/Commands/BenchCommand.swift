@@ -82,6 +82,9 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Let this command consume, as consume does.", valueName: "cmd"))
     var exec: String?
 
+    @Flag(help: "With --exec: take any JSON as an answer for success, as consume's option does.")
+    var acceptAnyJson = false
+
     @Flag(help: "Begin to consume when half of the records are put.")
     var consumeFromHalf = false
 
@@ -142,7 +145,9 @@ struct BenchCommand: AsyncParsableCommand {
         var reports: [BenchReport] = []
         for count in shards {
             settings.shards = count
-            let report = try await BenchRunner(settings: settings, command: exec, parent: data, verbose: verbose).run()
+            let report = try await BenchRunner(
+                settings: settings, command: exec, acceptsAnyJSON: acceptAnyJson, parent: data, verbose: verbose
+            ).run()
             reports.append(report)
             if json { try Output.standard.write(json: Array((Self.json(report) + "\n").utf8)) }
         }

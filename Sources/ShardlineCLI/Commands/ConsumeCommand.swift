@@ -13,9 +13,14 @@ struct ConsumeCommand: AsyncParsableCommand {
             Lambda's event for Kinesis with the data in base64, and answers with one line on standard output, flushed. \
             An empty object, null or an empty line means that all is done. {"batchItemFailures": [{"itemIdentifier": SEQUENCE}]} names \
             the first record that isn't, {"errorMessage": TEXT} says that all failed, and "permanent": true beside it \
-            that trying again is in vain. An object with none of these members, and JSON that is no object, means that \
-            all is done too, as with Lambda; the first one is warned of, since it is mostly a mistake. What the command writes on standard error is \
-            shown.
+            that trying again is in vain; an error needs no text ({"errorType": NAME}). Anything else is no answer and fails \
+            the batch, since it is mostly a log line (--accept-any-json takes any JSON for success, as Lambda does). \
+            What the command writes on standard error is shown, lines up to 1 MiB whole: write logs there. One event, \
+            one line: a second one is warned of and the command started again. An answer without an end of line counts \
+            where the command then ends with exit code 0.
+
+            Whatever the command starts ends with it, and with consume, however that ends. A command that can't be \
+            started is tried again and again; with --until-caught-up three times, then the exit code is 69.
 
             What fails is tried again, cut in two until the bad record is alone, and in the end given up to a stream of \
             its own, NAME.MAPPING.failed (--on-failure). How far the mapping is stays in the store: the same command \
@@ -66,6 +71,9 @@ struct ConsumeCommand: AsyncParsableCommand {
 
     @Flag(help: "Don't look at batchItemFailures in answers.")
     var noReports = false
+
+    @Flag(help: "Take any JSON as an answer for success, also one that says nothing, such as a log line.")
+    var acceptAnyJson = false
 
     @Option(
         parsing: .unconditional,
@@ -153,9 +161,13 @@ struct ConsumeCommand: AsyncParsableCommand {
                     "a sequence number is a place in one shard, but '\(name)' has \(stream.shards.count); begin at a time, then use `shardline mapping seek`"
                 )
             }
+            // What the owner before has started may still be at work.
+            let functions = try await FunctionOwner.claim(of: try self.store.directory, say: Output.error.say)
+            defer { functions.release() }
             let run = ConsumeRun(
-                stream: store.stream(name), mapping: mapping, command: exec, settings: settings, from: from,
-                goal: untilCaughtUp ? .caughtUp : .stopped, logger: self.store.logger, interruption: interruption)
+                stream: store.stream(name), mapping: mapping, command: exec, settings: settings, functions: functions,
+                acceptsAnyJSON: acceptAnyJson, from: from, goal: untilCaughtUp ? .caughtUp : .stopped,
+                logger: self.store.logger, interruption: interruption)
             let statistics = try await run.run(printsJSON: json)
             if failOnGivenUp, statistics.givenUp > 0 {
                 throw CommandFailure(

@@ -10,6 +10,9 @@ struct ConsumeRun: Sendable {
     let mapping: String
     let command: String
     let settings: EventSourceMapping.Configuration
+    let functions: FunctionOwner
+    /// Whether JSON that says nothing as an answer is taken for success.
+    var acceptsAnyJSON = false
     let from: Position?
     let goal: EventSourceMapping.Goal
     let logger: Logger
@@ -27,6 +30,7 @@ struct ConsumeRun: Sendable {
                     ("SHARDLINE_STREAM", stream.name), ("SHARDLINE_MAPPING", mapping),
                     ("SHARDLINE_STREAM_ID", identity.text),
                 ],
+                owner: functions,
                 passOn: { [errors, mapping] line in errors.passOn(line, from: "\(mapping)[\(number)]") },
                 warn: { [errors] in errors.say($0) })
         }
@@ -35,7 +39,9 @@ struct ConsumeRun: Sendable {
             mapping, from: stream,
             startingAt: try (from ?? .trimHorizon).starting(now: stream.store.timeSource.wallTime),
             configuration: settings, logger: logger,
-            outsideFunction: ProcessFunction(pool: pool, warn: { [errors] in errors.say("warning: " + $0) }))
+            outsideFunction: ProcessFunction(
+                pool: pool, acceptsAnyJSON: acceptsAnyJSON,
+                warn: { [errors] in errors.say("warning: " + $0) }))
         // The mapping goes with its stream: a run of this one is a run on the stream that is described here.
         identity.set(try await stream.store.describeStream(stream.name).id)
         try await greet(eventSource)
@@ -45,7 +51,7 @@ struct ConsumeRun: Sendable {
         let begun = stream.store.timeSource.monotonicTime
         let result: Result<Void, any Error>
         do {
-            try await run(eventSource)
+            try await run(eventSource, pool)
             result = .success(())
         } catch {
             result = .failure(error)
@@ -62,6 +68,12 @@ struct ConsumeRun: Sendable {
             for line in summary.lines { try output.line(line) }
         }
         try result.get()
+        if goal == .caughtUp, let reason = pool.startFailure {
+            throw CommandFailure(
+                .busy,
+                "the function can't be started, tried \(ProcessPool.mostStarts) times: \(reason). No record was given up; correct --exec and run the same command again"
+            )
+        }
         return eventSource.statistics
     }
 
@@ -91,7 +103,7 @@ struct ConsumeRun: Sendable {
         }
     }
 
-    private func run(_ eventSource: EventSourceMapping) async throws {
+    private func run(_ eventSource: EventSourceMapping, _ pool: ProcessPool) async throws {
         let timeSource = stream.store.timeSource
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
@@ -105,6 +117,14 @@ struct ConsumeRun: Sendable {
                     eventSource.triggerGracefulShutdown()
                 }
                 return false
+            }
+            if goal == .caughtUp {
+                // A job that has an end would have none; a service may be started before what it starts is there.
+                group.addTask {
+                    await pool.waitForStartFailure()
+                    if pool.startFailure != nil { eventSource.triggerGracefulShutdown() }
+                    return false
+                }
             }
             if errors.isTerminal {
                 group.addTask {

@@ -21,7 +21,7 @@ struct ShardlineCommand: AsyncParsableCommand {
               shardline put clicks --key-field user clicks.jsonl
 
             Exit codes: 0 done, 1 failed, 3 records were given up (with --fail-on-given-up), 64 wrong usage, 65 bad \
-            data, 69 store in use or its owner gone, 74 damage or I/O error.
+            data, 69 store in use, its owner gone or the function can't be started, 74 damage or I/O error.
 
             Completions for your shell: shardline --generate-completion-script bash|zsh|fish
             """,

@@ -4,7 +4,7 @@ import LateRuns
 
 /// The demo's worker: this program again, as a child process that tells what it does line by line.
 ///
-/// All calls block, and all have to be made on the thread that started it: the child ends with that thread.
+/// All calls block, and are made on one thread.
 final class DemoWorkerProcess {
     private let child: ChildProcess
     private var pending: [UInt8] = []
@@ -50,25 +50,19 @@ final class DemoWorkerProcess {
     }
 
     /// Makes it stand still where it is, all of its threads; returns when it does. False: it has ended already.
-    func suspend() -> Bool {
-        Glibc.kill(child.id, SIGSTOP)
-        var state = siginfo_t()
-        while waitid(P_PID, id_t(child.id), &state, WSTOPPED | WEXITED | WNOWAIT) < 0, errno == EINTR {}
-        return state.si_code == CLD_STOPPED
-    }
+    func suspend() -> Bool { child.suspend() }
 
     /// Lets it go on.
-    func resume() { Glibc.kill(child.id, SIGCONT) }
+    func resume() { child.resume() }
 
     /// Ends it at once, by SIGKILL; returns when it is gone.
     func kill() { _ = child.kill() }
 
     /// Waits for its end, which it has announced by closing its output.
     func waitUntilEnded() -> ChildProcess.End {
-        var state = siginfo_t()
-        while waitid(P_PID, id_t(child.id), &state, WEXITED | WNOWAIT) < 0, errno == EINTR {}
+        let end = child.waitForEnd()
         _ = Self.readAll(from: child.errors, into: &errors)
-        return child.kill()
+        return end
     }
 
     private func takeEvent() throws -> JobEvent? {

@@ -75,9 +75,11 @@ final class Output: Sendable {
     /// Ends the line of a question that got no answer.
     func endQuestion() { try? write([UInt8(ascii: "\n")]) }
 
-    /// Passes on what a function has said, behind its name: to a terminal without what that would do, to a file as it is.
-    func passOn(_ text: String, from name: String) {
-        try? write(Array("\(name): \(isTerminal ? Self.escaped(text.utf8, backslash: "\\") : text)\n".utf8))
+    /// Passes on what a function has said, a line without its end, behind its name: to a terminal without what that
+    /// would do, to a file byte by byte as it is, whether it is UTF-8 or not.
+    func passOn(_ line: [UInt8], from name: String) {
+        let shown = isTerminal ? Array(Self.escapedBytes(line).utf8) : line
+        try? write(Array("\(name): ".utf8) + shown + [UInt8(ascii: "\n")])
     }
 
     /// Redraws the line at the bottom of a terminal; an empty text takes it away. Does nothing elsewhere.
@@ -137,6 +139,34 @@ extension Output {
             }
         }
         return text
+    }
+
+    /// The same in one line, where a byte that is part of no UTF-8 becomes `\\xNN` instead of U+FFFD.
+    static func escapedBytes(_ bytes: [UInt8]) -> String {
+        if let text = String(validating: bytes, as: UTF8.self) { return escaped(text.utf8, backslash: "\\") }
+        var text = ""
+        var good = bytes[...].prefix(0)
+        var at = bytes.startIndex
+        while at < bytes.endIndex {
+            let length =
+                switch bytes[at] {
+                case 0xC0..<0xE0: 2
+                case 0xE0..<0xF0: 3
+                case 0xF0...: 4
+                default: 1
+                }
+            let character = bytes[at...].prefix(length)
+            if String(validating: character, as: UTF8.self) != nil {
+                good = bytes[good.startIndex..<character.endIndex]
+                at = character.endIndex
+                continue
+            }
+            let hexadecimal = String(bytes[at], radix: 16, uppercase: true)
+            text += escaped(good, backslash: "\\") + "\\x" + hexadecimal
+            at += 1
+            good = bytes[at..<at]
+        }
+        return text + escaped(good, backslash: "\\")
     }
 
     /// The same JSON without characters that are not harmless: they can only stand in strings, where an escape means the

@@ -4,14 +4,19 @@ import Synchronization
 
 /// A child process that runs a command of the shell, and this side's ends of its three pipes.
 ///
-/// It gets nothing else of this process: no file descriptor, no signal setting. It leads a process group of its own,
-/// so Ctrl-C at the terminal reaches only us, and ending it ends what it has started. Used by one thread, the one that
-/// started it: the system ends the child together with that thread.
+/// It gets nothing else of this process: no file descriptor, no signal setting. It leads a session of its own, so
+/// Ctrl-C at the terminal reaches only us. A guard (`CProcess.h`) sees to it that nothing that the child has started
+/// lives on when the child has ended, when it is killed, or when this process is gone. Used by one thread.
 final class ChildProcess {
     /// How a child ended.
     enum End: Equatable, CustomStringConvertible {
         case exited(Int32)
         case signalled(Int32)
+
+        fileprivate init(status: Int32) {
+            let signal = status & 0x7F
+            self = signal == 0 ? .exited(status >> 8 & 0xFF) : .signalled(signal)
+        }
 
         var description: String {
             switch self {
@@ -28,47 +33,66 @@ final class ChildProcess {
     let output: Int32
     /// The child's standard error.
     let errors: Int32
-    /// Readable once the child has ended, also where what it has started holds its output open; -1: there is no such.
+    /// Readable once the child has ended and what it has started is gone.
     let watch: Int32
+    private let mark: ProcessMark
     private var end: End?
 
-    /// The children that run: their numbers and those of their groups.
-    private static let running = Mutex<Set<pid_t>>([])
+    /// The sockets of the guards whose children run.
+    private static let running = Mutex<Set<Int32>>([])
 
     /// Ends this process at once, with all children and what they have started. None can be started meanwhile.
     static func endAllAndExit(_ code: Int32) -> Never {
         running.withLock { running in
-            for id in running { Glibc.kill(-id, SIGKILL) }
+            for control in running { _ = shardline_tell(control, CChar(bitPattern: UInt8(ascii: "K"))) }
+            // What is not gone by then is killed all the same: the guards notice that this process is gone.
+            var patience: Int32 = 50
+            var open = running.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+            while !open.isEmpty, patience > 0 {
+                _ = poll(&open, nfds_t(open.count), 10)
+                open.removeAll { $0.revents != 0 }
+                patience -= 1
+            }
             _exit(code)
         }
     }
 
     /// Starts `sh -c command`, with `environment` added to this process's own. Throws what the system said, in words.
-    init(command: String, environment additions: [(name: String, value: String)]) throws(StartFailure) {
+    init(
+        command: String, environment additions: [(name: String, value: String)],
+        owner: FunctionOwner = .ofNoStore
+    ) throws(StartFailure) {
         // Writing to a child that has ended must be an error of that call, not the end of this process.
         signal(SIGPIPE, SIG_IGN)
+        mark = owner.nextMark()
+        let additions = additions + [(ProcessMark.name, mark.value)]
         var variables: [UnsafeMutablePointer<CChar>?] = []
         defer { for variable in variables { free(variable) } }
         var inherited = environ
         while let variable = inherited.pointee {
             inherited += 1
             let text = String(cString: variable)
-            if !additions.contains(where: { text.hasPrefix($0.name + "=") }) { variables.append(strdup(text)) }
+            if !additions.contains(where: { text.hasPrefix($0.name + "=") }) { variables.append(strdup(variable)) }
         }
         for (name, value) in additions { variables.append(strdup("\(name)=\(value)")) }
         variables.append(nil)
-        let (child, error) = Self.running.withLock { running in
-            var child = shardline_child()
-            let error = shardline_spawn(command, variables, &child)
-            if error == 0 { running.insert(child.pid) }
-            return (child, error)
+        var child = shardline_child()
+        var error = EPIPE
+        var lost: Int32?
+        // A server that somebody has killed is replaced, once.
+        for _ in 0..<2 where error == EPIPE {
+            let requests: Int32
+            do { requests = try ForkServer.requests(insteadOf: lost) } catch { throw error }
+            error = shardline_spawn(requests, command, variables, owner.lock, &child)
+            lost = requests
         }
         guard error == 0 else { throw StartFailure(reason: systemMessage(error)) }
         id = child.pid
-        watch = shardline_watch(child.pid)
+        watch = child.control
         input = child.input
         output = child.output
         errors = child.errors
+        _ = Self.running.withLock { [watch] in $0.insert(watch) }
     }
 
     /// The child could not be started at all.
@@ -82,7 +106,8 @@ final class ChildProcess {
         closeInput()
         close(output)
         close(errors)
-        if watch >= 0 { close(watch) }
+        _ = Self.running.withLock { [watch] in $0.remove(watch) }
+        close(watch)
     }
 
     /// Tells the child that no more events come.
@@ -92,40 +117,98 @@ final class ChildProcess {
         input = -1
     }
 
-    /// Asks the child and what it has started to end.
-    func terminate() { if end == nil { Glibc.kill(-id, SIGTERM) } }
+    private func tell(_ order: Unicode.Scalar) { _ = shardline_tell(watch, CChar(truncatingIfNeeded: order.value)) }
 
-    /// Ends the child and what it has started, at once, and answers how it ended: by itself before, or by this.
+    /// Asks the child and what it has started to end.
+    func terminate() { if end == nil { tell("T") } }
+
+    /// Ends the child and what it has started, at once, and answers how it ended: by itself before, or by this. Returns
+    /// when nothing of it is left.
     func kill() -> End {
-        // A child that has ended already is only waited for, so what is told is its own end.
-        if let end = end ?? reap(WNOHANG) { return end }
-        Glibc.kill(-id, SIGKILL)
-        Glibc.kill(id, SIGKILL)
-        return reap(0) ?? .signalled(SIGKILL)
+        if let end = ended() { return end }
+        tell("K")
+        return waitForEnd()
     }
 
-    /// How the child ended; nil while it runs.
-    func ended() -> End? { end ?? reap(WNOHANG) }
+    /// Makes the child stand still where it is, all of its threads; returns when it does. False: it has ended already.
+    func suspend() -> Bool {
+        guard ended() == nil else { return false }
+        tell("S")
+        return hear(waits: true) == .suspended
+    }
+
+    /// Lets it go on.
+    func resume() { if end == nil { Glibc.kill(id, SIGCONT) } }
+
+    /// How the child ended; nil while it runs, or what it has started is not gone.
+    func ended() -> End? {
+        if end == nil { _ = hear(waits: false) }
+        return end
+    }
 
     /// Waits until the child has ended by itself.
-    func waitForEnd() -> End { end ?? reap(0) ?? .signalled(SIGKILL) }
-
-    private func reap(_ options: Int32) -> End? {
-        // What the child has started may live on, and would work on beside the next child. Its group is ended before
-        // the child is taken from the system's list: until then nobody else can have the group's number.
-        guard shardline_has_ended(id, options & WNOHANG == 0 ? 1 : 0) == 1 else { return nil }
-        Glibc.kill(-id, SIGKILL)
-        var status: Int32 = 0
-        let answer = Self.running.withLock { running in
-            // From here on the number may be somebody else's.
-            running.remove(id)
-            var answer: pid_t
-            repeat { answer = waitpid(id, &status, options) } while answer < 0 && errno == EINTR
-            return answer
+    func waitForEnd() -> End {
+        while true {
+            if let end { return end }
+            _ = hear(waits: true)
         }
-        guard answer == id else { return nil }
-        let signal = status & 0x7F
-        end = signal == 0 ? .exited(status >> 8 & 0xFF) : .signalled(signal)
-        return end
+    }
+
+    private enum Word { case nothing, ended, suspended }
+
+    private func hear(waits: Bool) -> Word {
+        var value: Int32 = 0
+        switch shardline_hear(watch, waits ? 1 : 0, &value) {
+        case Int32(shardline_nothing): return .nothing
+        case Int32(shardline_suspended): return value == 1 ? .suspended : .nothing
+        case Int32(shardline_ended): end = End(status: value)
+        default:
+            // Somebody has killed the guard. The child has ended with it; what it has started comes to the fork server.
+            ForkServer.settle()
+            mark.endProcesses()
+            end = .signalled(SIGKILL)
+        }
+        return .ended
+    }
+}
+
+/// The process that starts the guards, forked from this one when the first child is started.
+private enum ForkServer {
+    private static let running = Mutex<(requests: Int32, process: pid_t)?>(nil)
+
+    /// The socket that takes requests; a new server's where the one of `lost` is gone.
+    static func requests(insteadOf lost: Int32?) throws(ChildProcess.StartFailure) -> Int32 {
+        let (requests, error) = running.withLock { running in
+            if let running, running.requests != lost { return (running.requests, Int32(0)) }
+            // Its socket stays open: another thread may be about to use its number.
+            if let running { while waitpid(running.process, nil, 0) < 0, errno == EINTR {} }
+            var requests: Int32 = -1
+            var process: pid_t = 0
+            let error = shardline_start_server(&requests, &process)
+            running = error == 0 ? (requests, process) : nil
+            return (requests, error)
+        }
+        if lost == nil { _ = reapsAtExit }
+        guard error == 0 else { throw ChildProcess.StartFailure(reason: systemMessage(error)) }
+        return requests
+    }
+
+    // In a container nobody else might, and a process that has ended would stay on the list.
+    private static let reapsAtExit: Void = {
+        atexit {
+            guard let server = ForkServer.running.withLock({ $0.take() }) else { return }
+            close(server.requests)
+            let watch = shardline_watch(server.process)
+            var wanted = pollfd(fd: watch, events: Int16(POLLIN), revents: 0)
+            // Where a child still runs the server outlives this process, and ends with it.
+            if watch >= 0 { _ = poll(&wanted, 1, 200) }
+            waitpid(server.process, nil, WNOHANG)
+        }
+    }()
+
+    /// Returns when nothing is left of what killed guards have left behind, as far as the server knows.
+    static func settle() {
+        let requests = running.withLock { $0?.requests }
+        if let requests { _ = shardline_settle(requests) }
     }
 }

@@ -21,9 +21,13 @@ enum CommandCheck {
         }
         guard let program = program(of: command) else { return }
         let isThere = try await BlockingThreads.shared.run {
-            // The shell knows its own words (`cd`, `exec`, `if`) and where to look for others.
+            // The shell knows its own words (`cd`, `exec`, `if`) and where to look for others; what has a path it takes as it
+            // is.
             let child = try ChildProcess(
-                command: "command -v -- \"$SHARDLINE_PROGRAM\" >/dev/null 2>&1",
+                command: """
+                    command -v -- "$SHARDLINE_PROGRAM" >/dev/null 2>&1 || exit 1
+                    case $SHARDLINE_PROGRAM in */*) [ -f "$SHARDLINE_PROGRAM" ] && [ -x "$SHARDLINE_PROGRAM" ];; esac
+                    """,
                 environment: [("SHARDLINE_PROGRAM", program)])
             child.closeInput()
             return child.waitForEnd() == .exited(0)

@@ -19,7 +19,8 @@ enum ProcessFailure: Error, Equatable, CustomStringConvertible {
                 + (lastWords.isEmpty ? "" : "; its last words: \(lastWords)")
         case .closedOutput: return "the function's process closed its standard output before it had answered"
         case .outOfStep:
-            return "the function's process must answer each event with exactly one line, after it has read it"
+            return
+                "the function's process must answer each event with exactly one line, after it has read it; logs belong on standard error"
         case .answerTooLong(let limit): return "the function's answer is longer than \(limit) bytes"
         }
     }

@@ -5,30 +5,52 @@ import Synchronization
 /// A function that is a command of the shell: `consume --exec`.
 final class ProcessFunction: OutsideFunction {
     let pool: ProcessPool
+    private let acceptsAnyJSON: Bool
     private let warn: @Sendable (String) -> Void
     private let hasWarned = Atomic(false)
 
-    /// - Parameter warn: told of the first answer that says nothing that means anything here.
-    init(pool: ProcessPool, warn: @escaping @Sendable (String) -> Void = { _ in }) {
+    /// - Parameters:
+    ///   - acceptsAnyJSON: whether JSON that says nothing here means that all is done (ESM-R3), as with Lambda; else it
+    ///     is a failure (ESM-R19b).
+    ///   - warn: told of the first such answer that was accepted.
+    init(pool: ProcessPool, acceptsAnyJSON: Bool = false, warn: @escaping @Sendable (String) -> Void = { _ in }) {
         self.pool = pool
+        self.acceptsAnyJSON = acceptsAnyJSON
         self.warn = warn
     }
 
-    private struct Nonsense: Error {}
+    private enum Nonsense: Error {
+        case noJSON
+        case noAnswer(JSONValue.Unknown)
+    }
 
     func invoke(_ records: RecordBatch, event: [UInt8], context: InvocationContext) async -> OutsideAnswer {
+        await answer(to: event)
+    }
+
+    /// What a child answers to an event, a line without its end.
+    func answer(to event: [UInt8]) async -> OutsideAnswer {
         var answer: [UInt8] = []
         do {
             try await pool.exchange(event) { line in
                 answer = line
-                // An answer that is no JSON may belong to nothing at all, so the child that gave it is not asked again.
-                let value = JSONValue(line)
-                if value == nil, !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { throw Nonsense() }
-                if let unknown = value?.unknownAnswer { warnOnce(of: unknown) }
+                // What is no answer may belong to nothing at all, so the child that gave it is not asked again.
+                switch AnswerLine(line) {
+                case .blank: break
+                case .noJSON: throw Nonsense.noJSON
+                case .value(let value, _):
+                    guard let unknown = value.unknownAnswer else { break }
+                    guard acceptsAnyJSON else { throw Nonsense.noAnswer(unknown) }
+                    warnOnce(of: unknown)
+                }
             }
             return .answered(answer)
-        } catch is Nonsense {
+        } catch Nonsense.noJSON {
             return .answered(answer)
+        } catch Nonsense.noAnswer(let unknown) {
+            return .failed(
+                "the function wrote \(Self.words(unknown)) to standard output, which is no answer: mostly a log line, which belongs on standard error (\(Self.allowed); --accept-any-json takes any JSON for success)",
+                type: "InvalidResponse")
         } catch ProcessFailure.notStarted(let reason) {
             return .notReached("\(ProcessFailure.notStarted(reason))")
         } catch let failure as ProcessFailure {
@@ -38,20 +60,23 @@ final class ProcessFunction: OutsideFunction {
         }
     }
 
-    /// Such an answer is success (ESM-R3), and mostly a typo, or a function that means to say that it failed.
-    private func warnOnce(of answer: JSONValue.Unknown) {
-        guard !hasWarned.exchange(true, ordering: .relaxed) else { return }
-        let what: String
+    private static let allowed =
+        "allowed: {}, null, an empty line, or an object with batchItemFailures, errorMessage, errorType or permanent"
+
+    private static func words(_ answer: JSONValue.Unknown) -> String {
         switch answer {
         case .members(let members):
-            let names =
-                members.prefix(5).map { "'\(Readable.shortened($0, to: 80))'" }.joined(separator: ", ")
-                + (members.count > 5 ? ", …" : "")
-            what = "an object with \(names) only"
-        case .other(let text): what = Readable.shortened(text, to: 80)
+            let names = members.prefix(5).map { "'\(Readable.shortened($0, to: 80))'" }.joined(separator: ", ")
+            return "an object with \(names)\(members.count > 5 ? ", …" : "") only"
+        case .other(let text): return Readable.shortened(text, to: 80)
         }
+    }
+
+    /// Mostly a typo, or a function that means to say that it failed.
+    private func warnOnce(of answer: JSONValue.Unknown) {
+        guard !hasWarned.exchange(true, ordering: .relaxed) else { return }
         warn(
-            "the function answered \(what), which means nothing here: its records count as done (allowed: {}, null, an empty line, or an object with batchItemFailures or errorMessage)"
+            "the function answered \(Self.words(answer)), which means nothing here: its records count as done, by --accept-any-json (\(Self.allowed))"
         )
     }
 }

@@ -1,4 +1,5 @@
 import CProcess
+import DiskAccess
 import Glibc
 import StreamModel
 
@@ -15,21 +16,22 @@ struct ProcessLoop {
     private var unsent: ArraySlice<UInt8> = []
     /// How much of the event went out.
     private var sent = 0
-    /// The end of the event's line is kept back until a new child has read what is before it: what it writes until then
-    /// answers nothing.
+    /// The end of the event's line is kept back until the child has begun to read it (a new one: has read what is before
+    /// the end): what it writes until then answers nothing.
     private var isHeld = false
     /// How long it is waited before that is looked at again, in milliseconds.
     private var pause: Int32 = 1
     private var answer: [UInt8] = []
-    private var errorLine: [UInt8] = []
-    private var lastWords = ""
-    /// Whether the child ever answered: one that ends at once with the shell's codes for that was never started.
-    private var hasAnswered = false
+    private var errorLines: ErrorLines
+    /// When the child last answered; nil: never. One that ends at once with the shell's codes for that was never started.
+    private var answered: MonotonicTime?
     private var areErrorsOpen = true
+    private let clock = SystemTimeSource()
 
     init(_ settings: ProcessWorker.Settings, wakeEnd: Int32) {
         self.settings = settings
         self.wakeEnd = wakeEnd
+        errorLines = ErrorLines(limit: settings.longestErrorLine)
     }
 
     /// Takes what was left in the mailbox.
@@ -76,12 +78,11 @@ struct ProcessLoop {
         if let child, Self.isReadable(child.output) { refuseStray() }
         if child == nil {
             do {
-                child = try ChildProcess(command: settings.command, environment: settings.environment)
-                hasAnswered = false
+                child = try ChildProcess(
+                    command: settings.command, environment: settings.environment, owner: settings.owner)
+                answered = nil
                 areErrorsOpen = true
-                lastWords = ""
-                isHeld = true
-                pause = 1
+                errorLines.forgetLastWords()
             } catch {
                 fail(.notStarted(error.reason))
                 return false
@@ -90,8 +91,16 @@ struct ProcessLoop {
         answer = []
         sent = 0
         unsent = event!.line[...]
-        if !isHeld { unsent.append(UInt8(ascii: "\n")) }
-        return true
+        isHeld = true
+        pause = 1
+        // Most children wait for the event, and have its first bytes in a moment.
+        send()
+        for round in 0..<40 where isHeld && answered != nil {
+            letGo()
+            guard isHeld else { break }
+            if round < 20 { sched_yield() } else { usleep(100) }
+        }
+        return event != nil
     }
 
     private static func isReadable(_ descriptor: Int32, within milliseconds: Int32 = 0) -> Bool {
@@ -104,21 +113,36 @@ struct ProcessLoop {
         return poll(&wanted, 1, 0) > 0
     }
 
+    // A line behind an answer, before the child has begun to read the next event.
     private mutating func refuseStray() {
-        settings.warn("the function's process wrote a line that answers no event; it is started anew")
+        guard let child else { return }
+        var bytes = [UInt8](repeating: 0, count: 400)
+        let count = max(0, read(child.output, &bytes, bytes.count))
+        let line = bytes[..<count].prefix { $0 != UInt8(ascii: "\n") }
+        let delay = answered.map { clock.monotonicTime - $0 } ?? .zero
+        if let seen = settings.secondLines.note(after: delay.wholeMilliseconds) {
+            settings.warn(
+                "warning: the function's process wrote a second line for one event, \(delay.wholeMilliseconds) ms after its answer, which counted: '\(Readable.shortened(Output.escaped(line, backslash: "\\"), to: 80))'\(seen > 1 ? " (number \(seen))" : ""); it is started anew. Write one line for each event, as the last thing that is done for it, and logs to standard error"
+            )
+        }
         endChild()
     }
 
-    // The end of the line goes out once the child has read what is before it, or will never read anything.
+    // The end of the line goes out once the child has begun to read.
     private mutating func letGo() {
         guard isHeld, unsent.isEmpty, event != nil, let child else { return }
-        // In this order: what was written before it read, or ended, is there by then.
-        let isDone = shardline_unread(child.input) <= 0 || Self.isClosed(child.input)
+        let isClosed = Self.isClosed(child.input)
+        let unread = Int(shardline_unread(child.input))
+        // In this order: what was written before it read, or closed its input, is there by then.
         if Self.isReadable(child.output) { return readAnswer() }
-        guard isDone else {
-            pause = min(2 * pause, 20)
+        // It has read nothing, and never will. Of a new child its end says more.
+        if isClosed, unread >= sent {
+            guard answered != nil else { return }
+            endChild()
+            _ = begin()
             return
         }
+        guard answered == nil ? unread <= 0 || isClosed : unread < sent else { return }
         isHeld = false
         unsent = [UInt8(ascii: "\n")]
         send()
@@ -135,7 +159,10 @@ struct ProcessLoop {
         }
         let isWaiting = isHeld && unsent.isEmpty && event != nil && child != nil
         let most = isWaiting && (milliseconds < 0 || pause < milliseconds) ? pause : milliseconds
-        defer { letGo() }
+        defer {
+            letGo()
+            pause = min(2 * pause, 20)
+        }
         guard poll(&wanted, nfds_t(wanted.count), most) > 0 else { return }
         if wanted[0].revents != 0 {
             var bytes = [UInt8](repeating: 0, count: 64)
@@ -177,6 +204,12 @@ struct ProcessLoop {
 
     private mutating func readAnswer() {
         guard let child else { return }
+        if answered != nil, event == nil || isHeld, Self.isReadable(child.output) {
+            refuseStray()
+            // The child has not been given the event whole, so another one gets it.
+            if event != nil { _ = begin() }
+            return
+        }
         var bytes = [UInt8](repeating: 0, count: 64 << 10)
         let count = read(child.output, &bytes, bytes.count)
         if count < 0 { return }
@@ -192,18 +225,25 @@ struct ProcessLoop {
             return
         }
         answer += new[..<newline]
-        // An answer comes behind the event, and alone: what a new child writes beside it comes at once, or it is seen when
-        // the next event begins.
-        let hasRead = shardline_unread(child.input) <= 0 || Self.isClosed(child.input)
-        guard newline == new.endIndex - 1, unsent.isEmpty, !isHeld, hasRead,
-            hasAnswered || !Self.isReadable(child.output, within: 20)
+        // An answer comes behind the event, and alone: a second line comes mostly at once.
+        let window = answered == nil ? settings.secondLines.window : 0
+        guard newline == new.endIndex - 1, unsent.isEmpty, !isHeld, hasRead(child),
+            !Self.isReadable(child.output, within: window)
         else {
             endChild()
             return fail(.outOfStep)
         }
+        answered = clock.monotonicTime
+        succeed()
+    }
+
+    private func hasRead(_ child: ChildProcess) -> Bool {
+        shardline_unread(child.input) <= 0 || Self.isClosed(child.input)
+    }
+
+    private mutating func succeed() {
         let answer = answer
         self.answer = []
-        hasAnswered = true
         let continuation = event?.answer
         event = nil
         continuation?.resume(returning: answer)
@@ -212,27 +252,41 @@ struct ProcessLoop {
     // The child has ended, or can't answer any more since its standard output is closed.
     private mutating func childIsGone() {
         guard let child else { return }
+        // A line without its end is an answer where the child has then ended as one does that is done. One that was killed
+        // may have been about to write more of it.
+        let isBlank = answer.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) }
+        let mayAnswer = event != nil && !isBlank && unsent.isEmpty && !isHeld && hasRead(child)
         // It closes its output shortly before it has ended; what it ends with is worth a moment.
-        var end = child.ended()
-        var patience = 50
-        while end == nil, patience > 0 {
-            patience -= 1
-            var nothing = pollfd(fd: -1, events: 0, revents: 0)
-            _ = poll(&nothing, 1, 2)
-            end = child.ended()
+        if child.ended() == nil {
+            var wanted = pollfd(fd: child.watch, events: Int16(POLLIN), revents: 0)
+            _ = poll(&wanted, 1, mayAnswer ? 1000 : 100)
         }
+        let end = child.ended()
         readErrors()
-        flushErrorLine()
-        let words = lastWords
-        // Where it has read nothing of its first event, such as an interpreter that can't find its script, the function was
-        // not reached, and that says nothing against the records.
+        errorLines.finish(settings.passOn)
+        let words = errorLines.lastWords
+        // Where it has read nothing of the event, such as an interpreter that can't find its script, the function was not
+        // reached, and that says nothing against the records.
         let hasReadNothing = isHeld && shardline_unread(child.input) >= sent
-        let neverRan = !hasAnswered && (hasReadNothing || end == .exited(127) || end == .exited(126))
+        let wasNew = answered == nil
+        let neverRan = wasNew && (hasReadNothing || end == .exited(127) || end == .exited(126))
+        let last = answer
         endChild()
         guard event != nil else { return }
+        if mayAnswer, end == .exited(0) {
+            answer = last
+            return succeed()
+        }
+        // One that has ended between two events costs none of them.
+        if hasReadNothing, !wasNew {
+            _ = begin()
+            return
+        }
         guard let end else { return fail(.closedOutput) }
         if neverRan {
-            fail(.notStarted(words.isEmpty ? "it \(end) before it had read anything" : words))
+            fail(
+                .notStarted(
+                    "it \(end) before it had read anything" + (words.isEmpty ? "" : "; its last words: \(words)")))
         } else {
             fail(.ended(end, lastWords: words))
         }
@@ -252,30 +306,15 @@ struct ProcessLoop {
             let count = read(child.errors, &bytes, bytes.count)
             if count == 0 { areErrorsOpen = false }
             guard count > 0 else { return }
-            for byte in bytes[..<count] {
-                if byte == UInt8(ascii: "\n") {
-                    flushErrorLine()
-                } else {
-                    errorLine.append(byte)
-                    if errorLine.count >= 4096 { flushErrorLine() }
-                }
-            }
+            errorLines.take(bytes[..<count], settings.passOn)
         }
-    }
-
-    private mutating func flushErrorLine() {
-        guard !errorLine.isEmpty else { return }
-        let line = String(decoding: errorLine, as: UTF8.self)
-        errorLine = []
-        if !line.allSatisfy(\.isWhitespace) { lastWords = String(line.prefix(500)) }
-        settings.passOn(line)
     }
 
     private mutating func endChild() {
         guard let child else { return }
         _ = child.kill()
         readErrors()
-        flushErrorLine()
+        errorLines.finish(settings.passOn)
         self.child = nil
         unsent = []
         answer = []

@@ -1,4 +1,5 @@
 import StreamModel
+import StreamStorage
 import Synchronization
 
 /// The child processes of a mapping: as many as there are invocations at once, each used again and again.
@@ -11,10 +12,26 @@ final class ProcessPool: Sendable {
         var workers: [ProcessWorker] = []
         /// Numbers given out, also to children that are only being started: two at once must not share one.
         var numbered = 0
+        /// Whether a child has ever been given an event.
+        var hasStarted = false
+        /// Children that could not be given one.
+        var failedStarts = 0
     }
+
+    /// How often each place tries to start its child before it is said that the function can't be started at all.
+    static let mostStarts = 3
 
     private let settings: @Sendable (Int) -> ProcessWorker.Settings
     private let state = Mutex(State())
+    private let secondLines = SecondLines()
+    private let cannotStart = OneTimeSignal<String>()
+
+    /// Why no child could be started, in spite of several tries, since the pool was made; nil: one was, or it is not
+    /// known yet. A function that was there once is never given up.
+    var startFailure: String? { cannotStart.value }
+
+    /// Returns when there is a ``startFailure``, or the task is cancelled.
+    func waitForStartFailure() async { _ = try? await cannotStart.wait() }
 
     /// A pool without a child yet; `settings` is asked for each, which are numbered from 1.
     init(settings: @escaping @Sendable (Int) -> ProcessWorker.Settings) { self.settings = settings }
@@ -24,15 +41,41 @@ final class ProcessPool: Sendable {
     /// Where `read` throws, the child has answered nonsense and is started anew. Throws that error,
     /// ``ProcessFailure``, or `CancellationError`.
     func exchange<Answer>(_ line: [UInt8], read: ([UInt8]) throws -> Answer) async throws -> Answer {
-        let worker = try take()
+        let answer: [UInt8]
+        let worker: ProcessWorker
+        do {
+            worker = try take()
+        } catch {
+            note(error)
+            throw error
+        }
         defer { state.withLock { $0.idle.append(worker) } }
-        let answer = try await worker.exchange(line)
+        do {
+            answer = try await worker.exchange(line)
+            state.withLock { $0.hasStarted = true }
+        } catch {
+            if let failure = error as? ProcessFailure { note(failure) }
+            throw error
+        }
         do {
             return try read(answer)
         } catch {
             worker.restart()
             throw error
         }
+    }
+
+    private func note(_ failure: ProcessFailure) {
+        let reason: String? = state.withLock { state in
+            guard case .notStarted(let reason) = failure else {
+                state.hasStarted = true
+                return nil
+            }
+            state.failedStarts += 1
+            let isOver = state.failedStarts >= Self.mostStarts * max(1, state.workers.count)
+            return isOver && !state.hasStarted ? reason : nil
+        }
+        if let reason { cannotStart.send(reason) }
     }
 
     // The one that was used last comes first: so few children serve a light load.
@@ -43,7 +86,9 @@ final class ProcessPool: Sendable {
             return (nil, state.numbered)
         }
         if let idle { return idle }
-        let worker = try ProcessWorker(settings(number))
+        var settings = settings(number)
+        settings.secondLines = secondLines
+        let worker = try ProcessWorker(settings)
         state.withLock { $0.workers.append(worker) }
         return worker
     }

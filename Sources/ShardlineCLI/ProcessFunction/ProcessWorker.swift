@@ -16,10 +16,16 @@ final class ProcessWorker: Sendable {
         var command: String
         /// Added to this process's environment.
         var environment: [(name: String, value: String)] = []
+        /// Whose functions they are.
+        var owner = FunctionOwner.ofNoStore
         /// The longest answer that is taken, in bytes.
         var longestAnswer = 6 << 20
-        /// Gets what the child writes on standard error, line by line.
-        var passOn: @Sendable (String) -> Void
+        /// The longest line of standard error that is passed on whole, in bytes.
+        var longestErrorLine = ErrorLines.longest
+        /// What all children of a pool know of lines that answer nothing.
+        var secondLines = SecondLines()
+        /// Gets what the child writes on standard error, line by line, as it is.
+        var passOn: @Sendable ([UInt8]) -> Void
         /// Told when a child that was not asked for anything has to be started anew.
         var warn: @Sendable (String) -> Void
     }

@@ -11,7 +11,7 @@ enum ExitStatus: Int32, Sendable {
     case usage = 64
     /// Some input was malformed; the rest was done.
     case badData = 65
-    /// The store or the mapping is in use, or its owner is gone.
+    /// The store or the mapping is in use, or its owner is gone; the function can't be started.
     case busy = 69
     /// Damage, or the disk or a file can't be used.
     case inputOutput = 74

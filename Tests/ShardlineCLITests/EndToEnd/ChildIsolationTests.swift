@@ -28,7 +28,8 @@ import Testing
         return folder
     }
 
-    @Test func `a function of consume has three pipes, and the command's environment with two names more`() async throws
+    @Test func `a function of consume has three pipes, and the command's environment with four names more`()
+        async throws
     {
         let folder = try await Self.prepared()
         _ = try await BadInputTests.shardline(["stream", "create", "s"], folder)
@@ -50,7 +51,7 @@ import Testing
         let own = Set(ProcessInfo.processInfo.environment.keys).union(["SHARDLINE_DATA", "PWD", "OLDPWD"])
         #expect(
             names.filter { $0.hasPrefix("SHARDLINE_") }.sorted() == [
-                "SHARDLINE_DATA", "SHARDLINE_MAPPING", "SHARDLINE_STREAM",
+                "SHARDLINE_DATA", "SHARDLINE_MAPPING", "SHARDLINE_OWNER", "SHARDLINE_STREAM",
                 "SHARDLINE_STREAM_ID",
             ])
         #expect(own.isSuperset(of: names.filter { !$0.contains(" ") && !$0.hasPrefix("SHARDLINE_") }), "\(names)")

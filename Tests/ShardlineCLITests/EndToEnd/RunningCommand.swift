@@ -17,6 +17,8 @@ final class RunningCommand {
 
     var output: String { (try? String(contentsOf: folder.url("output"), encoding: .utf8)) ?? "" }
     var errors: String { (try? String(contentsOf: folder.url("errors"), encoding: .utf8)) ?? "" }
+    /// Standard error as it is: text that is no UTF-8 as a whole would be none.
+    var errorBytes: [UInt8] { (try? Data(contentsOf: folder.url("errors"))).map(Array.init) ?? [] }
     var processID: pid_t { process.pid }
     var isRunning: Bool { process.end(waits: false) == nil }
 

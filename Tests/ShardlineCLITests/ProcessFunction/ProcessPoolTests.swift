@@ -5,7 +5,7 @@ import Testing
 @testable import ShardlineCLI
 
 /// Child processes as functions: real ones, run by the shell.
-@Suite struct ProcessPoolTests {
+@Suite(.timeLimit(.minutes(1))) struct ProcessPoolTests {
     /// What the children said on standard error, and what the pool warned of.
     final class Heard: Sendable {
         private let lines = Mutex<[String]>([])
@@ -15,12 +15,14 @@ import Testing
 
     static func withPool(
         _ command: String, heard: Heard = Heard(), longestAnswer: Int = 6 << 20,
+        longestErrorLine: Int = ErrorLines.longest,
         _ body: (ProcessPool) async throws -> Void
     ) async throws {
         let pool = ProcessPool { number in
             ProcessWorker.Settings(
                 command: command, environment: [("SHARDLINE_WORKER", "\(number)")], longestAnswer: longestAnswer,
-                passOn: { heard.add($0) }, warn: { heard.add("warning: \($0)") })
+                longestErrorLine: longestErrorLine, passOn: { heard.add(String(decoding: $0, as: UTF8.self)) },
+                warn: { heard.add("warning: \($0)") })
         }
         do {
             try await body(pool)
@@ -140,6 +142,26 @@ import Testing
         }
     }
 
+    /// Each place has its tries, so that many at once don't use them up in a moment.
+    @Test func `that a function can't be started is known after three tries, if it never was (ESM-A6)`() async throws {
+        try await Self.withPool("exit 7") { pool async throws in
+            for count in 1...4 {
+                await #expect(throws: ProcessFailure.self) { try await Self.ask(pool, "a") }
+                #expect((pool.startFailure != nil) == (count >= 3))
+            }
+            await pool.waitForStartFailure()
+        }
+        try await withFolder { folder async throws in
+            let file = folder.appending(path: "once").path
+            let command = "[ -e '\(file)' ] && exit 7; read -r line; touch '\(file)'; echo \"$line\""
+            try await Self.withPool(command) { pool async throws in
+                #expect(try await Self.ask(pool, "a") == "a")
+                for _ in 1...6 { await #expect(throws: ProcessFailure.self) { try await Self.ask(pool, "b") } }
+                #expect(pool.startFailure == nil)
+            }
+        }
+    }
+
     @Test func `an exit code like the shell's, after answers, is the function's own failure`() async throws {
         try await Self.withPool("read -r line; echo ok; read -r line; exit 127") { pool async throws in
             _ = try await Self.ask(pool, "a")
@@ -165,6 +187,53 @@ import Testing
                 #expect(await Self.hasEnded(background))
                 #expect(try await Self.ask(pool, "go on") == "done")
             }
+        }
+    }
+
+    /// The lane goes on when it is certain that nothing of the invocation does (ESM-R17): without waiting for it here.
+    @Test(arguments: [
+        "setsid sleep 1000 &", "(setsid sleep 1000 &);", "sleep 1000 | cat &", "nohup sleep 1000 >/dev/null 2>&1 &",
+        "python3 -c 'import os,time\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\nos.closerange(0, 64)\nwhile True: time.sleep(1)';",
+    ]) func `a cancelled invocation leaves nothing behind that it has started, however it hides`(
+        background: String
+    ) async throws {
+        let token = "token-\(UUID().uuidString)"
+        let command = "export TOKEN=\(token); \(background) read -r line; [ \"$line\" = go ] && echo done || sleep 1000"
+        try await Self.withPool(command) { pool async throws in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { _ = try await Self.ask(pool, "hang") }
+                // The shell and what it hides, at the least.
+                while Self.processes(with: token).count < 2 { try await Task.sleep(for: .milliseconds(5)) }
+                group.cancelAll()
+                await #expect(throws: CancellationError.self) { try await group.next() }
+            }
+            #expect(Self.processes(with: token) == [])
+            #expect(try await Self.ask(pool, "go") == "done")
+        }
+        #expect(Self.processes(with: token) == [])
+    }
+
+    /// The processes that have this in their environment.
+    static func processes(with text: String) -> [pid_t] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return names.compactMap { pid_t($0) }.filter { id in
+            id != getpid()
+                && (try? Data(contentsOf: URL(filePath: "/proc/\(id)/environ")))?.range(of: Data(text.utf8)) != nil
+        }
+    }
+
+    @Test func `a child whose guard was killed is replaced, and nothing of it is left`() async throws {
+        let token = "token-\(UUID().uuidString)"
+        let command = "export TOKEN=\(token); setsid sleep 1000 & while read -r line; do echo $PPID; done"
+        try await Self.withPool(command) { pool async throws in
+            let guardian = try #require(pid_t(try await Self.ask(pool, "a")))
+            let before = Self.processes(with: token)
+            #expect(kill(guardian, SIGKILL) == 0)
+            // Its end may be noticed before or with the next event.
+            var next: pid_t?
+            while next == nil { next = pid_t((try? await Self.ask(pool, "b")) ?? "") }
+            #expect(next != guardian)
+            #expect(Set(Self.processes(with: token)).isDisjoint(with: before))
         }
     }
 
@@ -272,8 +341,8 @@ import Testing
         try await Self.withPool(command, heard: heard) { pool async throws in
             let first = try await Self.ask(pool, "stray")
             while heard.all.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
-            #expect(
-                heard.all == ["warning: the function's process wrote a line that answers no event; it is started anew"])
+            #expect(heard.all.count == 1 && heard.all[0].hasPrefix("warning: "), "\(heard.all)")
+            #expect(heard.all[0].contains("a second line for one event") && heard.all[0].contains(": 'stray'"))
             #expect(try await Self.ask(pool, "a") != first)
         }
     }

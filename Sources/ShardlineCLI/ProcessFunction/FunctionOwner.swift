@@ -1,0 +1,94 @@
+import DiskAccess
+import Glibc
+import StreamModel
+import Synchronization
+
+/// The right of this process to run functions on a store, which no two have at the same time: also not a new owner while
+/// a process lives that a function of the one before has started.
+///
+/// It is a lock on the store's directory itself. Guards and the fork server hold it open, too, so it is free when they
+/// have killed everything and have ended. What they left since they were killed themselves is found by its mark.
+final class FunctionOwner: Sendable {
+    /// Held by the children's guards; -1: there is none.
+    let lock: Int32
+    private let store: String
+    private let children = Atomic(0)
+
+    /// For children that work on no store that anybody else could own.
+    static let ofNoStore = FunctionOwner(lock: -1, store: "none")
+
+    private init(lock: Int32, store: String) {
+        self.lock = lock
+        self.store = store
+    }
+
+    /// The mark of the next child.
+    func nextMark() -> ProcessMark {
+        let child = children.add(1, ordering: .relaxed).newValue
+        return ProcessMark(store: store, owner: ProcessMark.thisProcess, child: child)
+    }
+
+    /// Lets another process have it; no child may run any more.
+    func release() {
+        guard lock >= 0 else { return }
+        // Not by closing alone: the fork server holds it as well, as long as this process lives.
+        _ = flock(lock, LOCK_UN)
+        close(lock)
+    }
+
+    /// Takes the right for the store in `directory`; the caller owns the store already.
+    ///
+    /// - Parameters:
+    ///   - patience: how long processes that can't be ended are waited for.
+    ///   - say: told once, in one line, what it waits for.
+    /// - Throws: ``CommandFailure`` where they are there for longer.
+    static func claim(
+        of directory: String, timeSource: any TimeSource = SystemTimeSource(), patience: Duration = .seconds(30),
+        say: @escaping @Sendable (String) -> Void
+    ) async throws -> FunctionOwner {
+        let begun = timeSource.monotonicTime
+        let lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        var status = stat()
+        guard lock >= 0, fstat(lock, &status) == 0 else {
+            throw CommandFailure(.inputOutput, "the directory '\(directory)' can't be opened: \(systemMessage())")
+        }
+        let store = "\(status.st_dev):\(status.st_ino)"
+        var hasSaid = false
+        while true {
+            // A file system that has no such locks has none to wait for.
+            let isFree = flock(lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK
+            let left = try await BlockingThreads.shared.run { leftBehind(in: store, ends: isFree) }
+            if isFree, left.isEmpty { return FunctionOwner(lock: lock, store: store) }
+            if !hasSaid { say("waiting for the end of what the owner before has started: \(words(left))") }
+            hasSaid = true
+            guard timeSource.monotonicTime - begun < patience else {
+                close(lock)
+                throw CommandFailure(
+                    .busy,
+                    "of the owner before there is still \(words(left)), which could not be ended within \(Readable.duration(patience)); end it (kill -9), or restart the machine, then start again: two functions at work on the same records could undo each other's work"
+                )
+            }
+            do {
+                try await timeSource.sleep(until: timeSource.monotonicTime + .milliseconds(20))
+            } catch {
+                close(lock)
+                throw error
+            }
+        }
+    }
+
+    /// What carries the store's mark and is not ours; where `ends`, it is killed.
+    private static func leftBehind(in store: String, ends: Bool) -> [MarkedProcess] {
+        let own = "\(store)/\(ProcessMark.thisProcess)/"
+        let isOther: (String) -> Bool = { $0.hasPrefix(store + "/") && !$0.hasPrefix(own) }
+        let found = MarkedProcess.all(where: isOther)
+        if ends { for process in found { process.kill(isStill: isOther) } }
+        return found
+    }
+
+    private static func words(_ processes: [MarkedProcess]) -> String {
+        guard !processes.isEmpty else { return "a guard of its functions (a process named function-guard)" }
+        let shown = processes.prefix(3).map { "process \($0.id) (\($0.command))" }.joined(separator: ", ")
+        return shown + (processes.count > 3 ? " and \(processes.count - 3) more" : "")
+    }
+}

@@ -1,0 +1,97 @@
+import CProcess
+import Glibc
+import StreamModel
+
+/// What every process of a function carries in its environment, so that it can be found when guard, fork server and
+/// owner were all killed: the store, the owner and the child that it came from.
+struct ProcessMark: Sendable, Hashable {
+    /// The variable's name.
+    static let name = "SHARDLINE_OWNER"
+
+    /// The store's directory by device and inode, which no path or copy of it changes.
+    var store: String
+    /// This process, by its number and when it was started: numbers come again.
+    var owner: String
+    /// The child, among those of the owner.
+    var child: Int
+
+    var value: String { "\(store)/\(owner)/\(child)" }
+
+    /// Kills what carries this very mark, and returns when it is gone.
+    func endProcesses() {
+        let value = value
+        while true {
+            let found = MarkedProcess.all { $0 == value }
+            guard !found.isEmpty else { return }
+            for process in found { process.kill(isStill: { $0 == value }) }
+        }
+    }
+
+    /// This process, as marks name it.
+    static let thisProcess: String = {
+        let stat = MarkedProcess.contents(of: "/proc/self/stat")
+        // Field 22 is the start; the third is the first behind the name, which may hold anything.
+        let behind = stat.lastIndex(of: UInt8(ascii: ")")).map { stat[($0 + 1)...] } ?? []
+        let fields = behind.split(separator: UInt8(ascii: " "))
+        return "\(getpid())-" + (fields.count > 19 ? String(decoding: fields[19], as: UTF8.self) : "0")
+    }()
+}
+
+/// A process that carries a mark.
+struct MarkedProcess: Sendable, Hashable {
+    let id: pid_t
+    let mark: String
+    /// Its command line, as it shows it now.
+    let command: String
+
+    /// The processes whose mark `isWanted`; those of other users can't be looked at.
+    static func all(where isWanted: (String) -> Bool) -> [MarkedProcess] {
+        guard let directory = opendir("/proc") else { return [] }
+        defer { closedir(directory) }
+        var found: [MarkedProcess] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard let id = pid_t(name), id != getpid(), let mark = mark(of: id), isWanted(mark) else { continue }
+            let words = contents(of: "/proc/\(id)/cmdline").split(separator: 0)
+            let command = words.map { String(decoding: $0, as: UTF8.self) }.joined(separator: " ")
+            found.append(MarkedProcess(id: id, mark: mark, command: Readable.shortened(command, to: 80)))
+        }
+        return found
+    }
+
+    private static func mark(of id: pid_t) -> String? {
+        let prefix = Array("\(ProcessMark.name)=".utf8)
+        return contents(of: "/proc/\(id)/environ").split(separator: 0).first { $0.starts(with: prefix) }
+            .map { String(decoding: $0.dropFirst(prefix.count), as: UTF8.self) }
+    }
+
+    /// Kills it, if it still has such a mark, and waits a moment for its end.
+    func kill(isStill isWanted: (String) -> Bool) {
+        // The number may be somebody else's by now; what the descriptor means stays what it is.
+        let watch = shardline_watch(id)
+        guard watch >= 0 else {
+            if errno == ENOSYS, let mark = Self.mark(of: id), isWanted(mark) { Glibc.kill(id, SIGKILL) }
+            return
+        }
+        defer { close(watch) }
+        guard let mark = Self.mark(of: id), isWanted(mark), shardline_signal(watch, SIGKILL) == 0 else { return }
+        var wanted = pollfd(fd: watch, events: Int16(POLLIN), revents: 0)
+        _ = poll(&wanted, 1, 20)
+    }
+
+    /// A file of `/proc`; empty where it can't be read.
+    static func contents(of path: String) -> [UInt8] {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return [] }
+        defer { close(file) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 16 << 10)
+        while true {
+            let count = read(file, &chunk, chunk.count)
+            guard count > 0 else { return bytes }
+            bytes += chunk[..<count]
+        }
+    }
+}

@@ -1,0 +1,95 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Functions that answer in their own way, or can't be started at all, as an operator meets them.
+@Suite(.timeLimit(.minutes(2))) struct FunctionEndToEndTests {
+    private static func prepared() async throws -> TestDirectory {
+        let folder = try TestDirectory()
+        _ = try await BadInputTests.shardline(["stream", "create", "s", "--shards", "1"], folder)
+        _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "a\nb\n")
+        return folder
+    }
+
+    private static func consume(_ function: String, _ more: [String], _ folder: TestDirectory) async throws
+        -> BuiltProgram.End
+    {
+        try await BadInputTests.shardline(
+            [
+                "consume", "s", "--mapping", "m", "--until-caught-up", "--fail-on-given-up", "--max-retries", "0",
+                "--exec", function,
+            ] + more, folder)
+    }
+
+    @Test(arguments: [
+        (#"{"level":"info"}"#, "standard error"),
+        (#"{"errorMessage":null,"errorType":"java.lang.NullPointerException"}"#, "java.lang.NullPointerException"),
+        (#"{"permanent":true}"#, "a permanent error without a message"),
+        ("started", "no JSON"),
+    ]) func `what is no answer, or an error, never acknowledges records (ESM-R19b)`(
+        answer: String, words: String
+    ) async throws {
+        let folder = try await Self.prepared()
+        let end = try await Self.consume("while read -r l; do echo '\(answer)'; done", [], folder)
+        #expect(end.status == 3, "\(end.errors)")
+        #expect(end.output.contains("delivered      0 records"), "\(end.output)")
+        #expect(end.errors.contains(words), "\(end.errors)")
+    }
+
+    @Test func `any JSON is an answer where that is asked for, with one warning (ESM-R3)`() async throws {
+        let folder = try await Self.prepared()
+        let function = #"while read -r l; do echo '{"level":"info"}'; done"#
+        let end = try await Self.consume(function, ["--accept-any-json", "--batch-size", "1"], folder)
+        #expect(end.status == 0, "\(end.errors)")
+        #expect(end.errors.components(separatedBy: "'level' only").count == 2, "\(end.errors)")
+        let bench = ["bench", "--records", "50", "--size", "50", "--shards", "1", "--data", folder.path]
+        #expect(try await BuiltProgram.shardline.run(bench + ["--exec", function]).status == 1)
+        #expect(try await BuiltProgram.shardline.run(bench + ["--exec", function, "--accept-any-json"]).status == 0)
+    }
+
+    /// ESM-A6: nothing is said against the records, so none is given up, and the next run has all of them.
+    @Test(arguments: [
+        ("python3 missing.py", "missing.py"), ("true && ./forbidden.sh", "forbidden.sh"),
+        ("true; ./interpreter.sh", "interpreter.sh"),
+        ("read_nothing() { return 7; }; read_nothing", "exit code 7"),
+    ]) func `a function that can't be started ends a job after three tries`(
+        function: String, words: String
+    ) async throws {
+        let folder = try await Self.prepared()
+        try Data("#!/bin/sh\n".utf8).write(to: folder.url("forbidden.sh"))
+        try Data("#!/nope/nope\n".utf8).write(to: folder.url("interpreter.sh"))
+        try FileManager.default.setAttributes(
+            [.posixPermissions: 0o755], ofItemAtPath: folder.path("interpreter.sh"))
+        var end = try await Self.consume("cd '\(folder.path)'; echo start >&2; \(function)", [], folder)
+        #expect(end.status == 69, "\(end.errors)")
+        #expect(end.errors.components(separatedBy: "]: start\n").count == 4, "\(end.errors)")
+        let last = end.errors.split(separator: "\n").last ?? ""
+        #expect(last.contains("can't be started, tried 3 times") && last.contains(words), "\(end.errors)")
+        end = try await Self.consume("while read -r l; do echo; done", [], folder)
+        #expect(end.status == 0 && end.output.contains("delivered      2 records"), "\(end.output)")
+    }
+
+    @Test(arguments: ["missing.sh", "forbidden.sh", "directory"]) func `a program that is not there is named at once`(
+        name: String
+    ) async throws {
+        let folder = try await Self.prepared()
+        try Data("#!/bin/sh\n".utf8).write(to: folder.url("forbidden.sh"))
+        try FileManager.default.createDirectory(at: folder.url("directory"), withIntermediateDirectories: false)
+        let end = try await Self.consume(folder.path(name), [], folder)
+        #expect(end.status == 64 && end.errors.contains("not there or not executable"), "\(end.errors)")
+    }
+
+    @Test func `a service goes on trying, and says so`() async throws {
+        let folder = try await Self.prepared()
+        let consumer = try RunningCommand(
+            ["consume", "s", "--mapping", "m", "--exec", "exec '\(folder.path("later.sh"))'"],
+            store: folder.path("store"))
+        #expect(try await consumer.wait { $0.errors.contains("could not be reached") && $0.errors.contains("try 4") })
+        try Data("#!/bin/sh\nwhile read -r l; do echo got it >&2; echo; done\n".utf8).write(to: folder.url("new"))
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder.path("new"))
+        try FileManager.default.moveItem(at: folder.url("new"), to: folder.url("later.sh"))
+        #expect(try await consumer.wait { $0.errors.contains("got it") })
+        consumer.signal(SIGINT)
+        #expect(try await consumer.end() == 0)
+    }
+}
