@@ -33,6 +33,8 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
     package var isTaken: Bool { code == EEXIST || code == ENOTEMPTY || code == ENOTDIR }
     /// Rights are missing, or the file system can only be read.
     package var isPermission: Bool { code == EACCES || code == EPERM || code == EROFS }
+    /// The file system can only be read.
+    package var isReadOnly: Bool { code == EROFS }
     /// Something that is no file stands in a file's place.
     package var isInWay: Bool { code == Self.notRegular || code == EISDIR }
     /// The file system or the kernel does not know what was asked, such as O_DIRECT.

@@ -53,7 +53,8 @@ package enum FileMode: Sendable {
     /// For reading.
     case read
     /// For reading past the page cache; offsets, lengths and memory have to be multiples of 4,096.
-    /// Refused by some file systems (``FileError/isUnsupported``).
+    /// Refused by some file systems (``FileError/isUnsupported``), at opening or with the first read: see
+    /// ``UncachedFile``.
     case readDirect
     /// For reading and writing.
     case readWrite
@@ -114,6 +115,9 @@ package protocol File: AnyObject, Sendable {
     func synchronize() throws(FileError)
     /// Asks the disk to begin writing this part; a hint, no promise of any kind.
     func beginWriting(_ range: Range<Int>)
+    /// Takes what is on the disk already from the system's page cache, so that it is read from the disk next; a hint. What
+    /// was changed and not written stays.
+    func forgetCached()
     /// Sets the length.
     func truncate(to size: Int) throws(FileError)
 }
@@ -128,6 +132,8 @@ package struct WriteFailure: Error, Sendable {
 extension File {
     /// There is no cache to go past on a simulated disk.
     package func writeDirect(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) -> Int { 0 }
+    /// Nothing to forget there either.
+    package func forgetCached() {}
 
     /// Writes all pieces from `offset`, going on behind short writes.
     package func writeAll(_ pieces: [UnsafeRawBufferPointer], at offset: Int) throws(WriteFailure) {

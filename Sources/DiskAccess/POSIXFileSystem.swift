@@ -161,6 +161,13 @@ package struct POSIXFileSystem: FileSystem {
         let code = errno
         defer { close(descriptor) }
         guard code == EWOULDBLOCK else { throw FileError(.lock, path, code: code) }
+        // The system knows who has it; the file says what number that process has where it runs, such as a container.
+        var facts = stat()
+        if fstat(descriptor, &facts) == 0,
+            let process = ProcessState.lockHolder(device: facts.st_dev, file: facts.st_ino)
+        {
+            return .held(by: process)
+        }
         let copy = try retrying(.lock, path) { fcntl(descriptor, F_DUPFD_CLOEXEC, 3) }
         let text = try POSIXFile(descriptor: copy, path: path).bytes(at: 0, count: 32)
         let digits = text.prefix { (0x30...0x39).contains($0) }
@@ -188,6 +195,8 @@ private final class POSIXFile: File {
     private enum Direct {
         case unknown
         case open(Int32)
+        /// The file's system took the flag and then refused to write.
+        case refused(Int32)
         /// The file's system doesn't do that, or the process has no descriptor left for it.
         case none
     }
@@ -200,7 +209,12 @@ private final class POSIXFile: File {
 
     deinit {
         close(descriptor)
-        direct.withLock { if case .open(let descriptor) = $0 { close(descriptor) } }
+        direct.withLock { direct in
+            switch direct {
+            case .open(let descriptor), .refused(let descriptor): close(descriptor)
+            case .unknown, .none: break
+            }
+        }
     }
 
     func size() throws(FileError) -> Int {
@@ -223,6 +237,9 @@ private final class POSIXFile: File {
     }
 
     func writeDirect(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) -> Int {
+        // What no file system takes is no reason to give it up.
+        guard offset % Page.size == 0, bytes.count % Page.size == 0, Int(bitPattern: bytes.baseAddress) % Page.size == 0
+        else { return 0 }
         let opened = direct.withLock { direct -> Int32? in
             if case .unknown = direct {
                 let opened = Glibc.open(path, O_WRONLY | shardline_open_direct_flag() | O_CLOEXEC | O_NONBLOCK)
@@ -238,14 +255,25 @@ private final class POSIXFile: File {
             let count = pwrite(opened, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
             if count > 0 {
                 done += count
-            } else if count == 0 || errno == EINVAL {
-                // The device counts in larger units; the other way works everywhere.
+            } else if count == 0 {
+                break
+            } else if errno == EINVAL || errno == EOPNOTSUPP {
+                // The file's system took the flag at opening and refuses the call, or the device counts in larger units.
+                // It will not do other than that with the next one; the other way works everywhere.
+                stopWritingDirect()
                 break
             } else if errno != EINTR {
                 throw FileError(.write, path, code: errno)
             }
         }
         return done - done % Page.size
+    }
+
+    private func stopWritingDirect() {
+        direct.withLock { direct in
+            // Closed with the file, since another thread may be about to write with it.
+            if case .open(let descriptor) = direct { direct = .refused(descriptor) }
+        }
     }
 
     func read(into room: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
@@ -264,6 +292,8 @@ private final class POSIXFile: File {
     func beginWriting(_ range: Range<Int>) {
         _ = shardline_begin_writing(descriptor, Int64(range.lowerBound), Int64(range.count))
     }
+
+    func forgetCached() { _ = shardline_forget_cached(descriptor) }
 
     func truncate(to size: Int) throws(FileError) {
         guard ftruncate(descriptor, off_t(size)) == 0 else { throw FileError(.truncate, path, code: errno) }

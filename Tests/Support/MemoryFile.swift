@@ -45,6 +45,7 @@ final class MemoryFile: File {
 
     func read(into room: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
         var room = room
+        if isDirect, system.directReading == .refusedAtReading { throw FileError(.read, path, code: 22) }
         switch system.begin(.init(kind: .read, path: path, count: room.count, offset: offset)) {
         case .error(let code): throw FileError(.read, path, code: code)
         case .short(let count): room = UnsafeMutableRawBufferPointer(rebasing: room.prefix(max(1, count)))
@@ -65,6 +66,8 @@ final class MemoryFile: File {
     }
 
     func beginWriting(_ range: Range<Int>) {}
+
+    func forgetCached() { system.state.withLock { $0.nodes[number]?.forgetCached() } }
 
     func truncate(to size: Int) throws(FileError) {
         if case .error(let code) = system.begin(.init(kind: .truncate, path: path)) {

@@ -44,6 +44,11 @@ package final class MemoryFileSystem: FileSystem {
         case lostSync(Int32, pattern: UInt64)
     }
 
+    /// Whether files can be read past the cache; what can't is refused with `EINVAL`.
+    package enum DirectReading: Sendable, CaseIterable {
+        case taken, refusedAtOpening, refusedAtReading
+    }
+
     struct State: Sendable {
         /// Files and directories by a number that is never used again.
         var nodes: [Int: MemoryNode] = [0: MemoryNode(isDirectory: true)]
@@ -56,6 +61,7 @@ package final class MemoryFileSystem: FileSystem {
         var records = true
         var operations: [Operation] = []
         var capacity = 1 << 40
+        var directReading = DirectReading.taken
 
         var used: Int { names.values.reduce(0) { $0 + (nodes[$1]?.bytes.count ?? 0) } }
 
@@ -110,6 +116,12 @@ package final class MemoryFileSystem: FileSystem {
     package var capacity: Int {
         get { state.withLock { $0.capacity } }
         set { state.withLock { $0.capacity = newValue } }
+    }
+
+    /// Whether files can be read past the cache.
+    package var directReading: DirectReading {
+        get { state.withLock { $0.directReading } }
+        set { state.withLock { $0.directReading = newValue } }
     }
 
     /// How many bytes the files have together.
@@ -171,7 +183,10 @@ package final class MemoryFileSystem: FileSystem {
             return .success(number)
         }
         var isDirect = false
-        if case .readDirect = mode { isDirect = true }
+        if case .readDirect = mode {
+            isDirect = true
+            if directReading == .refusedAtOpening { throw FileError(.open, path, code: 22) }
+        }
         return MemoryFile(path: path, number: try result.get(), isDirect: isDirect, system: self)
     }
 

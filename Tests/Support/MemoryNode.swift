@@ -114,6 +114,17 @@ struct MemoryNode: Sendable {
         syncedSize = bytes.count
     }
 
+    /// Has readers see the disk's bytes again where the cache showed what it never got.
+    mutating func forgetCached() {
+        for (number, disk) in givenUp {
+            let start = number * Self.sectorSize
+            for place in start..<min(start + Self.sectorSize, bytes.count) {
+                bytes[place] = place - start < disk.count ? disk[disk.startIndex + place - start] : 0
+            }
+        }
+        givenUp = [:]
+    }
+
     /// Flips bits of one byte behind everybody's back.
     mutating func flip(_ mask: UInt8, at offset: Int) { bytes[offset] ^= mask }
 

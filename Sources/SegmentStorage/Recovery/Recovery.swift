@@ -59,8 +59,14 @@ struct Recovery {
         self.passesDamage = passesDamage
         let snapshot = try describing("opening the store") { try metadata.load() }
         var ring = Ring.State()
-        let files = try Self.openFiles(in: directory, fileSystem: fileSystem, ring: &ring, logger: logger)
+        let (files, uncached) = try Self.openFiles(in: directory, fileSystem: fileSystem, ring: &ring)
         let store = try Self.store(snapshot: snapshot, files: files)
+        // Their headers were read by now, so it is known of each file.
+        if !uncached.allSatisfy(\.isUncached) {
+            logger.warning(
+                "the file system of '\(directory)/\(Ring.folder)' can't read past its cache; the cache was told to forget the journal before it was read, and where that has no effect a failed write from before a crash could go unnoticed"
+            )
+        }
         let seed = store?.seed ?? 0
         var catalogue = snapshot?.catalogue ?? Catalogue()
         if store != nil {
@@ -182,10 +188,11 @@ struct Recovery {
     // MARK: Files
 
     private static func openFiles(
-        in directory: String, fileSystem: any FileSystem, ring: inout Ring.State, logger: Logger
-    ) throws -> [JournalFileReader] {
+        in directory: String, fileSystem: any FileSystem, ring: inout Ring.State
+    ) throws -> (files: [JournalFileReader], uncached: [UncachedFile]) {
         let folder = directory + "/" + Ring.folder
         var files: [JournalFileReader] = []
+        var uncached: [UncachedFile] = []
         for name in try describing("opening the store", { try fileSystem.list(folder) }) {
             guard let id = Ring.id(name) else { continue }
             ring.nextID = max(ring.nextID, id + 1)
@@ -193,19 +200,12 @@ struct Recovery {
             try describing("opening the store") {
                 let file = try fileSystem.open(path, .readWrite)
                 let size = try file.size()
-                var reader = file
-                do throws(FileError) {
-                    reader = try fileSystem.open(path, .readDirect)
-                } catch {
-                    guard error.isUnsupported else { throw error }
-                    logger.warning(
-                        "the file system of '\(path)' can't read past its cache, so a failed write from before a crash could go unnoticed"
-                    )
-                }
+                let reader = try UncachedFile(file, in: fileSystem)
                 files.append(JournalFileReader(id: id, path: path, file: file, reader: reader, size: size))
+                uncached.append(reader)
             }
         }
-        return files
+        return (files, uncached)
     }
 
     /// The store's own number; nil for a store that is new.
