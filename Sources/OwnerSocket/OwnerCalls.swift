@@ -9,6 +9,8 @@ final class OwnerCalls: Sendable {
         let continuation: CheckedContinuation<Reply, any Error>
         /// Whether the outcome is in doubt once a byte of the call has gone out.
         let isCommit: Bool
+        /// Whether the answer may take any time.
+        let isPatient: Bool
     }
 
     private struct State {
@@ -57,6 +59,13 @@ final class OwnerCalls: Sendable {
     }
 
     var isReleased: Bool { state.withLock { $0.isReleased } }
+
+    /// Whether a call waits, and the oldest one whose answer should come soon.
+    var waiting: (any: Bool, oldest: UInt64?) {
+        state.withLock { state in
+            (!state.pending.isEmpty, state.pending.lazy.filter { !$0.value.isPatient }.map(\.key).min())
+        }
+    }
 
     private var releasedByOwner: ShardlineError {
         ShardlineError(.ownerGone, "the process \(owner) that owned the store gives it up")
@@ -110,6 +119,12 @@ final class OwnerCalls: Sendable {
                 .commitTooLarge, "the call is too large for the owner's socket: put fewer records a call")
         }
         let isCommit = if case .commit = request { true } else { false }
+        let isPatient =
+            switch request {
+            case .read(let read): read.wait != .no
+            case .backup: true
+            default: false
+            }
         let id = state.withLock { state in
             state.last += 1
             return state.last
@@ -117,7 +132,8 @@ final class OwnerCalls: Sendable {
         let reply = try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 send(
-                    Frame(.request, call: id, payload: payload), Pending(continuation: continuation, isCommit: isCommit)
+                    Frame(.request, call: id, payload: payload),
+                    Pending(continuation: continuation, isCommit: isCommit, isPatient: isPatient)
                 )
                 // A cancellation that came before the request was sent said nothing to the owner.
                 if Task.isCancelled { cancel(id) }

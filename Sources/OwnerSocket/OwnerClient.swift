@@ -19,14 +19,17 @@ public final class OwnerClient: StreamStore {
     public let capabilities: StoreCapabilities
     /// The clocks that this end's waits go by.
     public let timeSource: any TimeSource
-    /// The process that owns the store.
+    /// The process that owns the store, by the number that it has where it runs.
     public let ownerProcess: Int32
+    /// The same process as this one sees it; nil where it can't, as in another container.
+    package let visibleOwner: Int32?
     /// Whether the owner has said that it gives the store up: whoever is next may have it, and nothing is in doubt.
     public var hasSaidGoodbye: Bool { calls.isReleased }
     private let calls: OwnerCalls
 
-    private init(_ calls: OwnerCalls, welcome: Welcome, timeSource: any TimeSource) {
+    private init(_ calls: OwnerCalls, welcome: Welcome, process: Int32?, timeSource: any TimeSource) {
         self.calls = calls
+        visibleOwner = process
         self.timeSource = timeSource
         capabilities = StoreCapabilities(rawValue: welcome.capabilities)
         ownerProcess = welcome.process
@@ -39,33 +42,49 @@ public final class OwnerClient: StreamStore {
     /// - Parameters:
     ///   - directory: the store's directory.
     ///   - timeSource: the clocks that this end's waits go by; arrivals and retention go by the owner's.
-    /// - Throws: ``StreamModel/ShardlineError``: `ownerGone` where nobody serves the store, `notAccessible` where this
-    ///   user may not connect, `newerFormat` where the owner is another version of Shardline.
+    /// - Throws: ``StreamModel/ShardlineError``: `ownerGone` where nobody serves the store, `storeBusy` where its owner does
+    ///   not answer within 10 seconds, or 3 where it is stopped (Ctrl-Z), `notAccessible` where this user may not connect,
+    ///   `newerFormat` where the owner is another version of Shardline.
     public static func connect(
         at directory: String, timeSource: any TimeSource = SystemTimeSource()
     ) async throws -> OwnerClient {
-        let (socket, welcome) = try await BlockingThreads.shared.run { try greet(directory) }
-        let calls = OwnerCalls(SocketChannel(socket), owner: welcome.process)
-        calls.start()
-        return OwnerClient(calls, welcome: welcome, timeSource: timeSource)
+        try await connect(at: directory, timeSource: timeSource, patience: OwnerPatience())
     }
 
-    private static func greet(_ directory: String) throws -> (UnixSocket, Welcome) {
+    /// The same, with less patience for tests.
+    static func connect(
+        at directory: String, timeSource: any TimeSource = SystemTimeSource(), patience: OwnerPatience
+    ) async throws -> OwnerClient {
+        let (socket, welcome) = try await BlockingThreads.shared.run { try greet(directory, patience) }
+        let process = ProcessState.peer(of: socket.descriptor)
+        let calls = OwnerCalls(SocketChannel(socket), owner: welcome.process)
+        calls.start()
+        return OwnerClient(calls, welcome: welcome, process: process, timeSource: timeSource)
+    }
+
+    /// Whether a call waits for its answer, and the oldest that should be answered soon: a read that waits for records and
+    /// a backup take as long as they take.
+    package var waitingCalls: (any: Bool, oldest: UInt64?) { calls.waiting }
+
+    private static func greet(_ directory: String, _ patience: OwnerPatience) throws -> (UnixSocket, Welcome) {
         let socket: UnixSocket
         do {
-            socket = try SocketPath(directory: directory).connect()
+            socket = try SocketPath(directory: directory).connect(patience: patience.silent)
         } catch {
             switch error.code {
             case ENOENT, ECONNREFUSED, ENOTDIR:
                 throw ShardlineError(.ownerGone, "no process serves the store in '\(directory)'", cause: error)
+            case _ where error.isTimeout: throw OwnerPatience.silence(of: nil, in: directory, cause: error)
             default: throw ShardlineError(.notAccessible, "\(error)", cause: error)
             }
         }
-        // An owner that doesn't even greet hangs; a person is to hear of it soon.
-        socket.limitWaiting(receiving: .seconds(10), sending: .seconds(10))
+        socket.limitWaiting(receiving: patience.look, sending: patience.silent)
         do {
             try socket.send(Frame(.hello, call: 0, payload: Hello().encoded).encoded)
-            let welcome = try Welcome(firstFrame(of: socket, kind: .welcome).payload)
+            let welcome = try Welcome(
+                firstFrame(of: socket, kind: .welcome) { [process = ProcessState.peer(of: socket.descriptor)] looks in
+                    try patience.check(process, in: directory, after: looks)
+                }.payload)
             guard welcome.version == Hello.version else {
                 throw ShardlineError(
                     .newerFormat,
@@ -82,13 +101,25 @@ public final class OwnerClient: StreamStore {
         }
     }
 
-    private static func firstFrame(of socket: UnixSocket, kind: Frame.Kind) throws -> Frame {
+    /// - Parameter isSilent: called with how often so far, when nothing came for the time that was set; may throw.
+    private static func firstFrame(
+        of socket: UnixSocket, kind: Frame.Kind, isSilent: (Int) throws -> Void
+    ) throws -> Frame {
         var buffer = FrameBuffer(largest: Hello.largestFrame)
         let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 1, alignment: 1)
         defer { room.deallocate() }
+        var looks = 0
         while true {
             // Byte by byte, so that nothing is read too much: an owner that ends says goodbye right behind its greeting.
-            let count = try socket.receive(into: room)
+            let count: Int
+            do {
+                count = try socket.receive(into: room)
+            } catch {
+                guard error.isTimeout else { throw error }
+                looks += 1
+                try isSilent(looks)
+                continue
+            }
             guard count > 0 else { throw WireError("the connection was closed") }
             buffer.append(UnsafeRawBufferPointer(room))
             guard let frame = try buffer.next() else { continue }

@@ -77,6 +77,9 @@ struct SocketError: Error, Hashable, CustomStringConvertible {
         self.code = code
     }
 
+    /// Nothing came, or nothing was taken, within the time that was set.
+    var isTimeout: Bool { code == EAGAIN || code == EWOULDBLOCK }
+
     var description: String { "can't \(operation): \(String(cString: strerror(code)))" }
 }
 
@@ -132,8 +135,12 @@ struct SocketPath {
     }
 
     /// A socket that is connected to whoever listens there.
-    func connect() throws(SocketError) -> UnixSocket {
+    ///
+    /// - Parameter patience: how long a place in the queue of somebody who takes no connection is waited for.
+    func connect(patience: Duration = .seconds(10)) throws(SocketError) -> UnixSocket {
         let socket = try makeSocket()
+        socket.limitWaiting(receiving: nil, sending: patience)
+        defer { socket.limitWaiting(receiving: nil, sending: nil) }
         try withAddress({ Glibc.connect(socket.descriptor, $0, $1) }, "connect to")
         return socket
     }

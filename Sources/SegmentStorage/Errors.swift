@@ -15,7 +15,9 @@ extension ShardlineError {
                 .storeFailed
             }
         let remedy =
-            if error.isPermission {
+            if error.isReadOnly {
+                "; that file system can only be read: mount it for writing, or work on a copy (`shardline backup` makes one)"
+            } else if error.isPermission {
                 "; give this user the right to read and write there"
             } else if error.isInWay {
                 "; a store's files are regular ones: take it away, and put the file back where the store had one"

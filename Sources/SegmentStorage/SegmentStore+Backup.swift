@@ -64,7 +64,7 @@ extension SegmentStore: BackupStore {
             }
             switch try fileSystem.lockForReading(directory + "/lock") {
             case .held(let process):
-                let owner = process.map { "process \($0)" } ?? "another process"
+                let owner = ProcessState.holder(process)
                 throw ShardlineError(
                     .storeBusy,
                     "the store '\(directory)' is in use by \(owner), which serves nobody else: it can make the backup itself (SegmentStore.backup), or end it first"

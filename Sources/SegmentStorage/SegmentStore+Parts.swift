@@ -228,7 +228,7 @@ extension SegmentStore {
                 }
                 switch try fileSystem.lock(directory + "/lock") {
                 case .held(let process):
-                    let owner = process.map { "process \($0)" } ?? "another process"
+                    let owner = ProcessState.holder(process)
                     throw ShardlineError(
                         .storeBusy, "the store '\(directory)' is in use by \(owner); one process can own it at a time")
                 case .acquired(let lock):

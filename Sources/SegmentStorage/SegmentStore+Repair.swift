@@ -94,7 +94,7 @@ extension SegmentStore {
                 switch outcome {
                 case .acquired(let acquired): lock = acquired
                 case .held(let process):
-                    let owner = process.map { "process \($0)" } ?? "another process"
+                    let owner = ProcessState.holder(process)
                     throw ShardlineError(.storeBusy, "the store '\(directory)' is in use by \(owner): end it first")
                 }
             }

@@ -19,7 +19,7 @@ struct CheckCommand: AsyncParsableCommand {
               shardline check ./backups/monday
             """)
 
-    @Argument(help: "The store's or a backup's directory. Default: as with --data.", completion: .directory)
+    @Argument(help: "The store's or a backup's directory. Default: --data, or SHARDLINE_DATA.", completion: .directory)
     var directory: String?
 
     @Flag(help: "One JSON object.")
@@ -30,7 +30,7 @@ struct CheckCommand: AsyncParsableCommand {
     func run() async throws {
         let report: StoreReport
         do {
-            report = try await SegmentStore.check(at: try directory ?? store.directory)
+            report = try await SegmentStore.check(at: store.directory(named: directory))
         } catch let error as ShardlineError {
             throw CommandFailure(.failed, "can't tell: \(error.message)")
         }

@@ -20,7 +20,7 @@ struct RepairCommand: AsyncParsableCommand {
               shardline repair --apply ./data
             """)
 
-    @Argument(help: "The store's directory. Default: as with --data.", completion: .directory)
+    @Argument(help: "The store's directory. Default: --data, or SHARDLINE_DATA.", completion: .directory)
     var directory: String?
 
     @Flag(help: "Do it. Otherwise it is only said what would be done.")
@@ -33,7 +33,7 @@ struct RepairCommand: AsyncParsableCommand {
 
     func run() async throws {
         let report = try await SegmentStore.repair(
-            at: try directory ?? store.directory, applies: apply, logger: store.logger)
+            at: store.directory(named: directory), applies: apply, logger: store.logger)
         try Output.untilClosed {
             if json {
                 try Output.standard.write(json: report.json + [UInt8(ascii: "\n")])

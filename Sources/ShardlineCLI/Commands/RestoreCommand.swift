@@ -18,16 +18,23 @@ struct RestoreCommand: AsyncParsableCommand {
     @Argument(help: "The backup's directory.", completion: .directory)
     var backup: String
 
-    @Argument(help: "The store's directory: a new or an empty one.", completion: .directory)
-    var directory: String
+    @Argument(
+        help: ArgumentHelp(
+            "The store's directory: a new or an empty one. Default: --data, or SHARDLINE_DATA.", valueName: "store"),
+        completion: .directory)
+    var target: String?
 
-    @Flag(name: .shortAndLong, help: "Say on standard error what happens inside.")
-    var verbose = false
+    @OptionGroup var store: StoreOptions
+
+    func validate() throws {
+        guard !backup.isEmpty else {
+            throw ValidationError("the backup's directory is empty (allowed: the path of a directory)")
+        }
+    }
 
     func run() async throws {
-        var options = StoreOptions()
-        options.verbose = verbose
-        let summary = try await SegmentStore.restore(backup, to: directory, logger: options.logger)
+        let directory = try store.directory(named: target)
+        let summary = try await SegmentStore.restore(backup, to: directory, logger: store.logger)
         Output.error.say(
             "restored \(Readable.count(summary.records, "record")) to '\(directory)', as of \(summary.begunAt)")
     }

@@ -13,6 +13,7 @@ func withGuestStore<Result: Sendable>(
     let store = GuestStore(directory: directory, logger: logger)
     return try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { await store.run() }
+        group.addTask { await OwnerWatch { store.owner }.run() }
         let result: Swift.Result<Result, any Error>
         do {
             // Whatever is wrong with the store is said before anything else.
@@ -229,6 +230,11 @@ final class GuestStore: Sendable {
     }
 
     // MARK: Calls
+
+    /// The owner, where that is another process.
+    var owner: OwnerClient? {
+        state.withLock { if case .ready(let store, _) = $0.phase { store as? OwnerClient } else { nil } }
+    }
 
     /// Returns once the store is there. Throws what keeps it from being there.
     func isReady() async throws { _ = try await current(after: 0) }

@@ -1,0 +1,49 @@
+import DiskAccess
+import StreamModel
+
+/// How long an owner that doesn't greet is waited for, and what is said of it then.
+struct OwnerPatience: Sendable {
+    /// How often it is looked what the owner does.
+    var look = Duration.milliseconds(250)
+    /// How long a stopped one is waited for: somebody may be about to continue it.
+    var stopped = Duration.seconds(3)
+    /// How long any other is.
+    var silent = Duration.seconds(10)
+
+    /// Throws where the owner, looked at so often, was waited for long enough. Blocks for a moment.
+    func check(_ process: Int32?, in directory: String, after looks: Int) throws {
+        let waited = look * looks
+        let isStopped = process.map { ProcessState.of($0) == .stopped } ?? false
+        if waited >= silent || isStopped && waited >= stopped { throw Self.silence(of: process, in: directory) }
+    }
+
+    /// The error for an owner that doesn't answer.
+    static func silence(of process: Int32?, in directory: String, cause: (any Error)? = nil) -> ShardlineError {
+        ShardlineError(
+            .storeBusy, "the store in '\(directory)' is in use by \(words(for: process))", cause: cause)
+    }
+
+    private static func words(for process: Int32?) -> String {
+        guard let process else {
+            return "a process that does not answer and can't be seen from here, as one in another container"
+        }
+        guard let remedy = ProcessState.of(process).remedy(for: process) else {
+            return "process \(process), which does not answer: look what it does, or end it"
+        }
+        return "process \(process), which \(remedy)"
+    }
+}
+
+extension OwnerClient {
+    /// What keeps the owner from answering, as a sentence; nil where nothing is known to. Blocks for a moment.
+    ///
+    /// - Parameter isLate: whether it should have answered long ago, so that something is to be said in any case.
+    package func whatIsWrong(isLate: Bool) -> String? {
+        guard let process = visibleOwner else {
+            return isLate ? "process \(ownerProcess), which has the store open, does not answer" : nil
+        }
+        let state = ProcessState.of(process)
+        guard isLate || state == .stopped || state == .traced else { return nil }
+        return "process \(process), which has the store open, \(state.remedy(for: process) ?? "does not answer")"
+    }
+}

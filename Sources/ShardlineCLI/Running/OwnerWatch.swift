@@ -1,0 +1,60 @@
+import DiskAccess
+import OwnerSocket
+import StreamModel
+
+/// Says, while calls wait for the process that has the store open, what keeps that from answering: nobody would see why
+/// a command hangs. The calls go on waiting, since what they ask for may be done all the same.
+struct OwnerWatch: Sendable {
+    /// How many looks in a row have to find the same, a second apart: a stop may last a moment only.
+    private static let looks = 2
+    /// After how many looks a call that should have been answered at once is late.
+    private static let lateAfter = 10
+
+    private let owner: @Sendable () -> OwnerClient?
+    private let errors: Output
+    private let timeSource: any TimeSource
+
+    init(
+        errors: Output = .error, timeSource: any TimeSource = SystemTimeSource(),
+        _ owner: @escaping @Sendable () -> OwnerClient?
+    ) {
+        self.owner = owner
+        self.errors = errors
+        self.timeSource = timeSource
+    }
+
+    /// Runs `body`, and watches meanwhile.
+    func watching<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await run() }
+            defer { group.cancelAll() }
+            return try await body()
+        }
+    }
+
+    /// Watches until the task is cancelled.
+    func run() async {
+        var oldest: UInt64?
+        var age = 0
+        var seen = 0
+        while true {
+            do { try await timeSource.sleep(until: timeSource.monotonicTime + .seconds(1)) } catch { return }
+            let client = owner()
+            let waiting = client?.waitingCalls
+            age = waiting?.oldest != nil && waiting?.oldest == oldest ? age + 1 : 0
+            oldest = waiting?.oldest
+            guard let client, waiting?.any == true else {
+                seen = 0
+                continue
+            }
+            let isLate = age >= Self.lateAfter
+            let wrong = try? await BlockingThreads.shared.run { client.whatIsWrong(isLate: isLate) }
+            guard let wrong = wrong ?? nil else {
+                seen = 0
+                continue
+            }
+            seen += 1
+            if seen == Self.looks { errors.say("waiting: \(wrong)") }
+        }
+    }
+}
