@@ -1,8 +1,9 @@
 /// What every call of Shardline throws, apart from `CancellationError`.
 ///
 /// The message says what was wrong, what is allowed and, where there is one, what to do. It is one line, ready for
-/// an operator to read.
-public struct ShardlineError: Error, Sendable, CustomStringConvertible {
+/// an operator to read: `"\(error)"`, `String(reflecting: error)` and, where `Shardline` is imported, Foundation's
+/// `error.localizedDescription` are the message.
+public struct ShardlineError: Error, Sendable, CustomStringConvertible, CustomDebugStringConvertible {
     /// What kind of error it is. Compare with the constants; more may be added.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         private let name: String
@@ -77,4 +78,6 @@ public struct ShardlineError: Error, Sendable, CustomStringConvertible {
 
     /// The message.
     public var description: String { message }
+    /// The message.
+    public var debugDescription: String { message }
 }

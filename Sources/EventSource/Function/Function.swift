@@ -1,3 +1,4 @@
+import FoundationEssentials
 import StreamModel
 
 /// The consumer code as a closure.
@@ -23,7 +24,7 @@ public protocol BatchFunction {
 /// Says that a unit has failed from one record on: what is before it is done, it and what follows comes again.
 ///
 /// Without ``EventSourceMapping/Configuration/reportsBatchItemFailures`` the whole unit counts as failed.
-public struct BatchFailure: Error, Sendable, CustomStringConvertible {
+public struct BatchFailure: Error, Sendable, CustomStringConvertible, CustomDebugStringConvertible {
     /// The first record that is not done.
     public let sequenceNumber: SequenceNumber
     /// Why it is not.
@@ -47,13 +48,15 @@ public struct BatchFailure: Error, Sendable, CustomStringConvertible {
 
     /// What is said of it in logs and documents.
     public var description: String { "from record \(sequenceNumber) on: \(cause)" }
+    /// The same.
+    public var debugDescription: String { description }
 }
 
 /// Says that a record can never be handled, so that retrying it would be in vain (ESM-R20).
 ///
 /// The named record is given up at once, without retries; what is before it is done, what is after it goes on. Without
 /// a record the unit is bisected until the failing record is alone, and that one given up at once.
-public struct PermanentFailure: Error, Sendable, CustomStringConvertible {
+public struct PermanentFailure: Error, Sendable, CustomStringConvertible, CustomDebugStringConvertible {
     /// The record that can't be handled; nil where it is not known which one.
     public let sequenceNumber: SequenceNumber?
     /// Why it can't.
@@ -81,10 +84,12 @@ public struct PermanentFailure: Error, Sendable, CustomStringConvertible {
     public var description: String {
         sequenceNumber.map { "record \($0), for good: \(cause)" } ?? "for good: \(cause)"
     }
+    /// The same.
+    public var debugDescription: String { description }
 }
 
 /// The usual reason for a ``PermanentFailure``: the record can't be decoded.
-public struct MalformedRecord: Error, Sendable, Hashable, CustomStringConvertible {
+public struct MalformedRecord: Error, Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible {
     /// What is wrong with it; empty where nobody said.
     public var details: String
 
@@ -95,6 +100,8 @@ public struct MalformedRecord: Error, Sendable, Hashable, CustomStringConvertibl
     public var description: String {
         details.isEmpty ? "the record is malformed" : "the record is malformed: \(details)"
     }
+    /// The same.
+    public var debugDescription: String { description }
 }
 
 extension Error where Self == MalformedRecord {
@@ -105,7 +112,9 @@ extension Error where Self == MalformedRecord {
 }
 
 /// A reason that was given as text.
-struct StatedReason: Error, CustomStringConvertible {
+struct StatedReason: LocalizedError, CustomStringConvertible, CustomDebugStringConvertible {
     let description: String
+    var debugDescription: String { description }
+    var errorDescription: String? { description }
     init(_ text: String) { description = text }
 }

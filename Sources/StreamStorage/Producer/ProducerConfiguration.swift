@@ -8,7 +8,7 @@ extension Producer {
         /// No further record joins a batch that has this many bytes of keys and data. Default 1 MiB; at least 1, at most
         /// 16 MiB.
         public var maximumBatchBytes = 1 << 20
-        /// How long a record waits for company, at most. Default 5 ms; 0 sends at once.
+        /// How long a record waits for company, at most. Default 5 ms; 0 sends at once; up to 24 hours.
         ///
         /// While a commit is on its way the next batch grows in any case.
         public var linger = Duration.milliseconds(5)
@@ -24,14 +24,16 @@ extension Producer {
         func validate() throws {
             var wrong: [String] = []
             if maximumBatchRecords < 1 {
-                wrong.append("maximum batch records \(maximumBatchRecords) (allowed: at least 1)")
+                wrong.append("maximumBatchRecords \(maximumBatchRecords) (allowed: at least 1)")
             }
             if !(1...16 << 20).contains(maximumBatchBytes) {
-                wrong.append("maximum batch bytes \(maximumBatchBytes) (allowed: 1 to \(16 << 20))")
+                wrong.append("maximumBatchBytes \(maximumBatchBytes) (allowed: 1 to \(16 << 20))")
             }
-            if linger < .zero { wrong.append("linger \(linger.inSeconds) s (allowed: 0 or more)") }
-            if bufferedRecords < 1 { wrong.append("buffered records \(bufferedRecords) (allowed: at least 1)") }
-            if bufferedBytes < 1 { wrong.append("buffered bytes \(bufferedBytes) (allowed: at least 1)") }
+            if linger < .zero || linger > .seconds(86_400) {
+                wrong.append("linger \(linger.inSeconds) s (allowed: 0 to 86400 seconds)")
+            }
+            if bufferedRecords < 1 { wrong.append("bufferedRecords \(bufferedRecords) (allowed: at least 1)") }
+            if bufferedBytes < 1 { wrong.append("bufferedBytes \(bufferedBytes) (allowed: at least 1)") }
             guard wrong.isEmpty else { throw ShardlineError(.invalidArgument, wrong.joined(separator: "; ")) }
         }
     }
@@ -46,7 +48,7 @@ extension Producer {
 }
 
 /// What a producer that failed was still to write: the cause of the error that it throws.
-public struct UnacknowledgedRecords: Error, Sendable, CustomStringConvertible {
+public struct UnacknowledgedRecords: Error, Sendable, CustomStringConvertible, CustomDebugStringConvertible {
     /// How many records were acknowledged before.
     public let acknowledged: Int
     /// The tags of the records that may have been written: settle them by reading, never by sending them again blindly.
@@ -60,4 +62,6 @@ public struct UnacknowledgedRecords: Error, Sendable, CustomStringConvertible {
     public var description: String {
         "\(acknowledged) records were acknowledged, \(inDoubt.count) are in doubt, \(notWritten.count) were not written"
     }
+    /// The same.
+    public var debugDescription: String { description }
 }
