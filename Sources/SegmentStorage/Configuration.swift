@@ -17,8 +17,8 @@ extension SegmentStore {
         public var durability: Durability = .synced
         /// The most bytes of journal; producers wait while a flush makes room. Default 128 MiB, at least 16 MiB.
         public var journalLimit = 128 << 20
-        /// Bytes of records that are gathered in memory before they are flushed to segments. Default 16 MiB, at least
-        /// 1 MiB. Memory for records is about twice this.
+        /// Bytes of records that are gathered in memory before they are flushed to segments. Default 16 MiB; 1 MiB to
+        /// 1 TiB. Memory for records is about twice this.
         public var epochSize = 16 << 20
         /// Bytes of calls that may be on their way to the journal; more wait. Default 4 MiB, at least 64 KiB.
         public var queueSize = 4 << 20
@@ -30,11 +30,16 @@ extension SegmentStore {
         func validate() throws {
             var wrong: [String] = []
             if case .interval(let interval) = durability, interval <= .zero || interval > .seconds(60) {
-                wrong.append("durability interval \(interval.inSeconds) s (allowed: above 0, up to 60 seconds)")
+                wrong.append("durability .interval of \(interval.inSeconds) s (allowed: above 0, up to 60 seconds)")
             }
-            if journalLimit < 16 << 20 { wrong.append("journalLimit \(journalLimit) (at least 16 MiB)") }
-            if epochSize < 1 << 20 { wrong.append("epochSize \(epochSize) (at least 1 MiB)") }
-            if queueSize < 64 << 10 { wrong.append("queueSize \(queueSize) (at least 64 KiB)") }
+            func check(_ name: String, _ value: Int, atLeast least: Int) {
+                if value < least { wrong.append("\(name) \(value) (allowed: at least \(least) bytes)") }
+            }
+            check("journalLimit", journalLimit, atLeast: 16 << 20)
+            if !(1 << 20...1 << 40).contains(epochSize) {
+                wrong.append("epochSize \(epochSize) (allowed: \(1 << 20) to \(1 << 40) bytes)")
+            }
+            check("queueSize", queueSize, atLeast: 64 << 10)
             guard wrong.isEmpty else { throw ShardlineError(.invalidArgument, wrong.joined(separator: "; ")) }
         }
     }

@@ -13,6 +13,7 @@ struct Main {
         signal(SIGPIPE, SIG_IGN)
         // So is a file that grows beyond what this process may write.
         signal(SIGXFSZ, SIG_IGN)
+        widenHelp()
         var path: CommandPath?
         do {
             try refuseMangledText(in: rawArguments.dropFirst())
@@ -28,6 +29,14 @@ struct Main {
         } catch {
             exit(report(error, of: path).rawValue)
         }
+    }
+
+    /// The parser ends the process where a line has no room for its help, in a very narrow terminal or by COLUMNS: then
+    /// the terminal breaks the lines.
+    private static func widenHelp() {
+        let narrowest = 40
+        let given = getenv("COLUMNS").flatMap { Int(String(cString: $0)) }
+        if given ?? Output.standard.width < narrowest { setenv("COLUMNS", "\(narrowest)", 1) }
     }
 
     /// The arguments' bytes: Swift's strings have replaced what is no UTF-8 already.

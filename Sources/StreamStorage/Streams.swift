@@ -28,9 +28,11 @@ public struct StreamSettings: Hashable, Sendable {
     ///   - name: the stream's name.
     ///   - retention: how the retention was given, where that was text.
     ///   - maximumRecordSize: how the size was given.
-    package func validate(name: String, retention given: String? = nil, maximumRecordSize givenSize: String? = nil)
-        throws
-    {
+    ///   - label: what the setting of this name is called where it was given.
+    package func validate(
+        name: String, retention given: String? = nil, maximumRecordSize givenSize: String? = nil,
+        label: (String) -> String = { $0 }
+    ) throws {
         var wrong: [String] = []
         if !Limits.isName(name) {
             wrong.append(
@@ -39,14 +41,16 @@ public struct StreamSettings: Hashable, Sendable {
         }
         if !Limits.shards.contains(shards) {
             wrong.append(
-                "shards \(shards) (allowed: \(Limits.shards.lowerBound) to \(Limits.shards.upperBound))")
+                "\(label("shards")) \(shards) (allowed: \(Limits.shards.lowerBound) to \(Limits.shards.upperBound))")
         }
         if !Limits.retention.contains(retention) {
-            wrong.append("retention \(given ?? "\(retention.inSeconds) s") (allowed: 1 second to 365 days)")
+            wrong.append(
+                "\(label("retention")) \(given ?? "\(retention.inSeconds) s") (allowed: 1 second to 365 days)")
         }
         let largest = isFailureStream ? Limits.largestFailureRecordSize : Limits.largestRecordSize
         if !(1...largest).contains(maximumRecordSize) {
-            wrong.append("maximum record size \(givenSize ?? "\(maximumRecordSize)") (allowed: 1 to \(largest) bytes)")
+            wrong.append(
+                "\(label("maximumRecordSize")) \(givenSize ?? "\(maximumRecordSize)") (allowed: 1 to \(largest) bytes)")
         }
         guard wrong.isEmpty else { throw ShardlineError(.invalidArgument, wrong.joined(separator: "; ")) }
     }

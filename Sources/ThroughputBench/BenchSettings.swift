@@ -44,7 +44,8 @@ package struct BenchSettings: Sendable {
 
     package init() {}
 
-    /// Throws `invalidArgument` that names everything outside its limits; the size as it was given, where that was text.
+    /// Throws `invalidArgument` that names everything outside its limits, as the options of `bench` call it; the size as it
+    /// was given, where that was text.
     package func validate(size given: String? = nil) throws {
         var wrong: [String] = []
         func check(_ name: String, _ value: Int, _ allowed: ClosedRange<Int>, given: String? = nil) {
@@ -52,17 +53,17 @@ package struct BenchSettings: Sendable {
             wrong.append("\(name) \(given ?? "\(value)") (allowed: \(allowed.lowerBound) to \(allowed.upperBound))")
         }
         switch data {
-        case .json(let size), .random(let size): check("size", size, Self.sizes, given: given)
+        case .json(let size), .random(let size): check("--size", size, Self.sizes, given: given)
         case .given(let records):
             if records.isEmpty { wrong.append("the input has no record") }
         }
-        check("records", records, 1...1_000_000_000_000)
-        check("shards", shards, Limits.shards)
-        check("mappings", mappings, 1...100)
-        check("producers", producers, Self.producerCounts)
-        check("batch", batch, 1...100_000)
-        if let consumerBatch { check("consumer batch", consumerBatch, 1...10_000) }
-        if let rate, !(rate >= 1 && rate <= 1e8) { wrong.append("rate \(rate) (allowed: 1 to 100,000,000 a second)") }
+        check("--records", records, 1...1_000_000_000_000)
+        check("--shards", shards, Limits.shards)
+        check("--mappings", mappings, 1...100)
+        check("--producers", producers, Self.producerCounts)
+        check("--batch", batch, 1...100_000)
+        if let consumerBatch { check("--consumer-batch", consumerBatch, 1...10_000) }
+        if let rate, !(rate >= 1 && rate <= 1e8) { wrong.append("--rate \(rate) (allowed: 1 to 100000000 a second)") }
         guard wrong.isEmpty else { throw ShardlineError(.invalidArgument, wrong.joined(separator: "; ")) }
     }
 }

@@ -218,7 +218,7 @@ struct ProducerFailureTests {
         }
         let settings = await failure { try await wrong.run { _ in Issue.record("the body ran") } }
         #expect(settings?.code == .invalidArgument)
-        #expect(settings?.message.contains("records 0") == true)
+        #expect(settings?.message.contains("maximumBatchRecords 0 (allowed: at least 1)") == true)
         #expect(settings?.message.contains("linger -1") == true)
     }
 

@@ -73,7 +73,14 @@ public struct LateRunsJob: Sendable {
     ///
     /// Throws `invalidArgument` where the directory holds the work on another file.
     public func run(observe: @escaping @Sendable (JobEvent) -> Void = { _ in }) async throws -> JobReport {
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        do {
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        } catch {
+            throw ShardlineError(
+                .notAccessible,
+                "the directory '\(directory)' can't be made (\(error.localizedDescription)); name a new one, or one of an unfinished job",
+                cause: error)
+        }
         let results = try LateRunsResults(path: resultsPath)
         defer { try? results.close() }
         let store = try await SegmentStore.open(at: storePath, logger: logger)

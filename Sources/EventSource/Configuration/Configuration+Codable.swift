@@ -2,7 +2,7 @@ import FoundationEssentials
 import StreamModel
 
 /// The settings as JSON: an object with the settings' own names, all of which may be missing; durations are seconds,
-/// -1 stands for "no limit" (as in Lambda's API), the destination is its text form.
+/// -1 or null stands for "no limit" (-1 as in Lambda's API; in Swift it is nil), the destination is its text form.
 extension EventSourceMapping.Configuration: Codable {
     enum CodingKeys: String, CodingKey, CaseIterable {
         case batchSize, batchWindow, maximumRetryAttempts, maximumRecordAge, bisectOnError, reportsBatchItemFailures
@@ -17,7 +17,8 @@ extension EventSourceMapping.Configuration: Codable {
         init?(intValue: Int) { nil }
     }
 
-    /// Reads settings; what is missing keeps its default. Throws `invalidArgument` for an unknown name.
+    /// Reads settings; what is missing keeps its default. Throws `invalidArgument` for an unknown name and for values
+    /// outside their limits.
     public init(from decoder: any Decoder) throws {
         self.init()
         let known = Set(CodingKeys.allCases.map(\.rawValue))
@@ -67,6 +68,7 @@ extension EventSourceMapping.Configuration: Codable {
         try take(.awsCompatibleCounts, into: &awsCompatibleCounts)
         try take(.account, into: &account)
         try take(.region, into: &region)
+        try validateJSON()
     }
 
     /// Writes all settings.

@@ -3,30 +3,43 @@ import StreamModel
 extension EventSourceMapping.Configuration {
     /// Throws `invalidArgument` that names every setting outside its limits, with what is allowed (ESM-S27).
     public func validate() throws {
-        try Self.refuse(violations(.own))
+        try Self.refuse(violations(.swift))
     }
 
-    /// How messages name settings.
+    /// How messages name settings: in the words of the place where they are set.
     package struct Naming: Sendable {
         /// The name for the setting of this name.
         package var name: @Sendable (String) -> String
-        /// How to say that records may be as old as they like.
-        package var noAgeLimit: String
+        /// What stands there for "no limit" in the setting of this name; nil where nothing does.
+        package var noLimit: @Sendable (String) -> String?
         /// How durations were given, by their settings' names, where that was text.
         package var given: [String: String] = [:]
 
-        package init(noAgeLimit: String, name: @escaping @Sendable (String) -> String) {
-            self.noAgeLimit = noAgeLimit
+        package init(
+            noLimit: @escaping @Sendable (String) -> String?, name: @escaping @Sendable (String) -> String
+        ) {
+            self.noLimit = noLimit
             self.name = name
         }
 
-        /// The settings' own names, as in JSON.
-        package static let own = Naming(noAgeLimit: "-1 for no limit") { $0 }
+        /// As a Swift program sets them.
+        package static let swift = Naming(noLimit: { _ in "nil" }, name: { $0 })
+        /// As JSON has them.
+        package static let json = Naming(noLimit: { _ in "-1 or null" }) { name in
+            switch name {
+            case "backOff.first": "backOffFirst"
+            case "backOff.longest": "backOffLongest"
+            default: name
+            }
+        }
     }
+
+    /// Throws `invalidArgument` for settings that were read from JSON, in its words.
+    func validateJSON() throws { try Self.refuse(violations(.json)) }
 
     /// The same, and what only shows together with the mapping's name and stream: bad names, the source as its own
     /// destination (ESM-S31), a dead-letter stream whose name would be too long.
-    package func validate(mapping: String, stream: String, naming: Naming = .own) throws {
+    package func validate(mapping: String, stream: String, naming: Naming = .swift) throws {
         let destination = naming.name("failureDestination")
         var wrong: [String] = []
         if !Limits.isName(mapping) {
@@ -68,48 +81,61 @@ extension EventSourceMapping.Configuration {
 
     private func violations(_ naming: Naming) -> [String] {
         var wrong: [String] = []
-        func check(_ name: String, _ value: Int, _ allowed: ClosedRange<Int>, note: String = "") {
-            guard !allowed.contains(value) else { return }
-            wrong.append(
-                "\(naming.name(name)) \(value) (allowed: \(allowed.lowerBound) to \(allowed.upperBound)\(note))")
+        func allowed(_ words: String, _ name: String, without meaning: String?) -> String {
+            guard let meaning, let none = naming.noLimit(name) else { return "(allowed: \(words))" }
+            return "(allowed: \(words), or \(none) for \(meaning))"
         }
-        func check(_ name: String, _ value: Duration, _ allowed: ClosedRange<Duration>, _ words: String) {
-            guard !allowed.contains(value) else { return }
-            wrong.append("\(naming.name(name)) \(naming.given[name] ?? Self.text(value)) (allowed: \(words))")
+        /// - Parameter meaning: what a setting without a value means, where it may have none.
+        func check(
+            _ name: String, _ value: Int?, _ range: ClosedRange<Int>, unit: String = "", without meaning: String? = nil
+        ) {
+            guard let value, !range.contains(value) else { return }
+            let words = allowed("\(range.lowerBound) to \(range.upperBound)\(unit)", name, without: meaning)
+            wrong.append("\(naming.name(name)) \(value) \(words)")
+        }
+        func check(
+            _ name: String, _ value: Duration?, _ range: ClosedRange<Duration>, _ words: String,
+            without meaning: String? = nil
+        ) {
+            guard let value, !range.contains(value) else { return }
+            let given = naming.given[name] ?? Self.text(value)
+            wrong.append("\(naming.name(name)) \(given) \(allowed(words, name, without: meaning))")
         }
         check("batchSize", batchSize, 1...10_000)
         check("batchWindow", batchWindow, .zero ... .seconds(300), "0 to 300 seconds")
-        if let maximumRetryAttempts {
-            check("maximumRetryAttempts", maximumRetryAttempts, 0...10_000, note: ", or -1 for no limit")
-        }
-        if let maximumRecordAge {
-            check(
-                "maximumRecordAge", maximumRecordAge, .seconds(60) ... .seconds(604_800),
-                "60 to 604800 seconds, or \(naming.noAgeLimit)")
-        }
+        check("maximumRetryAttempts", maximumRetryAttempts, 0...10_000, without: "no limit")
         check(
-            "functionTimeout", functionTimeout, .milliseconds(1) ... .seconds(86_400), "0.001 to 86400 seconds")
+            "maximumRecordAge", maximumRecordAge, .seconds(60) ... .seconds(604_800), "60 to 604800 seconds",
+            without: "no limit")
+        check("functionTimeout", functionTimeout, .milliseconds(1) ... .seconds(86_400), "0.001 to 86400 seconds")
         check("backOff.first", backOff.first, .milliseconds(1) ... .seconds(3600), "0.001 to 3600 seconds")
-        if backOff.longest < backOff.first || backOff.longest > .seconds(86_400) {
-            wrong.append("backOff.longest \(Self.text(backOff.longest)) (allowed: backOff.first to 86400 seconds)")
-        }
-        if let payloadLimit { check("payloadLimit", payloadLimit, 1024...(64 << 20), note: " bytes, or -1 for none") }
-        if let concurrency { check("concurrency", concurrency, 1...10_000) }
+        let first = min(max(backOff.first, .milliseconds(1)), .seconds(3600))
+        check(
+            "backOff.longest", backOff.longest, first ... .seconds(86_400),
+            "\(naming.name("backOff.first")) to 86400 seconds")
+        check("payloadLimit", payloadLimit, 1024...(64 << 20), unit: " bytes", without: "no limit")
+        check("concurrency", concurrency, 1...10_000, without: "one for each shard")
         check("shutdownGrace", shutdownGrace, .zero ... .seconds(3600), "0 to 3600 seconds")
+        return wrong + namesThatCannotBe(naming)
+    }
+
+    private func namesThatCannotBe(_ naming: Naming) -> [String] {
+        var wrong: [String] = []
+        let destination = naming.name("failureDestination")
+        let characters = "of a-z A-Z 0-9 _ . -, and neither '.' nor '..'"
         switch failureDestination {
         case .stream(let name) where !Limits.isName(name):
             wrong.append(
-                "\(naming.name("failureDestination")) stream:\(name) (allowed: a name of 1 to \(Limits.nameLength.upperBound) of a-z A-Z 0-9 _ . -)"
-            )
+                "\(destination) stream:\(name) (allowed: a name of 1 to \(Limits.nameLength.upperBound) \(characters))")
         case .file(""):
-            wrong.append("\(naming.name("failureDestination")) file: (allowed: file: and the path of a file)")
+            wrong.append("\(destination) file: (allowed: file: and the path of a file)")
         default: break
         }
         if account.utf8.count != 12 || !account.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
-            wrong.append("account '\(account)' (allowed: 12 digits)")
+            wrong.append("\(naming.name("account")) '\(account)' (allowed: 12 digits)")
         }
         if region.isEmpty || region.utf8.count > 64 || !Limits.isName(region) {
-            wrong.append("region '\(region)' (allowed: 1 to 64 of a-z A-Z 0-9 _ . -)")
+            wrong.append("\(naming.name("region")) '\(region)' (allowed: 1 to 64 \(characters))")
         }
         return wrong
     }

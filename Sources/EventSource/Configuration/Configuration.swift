@@ -16,7 +16,7 @@ extension EventSourceMapping {
         /// ms may pass before those are read.
         public var batchWindow: Duration = .zero
         /// How often a unit of records is tried again before it is given up: 0 to 10,000; nil: until it succeeds or
-        /// its records are too old. Default 5 (Lambda: no limit).
+        /// its records are too old. Default 5 (Lambda: no limit). Lambda's -1 is nil here, and refused as a number.
         public var maximumRetryAttempts: Int? = 5
         /// Records older than this are given up without being sent to the function: 60 seconds to 7 days; nil: only
         /// retention ends them. Default nil, as Lambda's.

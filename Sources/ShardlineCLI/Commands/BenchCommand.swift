@@ -28,7 +28,10 @@ struct BenchCommand: AsyncParsableCommand {
               shardline bench --input orders.jsonl --key-field customer --exec ./totals.py
             """)
 
-    @Option(parsing: .unconditional, help: "How many records are put. Default: 1,000,000, or each of the input's once.")
+    @Option(
+        parsing: .unconditional,
+        help: "How many records are put: 1 to 1,000,000,000,000. Default: 1,000,000, or each of the input's once.",
+        transform: Amounts.wholeNumber)
     var records: Int?
 
     @Option(
@@ -51,32 +54,39 @@ struct BenchCommand: AsyncParsableCommand {
     var random = false
 
     @Option(
-        help: ArgumentHelp("Shards of the stream; several numbers make several runs.", valueName: "n,n,…"),
+        help: ArgumentHelp("Shards of the stream, 1 to 10,000; several numbers make several runs.", valueName: "n,n,…"),
         transform: BenchCommand.numbers)
     var shards = [4]
 
-    @Option(parsing: .unconditional, help: "Mappings that consume, each on its own: 1 to 100.")
+    @Option(
+        parsing: .unconditional, help: "Mappings that consume, each on its own: 1 to 100.",
+        transform: Amounts.wholeNumber)
     var mappings = 1
 
-    @Option(parsing: .unconditional, help: "Producers at work at once: 1 to 255.")
+    @Option(parsing: .unconditional, help: "Producers at work at once: 1 to 255.", transform: Amounts.wholeNumber)
     var producers = 4
 
-    @Option(parsing: .unconditional, help: "Records in one call of a producer.")
+    @Option(
+        parsing: .unconditional, help: "Records in one call of a producer: 1 to 100,000.",
+        transform: Amounts.wholeNumber)
     var batch = 500
 
-    @Option(parsing: .unconditional, help: "The mapping's batch size. Default: 100, as consume's.")
+    @Option(
+        parsing: .unconditional, help: "The mapping's batch size: 1 to 10,000. Default: 100, as consume's.",
+        transform: Amounts.wholeNumber)
     var consumerBatch: Int?
 
     @Option(
         help: ArgumentHelp(
-            "When a record is acknowledged: synced (it is on the disk), or interval:TIME (it will be by then).",
+            "When a record is acknowledged: synced (it is on the disk), or interval:TIME, up to 60s (it will be by then).",
             valueName: "durability"),
         transform: BenchCommand.durability)
     var durability = SegmentStore.Durability.synced
 
     @Option(
         parsing: .unconditional,
-        help: "Put so many records a second, each when it is due, and measure from that moment.")
+        help: "Put this many records a second, 1 to 100,000,000, each when it is due, and measure from that moment.",
+        transform: Amounts.number)
     var rate: Double?
 
     @Option(help: ArgumentHelp("Let this command consume, as consume does.", valueName: "cmd"))
@@ -93,7 +103,7 @@ struct BenchCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Where the store is made, and removed again. Default: among the system's temporary files, which may be memory.",
+            "Where the store is made, and removed again; SHARDLINE_DATA is not used. Default: among the system's temporary files, which may be memory.",
             valueName: "dir"), completion: .directory)
     var data: String?
 
@@ -193,9 +203,10 @@ struct BenchCommand: AsyncParsableCommand {
         guard text.hasPrefix("interval:") else {
             throw ArgumentProblem(description: "a durability is synced, or interval and a time, such as interval:1s")
         }
-        let interval = try Amounts.duration(String(text.dropFirst("interval:".count)))
+        let given = String(text.dropFirst("interval:".count))
+        let interval = try Amounts.duration(given)
         guard interval > .zero, interval <= .seconds(60) else {
-            throw ArgumentProblem(description: "an interval is above 0 and at most 60s")
+            throw ArgumentProblem(description: "interval:\(given) (allowed: above 0, up to 60s)")
         }
         return .interval(interval)
     }

@@ -57,7 +57,7 @@ struct ConsumeCommand: AsyncParsableCommand {
     var from: Position?
 
     // Here and below: -1 must not be taken for an option.
-    @Option(parsing: .unconditional, help: "The most records in a batch: 1 to 10,000.")
+    @Option(parsing: .unconditional, help: "The most records in a batch: 1 to 10,000.", transform: Amounts.wholeNumber)
     var batchSize = 100
 
     @Option(
@@ -77,39 +77,42 @@ struct ConsumeCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: "How often what failed is tried again: 0 to 10,000, or -1 for no limit.")
+        help: "How often what failed is tried again: 0 to 10,000, or -1 for no limit.", transform: Amounts.wholeNumber)
     var maxRetries = 5
 
     @Option(
         parsing: .unconditional,
-        help: "Records older than this are given up unseen: 60s to 7d. Default: no limit.",
-        transform: Amounts.givenDuration)
-    var maxAge: Given<Duration>?
+        help: "Records older than this are given up unseen: 60s to 7d, or -1 for no limit. Default: no limit.",
+        transform: Amounts.givenDurationOrNone)
+    var maxAge: Given<Duration?>?
 
     @Option(
-        parsing: .unconditional, help: "How long the command may take for one batch. Default: 60s.",
+        parsing: .unconditional, help: "How long the command may take for one batch: 1ms to 1d. Default: 60s.",
         transform: Amounts.givenDuration)
     var timeout: Given<Duration>?
 
     @Option(
         parsing: .unconditional,
-        help: "How many processes run at the same time, at most one for a shard. Default: one for each processor.")
+        help:
+            "How many processes run at the same time: 1 to 10,000, at most one for a shard. Default: one for each processor.",
+        transform: Amounts.wholeNumber)
     var concurrency: Int?
 
     @Option(
         help: ArgumentHelp(
-            "Where records go that are given up: stream:NAME, file:PATH or none. Default: stream:STREAM.MAPPING.failed.",
+            "Where records go that are given up: stream:NAME, file:PATH, none, or dead-letter-stream, which is stream:STREAM.MAPPING.failed and the default.",
             valueName: "destination"),
         transform: { text in
             guard let destination = EventSourceMapping.Configuration.Destination(text) else {
-                throw ArgumentProblem(description: "a destination is stream:NAME, file:PATH or none")
+                throw ArgumentProblem(
+                    description: "a destination is dead-letter-stream, stream:NAME, file:PATH or none")
             }
             return destination
         })
     var onFailure = EventSourceMapping.Configuration.Destination.deadLetterStream
 
     @Option(
-        parsing: .unconditional, help: "How long Ctrl-C waits for running batches. Default: 5s.",
+        parsing: .unconditional, help: "How long Ctrl-C waits for running batches: up to 1h. Default: 5s.",
         transform: Amounts.givenDuration)
     var grace: Given<Duration>?
 
@@ -135,7 +138,7 @@ struct ConsumeCommand: AsyncParsableCommand {
         settings.bisectOnError = !noBisect
         settings.reportsBatchItemFailures = !noReports
         settings.maximumRetryAttempts = maxRetries == -1 ? nil : maxRetries
-        settings.maximumRecordAge = maxAge?.value
+        settings.maximumRecordAge = maxAge.flatMap(\.value)
         if let timeout { settings.functionTimeout = timeout.value }
         settings.concurrency = concurrency ?? ProcessUsage.processorCount
         settings.failureDestination = onFailure
@@ -147,7 +150,8 @@ struct ConsumeCommand: AsyncParsableCommand {
         let settings = settings
         // All that can be wrong is said before a store is opened, a child started or a mapping made.
         let given = [
-            "batchWindow": batchWindow, "maximumRecordAge": maxAge, "functionTimeout": timeout, "shutdownGrace": grace,
+            "batchWindow": batchWindow, "maximumRecordAge": maxAge?.present(), "functionTimeout": timeout,
+            "shutdownGrace": grace,
         ]
         try settings.validate(mapping: mapping, stream: name, naming: .options(given))
         try await refuseFailuresInStore()

@@ -27,7 +27,9 @@ struct MappingSeekCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where to go: \(Position.help).", valueName: "position"), transform: Position.init)
     var to: Position
 
-    @Option(help: "Only in this shard, such as 3 or shardId-000000000003. Default: all.", transform: ShardID.argument)
+    @Option(
+        parsing: .unconditional,
+        help: "Only in this shard, such as 3 or shardId-000000000003. Default: all.", transform: ShardID.argument)
     var shard: ShardID?
 
     @Flag(help: "Only say what would be skipped or come again, and move nothing.")

@@ -35,7 +35,7 @@ struct PutCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The files are CSV with a header, and this column is the key.", valueName: "column"))
     var keyColumn: String?
 
-    @Option(parsing: .unconditional, help: "At most this many records a second.")
+    @Option(parsing: .unconditional, help: "At most this many records a second.", transform: Amounts.number)
     var rate: Double?
 
     @Flag(help: "Stop at the first line that can't be put.")
@@ -51,7 +51,7 @@ struct PutCommand: AsyncParsableCommand {
             throw ValidationError("give only one of --key, --key-field and --key-column")
         }
         if let rate, !(rate > 0 && rate <= 1e9) {
-            throw ValidationError("--rate is a number of records a second, above 0")
+            throw ValidationError("--rate \(rate) (allowed: above 0, up to 1000000000 records a second)")
         }
         guard files.count(where: { $0 == "-" }) <= 1 else {
             throw ValidationError("standard input can be read only once")

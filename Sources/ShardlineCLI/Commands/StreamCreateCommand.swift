@@ -19,7 +19,8 @@ struct StreamCreateCommand: AsyncParsableCommand {
     // Here and below: a number below 0 must not be taken for an option, but be told what is allowed.
     @Option(
         parsing: .unconditional,
-        help: "How many shards the stream has: 1 to 10,000. Shards are worked on in parallel.")
+        help: "How many shards the stream has: 1 to 10,000. Shards are worked on in parallel.",
+        transform: Amounts.wholeNumber)
     var shards = 1
 
     @Option(
@@ -45,7 +46,9 @@ struct StreamCreateCommand: AsyncParsableCommand {
             shards: shards, retention: retention?.value ?? Limits.defaultRetention,
             maximumRecordSize: maxRecordSize?.value ?? Limits.defaultRecordSize)
         // Before a store is made for nothing.
-        try settings.validate(name: name, retention: retention?.text, maximumRecordSize: maxRecordSize?.text)
+        try settings.validate(
+            name: name, retention: retention?.text, maximumRecordSize: maxRecordSize?.text,
+            label: { $0 == "maximumRecordSize" ? "--max-record-size" : "--\($0)" })
         let found: StreamDescription? = try await withStore(store, mayCreate: true) { store in
             do {
                 _ = try await store.createStream(name, settings: settings)

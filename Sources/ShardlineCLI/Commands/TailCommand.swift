@@ -25,7 +25,9 @@ struct TailCommand: AsyncParsableCommand {
         transform: Position.init)
     var from = Position.trimHorizon
 
-    @Option(help: "Only this shard, such as 3 or shardId-000000000003.", transform: ShardID.argument)
+    @Option(
+        parsing: .unconditional, help: "Only this shard, such as 3 or shardId-000000000003.",
+        transform: ShardID.argument)
     var shard: ShardID?
 
     @Flag(name: .shortAndLong, help: "Go on with what comes, until Ctrl-C.")
@@ -34,13 +36,15 @@ struct TailCommand: AsyncParsableCommand {
     @Flag(help: "One JSON object a record and line, with Kinesis' names; the data in base64.")
     var json = false
 
-    @Option(name: .shortAndLong, parsing: .unconditional, help: "End after this many records.")
+    @Option(
+        name: .shortAndLong, parsing: .unconditional, help: "End after this many records.",
+        transform: Amounts.wholeNumber)
     var limit: Int?
 
     @OptionGroup var store: StoreOptions
 
     func validate() throws {
-        if let limit, limit < 1 { throw ValidationError("--limit is at least 1") }
+        if let limit, limit < 1 { throw ValidationError("--limit \(limit) (allowed: at least 1)") }
     }
 
     func run() async throws {

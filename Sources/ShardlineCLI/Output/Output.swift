@@ -16,10 +16,13 @@ final class Output: Sendable {
     private let status = Mutex("")
     /// Whether a person looks at it.
     let isTerminal: Bool
+    /// Whether that is a terminal that can draw a line again; one that is called dumb can only go on.
+    private let canRedraw: Bool
 
     init(_ descriptor: Int32) {
         self.descriptor = descriptor
         isTerminal = isatty(descriptor) == 1
+        canRedraw = isTerminal && getenv("TERM").map { String(cString: $0) } != "dumb"
     }
 
     /// Characters in a line of the terminal; 80 where it is none.
@@ -82,9 +85,10 @@ final class Output: Sendable {
         try? write(Array("\(name): ".utf8) + shown + [UInt8(ascii: "\n")])
     }
 
-    /// Redraws the line at the bottom of a terminal; an empty text takes it away. Does nothing elsewhere.
+    /// Redraws the line at the bottom of a terminal; an empty text takes it away. Does nothing elsewhere, and on a terminal
+    /// that can't.
     func showStatus(_ text: String) {
-        guard isTerminal else { return }
+        guard canRedraw else { return }
         let fitting = String(Self.escaped(text.utf8, backslash: "\\").prefix(width - 1))
         status.withLock { status in
             guard status != fitting else { return }

@@ -62,7 +62,8 @@ extension EventSourceMapping.Configuration.Naming {
 
     /// The names of the options of `consume`, with durations as they were typed.
     static func options(_ given: [String: Given<Duration>?]) -> Self {
-        var naming = Self(noAgeLimit: "without the option no limit") { optionNames[$0] ?? $0 }
+        // There is one process for each processor unless another number is given.
+        var naming = Self(noLimit: { $0 == "concurrency" ? nil : "-1" }, name: { optionNames[$0] ?? $0 })
         naming.given = given.compactMapValues { $0?.text }
         return naming
     }

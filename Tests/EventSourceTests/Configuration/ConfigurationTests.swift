@@ -52,8 +52,8 @@ struct ConfigurationTests {
         let text = message { try settings.validate() }
         for part in [
             "batchSize 10001 (allowed: 1 to 10000)", "batchWindow 301 s (allowed: 0 to 300 seconds)",
-            "maximumRetryAttempts -2 (allowed: 0 to 10000, or -1 for no limit)",
-            "maximumRecordAge 59 s (allowed: 60 to 604800 seconds, or -1 for no limit)", "functionTimeout 0 s",
+            "maximumRetryAttempts -2 (allowed: 0 to 10000, or nil for no limit)",
+            "maximumRecordAge 59 s (allowed: 60 to 604800 seconds, or nil for no limit)", "functionTimeout 0 s",
             "backOff.longest 1 s", "payloadLimit 10 (allowed: 1024", "concurrency 0 (allowed: 1", "shutdownGrace -1 s",
             "failureDestination stream:a b", "account '1'", "region ''",
         ] { #expect(text.contains(part), "missing: \(part) in \(text)") }

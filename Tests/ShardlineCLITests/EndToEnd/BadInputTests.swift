@@ -101,7 +101,7 @@ import Testing
             (["consume", "a", "--mapping", "m", "--exec", "cat", "--max-retries", "-2"], 64, "-1 for no limit"),
             (
                 ["consume", "a", "--mapping", "m", "--exec", "cat", "--max-age", "59s"], 64,
-                "--max-age 59s (allowed: 60 to 604800 seconds, or without the option no limit)"
+                "--max-age 59s (allowed: 60 to 604800 seconds, or -1 for no limit)"
             ),
             (["consume", "a", "--mapping", "m", "--exec", "cat", "--timeout", "0"], 64, "--timeout 0 (allowed"),
             (["consume", "a", "--mapping", "m", "--exec", "cat", "--concurrency", "0"], 64, "--concurrency 0"),

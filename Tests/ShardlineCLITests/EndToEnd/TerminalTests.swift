@@ -91,6 +91,32 @@ import Testing
         _ = try await consumer.end()
     }
 
+    @Test(arguments: [1, 2, 5, 20, 39, 200])
+    func `a narrow terminal gets its help and messages, too`(columns: Int) async throws {
+        let folder = try TestDirectory()
+        let program = BuiltProgram.shardline.path
+        for command in ["help consume", "mapping --help", "stream create", "stream list --shrads", "--version"] {
+            let end = try await Terminal.run(
+                command: ["sh", "-c", "stty cols \(columns); exec '\(program)' \(command)"], in: folder)
+            #expect([0, 64].contains(end.status) && !end.output.contains("rash"), "\(command): \(end.output)")
+            let named = try await BuiltProgram.shardline.run(
+                command.split(separator: " ").map(String.init), environment: ["COLUMNS": "\(columns)"])
+            #expect([0, 64].contains(named.status) && !named.errors.contains("rash"), "\(command): \(named.errors)")
+        }
+    }
+
+    @Test func `a dumb terminal gets no line that is drawn again`() async throws {
+        let folder = try TestDirectory()
+        _ = try await BadInputTests.shardline(["stream", "create", "s"], folder)
+        try Data("a\nb\n".utf8).write(to: folder.url("lines"))
+        for (terminal, isRedrawn) in [("dumb", false), ("xterm", true)] {
+            let end = try await Terminal.run(
+                ["put", "s", "--key", "k", folder.path("lines")], in: folder, environment: ["TERM": terminal])
+            #expect(end.status == 0 && end.output.contains("put 2 records"), "\(end.output)")
+            #expect(end.output.contains("\u{1B}") == isRedrawn, "\(end.output.debugDescription)")
+        }
+    }
+
     @Test func `data of a record are never said, its key where it fails`() async throws {
         let folder = try TestDirectory()
         _ = try await BadInputTests.shardline(["stream", "create", "s", "--shards", "1"], folder)
