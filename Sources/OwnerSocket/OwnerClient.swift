@@ -1,5 +1,6 @@
 import DiskAccess
 import Glibc
+public import Logging
 public import StreamModel
 public import StreamStorage
 import Synchronization
@@ -25,12 +26,17 @@ public final class OwnerClient: StreamStore {
     package let visibleOwner: Int32?
     /// Whether the owner has said that it gives the store up: whoever is next may have it, and nothing is in doubt.
     public var hasSaidGoodbye: Bool { calls.isReleased }
+    /// Where this end says what it finds.
+    public let logger: Logger
     private let calls: OwnerCalls
 
-    private init(_ calls: OwnerCalls, welcome: Welcome, process: Int32?, timeSource: any TimeSource) {
+    private init(
+        _ calls: OwnerCalls, welcome: Welcome, process: Int32?, timeSource: any TimeSource, logger: Logger
+    ) {
         self.calls = calls
         visibleOwner = process
         self.timeSource = timeSource
+        self.logger = logger
         capabilities = StoreCapabilities(rawValue: welcome.capabilities)
         ownerProcess = welcome.process
     }
@@ -42,24 +48,27 @@ public final class OwnerClient: StreamStore {
     /// - Parameters:
     ///   - directory: the store's directory.
     ///   - timeSource: the clocks that this end's waits go by; arrivals and retention go by the owner's.
+    ///   - logger: where this end says what it finds.
     /// - Throws: ``StreamModel/ShardlineError``: `ownerGone` where nobody serves the store, `storeBusy` where its owner does
     ///   not answer within 10 seconds, or 3 where it is stopped (Ctrl-Z), `notAccessible` where this user may not connect,
     ///   `newerFormat` where the owner is another version of Shardline.
     public static func connect(
-        at directory: String, timeSource: any TimeSource = SystemTimeSource()
+        at directory: String, timeSource: any TimeSource = SystemTimeSource(),
+        logger: Logger = Logger(label: "shardline.store")
     ) async throws -> OwnerClient {
-        try await connect(at: directory, timeSource: timeSource, patience: OwnerPatience())
+        try await connect(at: directory, timeSource: timeSource, logger: logger, patience: OwnerPatience())
     }
 
     /// The same, with less patience for tests.
     static func connect(
-        at directory: String, timeSource: any TimeSource = SystemTimeSource(), patience: OwnerPatience
+        at directory: String, timeSource: any TimeSource = SystemTimeSource(),
+        logger: Logger = Logger(label: "shardline.store"), patience: OwnerPatience
     ) async throws -> OwnerClient {
         let (socket, welcome) = try await BlockingThreads.shared.run { try greet(directory, patience) }
         let process = ProcessState.peer(of: socket.descriptor)
         let calls = OwnerCalls(SocketChannel(socket), owner: welcome.process)
         calls.start()
-        return OwnerClient(calls, welcome: welcome, process: process, timeSource: timeSource)
+        return OwnerClient(calls, welcome: welcome, process: process, timeSource: timeSource, logger: logger)
     }
 
     /// Whether a call waits for its answer, and the oldest that should be answered soon: a read that waits for records and
@@ -172,9 +181,9 @@ extension OwnerClient {
         try stream(await calls.call(.describeStream(name)))
     }
 
-    /// As ``StreamStorage/StreamStore/deleteStream(_:)``.
-    public func deleteStream(_ name: String) async throws {
-        guard case .done = try await calls.call(.deleteStream(name)) else { throw OwnerCalls.mismatch }
+    /// As ``StreamStorage/StreamStore/deleteStream(_:force:)``.
+    public func deleteStream(_ name: String, force: Bool) async throws {
+        guard case .done = try await calls.call(.deleteStream(name, force: force)) else { throw OwnerCalls.mismatch }
     }
 
     /// As ``StreamStorage/StreamStore/commit(_:urgency:)``; `unknown` where the owner ended under it.
@@ -232,7 +241,8 @@ extension OwnerClient {
     /// As ``StreamStorage/StreamStore/claimMapping(_:with:)``; the claim ends with this connection at the latest. What
     /// this process' run does is not told to others.
     public func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
-        try self.mapping(await calls.call(.claimMapping(mapping, configuration: claim.configuration)))
+        try self.mapping(await calls.call(
+            .claimMapping(mapping, configuration: claim.configuration, failureStream: claim.failureStream)))
     }
 
     /// As ``StreamStorage/StreamStore/mappingStates(_:)``, for a mapping that the owner runs.

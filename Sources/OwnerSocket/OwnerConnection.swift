@@ -202,8 +202,8 @@ final class OwnerConnection: Sendable {
             return .stream(try await store.createStream(name, settings: settings))
         case .listStreams: return .streams(try await store.listStreams())
         case .describeStream(let name): return .stream(try await store.describeStream(name))
-        case .deleteStream(let name):
-            try await store.deleteStream(name)
+        case .deleteStream(let name, let force):
+            try await store.deleteStream(name, force: force)
             return .done
         case .commit(let changes, let urgency): return .outcome(try await store.commit(changes, urgency: urgency))
         case .read(var read):
@@ -217,8 +217,9 @@ final class OwnerConnection: Sendable {
         case .createMapping(let definition): return .mapping(try await store.createMapping(definition))
         case .listMappings(let stream): return .mappings(try await store.listMappings(of: stream))
         case .describeMapping(let key): return .mapping(try await store.describeMapping(key))
-        case .claimMapping(let key, let configuration):
-            let mapping = try await store.claimMapping(key, with: MappingClaim(configuration: configuration))
+        case .claimMapping(let key, let configuration, let failureStream):
+            let mapping = try await store.claimMapping(
+                key, with: MappingClaim(configuration: configuration, failureStream: failureStream))
             state.withLock { $0.claims[key] = mapping.epoch }
             return .mapping(mapping)
         case .mappingStates(let key): return .mappingStates(try await store.mappingStates(key))

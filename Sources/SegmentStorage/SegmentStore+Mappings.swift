@@ -77,7 +77,8 @@ extension SegmentStore {
                 guard let claimed = state.catalogue.mappings[number], let description = state.describe(claimed) else {
                     throw ShardlineError(.unknownMapping, "the mapping '\(mapping)' was deleted")
                 }
-                state.claims[number] = VisibleState.State.Claim(epoch: claimed.epoch, states: claim.states)
+                state.claims[number] = VisibleState.State.Claim(
+                    epoch: claimed.epoch, failureStream: claim.failureStream, states: claim.states)
                 return description
             }
         } catch {
@@ -136,10 +137,25 @@ extension SegmentStore {
 
 extension VisibleState.State.Claim {
     /// Stands for a claim, or a deletion, that is being written.
-    fileprivate static let pending = VisibleState.State.Claim(epoch: .max)
+    static let pending = VisibleState.State.Claim(epoch: .max)
 }
 
 extension VisibleState.State {
+    /// The first of a stream's mappings, by name, that somebody runs.
+    func runningMapping(of stream: StreamState) -> MappingKey? {
+        stream.mappings.filter { claims[$0.value] != nil }.keys.min().map { MappingKey(stream: stream.name, name: $0) }
+    }
+
+    /// A mapping that somebody runs, and that hands over to this stream what it gives up.
+    func runningMapping(givingUpTo stream: StreamState) -> MappingKey? {
+        claims.filter { $0.value.failureStream == stream.name }.keys.min().flatMap { number in
+            guard let mapping = catalogue.mappings[number], let source = catalogue.streams[mapping.stream] else {
+                return nil
+            }
+            return MappingKey(stream: source.name, name: mapping.name)
+        }
+    }
+
     /// A mapping as users see it; nil where its stream is gone.
     fileprivate func describe(_ mapping: MappingState) -> MappingDescription? {
         guard let stream = catalogue.streams[mapping.stream] else { return nil }

@@ -43,6 +43,7 @@ extension SegmentStore {
         let directory: String
         let configuration: Configuration
         let timeSource: any TimeSource
+        let logger: Logger
         let store: StoreID
         let seed: UInt32
         let visible: VisibleState
@@ -75,6 +76,7 @@ extension SegmentStore {
             self.directory = directory
             self.configuration = configuration
             self.timeSource = timeSource
+            self.logger = logger
             self.ring = ring
             self.backing = backing
             self.lock = lock

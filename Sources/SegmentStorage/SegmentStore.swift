@@ -21,6 +21,8 @@ public final class SegmentStore: StreamStore {
     public var timeSource: any TimeSource { parts.timeSource }
     /// The directory that holds the store.
     public var directory: String { parts.directory }
+    /// Where the store says what happens to it.
+    public var logger: Logger { parts.logger }
 
     init(_ parts: Parts) { self.parts = parts }
 
@@ -107,9 +109,10 @@ public final class SegmentStore: StreamStore {
 
     /// As ``StreamStorage/StreamStore/describeStream(_:)``.
     public func describeStream(_ name: String) async throws -> StreamDescription {
-        let (stream, shards, lost) = try parts.visible.withOpen { state in
+        let (stream, shards, lost, initial) = try parts.visible.withOpen { state in
             let stream = try state.catalogue.stream(name)
-            return (stream, stream.shards.values.compactMap { state.catalogue.shards[$0] }, state.lost)
+            let shards = stream.shards.values.compactMap { state.catalogue.shards[$0] }
+            return (stream, shards, state.lost, state.catalogue.initialSettings(of: stream))
         }
         var descriptions: [ShardDescription] = []
         descriptions.reserveCapacity(shards.count)
@@ -125,7 +128,7 @@ public final class SegmentStore: StreamStore {
         return StreamDescription(
             name: stream.name, id: stream.id(in: parts.store), createdAt: stream.createdAt, retention: stream.retention,
             maximumRecordSize: stream.maximumRecordSize, isFailureStream: stream.isFailureStream,
-            shards: descriptions)
+            initialSettings: initial, shards: descriptions)
     }
 
     /// The shard's trim horizon; where damage hides it, what is known of it: one damaged segment must not take the
@@ -138,9 +141,25 @@ public final class SegmentStore: StreamStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/deleteStream(_:)``.
-    public func deleteStream(_ name: String) async throws {
-        try await ask(.deleteStream(name: name))
+    /// As ``StreamStorage/StreamStore/deleteStream(_:force:)``.
+    public func deleteStream(_ name: String, force: Bool) async throws {
+        // Nobody may claim what is about to go.
+        let held = try parts.visible.withOpen { state in
+            let stream = try state.catalogue.stream(name)
+            if !force, let running = state.runningMapping(of: stream) { throw ShardlineError.isRunning(running) }
+            if !force, let running = state.runningMapping(givingUpTo: stream) {
+                throw ShardlineError.isInUse(name, by: running)
+            }
+            let free = stream.mappings.values.filter { state.claims[$0] == nil }
+            for number in free { state.claims[number] = .pending }
+            return free
+        }
+        do {
+            try await ask(.deleteStream(name: name))
+        } catch {
+            try? parts.visible.withOpen { state in for number in held { state.claims[number] = nil } }
+            throw error
+        }
     }
 
     /// Asks the writer for something that is not a commit of changes, and waits for its sync.

@@ -5,14 +5,38 @@ public struct MappingClaim: Sendable {
     /// The settings in force from now on, which take the place of the stored ones, durably; opaque to the store. nil:
     /// the stored ones stay.
     public var configuration: [UInt8]?
+    /// The stream of the same store that takes what the run gives up, which must not be deleted meanwhile; nil: none does.
+    public var failureStream: String?
     /// Tells what the run does in each shard, for ``StreamStore/mappingStates(_:)``; called at any time from any thread
     /// as long as the claim is held. It does not travel to another process. nil: nothing is told.
     public var states: (@Sendable () -> [MappingShardState])?
 
     /// A claim that says this.
-    public init(configuration: [UInt8]? = nil, states: (@Sendable () -> [MappingShardState])? = nil) {
+    public init(
+        configuration: [UInt8]? = nil, failureStream: String? = nil,
+        states: (@Sendable () -> [MappingShardState])? = nil
+    ) {
         self.configuration = configuration
+        self.failureStream = failureStream
         self.states = states
+    }
+}
+
+extension ShardlineError {
+    /// Why a stream is not deleted: a mapping of it runs.
+    package static func isRunning(_ mapping: MappingKey) -> ShardlineError {
+        ShardlineError(
+            .mappingBusy,
+            "the mapping '\(mapping.name)' of the stream '\(mapping.stream)' is running: stop it before deleting the stream, or delete it by force"
+        )
+    }
+
+    /// Why a stream is not deleted: a mapping that runs hands over to it what it gives up.
+    package static func isInUse(_ stream: String, by mapping: MappingKey) -> ShardlineError {
+        ShardlineError(
+            .mappingBusy,
+            "the mapping '\(mapping.name)' of the stream '\(mapping.stream)' is running and puts what it gives up into '\(stream)': stop it before deleting the stream, or delete it by force"
+        )
     }
 }
 

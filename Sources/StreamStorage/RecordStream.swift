@@ -1,3 +1,4 @@
+import Logging
 public import StreamModel
 
 /// A stream of a store, by name: where records are put. Made by ``StreamStore/stream(_:)``.
@@ -37,20 +38,30 @@ extension StreamStore {
     /// Makes a stream, durably, unless there is one of this name: that one stays as it is, whatever its shards and
     /// settings, and what it is can be read from the description. So a program can begin with this every time it runs.
     ///
+    /// Where that one was created with other shards or settings than are given here, the store's ``logger`` gets a warning
+    /// that says so. It is no error: streams are split and merged, and their settings change.
+    ///
     /// The parameters are those of ``createStream(_:shards:retention:maximumRecordSize:)``, and have to be within their
-    /// limits also where the stream exists. Throws `invalidArgument`.
+    /// limits also where the stream exists; nil stands for the default, and for any where the stream exists. Throws
+    /// `invalidArgument`.
     ///
     /// - Returns: the stream that was made, or the one that is there.
     @discardableResult
     public func createStreamIfNeeded(
-        _ name: String, shards: Int, retention: Duration = Limits.defaultRetention,
-        maximumRecordSize: Int = Limits.defaultRecordSize
+        _ name: String, shards: Int, retention: Duration? = nil, maximumRecordSize: Int? = nil
     ) async throws -> StreamDescription {
         do {
             return try await createStream(
-                name, shards: shards, retention: retention, maximumRecordSize: maximumRecordSize)
+                name, shards: shards, retention: retention ?? Limits.defaultRetention,
+                maximumRecordSize: maximumRecordSize ?? Limits.defaultRecordSize)
         } catch let error as ShardlineError where error.code == .streamExists {
-            return try await describeStream(name)
+            let stream = try await describeStream(name)
+            if let difference = stream.differenceOfCreation(
+                shards: shards, retention: retention, maximumRecordSize: maximumRecordSize)
+            {
+                logger.warning("\(difference)")
+            }
+            return stream
         }
     }
 }

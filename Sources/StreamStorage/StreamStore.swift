@@ -1,3 +1,4 @@
+public import Logging
 public import StreamModel
 
 /// A store of streams: what producers, event source mappings and tools stand on.
@@ -11,6 +12,8 @@ public protocol StreamStore: Sendable {
     var capabilities: StoreCapabilities { get }
     /// The clocks that arrivals, ages and waits are measured by.
     var timeSource: any TimeSource { get }
+    /// Where the store says what happens to it. Default: the label `shardline.store`.
+    var logger: Logger { get }
 
     /// Makes a stream, durably. Throws `streamExists`, `invalidArgument`.
     @discardableResult
@@ -19,8 +22,12 @@ public protocol StreamStore: Sendable {
     func listStreams() async throws -> [StreamDescription]
     /// One stream with its shards as they are now. Throws `unknownStream`.
     func describeStream(_ name: String) async throws -> StreamDescription
-    /// Deletes a stream with its records, its mappings and their checkpoints, durably. Throws `unknownStream`.
-    func deleteStream(_ name: String) async throws
+    /// Deletes a stream with its records, its mappings and their checkpoints, durably.
+    ///
+    /// While a mapping of the stream is claimed by somebody alive, or one that is claimed hands what it gives up over to
+    /// the stream, this throws `mappingBusy` and names it; with `force` the stream goes all the same, and the run of that
+    /// mapping ends with an error, or waits with what it gives up until the stream is there again. Throws `unknownStream`.
+    func deleteStream(_ name: String, force: Bool) async throws
 
     /// Writes `changes` and returns when they are as durable as the store promises.
     ///
@@ -88,6 +95,14 @@ extension StreamStore {
     public func claimMapping(_ mapping: MappingKey) async throws -> MappingDescription {
         try await claimMapping(mapping, with: MappingClaim())
     }
+
+    /// Deletes a stream with its records, its mappings and their checkpoints, durably; not while one of the mappings runs.
+    ///
+    /// Throws `unknownStream`, and `mappingBusy` that names the mapping that runs: stop it first.
+    public func deleteStream(_ name: String) async throws { try await deleteStream(name, force: false) }
+
+    /// The default label.
+    public var logger: Logger { Logger(label: "shardline.store") }
 
     /// Writes `changes` at once.
     public func commit(_ changes: [Change]) async throws -> CommitOutcome {

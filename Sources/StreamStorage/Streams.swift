@@ -70,13 +70,15 @@ public struct StreamDescription: Hashable, Sendable {
     public var maximumRecordSize: Int
     /// Whether failure documents go there.
     public var isFailureStream: Bool
+    /// What it was created with: since then shards may have been split and merged, and settings changed.
+    public var initialSettings: StreamSettings
     /// All shards that are listed still, by number; closed ones included.
     public var shards: [ShardDescription]
 
     /// A description with these facts.
     public init(
         name: String, id: StreamID, createdAt: Timestamp, retention: Duration, maximumRecordSize: Int,
-        isFailureStream: Bool, shards: [ShardDescription]
+        isFailureStream: Bool, initialSettings: StreamSettings, shards: [ShardDescription]
     ) {
         self.name = name
         self.id = id
@@ -84,7 +86,30 @@ public struct StreamDescription: Hashable, Sendable {
         self.retention = retention
         self.maximumRecordSize = maximumRecordSize
         self.isFailureStream = isFailureStream
+        self.initialSettings = initialSettings
         self.shards = shards
+    }
+
+    /// In what the stream was created otherwise than it is wanted here, in words; nil where in nothing. A setting that has
+    /// been changed since to what is wanted does not count, nor does one that is nil.
+    package func differenceOfCreation(
+        shards: Int?, retention: Duration?, maximumRecordSize: Int?
+    ) -> String? {
+        var parts: [String] = []
+        if let shards, shards != initialSettings.shards {
+            parts.append("\(initialSettings.shards) \(initialSettings.shards == 1 ? "shard" : "shards"), not \(shards)")
+        }
+        if let retention, retention != initialSettings.retention, retention != self.retention {
+            parts.append("a retention of \(initialSettings.retention.inSeconds) s, not \(retention.inSeconds) s")
+        }
+        if let maximumRecordSize, maximumRecordSize != initialSettings.maximumRecordSize,
+            maximumRecordSize != self.maximumRecordSize
+        {
+            parts.append(
+                "a maximum record size of \(initialSettings.maximumRecordSize) bytes, not \(maximumRecordSize)")
+        }
+        guard !parts.isEmpty else { return nil }
+        return "the stream '\(name)' was created with \(parts.joined(separator: ", ")); it stays as it is"
     }
 }
 

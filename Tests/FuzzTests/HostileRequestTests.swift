@@ -82,7 +82,7 @@ struct HostileRequestTests {
                 .createMapping(MappingDefinition(key: key, startingPosition: position, configuration: [0xFF])),
             ]
         }
-        requests.append(.claimMapping(key, configuration: [0]))
+        requests.append(.claimMapping(key, configuration: [0], failureStream: "none"))
         for after in sequences {
             for through in sequences {
                 requests.append(

@@ -34,7 +34,7 @@ enum Samples {
     static let requests: [Request] =
         changes.map { .commit([$0], .now) } + [
             .createStream("s", StreamSettings(shards: -1, retention: .milliseconds(1500), isFailureStream: true)),
-            .listStreams, .describeStream("s"), .deleteStream(""), .commit(changes, .relaxed),
+            .listStreams, .describeStream("s"), .deleteStream("", force: false), .deleteStream("s", force: true), .commit(changes, .relaxed),
             .read(ReadRequest(stream: "s", shard: ShardID(1), after: .max, maximumRecords: 1, maximumBytes: 2)),
             .read(ReadRequest(stream: "s", shard: ShardID(1), after: .zero, wait: .atMost(.milliseconds(-3)))),
             .read(ReadRequest(stream: "s", shard: ShardID(1), after: .zero, wait: .untilAvailable)),
@@ -51,7 +51,8 @@ enum Samples {
                 stream: "s"), .countRecords([], stream: ""),
             .createMapping(MappingDefinition(key: key, startingPosition: .latest, configuration: [0, 255])),
             .listMappings(stream: nil), .listMappings(stream: "s"), .describeMapping(key),
-            .claimMapping(key, configuration: nil), .claimMapping(key, configuration: [1, 0]), .mappingStates(key),
+            .claimMapping(key, configuration: nil, failureStream: nil),
+            .claimMapping(key, configuration: [1, 0], failureStream: "s.m.failed"), .mappingStates(key),
             .releaseMapping(key, epoch: 7), .seekMapping(key, .latest, nil), .seekMapping(key, .latest, ShardID(3)),
             .deleteMapping(key), .release, .backup("/var/backups/monday"),
         ]
@@ -60,6 +61,7 @@ enum Samples {
         name: "s", id: StreamID(.max - 7), createdAt: Timestamp(milliseconds: 1_356_998_400_123),
         retention: .seconds(86_400),
         maximumRecordSize: 1 << 20, isFailureStream: false,
+        initialSettings: StreamSettings(shards: 3, retention: .seconds(60), isFailureStream: true),
         shards: [
             ShardDescription(
                 id: ShardID(0), hashKeyRange: HashKeyRange(first: HashKey(0), last: HashKey(.max)), parents: [],

@@ -194,7 +194,7 @@ struct MappingContractTests {
         try await kind.test(shards: 1) { store, _ in
             _ = try await make(store)
             _ = try await store.claimMapping(key)
-            try await store.deleteStream("s")
+            try await store.deleteStream("s", force: true)
             try await store.createStream("s", shards: 1)
             await expect(.unknownMapping) { try await store.describeMapping(key) }
             #expect(try await !make(store).isClaimed)

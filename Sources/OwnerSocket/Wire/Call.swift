@@ -6,7 +6,7 @@ enum Request: Sendable {
     case createStream(String, StreamSettings)
     case listStreams
     case describeStream(String)
-    case deleteStream(String)
+    case deleteStream(String, force: Bool)
     case commit([Change], CommitUrgency)
     case read(ReadRequest)
     case position(StartingPosition, stream: String, ShardID)
@@ -14,7 +14,7 @@ enum Request: Sendable {
     case createMapping(MappingDefinition)
     case listMappings(stream: String?)
     case describeMapping(MappingKey)
-    case claimMapping(MappingKey, configuration: [UInt8]?)
+    case claimMapping(MappingKey, configuration: [UInt8]?, failureStream: String?)
     case mappingStates(MappingKey)
     case releaseMapping(MappingKey, epoch: UInt64)
     case seekMapping(MappingKey, StartingPosition, ShardID?)
@@ -35,9 +35,10 @@ enum Request: Sendable {
         case .describeStream(let name):
             writer.write(3 as UInt8)
             writer.write(name)
-        case .deleteStream(let name):
+        case .deleteStream(let name, let force):
             writer.write(4 as UInt8)
             writer.write(name)
+            writer.write(force)
         case .commit(let changes, let urgency):
             writer.write(5 as UInt8)
             switch urgency {
@@ -62,10 +63,11 @@ enum Request: Sendable {
         case .describeMapping(let key):
             writer.write(10 as UInt8)
             writer.write(key)
-        case .claimMapping(let key, let configuration):
+        case .claimMapping(let key, let configuration, let failureStream):
             writer.write(11 as UInt8)
             writer.write(key)
             writer.write(optional: configuration) { $0.write($1) }
+            writer.write(optional: failureStream) { $0.write($1) }
         case .releaseMapping(let key, let epoch):
             writer.write(12 as UInt8)
             writer.write(key)
@@ -102,7 +104,7 @@ enum Request: Sendable {
         case 1: self = .createStream(try reader.string(), try reader.streamSettings())
         case 2: self = .listStreams
         case 3: self = .describeStream(try reader.string())
-        case 4: self = .deleteStream(try reader.string())
+        case 4: self = .deleteStream(try reader.string(), force: try reader.bool())
         case 5:
             let urgency: CommitUrgency = try reader.bool() ? .relaxed : .now
             self = .commit(try reader.each { try $0.change() }, urgency)
@@ -114,7 +116,8 @@ enum Request: Sendable {
         case 10: self = .describeMapping(try reader.mappingKey())
         case 11:
             self = .claimMapping(
-                try reader.mappingKey(), configuration: try reader.optional { try $0.array() })
+                try reader.mappingKey(), configuration: try reader.optional { try $0.array() },
+                failureStream: try reader.optional { try $0.string() })
         case 12: self = .releaseMapping(try reader.mappingKey(), epoch: try reader.number())
         case 13:
             self = .seekMapping(

@@ -18,6 +18,7 @@ extension WireWriter {
         write(stream.retention)
         write(Int64(stream.maximumRecordSize))
         write(stream.isFailureStream)
+        write(stream.initialSettings)
         write(each: stream.shards) { $0.write($1) }
     }
 
@@ -119,7 +120,8 @@ extension WireReader {
     mutating func streamDescription() throws -> StreamDescription {
         StreamDescription(
             name: try string(), id: StreamID(try number()), createdAt: try timestamp(), retention: try duration(),
-            maximumRecordSize: try count(), isFailureStream: try bool(), shards: try each { try $0.shardDescription() })
+            maximumRecordSize: try count(), isFailureStream: try bool(), initialSettings: try streamSettings(),
+            shards: try each { try $0.shardDescription() })
     }
 
     private mutating func shardDescription() throws -> ShardDescription {

@@ -141,6 +141,9 @@ extension Catalogue {
             add(shard, parents: [], openedAt: entry.createdAt, lastArrival: nil, to: &stream, commit: commit)
         }
         stream.openShards.sort { $0.first < $1.first }
+        stream.createdWith = StreamSettings(
+            shards: entry.shards.count, retention: entry.retention, maximumRecordSize: entry.maximumRecordSize,
+            isFailureStream: entry.isFailureStream)
         streams[entry.key] = stream
         // Rows may know already that the name went on to a newer stream.
         if names[entry.name].map({ $0 < entry.key }) ?? true { names[entry.name] = entry.key }

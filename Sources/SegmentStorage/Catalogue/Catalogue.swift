@@ -48,6 +48,8 @@ struct StreamState: Sendable, Hashable {
     var mappings: [String: MappingNumber] = [:]
     /// The commit that changed this last.
     var atCommit: UInt64
+    /// What it was created with; nil where that is told by its shards alone (``Catalogue/initialSettings(of:)``).
+    var createdWith: StreamSettings?
 
     /// Where the hash keys from `first` to the next route's go.
     struct Route: Sendable, Hashable {
@@ -188,6 +190,16 @@ extension Catalogue {
             throw ShardlineError(.unknownStream, "there is no stream '\(name)'")
         }
         return stream
+    }
+
+    /// What a stream was created with.
+    func initialSettings(of stream: StreamState) -> StreamSettings {
+        if let settings = stream.createdWith { return settings }
+        // A version that did not keep it removed no shard and changed no setting.
+        let roots = stream.shards.values.count { shards[$0]?.parents.isEmpty ?? false }
+        return StreamSettings(
+            shards: max(1, roots), retention: stream.retention, maximumRecordSize: stream.maximumRecordSize,
+            isFailureStream: stream.isFailureStream)
     }
 
     /// A shard of a stream by its number.

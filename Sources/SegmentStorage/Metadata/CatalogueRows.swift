@@ -8,8 +8,12 @@ extension Catalogue {
     func changes(_ dirty: DirtyRows) -> [MetadataChange] {
         var changes: [MetadataChange] = []
         for key in dirty.streams.sorted() {
-            changes.append(
-                streams[key].map { .put($0.row) } ?? .remove(.stream, key: [.number(key.rawValue)]))
+            let number = [MetadataValue.number(key.rawValue)]
+            guard let stream = streams[key] else {
+                changes += [.remove(.stream, key: number), .remove(.streamCreation, key: number)]
+                continue
+            }
+            changes += [.put(stream.row), .put(initialSettings(of: stream).row(number))]
         }
         // In front of the shard's: a row that knows of a jump keeps replay from jumping again, and the changes may be cut in
         // two.
@@ -95,6 +99,15 @@ extension Catalogue {
             _ = try reader.short()
             retiredSecond = try reader.word()
         }
+        for row in contents[.streamCreation] {
+            var reader = RowReader(row)
+            let key = StreamKey(try reader.short())
+            streams[key]?.createdWith = try StreamSettings(&reader)
+        }
+        for (key, stream) in streams {
+            let settings = initialSettings(of: stream)
+            streams[key]?.createdWith = settings
+        }
         for row in contents[.deletedShard] {
             var reader = RowReader(row)
             deletedShards[ShardKey(try reader.short())] = try reader.word()
@@ -148,6 +161,24 @@ extension StreamState {
         isFailureStream = try reader.integer() != 0
         nextShardNumber = try reader.short()
         atCommit = try reader.word()
+    }
+}
+
+extension StreamSettings {
+    /// The row of what a stream was created with.
+    fileprivate func row(_ key: [MetadataValue]) -> MetadataRow {
+        MetadataRow(
+            .streamCreation,
+            key + [
+                .number(shards), .integer(retention.wholeMilliseconds), .number(maximumRecordSize),
+                .integer(isFailureStream ? 1 : 0),
+            ])
+    }
+
+    fileprivate init(_ reader: inout RowReader) throws(MetadataError) {
+        self.init(
+            shards: Int(try reader.integer()), retention: .milliseconds(try reader.integer()),
+            maximumRecordSize: Int(try reader.integer()), isFailureStream: try reader.integer() != 0)
     }
 }
 

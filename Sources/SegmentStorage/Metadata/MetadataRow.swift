@@ -40,14 +40,18 @@ package enum MetadataTable: String, CaseIterable, Sendable {
     case skipped
     /// One row: the latest creation second of a shard that is no longer there.
     case retired
+    /// What a stream was created with.
+    case streamCreation = "stream_creation"
 
     /// Whether stores of before may not have the table; opening makes it.
-    package var isLater: Bool { [.journal, .skipped, .retired].contains(self) }
+    package var isLater: Bool { [.journal, .skipped, .retired, .streamCreation].contains(self) }
 
     /// How many of the columns, from the first, are the key.
     package var keyCount: Int {
         switch self {
-        case .store, .journal, .stream, .shard, .mapping, .segment, .deletedShard, .skipped, .retired: 1
+        case .store, .journal, .stream, .shard, .mapping, .segment, .deletedShard, .skipped, .retired,
+            .streamCreation:
+            1
         case .checkpoint, .section, .segmentStream, .lostRange: 2
         case .parked: 3
         }
@@ -90,6 +94,7 @@ package enum MetadataTable: String, CaseIterable, Sendable {
         case .deletedShard: ["key", "at_commit"]
         case .skipped: ["shard", "ranges"]
         case .retired: ["id", "created_s"]
+        case .streamCreation: ["stream", "shards", "retention_ms", "max_record_bytes", "failure_stream"]
         }
     }
 

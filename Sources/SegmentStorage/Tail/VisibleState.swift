@@ -17,6 +17,8 @@ final class VisibleState: Sendable {
         /// Whoever runs a mapping.
         struct Claim: Sendable {
             var epoch: UInt64
+            /// Where its run hands over what it gives up.
+            var failureStream: String?
             /// Tells what its run does.
             var states: (@Sendable () -> [MappingShardState])?
         }

@@ -19,9 +19,9 @@ struct StreamCreateCommand: AsyncParsableCommand {
     // Here and below: a number below 0 must not be taken for an option, but be told what is allowed.
     @Option(
         parsing: .unconditional,
-        help: "How many shards the stream has: 1 to 10,000. Shards are worked on in parallel.",
+        help: "How many shards the stream has: 1 to 10,000. Shards are worked on in parallel. Default: 1.",
         transform: Amounts.wholeNumber)
-    var shards = 1
+    var shards: Int?
 
     @Option(
         parsing: .unconditional,
@@ -36,14 +36,14 @@ struct StreamCreateCommand: AsyncParsableCommand {
         transform: Amounts.givenBytes)
     var maxRecordSize: Given<Int>?
 
-    @Flag(help: "Leave a stream of this name as it is, with its shards and settings, instead of failing.")
+    @Flag(help: "Leave a stream of this name as it is, with its shards and settings, instead of failing. Where it was made with others than are given here that is said.")
     var ifNotExists = false
 
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
         let settings = StreamSettings(
-            shards: shards, retention: retention?.value ?? Limits.defaultRetention,
+            shards: shards ?? 1, retention: retention?.value ?? Limits.defaultRetention,
             maximumRecordSize: maxRecordSize?.value ?? Limits.defaultRecordSize)
         // Before a store is made for nothing.
         try settings.validate(
@@ -58,13 +58,18 @@ struct StreamCreateCommand: AsyncParsableCommand {
             }
         }
         if let found {
+            if let difference = found.differenceOfCreation(
+                shards: shards, retention: retention?.value, maximumRecordSize: maxRecordSize?.value)
+            {
+                Output.error.say("warning: " + difference)
+            }
             let open = found.shards.count { $0.closedAt == nil }
             return Output.error.say(
                 "the stream '\(name)' exists already and stays as it is: \(Readable.count(open, "shard")), records are kept for \(Readable.duration(found.retention))"
             )
         }
         Output.error.say(
-            "made the stream '\(name)': \(Readable.count(shards, "shard")), records are kept for \(Readable.duration(settings.retention))"
+            "made the stream '\(name)': \(Readable.count(settings.shards, "shard")), records are kept for \(Readable.duration(settings.retention))"
         )
     }
 }

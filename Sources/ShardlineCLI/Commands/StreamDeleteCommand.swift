@@ -8,8 +8,8 @@ struct StreamDeleteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "delete", abstract: "Delete a stream with all its records and mappings, for good.",
         discussion: """
-            The streams that took what its mappings have given up stay. While a mapping of the stream runs it is not \
-            deleted; with --force it is, and what runs ends with an error.
+            The streams that took what its mappings have given up stay. While a mapping of the stream runs, or one that \
+            runs puts into it what it gives up, it is not deleted; with --force it is, and what runs ends with an error.
 
             On a terminal it says what goes and asks first. --yes answers that; where there is no terminal, as in a \
             script, nothing is asked.
@@ -22,7 +22,7 @@ struct StreamDeleteCommand: AsyncParsableCommand {
     @Argument(help: "The stream's name.")
     var name: String
 
-    @Flag(help: "Delete it also while a mapping of it runs.")
+    @Flag(help: "Delete it also while a mapping uses it.")
     var force = false
 
     @OptionGroup var confirmation: ConfirmationOptions
@@ -40,12 +40,12 @@ struct StreamDeleteCommand: AsyncParsableCommand {
         }
         let report = try await withStore(store) { [asked] store in
             let (stream, mappings) = try await found(in: store)
-            guard asked == nil || asked?.createdAt == stream.createdAt else {
+            guard asked == nil || asked?.id == stream.id else {
                 throw CommandFailure(
                     .failed, "the stream '\(name)' is another one than it was at the question; nothing was deleted")
             }
             let others = Set(try await store.listStreams().map(\.name)).subtracting([name])
-            try await store.deleteStream(name)
+            try await store.deleteStream(name, force: force)
             return Self.report(of: stream, mappings, others: others)
         }
         Output.error.say(report)
@@ -55,12 +55,8 @@ struct StreamDeleteCommand: AsyncParsableCommand {
     private func found(in store: some StreamStore) async throws -> (StreamDescription, [MappingDescription]) {
         let stream = try await store.describeStream(name)
         let mappings = try await store.listMappings(of: name)
-        if !force, let running = mappings.first(where: \.isClaimed) {
-            throw CommandFailure(
-                .busy,
-                "the mapping '\(running.key.name)' of '\(name)' is running: end its process first, or delete the stream under it with --force"
-            )
-        }
+        // The store refuses it too; nobody is to be asked in vain.
+        if !force, let running = mappings.first(where: \.isClaimed) { throw ShardlineError.isRunning(running.key) }
         return (stream, mappings)
     }
 

@@ -83,7 +83,7 @@ final class GuestStore: Sendable {
     private static let step = Duration.milliseconds(20)
 
     private let directory: String
-    private let logger: Logger
+    let logger: Logger
     private let state = Mutex(State())
     private let events: AsyncStream<Event>
     private let tell: AsyncStream<Event>.Continuation
@@ -339,7 +339,9 @@ extension GuestStore: StreamStore {
         try await look { try await $0.describeStream(name) }
     }
 
-    func deleteStream(_ name: String) async throws { try await write { try await $0.deleteStream(name) } }
+    func deleteStream(_ name: String, force: Bool) async throws {
+        try await write { try await $0.deleteStream(name, force: force) }
+    }
 
     func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
         try await write { try await $0.commit(changes, urgency: urgency) }

@@ -66,6 +66,7 @@ extension InMemoryStore {
             mapping.epoch = state.nextEpoch()
             mapping.claim = mapping.epoch
             mapping.states = claim.states
+            mapping.failureStream = claim.failureStream
             if let configuration = claim.configuration { mapping.definition.configuration = configuration }
         }
     }
@@ -86,6 +87,7 @@ extension InMemoryStore {
             if let claim = mapping.claim, claim <= epoch {
                 mapping.claim = nil
                 mapping.states = nil
+                mapping.failureStream = nil
             }
         }
     }

@@ -1,3 +1,4 @@
+public import Logging
 public import StreamModel
 public import StreamStorage
 import Synchronization
@@ -42,9 +43,13 @@ public final class InMemoryStore: StreamStore {
     /// Commits are atomic and numbers dense; nothing outlives the process.
     public var capabilities: StoreCapabilities { [.atomicCommit, .denseSequenceNumbers] }
 
+    /// Where the store says what happens to it.
+    public let logger: Logger
+
     /// An empty store that goes by the clocks of `timeSource`.
-    public init(timeSource: any TimeSource = VirtualTime()) {
+    public init(timeSource: any TimeSource = VirtualTime(), logger: Logger = Logger(label: "shardline.store")) {
         self.timeSource = timeSource
+        self.logger = logger
     }
 
     // MARK: Streams
@@ -67,7 +72,8 @@ public final class InMemoryStore: StreamStore {
                 MemoryShard(id: ShardID(UInt32(index)), range: range, creationSecond: second, openedAt: now)
             }
             let stream = MemoryStream(
-                id: state.catalogue.lastStreamID, name: name, createdAt: now, settings: settings, shards: shards)
+                id: state.catalogue.lastStreamID, name: name, createdAt: now, settings: settings, initialSettings: settings,
+                shards: shards)
             state.catalogue.streams[name] = stream
             return state.describe(stream, now: now)
         }
@@ -91,11 +97,12 @@ public final class InMemoryStore: StreamStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/deleteStream(_:)``; reads that wait on it throw `unknownStream`.
-    public func deleteStream(_ name: String) async throws {
+    /// As ``StreamStorage/StreamStore/deleteStream(_:force:)``; reads that wait on it throw `unknownStream`.
+    public func deleteStream(_ name: String, force: Bool) async throws {
         let waiters = try state.withLock { state in
             try state.checkOpen()
             let stream = try state.catalogue.stream(name)
+            if !force { try state.catalogue.checkUnused(stream) }
             state.catalogue.streams[name] = nil
             let gone = stream.shards.map(\.creationSecond) + [state.catalogue.retiredSecond].compactMap { $0 }
             state.catalogue.retiredSecond = gone.max()
@@ -207,6 +214,6 @@ extension InMemoryStore.State {
             name: stream.name, id: StreamID(store: id, number: stream.id, createdAt: stream.createdAt),
             createdAt: stream.createdAt, retention: stream.settings.retention,
             maximumRecordSize: stream.settings.maximumRecordSize, isFailureStream: stream.settings.isFailureStream,
-            shards: shards)
+            initialSettings: stream.initialSettings, shards: shards)
     }
 }

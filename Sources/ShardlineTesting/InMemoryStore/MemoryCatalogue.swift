@@ -35,6 +35,15 @@ struct MemoryCatalogue {
             })
     }
 
+    /// Throws `mappingBusy` where a mapping that is claimed reads the stream, or hands over to it what it gives up.
+    func checkUnused(_ stream: MemoryStream) throws {
+        let claimed = mappings.values.filter { $0.claim != nil }
+        let running = claimed.map(\.definition.key).filter { $0.stream == stream.name }
+        if let first = running.min(by: { $0.name < $1.name }) { throw ShardlineError.isRunning(first) }
+        let giving = claimed.filter { $0.failureStream == stream.name }.min { $0.id < $1.id }
+        if let giving { throw ShardlineError.isInUse(stream.name, by: giving.definition.key) }
+    }
+
     func mapping(_ key: MappingKey) throws -> MemoryMapping {
         _ = try stream(key.stream)
         guard let mapping = mappings[key] else {
@@ -56,6 +65,7 @@ struct MemoryStream {
     let name: String
     let createdAt: Timestamp
     let settings: StreamSettings
+    let initialSettings: StreamSettings
     /// By number.
     var shards: [MemoryShard]
 
@@ -110,6 +120,8 @@ struct MemoryMapping {
     var epoch: UInt64
     /// The epoch of the claim that is held.
     var claim: UInt64?
+    /// Where the run that holds the claim hands over what it gives up.
+    var failureStream: String?
     /// Tells what the run that holds the claim does.
     var states: (@Sendable () -> [MappingShardState])?
     var checkpoints: [ShardID: ShardCheckpoint]

@@ -137,7 +137,7 @@ struct DeliveryTests {
         let mapping = try await bench.mapping()
         async let run: Void = mapping.run(until: .stopped)
         await bench.time.sleepers(1)
-        try await bench.store.deleteStream("s")
+        try await bench.store.deleteStream("s", force: true)
         bench.time.advance(by: MappingRun.watchInterval)
         do {
             try await run

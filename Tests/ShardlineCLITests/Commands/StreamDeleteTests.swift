@@ -8,8 +8,7 @@ import Testing
 @Suite struct StreamDeleteTests {
     private let stream = StreamDescription(
         name: "s", id: StreamID(1), createdAt: Timestamp(milliseconds: 0), retention: .seconds(60),
-        maximumRecordSize: 10,
-        isFailureStream: false,
+        maximumRecordSize: 10, isFailureStream: false, initialSettings: StreamSettings(),
         shards: [
             ShardDescription(
                 id: ShardID(0), hashKeyRange: HashKeyRange.even(1)[0], parents: [], creationSecond: 0,

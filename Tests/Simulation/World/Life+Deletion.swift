@@ -27,7 +27,7 @@ extension Life {
         hasDeleted = true
         world.tell { $0.willDeleteStream() }
         do {
-            try await store.deleteStream(World.stream)
+            try await store.deleteStream(World.stream, force: true)
             world.tell { $0.hasDeletedStream() }
         } catch {
             if !isInDoubt(error) { world.tell { $0.hasNotDeletedStream() } }
@@ -39,7 +39,7 @@ extension Life {
         do {
             let deadLetters = "\(World.stream).\(World.allMappings[0]).failed"
             if goesOn, random.once(in: 2), try await store.listStreams().contains(where: { $0.name == deadLetters }) {
-                try await store.deleteStream(deadLetters)
+                try await store.deleteStream(deadLetters, force: true)
             }
         } catch {
             failed(error, "deleting the stream of dead letters")
