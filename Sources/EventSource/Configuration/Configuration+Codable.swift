@@ -18,12 +18,13 @@ extension EventSourceMapping.Configuration: Codable {
     }
 
     /// Reads settings; what is missing keeps its default. Throws `invalidArgument` for an unknown name and for values
-    /// outside their limits.
+    /// outside their limits. The member `deadLetterStream`, which the store keeps beside a mapping's settings, is no setting
+    /// and passed over.
     public init(from decoder: any Decoder) throws {
         self.init()
         let known = Set(CodingKeys.allCases.map(\.rawValue))
         let strangers = try decoder.container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
-            .filter { !known.contains($0) }.sorted()
+            .filter { !known.contains($0) && $0 != StoredSettings.member }.sorted()
         guard strangers.isEmpty else {
             throw ShardlineError(
                 .invalidArgument,

@@ -1,4 +1,5 @@
 import StreamModel
+import StreamStorage
 
 extension EventSourceMapping.Configuration {
     /// Throws `invalidArgument` that names every setting outside its limits, with what is allowed (ESM-S27).
@@ -49,12 +50,11 @@ extension EventSourceMapping.Configuration {
         }
         wrong += violations(naming)
         switch failureDestination {
-        case .deadLetterStream where !Limits.isName(Self.deadLetterStream(of: stream, mapping: mapping)):
+        case .deadLetterStream:
+            let name = StoredSettings.plainName(of: MappingKey(stream: stream, name: mapping))
             // Where the mapping's own name is bad that has been said already.
-            if Limits.isName(mapping) {
-                wrong.append(
-                    "\(destination) dead-letter-stream: the name '\(Self.deadLetterStream(of: stream, mapping: mapping))' would have more than \(Limits.nameLength.upperBound) characters; name a stream (stream:NAME) or a file (file:PATH)"
-                )
+            if !Limits.isName(name), Limits.isName(mapping) {
+                wrong.append("\(destination) \(Self.tooLong(name))")
             }
         case .stream(stream):
             wrong.append("\(destination) stream:\(stream) (allowed: any stream but the source itself)")
@@ -63,16 +63,8 @@ extension EventSourceMapping.Configuration {
         try Self.refuse(wrong)
     }
 
-    /// The name of the stream that is made with a mapping for what it gives up.
-    package static func deadLetterStream(of stream: String, mapping: String) -> String { "\(stream).\(mapping).failed" }
-
-    /// The name of the stream that takes failure documents; nil where none does.
-    package func failureStream(of stream: String, mapping: String) -> String? {
-        switch failureDestination {
-        case .deadLetterStream: Self.deadLetterStream(of: stream, mapping: mapping)
-        case .stream(let name): name
-        case .file, .none: nil
-        }
+    static func tooLong(_ name: String) -> String {
+        "dead-letter-stream: the name '\(name)' would have more than \(Limits.nameLength.upperBound) characters; name a stream (stream:NAME) or a file (file:PATH)"
     }
 
     private static func refuse(_ wrong: [String]) throws {

@@ -87,6 +87,11 @@ extension EventSourceMapping {
         public enum Destination: Hashable, Sendable, LosslessStringConvertible {
             /// A stream `{stream}.{mapping}.failed` in the same store, made together with the mapping: as many shards
             /// as the source has, at most 4; retention 14 days.
+            ///
+            /// No other mapping has it by default: where the mapping's own name has dots, their number stands at the end,
+            /// such as `orders.totals.v2.failed.1`. The name stays the mapping's, see
+            /// ``EventSourceMapping/failureStream``. A stream of that name that was not made for failures is not used: then
+            /// the mapping is not made, and the error says so.
             case deadLetterStream
             /// A stream of the same store, made like a dead-letter stream if it isn't there; not the source itself.
             case stream(named: String)

@@ -41,10 +41,18 @@ public final class EventSourceMapping: Sendable {
     /// Whether this object found a mapping of its name in the store, which it resumes; false: it made it.
     public let isResumed: Bool
 
+    /// The stream of the same store that takes what the mapping gives up; nil where a file, a type of your own or nothing
+    /// does. Decided when the mapping is created, and the same for as long as it exists.
+    public var failureStream: String? {
+        if case .stream(let name) = destination { name } else { nil }
+    }
+
     package var key: MappingKey { MappingKey(stream: stream.name, name: name) }
 
     let function: FunctionSource
     let destination: DeliveryTarget
+    /// What the store keeps of the settings.
+    let stored: StoredSettings
     let names: ResourceNames
     let logger: Logger
     let observer: (@Sendable (ShardID, LaneCore.TraceEvent) -> Void)?
@@ -145,8 +153,15 @@ public final class EventSourceMapping: Sendable {
         let setup = MappingSetup(
             key: MappingKey(stream: stream.name, name: name), store: stream.store, configuration: configuration,
             logger: logger)
-        self.destination = try await setup.target(own: destination)
-        isResumed = try await setup.createOrResume(startingAt: start)
+        let stored = try await setup.settings()
+        self.stored = stored
+        self.destination = try await setup.target(own: destination, stored)
+        isResumed = try await setup.createOrResume(startingAt: start, stored)
+    }
+
+    /// What a run makes sure of.
+    var setup: MappingSetup {
+        MappingSetup(key: key, store: stream.store, configuration: configuration, logger: logger)
     }
 
     /// Delivers records until the goal is reached or ``triggerGracefulShutdown(grace:)`` is called.

@@ -38,7 +38,7 @@ struct MappingRun {
                 claimed = try await store.claimMapping(
                     mapping.key,
                     with: MappingClaim(
-                        configuration: mapping.configuration.json, states: { [board = mapping.board] in board.shards }))
+                        configuration: mapping.stored.json, failureStream: mapping.failureStream, states: { [board = mapping.board] in board.shards }))
             } catch let error as ShardlineError where error.code == .mappingBusy && !isFirst {
                 throw ShardlineError(
                     .fenced, "the mapping '\(mapping.key)' was taken over by another process; it runs there",
@@ -72,6 +72,8 @@ struct MappingRun {
     {
         // A stream can't be deleted while one of its mappings is claimed, unless by force, which ends the session.
         let stream = try await store.describeStream(mapping.key.stream)
+        // Since the mapping was made, or ran last, it may have been deleted; while it runs it is not.
+        if let failures = mapping.failureStream { try await mapping.setup.ensureFailureStream(failures, for: stream) }
         let session = MappingSession(
             store: store, key: mapping.key, streamID: stream.id, epoch: claimed.epoch,
             configuration: mapping.configuration,

@@ -9,11 +9,61 @@ struct MappingSetup {
     let configuration: EventSourceMapping.Configuration
     let logger: Logger
 
+    /// The settings with the name of the mapping's dead-letter stream: the one that it has, or for a new one the first
+    /// that is nobody else's.
+    func settings() async throws -> StoredSettings {
+        do {
+            let mapping = try await store.describeMapping(key)
+            // What this version can't read says no name.
+            let known = try? StoredSettings(json: mapping.configuration)
+            let name = known?.deadLetterStream ?? StoredSettings.plainName(of: key)
+            // One that had another destination so far never used it.
+            if let before = known?.configuration.failureDestination, before != .deadLetterStream { try await check(name) }
+            return StoredSettings(configuration, deadLetterStream: name)
+        } catch let error as ShardlineError where error.code == .unknownMapping {}
+        let names = StoredSettings.defaultNames(of: key)
+        var isTaken = false
+        for other in StoredSettings.namesakes(of: key) where names.count > 1 && !isTaken {
+            isTaken = try await hasPlainName(other)
+        }
+        let name = isTaken ? names[1] : names[0]
+        try await check(name)
+        return StoredSettings(configuration, deadLetterStream: name)
+    }
+
+    /// Whether there is this mapping, made by a version that gave every mapping the plain name.
+    private func hasPlainName(_ other: MappingKey) async throws -> Bool {
+        do {
+            let mapping = try await store.describeMapping(other)
+            let name = (try? StoredSettings(json: mapping.configuration))?.deadLetterStream
+            return name == nil || name == StoredSettings.plainName(of: other)
+        } catch let error as ShardlineError where [.unknownMapping, .unknownStream].contains(error.code) {
+            return false
+        }
+    }
+
+    /// Throws `invalidArgument` where the mapping is to have this dead-letter stream from now on and can't.
+    private func check(_ name: String) async throws {
+        guard case .deadLetterStream = configuration.failureDestination else { return }
+        guard Limits.isName(name) else {
+            throw ShardlineError(
+                .invalidArgument, "failureDestination \(EventSourceMapping.Configuration.tooLong(name))")
+        }
+        do {
+            guard try await store.describeStream(name).isFailureStream else {
+                throw ShardlineError(
+                    .invalidArgument,
+                    "the dead-letter stream of the mapping '\(key.name)' would be '\(name)', which is there and was not made for failures: name one (stream:NAME, also this one) or a file (file:PATH) as failure destination"
+                )
+            }
+        } catch let error as ShardlineError where error.code == .unknownStream {}
+    }
+
     /// Where documents go, made if need be.
-    func target(own destination: (any FailureDestination)?) async throws -> DeliveryTarget {
+    func target(own destination: (any FailureDestination)?, _ settings: StoredSettings) async throws -> DeliveryTarget {
         let source = try await store.describeStream(key.stream)
         if let destination { return .own(destination) }
-        if let name = configuration.failureStream(of: key.stream, mapping: key.name) {
+        if let name = settings.failureStream(of: key) {
             try await ensureFailureStream(name, for: source)
             return .stream(name)
         }
@@ -24,9 +74,8 @@ struct MappingSetup {
     }
 
     /// Makes the mapping with its starting position resolved, or finds it; true where it was there.
-    func createOrResume(startingAt start: StartingPosition) async throws -> Bool {
-        let definition = MappingDefinition(
-            key: key, startingPosition: start, configuration: configuration.json)
+    func createOrResume(startingAt start: StartingPosition, _ settings: StoredSettings) async throws -> Bool {
+        let definition = MappingDefinition(key: key, startingPosition: start, configuration: settings.json)
         do {
             try await store.createMapping(definition)
             logger.info("mapping made", metadata: ["start": "\(start)"])
@@ -40,7 +89,7 @@ struct MappingSetup {
         }
     }
 
-    private func ensureFailureStream(_ name: String, for source: StreamDescription) async throws {
+    func ensureFailureStream(_ name: String, for source: StreamDescription) async throws {
         let needed = Self.documentSize(ofRecord: source.maximumRecordSize)
         let size = min(max(needed, Limits.defaultRecordSize), Limits.largestFailureRecordSize)
         let settings = StreamSettings(

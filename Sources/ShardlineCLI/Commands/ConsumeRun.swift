@@ -34,7 +34,7 @@ struct ConsumeRun: Sendable {
                 passOn: { [errors, mapping] line in errors.passOn(line, from: "\(mapping)[\(number)]") },
                 warn: { [errors] in errors.say($0) })
         }
-        let isFailureStreamNew = try await isFailureStreamMissing()
+        let streams = try await stream.store.listStreams().map(\.name)
         let eventSource = try await EventSourceMapping(
             mapping, from: stream,
             startingAt: try (from ?? .trimHorizon).starting(now: stream.store.timeSource.wallTime),
@@ -45,8 +45,8 @@ struct ConsumeRun: Sendable {
         // The mapping goes with its stream: a run of this one is a run on the stream that is described here.
         identity.set(try await stream.store.describeStream(stream.name).id)
         try await greet(eventSource)
-        if isFailureStreamNew, let place = failuresPlace {
-            errors.say("made \(place), which takes the records that are given up")
+        if let name = eventSource.failureStream, !streams.contains(name) {
+            errors.say("made the stream \(name), which takes the records that are given up")
         }
         let begun = stream.store.timeSource.monotonicTime
         let result: Result<Void, any Error>
@@ -60,7 +60,7 @@ struct ConsumeRun: Sendable {
         errors.showStatus("")
         let summary = ConsumeSummary(
             statistics: eventSource.statistics, duration: stream.store.timeSource.monotonicTime - begun,
-            failures: failuresPlace, hasWindow: settings.batchWindow > .zero, shards: eventSource.shardStates,
+            failures: place(of: eventSource), hasWindow: settings.batchWindow > .zero, shards: eventSource.shardStates,
             now: stream.store.timeSource.wallTime)
         if printsJSON {
             try output.write(json: summary.json)
@@ -90,17 +90,10 @@ struct ConsumeRun: Sendable {
                 + (from == nil ? "" : "; --from is for a new mapping, use `shardline mapping seek`"))
     }
 
-    private func isFailureStreamMissing() async throws -> Bool {
-        guard let name = settings.failureStream(of: stream.name, mapping: mapping) else { return false }
-        return try await !stream.store.listStreams().contains { $0.name == name }
-    }
-
-    private var failuresPlace: String? {
-        switch settings.failureDestination {
-        case .none: nil
-        case .file(let path): "the file \(path)"
-        default: settings.failureStream(of: stream.name, mapping: mapping).map { "the stream \($0)" }
-        }
+    /// Where what is given up goes.
+    private func place(of eventSource: EventSourceMapping) -> String? {
+        if case .file(let path) = settings.failureDestination { return "the file \(path)" }
+        return eventSource.failureStream.map { "the stream \($0)" }
     }
 
     private func run(_ eventSource: EventSourceMapping, _ pool: ProcessPool) async throws {

@@ -77,8 +77,7 @@ struct StreamDeleteCommand: AsyncParsableCommand {
         if mappings.isEmpty { text += "; it had no mappings" }
         let kept = Set(
             mappings.compactMap { mapping in
-                (try? EventSourceMapping.Configuration(json: mapping.configuration))?
-                    .failureStream(of: stream.name, mapping: mapping.key.name)
+                (try? StoredSettings(json: mapping.configuration))?.failureStream(of: mapping.key)
             }
         ).intersection(others)
         if !kept.isEmpty {

@@ -8,7 +8,7 @@ enum SettingsTable {
     /// version can't read it.
     static func lines(ofJSON json: [UInt8], of mapping: MappingKey, title: String) -> [String] {
         guard !json.isEmpty else { return ["\(title)not known"] }
-        guard let settings = try? EventSourceMapping.Configuration(json: json) else {
+        guard let settings = try? StoredSettings(json: json) else {
             return ["\(title)\(Output.escaped(json, backslash: "\\"))"]
         }
         let rows = rows(of: settings, of: mapping)
@@ -20,8 +20,9 @@ enum SettingsTable {
     }
 
     private static func rows(
-        of settings: EventSourceMapping.Configuration, of mapping: MappingKey
+        of stored: StoredSettings, of mapping: MappingKey
     ) -> [(name: String, value: String)] {
+        let settings = stored.configuration
         let defaults = EventSourceMapping.Configuration()
         var rows: [(name: String, value: String)] = []
         func add(_ name: String, _ value: String) { rows.append((name, value)) }
@@ -33,7 +34,7 @@ enum SettingsTable {
         add("--timeout", Readable.duration(settings.functionTimeout))
         add("--concurrency", settings.concurrency.map { Readable.count($0, "invocation") } ?? "one for each shard")
         // As the option takes it: the dead-letter stream has no other word there than its name.
-        let stream = settings.failureStream(of: mapping.stream, mapping: mapping.name)
+        let stream = stored.failureStream(of: mapping)
         add("--on-failure", stream.map { "stream:\($0)" } ?? settings.failureDestination.description)
         add("--grace", Readable.duration(settings.shutdownGrace))
         add("--no-bisect", settings.bisectOnError ? "no, failed batches are cut in two" : "yes")
