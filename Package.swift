@@ -72,9 +72,13 @@ let package = Package(
             dependencies: ["StreamStorage", "StreamModel", "DiskAccess", "CPosix", collections, logging],
             swiftSettings: swift),
         .target(
+            name: "StoreAccess",
+            dependencies: ["StreamModel", "StreamStorage", "SegmentStorage", "OwnerSocket", "DiskAccess", logging],
+            swiftSettings: swift),
+        .target(
             name: "Shardline",
             dependencies: [
-                "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket", "DiskAccess",
+                "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess",
                 logging, lifecycle,
             ],
             swiftSettings: swift),
@@ -100,7 +104,7 @@ let package = Package(
         .executableTarget(
             name: "ShardlineCLI",
             dependencies: [
-                "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket",
+                "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket", "StoreAccess",
                 "DiskAccess", "ThroughputBench",
                 "LateRuns", "CZlib", "CProcess", heap, logging, lifecycle, argumentParser,
             ],
@@ -146,6 +150,12 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "OwnerSocketTests", dependencies: ["OwnerSocket", "ShardlineTesting", "TestSupport"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "StoreAccessTests",
+            dependencies: [
+                "StoreAccess", "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineTesting", "TestSupport", logging,
+            ],
             swiftSettings: swift),
         .testTarget(
             name: "StoreContractTests",

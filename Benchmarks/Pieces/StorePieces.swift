@@ -147,7 +147,7 @@ private final class StoreFixture: Sendable {
         let directory = try TemporaryDirectory.make()
         var logger = Logger(label: "pieces")
         logger.logLevel = .error
-        let store = try await SegmentStore.open(at: "\(directory)/store", logger: logger)
+        let store = try await SegmentStore.openIfFree(at: "\(directory)/store", logger: logger)
         try await store.createStream("pieces", shards: 4)
         state.withLock { state in
             state = State()

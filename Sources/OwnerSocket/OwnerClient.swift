@@ -12,7 +12,7 @@ import Synchronization
 /// ``StreamStorage/CommitOutcome/unknown(cause:)``; every other call throws `ownerGone`, and so do all later ones.
 ///
 /// ```swift
-/// let store = try await OwnerClient.connect(at: directory)
+/// let store = try await SegmentStore.connect(at: directory)
 /// try await store.stream("departures").put(line, partitionKey: key)
 /// ```
 public final class OwnerClient: StreamStore {
@@ -25,7 +25,7 @@ public final class OwnerClient: StreamStore {
     /// The same process as this one sees it; nil where it can't, as in another container.
     package let visibleOwner: Int32?
     /// Whether the owner has said that it gives the store up: whoever is next may have it, and nothing is in doubt.
-    public var hasSaidGoodbye: Bool { calls.isReleased }
+    package var hasSaidGoodbye: Bool { calls.isReleased }
     /// Where this end says what it finds.
     public let logger: Logger
     private let calls: OwnerCalls
@@ -57,6 +57,14 @@ public final class OwnerClient: StreamStore {
         logger: Logger = Logger(label: "shardline.store")
     ) async throws -> OwnerClient {
         try await connect(at: directory, timeSource: timeSource, logger: logger, patience: OwnerPatience())
+    }
+
+    /// As ``connect(at:timeSource:logger:)``, for whom an owner that doesn't greet has less time.
+    package static func connect(
+        at directory: String, timeSource: any TimeSource, logger: Logger, within limit: Duration
+    ) async throws -> OwnerClient {
+        try await connect(
+            at: directory, timeSource: timeSource, logger: logger, patience: OwnerPatience(atMost: limit))
     }
 
     /// The same, with less patience for tests.
@@ -141,7 +149,7 @@ public final class OwnerClient: StreamStore {
     ///
     /// True: it is going to, so the store can be opened in a moment; this client's calls throw `ownerGone` from then on.
     /// False: the owner needs the store itself.
-    public func requestRelease() async throws -> Bool {
+    package func requestRelease() async throws -> Bool {
         guard case .released(let isGoing) = try await calls.call(.release) else { throw OwnerCalls.mismatch }
         return isGoing
     }

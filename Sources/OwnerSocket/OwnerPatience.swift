@@ -10,6 +10,16 @@ struct OwnerPatience: Sendable {
     /// How long any other is.
     var silent = Duration.seconds(10)
 
+    init() {}
+
+    /// That, but no more than a limit.
+    init(atMost limit: Duration) {
+        let limit = max(.milliseconds(1), limit)
+        look = min(look, limit)
+        stopped = min(stopped, limit)
+        silent = min(silent, limit)
+    }
+
     /// Throws where the owner, looked at so often, was waited for long enough. Blocks for a moment.
     func check(_ process: Int32?, in directory: String, after looks: Int) throws {
         let waited = look * looks

@@ -14,7 +14,7 @@ import Synchronization
 /// let server = try OwnerSocketServer(store: store, at: directory)
 /// try await server.run()      // until the task is cancelled, or stop()
 /// ```
-public final class OwnerSocketServer: Sendable {
+package final class OwnerSocketServer: Sendable {
     private struct State {
         var isStopped = false
         var lastConnection: UInt64 = 0
@@ -44,7 +44,7 @@ public final class OwnerSocketServer: Sendable {
     ///     as it can. Without this, or with false, the client is told that the store is taken.
     ///   - logger: told of connections that end with an error.
     /// - Throws: ``StreamModel/ShardlineError`` `notAccessible` where no socket can be made in the directory.
-    public init(
+    package init(
         store: any StreamStore, at directory: String, onReleaseRequest: (@Sendable () async -> Bool)? = nil,
         logger: Logger = Logger(label: "shardline.owner")
     ) throws {
@@ -64,7 +64,7 @@ public final class OwnerSocketServer: Sendable {
     /// Then clients are told that the store is given up: their reads end with `ownerGone`, everything else that has
     /// reached the owner is answered with its outcome, and what has not is surely not done. Claims that clients hold are
     /// released, and the socket is removed. Close the store after this has returned.
-    public func run() async throws {
+    package func run() async throws {
         let accepting = WorkerThread(name: "owner-accept") { [self] in accept() }
         await withTaskCancellationHandler {
             await accepting.finished()
@@ -91,7 +91,7 @@ public final class OwnerSocketServer: Sendable {
     }
 
     /// Ends ``run()``. More calls do nothing.
-    public func stop() {
+    package func stop() {
         state.withLock { $0.isStopped = true }
         listener.shutDown()
     }

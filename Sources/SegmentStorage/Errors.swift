@@ -1,6 +1,12 @@
 import DiskAccess
 import StreamModel
 
+/// Who holds the directory of a store that is busy.
+package struct StoreHolder: Error, Hashable {
+    /// The process, where it could be read.
+    package var process: Int32?
+}
+
 extension ShardlineError {
     /// What a failed file operation means to who uses the store.
     init(_ error: FileError, doing what: String) {

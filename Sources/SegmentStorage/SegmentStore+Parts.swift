@@ -232,7 +232,8 @@ extension SegmentStore {
                 case .held(let process):
                     let owner = ProcessState.holder(process)
                     throw ShardlineError(
-                        .storeBusy, "the store '\(directory)' is in use by \(owner); one process can own it at a time")
+                        .storeBusy, "the store '\(directory)' is in use by \(owner); one process can own it at a time",
+                        cause: StoreHolder(process: process))
                 case .acquired(let lock):
                     try fileSystem.createDirectory(directory + "/" + Ring.folder)
                     try fileSystem.synchronizeDirectory(directory)

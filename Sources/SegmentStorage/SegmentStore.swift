@@ -37,20 +37,13 @@ public final class SegmentStore: StreamStore {
         parts.configuration.durability == .synced ? [.atomicCommit, .denseSequenceNumbers, .synced] : .atomicCommit
     }
 
-    /// Opens the store in a directory, or makes a new one there.
+    /// Opens the store in a directory, or makes a new one there; asks nobody for it and waits for nobody. What users call
+    /// is in the room StoreAccess, which knows how to ask.
     ///
-    /// What a crash left is brought in order: the journal is read to its end, a commit that was being written is cut.
-    /// Throws `storeBusy` while another process (or this one) has it open, `notAccessible` for a directory that can't
-    /// be used, holds something else or is a part of a backup, `corrupt` where what was acknowledged can't be read, `newerFormat`,
-    /// `metadataOlderThanJournal`, `diskFull`, `invalidArgument` for settings.
-    ///
-    /// - Parameters:
-    ///   - path: the directory; its parent must be there. It is for its owner alone (0700): others lose what rights they
-    ///     have in it.
-    ///   - configuration: how the store works; the defaults are right for nearly everybody.
-    ///   - timeSource: the clocks; tests give another one.
-    ///   - logger: where the store says what happens to it.
-    public static func open(
+    /// Throws `storeBusy`, with a ``StoreHolder`` as its cause, while another process (or this one) has it open,
+    /// `notAccessible` for a directory that can't be used, holds something else or is a part of a backup, `corrupt` where
+    /// what was acknowledged can't be read, `newerFormat`, `metadataOlderThanJournal`, `diskFull`, `invalidArgument`.
+    package static func openIfFree(
         at path: String, configuration: Configuration = Configuration(),
         timeSource: any TimeSource = SystemTimeSource(), logger: Logger = Logger(label: "shardline.store")
     ) async throws -> SegmentStore {

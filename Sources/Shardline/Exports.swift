@@ -1,5 +1,7 @@
 // What a user gets with `import Shardline`.
 @_exported public import EventSource
+@_exported public import OwnerSocket
 @_exported public import SegmentStorage
+@_exported public import StoreAccess
 @_exported public import StreamModel
 @_exported public import StreamStorage

@@ -11,8 +11,9 @@ import Testing
         "SegmentStorage": ["StreamStorage", "StreamModel", "DiskAccess", "CLZ4", "CHash"],
         "EventSource": ["StreamStorage", "StreamModel", "DiskAccess"],
         "OwnerSocket": ["StreamStorage", "StreamModel", "DiskAccess", "CPosix"],
+        "StoreAccess": ["StreamModel", "StreamStorage", "SegmentStorage", "OwnerSocket", "DiskAccess"],
         "Shardline": [
-            "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket", "DiskAccess",
+            "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess",
         ],
         "ShardlineTesting": ["Shardline", "StreamModel", "StreamStorage", "EventSource", "DiskAccess"],
         "ThroughputBench": [
@@ -23,7 +24,7 @@ import Testing
         "ShardlineCLI": [
             "Shardline", "LateRuns", "CZlib", "CProcess", "StreamModel", "StreamStorage", "SegmentStorage",
             "EventSource",
-            "OwnerSocket", "DiskAccess", "ThroughputBench",
+            "OwnerSocket", "StoreAccess", "DiskAccess", "ThroughputBench",
         ],
     ]
     /// Modules that only the named rooms may import.

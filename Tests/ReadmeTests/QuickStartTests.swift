@@ -20,10 +20,27 @@ import Testing
 
             await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await runAsService(store, program.delays) }
+                if run == 2 {
+                    await expectSecondProcess(in: folder.path)
+                    let put = try? await store.describeStream("departures").shards.reduce(0) { $0 + $1.tip.rawValue }
+                    #expect(put == sum + 1)
+                }
                 group.cancelAll()
                 while await group.nextResult() != nil {}
             }
             try await store.close()
+        }
+    }
+
+    /// Runs it as soon as the service is served.
+    private func expectSecondProcess(in directory: String) async {
+        while true {
+            do { return try await runSecondProcess(in: directory) } catch let error as ShardlineError
+                where error.code == .ownerGone
+            { await Task.yield() } catch {
+                Issue.record(error)
+                return
+            }
         }
     }
 }

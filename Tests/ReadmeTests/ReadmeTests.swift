@@ -17,7 +17,7 @@ import Testing
             text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
                 .map { $0.replacing("at: directory + \"/flights\"", with: "at: \"flights\"") }
         }
-        let files = try ["QuickStart", "AsService", "InVirtualTime"].map { name in
+        let files = try ["QuickStart", "AsService", "SecondProcess", "InVirtualTime"].map { name in
             lines(
                 try String(contentsOf: Readme.root.appending(path: "Tests/ReadmeTests/\(name).swift"), encoding: .utf8))
         }

@@ -45,7 +45,9 @@ struct StreamDeleteCommand: AsyncParsableCommand {
                     .failed, "the stream '\(name)' is another one than it was at the question; nothing was deleted")
             }
             let others = Set(try await store.listStreams().map(\.name)).subtracting([name])
-            try await store.deleteStream(name, force: force)
+            do { try await store.deleteStream(name, force: force) } catch let error as ShardlineError
+                where error.code == .mappingBusy
+            { throw Self.busy(error) }
             return Self.report(of: stream, mappings, others: others)
         }
         Output.error.say(report)
@@ -56,8 +58,12 @@ struct StreamDeleteCommand: AsyncParsableCommand {
         let stream = try await store.describeStream(name)
         let mappings = try await store.listMappings(of: name)
         // The store refuses it too; nobody is to be asked in vain.
-        if !force, let running = mappings.first(where: \.isClaimed) { throw ShardlineError.isRunning(running.key) }
+        if !force, let running = mappings.first(where: \.isClaimed) { throw Self.busy(.isRunning(running.key)) }
         return (stream, mappings)
+    }
+
+    private static func busy(_ error: ShardlineError) -> CommandFailure {
+        CommandFailure(.busy, "\(error.message) (--force)")
     }
 
     /// The stream with what goes together with it.

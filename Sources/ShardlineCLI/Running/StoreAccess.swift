@@ -2,6 +2,7 @@ import DiskAccess
 import Logging
 import OwnerSocket
 import SegmentStorage
+import StoreAccess
 import StreamModel
 import StreamStorage
 
@@ -84,31 +85,12 @@ private func withOwnedStore<Result: Sendable>(
     return try result.get()
 }
 
-/// Opens the store, and asks a process for it that needs it only as a guest.
+/// Opens the store, and says what can be done where somebody needs it.
 private func openAsOwner(at directory: String, logger: Logger) async throws -> SegmentStore {
-    let timeSource = SystemTimeSource()
-    let begun = timeSource.monotonicTime
-    var patience = Duration.seconds(2)
-    // Who was asked last: in its place another guest may have been faster than this process.
-    var asked: Int32?
-    while true {
-        do {
-            return try await SegmentStore.open(at: directory, logger: logger)
-        } catch let busy as ShardlineError where busy.code == .storeBusy {
-            if let owner = try? await OwnerClient.connect(at: directory), owner.ownerProcess != asked {
-                do {
-                    guard try await owner.requestRelease() else { throw explained(busy) }
-                    asked = owner.ownerProcess
-                    patience = .seconds(15)
-                    logger.debug("process \(owner.ownerProcess) gives the store up")
-                } catch let gone as ShardlineError where gone.code == .ownerGone {
-                    // It has ended by itself meanwhile.
-                }
-            }
-            // Nobody serves it: its owner is opening or closing it, or serves nobody.
-            guard timeSource.monotonicTime - begun < patience else { throw explained(busy) }
-            try await timeSource.sleep(until: timeSource.monotonicTime + .milliseconds(20))
-        }
+    do {
+        return try await SegmentStore.open(at: directory, logger: logger)
+    } catch let busy as ShardlineError where busy.code == .storeBusy {
+        throw explained(busy)
     }
 }
 

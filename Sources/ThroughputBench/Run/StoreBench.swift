@@ -2,6 +2,7 @@ import DiskAccess
 import EventSource
 import Logging
 import SegmentStorage
+import Shardline
 import StreamModel
 
 /// A bench of the embedded store in a directory of its own, with what it asks of the disk.

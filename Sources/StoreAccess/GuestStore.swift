@@ -1,13 +1,13 @@
 import DiskAccess
-import Logging
-import OwnerSocket
-import SegmentStorage
-import StreamModel
-import StreamStorage
+package import Logging
+internal import OwnerSocket
+internal import SegmentStorage
+package import StreamModel
+package import StreamStorage
 import Synchronization
 
 /// Runs `body` with a store that this process owns only as long as nobody else wants to.
-func withGuestStore<Result: Sendable>(
+package func withGuestStore<Result: Sendable>(
     at directory: String, logger: Logger, _ body: (any StreamStore) async throws -> Result
 ) async throws -> Result {
     let store = GuestStore(directory: directory, logger: logger)
@@ -34,7 +34,7 @@ func withGuestStore<Result: Sendable>(
 /// Calls wait while it changes hands. What only looks is asked again behind a change; what writes never is, unless it
 /// was surely not sent. Where an owner went without a goodbye, what writes waits for another owner only: the store of
 /// one that died is not opened for the sake of a write.
-final class GuestStore: Sendable {
+package final class GuestStore: Sendable {
     /// Who has the store.
     private enum Phase {
         case changing
@@ -43,8 +43,8 @@ final class GuestStore: Sendable {
     }
 
     private enum Event: Sendable {
-        /// A process asks for the store.
-        case release
+        /// A process asks for the store that this one owns for the time with this number.
+        case release(tenure: Int)
         /// The store that this process owns takes nothing more.
         case failed(ShardlineError)
         /// A call found that the owner of this generation is gone.
@@ -83,11 +83,11 @@ final class GuestStore: Sendable {
     private static let step = Duration.milliseconds(20)
 
     private let directory: String
-    let logger: Logger
+    package let logger: Logger
     private let state = Mutex(State())
     private let events: AsyncStream<Event>
     private let tell: AsyncStream<Event>.Continuation
-    let timeSource: any TimeSource = SystemTimeSource()
+    package let timeSource: any TimeSource = SystemTimeSource()
 
     init(directory: String, logger: Logger) {
         self.directory = directory
@@ -100,12 +100,14 @@ final class GuestStore: Sendable {
     /// Keeps the store at hand until the task is cancelled.
     func run() async {
         var succession = Succession.anyone
+        var tenure = 0
         var iterator = events.makeAsyncIterator()
         do {
             while !Task.isCancelled {
                 switch try await acquire(succession) {
                 case .own(let store):
-                    if let failure = await serve(store, &iterator) { throw failure }
+                    tenure += 1
+                    if let failure = await serve(store, tenure: tenure, &iterator) { throw failure }
                     succession = .whoAsked
                 case .client(let client):
                     let generation = publish(client)
@@ -137,7 +139,7 @@ final class GuestStore: Sendable {
             var busy: ShardlineError?
             if let pause = succession.opensAfter, waited >= pause {
                 do {
-                    return .own(try await SegmentStore.open(at: directory, logger: logger))
+                    return .own(try await SegmentStore.openIfFree(at: directory, logger: logger))
                 } catch let error as ShardlineError where error.code == .storeBusy {
                     busy = error
                 }
@@ -159,14 +161,14 @@ final class GuestStore: Sendable {
     // Until somebody asks for the store or the task is cancelled; then the store is closed. Or until it has failed, which
     // is answered: nobody else could use it while this process has it.
     private func serve(
-        _ store: SegmentStore, _ iterator: inout AsyncStream<Event>.Iterator
+        _ store: SegmentStore, tenure: Int, _ iterator: inout AsyncStream<Event>.Iterator
     ) async -> ShardlineError? {
         let server: OwnerSocketServer?
         do {
             server = try OwnerSocketServer(
                 store: store, at: directory,
                 onReleaseRequest: { [tell] in
-                    tell.yield(.release)
+                    tell.yield(.release(tenure: tenure))
                     return true
                 }, logger: logger)
         } catch {
@@ -188,7 +190,9 @@ final class GuestStore: Sendable {
                 }
                 waiting: while let event = await iterator.next() {
                     switch event {
-                    case .release, .failed: break waiting
+                    case .failed: break waiting
+                    // Who asks twice may have the second question heard when the store is back here.
+                    case .release(let asked): if asked == tenure { break waiting }
                     case .lost: break
                     }
                 }
@@ -322,77 +326,77 @@ final class GuestStore: Sendable {
 }
 
 extension GuestStore: StreamStore {
-    var capabilities: StoreCapabilities {
+    package var capabilities: StoreCapabilities {
         state.withLock { state in
             if case .ready(let store, _) = state.phase { store.capabilities } else { [] }
         }
     }
 
     @discardableResult
-    func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
+    package func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
         try await write { try await $0.createStream(name, settings: settings) }
     }
 
-    func listStreams() async throws -> [StreamDescription] { try await look { try await $0.listStreams() } }
+    package func listStreams() async throws -> [StreamDescription] { try await look { try await $0.listStreams() } }
 
-    func describeStream(_ name: String) async throws -> StreamDescription {
+    package func describeStream(_ name: String) async throws -> StreamDescription {
         try await look { try await $0.describeStream(name) }
     }
 
-    func deleteStream(_ name: String, force: Bool) async throws {
+    package func deleteStream(_ name: String, force: Bool) async throws {
         try await write { try await $0.deleteStream(name, force: force) }
     }
 
-    func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
+    package func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
         try await write { try await $0.commit(changes, urgency: urgency) }
     }
 
-    func read(_ request: ReadRequest) async throws -> ReadResult { try await look { try await $0.read(request) } }
+    package func read(_ request: ReadRequest) async throws -> ReadResult { try await look { try await $0.read(request) } }
 
-    func position(of start: StartingPosition, in stream: String, shard: ShardID) async throws -> SequenceNumber {
+    package func position(of start: StartingPosition, in stream: String, shard: ShardID) async throws -> SequenceNumber {
         try await look { try await $0.position(of: start, in: stream, shard: shard) }
     }
 
-    func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int] {
+    package func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int] {
         try await look { try await $0.countRecords(in: spans, of: stream) }
     }
 
     @discardableResult
-    func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
+    package func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
         try await write { try await $0.createMapping(definition) }
     }
 
-    func listMappings(of stream: String?) async throws -> [MappingDescription] {
+    package func listMappings(of stream: String?) async throws -> [MappingDescription] {
         try await look { try await $0.listMappings(of: stream) }
     }
 
-    func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+    package func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
         try await look { try await $0.describeMapping(mapping) }
     }
 
-    func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
+    package func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
         try await write { try await $0.claimMapping(mapping, with: claim) }
     }
 
-    func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]? {
+    package func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]? {
         try await look { try await $0.mappingStates(mapping) }
     }
 
-    func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
+    package func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
         try await write { try await $0.releaseMapping(mapping, epoch: epoch) }
     }
 
     @discardableResult
-    func seekMapping(
+    package func seekMapping(
         _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
     ) async throws -> MappingDescription {
         try await write { try await $0.seekMapping(mapping, to: position, shard: shard) }
     }
 
-    func deleteMapping(_ mapping: MappingKey) async throws {
+    package func deleteMapping(_ mapping: MappingKey) async throws {
         try await write { try await $0.deleteMapping(mapping) }
     }
 
     /// Whoever has made it closes it, by ending ``run()``.
-    func close() async throws {}
+    package func close() async throws {}
 }
