@@ -1,4 +1,5 @@
 import Simulation
+import StreamModel
 import Testing
 
 /// What the judge says of streams and mappings that are deleted and made anew.
@@ -49,6 +50,32 @@ import Testing
         judge.hasMadeStream()
         judge.willMakeMapping("m")
         judge.madeMapping("m", on: judge.stream)
+    }
+
+    @Test func `a stream keeps its id and what it was created with, and no other one has its id`() {
+        let said = Self.verdict { judge in
+            judge.sawStream(id: StreamID(1), initialShards: 2)
+            judge.sawStream(id: StreamID(1), initialShards: 2)
+            Self.makesAnew(&judge)
+            judge.sawStream(id: StreamID(2), initialShards: 3)
+        }
+        #expect(said == "nothing")
+        let changed = Self.verdict { judge in
+            judge.sawStream(id: StreamID(1), initialShards: 2)
+            judge.sawStream(id: StreamID(2), initialShards: 2)
+        }
+        #expect(changed.contains("the stream s was"), "\(changed)")
+        let forgotten = Self.verdict { judge in
+            judge.sawStream(id: StreamID(1), initialShards: 2)
+            judge.sawStream(id: StreamID(1), initialShards: 4)
+        }
+        #expect(forgotten.contains("the stream s was"), "\(forgotten)")
+        let shared = Self.verdict { judge in
+            judge.sawStream(id: StreamID(1), initialShards: 2)
+            Self.makesAnew(&judge)
+            judge.sawStream(id: StreamID(1), initialShards: 2)
+        }
+        #expect(shared.contains("of s"), "\(shared)")
     }
 
     @Test func `a stream that is made anew is another one, and begins with the same numbers`() {

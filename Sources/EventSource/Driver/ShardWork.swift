@@ -29,6 +29,14 @@ final class ShardWork: Sendable {
             maximumBytes: order.maximumBytes, wait: wait)
     }
 
+    /// Throws `unknownStream` where another stream has the name meanwhile: a store that is asked by names finds that one,
+    /// and its records must not pass for those of the stream whose id the function is told.
+    private func requireOwnShard(_ result: ReadResult) throws {
+        guard let found = result.batch.first?.shardCreationSecond, found != shard.creationSecond else { return }
+        throw ShardlineError(
+            .unknownStream, "the stream '\(session.key.stream)' was deleted, and created again, while the mapping runs")
+    }
+
     /// Reads on, and waits at the tip.
     func read(_ order: LaneCore.ReadOrder) async {
         let request = request(order, wait: .untilAvailable)
@@ -36,6 +44,7 @@ final class ShardWork: Sendable {
         while !Task.isCancelled {
             do {
                 let result = try await session.store.read(request)
+                try requireOwnShard(result)
                 // A store may wake its readers for nothing; the lane has no use for that.
                 if result.isNothing, result.next == order.after { continue }
                 address.post(.event(.read(order.number, result)))

@@ -1,3 +1,11 @@
+import StreamModel
+
+/// What never changes of a stream.
+struct StreamFacts: Hashable {
+    var id: StreamID
+    var initialShards: Int
+}
+
 /// Streams and mappings that are deleted and made anew under the same name.
 ///
 /// The stream is known here by a name of its own for each time that it was made (`s`, `s#2`, `s#3`): none of the records
@@ -44,6 +52,18 @@ extension Judge {
 
     /// It was surely not deleted.
     package mutating func hasNotDeletedStream() { isStream = .there }
+
+    /// Somebody describes the stream, which is surely there: its id is the same each time, and no other one had it; nor
+    /// does it forget with how many shards it was created.
+    package mutating func sawStream(id: StreamID, initialShards: Int) {
+        guard isStream == .there else { return }
+        let facts = StreamFacts(id: id, initialShards: initialShards)
+        if let known = streamFacts[stream], known != facts { fail("the stream \(stream) was \(known), and is \(facts)") }
+        if let other = streamFacts.filter({ $0.value.id == id && $0.key != stream }).keys.min() {
+            fail("the stream \(stream) has the id \(id) of \(other)")
+        }
+        streamFacts[stream] = facts
+    }
 
     /// Nobody changes anything, and somebody looks whether the stream is there.
     package mutating func sawStream(isThere: Bool) {

@@ -99,6 +99,8 @@ package struct Judge {
     /// How often the stream was made, and what of it and its mappings is there: Judge+Deletion.
     var generation = 0
     var isStream = Presence.absent
+    /// By the name that the stream is known by.
+    var streamFacts: [String: StreamFacts] = [:]
     var isMapping: [String: Presence] = [:]
     /// Streams that are no more.
     var deleted: Set<String> = []

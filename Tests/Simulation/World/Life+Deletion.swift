@@ -8,9 +8,12 @@ extension Life {
         let settings = world.history.settings
         world.tell { $0.willMakeStream() }
         do {
-            _ = try await store.createStreamIfNeeded(
+            let stream = try await store.createStreamIfNeeded(
                 World.stream, shards: settings.shards, retention: .milliseconds(settings.retention))
-            world.tell { $0.hasMadeStream() }
+            world.tell { judge in
+                judge.hasMadeStream()
+                judge.sawStream(id: stream.id, initialShards: stream.initialSettings.shards)
+            }
         } catch {
             if !isInDoubt(error) { world.tell { $0.hasNotMadeStream() } }
             throw error
