@@ -78,7 +78,8 @@ let package = Package(
         .target(
             name: "Shardline",
             dependencies: [
-                "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess",
+                "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket", "StoreAccess",
+                "DiskAccess",
                 logging, lifecycle,
             ],
             swiftSettings: swift),
@@ -104,7 +105,8 @@ let package = Package(
         .executableTarget(
             name: "ShardlineCLI",
             dependencies: [
-                "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket", "StoreAccess",
+                "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket",
+                "StoreAccess",
                 "DiskAccess", "ThroughputBench",
                 "LateRuns", "CZlib", "CProcess", heap, logging, lifecycle, argumentParser,
             ],
@@ -154,7 +156,8 @@ let package = Package(
         .testTarget(
             name: "StoreAccessTests",
             dependencies: [
-                "StoreAccess", "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineTesting", "TestSupport", logging,
+                "StoreAccess", "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineTesting", "TestSupport",
+                logging,
             ],
             swiftSettings: swift),
         .testTarget(
@@ -192,7 +195,8 @@ let package = Package(
             dependencies: ["SegmentStorage", "StreamStorage", "StreamModel", "DiskAccess", "TestSupport", logging],
             exclude: ["whole.py"], swiftSettings: swift),
         .testTarget(
-            name: "SimulationTests", dependencies: ["Simulation", "TestSupport", "DiskAccess"], swiftSettings: swift),
+            name: "SimulationTests", dependencies: ["Simulation", "StreamModel", "TestSupport", "DiskAccess"],
+            swiftSettings: swift),
         .testTarget(name: "HouseRulesTests", dependencies: ["TestSupport"], swiftSettings: swift),
         // The process that the crash tests kill.
         .executableTarget(

@@ -249,8 +249,9 @@ extension OwnerClient {
     /// As ``StreamStorage/StreamStore/claimMapping(_:with:)``; the claim ends with this connection at the latest. What
     /// this process' run does is not told to others.
     public func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
-        try self.mapping(await calls.call(
-            .claimMapping(mapping, configuration: claim.configuration, failureStream: claim.failureStream)))
+        try self.mapping(
+            await calls.call(
+                .claimMapping(mapping, configuration: claim.configuration, failureStream: claim.failureStream)))
     }
 
     /// As ``StreamStorage/StreamStore/mappingStates(_:)``, for a mapping that the owner runs.

@@ -351,9 +351,12 @@ extension GuestStore: StreamStore {
         try await write { try await $0.commit(changes, urgency: urgency) }
     }
 
-    package func read(_ request: ReadRequest) async throws -> ReadResult { try await look { try await $0.read(request) } }
+    package func read(_ request: ReadRequest) async throws -> ReadResult {
+        try await look { try await $0.read(request) }
+    }
 
-    package func position(of start: StartingPosition, in stream: String, shard: ShardID) async throws -> SequenceNumber {
+    package func position(of start: StartingPosition, in stream: String, shard: ShardID) async throws -> SequenceNumber
+    {
         try await look { try await $0.position(of: start, in: stream, shard: shard) }
     }
 

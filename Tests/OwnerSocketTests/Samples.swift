@@ -34,7 +34,8 @@ enum Samples {
     static let requests: [Request] =
         changes.map { .commit([$0], .now) } + [
             .createStream("s", StreamSettings(shards: -1, retention: .milliseconds(1500), isFailureStream: true)),
-            .listStreams, .describeStream("s"), .deleteStream("", force: false), .deleteStream("s", force: true), .commit(changes, .relaxed),
+            .listStreams, .describeStream("s"), .deleteStream("", force: false), .deleteStream("s", force: true),
+            .commit(changes, .relaxed),
             .read(ReadRequest(stream: "s", shard: ShardID(1), after: .max, maximumRecords: 1, maximumBytes: 2)),
             .read(ReadRequest(stream: "s", shard: ShardID(1), after: .zero, wait: .atMost(.milliseconds(-3)))),
             .read(ReadRequest(stream: "s", shard: ShardID(1), after: .zero, wait: .untilAvailable)),

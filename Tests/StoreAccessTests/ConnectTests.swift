@@ -60,7 +60,8 @@ import Testing
 
     @Test func `a mapping over a connection ends with its owner, and goes on at the next one`() async throws {
         let seen = Mutex<[String]>([])
-        func mapping(_ store: OwnerClient, _ signal: AsyncStream<Void>.Continuation) async throws -> EventSourceMapping {
+        func mapping(_ store: OwnerClient, _ signal: AsyncStream<Void>.Continuation) async throws -> EventSourceMapping
+        {
             try await EventSourceMapping("m", from: store.stream("s"), logger: silent) { batch, _ in
                 seen.withLock { $0 += batch.map { String(decoding: $0.bytes, as: UTF8.self) } }
                 signal.yield()

@@ -38,7 +38,8 @@ struct MappingRun {
                 claimed = try await store.claimMapping(
                     mapping.key,
                     with: MappingClaim(
-                        configuration: mapping.stored.json, failureStream: mapping.failureStream, states: { [board = mapping.board] in board.shards }))
+                        configuration: mapping.stored.json, failureStream: mapping.failureStream,
+                        states: { [board = mapping.board] in board.shards }))
             } catch let error as ShardlineError where error.code == .mappingBusy && !isFirst {
                 throw ShardlineError(
                     .fenced, "the mapping '\(mapping.key)' was taken over by another process; it runs there",

@@ -18,7 +18,9 @@ struct MappingSetup {
             let known = try? StoredSettings(json: mapping.configuration)
             let name = known?.deadLetterStream ?? StoredSettings.plainName(of: key)
             // One that had another destination so far never used it.
-            if let before = known?.configuration.failureDestination, before != .deadLetterStream { try await check(name) }
+            if let before = known?.configuration.failureDestination, before != .deadLetterStream {
+                try await check(name)
+            }
             return StoredSettings(configuration, deadLetterStream: name)
         } catch let error as ShardlineError where error.code == .unknownMapping {}
         let names = StoredSettings.defaultNames(of: key)

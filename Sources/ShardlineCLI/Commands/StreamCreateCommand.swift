@@ -36,7 +36,10 @@ struct StreamCreateCommand: AsyncParsableCommand {
         transform: Amounts.givenBytes)
     var maxRecordSize: Given<Int>?
 
-    @Flag(help: "Leave a stream of this name as it is, with its shards and settings, instead of failing. Where it was made with others than are given here that is said.")
+    @Flag(
+        help:
+            "Leave a stream of this name as it is, with its shards and settings, instead of failing. Where it was made with others than are given here that is said."
+    )
     var ifNotExists = false
 
     @OptionGroup var store: StoreOptions

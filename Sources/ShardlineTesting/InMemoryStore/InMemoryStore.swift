@@ -72,7 +72,8 @@ public final class InMemoryStore: StreamStore {
                 MemoryShard(id: ShardID(UInt32(index)), range: range, creationSecond: second, openedAt: now)
             }
             let stream = MemoryStream(
-                id: state.catalogue.lastStreamID, name: name, createdAt: now, settings: settings, initialSettings: settings,
+                id: state.catalogue.lastStreamID, name: name, createdAt: now, settings: settings,
+                initialSettings: settings,
                 shards: shards)
             state.catalogue.streams[name] = stream
             return state.describe(stream, now: now)

@@ -64,7 +64,9 @@ import Testing
         var words: [String] = []
         for first in parts {
             for second in parts + [""] {
-                for third in parts + [""] where Limits.isName(first + second + third) { words.append(first + second + third) }
+                for third in parts + [""] where Limits.isName(first + second + third) {
+                    words.append(first + second + third)
+                }
             }
         }
         var seen: [String: String] = [:]
@@ -144,7 +146,8 @@ import Testing
         #expect(try await mapping("m", on: long).failureStream?.utf8.count == 125)
         let fitting = String(repeating: "s", count: 115)
         #expect(try await mapping("m.n", on: fitting).failureStream?.utf8.count == 128)
-        #expect(await refusal { try await mapping(String(repeating: "m", count: 6), on: fitting + "s") }.contains("128"))
+        #expect(
+            await refusal { try await mapping(String(repeating: "m", count: 6), on: fitting + "s") }.contains("128"))
     }
 
     @Test func `a stream that was deleted while the mapping was stopped is there again when it runs`() async throws {

@@ -138,7 +138,7 @@ struct FullDiskTests {
         #expect(
             error?.message.contains("the disk of '/store' is full (no room): 2 MiB are free") == true, "\(error as Any)"
         )
-        try await full.stepping { try await full.store.deleteStream("s") }
+        try await full.stepping { try await full.store.deleteStream("s", force: true) }
         #expect(try await full.store.listStreams().isEmpty)
         #expect(full.lines.count { $0.contains("is full") } == 1)
         // And with room it is as any other.

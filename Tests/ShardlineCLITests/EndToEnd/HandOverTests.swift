@@ -24,7 +24,7 @@ import Testing
         }
         tail.signal(SIGINT)
         #expect(try await tail.end() == 0)
-        #expect(tail.output == "one\ntwo\n")
+        #expect(tail.output.split(separator: "\n").map { $0.suffix(3) } == ["one", "two"])
     }
 
     @Test func `a put that waits for input gives the store up, and goes on`() async throws {

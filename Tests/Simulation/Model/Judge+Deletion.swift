@@ -58,7 +58,9 @@ extension Judge {
     package mutating func sawStream(id: StreamID, initialShards: Int) {
         guard isStream == .there else { return }
         let facts = StreamFacts(id: id, initialShards: initialShards)
-        if let known = streamFacts[stream], known != facts { fail("the stream \(stream) was \(known), and is \(facts)") }
+        if let known = streamFacts[stream], known != facts {
+            fail("the stream \(stream) was \(known), and is \(facts)")
+        }
         if let other = streamFacts.filter({ $0.value.id == id && $0.key != stream }).keys.min() {
             fail("the stream \(stream) has the id \(id) of \(other)")
         }
