@@ -34,6 +34,14 @@ struct MappingProgress: Equatable {
     var checkpoint: KinesisSequenceNumber?
     /// What its run does there; nil where it doesn't run, or the run has not come to the shard.
     var state: MappingShardState?
+    /// The first record that is not done; nil where there is none, or it can't be read.
+    var waiting: Waiting?
+
+    /// A record that is not done.
+    struct Waiting: Equatable {
+        var record: MappingShardState.Unit
+        var arrival: Timestamp
+    }
 
     /// Up to where it is done, for people.
     var words: String {
@@ -62,13 +70,28 @@ struct MappingProgress: Equatable {
                 }
             }
             let isShardEnd = checkpoint?.isShardEnd ?? false
+            var waiting: Waiting?
+            if !isShardEnd, mapping.position(in: shard) < shard.tip {
+                let request = ReadRequest(
+                    stream: mapping.key.stream, shard: shard.id, after: mapping.position(in: shard), maximumRecords: 1)
+                // What is damaged is told by the mapping that comes there.
+                waiting = try? await store.read(request).batch.first.map(Waiting.init)
+            }
             all.append(
                 MappingProgress(
                     shard: shard.id, isShardEnd: isShardEnd,
                     behind: isShardEnd ? 0 : count,
-                    checkpoint: last, state: states.first { $0.shard == shard.id }))
+                    checkpoint: last, state: states.first { $0.shard == shard.id }, waiting: waiting))
         }
         return all
+    }
+}
+
+extension MappingProgress.Waiting {
+    init(_ record: Record) {
+        self.record = MappingShardState.Unit(
+            partitionKey: record.partitionKey, sequenceNumber: record.kinesisSequenceNumber, recordCount: 1)
+        arrival = record.approximateArrivalTimestamp
     }
 }
 

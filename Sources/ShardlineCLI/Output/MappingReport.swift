@@ -43,8 +43,16 @@ struct MappingReport: Sendable {
             "state      \(state)",
             "made       \(mapping.createdAt)",
             "behind     \(Readable.count(behind, "record"))",
-        ] + SettingsTable.lines(ofJSON: mapping.configuration, of: mapping.key, title: "settings   ") + [""]
+        ] + oldestLine(now: now)
+            + SettingsTable.lines(ofJSON: mapping.configuration, of: mapping.key, title: "settings   ") + [""]
             + table.lines
+    }
+
+    /// The oldest record that waits, in whatever shard, also where no run is.
+    private func oldestLine(now: Timestamp) -> [String] {
+        guard let oldest = progress.compactMap(\.waiting).min(by: { $0.arrival < $1.arrival }) else { return [] }
+        let age = RecordText.age(now - oldest.arrival)
+        return ["oldest     \(age) old, \(Self.words(oldest.record)) of \(oldest.record.sequenceNumber.shard)"]
     }
 
     /// What a shard's lane does, such as `retrying, 7 failed attempts, on this unit since 15:09:12Z: ValueError: …`.
@@ -140,8 +148,11 @@ extension MappingProgress {
             entry.name("busySince")
             time(state?.busySince, &entry)
             entry.name("oldestArrivalTimestamp")
-            time(state?.oldestArrival, &entry)
-            entry.member("oldestAgeMilliseconds", state?.oldestAge(at: now).map { Int($0.wholeMilliseconds) })
+            let oldest = state?.oldestArrival ?? waiting?.arrival
+            time(oldest, &entry)
+            entry.member("oldestAgeMilliseconds", oldest.map { Int(max(.zero, now - $0).wholeMilliseconds) })
+            entry.name("nextRecord")
+            if let waiting { waiting.record.write(to: &entry) } else { entry.raw("null") }
         }
     }
 }

@@ -67,6 +67,30 @@ import Testing
             MappingReport.words(stuck, now: now).contains("fails, 2 failed attempts, a batch of 1,200 from \(number)"))
     }
 
+    @Test func `a mapping that nobody runs names the oldest record that waits as well`() throws {
+        let number = KinesisSequenceNumber(
+            shard: ShardID(7), shardCreationSecond: 1, sequenceNumber: SequenceNumber(4), arrivalSecond: 2)
+        func progress(_ shard: UInt32, _ key: String?, _ age: Int = 0) -> MappingProgress {
+            let unit = key.map { MappingShardState.Unit(partitionKey: $0, sequenceNumber: number, recordCount: 1) }
+            return MappingProgress(
+                shard: ShardID(shard), isShardEnd: false, behind: 6,
+                waiting: unit.map { .init(record: $0, arrival: now - .seconds(age)) })
+        }
+        let stopped = MappingReport(
+            report(nil, isClaimed: false).mapping,
+            [progress(0, nil), progress(7, "k\n", 7200), progress(8, "young", 5)])
+        #expect(
+            stopped.lines(now: now).contains(
+                #"oldest     2h old, record \#(number) (key 'k\x0A') of shardId-000000000007"#))
+        let json = try #require(
+            JSONSerialization.jsonObject(with: Data(stopped.json(now: now))) as? [String: Any])
+        let shards = try #require(json["shards"] as? [[String: Any]])
+        #expect(shards[0]["nextRecord"] is NSNull && shards[0]["oldestAgeMilliseconds"] is NSNull)
+        #expect(shards[1]["oldestAgeMilliseconds"] as? Int == 7_200_000)
+        #expect((shards[1]["nextRecord"] as? [String: Any])?["partitionKey"] as? String == "k\n")
+        #expect(!report(nil).lines(now: now).contains { $0.hasPrefix("oldest") })
+    }
+
     @Test func `settings that are no JSON break neither the report nor the terminal`() throws {
         for settings in ["{\"a\":1}]", "\u{1B}[2J", "\"\u{9B}2J", "x\",\"state\":\"y"] {
             let report = report(nil, settings: Array(settings.utf8))
