@@ -88,7 +88,7 @@ public final class SegmentStore: StreamStore {
 
     /// As ``StreamStorage/StreamStore/listStreams()``.
     public func listStreams() async throws -> [StreamDescription] {
-        let names = try parts.visible.withOpen { $0.catalogue.names.keys.sorted() }
+        let names = try parts.visible.withOpen { $0.catalogue.names.keys.sorted().map(\.string) }
         var streams: [StreamDescription] = []
         for name in names {
             do {

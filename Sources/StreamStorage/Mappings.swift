@@ -15,6 +15,17 @@ public struct MappingKey: Hashable, Sendable, CustomStringConvertible {
 
     /// `stream/name`.
     public var description: String { "\(stream)/\(name)" }
+
+    /// By bytes: U+212A, the Kelvin sign, is not K.
+    public static func == (left: MappingKey, right: MappingKey) -> Bool {
+        UTF8Key(left.stream) == UTF8Key(right.stream) && UTF8Key(left.name) == UTF8Key(right.name)
+    }
+
+    /// By bytes, too.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(UTF8Key(stream))
+        hasher.combine(UTF8Key(name))
+    }
 }
 
 /// Where a mapping or a reader begins.

@@ -86,6 +86,36 @@ import Testing
         #expect(breaches == [])
     }
 
+    /// Dictionaries and sets whose keys may be `String`: its equality is canonical equivalence, that of keys is equality of
+    /// bytes (`UTF8Key`). Each with the reason why no text of others is looked up in it.
+    static let stringKeys = [
+        "Sources/DiskAccess/SelectedFiles.swift": "paths that a backup's manifest names: a look-alike is not in it",
+        "Sources/SegmentStorage/Inspection/BackupInspection.swift": "the same",
+        "Sources/EventSource/Driver/MappingStatistics.swift": "reasons for closing a batch: our own words",
+        "Sources/EventSource/Configuration/Configuration+Validation.swift": "settings by name: our own words",
+        "Sources/ShardlineCLI/Demo/DemoSummary.swift": "reasons for closing a batch: our own words",
+        "Sources/ShardlineCLI/Output/SettingsTable.swift": "settings by name: our own words",
+        "Sources/ShardlineCLI/Commands/StreamDeleteCommand.swift":
+            "streams and mappings as the store names them, in ASCII",
+        "examples/LateRuns/JobReport.swift": "reasons for closing a batch: our own words",
+    ]
+
+    @Test func `keys and names of others are looked up by their bytes`() throws {
+        // A type that is written out, a set or dictionary that is made of texts, and a comparison of two keys.
+        let patterns = [
+            #"\[\s*String\s*\??\s*:"#, #"\b(?:Ordered)?Dictionary\s*<\s*String\b"#,
+            #"\b(?:Ordered)?Set\s*<\s*String\b"#,
+            #"\bSet\(.*(?:\\\.|\$0\.)(?:name|string|partitionKey|key)\b"#,
+            #"\bDictionary\((?:grouping|uniqueKeysWithValues|_):.*(?:\\\.|\$0\.)(?:name|partitionKey)\b"#,
+            #"artitionKey\)?\s*(?:==|!=|<|>)\s"#, #"(?:==|!=)\s*[\w.$]*artitionKey\b"#,
+        ]
+        let found = try SourceTree.files(below: "Sources", "examples").flatMap {
+            try $0.breaches(of: patterns, because: "String as a key")
+        }
+        #expect(found.filter { Self.stringKeys[$0.path] == nil } == [])
+        #expect(Self.stringKeys.keys.filter { path in !found.contains { $0.path == path } } == [], "no longer needed")
+    }
+
     @Test func `no file is longer than 600 lines`() throws {
         let long = try SourceTree.files(below: "Sources", "Tests", "examples", "Benchmarks").filter { $0.lines > 600 }
         #expect(long.map { "\($0.path): \($0.lines) lines" } == [])

@@ -117,6 +117,27 @@ struct CheckpointContractTests {
         }
     }
 
+    @Test(arguments: StoreKind.all) func `names and keys that look equal are not equal`(
+        kind: StoreKind
+    ) async throws {
+        try await test(kind) { store, epoch in
+            for text in ["caf\u{E9}", "cafe\u{301}", "nul\0", "nul"] {
+                try await store.committed(
+                    .park(
+                        ParkedKeyChange(
+                            mapping: key, shard: shard0, partitionKey: text, value: Array(text.utf8), epoch: epoch)))
+            }
+            if let store = store as? InMemoryStore {
+                #expect(try store.parkedKeys(of: key, shard: shard0).count == 4)
+            }
+            // String takes the Kelvin sign for K.
+            try await store.createStream("K", settings: StreamSettings(shards: 1))
+            await expect(.unknownStream) { try await store.describeStream("\u{212A}") }
+            #expect(MappingKey(stream: "K", name: "K") != MappingKey(stream: "\u{212A}", name: "K"))
+            #expect(MappingKey(stream: "K", name: "K") != MappingKey(stream: "K", name: "\u{212A}"))
+        }
+    }
+
     @Test(arguments: StoreKind.all) func `a child's checkpoint appears with its first move`(
         kind: StoreKind
     ) async throws {

@@ -60,6 +60,16 @@ struct StoreBenchTests {
         #expect(report.putRecordsPerS <= 40 / 0.19)
     }
 
+    @Test func `keys that look equal are told apart`() async throws {
+        let keys = ["caf\u{E9}", "cafe\u{301}", "\u{AC00}", "\u{1100}\u{1161}", "\u{212B}", "\u{C5}", "a\0", "a"]
+        let report = try await run {
+            $0.data = .given((0..<400).map { NewRecord("record \($0)", partitionKey: keys[$0 % keys.count]) })
+            $0.records = 2_000
+            $0.shards = 7
+        }
+        #expect(report.isProved, "\(report.violations)")
+    }
+
     @Test func `a consumer that begins at half of the records gets all of them`() async throws {
         let report = try await run {
             $0.consumesFromHalf = true

@@ -14,7 +14,7 @@ public struct PlainPass: Equatable, Sendable {
         recordsPerShard = Array(repeating: 0, count: shards)
         isolatedPerShard = recordsPerShard
         let ranges = HashKeyRange.even(shards)
-        var current: [String: (run: Int, longest: Int)] = [:]
+        var current: [UTF8Key: (run: Int, longest: Int)] = [:]
         for line in file.lines.prefix(count ?? file.lines.count) {
             let hash = HashKey(partitionKey: file.columns.partitionKey(of: line))
             let shard = ranges.firstIndex { $0.contains(hash) }!
@@ -23,11 +23,11 @@ public struct PlainPass: Equatable, Sendable {
                 isolatedPerShard[shard] += 1
                 continue
             }
-            var (run, longest) = current[departure.aircraft] ?? (0, 0)
+            var (run, longest) = current[UTF8Key(departure.aircraft)] ?? (0, 0)
             run = departure.isLate ? run + 1 : 0
             longest = max(longest, run)
-            current[departure.aircraft] = (run, longest)
+            current[UTF8Key(departure.aircraft)] = (run, longest)
         }
-        runs = current.sorted { $0.key < $1.key }.map { LateRun(tailnum: $0.key, longest: $0.value.longest) }
+        runs = current.sorted { $0.key < $1.key }.map { LateRun(tailnum: $0.key.string, longest: $0.value.longest) }
     }
 }

@@ -29,7 +29,7 @@ package enum FunctionResponse: Hashable, Sendable {
                     type: "InvalidResponse"))
         case .value(let found, let repeated):
             // Which of them counts is each reader's own choice, so one could hide an error behind another.
-            if let name = repeated.first(where: JSONValue.answerMembers.contains) {
+            if let name = repeated.first(where: { JSONValue.answerMembers.contains(UTF8Key($0)) }) {
                 return .failed(
                     LaneCore.FunctionFailure(
                         "the answer has the member '\(name)' more than once; allowed: each member once",
@@ -155,7 +155,7 @@ extension JSONValue {
     }
 
     /// The members of an answer that mean something.
-    package static let answerMembers = [
+    package static let answerMembers: [UTF8Key] = [
         "batchItemFailures", "errorMessage", "errorType", "permanent", "itemIdentifier",
     ]
 
@@ -165,7 +165,7 @@ extension JSONValue {
         switch self {
         case .object(let members):
             let isKnown = Self.answerMembers.dropLast().contains { members[$0] != nil }
-            return members.isEmpty || isKnown ? nil : .members(members.keys.sorted())
+            return members.isEmpty || isKnown ? nil : .members(members.keys.sorted().map(\.string))
         case .null, .string(""), .array([]): return nil
         case .string(let text): return .other("the text \"\(text)\"")
         case .number, .bool, .array: return .other(shortText)

@@ -1,3 +1,5 @@
+import StreamModel
+
 /// A JSON value as a function outside Swift answers it: read strictly (RFC 8259), with a limit to its depth.
 package enum JSONValue: Hashable, Sendable {
     case null
@@ -7,7 +9,7 @@ package enum JSONValue: Hashable, Sendable {
     case string(String)
     case array([JSONValue])
     /// The members in their order; of two with one name the last one counts, as with most readers.
-    case object([String: JSONValue])
+    case object([UTF8Key: JSONValue])
 
     /// Reads one value that fills `bytes` but for white space; nil where that is no JSON.
     package init?(_ bytes: [UInt8]) {
@@ -30,7 +32,7 @@ package enum JSONValue: Hashable, Sendable {
 
     /// The value of this member of an object; nil where there is none.
     package subscript(_ name: String) -> JSONValue? {
-        if case .object(let members) = self { members[name] } else { nil }
+        if case .object(let members) = self { members[UTF8Key(name)] } else { nil }
     }
 
     private struct Reader {
@@ -71,7 +73,7 @@ package enum JSONValue: Hashable, Sendable {
 
         mutating func object(depth: Int) -> JSONValue? {
             at += 1
-            var members: [String: JSONValue] = [:]
+            var members: [UTF8Key: JSONValue] = [:]
             skipSpace()
             if take(UInt8(ascii: "}")) { return .object(members) }
             while true {
@@ -81,7 +83,7 @@ package enum JSONValue: Hashable, Sendable {
                 guard take(UInt8(ascii: ":")) else { return nil }
                 skipSpace()
                 guard let value = value(depth: depth + 1) else { return nil }
-                if members.updateValue(value, forKey: name) != nil, repeated.count < 100 { repeated.append(name) }
+                if members.updateValue(value, forKey: UTF8Key(name)) != nil, repeated.count < 100 { repeated.append(name) }
                 skipSpace()
                 if take(UInt8(ascii: "}")) { return .object(members) }
                 guard take(UInt8(ascii: ",")) else { return nil }

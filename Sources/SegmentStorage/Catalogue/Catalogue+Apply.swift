@@ -38,9 +38,10 @@ extension Catalogue {
             }
         case .parked(let entry):
             return changeMapping(entry.mapping) { mapping in
-                let known = mapping.parked[entry.shard]?[entry.partitionKey]
+                let key = UTF8Key(entry.partitionKey)
+                let known = mapping.parked[entry.shard]?[key]
                 if let known, known.atCommit > commit { return }
-                mapping.parked[entry.shard, default: [:]][entry.partitionKey] = entry.value.map {
+                mapping.parked[entry.shard, default: [:]][key] = entry.value.map {
                     ParkedState(value: $0, atCommit: commit)
                 }
                 if mapping.parked[entry.shard]?.isEmpty == true { mapping.parked[entry.shard] = nil }
@@ -66,8 +67,8 @@ extension Catalogue {
             }
         case .mappingDeleted(let number):
             guard let mapping = mappings.removeValue(forKey: number) else { return .unknown }
-            if streams[mapping.stream]?.mappings[mapping.name] == number {
-                streams[mapping.stream]?.mappings[mapping.name] = nil
+            if streams[mapping.stream]?.mappings[UTF8Key(mapping.name)] == number {
+                streams[mapping.stream]?.mappings[UTF8Key(mapping.name)] = nil
             }
             return .done
         case .takeOver(let shard, let epoch):
@@ -146,7 +147,7 @@ extension Catalogue {
             isFailureStream: entry.isFailureStream)
         streams[entry.key] = stream
         // Rows may know already that the name went on to a newer stream.
-        if names[entry.name].map({ $0 < entry.key }) ?? true { names[entry.name] = entry.key }
+        if names[UTF8Key(entry.name)].map({ $0 < entry.key }) ?? true { names[UTF8Key(entry.name)] = entry.key }
         return .done
     }
 
@@ -192,7 +193,7 @@ extension Catalogue {
 
     private mutating func deleteStream(_ key: StreamKey, commit: UInt64) -> Applied {
         guard let stream = streams.removeValue(forKey: key) else { return .unknown }
-        if names[stream.name] == key { names[stream.name] = nil }
+        if names[UTF8Key(stream.name)] == key { names[UTF8Key(stream.name)] = nil }
         for number in stream.mappings.values { mappings[number] = nil }
         for shard in stream.shards.values { remove(shard: shard, commit: commit) }
         return .done
@@ -221,8 +222,8 @@ extension Catalogue {
         }
         mappings[entry.number] = mapping
         // As with streams: a newer mapping may have the name already.
-        if streams[entry.stream]?.mappings[entry.name].map({ $0 < entry.number }) ?? true {
-            streams[entry.stream]?.mappings[entry.name] = entry.number
+        if streams[entry.stream]?.mappings[UTF8Key(entry.name)].map({ $0 < entry.number }) ?? true {
+            streams[entry.stream]?.mappings[UTF8Key(entry.name)] = entry.number
         }
         return .done
     }

@@ -10,7 +10,7 @@ struct Catalogue: Sendable, Hashable {
     /// All streams by key.
     var streams: [StreamKey: StreamState] = [:]
     /// The keys of the streams by name.
-    var names: [String: StreamKey] = [:]
+    var names: [UTF8Key: StreamKey] = [:]
     /// All shards of all streams by key.
     var shards: ShardTable<ShardState> = [:]
     /// All mappings by number.
@@ -45,7 +45,7 @@ struct StreamState: Sendable, Hashable {
     /// What the next child shard is numbered.
     var nextShardNumber: UInt32
     /// Its mappings by name.
-    var mappings: [String: MappingNumber] = [:]
+    var mappings: [UTF8Key: MappingNumber] = [:]
     /// The commit that changed this last.
     var atCommit: UInt64
     /// What it was created with; nil where that is told by its shards alone (``Catalogue/initialSettings(of:)``).
@@ -139,7 +139,7 @@ struct MappingState: Sendable, Hashable {
     /// Its progress in the shards that it has come to.
     var checkpoints: [ShardKey: CheckpointState] = [:]
     /// The keys that wait aside in each shard.
-    var parked: [ShardKey: [String: ParkedState]] = [:]
+    var parked: [ShardKey: [UTF8Key: ParkedState]] = [:]
     /// The commit that changed this last, checkpoints and parked keys aside.
     var atCommit: UInt64
 }
@@ -186,7 +186,7 @@ extension Catalogue {
 
     /// The stream of this name.
     func stream(_ name: String) throws -> StreamState {
-        guard let key = names[name], let stream = streams[key] else {
+        guard let key = names[UTF8Key(name)], let stream = streams[key] else {
             throw ShardlineError(.unknownStream, "there is no stream '\(name)'")
         }
         return stream
@@ -212,7 +212,7 @@ extension Catalogue {
 
     /// A mapping by stream and name.
     func mapping(_ key: MappingKey) throws -> MappingState {
-        guard let number = try stream(key.stream).mappings[key.name], let mapping = mappings[number] else {
+        guard let number = try stream(key.stream).mappings[UTF8Key(key.name)], let mapping = mappings[number] else {
             throw ShardlineError(
                 .unknownMapping, "there is no mapping '\(key.name)' on the stream '\(key.stream)'")
         }

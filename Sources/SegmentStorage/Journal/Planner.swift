@@ -279,7 +279,7 @@ struct Planner {
     // MARK: Streams and mappings
 
     private mutating func createStream(_ name: String, _ settings: StreamSettings) throws {
-        guard catalogue.names[name] == nil else {
+        guard catalogue.names[UTF8Key(name)] == nil else {
             throw ShardlineError(.streamExists, "the stream '\(name)' exists already")
         }
         let second = CreationSecond.ofStream(
@@ -310,7 +310,7 @@ struct Planner {
     private mutating func createMapping(_ definition: MappingDefinition, _ starts: [ShardKey: SequenceNumber]) throws {
         let key = definition.key
         let stream = try catalogue.stream(key.stream)
-        guard stream.mappings[key.name] == nil else {
+        guard stream.mappings[UTF8Key(key.name)] == nil else {
             throw ShardlineError(
                 .mappingExists, "the mapping '\(key.name)' exists already on the stream '\(key.stream)'")
         }

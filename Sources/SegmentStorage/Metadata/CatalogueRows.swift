@@ -55,7 +55,7 @@ extension Catalogue {
                 changes.append(
                     .put(
                         MetadataRow(
-                            .parked, key + [.text(partitionKey), .blob(state.value), .bits(state.atCommit)])))
+                            .parked, key + [.text(partitionKey.string), .blob(state.value), .bits(state.atCommit)])))
             }
         }
         return changes
@@ -74,7 +74,7 @@ extension Catalogue {
         for row in contents[.stream] {
             let stream = try StreamState(row)
             streams[stream.key] = stream
-            names[stream.name] = stream.key
+            names[UTF8Key(stream.name)] = stream.key
         }
         for row in contents[.shard] {
             let shard = try ShardState(row)
@@ -116,7 +116,7 @@ extension Catalogue {
             let mapping = try MappingState(row)
             guard streams[mapping.stream] != nil else { continue }
             mappings[mapping.number] = mapping
-            streams[mapping.stream]?.mappings[mapping.name] = mapping.number
+            streams[mapping.stream]?.mappings[UTF8Key(mapping.name)] = mapping.number
         }
         for row in contents[.checkpoint] {
             var reader = RowReader(row)
@@ -128,7 +128,7 @@ extension Catalogue {
         for row in contents[.parked] {
             var reader = RowReader(row)
             let (mapping, shard) = (MappingNumber(try reader.short()), ShardKey(try reader.short()))
-            let key = try reader.text()
+            let key = UTF8Key(try reader.text())
             let state = ParkedState(value: try reader.blob(), atCommit: try reader.word())
             guard shards[shard] != nil else { continue }
             mappings[mapping]?.parked[shard, default: [:]][key] = state

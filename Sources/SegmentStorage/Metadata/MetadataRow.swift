@@ -1,4 +1,6 @@
-/// A value of a column, in one of SQLite's own types.
+import StreamModel
+
+/// A value of a column, in one of SQLite's own types. Text is compared by its bytes, as SQLite does.
 package enum MetadataValue: Hashable, Sendable {
     case null
     case integer(Int64)
@@ -10,6 +12,25 @@ package enum MetadataValue: Hashable, Sendable {
     package static func number(_ value: some FixedWidthInteger) -> MetadataValue { .integer(Int64(value)) }
     package static func optional(_ value: (some FixedWidthInteger)?) -> MetadataValue {
         value.map { .integer(Int64($0)) } ?? .null
+    }
+
+    package static func == (left: MetadataValue, right: MetadataValue) -> Bool {
+        switch (left, right) {
+        case (.null, .null): true
+        case (.integer(let left), .integer(let right)): left == right
+        case (.text(let left), .text(let right)): UTF8Key(left) == UTF8Key(right)
+        case (.blob(let left), .blob(let right)): left == right
+        default: false
+        }
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        switch self {
+        case .null: break
+        case .integer(let value): hasher.combine(value)
+        case .text(let value): hasher.combine(UTF8Key(value))
+        case .blob(let value): hasher.combine(value)
+        }
     }
 
     fileprivate func append(to bytes: inout [UInt8]) {

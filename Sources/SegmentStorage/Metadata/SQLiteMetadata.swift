@@ -96,13 +96,14 @@ package final class SQLiteMetadata: MetadataStore {
     ) throws {
         let columns = table.columns
         let order = columns.prefix(table.keyCount).joined(separator: ", ")
-        let cursor = try Row.fetchCursor(
-            database, sql: "SELECT \(columns.joined(separator: ", ")), crc FROM \(table.rawValue) ORDER BY \(order)")
+        let statement = try database.makeStatement(
+            sql: "SELECT \(columns.joined(separator: ", ")), crc FROM \(table.rawValue) ORDER BY \(order)")
+        let cursor = try Row.fetchCursor(statement)
         var rows: [MetadataRow] = []
-        while let found = try cursor.next() {
-            let values = Array(found.databaseValues)
-            let row = MetadataRow(table, values.dropLast().map(value))
-            if case .int64(let stored)? = values.last?.storage, stored == Int64(row.checksum) {
+        while try cursor.next() != nil {
+            let values = (0...columns.count).map { value(at: Int32($0), of: statement.sqliteStatement) }
+            let row = MetadataRow(table, values.dropLast())
+            if case .integer(let stored)? = values.last, stored == Int64(row.checksum) {
                 rows.append(row)
             } else {
                 contents.damaged.append(
@@ -182,14 +183,18 @@ package final class SQLiteMetadata: MetadataStore {
         do { try queue.close() } catch { throw Self.explain(error, path) }
     }
 
-    private static func value(_ value: DatabaseValue) -> MetadataValue {
-        switch value.storage {
-        case .null: .null
-        case .int64(let number): .integer(number)
+    /// A column of the row that the statement stands on. Text has its length: it may hold NUL, at which GRDB ends it.
+    private static func value(at index: Int32, of statement: OpaquePointer) -> MetadataValue {
+        func bytes(_ start: UnsafeRawPointer?) -> UnsafeRawBufferPointer {
+            UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : Int(sqlite3_column_bytes(statement, index)))
+        }
+        switch sqlite3_column_type(statement, index) {
+        case SQLITE_NULL: return .null
+        case SQLITE_INTEGER: return .integer(sqlite3_column_int64(statement, index))
         // No column is ever written as a floating point number: damage, which the checksum then tells.
-        case .double(let number): .bits(number.bitPattern)
-        case .string(let text): .text(text)
-        case .blob(let data): .blob(Array(data))
+        case SQLITE_FLOAT: return .bits(sqlite3_column_double(statement, index).bitPattern)
+        case SQLITE_TEXT: return .text(String(decoding: bytes(sqlite3_column_text(statement, index)), as: UTF8.self))
+        default: return .blob(Array(bytes(sqlite3_column_blob(statement, index))))
         }
     }
 

@@ -81,7 +81,7 @@ struct CatalogueRebuild {
         catalogue.streams[key] = StreamState(
             key: key, name: name, retention: Limits.retention.upperBound, maximumRecordSize: Limits.largestRecordSize,
             isFailureStream: false, createdAt: made, nextShardNumber: 0, atCommit: 0)
-        catalogue.names[name] = key
+        catalogue.names[UTF8Key(name)] = key
         catalogue.nextStream = max(catalogue.nextStream, key.rawValue + 1)
         unknown.append("the name and settings of a stream; its records are in '\(name)', kept for a year")
     }
@@ -90,7 +90,7 @@ struct CatalogueRebuild {
         let key = StreamKey(UInt32(truncatingIfNeeded: descriptor.id))
         if catalogue.streams[key] == nil {
             // A name belongs to its newest stream.
-            if let other = catalogue.names[descriptor.name], other > key { return }
+            if let other = catalogue.names[UTF8Key(descriptor.name)], other > key { return }
             let isFailure = descriptor.name.hasSuffix(".failed")
             let size = isFailure ? Limits.largestFailureRecordSize : Limits.largestRecordSize
             catalogue.streams[key] = StreamState(
@@ -98,7 +98,7 @@ struct CatalogueRebuild {
                 maximumRecordSize: size, isFailureStream: isFailure,
                 createdAt: Self.creation(of: descriptor),
                 nextShardNumber: 0, atCommit: 0)
-            catalogue.names[descriptor.name] = key
+            catalogue.names[UTF8Key(descriptor.name)] = key
             catalogue.nextStream = max(catalogue.nextStream, key.rawValue + 1)
             unknown.append(
                 "of the stream '\(descriptor.name)': how large its records may be (taken: \(size) bytes) and exactly when it was made; its id, name, retention and shards are from its segments"

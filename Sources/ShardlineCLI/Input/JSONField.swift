@@ -1,10 +1,21 @@
-/// Finds one member of a JSON object in a line, and checks the whole line on the way (RFC 8259).
+import StreamModel
+
+/// Finds members of a JSON object in a line, and checks the whole line on the way (RFC 8259).
 ///
 /// By hand, as `put` does this for every line, and as a number is to become a key exactly as it is written.
 struct JSONField {
     /// Why a line has no such member.
     struct Problem: Error, Equatable {
         var reason: String
+    }
+
+    /// What a member is.
+    enum Value: Equatable {
+        case string(String)
+        /// A number, as it is written.
+        case number(String)
+        /// What else it is, in a word or two.
+        case other(String)
     }
 
     private let text: [UInt8]
@@ -16,42 +27,50 @@ struct JSONField {
     /// The text of the member `name`: a string's content, or a number as it is written. Of members of the same name
     /// the last one counts.
     static func text(of name: String, in line: [UInt8]) throws(Problem) -> String {
-        var scanner = JSONField(line)
-        return try scanner.find(name)
+        switch try values(of: [UTF8Key(name)], in: line)[0] {
+        case .string(let text), .number(let text): return text
+        case .other(let kind):
+            throw Problem(reason: "the member '\(name)' is \(kind); a key is a string or a number")
+        case nil: throw Problem(reason: "the object has no member '\(name)'")
+        }
     }
 
-    private mutating func find(_ name: String) throws(Problem) -> String {
+    /// The members with these names, nil where there is none; names are compared byte by byte. Of members of the same
+    /// name the last one counts, as with most readers.
+    static func values(of names: [UTF8Key], in line: [UInt8]) throws(Problem) -> [Value?] {
+        var scanner = JSONField(line)
+        return try scanner.find(names)
+    }
+
+    private mutating func find(_ names: [UTF8Key]) throws(Problem) -> [Value?] {
         skipSpace()
         guard peek() == UInt8(ascii: "{") else {
             if position < text.count { try skipValue() }
             throw Problem(
                 reason: text.isEmpty ? "the line is empty, not a JSON object" : "the line is not a JSON object")
         }
-        var found: String?
-        var problem: Problem?
+        var found = [Value?](repeating: nil, count: names.count)
         position += 1
         try members { scanner, key throws(Problem) in
-            guard key == name else { return try scanner.skipValue() }
-            problem = nil
-            found = nil
-            switch scanner.peek() {
-            case UInt8(ascii: "\""): found = try scanner.string()
-            case .some(UInt8(ascii: "-")), .some(UInt8(ascii: "0")...UInt8(ascii: "9")):
-                let start = scanner.position
-                try scanner.skipValue()
-                found = String(decoding: scanner.text[start..<scanner.position], as: UTF8.self)
-            default:
-                let first = scanner.peek()
-                try scanner.skipValue()
-                problem = Problem(
-                    reason: "the member '\(name)' is \(Self.kind(first)); a key is a string or a number")
-            }
+            let key = UTF8Key(key)
+            guard let index = names.firstIndex(of: key) else { return try scanner.skipValue() }
+            found[index] = try scanner.value()
         }
         skipSpace()
         guard position == text.count else { throw broken("more text behind the object") }
-        if let problem { throw problem }
-        guard let found else { throw Problem(reason: "the object has no member '\(name)'") }
         return found
+    }
+
+    private mutating func value() throws(Problem) -> Value {
+        let first = peek()
+        if first == UInt8(ascii: "\"") { return .string(try string()) }
+        let start = position
+        try skipValue()
+        switch first {
+        case .some(UInt8(ascii: "-")), .some(UInt8(ascii: "0")...UInt8(ascii: "9")):
+            return .number(String(decoding: text[start..<position], as: UTF8.self))
+        default: return .other(Self.kind(first))
+        }
     }
 
     private static func kind(_ first: UInt8?) -> String {

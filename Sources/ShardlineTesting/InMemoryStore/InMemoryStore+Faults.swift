@@ -45,7 +45,7 @@ extension InMemoryStore {
     public var commitCount: Int { state.withLock { $0.commitCount } }
 
     /// What is parked of a mapping in one shard, by partition key.
-    public func parkedKeys(of mapping: MappingKey, shard: ShardID) throws -> [String: [UInt8]] {
+    public func parkedKeys(of mapping: MappingKey, shard: ShardID) throws -> [UTF8Key: [UInt8]] {
         try state.withLock { try $0.catalogue.mapping(mapping).parked[shard] ?? [:] }
     }
 

@@ -61,7 +61,7 @@ public final class InMemoryStore: StreamStore {
         let now = timeSource.wallTime
         return try state.withLock { state in
             try state.checkOpen()
-            guard state.catalogue.streams[name] == nil else {
+            guard state.catalogue.streams[UTF8Key(name)] == nil else {
                 throw ShardlineError(.streamExists, "the stream '\(name)' exists already")
             }
             state.catalogue.lastStreamID += 1
@@ -73,9 +73,8 @@ public final class InMemoryStore: StreamStore {
             }
             let stream = MemoryStream(
                 id: state.catalogue.lastStreamID, name: name, createdAt: now, settings: settings,
-                initialSettings: settings,
-                shards: shards)
-            state.catalogue.streams[name] = stream
+                initialSettings: settings, shards: shards)
+            state.catalogue.streams[UTF8Key(name)] = stream
             return state.describe(stream, now: now)
         }
     }
@@ -104,7 +103,7 @@ public final class InMemoryStore: StreamStore {
             try state.checkOpen()
             let stream = try state.catalogue.stream(name)
             if !force { try state.catalogue.checkUnused(stream) }
-            state.catalogue.streams[name] = nil
+            state.catalogue.streams[UTF8Key(name)] = nil
             let gone = stream.shards.map(\.creationSecond) + [state.catalogue.retiredSecond].compactMap { $0 }
             state.catalogue.retiredSecond = gone.max()
             state.catalogue.mappings = state.catalogue.mappings.filter { $0.key.stream != name }

@@ -4,7 +4,7 @@ import StreamStorage
 /// Everything of an in-memory store but its records: a value, so that a commit works on a copy that takes the place of
 /// the original only if nothing is refused.
 struct MemoryCatalogue {
-    var streams: [String: MemoryStream] = [:]
+    var streams: [UTF8Key: MemoryStream] = [:]
     var mappings: [MappingKey: MemoryMapping] = [:]
     var lastStreamID: UInt64 = 0
     var lastMappingID: UInt64 = 0
@@ -14,7 +14,7 @@ struct MemoryCatalogue {
     var retiredSecond: UInt64?
 
     func stream(_ name: String) throws -> MemoryStream {
-        guard let stream = streams[name] else {
+        guard let stream = streams[UTF8Key(name)] else {
             throw ShardlineError(.unknownStream, "there is no stream '\(name)' in this store")
         }
         return stream
@@ -125,7 +125,7 @@ struct MemoryMapping {
     /// Tells what the run that holds the claim does.
     var states: (@Sendable () -> [MappingShardState])?
     var checkpoints: [ShardID: ShardCheckpoint]
-    var parked: [ShardID: [String: [UInt8]]] = [:]
+    var parked: [ShardID: [UTF8Key: [UInt8]]] = [:]
 
     var description: MappingDescription {
         MappingDescription(

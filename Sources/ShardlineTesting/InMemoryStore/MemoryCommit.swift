@@ -115,7 +115,7 @@ struct MemoryCommit {
                 ))
             touched.insert(place)
         }
-        catalogue.streams[stream.name]?.shards = heads
+        catalogue.streams[UTF8Key(stream.name)]?.shards = heads
         return receipts
     }
 
@@ -155,7 +155,7 @@ struct MemoryCommit {
             stream.shards[Int(parent.id.number)].children = children
             touched.insert(stream.place(of: parent.id))
         }
-        catalogue.streams[seal.stream] = stream
+        catalogue.streams[UTF8Key(seal.stream)] = stream
         return .opened(children)
     }
 
@@ -167,7 +167,7 @@ struct MemoryCommit {
                 .fenced, "shard \(id.number) of '\(name)' is claimed with epoch \(shard.epoch); a claim must be higher")
         }
         stream.shards[Int(id.number)].epoch = epoch
-        catalogue.streams[name] = stream
+        catalogue.streams[UTF8Key(name)] = stream
         return shard.last
     }
 
@@ -197,7 +197,8 @@ struct MemoryCommit {
 
     private mutating func apply(_ change: ParkedKeyChange) throws {
         _ = try checked(change.mapping, shard: change.shard, epoch: change.epoch)
-        catalogue.mappings[change.mapping]?.parked[change.shard, default: [:]][change.partitionKey] = change.value
+        catalogue.mappings[change.mapping]?.parked[change.shard, default: [:]][UTF8Key(change.partitionKey)] =
+            change.value
     }
 
     private func checked(_ key: MappingKey, shard: ShardID, epoch: UInt64) throws -> MemoryMapping {

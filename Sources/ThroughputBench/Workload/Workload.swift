@@ -28,7 +28,7 @@ struct Workload: Sendable {
     let given: [Given]
     /// For each key, the given records that have it, in their order.
     let givenOfKey: [[Int]]
-    private let keyOfText: [String: Int]
+    private let keyOfText: [UTF8Key: Int]
     /// Where a key belongs: its shard, and its place among the keys of that.
     struct Home: Sendable {
         var shard: ShardID
@@ -55,14 +55,15 @@ struct Workload: Sendable {
             (supply, size) = ([], records.reduce(0) { $0 + $1.data.count } / max(1, records.count))
         }
         if case .given(let records) = data {
-            var keyOfText: [String: Int] = [:]
+            var keyOfText: [UTF8Key: Int] = [:]
             var keys: [String] = []
             var given: [Given] = []
             var givenOfKey: [[Int]] = []
             for (index, record) in records.enumerated() {
-                let key = keyOfText[record.partitionKey] ?? keys.count
+                let text = UTF8Key(record.partitionKey)
+                let key = keyOfText[text] ?? keys.count
                 if key == keys.count {
-                    keyOfText[record.partitionKey] = key
+                    keyOfText[text] = key
                     keys.append(record.partitionKey)
                     givenOfKey.append([])
                 }
@@ -103,7 +104,7 @@ struct Workload: Sendable {
 
     /// The place of a record's key; nil for a key that was never put.
     func key(of record: borrowing Record) -> Int? {
-        if isGiven { return keyOfText[record.partitionKey] }
+        if isGiven { return keyOfText[UTF8Key(record.partitionKey)] }
         let bytes = record.keyBytes
         guard bytes.count == 11 else { return nil }
         var index = 0

@@ -61,6 +61,19 @@ struct KinesisEventTests {
         #expect(JSONValue(Array(text.utf8)) == nil)
     }
 
+    @Test func `members whose names look equal are told apart`() throws {
+        let text =
+            "{\"caf\u{E9}\":1,\"cafe\u{301}\":2,\"caf\\u00e9\":3,\"\u{212B}\":4,\"\u{C5}\":5,\"\":6,\"\\u0000\":7}"
+        let value = try #require(JSONValue(Array(text.utf8)))
+        // Of two members of one name the last counts, however the name is written.
+        for (name, number) in [
+            ("caf\u{E9}", "3"), ("cafe\u{301}", "2"), ("\u{212B}", "4"), ("\u{C5}", "5"), ("", "6"), ("\0", "7"),
+        ] { #expect(value[name] == .number(number)) }
+        #expect(value["A\u{30A}"] == nil)
+        let answer = try #require(JSONValue(Array("{\"errorMessage\":\"x\",\"\u{212A}ind\":1}".utf8)))
+        #expect(answer["Kind"] == nil)
+    }
+
     @Test func `JSON is read with escapes, numbers as written, and a limit to its depth`() {
         #expect(JSONValue(Array(#" {"a": [1e5, -0.5, "\ud83d\ude42\/"], "a": null} "#.utf8)) == .object(["a": .null]))
         #expect(JSONValue(Array(#"["\ud83d\ude42", 1E+2]"#.utf8)) == .array([.string("🙂"), .number("1E+2")]))

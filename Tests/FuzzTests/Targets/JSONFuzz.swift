@@ -59,7 +59,7 @@ enum JSONFuzz {
             var bytes = Array("{".utf8)
             for (name, value) in members {
                 var part = JSONWriter()
-                part.string(name)
+                part.string(name.string)
                 if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }
                 bytes += part.bytes + [UInt8(ascii: ":")] + text(of: value)
             }

@@ -46,10 +46,18 @@ import Testing
             .attempts(
                 AttemptsEntry(
                     mapping: number, shard: shard.key,
-                    note: AttemptNote(first: SequenceNumber(3), last: SequenceNumber(5), count: 2, cause: "it's gone"))),
+                    note: AttemptNote(first: SequenceNumber(3), last: SequenceNumber(5), count: 2, cause: "it's\0 gone")
+                )),
             commit: 13)
         catalogue.apply(
             .parked(ParkedEntry(mapping: number, shard: shard.key, partitionKey: "k", value: [5])), commit: 14)
+        // Two keys that String takes for one, and two that a C string would.
+        for (index, text) in ["caf\u{E9}", "cafe\u{301}", "nul", "nul\0", "nul\0end"].enumerated() {
+            catalogue.apply(
+                .parked(
+                    ParkedEntry(mapping: number, shard: shard.key, partitionKey: text, value: [UInt8(index)])),
+                commit: 14)
+        }
         catalogue.apply(
             .seal(
                 SealEntry(

@@ -108,7 +108,7 @@ struct JournalStandIn {
 
     mutating func deleteStream(_ name: String) {
         commit += 1
-        let stream = catalogue.streams[catalogue.names[name]!]!
+        let stream = catalogue.streams[catalogue.names[UTF8Key(name)]!]!
         catalogue.apply(.streamDeleted(stream.key), commit: commit)
         dirty.streams.insert(stream.key)
         dirty.shards.formUnion(stream.shards.values)
@@ -116,7 +116,7 @@ struct JournalStandIn {
 
     mutating func change(_ name: String, retention: Duration) {
         commit += 1
-        let stream = catalogue.streams[catalogue.names[name]!]!
+        let stream = catalogue.streams[catalogue.names[UTF8Key(name)]!]!
         catalogue.apply(
             .streamChanged(
                 StreamChangedEntry(
@@ -126,7 +126,7 @@ struct JournalStandIn {
     }
 
     func shard(_ name: String, _ number: UInt32 = 0) -> ShardState {
-        catalogue.shards[catalogue.streams[catalogue.names[name]!]!.shards[ShardID(number)]!]!
+        catalogue.shards[catalogue.streams[catalogue.names[UTF8Key(name)]!]!.shards[ShardID(number)]!]!
     }
 
     /// A commit with records of one shard.

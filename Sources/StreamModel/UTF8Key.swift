@@ -1,0 +1,46 @@
+/// Text that is compared, ordered and hashed by its UTF-8 bytes, as Kinesis takes a partition key.
+///
+/// `String` compares by canonical equivalence: the two forms of "café", one with a letter é and one with an accent of its
+/// own, are equal and one key of a dictionary, although they are two partition keys and mostly belong to two shards. A
+/// function that keeps state for each partition key, or for each name in its data, keeps it by this type:
+///
+/// ```swift
+/// var totals: [UTF8Key: Int] = [:]
+/// totals[UTF8Key(record.partitionKey), default: 0] += 1
+/// ```
+public struct UTF8Key: Hashable, Comparable, Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
+    /// The text, unchanged.
+    public let string: String
+
+    /// The key with this text.
+    public init(_ string: String) {
+        var string = string
+        string.makeContiguousUTF8()
+        self.string = string
+    }
+
+    /// The key with this text.
+    public init(stringLiteral string: String) { self.init(string) }
+
+    /// The text.
+    public var description: String { string }
+
+    /// By bytes.
+    public static func == (left: UTF8Key, right: UTF8Key) -> Bool {
+        left.string.utf8.elementsEqual(right.string.utf8)
+    }
+
+    /// By bytes, which for UTF-8 is the order of the code points.
+    public static func < (left: UTF8Key, right: UTF8Key) -> Bool {
+        left.string.utf8.lexicographicallyPrecedes(right.string.utf8)
+    }
+
+    /// By bytes.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(string.utf8.count)
+        let isHashed: Void? = string.utf8.withContiguousStorageIfAvailable {
+            hasher.combine(bytes: UnsafeRawBufferPointer($0))
+        }
+        precondition(isHashed != nil, "the text is contiguous since it was made")
+    }
+}
