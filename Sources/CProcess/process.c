@@ -217,8 +217,9 @@ int shardline_signal(int watch, int number) {
 void shardline_fill_standard_descriptors(void) {
     for (int descriptor = 0; descriptor <= 2; descriptor++) {
         if (fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
-        // All below it are open, so it is the one that is given out.
-        if (open("/dev/null", descriptor == 0 ? O_RDONLY : O_WRONLY) < 0) return;
+        // All below it are open, so it is the one that is given out. Input and output are opened the wrong way round, so that
+        // reading and writing still fail; messages go nowhere.
+        if (open("/dev/null", descriptor == 1 ? O_RDONLY : O_WRONLY) < 0) return;
     }
 }
 

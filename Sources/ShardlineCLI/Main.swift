@@ -76,6 +76,10 @@ struct Main {
             Output.error.say("\(error)")
             return .inputOutput
         case is Output.Closed: return .done
+        case is Output.Blocked:
+            Output.error.say(
+                "interrupted while nobody read standard output, so what was printed ends in the middle")
+            return .failed
         case is CancellationError:
             Output.error.say("interrupted")
             return .failed

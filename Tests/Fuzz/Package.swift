@@ -47,11 +47,12 @@ let package = Package(
             sources: ["Core", "JSON", "Function/FunctionResponse.swift", "Destination/FailureRecord.swift"],
             swiftSettings: swift),
         .target(
-            name: "ShardlineCLI", dependencies: ["EventSource", "StreamModel", "CZlib"],
+            name: "ShardlineCLI", dependencies: ["EventSource", "StreamModel", "DiskAccess", "CZlib"],
             sources: [
                 "Input/CSVScanner.swift", "Input/GzipUnpacker.swift", "Input/InputFile.swift", "Input/JSONField.swift",
-                "Input/LineSplitter.swift", "Input/RecordReader.swift", "Output/Output.swift",
-                "Running/ExitStatus.swift", "Running/SystemMessage.swift",
+                "Input/LineSplitter.swift", "Input/PrintedRecord.swift", "Input/RecordReader.swift",
+                "Output/DescriptorWriter.swift", "Output/Output.swift", "Running/ExitStatus.swift",
+                "Running/SystemMessage.swift",
             ], swiftSettings: swift),
         .executableTarget(
             name: "Fuzz",

@@ -38,6 +38,8 @@ enum Seeds {
             return [
                 "\u{0}\u{5}one\ntwo\r\nthree", "\u{1}\u{2}\n\n", "\u{2}\u{7}{\"key\":\"a\"}\n{\"key\":1}\nno\n",
                 "\u{3}\u{9}\u{FEFF}key,other\na,\"1\n2\"\"\"\nb,2\n\"c\nd\",3\n",
+                "\u{3}\u{4}\"key\",other\ra,\"1\r2\"\r\rb,2\r\n",
+                "\u{4}\u{4}{\"partitionKey\":\"k\\u0000\",\"explicitHashKey\":\"7\",\"data\":\"AP8=\"}\n\n{\"data\":\"\"}\n",
             ].map { Array($0.utf8) }
         case "gzip": return gzip
         case "text":

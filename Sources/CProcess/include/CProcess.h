@@ -60,7 +60,8 @@ int shardline_watch(pid_t pid);
 // Sends a signal by such a descriptor. Returns 0 or errno.
 int shardline_signal(int watch, int signal);
 
-// Opens /dev/null as each of the descriptors 0 to 2 that is closed. To be called before anything else is opened.
+// Opens /dev/null as each of the descriptors 0 to 2 that is closed; reading 0 and writing 1 fail as before (EBADF). To
+// be called before anything else is opened.
 void shardline_fill_standard_descriptors(void);
 
 // A pipe with both ends close-on-exec and non-blocking. Returns 0 or errno.

@@ -13,7 +13,7 @@ enum Position: Equatable, Sendable {
     case number(SequenceNumber)
 
     static let help =
-        "trim-horizon (the oldest record that is kept), latest (behind the newest), a time such as 2026-01-31T08:30:00Z or 15m (ago), or a sequence number: of 56 digits, or with --shard a plain one such as 17"
+        "trim-horizon (the oldest record that is kept), latest (after the newest), a time, or a sequence number. A time is 2026-01-31T08:30:00Z, an age such as 15m or -15m, or seconds since 1970 with a decimal point, as --json prints them: 1769848200.000. Digits alone are a sequence number: 56 of them, or with --shard a plain one such as 17"
 
     /// Reads one of the forms of ``help``.
     init(_ text: String) throws {
@@ -28,17 +28,23 @@ enum Position: Equatable, Sendable {
                 number <= SequenceNumber.max.rawValue
             {
                 self = .number(SequenceNumber(number))
-            } else if let moment = Timestamp(iso8601: text) {
+            } else if let moment = Timestamp(iso8601: text) ?? Timestamp(secondsSince1970: text) {
                 self = .at(moment)
-            } else if text.last?.isNumber == false, let ago = try? Amounts.duration(text) {
+            } else if let ago = Self.age(text) {
                 self = .ago(ago)
             } else {
                 throw ArgumentProblem(
                     description:
-                        "a position is trim-horizon, latest, a time such as 2026-01-31T08:30:00Z or 15m (ago), or a sequence number (56 digits, or with --shard a plain one)"
+                        "a position is trim-horizon, latest, a time (2026-01-31T08:30:00Z, an age such as 15m or -15m, or seconds since 1970 with a decimal point such as 1769848200.000), or a sequence number (56 digits, or with --shard a plain one)"
                 )
             }
         }
+    }
+
+    /// Reads `15m` and `-15m`, which mean the same. A unit is required, as a number alone is a sequence number.
+    private static func age(_ text: String) -> Duration? {
+        let amount = text.utf8.first == UInt8(ascii: "-") ? String(text.dropFirst()) : text
+        return amount.last?.isLetter == true ? try? Amounts.duration(amount) : nil
     }
 
     /// The same in the store's words. Throws for a time that is still to come.
@@ -75,6 +81,19 @@ enum Position: Equatable, Sendable {
 }
 
 extension Timestamp {
+    /// Reads seconds since 1970 as `--json` prints times: digits, a point, and at least one digit, of which those behind the
+    /// third are cut off. Nil for anything else, digits without a point too.
+    init?(secondsSince1970 text: String) {
+        let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty && $0.allSatisfy { (0x30...0x39).contains($0) } }),
+            let seconds = Int64(String(Substring(parts[0]))), seconds <= Self.plausible.upperBound / 1000
+        else { return nil }
+        let fraction = (Array(parts[1].prefix(3)) + [0x30, 0x30]).prefix(3).reduce(0 as Int64) {
+            $0 * 10 + Int64($1 - 0x30)
+        }
+        self.init(milliseconds: seconds * 1000 + fraction)
+    }
+
     /// Reads `2026-01-31`, `2026-01-31T08:30`, with seconds, with a fraction, with `Z` or `+01:00`; UTC without a zone.
     /// Nil for anything else, days that no month has included.
     init?(iso8601 text: String) {

@@ -50,9 +50,12 @@ struct ConsumeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The mapping's name: what is done is remembered under it.", valueName: "id"))
     var mapping: String
 
+    // Here and below: -5m and -1 must not be taken for an option.
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
-            "Where a new mapping begins: trim-horizon, latest or a time. Default: trim-horizon.", valueName: "position"),
+            "Where a new mapping begins: trim-horizon, latest, or a time such as 2026-01-31T08:30:00Z, 15m or -15m (ago), or seconds since 1970 with a decimal point. Default: trim-horizon.",
+            valueName: "position"),
         transform: Position.init)
     var from: Position?
 

@@ -24,7 +24,11 @@ struct MappingSeekCommand: AsyncParsableCommand {
 
     @OptionGroup var arguments: MappingArguments
 
-    @Option(help: ArgumentHelp("Where to go: \(Position.help).", valueName: "position"), transform: Position.init)
+    // -5m must not be taken for an option.
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Where to go: \(Position.help).", valueName: "position"),
+        transform: Position.init)
     var to: Position
 
     @Option(
@@ -83,7 +87,7 @@ extension Position {
         if case .number(let number) = self, given == nil {
             throw CommandFailure(
                 .usage,
-                "\(number) is a place in one shard: name it with --shard, or give the sequence number of 56 digits, which names it"
+                "\(number) is a place in one shard: name it with --shard, or give the sequence number of 56 digits, which names it; a time in seconds since 1970 has a decimal point, as \(number).0"
             )
         }
         guard let own = shard else { return given }

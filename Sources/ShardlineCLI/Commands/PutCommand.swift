@@ -7,8 +7,13 @@ struct PutCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "put", abstract: "Put the lines of files, or of standard input, into a stream.",
         discussion: """
-            Each line is a record, without its end. Files packed with gzip are unpacked. Records with the same key stay \
-            in order. A record is durable when it is acknowledged; --json says so line by line.
+            Each line is a record, without its end: LF or CRLF. Files packed with gzip are unpacked, and a byte-order mark of \
+            UTF-8 at the beginning is passed over. Records with the same key stay in order. A record is durable when it is \
+            acknowledged; --json says so line by line.
+
+            Blank lines are records too, but not with --key-field, --key-column and --records. Names of members and columns \
+            are compared byte by byte. In CSV a field in quotes may hold line ends, and where the header's line ends with CR \
+            alone, so may the others.
 
             Lines that can't be put (no key, too long, not what they should be) are reported as FILE:LINE, the others \
             are put, and the exit code is 65; --strict stops at the first.
@@ -18,6 +23,7 @@ struct PutCommand: AsyncParsableCommand {
               shardline put clicks --key-field user clicks.jsonl
               shardline put departures --key-column tailnum flights-2013-01.csv.gz
               tail -F access.log | shardline put access --rate 500
+              shardline tail clicks --json | shardline put clicks-copy --records
             """)
 
     @Argument(help: "The stream's name.")
@@ -35,6 +41,12 @@ struct PutCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The files are CSV with a header, and this column is the key.", valueName: "column"))
     var keyColumn: String?
 
+    @Flag(
+        help:
+            "Each line is a record as `tail --json` prints it: its key, its explicit hash key and its data are put as they were."
+    )
+    var records = false
+
     @Option(parsing: .unconditional, help: "At most this many records a second.", transform: Amounts.number)
     var rate: Double?
 
@@ -47,8 +59,8 @@ struct PutCommand: AsyncParsableCommand {
     @OptionGroup var store: StoreOptions
 
     func validate() throws {
-        guard [key, keyField, keyColumn].count(where: { $0 != nil }) <= 1 else {
-            throw ValidationError("give only one of --key, --key-field and --key-column")
+        guard [key, keyField, keyColumn].count(where: { $0 != nil }) + (records ? 1 : 0) <= 1 else {
+            throw ValidationError("give only one of --key, --key-field, --key-column and --records")
         }
         if let rate, !(rate > 0 && rate <= 1e9) {
             throw ValidationError("--rate \(rate) (allowed: above 0, up to 1000000000 records a second)")
@@ -62,6 +74,7 @@ struct PutCommand: AsyncParsableCommand {
         if let key { return .fixed(key) }
         if let keyField { return .jsonField(keyField) }
         if let keyColumn { return .csvColumn(keyColumn) }
+        if records { return .printedRecord }
         return .random
     }
 

@@ -158,7 +158,7 @@ struct PutRun {
             }
             acknowledged += receipts.count
             lastAcknowledged = places.last.map { Place(file: pump.names[input], line: $0) }
-            if printsJSON { try print(receipts, some, places, of: input) }
+            if printsJSON { try await print(receipts, some, places, of: input) }
             start = end
         }
     }
@@ -193,7 +193,7 @@ struct PutRun {
         }
     }
 
-    private func print(_ receipts: [PutReceipt], _ records: [NewRecord], _ lines: [Int], of input: Int) throws {
+    private func print(_ receipts: [PutReceipt], _ records: [NewRecord], _ lines: [Int], of input: Int) async throws {
         var writer = JSONLines()
         for (index, receipt) in receipts.enumerated() {
             writer.line { line in
@@ -207,9 +207,11 @@ struct PutRun {
             }
         }
         do {
-            try output.write(json: writer.bytes)
+            try await output.asyncWrite(json: writer.bytes)
         } catch is Output.Closed {
             throw CommandFailure(.inputOutput, "standard output was closed; \(soFar)")
+        } catch is Output.Blocked {
+            throw CommandFailure(.failed, "interrupted while nobody read standard output; \(soFar)")
         }
     }
 }

@@ -11,16 +11,25 @@ struct TailCommand: AsyncParsableCommand {
             On a terminal control characters are shown as \\x1B and the like, and of a record that was given up its time, \
             key, error, attempts and data; elsewhere the data is printed as it is.
 
+            --raw writes the data of the records and nothing else, neither a separator nor the end of a line: with --limit \
+            1 the exact bytes of one record. What --json prints is what put --records takes: keys, explicit hash keys and \
+            data of the copy are the same to the byte, and the records of a key stay in order. What retention or damage has \
+            removed is said on standard error.
+
             Examples:
               shardline tail clicks --from 15m
               shardline tail clicks --from latest --follow --json
               shardline tail clicks.count.failed
+              shardline tail pictures --shard 0 --from 17 --limit 1 --raw > 17.png
+              shardline tail clicks --json | shardline put clicks-copy --records
             """)
 
     @Argument(help: "The stream's name.")
     var name: String
 
+    // Here and below: -5m and -1 must not be taken for an option.
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("Where to begin: \(Position.help). Default: trim-horizon.", valueName: "position"),
         transform: Position.init)
     var from = Position.trimHorizon
@@ -36,6 +45,9 @@ struct TailCommand: AsyncParsableCommand {
     @Flag(help: "One JSON object a record and line, with Kinesis' names; the data in base64.")
     var json = false
 
+    @Flag(help: "The data of the records, byte for byte, and nothing else. Not on a terminal.")
+    var raw = false
+
     @Option(
         name: .shortAndLong, parsing: .unconditional, help: "End after this many records.",
         transform: Amounts.wholeNumber)
@@ -45,9 +57,14 @@ struct TailCommand: AsyncParsableCommand {
 
     func validate() throws {
         if let limit, limit < 1 { throw ValidationError("--limit \(limit) (allowed: at least 1)") }
+        if json, raw { throw ValidationError("give only one of --json and --raw") }
     }
 
     func run() async throws {
+        if raw, Output.standard.isTerminal {
+            throw CommandFailure(
+                .usage, "--raw writes bytes that a terminal may take for commands; send them to a file or a program")
+        }
         let shard = try from.onlyShard(given: shard)
         if from == .latest, !follow {
             Output.error.say("nothing is printed from latest without --follow")
@@ -58,7 +75,7 @@ struct TailCommand: AsyncParsableCommand {
                 stream: store.stream(name), from: try from.starting(now: store.timeSource.wallTime), shard: shard,
                 limit: limit ?? .max,
                 printer: RecordPrinter(
-                    isJSON: json, output: .standard,
+                    form: json ? .json : raw ? .raw : .text, output: .standard,
                     shortensFailures: isOfFailures && Output.standard.isTerminal))
             if follow {
                 try await run.follow(until: Interruption.ofProcess)

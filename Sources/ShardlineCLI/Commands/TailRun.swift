@@ -63,12 +63,12 @@ struct TailRun: Sendable {
                 heads.removeMin()
             }
             if records.count == 1000 {
-                try printer.print(records)
+                try await printer.print(records)
                 records = []
                 if interruption.isInterrupted { return }
             }
         }
-        if !records.isEmpty { try printer.print(records) }
+        if !records.isEmpty { try await printer.print(records) }
     }
 
     /// Prints records as they come, until the interruption or the limit.
@@ -98,6 +98,7 @@ struct TailRun: Sendable {
             }
             group.cancelAll()
         }
+        if printer.output.isBlocked { throw Output.Blocked() }
     }
 
     // Until the shard's end (then its children are the answer), or nil when nothing more is wanted.
@@ -111,13 +112,13 @@ struct TailRun: Sendable {
             let result = try await stream.store.read(request)
             warn(of: result, in: shard)
             position = result.next
-            let isOver = try left.records.withLock { left in
+            let (wanted, isOver) = left.records.withLock { left in
                 let wanted = result.batch.prefix(left)
                 left -= wanted.count
-                // Under the lock, so that the lines of two shards don't mix.
-                if !wanted.isEmpty { try printer.print(wanted) }
-                return left == 0
+                return (wanted, left == 0)
             }
+            // One write, so that the lines of two shards don't mix.
+            if !wanted.isEmpty { try await printer.print(wanted) }
             if isOver { return nil }
             if let children = result.endOfShard { return (shard, children) }
         }

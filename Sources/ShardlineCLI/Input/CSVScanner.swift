@@ -37,6 +37,11 @@ struct CSVScanner {
     mutating func scan(_ line: [UInt8], lineEnd: [UInt8]) -> Progress {
         for byte in line {
             switch (state, byte) {
+            // The end of a line in some files, data in others: only the quotes tell.
+            case (.fieldStart, 0x0D), (.plain, 0x0D), (.quoteInQuoted, 0x0D):
+                return .malformed(
+                    "field \(count + 1) has a carriage return outside of quotes; the header's line ends with a line feed, so every line must"
+                )
             case (.fieldStart, UInt8(ascii: "\"")): state = .quoted
             case (.fieldStart, UInt8(ascii: ",")), (.plain, UInt8(ascii: ",")), (.quoteInQuoted, UInt8(ascii: ",")):
                 endField()

@@ -37,6 +37,13 @@ final class InputFile {
                 throw CommandFailure(.inputOutput, "\(path) can't be read: \(systemMessage()); nothing was put")
             }
         }
+        // A closed one is open the other way by now: Main opens it so, lest a file of the store gets its number.
+        guard fcntl(descriptor, F_GETFL) & O_ACCMODE != O_WRONLY else {
+            throw CommandFailure(
+                .inputOutput,
+                "\(name) can't be read: it is closed, or open for writing alone; give files, or an input; nothing was put"
+            )
+        }
         var facts = stat()
         guard fstat(descriptor, &facts) == 0 else {
             throw CommandFailure(.inputOutput, "\(name) can't be read: \(systemMessage()); nothing was put")

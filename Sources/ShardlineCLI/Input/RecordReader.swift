@@ -1,3 +1,4 @@
+import EventSource
 import StreamModel
 
 /// Where the partition keys of `put` come from.
@@ -10,6 +11,8 @@ enum KeySource: Equatable, Sendable {
     case jsonField(String)
     /// The value of a column of a CSV file with a header.
     case csvColumn(String)
+    /// Each line is a whole record, as `tail --json` prints it.
+    case printedRecord
 }
 
 /// Something that the input holds.
@@ -29,13 +32,13 @@ struct RecordReader<Random: RandomNumberGenerator> {
     /// Lines that are to be looked at again, the last one first.
     private var pending: [InputLine] = []
     private var csv = CSVState.unused
+    /// Nothing of the input can be put, which was said.
+    private var isRefused = false
 
     private enum CSVState {
         case unused
         case header
         case rows(column: Int, of: Int)
-        /// The file has no such column: nothing of it can be put.
-        case unusable
     }
 
     /// A quoted field goes on in the next line.
@@ -46,8 +49,14 @@ struct RecordReader<Random: RandomNumberGenerator> {
         self.keySource = keySource
         self.maximumRecordSize = maximumRecordSize
         self.random = random
-        splitter = LineSplitter(maximumLength: maximumRecordSize)
-        if case .csvColumn = keySource { csv = .header }
+        splitter = LineSplitter(
+            maximumLength: keySource == .printedRecord
+                ? PrintedRecord.maximumLength(maximumRecordSize: maximumRecordSize) : maximumRecordSize)
+        if case .csvColumn = keySource {
+            csv = .header
+            // A carriage return in a header's field stands in quotes, as all of CSV.
+            splitter.endsAtReturn = true
+        }
     }
 
     /// Lets `fill` append bytes of the input.
@@ -63,12 +72,20 @@ struct RecordReader<Random: RandomNumberGenerator> {
     /// The next item; nil where more input is needed first.
     mutating func next(atEnd: Bool) -> InputItem? {
         while true {
-            if case .unusable = csv {
+            if isRefused {
                 while splitter.next(atEnd: atEnd) != nil {}
                 return nil
             }
             guard let line = pending.popLast() ?? splitter.next(atEnd: atEnd) else {
                 return atEnd ? atEndOfInput() : nil
+            }
+            if splitter.beginning == .utf16 {
+                isRefused = true
+                return .malformed(
+                    line: 1,
+                    reason:
+                        "the input is in UTF-16, as its byte-order mark says, and put takes UTF-8: convert it first, with `iconv -f UTF-16 -t UTF-8`; nothing of it was put"
+                )
             }
             if let item = item(of: line) { return item }
         }
@@ -78,26 +95,62 @@ struct RecordReader<Random: RandomNumberGenerator> {
     private mutating func item(of line: InputLine) -> InputItem? {
         switch csv {
         case .unused:
-            guard line.isComplete else { return .malformed(line: line.number, reason: tooLong(line.length)) }
-            switch keySource {
-            case .random:
-                let digits = String(random.next() as UInt64, radix: 16)
-                return record(line.number, line.bytes, key: String(repeating: "0", count: 16 - digits.count) + digits)
-            case .fixed(let key): return record(line.number, line.bytes, key: key)
-            case .jsonField(let name):
-                do {
-                    return record(line.number, line.bytes, key: try JSONField.text(of: name, in: line.bytes))
-                } catch {
-                    return .malformed(line: line.number, reason: error.reason)
-                }
-            case .csvColumn: return nil
+            let item = lineItem(of: line)
+            guard line.number == 1, line.end.isEmpty, line.bytes.dropLast().contains(0x0D) else { return item }
+            // All of the input is this line: on an old Mac it was several. Within JSON a carriage return is white space.
+            switch (item, keySource) {
+            case (.record, .jsonField), (.record, .printedRecord), (nil, _): return item
+            default:
+                return .malformed(
+                    line: 1,
+                    reason:
+                        "the input has carriage returns (CR) and no line feed; if its lines end with CR alone, convert it first, with `tr '\\r' '\\n'`; nothing of it was put"
+                )
             }
         case .header, .rows: return csvItem(of: line)
-        case .unusable: return nil
+        }
+    }
+
+    // A line that is an item by itself: of all inputs but CSV.
+    private mutating func lineItem(of line: InputLine) -> InputItem? {
+        guard line.isComplete else {
+            return .malformed(
+                line: line.number,
+                reason: keySource == .printedRecord ? tooLongPrinted(line.length) : tooLong(line.length))
+        }
+        switch keySource {
+        case .random:
+            let digits = String(random.next() as UInt64, radix: 16)
+            return record(line.number, line.bytes, key: String(repeating: "0", count: 16 - digits.count) + digits)
+        case .fixed(let key): return record(line.number, line.bytes, key: key)
+        case .jsonField(let name):
+            if line.bytes.isEmpty { return nil }
+            do {
+                return record(line.number, line.bytes, key: try JSONField.text(of: name, in: line.bytes))
+            } catch {
+                return .malformed(line: line.number, reason: error.reason)
+            }
+        case .printedRecord:
+            if line.bytes.isEmpty { return nil }
+            do {
+                return checked(line.number, try PrintedRecord.record(in: line.bytes))
+            } catch {
+                return .malformed(line: line.number, reason: error.reason)
+            }
+        case .csvColumn: return nil
         }
     }
 
     private mutating func csvItem(of line: InputLine) -> InputItem? {
+        var line = line
+        if line.end.isEmpty, line.isComplete, line.bytes.last == 0x0D {
+            // Half of the input's last end of a line.
+            line.bytes.removeLast()
+            line.length -= 1
+            line.end = [0x0D]
+        }
+        // Blank lines hold nothing, and many files end with some.
+        if open == nil, line.length == 0 { return nil }
         var scanner: CSVScanner
         var lines: [InputLine] = []
         var length = line.length
@@ -130,7 +183,10 @@ struct RecordReader<Random: RandomNumberGenerator> {
 
     private mutating func complete(_ scanner: CSVScanner, _ lines: [InputLine]) -> InputItem? {
         let first = lines[0].number
-        guard case .rows(_, let columns) = csv else { return takeHeader(scanner.fields, line: first) }
+        guard case .rows(_, let columns) = csv else {
+            splitter.endsAtReturn = lines.last?.end == [0x0D]
+            return takeHeader(scanner.fields, line: first)
+        }
         guard scanner.count == columns else {
             return malformed(
                 lines, "the row has \(scanner.count) field\(scanner.count == 1 ? "" : "s"), the header \(columns)")
@@ -145,17 +201,19 @@ struct RecordReader<Random: RandomNumberGenerator> {
 
     private mutating func takeHeader(_ fields: [[UInt8]], line: Int) -> InputItem? {
         guard case .csvColumn(let name) = keySource else { return nil }
-        var names = fields.map { String(decoding: $0, as: UTF8.self) }
-        if names[0].unicodeScalars.first == "\u{FEFF}" { names[0].unicodeScalars.removeFirst() }
-        guard let column = names.firstIndex(of: name) else {
-            csv = .unusable
+        let columns = fields.indices.filter { fields[$0].elementsEqual(name.utf8) }
+        guard columns.count == 1 else {
+            isRefused = true
+            let names = fields.map { String(decoding: $0, as: UTF8.self) }.joined(separator: ", ")
+            let places = columns.map { String($0 + 1) }.joined(separator: ", ")
             return .malformed(
                 line: line,
-                reason:
-                    "the header has no column '\(name)', only \(names.joined(separator: ", ")); nothing of this file was put"
+                reason: columns.isEmpty
+                    ? "the header has no column '\(name)', only \(names); nothing of this file was put"
+                    : "the header has \(columns.count) columns '\(name)' (the columns \(places)), so which is the key is not known; give them different names; nothing of this file was put"
             )
         }
-        csv = .rows(column: column, of: names.count)
+        csv = .rows(column: columns[0], of: fields.count)
         return nil
     }
 
@@ -163,7 +221,7 @@ struct RecordReader<Random: RandomNumberGenerator> {
     // Without a header there are no records.
     private mutating func malformed(_ lines: [InputLine], _ reason: String) -> InputItem {
         if case .header = csv {
-            csv = .unusable
+            isRefused = true
         } else {
             pending += lines.dropFirst().reversed()
         }
@@ -176,7 +234,7 @@ struct RecordReader<Random: RandomNumberGenerator> {
             return malformed(open.lines, "a quoted field has no closing quote")
         }
         if case .header = csv {
-            csv = .unusable
+            isRefused = true
             return .malformed(line: 1, reason: "the file is empty; it must begin with a header")
         }
         return nil
@@ -186,8 +244,15 @@ struct RecordReader<Random: RandomNumberGenerator> {
         "the record has \(length) bytes of data; the stream takes at most \(maximumRecordSize)"
     }
 
+    private func tooLongPrinted(_ length: Int) -> String {
+        "the line has \(length) bytes, more than a record of the \(maximumRecordSize) bytes of data that the stream takes at most"
+    }
+
     private func record(_ line: Int, _ data: [UInt8], key: String) -> InputItem {
-        let record = NewRecord(data, partitionKey: key)
+        checked(line, NewRecord(data, partitionKey: key))
+    }
+
+    private func checked(_ line: Int, _ record: NewRecord) -> InputItem {
         do {
             try record.validate(maximumRecordSize: maximumRecordSize)
             return .record(line: line, record)

@@ -12,12 +12,14 @@ struct JSONLines {
         bytes.append(UInt8(ascii: "\n"))
     }
 
-    /// A record, its parts named as Kinesis' GetRecords names them.
+    /// A record, its parts named as Kinesis' GetRecords names them; ``PrintedRecord`` reads it. An explicit hash key, which
+    /// Kinesis does not tell, is there where the record has one.
     mutating func line(_ record: Record) {
         line { line in
             line.member("shardId", record.shard.description)
             line.member("sequenceNumber", record.kinesisSequenceNumber.description)
             line.member("partitionKey", record.partitionKey)
+            if let hashKey = record.explicitHashKey { line.member("explicitHashKey", hashKey.description) }
             line.name("approximateArrivalTimestamp")
             line.seconds(ofMilliseconds: record.approximateArrivalTimestamp.milliseconds)
             line.name("data")

@@ -2,6 +2,8 @@ import Glibc
 import Synchronization
 
 /// The process's two output streams: whole writes in order, and what a terminal may be shown.
+///
+/// What writes waits for its reader, for ever if need be; the process's end does not wait with it: ``endBlockedWrites()``.
 final class Output: Sendable {
     /// Standard output: what the command was asked for.
     static let standard = Output(STDOUT_FILENO)
@@ -10,8 +12,11 @@ final class Output: Sendable {
 
     /// Thrown when the other end of a pipe is gone (`shardline tail … | head`).
     struct Closed: Error {}
+    /// Thrown when the other end takes nothing and the command was told to end.
+    struct Blocked: Error {}
 
     private let descriptor: Int32
+    private let writer: DescriptorWriter
     // The line that is redrawn at the bottom of a terminal; other output goes above it.
     private let status = Mutex("")
     /// Whether a person looks at it.
@@ -21,6 +26,7 @@ final class Output: Sendable {
 
     init(_ descriptor: Int32) {
         self.descriptor = descriptor
+        writer = DescriptorWriter(descriptor)
         isTerminal = isatty(descriptor) == 1
         canRedraw = isTerminal && getenv("TERM").map { String(cString: $0) } != "dumb"
     }
@@ -32,12 +38,36 @@ final class Output: Sendable {
         return Int(size.ws_col)
     }
 
-    /// Writes all of `bytes`. Throws ``Closed``, or ``CommandFailure`` where writing fails otherwise.
+    /// Writes all of `bytes`; the calling thread waits. Throws ``Closed``, ``Blocked``, or ``CommandFailure`` where writing
+    /// fails otherwise.
     func write(_ bytes: [UInt8]) throws {
-        try status.withLock { status in
-            if !status.isEmpty { try writeAll(Array("\r\u{1B}[K".utf8)) }
-            try writeAll(bytes)
-            if !status.isEmpty { try writeAll(Array(status.utf8)) }
+        let result = OneTimeResult()
+        enqueue(bytes) { result.set($0) }
+        try result.wait()
+    }
+
+    /// The same for a task: its thread does not wait.
+    func asyncWrite(_ bytes: [UInt8]) async throws {
+        try await withCheckedThrowingContinuation { continuation in
+            enqueue(bytes) { continuation.resume(with: $0) }
+        }
+    }
+
+    /// The same as ``write(json:)`` for a task.
+    func asyncWrite(json: [UInt8]) async throws { try await asyncWrite(Self.harmless(json: json)) }
+
+    /// From now on a write whose other end takes nothing for `patience` throws ``Blocked``, and so does every later one: a
+    /// pipe that nobody reads and a terminal that was stopped must not keep a command from ending.
+    func endBlockedWrites(after patience: Duration = .seconds(1)) { writer.endBlockedWrites(after: patience) }
+
+    /// Whether a write has been given up for that.
+    var isBlocked: Bool { writer.isAbandoned }
+
+    // In the order of the calls, and with the line at the bottom redrawn behind it.
+    private func enqueue(_ bytes: [UInt8], then completion: @escaping DescriptorWriter.Completion) {
+        status.withLock { status in
+            let all = status.isEmpty ? bytes : Array("\r\u{1B}[K".utf8) + bytes + Array(status.utf8)
+            writer.enqueue(all, then: completion)
         }
     }
 
@@ -92,31 +122,11 @@ final class Output: Sendable {
         let fitting = String(Self.escaped(text.utf8, backslash: "\\").prefix(width - 1))
         status.withLock { status in
             guard status != fitting else { return }
-            try? writeAll(Array(("\r\u{1B}[K" + fitting).utf8))
+            writer.enqueue(Array(("\r\u{1B}[K" + fitting).utf8)) { _ in }
             status = fitting
         }
     }
 
-    private func writeAll(_ bytes: [UInt8]) throws {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count >= 0 {
-                rest = rest.dropFirst(count)
-            } else if errno == EAGAIN {
-                // Somebody made the terminal or pipe that we share non-blocking.
-                var wanted = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                _ = poll(&wanted, 1, -1)
-            } else if errno == EPIPE {
-                throw Closed()
-            } else if errno != EINTR {
-                throw CommandFailure(
-                    .inputOutput,
-                    "\(descriptor == STDOUT_FILENO ? "standard output" : "standard error") can't be written: \(systemMessage())"
-                )
-            }
-        }
-    }
 }
 
 extension Output {

@@ -3,20 +3,33 @@ import StreamModel
 
 /// Prints records for people or for programs.
 struct RecordPrinter: Sendable {
-    /// One JSON object a line, or text.
-    var isJSON: Bool
+    /// How records are printed.
+    enum Form: Sendable {
+        /// A line with arrival, shard, key and data.
+        case text
+        /// One JSON object a line.
+        case json
+        /// The data and nothing else.
+        case raw
+    }
+
+    var form: Form
     var output: Output
     /// Whether records that are failure documents are told in short, for people: what was given up, and why.
     var shortensFailures = false
 
     /// Prints `records` with one write.
-    func print(_ records: some Sequence<Record>) throws {
-        var lines = JSONLines()
-        var text: [UInt8] = []
-        for record in records {
-            if isJSON { lines.line(record) } else { text += self.text(of: record) }
+    func print(_ records: some Sequence<Record>) async throws {
+        var bytes: [UInt8] = []
+        switch form {
+        case .json:
+            var lines = JSONLines()
+            for record in records { lines.line(record) }
+            return try await output.asyncWrite(json: lines.bytes)
+        case .text: for record in records { bytes += text(of: record) }
+        case .raw: for record in records { bytes += record.bytes }
         }
-        if isJSON { try output.write(json: lines.bytes) } else { try output.write(text) }
+        try await output.asyncWrite(bytes)
     }
 
     private func text(of record: Record) -> [UInt8] {

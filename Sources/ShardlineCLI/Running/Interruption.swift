@@ -49,6 +49,7 @@ final class Interruption: Sendable {
                 guard count == 1 else { return }
                 seen += 1
                 if seen > 1 { ChildProcess.endAllAndExit(128 + Int32(number)) }
+                for output in [Output.standard, .error] { output.endBlockedWrites() }
                 self.interrupt()
             }
         }

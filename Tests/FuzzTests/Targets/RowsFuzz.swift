@@ -17,11 +17,12 @@ enum RowsFuzz {
     static func check(_ input: [UInt8]) throws {
         guard input.count >= 2 else { return }
         let source: KeySource =
-            switch input[0] % 4 {
+            switch input[0] % 5 {
             case 0: .random
             case 1: .fixed("k")
             case 2: .jsonField("key")
-            default: .csvColumn("key")
+            case 3: .csvColumn("key")
+            default: .printedRecord
             }
         let bytes = Array(input.dropFirst(2))
         let whole = items(of: bytes, source, pieces: max(1, bytes.count))

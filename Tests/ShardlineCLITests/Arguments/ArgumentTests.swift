@@ -66,6 +66,37 @@ import Testing
         }
     }
 
+    @Test(
+        arguments: [
+            ("1769848200.000", 1_769_848_200_000), ("1769848200.123", 1_769_848_200_123),
+            ("1769848200.1", 1_769_848_200_100),
+            ("1769848200.0459", 1_769_848_200_045), ("0.0", 0), ("0001.5", 1_500),
+            ("4503599627370.4", 4_503_599_627_370_400),
+        ])
+    func `seconds since 1970 have a point`(text: String, milliseconds: Int64) throws {
+        #expect(try Position(text) == .at(Timestamp(milliseconds: milliseconds)))
+    }
+
+    @Test(
+        arguments: [
+            ("-5m", 300), ("5m", 300), ("-90s", 90), ("-2h", 7_200), ("-1d", 86_400), ("-1.5h", 5_400), ("1.5h", 5_400),
+            ("-0s", 0),
+        ])
+    func `an age may have a sign`(text: String, seconds: Int) throws {
+        #expect(try Position(text) == .ago(.seconds(seconds)))
+    }
+
+    @Test(
+        arguments: [
+            "-5", "--5m", "+5m", "- 5m", "-", "1769848200.", ".5", "1.2.3", "-1769848200.0", "1769848200,5", "1e9",
+            "1.5e3",
+            "99999999999999999999.0", "4503599627370497.0", "١٧.٠", "-5m ", "0x10.0",
+        ])
+    func `what is neither a time nor a number is refused with what is allowed`(text: String) {
+        let error = #expect(throws: ArgumentProblem.self) { try Position(text) }
+        #expect(error?.description.contains("1769848200.000") == true && error?.description.contains("-15m") == true)
+    }
+
     @Test func `a place in one shard says which, a plain number needs it named`() throws {
         let three = KinesisSequenceNumber(
             shard: ShardID(3), shardCreationSecond: 1, sequenceNumber: SequenceNumber(17), arrivalSecond: 2)

@@ -26,7 +26,7 @@ import Testing
     ) async throws -> TailRun {
         try await TailRun(
             stream: store.stream("s"), from: from, shard: shard, limit: limit,
-            printer: RecordPrinter(isJSON: json, output: recorder.output), warnings: recorder.output)
+            printer: RecordPrinter(form: json ? .json : .text, output: recorder.output), warnings: recorder.output)
     }
 
     static func data(_ recorder: Recorder) throws -> [String] {

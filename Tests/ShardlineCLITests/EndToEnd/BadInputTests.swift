@@ -260,6 +260,24 @@ import Testing
         #expect(read.lines.count == 3)
     }
 
+    @Test(
+        arguments: [
+            ("k,v\ra,1\rb,2\r", 0, 2, "put 2 records"), ("\u{FEFF}\"k\",\"v\"\r\na,1\r\n\r\n", 0, 1, "put 1 record"),
+            ("k,v\n", 0, 0, "put 0 records"), ("", 65, 0, "the file is empty"),
+            ("k,v,k\na,1,b\n", 65, 0, "(the columns 1, 3)"),
+            ("k,v\na\nb,2\n", 65, 1, "stdin:2: the row has 1 field"),
+            ("k,v\na,\"1\nb,2\n", 65, 1, "stdin:2: a quoted field"),
+            ("k,v\na,1\rb,2\n", 65, 0, "stdin:2: field 2 has a carriage return"),
+        ])
+    func `CSV ends in records, or in an error with its line`(
+        input: String, status: Int32, records: Int, part: String
+    ) async throws {
+        let folder = try await Self.store()
+        let end = try await Self.shardline(["put", "a", "--key-column", "k"], folder, input: input)
+        #expect(end.status == status && end.errors.contains(part), "\(end.errors)")
+        #expect(try await Self.shardline(["tail", "a", "--json"], folder).lines.count == records)
+    }
+
     @Test func `a missing column is said with those that are there`() async throws {
         let folder = try await Self.store()
         let end = try await Self.shardline(["put", "a", "--key-column", "id"], folder, input: "x,y\n1,2\n")

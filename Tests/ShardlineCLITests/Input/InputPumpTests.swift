@@ -57,6 +57,15 @@ import Testing
         }
     }
 
+    @Test func `a byte-order mark is passed over at the beginning of each input, packed or not`() async throws {
+        try await withFolder { folder async throws in
+            try Data(Self.packed("\u{FEFF}a\nb") + Self.packed("\u{FEFF}c\n")).write(to: folder.appending(path: "1"))
+            try Data("\u{FEFF}d\n".utf8).write(to: folder.appending(path: "2"))
+            let items = try await Self.items(of: ["1", "2"].map { folder.appending(path: $0).path })
+            #expect(items == ["0:1 a", "0:2 b\u{FEFF}c", "1:1 d"])
+        }
+    }
+
     @Test func `what unpacks to much more than it is comes whole`() async throws {
         try await withFolder { folder async throws in
             let file = folder.appending(path: "a.gz")

@@ -129,7 +129,7 @@ import Testing
             ("id,x\n\"a\"b,1\nb,2\n", ["2!field 1 goes on behind its closing quote", "3 b=b,2"]),
             ("id,x\n,1\nb,2\n", ["2!the partition key is empty; it must have 1 to 256 characters", "3 b=b,2"]),
             ("id,x\na,\"1\nb,2\nc,3\n", ["2!a quoted field has no closing quote", "3 b=b,2", "4 c=c,3"]),
-            ("id,x\n\na,1\n", ["2!the row has 1 field, the header 2", "3 a=a,1"]),
+            ("id,x\n\na,1\n", ["3 a=a,1"]),
             ("ID,x\na,1\n", ["1!the header has no column 'id', only ID, x; nothing of this file was put"]),
             ("id,\"x\na,1\n", ["1!a quoted field has no closing quote"]),
             ("", ["1!the file is empty; it must begin with a header"]),
@@ -137,6 +137,106 @@ import Testing
         ] as [(String, [String])], [1, 3, 100])
     func `a column of a CSV file can be the key`(sample: (input: String, items: [String]), step: Int) {
         #expect(Self.items(sample.input, keys: .csvColumn("id"), step: step) == sample.items)
+    }
+
+    private static let twoRows = ["2 a=a,1", "3 b=b,2"]
+
+    @Test(
+        arguments: [
+            // A byte-order mark before a header in quotes, and where it is data.
+            ("\u{FEFF}\"id\",\"x\"\na,1\nb,2\n", twoRows), ("\u{FEFF}\"id\",\"x\"\r\na,1\r\nb,2\r\n", twoRows),
+            ("\u{FEFF}\"id\",\"x\"\ra,1\rb,2\r", twoRows),
+            ("\u{FEFF}", ["1!the file is empty; it must begin with a header"]),
+            ("id,x\n\u{FEFF}a,1\n", ["2 \u{FEFF}a=\u{FEFF}a,1"]),
+            (
+                "\u{FEFF}\u{FEFF}id,x\na,1\n",
+                ["1!the header has no column 'id', only \u{FEFF}id, x; nothing of this file was put"]
+            ),
+            // Lines that end with CR alone, and mixed.
+            ("id,x\ra,1\rb,2\r", twoRows), ("id,x\ra,1\rb,2", twoRows), ("id,x\ra,1\nb,2\n", twoRows),
+            ("id,x\ra,1\r\nb,2\r\n", twoRows), ("id,x\na,1\r\nb,2\n", twoRows), ("id,x\r\na,1\nb,2\r", twoRows),
+            ("id,x\r\r\na,1\r\r\nb,2\r\r\n", ["3 a=a,1", "5 b=b,2"]),
+            (
+                "id,x\na,1\rb,2\rc,3\nd,4\n",
+                [
+                    "2!field 2 has a carriage return outside of quotes; the header's line ends with a line feed, so every line must",
+                    "3 d=d,4",
+                ]
+            ),
+            ("\"i\rd\",id\n\"1\r\n2\",a\n", ["3 a=\"1\r\n2\",a"]),
+            ("id,x\ra,\"1\r2\n3\"\rb,2\r", ["2 a=a,\"1\r2\n3\"", "5 b=b,2"]),
+            ("id\r", []), ("id\r\n", []), ("\r\rid,x\ra,1\rb,2\r", ["4 a=a,1", "5 b=b,2"]),
+            // Blank lines.
+            ("id,x\na,1\nb,2\n\n", twoRows), ("id,x\r\na,1\r\nb,2\r\n\r\n\r\n", twoRows),
+            ("\n\nid,x\n\na,1\n\n\nb,2\n\n\n", ["5 a=a,1", "8 b=b,2"]), ("id\na\n\nb\n", ["2 a=a", "4 b=b"]),
+            ("id,x\na,\"\n\n\"\nb,2\n", ["2 a=a,\"\n\n\"", "5 b=b,2"]),
+            ("id,x\n \nb,2\n", ["2!the row has 1 field, the header 2", "3 b=b,2"]),
+            ("\n\n", ["1!the file is empty; it must begin with a header"]),
+            // Empty keys, and a quote that never closes.
+            ("id,x\n\"\",1\nb,2\n", ["2!the partition key is empty; it must have 1 to 256 characters", "3 b=b,2"]),
+            ("id,x\n\"a\"\"b\",1\n", ["2 a\"b=\"a\"\"b\",1"]),
+            ("id,x\r\"a,1\rb,2\r", ["2!a quoted field has no closing quote", "3 b=b,2"]),
+            // A column that occurs twice.
+            (
+                "id,x,id\na,1,b\n",
+                [
+                    "1!the header has 2 columns 'id' (the columns 1, 3), so which is the key is not known; give them different names; nothing of this file was put"
+                ]
+            ),
+            (
+                "x,\"id\",id,id\na,1,b,c\n",
+                [
+                    "1!the header has 3 columns 'id' (the columns 2, 3, 4), so which is the key is not known; give them different names; nothing of this file was put"
+                ]
+            ),
+            ("id,x,x\na,1,2\n", ["2 a=a,1,2"]), ("id,ID,i d\na,1,2\n", ["2 a=a,1,2"]),
+        ] as [(String, [String])], [1, 2, 3, 100])
+    func `CSV is read as programs write it, or the line says why not`(
+        sample: (input: String, items: [String]), step: Int
+    ) {
+        #expect(Self.items(sample.input, keys: .csvColumn("id"), step: step) == sample.items)
+    }
+
+    private static let returnsAlone =
+        "1!the input has carriage returns (CR) and no line feed; if its lines end with CR alone, convert it first, with `tr '\\r' '\\n'`; nothing of it was put"
+
+    @Test(
+        arguments: [
+            ("\u{FEFF}a\nb\n", ["1 k=a", "2 k=b"]), ("a\n\u{FEFF}b\n", ["1 k=a", "2 k=\u{FEFF}b"]), ("\u{FEFF}", []),
+            ("\u{FEFF}\n", ["1 k="]), ("\u{FEFF}\u{FEFF}a", ["1 k=\u{FEFF}a"]),
+            ("a\rb\rc\r", [returnsAlone]), ("a\rb", [returnsAlone]), ("a\r", ["1 k=a\r"]), ("a\rb\r\n", ["1 k=a\rb"]),
+            ("a\n\rb", ["1 k=a", "2 k=\rb"]), (String(repeating: "12345\r", count: 500), [returnsAlone]),
+        ] as [(String, [String])], [1, 2, 3, 5000])
+    func `plain lines lose a byte-order mark and nothing else`(sample: (input: String, items: [String]), step: Int) {
+        #expect(Self.items(sample.input, keys: .fixed("k"), limit: 8, step: step) == sample.items)
+    }
+
+    @Test(
+        arguments: [
+            ("\u{FEFF}{\"id\":1}\n\n{\"id\":2}\r\n\r\n", ["1 1={\"id\":1}", "3 2={\"id\":2}"]),
+            ("{\"id\":1}\r{\"id\":2}\r", [returnsAlone]), ("{\"id\":\r1}", ["1 1={\"id\":\r1}"]),
+        ] as [(String, [String])], [1, 2, 100])
+    func `JSON lines may begin with a byte-order mark and have blank lines`(
+        sample: (input: String, items: [String]), step: Int
+    ) {
+        #expect(Self.items(sample.input, keys: .jsonField("id"), step: step) == sample.items)
+    }
+
+    @Test(arguments: [KeySource.random, .fixed("k"), .jsonField("id"), .csvColumn("id"), .printedRecord], [1, 2, 100])
+    func `UTF-16 is refused with what to do`(keys: KeySource, step: Int) throws {
+        for isLittle in [true, false] {
+            let units = Array("\u{FEFF}id,x\r\na,1\r\n".utf16)
+            let bytes = units.flatMap {
+                isLittle ? [UInt8($0 & 0xFF), UInt8($0 >> 8)] : [UInt8($0 >> 8), UInt8($0 & 0xFF)]
+            }
+            for input in [bytes, Array(bytes.prefix(2))] {
+                let items = Self.items(input, keys: keys, step: step)
+                #expect(items.count == 1 && items[0].hasPrefix("1!the input is in UTF-16"), "\(items)")
+                #expect(items[0].contains("iconv") && items[0].hasSuffix("nothing of it was put"))
+            }
+        }
+        // One byte of it is none.
+        #expect(Self.items([0xFF], keys: .fixed("k")) == ["1 k=\u{FFFD}"])
     }
 
     @Test func `a stray quote costs its row, not the file`() {

@@ -23,8 +23,8 @@ import Testing
             let documents = try await store.read(ReadRequest(stream: "s.m.failed", shard: ShardID(0), after: .zero))
                 .batch
             let recorder = try Recorder(in: folder)
-            var printer = RecordPrinter(isJSON: false, output: recorder.output, shortensFailures: true)
-            try printer.print(documents)
+            var printer = RecordPrinter(form: .text, output: recorder.output, shortensFailures: true)
+            try await printer.print(documents)
             #expect(
                 recorder.lines == [
                     "\(time.wallTime)  a\\tda  the record is malformed: no \\x1B[2J number (RetryAttemptsExhausted, 1 attempt)  {\"total\":\\x1Bx\\n}"
@@ -32,11 +32,12 @@ import Testing
             // Anything else is printed as always, and so is everything for a program.
             let plain = try Recorder(in: folder)
             printer.output = plain.output
-            try printer.print(try await store.read(ReadRequest(stream: "s", shard: ShardID(0), after: .zero)).batch)
+            try await printer.print(
+                try await store.read(ReadRequest(stream: "s", shard: ShardID(0), after: .zero)).batch)
             #expect(plain.text.contains("shardId-000000000000"))
             let json = try Recorder(in: folder)
-            printer = RecordPrinter(isJSON: true, output: json.output, shortensFailures: true)
-            try printer.print(documents)
+            printer = RecordPrinter(form: .json, output: json.output, shortensFailures: true)
+            try await printer.print(documents)
             #expect(json.lines.count == 1 && json.text.hasPrefix("{\"shardId\""))
         }
     }
