@@ -147,39 +147,6 @@ package enum Base64 {
     /// The length of `count` bytes in base64.
     package static func size(of count: Int) -> Int { (count + 2) / 3 * 4 }
 
-    private static let values: [UInt8] = {
-        var values = [UInt8](repeating: 0xFF, count: 256)
-        for (value, letter) in alphabet.enumerated() { values[Int(letter)] = UInt8(value) }
-        return values
-    }()
-
-    /// The bytes that `text` is the base64 of; nil where it is not exactly that of any: padding is required, and nothing
-    /// else may stand between the letters.
-    package static func decode(_ text: String) -> [UInt8]? {
-        var text = text
-        return text.withUTF8 { letters -> [UInt8]? in
-            guard letters.count % 4 == 0 else { return nil }
-            var count = letters.count
-            while count > 0, letters.count - count < 2, letters[count - 1] == UInt8(ascii: "=") { count -= 1 }
-            var bytes: [UInt8] = []
-            bytes.reserveCapacity(count * 3 / 4)
-            var (bits, held): (UInt32, UInt32) = (0, 0)
-            for letter in letters[..<count] {
-                let value = values[Int(letter)]
-                guard value < 64 else { return nil }
-                bits = bits << 6 | UInt32(value)
-                held += 6
-                if held >= 8 {
-                    held -= 8
-                    bytes.append(UInt8(bits >> held))
-                    bits &= 1 << held - 1
-                }
-            }
-            // What is left of the last letter must be 0, or two texts would be the same bytes.
-            return bits == 0 ? bytes : nil
-        }
-    }
-
     /// Appends `data` in base64.
     package static func append(_ data: Span<UInt8>, to text: inout [UInt8]) {
         let letters = alphabet.span

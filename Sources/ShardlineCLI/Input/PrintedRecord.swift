@@ -12,7 +12,7 @@ enum PrintedRecord {
     static func record(in line: [UInt8]) throws(JSONField.Problem) -> NewRecord {
         let values = try JSONField.values(of: ["partitionKey", "data", "explicitHashKey"], in: line)
         let key = try text(values[0], "partitionKey")
-        guard let data = Base64.decode(try text(values[1], "data")) else {
+        guard let data = Base64.bytes(of: try text(values[1], "data")) else {
             throw JSONField.Problem(reason: "the member 'data' is not base64 (RFC 4648, with its padding)")
         }
         guard let given = values[2] else { return NewRecord(data, partitionKey: key) }
