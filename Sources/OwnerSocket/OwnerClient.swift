@@ -189,6 +189,14 @@ extension OwnerClient {
         try stream(await calls.call(.describeStream(name)))
     }
 
+    /// As ``StreamStorage/StreamStore/updateStream(_:retention:)``.
+    @discardableResult
+    public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
+        // Said here too, so that nothing that can't be put on the wire is sent.
+        try StreamSettings.validate(retention: retention)
+        return try stream(await calls.call(.updateStream(name, retention: retention)))
+    }
+
     /// As ``StreamStorage/StreamStore/deleteStream(_:force:)``.
     public func deleteStream(_ name: String, force: Bool) async throws {
         guard case .done = try await calls.call(.deleteStream(name, force: force)) else { throw OwnerCalls.mismatch }

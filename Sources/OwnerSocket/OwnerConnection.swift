@@ -202,6 +202,8 @@ final class OwnerConnection: Sendable {
             return .stream(try await store.createStream(name, settings: settings))
         case .listStreams: return .streams(try await store.listStreams())
         case .describeStream(let name): return .stream(try await store.describeStream(name))
+        case .updateStream(let name, let retention):
+            return .stream(try await store.updateStream(name, retention: retention))
         case .deleteStream(let name, let force):
             try await store.deleteStream(name, force: force)
             return .done

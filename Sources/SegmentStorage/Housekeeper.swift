@@ -1,6 +1,7 @@
 import DiskAccess
 import Logging
 import StreamModel
+import StreamStorage
 import Synchronization
 
 /// What goes on behind the writer's back: flushes epochs to segments, saves what a person may want to see in the
@@ -14,6 +15,7 @@ final class Housekeeper: @unchecked Sendable {
     private static let memoryOfPeak = Duration.seconds(600)
 
     private let backing: Backing
+    private let queue: CallQueue
     private let ring: Ring
     private let visible: VisibleState
     private let epochs: EpochQueue
@@ -24,6 +26,8 @@ final class Housekeeper: @unchecked Sendable {
     private let timeSource: any TimeSource
     private let logger: Logger
     private var lookedAround: MonotonicTime
+    /// Whether the writer has been asked for what retention has ended, and has not answered.
+    private let isAsking = SharedFlag()
     /// So many epochs that are in segments stay in tails for readers that have not come to them.
     private static let keptEpochs = 2
     /// Of these epochs, the oldest first, what tails still hold, up to these numbers: with many shards a reader is a
@@ -34,10 +38,11 @@ final class Housekeeper: @unchecked Sendable {
     private var peakSince: MonotonicTime
 
     init(
-        backing: Backing, ring: Ring, visible: VisibleState, epochs: EpochQueue, admission: Admission,
+        backing: Backing, queue: CallQueue, ring: Ring, visible: VisibleState, epochs: EpochQueue, admission: Admission,
         health: StoreHealth, space: DiskSpace, saver: CatalogueSaver, timeSource: any TimeSource, logger: Logger
     ) {
         self.backing = backing
+        self.queue = queue
         self.ring = ring
         self.visible = visible
         self.epochs = epochs
@@ -75,6 +80,7 @@ final class Housekeeper: @unchecked Sendable {
         if let epoch { attempt("flushing to segments") { try flush(epoch) } }
         // Under a load that leaves no pause between flushes too: else retention would never come to delete.
         if epoch == nil || timeSource.monotonicTime - lookedAround >= Self.pause, health.failure == nil {
+            askForRetention()
             attempt("saving metadata") { try saver.saveChanges() }
             attempt("deleting segments that nobody may read any more") { try tidy(seals: true) }
             // Beside it there must be room for what is written next: on a small disk too, which never has `needed`.
@@ -134,6 +140,26 @@ final class Housekeeper: @unchecked Sendable {
         try ring.release(before: closed.next)
         epochs.finishFirst(ringBytes: ring.bytesInUse)
         admission.block { epochs.isBehind }
+    }
+
+    /// Has the writer make durable what retention has ended, where that is due: readers stop seeing it by the clock.
+    private func askForRetention() {
+        let now = timeSource.wallTime
+        let (isDue, shards) = visible.withState { state in
+            (
+                !state.catalogue.streamsWithUnnotedExpiry(at: now, atOnce: false).isEmpty,
+                state.catalogue.forgettableShards(at: now, running: Set(state.claims.keys))
+            )
+        }
+        guard isDue || !shards.isEmpty, !isAsking.value.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        let call = PendingCall(request: .applyRetention(atOnce: false, forgetting: shards), storedCount: 0, reserved: 0)
+        {
+            [isAsking] _ in
+            // Where it failed the next look asks again.
+            isAsking.value.store(false, ordering: .releasing)
+        }
+        // A store that is closing notes it by itself.
+        try? queue.push(call, urgency: .relaxed)
     }
 
     private func tidy(seals: Bool) throws {
@@ -197,3 +223,6 @@ final class Housekeeper: @unchecked Sendable {
         }
     }
 }
+
+/// A flag that the writer's thread clears.
+private final class SharedFlag: Sendable { let value = Atomic(false) }

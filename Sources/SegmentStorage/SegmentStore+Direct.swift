@@ -15,6 +15,11 @@ extension SegmentStore: DirectStore {
         try parts.visible.withOpen { try $0.catalogue.mapping(mapping).epoch }
     }
 
+    /// As ``StreamStorage/DirectStore/retention(of:)``.
+    package func retention(of stream: String) throws -> Duration {
+        try parts.visible.withOpen { try $0.catalogue.stream(stream).retention }
+    }
+
     /// As ``StreamStorage/DirectStore/submit(_:urgency:_:)``.
     package func submit(
         _ changes: [Change], urgency: CommitUrgency,
@@ -47,19 +52,21 @@ private struct MemoryShard: DirectShard {
         var lastPosition: SequenceNumber
         /// Those that took the shard's keys, once it is closed.
         var children: [ShardID]?
-        var retention: Duration
+        /// What arrived up to this moment has expired.
+        var expiry: Timestamp
     }
 
     private func look() throws -> Look {
-        try visible.withOpen { state in
-            guard let retention = state.catalogue.streams[stream]?.retention,
+        let now = timeSource.wallTime
+        return try visible.withOpen { state in
+            guard let expiry = state.catalogue.streams[stream]?.expiry(at: now),
                 let look = state.catalogue.shards.read(
                     key,
                     {
                         Look(
                             lastSequence: $0.lastSequence, lastPosition: $0.lastPosition,
                             children: $0.closedAt == nil ? nil : $0.children,
-                            retention: retention)
+                            expiry: expiry)
                     })
             else { throw ShardlineError(.unknownStream, "there is no stream '\(name)'") }
             return look
@@ -80,7 +87,7 @@ private struct MemoryShard: DirectShard {
             guard position >= shard.lastSequence, position <= shard.lastPosition else { return nil }
         case .records(let batch, let last):
             guard let first = batch.runs.first, first.firstSequence == position.advanced(by: 1),
-                first.arrival > timeSource.wallTime - shard.retention
+                first.arrival > shard.expiry
             else { return nil }
             result.batch = batch
             result.next = last

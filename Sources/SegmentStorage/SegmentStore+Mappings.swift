@@ -24,10 +24,11 @@ extension SegmentStore {
     private func positions(
         of start: StartingPosition, in name: String, shard: ShardID?
     ) async throws -> [ShardKey: SequenceNumber] {
+        let now = timeSource.wallTime
         let shards: [(ShardKey, ShardID)] = try parts.visible.withOpen { state in
             let stream = try state.catalogue.stream(name)
             if let shard { return [(try state.catalogue.shard(shard, of: stream).key, shard)] }
-            return stream.shards.map { ($0.value, $0.key) }.sorted { $0.1 < $1.1 }
+            return state.catalogue.listedShards(of: stream, at: now).map { ($0.key, $0.id) }
         }
         guard shards.count == 1 || !start.isOfOneShard else {
             throw ShardlineError(
@@ -35,25 +36,33 @@ extension SegmentStore {
                 "a sequence number belongs to one shard; '\(name)' has \(shards.count): name the shard")
         }
         var positions: [ShardKey: SequenceNumber] = [:]
-        for (key, id) in shards { positions[key] = try await position(of: start, in: name, shard: id) }
+        for (key, id) in shards {
+            do {
+                positions[key] = try await position(of: start, in: name, shard: id)
+            } catch let error as ShardlineError where error.code == .unknownShard && shard == nil {
+                // It has left the list since.
+            }
+        }
         return positions
     }
 
     /// As ``StreamStorage/StreamStore/listMappings(of:)``.
     public func listMappings(of stream: String?) async throws -> [MappingDescription] {
-        try parts.visible.withOpen { state in
+        let now = timeSource.wallTime
+        return try parts.visible.withOpen { state in
             let only = try stream.map { try state.catalogue.stream($0).key }
             return state.catalogue.mappings.values
                 .filter { only == nil || $0.stream == only }
-                .compactMap { state.describe($0) }
+                .compactMap { state.describe($0, at: now) }
                 .sorted { ($0.key.stream, $0.key.name) < ($1.key.stream, $1.key.name) }
         }
     }
 
     /// As ``StreamStorage/StreamStore/describeMapping(_:)``.
     public func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
-        try parts.visible.withOpen { state in
-            guard let description = state.describe(try state.catalogue.mapping(mapping)) else {
+        let now = timeSource.wallTime
+        return try parts.visible.withOpen { state in
+            guard let description = state.describe(try state.catalogue.mapping(mapping), at: now) else {
                 throw ShardlineError(.unknownStream, "there is no stream '\(mapping.stream)'")
             }
             return description
@@ -73,8 +82,11 @@ extension SegmentStore {
         }
         do {
             try await ask(.claimMapping(mapping, configuration: claim.configuration))
+            let now = timeSource.wallTime
             return try parts.visible.withOpen { state in
-                guard let claimed = state.catalogue.mappings[number], let description = state.describe(claimed) else {
+                guard let claimed = state.catalogue.mappings[number],
+                    let description = state.describe(claimed, at: now)
+                else {
                     throw ShardlineError(.unknownMapping, "the mapping '\(mapping)' was deleted")
                 }
                 state.claims[number] = VisibleState.State.Claim(
@@ -111,7 +123,7 @@ extension SegmentStore {
     ) async throws -> MappingDescription {
         _ = try parts.visible.withOpen { try $0.catalogue.mapping(mapping).number }
         let positions = try await positions(of: position, in: mapping.stream, shard: shard)
-        try await ask(.seekMapping(mapping, positions: positions))
+        try await ask(.seekMapping(mapping, positions: positions, all: shard == nil))
         return try await describeMapping(mapping)
     }
 
@@ -157,8 +169,10 @@ extension VisibleState.State {
     }
 
     /// A mapping as users see it; nil where its stream is gone.
-    fileprivate func describe(_ mapping: MappingState) -> MappingDescription? {
+    fileprivate func describe(_ mapping: MappingState, at now: Timestamp) -> MappingDescription? {
         guard let stream = catalogue.streams[mapping.stream] else { return nil }
+        let removed = catalogue.removedShards(of: stream, at: now)
+        let expired = removed.filter { !(mapping.checkpoints[$0.key]?.isShardEnd ?? false) }
         var checkpoints: [ShardCheckpoint] = []
         for (key, checkpoint) in mapping.checkpoints {
             guard let shard = catalogue.shards[key] else { continue }
@@ -171,6 +185,8 @@ extension VisibleState.State {
             key: MappingKey(stream: stream.name, name: mapping.name), id: UInt64(mapping.number.rawValue),
             startingPosition: mapping.startingPosition, createdAt: mapping.createdAt,
             configuration: mapping.configuration, epoch: mapping.epoch, isClaimed: claims[mapping.number] != nil,
-            checkpoints: checkpoints.sorted { $0.shard < $1.shard })
+            checkpoints: checkpoints.sorted { $0.shard < $1.shard },
+            expiredShards: expired.map { $0.description(trimHorizon: $0.lastSequence, recordCount: 0) },
+            retention: stream.retention)
     }
 }

@@ -115,7 +115,8 @@ extension SegmentStore {
                 saver: saver, timeSource: timeSource,
                 durability: configuration.durability, logger: logger, counters: counters, metrics: metrics)
             housekeeper = Housekeeper(
-                backing: backing, ring: ring, visible: visible, epochs: epochs, admission: admission, health: health,
+                backing: backing, queue: queue, ring: ring, visible: visible, epochs: epochs, admission: admission,
+                health: health,
                 space: space, saver: saver, timeSource: timeSource, logger: logger)
             if let last = recovery.frames.last {
                 // What the journal held belongs to the first epoch of this opening.

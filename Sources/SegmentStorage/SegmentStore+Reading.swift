@@ -38,28 +38,29 @@ extension SegmentStore {
         }
     }
 
-    func resolve(_ name: String, _ id: ShardID) throws -> (shard: ShardState, tail: Tail, retention: Duration) {
-        try parts.visible.withOpen { state in
+    /// The shard, its tail, and up to when its records have expired now.
+    func resolve(_ name: String, _ id: ShardID) throws -> (shard: ShardState, tail: Tail, expiry: Timestamp) {
+        let now = timeSource.wallTime
+        return try parts.visible.withOpen { state in
             let stream = try state.catalogue.stream(name)
             let shard = try state.catalogue.shard(id, of: stream)
-            return (shard, state.tails[shard.key]!, stream.retention)
+            return (shard, state.tails[shard.key]!, stream.expiry(at: now))
         }
     }
 
     private func readNow(_ request: ReadRequest) async throws -> ReadResult {
         try request.validate()
-        let (shard, tail, retention) = try resolve(request.stream, request.shard)
+        let (shard, tail, expiry) = try resolve(request.stream, request.shard)
         try shard.numbered.checkRead(request)
         var result: ReadResult
         do {
             result = try await records(behind: request.after, request, shard, tail)
         } catch let error as ShardlineError where error.code == .corrupt {
             // What retention has ended is nobody's loss, damaged or gone from between what is left.
-            guard request.after < (try await trimHorizon(of: shard, retention: retention)) else { throw error }
+            guard request.after < (try await trimHorizon(of: shard, expiry: expiry)) else { throw error }
             result = ReadResult(batch: RecordBatch(), next: request.after, tip: shard.lastSequence)
         }
         // The horizon costs a search, so it is asked for only where a reader may stand before it (F6).
-        let expiry = timeSource.wallTime - retention
         // Behind a jump of numbers what is lost may begin further on, and what is in front of it may have expired.
         let isNextLost = result.lost.map { $0.lowerBound <= request.after.advanced(by: 1) } ?? false
         let mayHaveExpired =
@@ -74,7 +75,7 @@ extension SegmentStore {
                 result.next = lost.upperBound
             }
         } else if mayHaveExpired, request.after < .max {
-            let horizon = try await trimHorizon(of: shard, retention: retention)
+            let horizon = try await trimHorizon(of: shard, expiry: expiry)
             if request.after < horizon {
                 result = try await records(behind: horizon, request, shard, tail)
                 // A child's numbers begin behind its parents': what is before them never was.
@@ -133,9 +134,10 @@ extension SegmentStore {
     }
 
     /// The position before the shard's oldest record that is still kept: exact, and never moving back.
-    func trimHorizon(of shard: ShardState, retention: Duration) async throws -> SequenceNumber {
+    ///
+    /// - Parameter expiry: what arrived up to this moment has expired.
+    func trimHorizon(of shard: ShardState, expiry: Timestamp) async throws -> SequenceNumber {
         guard let tail = parts.visible.tail(of: shard.key) else { return shard.origin }
-        let expiry = timeSource.wallTime - retention
         if tail.holdsEverything(arrivedAfter: expiry) { return tail.horizon }
         return tail.raiseHorizon(to: try await position(in: shard, tail, arrivedAtOrAfter: expiry + .milliseconds(1)))
     }
@@ -163,13 +165,18 @@ extension SegmentStore {
     public func position(
         of start: StartingPosition, in stream: String, shard id: ShardID
     ) async throws -> SequenceNumber {
-        let (shard, tail, retention) = try resolve(stream, id)
+        let (shard, tail, expiry) = try resolve(stream, id)
+        guard !shard.isRemoved(by: expiry) else {
+            throw ShardlineError(
+                .unknownShard,
+                "the stream '\(stream)' has no shard \(id) any more: it was closed longer ago than records are kept")
+        }
         try start.validate(now: timeSource.wallTime)
         switch start {
-        case .trimHorizon: return try await trimHorizon(of: shard, retention: retention)
+        case .trimHorizon: return try await trimHorizon(of: shard, expiry: expiry)
         case .latest: return shard.lastSequence
         case .atTimestamp(let time):
-            let horizon = try await trimHorizon(of: shard, retention: retention)
+            let horizon = try await trimHorizon(of: shard, expiry: expiry)
             return max(try await position(in: shard, tail, arrivedAtOrAfter: time), horizon)
         case .atSequenceNumber, .afterSequenceNumber, .at, .after:
             let position = try start.position(in: stream, shard: shard.numbered) { number in

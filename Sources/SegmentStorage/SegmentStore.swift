@@ -102,21 +102,21 @@ public final class SegmentStore: StreamStore {
 
     /// As ``StreamStorage/StreamStore/describeStream(_:)``.
     public func describeStream(_ name: String) async throws -> StreamDescription {
+        let now = timeSource.wallTime
         let (stream, shards, lost, initial) = try parts.visible.withOpen { state in
             let stream = try state.catalogue.stream(name)
-            let shards = stream.shards.values.compactMap { state.catalogue.shards[$0] }
-            return (stream, shards, state.lost, state.catalogue.initialSettings(of: stream))
+            return (
+                stream, state.catalogue.listedShards(of: stream, at: now), state.lost,
+                state.catalogue.initialSettings(of: stream)
+            )
         }
+        let expiry = stream.expiry(at: now)
         var descriptions: [ShardDescription] = []
         descriptions.reserveCapacity(shards.count)
-        for shard in shards.sorted(by: { $0.id < $1.id }) {
-            let horizon = try await knownHorizon(of: shard, retention: stream.retention)
+        for shard in shards {
+            let horizon = try await knownHorizon(of: shard, expiry: expiry)
             let count = shard.recordCount(after: horizon, through: shard.lastSequence, lost: lost[shard.key] ?? [])
-            descriptions.append(
-                ShardDescription(
-                    id: shard.id, hashKeyRange: shard.range, parents: shard.parents,
-                    creationSecond: shard.creationSecond, openedAt: shard.openedAt, closedAt: shard.closedAt,
-                    trimHorizon: horizon, tip: shard.lastSequence, recordCount: Int(clamping: count)))
+            descriptions.append(shard.description(trimHorizon: horizon, recordCount: Int(clamping: count)))
         }
         return StreamDescription(
             name: stream.name, id: stream.id(in: parts.store), createdAt: stream.createdAt, retention: stream.retention,
@@ -126,12 +126,20 @@ public final class SegmentStore: StreamStore {
 
     /// The shard's trim horizon; where damage hides it, what is known of it: one damaged segment must not take the
     /// stream's other shards from everybody. Who reads this shard is told of the damage.
-    private func knownHorizon(of shard: ShardState, retention: Duration) async throws -> SequenceNumber {
+    private func knownHorizon(of shard: ShardState, expiry: Timestamp) async throws -> SequenceNumber {
         do {
-            return try await trimHorizon(of: shard, retention: retention)
+            return try await trimHorizon(of: shard, expiry: expiry)
         } catch let error as ShardlineError where error.code == .corrupt || error.code == .readFailed {
             return parts.visible.tail(of: shard.key)?.horizon ?? shard.origin
         }
+    }
+
+    /// As ``StreamStorage/StreamStore/updateStream(_:retention:)``.
+    @discardableResult
+    public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
+        try StreamSettings.validate(retention: retention)
+        try await ask(.updateStream(name: name, retention: retention))
+        return try await describeStream(name)
     }
 
     /// As ``StreamStorage/StreamStore/deleteStream(_:force:)``.
@@ -212,6 +220,15 @@ public final class SegmentStore: StreamStore {
             prepared.append(.append(encoder.finish()))
         }
         return prepared
+    }
+}
+
+extension ShardState {
+    /// The shard as users see it.
+    func description(trimHorizon: SequenceNumber, recordCount: Int) -> ShardDescription {
+        ShardDescription(
+            id: id, hashKeyRange: range, parents: parents, creationSecond: creationSecond, openedAt: openedAt,
+            closedAt: closedAt, trimHorizon: trimHorizon, tip: lastSequence, recordCount: recordCount, origin: origin)
     }
 }
 

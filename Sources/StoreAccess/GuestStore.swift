@@ -343,6 +343,11 @@ extension GuestStore: StreamStore {
         try await look { try await $0.describeStream(name) }
     }
 
+    @discardableResult
+    package func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
+        try await write { try await $0.updateStream(name, retention: retention) }
+    }
+
     package func deleteStream(_ name: String, force: Bool) async throws {
         try await write { try await $0.deleteStream(name, force: force) }
     }

@@ -10,6 +10,8 @@ package protocol DirectStore: StreamStore {
     func directShard(_ shard: ShardID, of stream: String) throws -> any DirectShard
     /// The newest claim on a mapping, without all of its checkpoints. Throws `unknownStream`, `unknownMapping`.
     func epoch(of mapping: MappingKey) throws -> UInt64
+    /// How long a stream's records are kept now. Throws `unknownStream`.
+    func retention(of stream: String) throws -> Duration
     /// As ``StreamStore/commit(_:urgency:)``, for changes without records. `body` is called once, on any thread, and
     /// must not block.
     func submit(

@@ -84,11 +84,17 @@ public struct MappingDescription: Hashable, Sendable {
     public var isClaimed: Bool
     /// Its progress in each shard, by shard; shards that it has not come to are missing.
     public var checkpoints: [ShardCheckpoint]
+    /// Shards that the stream lists no longer and that the mapping has not been through, by number: its next run gives
+    /// up what it had not done of them, with the condition `RecordsExpired`, before it begins with their children.
+    public var expiredShards: [ShardDescription]
+    /// How long the stream keeps records now.
+    public var retention: Duration
 
     /// A description with these facts.
     public init(
         key: MappingKey, id: UInt64, startingPosition: StartingPosition, createdAt: Timestamp,
-        configuration: [UInt8], epoch: UInt64, isClaimed: Bool, checkpoints: [ShardCheckpoint]
+        configuration: [UInt8], epoch: UInt64, isClaimed: Bool, checkpoints: [ShardCheckpoint],
+        expiredShards: [ShardDescription] = [], retention: Duration = Limits.defaultRetention
     ) {
         self.key = key
         self.id = id
@@ -98,6 +104,8 @@ public struct MappingDescription: Hashable, Sendable {
         self.epoch = epoch
         self.isClaimed = isClaimed
         self.checkpoints = checkpoints
+        self.expiredShards = expiredShards
+        self.retention = retention
     }
 }
 
@@ -132,7 +140,8 @@ public struct ShardCheckpoint: Hashable, Sendable {
 
 /// A checkpoint's new place.
 ///
-/// A move to a lower position is ignored, one with an older epoch refused with `fenced`. It drops the attempt note.
+/// A move to a lower position is ignored, one with an older epoch refused with `fenced`. It drops the attempt note. A
+/// move in a shard that retention has removed is ignored: everything in it is over.
 public struct CheckpointMove: Hashable, Sendable {
     /// The mapping.
     public var mapping: MappingKey

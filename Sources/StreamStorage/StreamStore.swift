@@ -22,6 +22,17 @@ public protocol StreamStore: Sendable {
     func listStreams() async throws -> [StreamDescription]
     /// One stream with its shards as they are now. Throws `unknownStream`.
     func describeStream(_ name: String) async throws -> StreamDescription
+    /// Changes how long a stream's records are kept, durably, for all of its records from this moment on; a mapping that
+    /// runs goes by it at once. Returns the stream as it is then.
+    ///
+    /// A shorter retention removes what is older at once. A longer one keeps what is there for longer; what has expired
+    /// before stays removed, also after a restart and where the clock is set back.
+    ///
+    /// - Parameter retention: 1 second to 365 days. The one that is in force changes nothing.
+    ///
+    /// Throws `unknownStream`, `invalidArgument`, `diskFull`, `storeFailed`, `closed`.
+    @discardableResult
+    func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription
     /// Deletes a stream with its records, its mappings and their checkpoints, durably.
     ///
     /// While a mapping of the stream is claimed by somebody alive, or one that is claimed hands what it gives up over to
@@ -40,6 +51,9 @@ public protocol StreamStore: Sendable {
     func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome
 
     /// Records of one shard behind a position, in order; never one that isn't durable.
+    ///
+    /// A closed shard that is listed no longer answers what expired and its end, as long as a mapping has not been
+    /// through it; then it is an unknown one.
     ///
     /// Throws `invalidArgument` for a position beyond the tip and for limits below 1, `unknownStream`, `unknownShard`,
     /// `corrupt`, `readFailed`, `closed`.

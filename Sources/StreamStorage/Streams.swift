@@ -4,7 +4,8 @@ public import StreamModel
 public struct StreamSettings: Hashable, Sendable {
     /// How many shards the stream starts with: 1 to 10,000. Default 1.
     public var shards: Int
-    /// How long records are kept. Default 24 hours; 1 second to 365 days.
+    /// How long records are kept. Default 24 hours; 1 second to 365 days. Can be changed later
+    /// (``StreamStore/updateStream(_:retention:)``).
     public var retention: Duration
     /// The most bytes of data in one record. Default 1 MiB; up to 10 MiB, 16 MiB for a failure stream.
     public var maximumRecordSize: Int
@@ -43,9 +44,8 @@ public struct StreamSettings: Hashable, Sendable {
             wrong.append(
                 "\(label("shards")) \(shards) (allowed: \(Limits.shards.lowerBound) to \(Limits.shards.upperBound))")
         }
-        if !Limits.retention.contains(retention) {
-            wrong.append(
-                "\(label("retention")) \(given ?? "\(retention.inSeconds) s") (allowed: 1 second to 365 days)")
+        if let problem = Self.problem(ofRetention: retention, given: given, label: label("retention")) {
+            wrong.append(problem)
         }
         let largest = isFailureStream ? Limits.largestFailureRecordSize : Limits.largestRecordSize
         if !(1...largest).contains(maximumRecordSize) {
@@ -53,6 +53,22 @@ public struct StreamSettings: Hashable, Sendable {
                 "\(label("maximumRecordSize")) \(givenSize ?? "\(maximumRecordSize)") (allowed: 1 to \(largest) bytes)")
         }
         guard wrong.isEmpty else { throw ShardlineError(.invalidArgument, wrong.joined(separator: "; ")) }
+    }
+
+    /// Throws `invalidArgument` for a retention outside its limits.
+    ///
+    /// - Parameters:
+    ///   - given: how it was given, where that was text.
+    ///   - label: what it is called where it was given.
+    package static func validate(retention: Duration, given: String? = nil, label: String = "retention") throws {
+        if let problem = problem(ofRetention: retention, given: given, label: label) {
+            throw ShardlineError(.invalidArgument, problem)
+        }
+    }
+
+    private static func problem(ofRetention retention: Duration, given: String?, label: String) -> String? {
+        guard !Limits.retention.contains(retention) else { return nil }
+        return "\(label) \(given ?? "\(retention.inSeconds) s") (allowed: 1 second to 365 days)"
     }
 }
 
@@ -72,7 +88,8 @@ public struct StreamDescription: Hashable, Sendable {
     public var isFailureStream: Bool
     /// What it was created with: since then shards may have been split and merged, and settings changed.
     public var initialSettings: StreamSettings
-    /// All shards that are listed still, by number; closed ones included.
+    /// All shards that are listed still, by number. A closed one is until it was closed longer ago than records are
+    /// kept (API-R-4); its children go on naming it.
     public var shards: [ShardDescription]
 
     /// A description with these facts.
@@ -133,11 +150,14 @@ public struct ShardDescription: Hashable, Sendable {
     public var tip: SequenceNumber
     /// How many records are retained.
     public var recordCount: Int
+    /// The position before the first record that the shard ever had: its parents' last number.
+    public var origin: SequenceNumber
 
     /// A description with these facts.
     public init(
         id: ShardID, hashKeyRange: HashKeyRange, parents: [ShardID], creationSecond: UInt64, openedAt: Timestamp,
-        closedAt: Timestamp?, trimHorizon: SequenceNumber, tip: SequenceNumber, recordCount: Int
+        closedAt: Timestamp?, trimHorizon: SequenceNumber, tip: SequenceNumber, recordCount: Int,
+        origin: SequenceNumber = .zero
     ) {
         self.id = id
         self.hashKeyRange = hashKeyRange
@@ -148,5 +168,6 @@ public struct ShardDescription: Hashable, Sendable {
         self.trimHorizon = trimHorizon
         self.tip = tip
         self.recordCount = recordCount
+        self.origin = origin
     }
 }

@@ -92,6 +92,10 @@ enum Seeds {
             .streamChanged(
                 StreamChangedEntry(
                     key: StreamKey(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: false)),
+            .streamChanged(
+                StreamChangedEntry(
+                    key: StreamKey(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: true,
+                    expiredThrough: Timestamp(milliseconds: 1_700_000_000_123))),
             .streamDeleted(StreamKey(2)),
             .mappingCreated(
                 MappingCreatedEntry(

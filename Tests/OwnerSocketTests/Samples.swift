@@ -55,7 +55,8 @@ enum Samples {
             .claimMapping(key, configuration: nil, failureStream: nil),
             .claimMapping(key, configuration: [1, 0], failureStream: "s.m.failed"), .mappingStates(key),
             .releaseMapping(key, epoch: 7), .seekMapping(key, .latest, nil), .seekMapping(key, .latest, ShardID(3)),
-            .deleteMapping(key), .release, .backup("/var/backups/monday"),
+            .deleteMapping(key), .updateStream("s", retention: .milliseconds(1_500)), .release,
+            .backup("/var/backups/monday"),
         ]
 
     static let stream = StreamDescription(
@@ -72,12 +73,14 @@ enum Samples {
             ShardDescription(
                 id: ShardID(1), hashKeyRange: HashKeyRange(first: HashKey(0), last: HashKey(5)),
                 parents: [ShardID(0), ShardID(7)], creationSecond: 1, openedAt: Timestamp(milliseconds: 0),
-                closedAt: nil, trimHorizon: SequenceNumber(4), tip: SequenceNumber(4), recordCount: 0),
+                closedAt: nil, trimHorizon: SequenceNumber(4), tip: SequenceNumber(4), recordCount: 0,
+                origin: SequenceNumber(4)),
         ])
 
     static let mapping = MappingDescription(
         key: key, id: 3, startingPosition: .trimHorizon, createdAt: Timestamp(milliseconds: 7), configuration: [9],
-        epoch: 12, isClaimed: true, checkpoints: [checkpoint, ShardCheckpoint(shard: ShardID(2), position: .zero)])
+        epoch: 12, isClaimed: true, checkpoints: [checkpoint, ShardCheckpoint(shard: ShardID(2), position: .zero)],
+        expiredShards: [stream.shards[0]])
 
     static let states =
         MappingShardState.Phase.allCases.map { phase in

@@ -131,6 +131,9 @@ final class FaultyStore: StreamStore {
     }
     func listStreams() async throws -> [StreamDescription] { try await inner.listStreams() }
     func describeStream(_ name: String) async throws -> StreamDescription { try await inner.describeStream(name) }
+    func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
+        try await inner.updateStream(name, retention: retention)
+    }
     func deleteStream(_ name: String, force: Bool) async throws { try await inner.deleteStream(name, force: force) }
     func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
         try await inner.commit(changes, urgency: urgency)

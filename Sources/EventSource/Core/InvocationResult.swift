@@ -18,6 +18,9 @@ extension LaneCore {
         case permanent(SequenceNumber?, FunctionFailure)
         /// The function was not reached; the attempt does not count (ESM-A4, ESM-A6).
         case notReached(FunctionFailure)
+        /// The function was not called, as retention has ended records of the unit meanwhile; told behind the horizon that
+        /// says so (ESM-A11).
+        case expired
         /// The caller ended the invocation before its result was known; nothing is known of the unit (ESM-L3).
         case cancelled
         /// The function was not called, as the lane is to stop: nothing is counted.

@@ -11,12 +11,18 @@ extension LaneCore {
         let unit = invocation.unit
         // The answer is judged by the settings that the function was called with (L4).
         let settings = invocation.settings
-        if case .notReached(let failure) = result { return notReached(failure, now) }
-        if case .notCalled = result { return }
+        switch result {
+        case .notReached(let failure): return notReached(failure, now)
+        case .notCalled: return
+        case .expired:
+            if unit.attempts == 0 { units[units.count - 1].lastInvocation = nil }
+            return
+        default: break
+        }
         units[units.count - 1].unreached = 0
         countReached(unit)
         switch result {
-        case .notReached, .notCalled, .cancelled: break
+        case .notReached, .notCalled, .expired, .cancelled: break
         case .success:
             units.removeLast()
             succeeded(unit.records)

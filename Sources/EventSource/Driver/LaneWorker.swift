@@ -133,6 +133,10 @@ struct LaneWorkers: Sendable {
         mailboxes[Int(start.shard.id.number) % mailboxes.count].post(.begin(start))
     }
 
+    func tell(_ shard: ShardID, _ post: ShardDriver.Post) {
+        mailboxes[Int(shard.number) % mailboxes.count].post(.lane(shard, post))
+    }
+
     func tellAll(_ post: ShardDriver.Post) { for mailbox in mailboxes { mailbox.post(.all(post)) } }
     func finish() { for mailbox in mailboxes { mailbox.post(.finish) } }
     /// Lets them look at what nobody waited for.

@@ -18,6 +18,9 @@ final class MappingBoard: Sendable {
         var busyWith: SequenceNumber?
         /// Since when, by the clock that does not jump.
         var busyFrom: MonotonicTime?
+        /// The oldest record that the lane holds, when it arrived, and up to where it knows that records have expired.
+        var oldestHeld: (number: SequenceNumber, arrival: Timestamp)?
+        var toldExpired = SequenceNumber.zero
 
         mutating func follow(_ status: LaneCore.Status, _ now: Moment) {
             switch status {
@@ -77,6 +80,11 @@ final class MappingBoard: Sendable {
             }
         }
 
+        /// The lane is told that retention has ended the records up to there.
+        func toldExpired(through horizon: SequenceNumber) {
+            entry.withLock { $0.toldExpired = max($0.toldExpired, horizon) }
+        }
+
         /// What a lane has counted; returns what it had at the call before.
         func count(_ counters: LaneCore.Counters) -> LaneCore.Counters {
             entry.withLock { entry in
@@ -103,7 +111,8 @@ final class MappingBoard: Sendable {
             _ lane: borrowing LaneCore, tip: SequenceNumber, trace: [LaneCore.TraceEvent], now: Moment
         ) -> LaneCore.Counters {
             let (counters, status, persisted) = (lane.counters, lane.status, lane.persistedPosition)
-            let oldest = lane.oldestHeldRecord?.approximateArrivalTimestamp
+            let held = lane.oldestHeldRecord
+            let oldest = held?.approximateArrivalTimestamp
             return entry.withLock { entry in
                 defer { entry.current = counters }
                 entry.state.checkpoint = persisted
@@ -119,11 +128,25 @@ final class MappingBoard: Sendable {
                     default: break
                     }
                 }
+                entry.oldestHeld = held.map { ($0.sequenceNumber, $0.approximateArrivalTimestamp) }
                 entry.follow(status, now)
                 entry.state.oldestArrival = oldest
                 return entry.current
             }
         }
+    }
+
+    /// Lanes that hold a record which arrived by `expiry`, and have not been told that it has expired. What goes to the
+    /// failure destination already has no other place any more, and stays.
+    func shardsHolding(arrivedBy expiry: Timestamp) -> [ShardID] {
+        entries.withLock { Array($0.values) }.compactMap { shard in
+            shard.withEntry { entry in
+                guard let held = entry.oldestHeld, held.arrival <= expiry, held.number > entry.toldExpired,
+                    entry.state.phase != .delivering
+                else { return nil }
+                return entry.state.shard
+            }
+        }.sorted()
     }
 
     private struct Ages {
@@ -154,6 +177,7 @@ final class MappingBoard: Sendable {
             entry.earlier += entry.current
             (entry.state.lost, entry.state.expired) = (entry.earlier.lost, entry.earlier.expired)
             entry.current = LaneCore.Counters()
+            (entry.oldestHeld, entry.toldExpired) = (nil, .zero)
             entry.sentBefore = max(entry.sentBefore, entry.sentThrough, sentBefore)
             entry.sentThrough = position
         }

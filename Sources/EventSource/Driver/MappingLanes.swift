@@ -33,13 +33,19 @@ struct MappingLanes {
 
     /// The shards that can be driven now and aren't yet: those whose parents are done.
     mutating func ready() async throws -> [Start] {
-        let shards = try await session.store.describeStream(session.key.stream).shards
-        let listed = Set(shards.map(\.id))
+        var shards = try await session.store.describeStream(session.key.stream).shards
+        // Those that have left the list since are there too: what was not done of them has to be told (ESM-G4).
+        let open = Set(shards.map(\.id))
+        let expired = try await session.store.describeMapping(session.key).expiredShards.filter {
+            !open.contains($0.id)
+        }
+        shards += expired
+        let listed = open.union(expired.map(\.id))
         var starts: [Start] = []
         for shard in shards where !started.contains(shard.id) && !done.contains(shard.id) {
             // A parent that retention has removed was done, or expired: a child waits for it no longer.
             guard shard.parents.allSatisfy({ done.contains($0) || !listed.contains($0) }) else { continue }
-            guard let start = try await start(of: shard) else { continue }
+            guard let start = try await start(of: shard, isExpired: !open.contains(shard.id)) else { continue }
             starts.append(start)
         }
         // Counted when all are known: one that nobody starts would be waited for.
@@ -48,19 +54,25 @@ struct MappingLanes {
         return starts
     }
 
-    private func start(of shard: ShardDescription) async throws -> Start? {
+    /// - Parameter isExpired: whether the shard is listed no longer.
+    private func start(of shard: ShardDescription, isExpired: Bool) async throws -> Start? {
         let position: SequenceNumber
         if let checkpoint = checkpoints[shard.id] {
             position = checkpoint.position
         } else {
-            // A shard that came after the mapping is read from its first record (H3).
-            position = try await session.store.position(
-                of: .trimHorizon, in: session.key.stream, shard: shard.id)
+            // A shard that came after the mapping is read from its first record (H3), and told of those that are gone
+            // (G4).
+            do {
+                position = try await session.store.position(
+                    of: .afterSequenceNumber(shard.origin), in: session.key.stream, shard: shard.id)
+            } catch let error as ShardlineError where error.code == .unknownShard {
+                position = shard.origin
+            }
         }
         var goal: ShardDriver.Goal?
         if let goals {
             // Shards that came later are not in the goal.
-            guard let known = goals[shard.id] else { return nil }
+            guard let known = goals[shard.id] ?? (isExpired ? .shardEnd : nil) else { return nil }
             if case .position(let tip) = known, position >= tip { return nil }
             goal = known
         }

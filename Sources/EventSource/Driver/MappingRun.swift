@@ -6,6 +6,8 @@ import StreamStorage
 struct MappingRun {
     /// How often a running mapping looks whether it was sought or taken over: an idle one would not notice otherwise.
     static let watchInterval = Duration.seconds(1)
+    /// To so many lanes it tells what has expired, before it looks at its claim again.
+    static let toldAtOnce = 500
     /// How often a blocked lane shows in the metrics (ESM-M1), in watch intervals.
     static let pulse = 10
 
@@ -82,7 +84,8 @@ struct MappingRun {
             requestIDs: RequestIDs(run: mapping.seed ^ claimed.epoch),
             permits: Permits(mapping.configuration.concurrency),
             board: mapping.board, metrics: mapping.metrics, throttle: LogThrottle(), logger: logger,
-            observer: mapping.observer, direct: store as? any DirectStore)
+            observer: mapping.observer, direct: store as? any DirectStore,
+            retention: StreamRetention(claimed.retention))
         defer { session.throttle.end(logger) }
         let workers = LaneWorkers(count: max(1, min(mapping.workers, claimed.checkpoints.count)))
         let end: Result<SessionEnd, any Error>
@@ -188,6 +191,18 @@ struct MappingRun {
         return .done
     }
 
+    /// Tells lanes that hold records past their retention what the store has ended: one that is stuck reads nothing, and
+    /// would not hear of it (ESM-G4, ESM-A5).
+    private func tellExpired(_ session: MappingSession, _ workers: LaneWorkers) async {
+        let expiry = session.timeSource.wallTime - session.retention.value
+        for shard in session.board.shardsHolding(arrivedBy: expiry).prefix(Self.toldAtOnce) {
+            // The next look asks again.
+            guard let horizon = try? await session.trimHorizon(of: shard) else { continue }
+            session.board[shard]?.toldExpired(through: horizon)
+            workers.tell(shard, .event(.trimmed(through: horizon)))
+        }
+    }
+
     /// Looks now and then whether the claim still holds, and shows blocked lanes in the metrics. Returns what ends the
     /// session; nil where it was cancelled.
     private func watch(_ session: MappingSession, _ workers: LaneWorkers) async -> Happening? {
@@ -203,6 +218,7 @@ struct MappingRun {
             }
             session.throttle.endSecond(at: session.timeSource.monotonicTime, logger)
             round += 1
+            await tellExpired(session, workers)
             workers.nudge()
             if round % Self.pulse == 0 {
                 let backlog = await backlog(session)

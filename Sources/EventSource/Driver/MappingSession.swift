@@ -1,6 +1,7 @@
 import Logging
 import StreamModel
 import StreamStorage
+import Synchronization
 
 /// What the drivers of a mapping's shards share during one claim.
 struct MappingSession: Sendable {
@@ -23,6 +24,8 @@ struct MappingSession: Sendable {
     let observer: (@Sendable (ShardID, LaneCore.TraceEvent) -> Void)?
     /// The store, where it answers without a task for each call.
     let direct: (any DirectStore)?
+    /// How long the stream's records are kept, as far as it is known.
+    let retention: StreamRetention
 
     var timeSource: any TimeSource { store.timeSource }
 
@@ -33,10 +36,25 @@ struct MappingSession: Sendable {
             payload: function.payload(limit: configuration.payloadLimit, names: names))
     }
 
-    /// Whether this claim is still the newest.
+    /// Whether this claim is still the newest. Takes note of the retention that is in force.
     func holdsClaim() async throws -> Bool {
-        if let direct { return try direct.epoch(of: key) == epoch }
-        return try await store.describeMapping(key).epoch == epoch
+        if let direct {
+            retention.value = try direct.retention(of: key.stream)
+            return try direct.epoch(of: key) == epoch
+        }
+        let mapping = try await store.describeMapping(key)
+        retention.value = mapping.retention
+        return mapping.epoch == epoch
+    }
+
+    /// Up to where retention has ended the records of a shard; the store alone says so (ESM-G4).
+    func trimHorizon(of shard: ShardID) async throws -> SequenceNumber {
+        do {
+            return try await store.position(of: .trimHorizon, in: key.stream, shard: shard)
+        } catch let error as ShardlineError where error.code == .unknownShard {
+            // Listed no longer: nothing of it is left (API-R-4).
+            return .max
+        }
     }
 
     func checkpoint(_ shard: ShardID, _ position: SequenceNumber, isShardEnd: Bool = false) -> Change {
@@ -44,6 +62,18 @@ struct MappingSession: Sendable {
             CheckpointMove(
                 mapping: key, epoch: epoch,
                 checkpoint: ShardCheckpoint(shard: shard, position: position, isShardEnd: isShardEnd)))
+    }
+}
+
+/// How long a stream's records are kept, as the lanes of a session know it.
+final class StreamRetention: Sendable {
+    private let state: Mutex<Duration>
+
+    init(_ retention: Duration) { state = Mutex(retention) }
+
+    var value: Duration {
+        get { state.withLock { $0 } }
+        set { state.withLock { $0 = newValue } }
     }
 }
 

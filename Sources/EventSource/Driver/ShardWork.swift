@@ -90,6 +90,13 @@ final class ShardWork: Sendable {
             address.post(.event(.reachable))
             return
         }
+        if let horizon = await horizonPast(invocation.unit) {
+            session.permits.release()
+            // Retention comes before everything but a stop (ESM-A11); the lane gives up what has expired of the unit.
+            address.post(.event(.trimmed(through: horizon)))
+            address.post(.event(.invocationEnded(invocation.number, .expired)))
+            return
+        }
         let context = InvocationContext(
             mapping: session.key.name, stream: session.key.stream, streamID: session.streamID, shard: shard.id,
             attempt: invocation.attempt, requestIDs: session.requestIDs, invocation: invocation.number,
@@ -101,6 +108,17 @@ final class ShardWork: Sendable {
         session.permits.release()
         let isCancelled = Task.isCancelled && result.isReached
         address.post(.event(.invocationEnded(invocation.number, isCancelled ? .cancelled : result)))
+    }
+
+    /// The trim horizon, where it is past the unit's first record. The store is asked only about a unit that is older
+    /// than records are kept.
+    private func horizonPast(_ unit: LaneCore.Unit) async -> SequenceNumber? {
+        let first = unit.records[0]
+        guard timeSource.wallTime - first.approximateArrivalTimestamp >= session.retention.value,
+            let horizon = try? await session.trimHorizon(of: shard.id), horizon >= first.sequenceNumber
+        else { return nil }
+        board?.toldExpired(through: horizon)
+        return horizon
     }
 
     // MARK: Committing

@@ -50,7 +50,7 @@ extension OutsideAnswer {
         case .permanent(let number?, let failure): (records.index(of: number) ?? 0, failure)
         case .permanent(nil, let failure), .failed(let failure), .badReport(let failure), .notReached(let failure):
             (0, failure)
-        case .cancelled, .notCalled: (0, nil)
+        case .expired, .cancelled, .notCalled: (0, nil)
         }
     }
 }

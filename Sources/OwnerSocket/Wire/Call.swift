@@ -6,6 +6,7 @@ enum Request: Sendable {
     case createStream(String, StreamSettings)
     case listStreams
     case describeStream(String)
+    case updateStream(String, retention: Duration)
     case deleteStream(String, force: Bool)
     case commit([Change], CommitUrgency)
     case read(ReadRequest)
@@ -91,6 +92,10 @@ enum Request: Sendable {
             writer.write(18 as UInt8)
             writer.write(each: spans) { $0.write($1) }
             writer.write(stream)
+        case .updateStream(let name, let retention):
+            writer.write(19 as UInt8)
+            writer.write(name)
+            writer.write(retention)
         }
         return writer.bytes
     }
@@ -127,6 +132,7 @@ enum Request: Sendable {
         case 16: self = .mappingStates(try reader.mappingKey())
         case 17: self = .backup(try reader.string())
         case 18: self = .countRecords(try reader.each { try $0.recordSpan() }, stream: try reader.string())
+        case 19: self = .updateStream(try reader.string(), retention: try reader.duration())
         case let kind: throw WireError("a request of an unknown kind \(kind)")
         }
         try reader.end()

@@ -24,6 +24,8 @@ extension WireWriter {
         write(mapping.epoch)
         write(mapping.isClaimed)
         write(each: mapping.checkpoints) { $0.write($1) }
+        write(each: mapping.expiredShards) { $0.write($1) }
+        write(mapping.retention)
     }
 
     mutating func write(_ state: MappingShardState) {
@@ -163,7 +165,8 @@ extension WireReader {
         MappingDescription(
             key: try mappingKey(), id: try number(), startingPosition: try startingPosition(),
             createdAt: try timestamp(), configuration: try array(), epoch: try number(), isClaimed: try bool(),
-            checkpoints: try each { try $0.checkpoint() })
+            checkpoints: try each { try $0.checkpoint() }, expiredShards: try each { try $0.shardDescription() },
+            retention: try duration())
     }
 
     mutating func mappingShardState() throws -> MappingShardState {

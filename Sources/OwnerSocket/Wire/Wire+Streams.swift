@@ -32,6 +32,7 @@ extension WireWriter {
         write(shard.trimHorizon)
         write(shard.tip)
         write(Int64(shard.recordCount))
+        write(shard.origin)
     }
 
     mutating func write(_ position: StartingPosition) {
@@ -124,11 +125,12 @@ extension WireReader {
             shards: try each { try $0.shardDescription() })
     }
 
-    private mutating func shardDescription() throws -> ShardDescription {
+    mutating func shardDescription() throws -> ShardDescription {
         ShardDescription(
             id: try shard(), hashKeyRange: try hashKeyRange(), parents: try each { try $0.shard() },
             creationSecond: try number(), openedAt: try timestamp(), closedAt: try optional { try $0.timestamp() },
-            trimHorizon: try sequenceNumber(), tip: try sequenceNumber(), recordCount: try recordCount())
+            trimHorizon: try sequenceNumber(), tip: try sequenceNumber(), recordCount: try recordCount(),
+            origin: try sequenceNumber())
     }
 
     mutating func startingPosition() throws -> StartingPosition {

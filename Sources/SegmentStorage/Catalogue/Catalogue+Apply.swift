@@ -23,7 +23,8 @@ extension Catalogue {
             return applied
         case .checkpoint(let move): return apply(move, commit: commit)
         case .attempts(let entry):
-            let origin = shards[entry.shard]?.origin ?? .zero
+            // Rows may know already that retention has removed the shard, here and below.
+            guard let origin = shards[entry.shard]?.origin else { return .unknown }
             return changeMapping(entry.mapping) { mapping in
                 // A note belongs to the checkpoint that it was written behind; a later move drops it.
                 var checkpoint =
@@ -37,6 +38,7 @@ extension Catalogue {
                 mapping.checkpoints[entry.shard] = checkpoint
             }
         case .parked(let entry):
+            guard shards[entry.shard] != nil else { return .unknown }
             return changeMapping(entry.mapping) { mapping in
                 let key = UTF8Key(entry.partitionKey)
                 let known = mapping.parked[entry.shard]?[key]
@@ -55,6 +57,7 @@ extension Catalogue {
             streams[entry.key]?.maximumRecordSize = entry.maximumRecordSize
             streams[entry.key]?.isFailureStream = entry.isFailureStream
             streams[entry.key]?.atCommit = commit
+            expire(entry.key, through: entry.expiredThrough)
             return .done
         case .streamDeleted(let key): return deleteStream(key, commit: commit)
         case .mappingCreated(let entry): return apply(entry, commit: commit)
@@ -116,7 +119,8 @@ extension Catalogue {
     }
 
     private mutating func apply(_ move: CheckpointEntry, commit: UInt64) -> Applied {
-        changeMapping(move.mapping) { mapping in
+        guard shards[move.shard] != nil else { return .unknown }
+        return changeMapping(move.mapping) { mapping in
             let state = CheckpointState(
                 epoch: move.epoch, revision: move.revision, position: move.position, isShardEnd: move.isShardEnd,
                 ranges: move.ranges, state: move.state, attempts: nil, atCommit: commit)
@@ -167,12 +171,14 @@ extension Catalogue {
                 creationSecond: new.creationSecond, openedAt: openedAt, origin: new.origin,
                 lastSequence: new.origin, floor: new.origin, lastArrival: lastArrival ?? Timestamp(milliseconds: 0),
                 atCommit: commit)
+            if let expired = stream.expiredThrough { shards[new.key]?.arrivalFloor = expired + .milliseconds(1) }
         }
     }
 
     private mutating func apply(_ seal: SealEntry, commit: UInt64) -> Applied {
         guard var stream = streams[seal.stream] else { return .unknown }
-        guard !seal.parents.contains(where: { shards[$0.shard]?.closedAt != nil }) else { return .done }
+        // Where a parent is gone the rows are newer than this, and have the children.
+        guard seal.parents.allSatisfy({ shards[$0.shard].map { $0.closedAt == nil } ?? false }) else { return .done }
         let parents = seal.parents.compactMap { shards[$0.shard]?.id }
         let lastArrival = seal.parents.compactMap { shards[$0.shard]?.lastArrival }.max()
         for parent in seal.parents {
@@ -215,7 +221,7 @@ extension Catalogue {
             configuration: entry.configuration,
             // Higher than any that a deleted mapping of the same name had, so that its runners are fenced.
             epoch: UInt64(entry.number.rawValue) << 32, atCommit: commit)
-        for start in entry.starts {
+        for start in entry.starts where shards[start.shard] != nil {
             mapping.checkpoints[start.shard] = CheckpointState(
                 epoch: 0, revision: 0, position: start.position, isShardEnd: false, ranges: [], state: [],
                 attempts: nil, atCommit: commit)

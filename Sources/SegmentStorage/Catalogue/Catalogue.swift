@@ -50,6 +50,24 @@ struct StreamState: Sendable, Hashable {
     var atCommit: UInt64
     /// What it was created with; nil where that is told by its shards alone (``Catalogue/initialSettings(of:)``).
     var createdWith: StreamSettings?
+    /// What arrived at or before this moment has expired permanently, whatever retention and clock say later.
+    var expiredThrough: Timestamp?
+
+    /// What arrived at or before this moment has expired, by the clock or permanently (F6).
+    func expiry(at now: Timestamp) -> Timestamp {
+        let byClock = now - retention
+        return expiredThrough.map { max($0, byClock) } ?? byClock
+    }
+
+    /// Whether there was a shard of this number, which retention has removed.
+    func hasRemoved(_ id: ShardID) -> Bool { shards[id] == nil && id.number < nextShardNumber }
+
+    /// Why there is no shard of this number.
+    func words(ofUnknown id: ShardID) -> String {
+        id.number < nextShardNumber
+            ? "the stream '\(name)' has no shard \(id) any more: it was closed longer ago than records are kept"
+            : "the stream '\(name)' has no shard \(id)"
+    }
 
     /// Where the hash keys from `first` to the next route's go.
     struct Route: Sendable, Hashable {
@@ -111,6 +129,9 @@ struct ShardState: Sendable, Hashable {
     var epoch: UInt64 = 0
     /// The commit that changed this last, numbers and arrivals aside.
     var atCommit: UInt64
+    /// No record gets an earlier arrival: it would have expired when it is put. Follows from the stream's
+    /// ``StreamState/expiredThrough``.
+    var arrivalFloor = Timestamp(milliseconds: 0)
 
     /// Takes note of records up to `last`.
     mutating func advance(to last: SequenceNumber, at arrival: Timestamp) {
@@ -122,7 +143,7 @@ struct ShardState: Sendable, Hashable {
     var nextSequence: SequenceNumber { max(lastSequence, floor).advanced(by: 1) }
     /// The arrival that a record gets when the clock shows `now` (C3, Q-5).
     func arrival(at now: Timestamp) -> Timestamp {
-        max(now, lastArrival, Timestamp(milliseconds: Int64(creationSecond) * 1000))
+        max(now, lastArrival, Timestamp(milliseconds: Int64(creationSecond) * 1000), arrivalFloor)
     }
 }
 
@@ -184,6 +205,15 @@ extension Catalogue {
         return newest
     }
 
+    /// Takes note that what arrived in a stream up to this moment has expired permanently. Never goes back.
+    mutating func expire(_ key: StreamKey, through time: Timestamp?) {
+        guard let time, let known = streams[key], known.expiredThrough.map({ $0 < time }) ?? true else { return }
+        streams[key]?.expiredThrough = time
+        for route in known.openShards {
+            _ = shards.update(route.shard) { $0.arrivalFloor = time + .milliseconds(1) }
+        }
+    }
+
     /// The stream of this name.
     func stream(_ name: String) throws -> StreamState {
         guard let key = names[UTF8Key(name)], let stream = streams[key] else {
@@ -205,7 +235,7 @@ extension Catalogue {
     /// A shard of a stream by its number.
     func shard(_ id: ShardID, of stream: StreamState) throws -> ShardState {
         guard let key = stream.shards[id], let shard = shards[key] else {
-            throw ShardlineError(.unknownShard, "the stream '\(stream.name)' has no shard \(id)")
+            throw ShardlineError(.unknownShard, stream.words(ofUnknown: id))
         }
         return shard
     }

@@ -61,7 +61,9 @@ extension Entry {
         case .parked(let entry): entry.encode(into: &head)
         case .seal(let entry): entry.encode(into: &head)
         case .streamCreated(let entry): entry.encode(into: &head)
-        case .streamChanged(let entry): entry.encode(into: &head)
+        case .streamChanged(let entry):
+            entry.encode(into: &head)
+            if entry.expiredThrough != nil { head.replace(at: start + 2, with: UInt16(1)) }
         case .streamDeleted(let key): head.put(key.rawValue)
         case .mappingCreated(let entry):
             head.put(MappingAction.created.rawValue)
@@ -113,7 +115,8 @@ extension Entry {
         let flags: UInt16 = try reader.take()
         let length: UInt32 = try reader.take()
         guard let kind = Kind(rawValue: number) else { throw .newer("an entry of kind \(number)") }
-        guard kind == .records || codec == 0, flags == 0 || (kind == .checkpoint && flags == 1) else {
+        let mayHaveFlag = kind == .checkpoint || kind == .streamChanged
+        guard kind == .records || codec == 0, flags == 0 || (mayHaveFlag && flags == 1) else {
             throw .newer("an entry of kind \(number) with codec \(codec) and flags \(flags)")
         }
         guard length >= Self.headerCount, length % 8 == 0, Int(length) - Self.headerCount <= reader.left else {
@@ -131,7 +134,7 @@ extension Entry {
         case .parked: self = .parked(try ParkedEntry(from: &inside))
         case .seal: self = .seal(try SealEntry(from: &inside))
         case .streamCreated: self = .streamCreated(try StreamCreatedEntry(from: &inside))
-        case .streamChanged: self = .streamChanged(try StreamChangedEntry(from: &inside))
+        case .streamChanged: self = .streamChanged(try StreamChangedEntry(from: &inside, hasExpiry: flags == 1))
         case .streamDeleted: self = .streamDeleted(StreamKey(try inside.take()))
         case .mapping: self = try Self.mapping(from: &inside)
         case .takeOver: self = .takeOver(shard: ShardKey(try inside.take()), epoch: try inside.take())
@@ -337,13 +340,15 @@ extension StreamChangedEntry {
         head.put(retention.wholeMilliseconds)
         head.put(UInt32(maximumRecordSize))
         head.put(UInt8(isFailureStream ? 1 : 0))
+        if let expiredThrough { head.put(expiredThrough.milliseconds) }
     }
 
-    init(from reader: inout ByteReader) throws(FormatDamage) {
+    init(from reader: inout ByteReader, hasExpiry: Bool) throws(FormatDamage) {
         key = StreamKey(try reader.take())
         retention = .milliseconds(try reader.takeTime().milliseconds)
         maximumRecordSize = Int(try reader.take(UInt32.self))
         isFailureStream = try reader.takeFlag()
+        expiredThrough = hasExpiry ? try reader.takeTime() : nil
     }
 }
 

@@ -88,6 +88,8 @@ struct StreamChangedEntry: Sendable, Hashable {
     var retention: Duration
     var maximumRecordSize: Int
     var isFailureStream: Bool
+    /// What arrived at or before this moment has expired permanently; nil in entries of earlier versions.
+    var expiredThrough: Timestamp?
 }
 
 /// A mapping that begins, with its starting position resolved in every shard (ESM-P4).

@@ -294,7 +294,7 @@ struct StoreInspection {
 
     private func isExpired(_ arrival: Timestamp, _ shard: ShardState, _ catalogue: Catalogue) -> Bool {
         guard let stream = catalogue.streams[shard.stream] else { return true }
-        return arrival <= now - stream.retention
+        return arrival <= stream.expiry(at: now)
     }
 
     private mutating func follow(

@@ -12,11 +12,16 @@ enum PreparedChange: Sendable {
 enum CallRequest: Sendable {
     case commit([PreparedChange])
     case createStream(name: String, settings: StreamSettings)
+    case updateStream(name: String, retention: Duration)
     case deleteStream(name: String)
     case createMapping(MappingDefinition, starts: [ShardKey: SequenceNumber])
     case claimMapping(MappingKey, configuration: [UInt8]?)
-    case seekMapping(MappingKey, positions: [ShardKey: SequenceNumber])
+    /// `all`: in all shards, those included that are listed no longer.
+    case seekMapping(MappingKey, positions: [ShardKey: SequenceNumber], all: Bool)
     case deleteMapping(MappingKey)
+    /// Makes durable what retention has ended. `atOnce`: all of it, not only what has come together. Of the shards those
+    /// are forgotten that no mapping has anything to do in.
+    case applyRetention(atOnce: Bool, forgetting: [StreamKey: [ShardKey]])
 }
 
 extension CallRequest {

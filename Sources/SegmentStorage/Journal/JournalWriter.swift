@@ -378,6 +378,12 @@ final class JournalWriter: @unchecked Sendable {
 
     private func close(at now: MonotonicTime) {
         guard health.failure == nil else { return }
+        // What has expired stays so where the clock is set back before the next opening.
+        let note = PendingCall(request: .applyRetention(atOnce: true, forgetting: [:]), storedCount: 0, reserved: 0) {
+            _ in
+        }
+        if space?.refusal == nil { commit([note], at: now) }
+        guard health.failure == nil else { return }
         writeProof(.closed, at: now)
     }
 }

@@ -28,13 +28,15 @@ struct Planner {
         switch request {
         case .commit(let changes): return try plan(changes)
         case .createStream(let name, let settings): try createStream(name, settings)
+        case .updateStream(let name, let retention): try updateStream(name, retention)
         case .deleteStream(let name): add(.streamDeleted(try catalogue.stream(name).key))
         case .createMapping(let definition, let starts): try createMapping(definition, starts)
         case .claimMapping(let key, let configuration):
             let mapping = try catalogue.mapping(key)
             add(mapping.changed(epoch: mapping.epoch + 1, configuration: configuration))
-        case .seekMapping(let key, let positions): try seekMapping(key, to: positions)
+        case .seekMapping(let key, let positions, let all): try seekMapping(key, to: positions, all: all)
         case .deleteMapping(let key): add(.mappingDeleted(try catalogue.mapping(key).number))
+        case .applyRetention(let atOnce, let shards): applyRetention(atOnce: atOnce, forgetting: shards)
         }
         return .done
     }
@@ -89,7 +91,8 @@ struct Planner {
                 guard sealed.insert(stream.key).inserted else {
                     throw ShardlineError(.invalidArgument, "one commit seals shards of a stream once")
                 }
-                guard stream.shards.count + seal.children.count <= Limits.shards.upperBound else {
+                let listed = catalogue.listedShards(of: stream, at: now).count
+                guard listed + seal.children.count <= Limits.shards.upperBound else {
                     throw ShardlineError(
                         .invalidArgument,
                         "a stream has at most \(Limits.shards.upperBound) shards, closed ones included")
@@ -151,11 +154,18 @@ struct Planner {
 
     private func check(_ key: MappingKey, shard: ShardID, epoch: UInt64) throws {
         let mapping = try catalogue.mapping(key)
-        _ = try catalogue.shard(shard, of: catalogue.stream(key.stream))
+        let stream = try catalogue.stream(key.stream)
+        if !stream.hasRemoved(shard) { _ = try catalogue.shard(shard, of: stream) }
         guard epoch == mapping.epoch else {
             throw ShardlineError(
                 .fenced, "the claim \(epoch) on the mapping '\(key)' was overtaken: the newest is \(mapping.epoch)")
         }
+    }
+
+    /// The shard of a mapping's stream; nil where retention has removed it, and everything in it is over.
+    private func shard(_ id: ShardID, of key: MappingKey) throws -> ShardState? {
+        let stream = try catalogue.stream(key.stream)
+        return stream.hasRemoved(id) ? nil : try catalogue.shard(id, of: stream)
     }
 
     /// The append with all runs in open shards. Where a shard was closed since the caller sorted the records, they
@@ -215,7 +225,7 @@ struct Planner {
         case .append: preconditionFailure("appends are prepared by their callers")
         case .checkpoint(let move):
             let mapping = try catalogue.mapping(move.mapping)
-            let shard = try catalogue.shard(move.checkpoint.shard, of: catalogue.stream(move.mapping.stream))
+            guard let shard = try shard(move.checkpoint.shard, of: move.mapping) else { return .done }
             let known = mapping.checkpoints[shard.key]
             // A checkpoint never goes back: an older move has lost a race, and says nothing new.
             if let known, known.position > move.checkpoint.position { return .done }
@@ -227,19 +237,17 @@ struct Planner {
                         isShardEnd: move.checkpoint.isShardEnd, ranges: move.checkpoint.finishedRanges,
                         state: move.checkpoint.state)))
             return .done
-        case .attempts(let note, let key, let shard, _):
+        case .attempts(let note, let key, let id, _):
+            guard let shard = try shard(id, of: key) else { return .done }
             add(
-                .attempts(
-                    AttemptsEntry(
-                        mapping: try catalogue.mapping(key).number,
-                        shard: try catalogue.shard(shard, of: catalogue.stream(key.stream)).key, note: note)))
+                .attempts(AttemptsEntry(mapping: try catalogue.mapping(key).number, shard: shard.key, note: note)))
             return .done
         case .park(let change):
+            guard let shard = try shard(change.shard, of: change.mapping) else { return .done }
             add(
                 .parked(
                     ParkedEntry(
-                        mapping: try catalogue.mapping(change.mapping).number,
-                        shard: try catalogue.shard(change.shard, of: catalogue.stream(change.mapping.stream)).key,
+                        mapping: try catalogue.mapping(change.mapping).number, shard: shard.key,
                         partitionKey: change.partitionKey, value: change.value)))
             return .done
         case .seal(let seal): return .sealed(try plan(seal))
@@ -307,6 +315,30 @@ struct Planner {
         return seconds
     }
 
+    private mutating func updateStream(_ name: String, _ retention: Duration) throws {
+        let stream = try catalogue.stream(name)
+        guard stream.retention != retention else { return }
+        // What the old retention has ended stays so under a longer one; what the new one ends is gone from now on.
+        add(stream.changed(retention: retention, expiredThrough: max(stream.expiry(at: now), now - retention)))
+    }
+
+    private mutating func applyRetention(atOnce: Bool, forgetting shards: [StreamKey: [ShardKey]]) {
+        for stream in catalogue.streamsWithUnnotedExpiry(at: now, atOnce: atOnce) {
+            add(stream.changed(expiredThrough: stream.expiry(at: now)))
+        }
+        for (key, candidates) in shards.sorted(by: { $0.key < $1.key }) {
+            guard let stream = catalogue.streams[key] else { continue }
+            let mappings = stream.mappings.values.compactMap { catalogue.mappings[$0] }
+            let expiry = stream.expiry(at: now)
+            // Since they were looked at a mapping may have been sent back.
+            let gone = candidates.filter { candidate in
+                guard let shard = catalogue.shards[candidate], shard.isRemoved(by: expiry) else { return false }
+                return !mappings.contains { catalogue.owes($0, shard) }
+            }
+            if !gone.isEmpty { add(.shardsRemoved(key, gone)) }
+        }
+    }
+
     private mutating func createMapping(_ definition: MappingDefinition, _ starts: [ShardKey: SequenceNumber]) throws {
         let key = definition.key
         let stream = try catalogue.stream(key.stream)
@@ -314,9 +346,12 @@ struct Planner {
             throw ShardlineError(
                 .mappingExists, "the mapping '\(key.name)' exists already on the stream '\(key.stream)'")
         }
-        // Shards that were opened since the caller resolved the position have nothing before it.
-        let resolved = stream.shards.values.sorted().compactMap { shard in
-            starts[shard].map { MappingCreatedEntry.Start(shard: shard, position: $0) }
+        // Shards that were opened since the caller resolved the position have nothing before it. Those that are listed no
+        // longer are none of the mapping's business.
+        let expiry = stream.expiry(at: now)
+        let resolved = stream.shards.values.sorted().compactMap { key -> MappingCreatedEntry.Start? in
+            let removed = catalogue.shards[key].flatMap { $0.isRemoved(by: expiry) ? $0.lastSequence : nil }
+            return (removed ?? starts[key]).map { MappingCreatedEntry.Start(shard: key, position: $0) }
         }
         add(
             .mappingCreated(
@@ -326,18 +361,38 @@ struct Planner {
                     configuration: definition.configuration, starts: resolved)))
     }
 
-    private mutating func seekMapping(_ key: MappingKey, to positions: [ShardKey: SequenceNumber]) throws {
+    private mutating func seekMapping(
+        _ key: MappingKey, to positions: [ShardKey: SequenceNumber], all: Bool
+    ) throws {
         let mapping = try catalogue.mapping(key)
         let epoch = mapping.epoch + 1
         add(mapping.changed(epoch: epoch))
-        for (shard, position) in positions.sorted(by: { $0.key < $1.key }) where catalogue.shards[shard] != nil {
+        func move(_ shard: ShardKey, to position: SequenceNumber, isShardEnd: Bool) {
             add(
                 .checkpoint(
                     CheckpointEntry(
                         mapping: mapping.number, shard: shard, epoch: epoch,
                         revision: (mapping.checkpoints[shard]?.revision ?? 0) + 1, position: position,
-                        isShardEnd: false, ranges: [], state: [])))
+                        isShardEnd: isShardEnd, ranges: [], state: [])))
         }
+        for (shard, position) in positions.sorted(by: { $0.key < $1.key }) where catalogue.shards[shard] != nil {
+            move(shard, to: position, isShardEnd: false)
+        }
+        guard all, let stream = catalogue.streams[mapping.stream] else { return }
+        // What was not done of shards that are listed no longer is passed over, as all that has expired.
+        for shard in catalogue.removedShards(of: stream, at: now)
+        where positions[shard.key] == nil && catalogue.owes(mapping, shard) {
+            move(shard.key, to: shard.lastSequence, isShardEnd: true)
+        }
+    }
+}
+
+extension StreamState {
+    fileprivate func changed(retention: Duration? = nil, expiredThrough: Timestamp) -> Entry {
+        .streamChanged(
+            StreamChangedEntry(
+                key: key, retention: retention ?? self.retention, maximumRecordSize: maximumRecordSize,
+                isFailureStream: isFailureStream, expiredThrough: expiredThrough))
     }
 }
 

@@ -10,10 +10,13 @@ extension Catalogue {
         for key in dirty.streams.sorted() {
             let number = [MetadataValue.number(key.rawValue)]
             guard let stream = streams[key] else {
-                changes += [.remove(.stream, key: number), .remove(.streamCreation, key: number)]
+                changes += [.stream, .streamCreation, .streamExpiry].map { .remove($0, key: number) }
                 continue
             }
             changes += [.put(stream.row), .put(initialSettings(of: stream).row(number))]
+            if let expired = stream.expiredThrough {
+                changes.append(.put(MetadataRow(.streamExpiry, number + [.integer(expired.milliseconds)])))
+            }
         }
         // In front of the shard's: a row that knows of a jump keeps replay from jumping again, and the changes may be cut in
         // two.
@@ -23,9 +26,12 @@ extension Catalogue {
         if dirty.shards.contains(where: { shards[$0] == nil }) {
             changes += retiredRow.map { [.put($0)] } ?? []
         }
-        for key in dirty.shards.sorted() {
-            if shards[key] == nil { changes.append(.remove(.skipped, key: [.number(key.rawValue)])) }
-            changes.append(shards[key].map { .put($0.row) } ?? .remove(.shard, key: [.number(key.rawValue)]))
+        let (kept, gone) = (dirty.shards.filter { shards[$0] != nil }, dirty.shards.filter { shards[$0] == nil })
+        for key in kept.sorted() { if let shard = shards[key] { changes.append(.put(shard.row)) } }
+        // Behind the others: not all may be written, and where a shard's row is missing its children's are there.
+        for key in gone.sorted() {
+            changes.append(.remove(.skipped, key: [.number(key.rawValue)]))
+            changes.append(.remove(.shard, key: [.number(key.rawValue)]))
             if let commit = deletedShards[key] {
                 // Until the start of the replay has passed the deletion, the journal may hold records of the shard.
                 changes.append(.put(MetadataRow(.deletedShard, [.number(key.rawValue), .bits(commit)])))
@@ -107,6 +113,10 @@ extension Catalogue {
         for (key, stream) in streams {
             let settings = initialSettings(of: stream)
             streams[key]?.createdWith = settings
+        }
+        for row in contents[.streamExpiry] {
+            var reader = RowReader(row)
+            expire(StreamKey(try reader.short()), through: try reader.time())
         }
         for row in contents[.deletedShard] {
             var reader = RowReader(row)

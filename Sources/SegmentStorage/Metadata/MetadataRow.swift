@@ -63,15 +63,17 @@ package enum MetadataTable: String, CaseIterable, Sendable {
     case retired
     /// What a stream was created with.
     case streamCreation = "stream_creation"
+    /// Of streams of which something has expired, up to when.
+    case streamExpiry = "stream_expiry"
 
     /// Whether stores of before may not have the table; opening makes it.
-    package var isLater: Bool { [.journal, .skipped, .retired, .streamCreation].contains(self) }
+    package var isLater: Bool { [.journal, .skipped, .retired, .streamCreation, .streamExpiry].contains(self) }
 
     /// How many of the columns, from the first, are the key.
     package var keyCount: Int {
         switch self {
         case .store, .journal, .stream, .shard, .mapping, .segment, .deletedShard, .skipped, .retired,
-            .streamCreation:
+            .streamCreation, .streamExpiry:
             1
         case .checkpoint, .section, .segmentStream, .lostRange: 2
         case .parked: 3
@@ -116,6 +118,7 @@ package enum MetadataTable: String, CaseIterable, Sendable {
         case .skipped: ["shard", "ranges"]
         case .retired: ["id", "created_s"]
         case .streamCreation: ["stream", "shards", "retention_ms", "max_record_bytes", "failure_stream"]
+        case .streamExpiry: ["stream", "expired_ms"]
         }
     }
 

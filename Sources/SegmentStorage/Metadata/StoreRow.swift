@@ -1,6 +1,7 @@
 /// The one row about the store itself: who it is, how far its snapshot goes, which numbers come next.
 package struct StoreRow: Hashable, Sendable {
-    package static let format: Int64 = 1
+    /// Version 2 has the table `stream_expiry`; stores of version 1 become version 2 when their rows are saved.
+    package static let format: Int64 = 2
 
     /// 16 random bytes.
     package var id: [UInt8]

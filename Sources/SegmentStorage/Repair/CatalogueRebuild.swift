@@ -6,6 +6,8 @@ struct CatalogueRebuild {
     private(set) var catalogue: Catalogue
     private(set) var unknown: [String] = []
     private let now: Timestamp
+    /// Shards that only segments know of.
+    private var described: Set<ShardKey> = []
     /// Streams that the journal says are deleted.
     private var deleted: Set<StreamKey> = []
 
@@ -104,7 +106,9 @@ struct CatalogueRebuild {
                 "of the stream '\(descriptor.name)': how large its records may be (taken: \(size) bytes) and exactly when it was made; its id, name, retention and shards are from its segments"
             )
         }
-        for shard in descriptor.shards where catalogue.shards[ShardKey(shard.key)] == nil {
+        for shard in descriptor.shards
+        where catalogue.shards[ShardKey(shard.key)] == nil && catalogue.deletedShards[ShardKey(shard.key)] == nil {
+            described.insert(ShardKey(shard.key))
             let created = Timestamp(milliseconds: Int64(clamping: shard.creationSecond) * 1_000)
             insert(
                 ShardState(
@@ -147,6 +151,7 @@ struct CatalogueRebuild {
                 catalogue.shards[parentKey]?.children = shards.filter { $0.parents.contains(parent) }.map(\.id)
             }
         }
+        forgetRemoved(of: key)
         var open = stream.shards.values.compactMap { catalogue.shards[$0] }.filter { $0.closedAt == nil }
             .sorted { $0.range.first < $1.range.first }
         var added: [ShardID] = []
@@ -172,11 +177,26 @@ struct CatalogueRebuild {
         }.sorted { $0.first < $1.first }
     }
 
+    /// Segments go on describing closed shards that retention has removed: they do not come back (API-R-4).
+    private mutating func forgetRemoved(of stream: StreamKey) {
+        guard let state = catalogue.streams[stream] else { return }
+        let expiry = state.expiry(at: now)
+        for key in state.shards.values.sorted() where described.contains(key) {
+            guard let shard = catalogue.shards[key], shard.isRemoved(by: expiry) else { continue }
+            catalogue.shards[key] = nil
+            catalogue.streams[stream]?.shards[shard.id] = nil
+        }
+    }
+
     /// A new shard for these keys. Where the stream's shards divide the keys evenly it gets the number that it had.
     private mutating func addShard(_ keys: ClosedRange<UInt128>, of stream: StreamKey) -> ShardID {
         let range = HashKeyRange(first: HashKey(keys.lowerBound), last: HashKey(keys.upperBound))
         let state = catalogue.streams[stream]
-        let free = (0..<(state?.nextShardNumber ?? 0) + 1).first { state?.shards[ShardID($0)] == nil } ?? 0
+        // Not that of a parent that is gone: its children would wait for the new one.
+        let parents = Set((state?.shards.values ?? [:].values).flatMap { catalogue.shards[$0]?.parents ?? [] })
+        let next = state?.nextShardNumber ?? 0
+        let free =
+            (0..<next).first { state?.shards[ShardID($0)] == nil && !parents.contains(ShardID($0)) } ?? next
         let second = UInt64(max(0, now.milliseconds / 1_000))
         let shard = ShardState(
             key: ShardKey(catalogue.nextShard), stream: stream, id: ShardID(free), range: range, parents: [],

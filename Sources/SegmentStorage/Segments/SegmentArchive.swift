@@ -47,13 +47,13 @@ final class SegmentArchive: Sendable {
     }
 
     /// The segments in which nothing is left that anybody may read: of each stream in them either the newest record is
-    /// as old as the stream's retention as it is now, or the stream is deleted (F6).
+    /// as old as the stream's retention as it is now or has expired permanently, or the stream is deleted (F6).
     func deletable(_ catalogue: Catalogue, now: Timestamp) -> [RegisteredSegment] {
         set.all.filter { segment in
             segment.row.state == .deleting
                 || segment.streams.values.allSatisfy { part in
                     guard let stream = catalogue.streams[StreamKey(UInt32(part.stream))] else { return true }
-                    return part.lastArrival <= (now - stream.retention).milliseconds
+                    return part.lastArrival <= stream.expiry(at: now).milliseconds
                 }
         }
     }

@@ -307,6 +307,7 @@ extension StoreRow {
     /// The row with the counters of a catalogue.
     fileprivate func with(_ catalogue: Catalogue) -> StoreRow {
         var row = self
+        row.format = Self.format
         row.incarnation = max(incarnation, catalogue.incarnation)
         row.nextShardKey = max(nextShardKey, catalogue.nextShard)
         row.nextStream = max(nextStream, UInt64(catalogue.nextStream))

@@ -189,6 +189,14 @@ extension DirtyRows {
         case .shardsRemoved(let stream, let keys):
             streams.insert(stream)
             shards.formUnion(keys)
+            for number in (catalogue.streams[stream]?.mappings ?? [:]).values {
+                guard let mapping = catalogue.mappings[number] else { continue }
+                for key in keys {
+                    let place = CheckpointPlace(mapping: number, shard: key)
+                    if mapping.checkpoints[key] != nil { checkpoints.insert(place) }
+                    if mapping.parked[key] != nil { parked.insert(place) }
+                }
+            }
         }
     }
 

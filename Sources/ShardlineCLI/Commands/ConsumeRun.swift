@@ -85,8 +85,10 @@ struct ConsumeRun: Sendable {
         let description = try await stream.store.describeMapping(MappingKey(stream: stream.name, name: mapping))
         let progress = try await MappingProgress.all(of: description, in: stream.store)
         let behind = Readable.count(progress.reduce(0) { $0 + $1.behind }, "record")
+        let lost = progress.reduce(0) { $0 + $1.expired }
+        let expired = lost > 0 ? ", \(Readable.count(lost, "record")) expired before they were done" : ""
         errors.say(
-            "\(name) resumes where it was, \(behind) to go"
+            "\(name) resumes where it was, \(behind) to go\(expired)"
                 + (from == nil ? "" : "; --from is for a new mapping, use `shardline mapping seek`"))
     }
 

@@ -8,7 +8,8 @@ struct MappingListCommand: AsyncParsableCommand {
         commandName: "list", abstract: "List the mappings of a stream, or of all streams.",
         discussion: """
             A mapping is running, failing (it runs, and some shard is on a unit that has failed; `mapping describe` says \
-            which and why) or stopped.
+            which and why) or stopped. EXPIRED are records that retention ended before they were done and that no run has \
+            given up yet.
 
             Examples:
               shardline mapping list
@@ -36,15 +37,21 @@ struct MappingListCommand: AsyncParsableCommand {
             for report in reports { try Output.standard.write(json: report.json(now: now) + [UInt8(ascii: "\n")]) }
             return
         }
-        var table = Table([
-            ("STREAM", .left), ("MAPPING", .left), ("STATE", .left), ("BEHIND", .right), ("MADE", .left),
-        ])
+        for line in Self.lines(of: reports) { try Output.standard.line(line) }
+    }
+
+    static func lines(of reports: [MappingReport]) -> [String] {
+        // A column for what mostly is not there.
+        let hasExpired = reports.contains { $0.expired > 0 }
+        var table = Table(
+            [("STREAM", .left), ("MAPPING", .left), ("STATE", .left), ("BEHIND", .right)]
+                + (hasExpired ? [("EXPIRED", .right)] : []) + [("MADE", .left)])
         for report in reports {
-            table.add([
-                report.mapping.key.stream, report.mapping.key.name, report.state, Readable.number(report.behind),
-                report.mapping.createdAt.description,
-            ])
+            table.add(
+                [report.mapping.key.stream, report.mapping.key.name, report.state, Readable.number(report.behind)]
+                    + (hasExpired ? [Readable.number(report.expired)] : [])
+                    + [report.mapping.createdAt.description])
         }
-        for line in table.lines { try Output.standard.line(line) }
+        return table.lines
     }
 }

@@ -11,6 +11,9 @@ struct MappingSeekCommand: AsyncParsableCommand {
             runs goes on at the new place. For each shard it says what the last record is that is done, before and \
             after, and how many records are skipped or come again. With --dry-run it only says so.
 
+            Records that expired before they were done are passed over too, and it says how many: without the seek the \
+            next run would have given them up with the condition RecordsExpired.
+
             On a terminal it asks before records are skipped, as those are never delivered. --yes answers that; where \
             there is no terminal, as in a script, nothing is asked.
 
@@ -63,8 +66,9 @@ struct MappingSeekCommand: AsyncParsableCommand {
         let moves = try await withStore(store) { store in
             let position = try to.starting(now: store.timeSource.wallTime)
             let before = try await store.describeMapping(arguments.key)
+            let progress = try await MappingProgress.all(of: before, in: store)
             let after = try await store.seekMapping(arguments.key, to: position, shard: shard)
-            return try await SeekReport(from: before, to: after, only: shard, in: store)
+            return try await SeekReport(from: before, progress, to: after, only: shard, in: store)
         }
         for line in moves.lines { try Output.standard.line(line) }
         Output.error.say("moved \(name): \(moves.sum)")

@@ -3,8 +3,9 @@ import ArgumentParser
 /// `shardline stream …`
 struct StreamCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "stream", abstract: "Make, list, look at and delete streams.",
+        commandName: "stream", abstract: "Make, list, look at, change and delete streams.",
         subcommands: [
-            StreamCreateCommand.self, StreamListCommand.self, StreamDescribeCommand.self, StreamDeleteCommand.self,
+            StreamCreateCommand.self, StreamListCommand.self, StreamDescribeCommand.self, StreamUpdateCommand.self,
+            StreamDeleteCommand.self,
         ])
 }

@@ -42,7 +42,7 @@ struct ConsumeSummary {
                 } ?? "no record was delivered"),
         ]
         if statistics.expired > 0 {
-            lines.append("expired        \(Readable.count(statistics.expired, "record")) before the function saw them")
+            lines.append("expired        \(Readable.count(statistics.expired, "record")) before they were done")
         }
         for shard in unfinished.prefix(Self.mostShards) {
             lines.append("unfinished     \(shard.shard): \(MappingReport.unfinished(shard, now: now))")

@@ -19,6 +19,8 @@ struct MappingReport: Sendable {
     }
 
     var behind: Int { progress.reduce(0) { $0 + $1.behind } }
+    /// Records that expired before they were done, and that no run has given up yet.
+    var expired: Int { progress.reduce(0) { $0 + $1.expired } }
 
     /// The mapping's state in one word.
     var state: String {
@@ -43,7 +45,7 @@ struct MappingReport: Sendable {
             "state      \(state)",
             "made       \(mapping.createdAt)",
             "behind     \(Readable.count(behind, "record"))",
-        ] + oldestLine(now: now)
+        ] + oldestLine(now: now) + expiredLines
             + SettingsTable.lines(ofJSON: mapping.configuration, of: mapping.key, title: "settings   ") + [""]
             + table.lines
     }
@@ -53,6 +55,14 @@ struct MappingReport: Sendable {
         guard let oldest = progress.compactMap(\.waiting).min(by: { $0.arrival < $1.arrival }) else { return [] }
         let age = RecordText.age(now - oldest.arrival)
         return ["oldest     \(age) old, \(Self.words(oldest.record)) of \(oldest.record.sequenceNumber.shard)"]
+    }
+
+    private var expiredLines: [String] {
+        guard expired > 0 else { return [] }
+        let who = mapping.isClaimed ? "it" : "its next run"
+        return [
+            "expired    \(Readable.count(expired, "record")) before they were done; \(who) gives them up (RecordsExpired)"
+        ]
     }
 
     /// What a shard's lane does, such as `retrying, 7 failed attempts, on this unit since 15:09:12Z: ValueError: …`.
@@ -111,6 +121,7 @@ struct MappingReport: Sendable {
             report.name("creationTimestamp")
             report.seconds(ofMilliseconds: mapping.createdAt.milliseconds)
             report.member("recordsBehind", behind)
+            report.member("recordsExpired", expired)
             report.name("shards")
             report.array { list in for shard in progress { shard.write(to: &list, now: now) } }
             report.name("settings")
@@ -136,6 +147,9 @@ extension MappingProgress {
             entry.member("shardId", shard.description)
             entry.member("sequenceNumber", checkpoint?.description)
             entry.member("recordsBehind", behind)
+            entry.member("recordsExpired", expired)
+            entry.member("oldestSequenceNumber", oldest?.description)
+            entry.member("isRemoved", isRemoved)
             entry.member("isShardEnd", isShardEnd)
             // What only a running mapping can tell is null where none runs.
             entry.member("phase", state?.phase.rawValue)

@@ -10,24 +10,48 @@ struct SeekReport: Sendable {
         var to: String
         /// Records that come again; below 0 those that are skipped.
         var again: Int
+        /// Records that expired before they were done, and that are passed over now: no run tells of them.
+        var passedOver = 0
 
         /// What becomes of records.
         var words: String {
-            if again > 0 { return "\(Readable.count(again, "record comes", "records come")) again" }
-            if again < 0 { return "\(Readable.count(-again, "record is", "records are")) skipped" }
-            return "nothing changes"
+            var parts: [String] = []
+            if again > 0 { parts.append("\(Readable.count(again, "record comes", "records come")) again") }
+            if again < 0 { parts.append("\(Readable.count(-again, "record is", "records are")) skipped") }
+            if passedOver > 0 { parts.append(SeekReport.words(passedOver: passedOver)) }
+            return parts.isEmpty ? "nothing changes" : parts.joined(separator: ", ")
         }
     }
 
     private(set) var moves: [Move] = []
 
-    /// - Parameter shard: the only shard that was moved; nil: all.
+    private static func words(passedOver count: Int) -> String {
+        "\(Readable.count(count, "record that expired undone is", "records that expired undone are")) passed over"
+    }
+
+    /// - Parameters:
+    ///   - shard: the only shard that was moved; nil: all.
+    ///   - progress: how far it was; what it had not done of shards that are removed is not known behind the seek.
     init(
-        from before: MappingDescription, to after: MappingDescription, only shard: ShardID?, in store: some StreamStore
+        from before: MappingDescription, _ progress: [MappingProgress]? = nil, to after: MappingDescription,
+        only shard: ShardID?, in store: some StreamStore
     ) async throws {
         let shards = try await store.describeStream(after.key.stream).shards
-        let old = try await MappingProgress.all(of: before, in: store)
+        let old =
+            if let progress { progress } else { try await MappingProgress.all(of: before, in: store) }
         let new = try await MappingProgress.all(of: after, in: store)
+        func expired(_ progress: [MappingProgress], in shard: ShardID) -> Int {
+            progress.first { $0.shard == shard }?.expired ?? 0
+        }
+        // Those that the stream lists no longer have nothing left to come again or to be skipped.
+        for progress in old where progress.isRemoved && (shard == nil || shard == progress.shard) {
+            let left = expired(new, in: progress.shard)
+            guard progress.expired > left else { continue }
+            moves.append(
+                Move(
+                    shard: progress.shard, from: progress.words, to: "the shard's end", again: 0,
+                    passedOver: progress.expired - left))
+        }
         let moved = shards.filter { shard == nil || shard == $0.id }
         // Between the two places, whichever comes first.
         let counts = try await store.countRecords(
@@ -43,7 +67,8 @@ struct SeekReport: Sendable {
             moves.append(
                 Move(
                     shard: description.id, from: words(old), to: words(new),
-                    again: before.position(in: description) > after.position(in: description) ? count : -count))
+                    again: before.position(in: description) > after.position(in: description) ? count : -count,
+                    passedOver: max(0, expired(old, in: description.id) - expired(new, in: description.id))))
         }
     }
 
@@ -63,6 +88,7 @@ struct SeekReport: Sendable {
                 ShardCheckpoint(
                     shard: id, position: try await store.position(of: position, in: mapping.stream, shard: id)))
         }
+        if shard == nil { after.expiredShards = [] }
         try await self.init(from: before, to: after, only: shard, in: store)
     }
 
@@ -73,10 +99,12 @@ struct SeekReport: Sendable {
     var sum: String {
         let again = moves.reduce(0) { $0 + max(0, $1.again) }
         let skipped = skipped
-        if again == 0, skipped == 0 { return "it was there already" }
+        let passedOver = moves.reduce(0) { $0 + $1.passedOver }
+        if again == 0, skipped == 0, passedOver == 0 { return "it was there already" }
         var parts: [String] = []
         if again > 0 { parts.append("\(Readable.count(again, "record comes", "records come")) again") }
         if skipped > 0 { parts.append("\(Readable.count(skipped, "record is", "records are")) skipped") }
+        if passedOver > 0 { parts.append(Self.words(passedOver: passedOver)) }
         return parts.joined(separator: ", ")
     }
 

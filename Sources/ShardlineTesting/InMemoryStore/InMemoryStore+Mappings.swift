@@ -16,12 +16,17 @@ extension InMemoryStore {
         let now = timeSource.wallTime
         return try state.withLock { state in
             try state.checkOpen()
+            state.removeShards(of: try state.catalogue.stream(key.stream), now: now)
             let stream = try state.catalogue.stream(key.stream)
             guard state.catalogue.mappings[key] == nil else {
                 throw ShardlineError(
                     .mappingExists, "the mapping '\(key.name)' exists already on the stream '\(key.stream)'")
             }
-            let checkpoints = try state.checkpoints(at: definition.startingPosition, in: stream, shard: nil, now: now)
+            var checkpoints = try state.checkpoints(at: definition.startingPosition, in: stream, shard: nil, now: now)
+            // Those that are listed no longer are none of the mapping's business.
+            for shard in stream.shards where shard.isRemoved && !shard.isForgotten {
+                checkpoints[shard.id] = ShardCheckpoint(shard: shard.id, position: shard.last)
+            }
             state.catalogue.lastMappingID += 1
             state.catalogue.lastEpoch += 1
             var definition = definition
@@ -30,30 +35,36 @@ extension InMemoryStore {
                 definition: definition, id: state.catalogue.lastMappingID, createdAt: now,
                 epoch: state.catalogue.lastEpoch, checkpoints: checkpoints)
             state.catalogue.mappings[key] = mapping
-            return mapping.description
+            return mapping.description(on: stream)
         }
     }
 
     /// As ``StreamStorage/StreamStore/listMappings(of:)``.
     public func listMappings(of stream: String?) async throws -> [MappingDescription] {
-        try state.withLock { state in
+        let now = timeSource.wallTime
+        return try state.withLock { state in
             try state.checkOpen()
             if let stream { _ = try state.catalogue.stream(stream) }
+            for stream in state.catalogue.streams.values { state.removeShards(of: stream, now: now) }
+            let streams = state.catalogue.streams
             return state.catalogue.mappings.values
                 .filter { stream == nil || $0.definition.key.stream == stream }
                 .sorted {
                     ($0.definition.key.stream, $0.definition.key.name)
                         < ($1.definition.key.stream, $1.definition.key.name)
                 }
-                .map(\.description)
+                .compactMap { mapping in streams[mapping.definition.key.stream].map(mapping.description) }
         }
     }
 
     /// As ``StreamStorage/StreamStore/describeMapping(_:)``.
     public func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
-        try state.withLock { state in
+        let now = timeSource.wallTime
+        return try state.withLock { state in
             try state.checkOpen()
-            return try state.catalogue.mapping(mapping).description
+            state.removeShards(of: try state.catalogue.stream(mapping.stream), now: now)
+            let stream = try state.catalogue.stream(mapping.stream)
+            return try state.catalogue.mapping(mapping).description(on: stream)
         }
     }
 
@@ -100,7 +111,11 @@ extension InMemoryStore {
         let now = timeSource.wallTime
         return try update(mapping) { mapping, state in
             let stream = try state.catalogue.stream(mapping.definition.key.stream)
-            let moved = try state.checkpoints(at: position, in: stream, shard: shard, now: now)
+            var moved = try state.checkpoints(at: position, in: stream, shard: shard, now: now)
+            // What was not done of shards that are listed no longer is passed over, as all that has expired.
+            for removed in stream.shards where shard == nil && removed.isRemoved && !removed.isForgotten {
+                moved[removed.id] = ShardCheckpoint(shard: removed.id, position: removed.last, isShardEnd: true)
+            }
             mapping.checkpoints.merge(moved) { _, new in new }
             mapping.epoch = state.nextEpoch()
         }
@@ -120,12 +135,14 @@ extension InMemoryStore {
     private func update(
         _ key: MappingKey, _ body: (inout MemoryMapping, inout State) throws -> Void
     ) throws -> MappingDescription {
-        try state.withLock { state in
+        let now = timeSource.wallTime
+        return try state.withLock { state in
             try state.checkOpen()
+            state.removeShards(of: try state.catalogue.stream(key.stream), now: now)
             var mapping = try state.catalogue.mapping(key)
             try body(&mapping, &state)
             state.catalogue.mappings[key] = mapping
-            return mapping.description
+            return mapping.description(on: try state.catalogue.stream(key.stream))
         }
     }
 }
@@ -139,7 +156,7 @@ extension InMemoryStore.State {
     fileprivate mutating func checkpoints(
         at start: StartingPosition, in stream: MemoryStream, shard: ShardID?, now: Timestamp
     ) throws -> [ShardID: ShardCheckpoint] {
-        let shards = if let shard { [try stream.shard(shard)] } else { stream.shards }
+        let shards = if let shard { [try stream.listedShard(shard)] } else { stream.listedShards }
         guard shards.count == 1 || !start.isOfOneShard else {
             throw ShardlineError(
                 .invalidArgument,

@@ -33,8 +33,9 @@ extension InMemoryStore {
         return try state.withLock { state in
             try state.checkOpen()
             if let error = state.positionFault?(shard) { throw error }
+            state.removeShards(of: try state.catalogue.stream(stream), now: now)
             let stream = try state.catalogue.stream(stream)
-            return try state.position(of: start, in: stream, shard: stream.shard(shard), now: now)
+            return try state.position(of: start, in: stream, shard: stream.listedShard(shard), now: now)
         }
     }
 
@@ -102,6 +103,7 @@ extension InMemoryStore {
 extension InMemoryStore.State {
     mutating func read(_ request: ReadRequest, now: Timestamp) throws -> ReadResult {
         try checkOpen()
+        removeShards(of: try catalogue.stream(request.stream), now: now)
         let stream = try catalogue.stream(request.stream)
         let shard = try stream.shard(request.shard)
         try shard.numbered.checkRead(request)

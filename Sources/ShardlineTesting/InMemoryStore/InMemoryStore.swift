@@ -97,6 +97,20 @@ public final class InMemoryStore: StreamStore {
         }
     }
 
+    /// As ``StreamStorage/StreamStore/updateStream(_:retention:)``.
+    @discardableResult
+    public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
+        try StreamSettings.validate(retention: retention)
+        let now = timeSource.wallTime
+        return try state.withLock { state in
+            try state.checkOpen()
+            // What has expired until now does not come back under a longer retention.
+            _ = state.describe(try state.catalogue.stream(name), now: now)
+            state.catalogue.streams[UTF8Key(name)]?.settings.retention = retention
+            return state.describe(try state.catalogue.stream(name), now: now)
+        }
+    }
+
     /// As ``StreamStorage/StreamStore/deleteStream(_:force:)``; reads that wait on it throw `unknownStream`.
     public func deleteStream(_ name: String, force: Bool) async throws {
         let waiters = try state.withLock { state in
@@ -172,6 +186,7 @@ extension InMemoryStore.State {
     mutating func commit(
         _ changes: [Change], now: Timestamp, waking waiters: inout [CheckedContinuation<Void, Never>]
     ) throws -> CommitOutcome {
+        for name in catalogue.streams.keys { _ = catalogue.streams[name].map { removeShards(of: $0, now: now) } }
         var commit = MemoryCommit(catalogue, now: now)
         let outcome = try commit.apply(changes)
         guard case .committed = outcome else { return outcome }
@@ -196,19 +211,26 @@ extension InMemoryStore.State {
         return .conflict(change: 0, last: .zero)
     }
 
+    /// Takes closed shards off the list that are older than the retention (API-R-4); who waits in them learns of it.
+    mutating func removeShards(of stream: MemoryStream, now: Timestamp) {
+        for shard in catalogue.removeShards(of: stream.name, now: now) {
+            let log = logs.removeValue(forKey: stream.place(of: shard))
+            for waiter in log?.waiters.values ?? [:].values { waiter.resume() }
+        }
+    }
+
     mutating func trim(_ shard: ShardID, of stream: MemoryStream, now: Timestamp) {
         logs[stream.place(of: shard)]?.trim(arrivedAtOrBefore: now - stream.settings.retention)
     }
 
     mutating func describe(_ stream: MemoryStream, now: Timestamp) -> StreamDescription {
-        let shards = stream.shards.map { shard in
+        removeShards(of: stream, now: now)
+        let shards = (catalogue.streams[stream.name] ?? stream).listedShards.map { shard in
             trim(shard.id, of: stream, now: now)
             let log = logs[stream.place(of: shard.id)] ?? MemoryLog()
-            return ShardDescription(
-                id: shard.id, hashKeyRange: shard.range, parents: shard.parents, creationSecond: shard.creationSecond,
-                openedAt: shard.openedAt, closedAt: shard.closedAt, trimHorizon: log.trimHorizon(of: shard),
-                tip: shard.last,
-                recordCount: log.recordCount(after: log.trimHorizon(of: shard), through: shard.last, in: shard))
+            let horizon = log.trimHorizon(of: shard)
+            return shard.description(
+                trimHorizon: horizon, recordCount: log.recordCount(after: horizon, through: shard.last, in: shard))
         }
         return StreamDescription(
             name: stream.name, id: StreamID(store: id, number: stream.id, createdAt: stream.createdAt),

@@ -64,7 +64,7 @@ struct MemoryStream {
     let id: UInt64
     let name: String
     let createdAt: Timestamp
-    let settings: StreamSettings
+    var settings: StreamSettings
     let initialSettings: StreamSettings
     /// By number.
     var shards: [MemoryShard]
@@ -75,7 +75,25 @@ struct MemoryStream {
                 .unknownShard, "the stream '\(name)' has no shard \(id.number); its shards are 0 to \(shards.count - 1)"
             )
         }
-        return shards[Int(id.number)]
+        let shard = shards[Int(id.number)]
+        if shard.isForgotten { throw removed(id) }
+        return shard
+    }
+
+    /// A shard that is listed.
+    func listedShard(_ id: ShardID) throws -> MemoryShard {
+        let shard = try shard(id)
+        if shard.isRemoved { throw removed(id) }
+        return shard
+    }
+
+    /// All but those that were closed longer ago than records are kept (API-R-4).
+    var listedShards: [MemoryShard] { shards.filter { !$0.isRemoved } }
+
+    private func removed(_ id: ShardID) -> ShardlineError {
+        ShardlineError(
+            .unknownShard,
+            "the stream '\(name)' has no shard \(id.number) any more: it was closed longer ago than records are kept")
     }
 
     func place(of shard: ShardID) -> ShardPlace { ShardPlace(stream: id, shard: shard) }
@@ -91,6 +109,10 @@ struct MemoryShard {
     let base: SequenceNumber
     var closedAt: Timestamp?
     var children: [ShardID] = []
+    /// Whether it is listed no longer.
+    var isRemoved = false
+    /// Whether no mapping has anything to do in it either.
+    var isForgotten = false
     var last: SequenceNumber
     var lastArrival: Timestamp
     var epoch: UInt64 = 0
@@ -113,6 +135,40 @@ struct MemoryShard {
     }
 }
 
+extension MemoryShard {
+    /// The shard as users see it.
+    func description(trimHorizon: SequenceNumber, recordCount: Int) -> ShardDescription {
+        ShardDescription(
+            id: id, hashKeyRange: range, parents: parents, creationSecond: creationSecond, openedAt: openedAt,
+            closedAt: closedAt, trimHorizon: trimHorizon, tip: last,
+            recordCount: recordCount, origin: base)
+    }
+}
+
+extension MemoryCatalogue {
+    /// Takes the shards off a stream's list that were closed longer ago than records are kept, and forgets those of them
+    /// in which no mapping has anything to do. Returns the ones that are forgotten now.
+    mutating func removeShards(of name: String, now: Timestamp) -> [ShardID] {
+        guard var stream = streams[name] else { return [] }
+        let expiry = now - stream.settings.retention
+        let ofStream = mappings.filter { $0.key.stream == name }
+        var forgotten: [ShardID] = []
+        for (index, shard) in stream.shards.enumerated() where !shard.isForgotten {
+            guard let closed = shard.closedAt, shard.isRemoved || closed <= expiry else { continue }
+            stream.shards[index].isRemoved = true
+            guard ofStream.values.allSatisfy({ $0.isThrough(shard) }) else { continue }
+            stream.shards[index].isForgotten = true
+            forgotten.append(shard.id)
+            for key in ofStream.keys {
+                mappings[key]?.checkpoints[shard.id] = nil
+                mappings[key]?.parked[shard.id] = nil
+            }
+        }
+        streams[name] = stream
+        return forgotten
+    }
+}
+
 struct MemoryMapping {
     var definition: MappingDefinition
     let id: UInt64
@@ -127,11 +183,23 @@ struct MemoryMapping {
     var checkpoints: [ShardID: ShardCheckpoint]
     var parked: [ShardID: [UTF8Key: [UInt8]]] = [:]
 
-    var description: MappingDescription {
-        MappingDescription(
+    /// The mapping as users see it, on this stream.
+    func description(on stream: MemoryStream) -> MappingDescription {
+        let expired = stream.shards.filter {
+            $0.isRemoved && !$0.isForgotten && !(checkpoints[$0.id]?.isShardEnd ?? false)
+        }
+        return MappingDescription(
             key: definition.key, id: id, startingPosition: definition.startingPosition, createdAt: createdAt,
             configuration: definition.configuration, epoch: epoch, isClaimed: claim != nil,
-            checkpoints: checkpoints.values.sorted { $0.shard < $1.shard })
+            checkpoints: checkpoints.values.sorted { $0.shard < $1.shard },
+            expiredShards: expired.map { $0.description(trimHorizon: $0.last, recordCount: 0) },
+            retention: stream.settings.retention)
+    }
+
+    /// Whether nothing of the shard is left to be done or given up.
+    func isThrough(_ shard: MemoryShard) -> Bool {
+        if checkpoints[shard.id]?.isShardEnd ?? false { return true }
+        return claim == nil && (checkpoints[shard.id]?.position ?? shard.base) >= shard.last
     }
 
     func check(epoch: UInt64) throws {

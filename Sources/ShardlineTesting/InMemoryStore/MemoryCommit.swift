@@ -133,7 +133,7 @@ struct MemoryCommit {
             return .alreadyClosed(children: closed.children)
         }
         try seal.validate(ranges: parents.map(\.range))
-        guard stream.shards.count + seal.children.count <= Limits.shards.upperBound else {
+        guard stream.listedShards.count + seal.children.count <= Limits.shards.upperBound else {
             throw ShardlineError(
                 .invalidArgument, "a stream has at most \(Limits.shards.upperBound) shards, closed ones included")
         }
@@ -174,7 +174,7 @@ struct MemoryCommit {
     // MARK: Mappings
 
     private mutating func apply(_ move: CheckpointMove) throws {
-        let mapping = try checked(move.mapping, shard: move.checkpoint.shard, epoch: move.epoch)
+        guard let mapping = try checked(move.mapping, shard: move.checkpoint.shard, epoch: move.epoch) else { return }
         guard move.checkpoint.finishedRanges.count <= 1000 else {
             throw ShardlineError(.invalidArgument, "a checkpoint holds at most 1,000 finished ranges")
         }
@@ -185,7 +185,7 @@ struct MemoryCommit {
     }
 
     private mutating func apply(_ note: AttemptNote, of key: MappingKey, shard: ShardID, epoch: UInt64) throws {
-        let mapping = try checked(key, shard: shard, epoch: epoch)
+        guard let mapping = try checked(key, shard: shard, epoch: epoch) else { return }
         guard note.cause.utf8.count <= 4096 else {
             throw ShardlineError(.invalidArgument, "the cause in an attempt note has at most 4,096 bytes")
         }
@@ -196,16 +196,19 @@ struct MemoryCommit {
     }
 
     private mutating func apply(_ change: ParkedKeyChange) throws {
-        _ = try checked(change.mapping, shard: change.shard, epoch: change.epoch)
+        guard try checked(change.mapping, shard: change.shard, epoch: change.epoch) != nil else { return }
         catalogue.mappings[change.mapping]?.parked[change.shard, default: [:]][UTF8Key(change.partitionKey)] =
             change.value
     }
 
-    private func checked(_ key: MappingKey, shard: ShardID, epoch: UInt64) throws -> MemoryMapping {
+    /// The mapping, for a change in this shard; nil where retention has removed that, and everything in it is over.
+    private func checked(_ key: MappingKey, shard: ShardID, epoch: UInt64) throws -> MemoryMapping? {
         let mapping = try catalogue.mapping(key)
-        _ = try catalogue.stream(key.stream).shard(shard)
+        let stream = try catalogue.stream(key.stream)
+        let isForgotten = shard.number < stream.shards.count && stream.shards[Int(shard.number)].isForgotten
+        if !isForgotten { _ = try stream.shard(shard) }
         try mapping.check(epoch: epoch)
-        return mapping
+        return isForgotten ? nil : mapping
     }
 }
 

@@ -54,12 +54,21 @@ public struct MappingTestDriver {
     private var hasGoal = false
     private var read: LaneCore.ReadOrder?
     private var wake: MonotonicTime?
+    private let retention: Duration
+    /// Up to where the lane knows that records have expired.
+    private var toldExpired = SequenceNumber.zero
 
     /// A mapping with these settings that calls `function`. Throws `invalidArgument` for settings outside their limits.
+    ///
+    /// - Parameter retention: how long the stream keeps records: what is not done by then is given up with the condition
+    ///   `RecordsExpired`. 1 second to 365 days; default 365 days.
     public init(
-        configuration: EventSourceMapping.Configuration = .init(), function: @escaping EventFunction
+        configuration: EventSourceMapping.Configuration = .init(), retention: Duration = Limits.retention.upperBound,
+        function: @escaping EventFunction
     ) throws {
         try configuration.validate()
+        try StreamSettings.validate(retention: retention)
+        self.retention = retention
         self.configuration = configuration
         self.function = function
         store = InMemoryStore(timeSource: time)
@@ -77,11 +86,11 @@ public struct MappingTestDriver {
     /// A mapping with these settings whose function has state, made with `makeFunction` for the driver's one shard.
     /// Throws `invalidArgument` for settings outside their limits.
     public init(
-        configuration: EventSourceMapping.Configuration = .init(),
+        configuration: EventSourceMapping.Configuration = .init(), retention: Duration = Limits.retention.upperBound,
         makeFunction: (ShardID) -> sending any BatchFunction
     ) throws {
         let function = StatefulFunction(makeFunction(Self.shard))
-        try self.init(configuration: configuration) { batch, context in
+        try self.init(configuration: configuration, retention: retention) { batch, context in
             try await function.handle(batch, context: context)
         }
     }
@@ -112,12 +121,29 @@ public struct MappingTestDriver {
     public mutating func advance(by duration: Duration) async throws {
         try await start()
         let end = time.monotonicTime + duration
-        while let next = wake, next <= end {
-            wake = nil
+        while let next = nextMoment, next <= end {
+            if next == wake { wake = nil }
             time.advance(by: max(.zero, next - time.monotonicTime))
             try await settle([.tick])
         }
         time.advance(by: end - time.monotonicTime)
+    }
+
+    /// When something is due next: what the lane waits for, or the end of its oldest record's retention.
+    private var nextMoment: MonotonicTime? {
+        guard let held = lane.oldestHeldRecord, held.sequenceNumber > toldExpired else { return wake }
+        let left = held.approximateArrivalTimestamp + retention - time.wallTime
+        let expiry = time.monotonicTime + max(.zero, left)
+        return wake.map { min($0, expiry) } ?? expiry
+    }
+
+    /// What retention has ended of the records that the lane holds, if it has not been told.
+    private mutating func expired() async throws -> LaneCore.Event? {
+        guard let held = lane.oldestHeldRecord, held.sequenceNumber > toldExpired,
+            time.wallTime - held.approximateArrivalTimestamp >= retention
+        else { return nil }
+        toldExpired = try await store.position(of: .trimHorizon, in: Self.stream, shard: Self.shard)
+        return .trimmed(through: toldExpired)
     }
 
     /// Closes the shard, as a split or merge does: its last batch does not wait for its window.
@@ -142,7 +168,7 @@ public struct MappingTestDriver {
         guard !hasStarted else { return }
         hasStarted = true
         streamID = try await store.createStream(
-            Self.stream, shards: 1, retention: Limits.retention.upperBound, maximumRecordSize: Limits.largestRecordSize
+            Self.stream, shards: 1, retention: retention, maximumRecordSize: Limits.largestRecordSize
         ).id
         try await settle([.start])
     }
@@ -151,6 +177,8 @@ public struct MappingTestDriver {
     private mutating func settle(_ events: [LaneCore.Event]) async throws {
         var events = events
         while true {
+            // Before anything that may call the function (ESM-A11).
+            if let event = try await expired() { events.insert(event, at: 0) }
             if events.isEmpty, let event = try await readOn() { events.append(event) }
             guard !events.isEmpty else { return }
             let decisions = lane.handle(events.removeFirst(), at: Moment(time))

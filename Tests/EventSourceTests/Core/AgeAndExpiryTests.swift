@@ -154,4 +154,37 @@ import Testing
         #expect(world.counters.dropped == 0 && world.counters.expired == 2)
         #expect(world.counters.settled == world.counters.polled)
     }
+
+    @Test func `ESM-A11 a call that was not made since its records expired counts as none`() {
+        var world = LaneWorld(.test(batch: 2, retries: nil))
+        world.function = { _ in nil }
+        world.put(2)
+        world.send(.start)
+        world.send(.trimmed(through: SequenceNumber(1)))
+        // What is under way is not ended by it.
+        #expect(world.documents.isEmpty)
+        world.answer(.expired)
+        #expect(world.documents.map(\.condition) == [.recordsExpired])
+        #expect(world.documents.map(\.places) == [0..<1])
+        #expect(world.documents.map(\.invocations) == [0])
+        #expect(world.documents.map(\.lastInvocation) == [nil])
+        world.answer(.success)
+        #expect(world.counters.invocations == 1 && world.counters.errors == 0 && world.counters.notReached == 0)
+        #expect(world.counters.succeeded == 1 && world.counters.expired == 1)
+        #expect(world.violations == [])
+    }
+
+    @Test func `ESM-G4 a batch that waits for its window expires in it`() {
+        var world = LaneWorld(.test(batch: 10, window: .seconds(300)))
+        world.put(3)
+        world.send(.start)
+        world.advance(by: .seconds(1))
+        world.trimmedThrough = SequenceNumber(2)
+        world.send(.trimmed(through: SequenceNumber(2)))
+        #expect(world.documents.map(\.places) == [0..<2])
+        #expect(world.sent.isEmpty)
+        world.advance(by: .seconds(300))
+        #expect(world.sent == [2..<3])
+        #expect(world.counters.expired == 2)
+    }
 }

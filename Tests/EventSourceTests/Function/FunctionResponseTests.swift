@@ -18,7 +18,7 @@ struct FunctionResponseTests {
         case .failed: .failed
         case .badReport: .badReport
         case .permanent(let record, _): .permanent(record?.rawValue)
-        case .notReached, .notCalled, .cancelled: .failed
+        case .notReached, .notCalled, .expired, .cancelled: .failed
         }
     }
 

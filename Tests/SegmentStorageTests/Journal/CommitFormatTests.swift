@@ -52,6 +52,10 @@ import Testing
             .streamChanged(
                 StreamChangedEntry(
                     key: StreamKey(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: false)),
+            .streamChanged(
+                StreamChangedEntry(
+                    key: StreamKey(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: true,
+                    expiredThrough: Timestamp(milliseconds: -3))),
             .streamDeleted(StreamKey(2)),
             .mappingChanged(MappingChangedEntry(number: MappingNumber(1), epoch: 1 << 33, configuration: [7])),
             .mappingDeleted(MappingNumber(1)),

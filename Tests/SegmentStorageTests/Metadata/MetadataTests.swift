@@ -76,6 +76,11 @@ import Testing
             _ = catalogue.shards.update(ShardKey(1)) { $0.advance(to: first, at: Timestamp(milliseconds: 1)) }
         }
         catalogue.retiredSecond = 7
+        catalogue.apply(
+            .streamChanged(
+                StreamChangedEntry(
+                    key: shard.stream, retention: .seconds(7), maximumRecordSize: 9, isFailureStream: true,
+                    expiredThrough: Timestamp(milliseconds: 123_456))), commit: 18)
         var dirty = DirtyRows()
         dirty.streams = Set(catalogue.streams.keys)
         dirty.shards = ShardSet(catalogue.shards.keys)

@@ -74,6 +74,8 @@ struct FixtureTests {
         guard case .committed = try await store.commit([.checkpoint(move)]) else {
             throw FormatDamage("the checkpoint was refused")
         }
+        // Since version 2: what has expired permanently.
+        try await store.updateStream("audit", retention: .seconds(300 * 86_400))
         try await store.close()
         let version = ProcessInfo.processInfo.environment["SHARDLINE_MAKE_FIXTURE"] ?? ""
         try FileManager.default.createDirectory(atPath: Self.fixtures, withIntermediateDirectories: true)
@@ -123,6 +125,8 @@ struct FixtureTests {
             }
             let lines = found.sorted { $0.key < $1.key }.map(\.value)
             #expect(lines == (0..<300).map { "customer \($0 % 7): \(Self.order($0))" })
+            let days = try await store.describeStream("audit").retention / .seconds(86_400)
+            #expect(days == (version == "v1" ? 365 : 300))
             let audit = try await store.read(ReadRequest(stream: "audit", shard: ShardID(0), after: .zero))
             #expect(audit.batch.map { $0.bytes.count } == [70_000, 7])
             #expect(audit.batch.last?.explicitHashKey == HashKey(5))

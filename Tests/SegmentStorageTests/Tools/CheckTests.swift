@@ -197,11 +197,13 @@ import Testing
 
     @Test func `what retention has taken is not missing`() async throws {
         let used = try await UsedStore()
+        let segments = try used.directory.files(in: "segments")
         used.clock.set(1_700_000_000_000 + 366 * 86_400_000)
         let store = try await used.open()
         try await store.store.stream("orders").put("late", partitionKey: "customer 1")
         try await store.store.close()
-        #expect(try used.directory.files(in: "segments").isEmpty)
+        // What was put last may have a segment by now.
+        #expect(Set(segments).isDisjoint(with: try used.directory.files(in: "segments")))
         let report = try await used.check()
         #expect(report.verdict == .whole, "\(report.findings)")
     }

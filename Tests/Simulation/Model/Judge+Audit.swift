@@ -19,6 +19,8 @@ extension Judge {
         package var documents: [String: [(shard: Shard, sequences: ClosedRange<UInt64>)]] = [:]
         /// What had been passed when the documents began to be read; nil: everything that has been passed by now.
         package var debts: [String: Debts]?
+        /// By mapping: the shards that are listed, and those beside them that it is not through.
+        package var remaining: [String: Set<Shard>] = [:]
         /// Whether nobody wrote while it was read: then what is in doubt is decided by it.
         package var isAlone: Bool
 
@@ -81,7 +83,9 @@ extension Judge {
             if !gone.isEmpty { lost.append((content.shard, gone)) }
         }
         for shard in promised.keys.sorted() where !audit.contents.contains(where: { $0.shard == shard }) {
-            if !promised[shard]!.isEmpty { return fail("\(shard) was there and is gone") }
+            // A closed shard goes when retention has ended all of it (API-R-4); what is left of another one is looked for.
+            let left = promised[shard]!.values.filter { !mayHaveExpired($0, in: shard) }
+            if !left.isEmpty { return fail("\(shard) was there and is gone") }
         }
         decideLoss(lost, in: audit, found)
         if violation != nil { return }
@@ -93,6 +97,7 @@ extension Judge {
         }
         for (name, checkpoints) in audit.checkpoints.sorted(by: { $0.key < $1.key }) {
             for (shard, position) in checkpoints { checkPassed(by: name, in: shard, at: position, audit.debts?[name]) }
+            if let remaining = audit.remaining[name] { checkRemoved(by: name, remaining) }
         }
     }
 

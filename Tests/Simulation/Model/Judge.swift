@@ -116,6 +116,8 @@ package struct Judge {
     var isRelaxed = false
     /// How often numbers may have jumped by now.
     var jumps: UInt64 = 0
+    /// Whether mappings have to tell of what expires before they did it: none is sent back, deleted or made again.
+    package var tellsExpired = false
     let retention: [String: Int64]
     /// How far the wall clock ever goes back.
     static let largestStepBack: Int64 = 5_000

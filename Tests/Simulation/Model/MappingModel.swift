@@ -23,6 +23,8 @@ struct MappingModel {
     }
 
     let stream: String
+    /// The latest time that the clock had shown when anybody saw the mapping first.
+    var firstSeen: Int64?
     /// The mapping is being sent back, or may have been: its checkpoints may be anywhere.
     var isSought = false
     /// How often it was sent back.
@@ -126,6 +128,7 @@ extension Judge {
     /// Somebody saw the mapping's checkpoint at this moment: it never goes back (invariant 4).
     package mutating func sawCheckpoint(of name: String, in shard: Shard, at position: UInt64) {
         guard mappings[name] != nil else { return }
+        mappings[name]!.firstSeen = mappings[name]!.firstSeen ?? latestWall
         var lane = mappings[name]!.lanes[shard] ?? MappingModel.Lane()
         if position < lane.checkpoint, !mappings[name]!.isSought {
             return fail("the checkpoint of \(name) in \(shard) went back from \(lane.checkpoint) to \(position)")
@@ -148,7 +151,8 @@ extension Judge {
         let lane = mapping.lanes[shard] ?? MappingModel.Lane()
         let owed = debts.map { ($0.owed[shard] ?? []).intersection(lane.owed) } ?? lane.owed
         let passed = (logs[shard]?.promised.keys.filter { $0 <= position } ?? []) + owed
-        for sequence in passed.sorted() where !isDone(sequence, in: shard, by: lane) {
+        for sequence in passed.sorted()
+        where !isDone(sequence, in: shard, by: lane) || isUntold(sequence, in: shard, by: name) {
             return fail(
                 "\(name) went past \(shard) \(sequence), which the function never did and no document names (checkpoint \(position))"
             )
@@ -184,6 +188,28 @@ extension Judge {
         // Lost with the power it needs nothing; whether it is lost is not known before the next audit.
         guard let log = logs[shard], let item = log.promised[sequence], log.shaky[sequence] == nil else { return true }
         return mayHaveExpired(item, in: shard)
+    }
+
+    /// Whether retention ended a record that the mapping has passed, without a document that says so (ESM-G4).
+    private func isUntold(_ sequence: UInt64, in shard: Shard, by name: String) -> Bool {
+        guard tellsExpired, let mapping = mappings[name], let log = logs[shard], let item = log.promised[sequence],
+            log.shaky[sequence] == nil, mayHaveExpired(item, in: shard)
+        else { return false }
+        let lane = mapping.lanes[shard] ?? MappingModel.Lane()
+        if lane.done.contains(sequence) || lane.documented.contains(where: { $0.contains(sequence) }) { return false }
+        // One that is made later begins with what is there.
+        return mapping.firstSeen.map { item.arrival > $0 - retention(of: shard.stream) } ?? false
+    }
+
+    /// Whatever is gone with its shard was done by each mapping, or told.
+    mutating func checkRemoved(by name: String, _ remaining: Set<Shard>) {
+        guard tellsExpired, let mapping = mappings[name] else { return }
+        for (shard, log) in logs.sorted(by: { $0.key < $1.key })
+        where shard.stream == mapping.stream && !remaining.contains(shard) {
+            for sequence in log.promised.keys.sorted() where isUntold(sequence, in: shard, by: name) {
+                return fail("\(shard) is gone with \(sequence), which \(name) has neither done nor told of")
+            }
+        }
     }
 
     private func ancestors(of shard: Shard) -> [Shard] {

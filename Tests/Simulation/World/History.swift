@@ -124,6 +124,30 @@ package struct History: Sendable {
             items.append(Item(step: step, seed: random.next()))
         }
         if further.once(in: 3) { addDeletions(&further) }
+        if further.once(in: 4) { addExpiry(&further) }
+    }
+
+    /// A retention that is over soon, and shards that are closed and removed in the midst of it.
+    private mutating func addExpiry(_ random: inout SeededRandom) {
+        settings.retention = random.pick([3_000, 6_000])
+        for _ in 0..<random.pick(2...5) {
+            let steps: [Step] = [
+                random.once(in: 2) ? .split : .merge, .pause(settings.retention / random.pick([2, 1])),
+                .put(caller: random.below(2), count: random.pick(1...8), bytes: 20),
+            ]
+            let place = random.below(items.count + 1)
+            items.insert(contentsOf: steps.map { Item(step: $0, seed: random.next()) }, at: place)
+        }
+    }
+
+    /// Whether nothing keeps a mapping from what it has to tell: none is sent back, deleted or made again.
+    var tellsExpired: Bool {
+        items.allSatisfy { item in
+            switch item.step {
+            case .seek, .deleteStream, .deleteMapping: false
+            default: true
+            }
+        }
     }
 
     /// Deletions in the midst of it, of which each second one meets a crash.

@@ -37,6 +37,9 @@ extension Life {
             let mappings = try await store.listMappings(of: nil)
             if isAlone { world.tell { $0.sawMappings(mappings.map(\.key.name)) } }
             for mapping in mappings {
+                let remaining = (stream?.shards ?? []) + mapping.expiredShards
+                audit.remaining[mapping.key.name] = Set(
+                    remaining.map { Judge.Shard(world.judge.stream, Int($0.id.number)) })
                 audit.checkpoints[mapping.key.name] = mapping.checkpoints.map {
                     (Judge.Shard(world.judge.stream, Int($0.shard.number)), $0.position.rawValue)
                 }
@@ -51,7 +54,7 @@ extension Life {
             return failed(error, "auditing")
         }
         // Of documents that can't be read nothing follows.
-        if world.isDecayed { audit.checkpoints = [:] }
+        if world.isDecayed { (audit.checkpoints, audit.remaining) = ([:], [:]) }
         let seen = audit
         world.tell { $0.audited(seen, promised: promised) }
     }
@@ -134,8 +137,11 @@ extension Life {
                     world.fail("\(name) holds something else than a document")
                     return []
                 }
-                // What had expired before it was read is named without records.
-                guard let of = json["record"] as? [String: Any], var range = range(document, of: of) else { continue }
+                guard let of = json["record"] as? [String: Any] else {
+                    if let range = expired(document) { documents.append(range) }
+                    continue
+                }
+                guard var range = range(document, of: of) else { continue }
                 if let text = of["sequenceNumber"] as? String,
                     let number = KinesisSequenceNumber(text)?.sequenceNumber.rawValue
                 {
@@ -152,13 +158,23 @@ extension Life {
         var documents: [Document] = []
         for line in (world.disk.bytes(of: World.destination) ?? []).split(separator: UInt8(ascii: "\n")) {
             // The last line may be on its way.
-            guard let json = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any],
-                let records = (json["payload"] as? [String: Any])?["Records"] as? [[String: Any]],
-                let first = records.first?["kinesis"] as? [String: Any], let range = range(json, of: first)
+            guard let json = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any] else { continue }
+            guard let records = (json["payload"] as? [String: Any])?["Records"] as? [[String: Any]], !records.isEmpty
+            else {
+                if let range = expired(json) { documents.append(range) }
+                continue
+            }
+            guard let first = records.first?["kinesis"] as? [String: Any], let range = range(json, of: first)
             else { continue }
             documents.append(range)
         }
         return documents
+    }
+
+    /// What had expired before it was read is named without records, so its stream is known only where there is one.
+    private func expired(_ document: [String: Any]) -> Document? {
+        guard world.judge.tellsExpired, let range = range(of: document) else { return nil }
+        return (Judge.Shard(world.judge.stream, range.shard), range.sequences)
     }
 
     /// The numbers in a document, and the shard: of that stream into which `record` of them was put. Nil where that is
@@ -167,14 +183,15 @@ extension Life {
         guard let data = (record["data"] as? String).flatMap({ Data(base64Encoded: $0) }),
             let stream = Records.id(of: Array(data)).flatMap({ world.judge.records[$0]?.stream })
         else { return nil }
+        return self.range(of: document).map { (Judge.Shard(stream, $0.shard), $0.sequences) }
+    }
+
+    private func range(of document: [String: Any]) -> (shard: Int, sequences: ClosedRange<UInt64>)? {
         guard let info = document["KinesisBatchInfo"] as? [String: Any],
             let first = (info["startSequenceNumber"] as? String).flatMap({ KinesisSequenceNumber($0) }),
             let last = (info["endSequenceNumber"] as? String).flatMap({ KinesisSequenceNumber($0) }),
             first.sequenceNumber <= last.sequenceNumber
         else { return nil }
-        return (
-            Judge.Shard(stream, Int(first.shard.number)),
-            first.sequenceNumber.rawValue...last.sequenceNumber.rawValue
-        )
+        return (Int(first.shard.number), first.sequenceNumber.rawValue...last.sequenceNumber.rawValue)
     }
 }

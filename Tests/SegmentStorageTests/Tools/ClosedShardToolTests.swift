@@ -1,0 +1,64 @@
+import DiskAccess
+import Foundation
+import StreamModel
+import StreamStorage
+import Testing
+
+@testable import SegmentStorage
+
+/// Check, repair, backup and restore of a store that has forgotten a closed shard whose records a segment still holds.
+@Suite(.timeLimit(.minutes(1)))
+struct ClosedShardToolTests {
+    private let clock = HandClock(1_700_000_000_000)
+
+    /// The store, closed: "s" was split, and its first shard is gone; "kept" keeps the segment.
+    private func used() async throws -> TemporaryDirectory {
+        let directory = TemporaryDirectory()
+        let open = try await FlushedStore.open(directory, clock: clock)
+        let store = open.store
+        try await store.createStream("s", shards: 1, retention: .seconds(100))
+        try await store.createStream("kept", shards: 1, retention: .seconds(365 * 86_400))
+        try await store.stream("s").put(contentsOf: (0..<50).map { NewRecord("\($0)", partitionKey: "k") })
+        try await store.stream("kept").put("kept", partitionKey: "k")
+        _ = try await store.commit([
+            .seal(Seal(stream: "s", parents: [ShardID(0)], children: HashKeyRange.even(2)))
+        ])
+        clock.set(1_700_000_002_000)
+        try await store.stream("s").put("child", partitionKey: "k")
+        store.parts.epochs.closeNow()
+        try await open.flusher.reached(1)
+        clock.set(1_700_000_101_000)
+        while store.parts.visible.withState({ $0.catalogue.shards.count }) > 3 {
+            store.parts.epochs.ask()
+            await Task.yield()
+        }
+        try await store.close()
+        return directory
+    }
+
+    private func expectGone(_ directory: TemporaryDirectory) async throws {
+        let store = try await SegmentStore.open(at: directory.path, timeSource: clock, logger: silent)
+        #expect(try await store.describeStream("s").shards.map(\.id.number) == [1, 2])
+        #expect(store.parts.visible.withState { $0.catalogue.shards.count } == 3)
+        #expect(try await store.everything(of: "s").texts == ["child"])
+        #expect(try await store.everything(of: "kept").texts == ["kept"])
+        try await store.close()
+        let check = try await SegmentStore.check(at: directory.path, timeSource: clock)
+        #expect(check.verdict == .whole && check.findings == [], "\(check.findings)")
+    }
+
+    @Test func `a check finds nothing missing, and the store goes on`() async throws {
+        try await expectGone(try await used())
+    }
+
+    @Test func `metadata that are made anew do not bring it back`() async throws {
+        let directory = try await used()
+        for name in try FileManager.default.contentsOfDirectory(atPath: directory.path)
+        where name.hasPrefix("metadata.sqlite") {
+            try FileManager.default.removeItem(atPath: "\(directory.path)/\(name)")
+        }
+        let report = try await SegmentStore.repair(at: directory.path, applies: true, timeSource: clock)
+        #expect(report.isApplied)
+        try await expectGone(directory)
+    }
+}
