@@ -10,16 +10,6 @@ struct OwnerPatience: Sendable {
     /// How long any other is.
     var silent = Duration.seconds(10)
 
-    init() {}
-
-    /// That, but no more than a limit.
-    init(atMost limit: Duration) {
-        let limit = max(.milliseconds(1), limit)
-        look = min(look, limit)
-        stopped = min(stopped, limit)
-        silent = min(silent, limit)
-    }
-
     /// Throws where the owner, looked at so often, was waited for long enough. Blocks for a moment.
     func check(_ process: Int32?, in directory: String, after looks: Int) throws {
         let waited = look * looks
@@ -41,6 +31,17 @@ struct OwnerPatience: Sendable {
             return "process \(process), which does not answer: look what it does, or end it"
         }
         return "process \(process), which \(remedy)"
+    }
+}
+
+extension OwnerPatience {
+    /// The usual patience, but no more than a limit.
+    init(atMost limit: Duration) {
+        let limit = max(.milliseconds(1), limit)
+        self.init()
+        look = min(look, limit)
+        stopped = min(stopped, limit)
+        silent = min(silent, limit)
     }
 }
 

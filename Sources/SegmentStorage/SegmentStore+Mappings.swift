@@ -155,7 +155,9 @@ extension VisibleState.State.Claim {
 extension VisibleState.State {
     /// The first of a stream's mappings, by name, that somebody runs.
     func runningMapping(of stream: StreamState) -> MappingKey? {
-        stream.mappings.filter { claims[$0.value] != nil }.keys.min().map { MappingKey(stream: stream.name, name: $0) }
+        stream.mappings.filter { claims[$0.value] != nil }.keys.min().map {
+            MappingKey(stream: stream.name, name: $0.string)
+        }
     }
 
     /// A mapping that somebody runs, and that hands over to this stream what it gives up.

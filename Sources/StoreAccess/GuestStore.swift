@@ -7,13 +7,16 @@ package import StreamStorage
 import Synchronization
 
 /// Runs `body` with a store that this process owns only as long as nobody else wants to.
+///
+/// - Parameter waiting: gets a line where calls wait for an owner that does not answer.
 package func withGuestStore<Result: Sendable>(
-    at directory: String, logger: Logger, _ body: (any StreamStore) async throws -> Result
+    at directory: String, logger: Logger, waiting: @escaping @Sendable (String) -> Void = { _ in },
+    _ body: (any StreamStore) async throws -> Result
 ) async throws -> Result {
     let store = GuestStore(directory: directory, logger: logger)
     return try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { await store.run() }
-        group.addTask { await OwnerWatch { store.owner }.run() }
+        group.addTask { await OwnerWatch(say: waiting) { store.owner }.run() }
         let result: Swift.Result<Result, any Error>
         do {
             // Whatever is wrong with the store is said before anything else.

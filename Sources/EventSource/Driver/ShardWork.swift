@@ -117,7 +117,7 @@ final class ShardWork: Sendable {
         guard timeSource.wallTime - first.approximateArrivalTimestamp >= session.retention.value,
             let horizon = try? await session.trimHorizon(of: shard.id), horizon >= first.sequenceNumber
         else { return nil }
-        board?.toldExpired(through: horizon)
+        session.board[shard.id]?.toldExpired(through: horizon)
         return horizon
     }
 

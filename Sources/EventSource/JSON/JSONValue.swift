@@ -83,7 +83,9 @@ package enum JSONValue: Hashable, Sendable {
                 guard take(UInt8(ascii: ":")) else { return nil }
                 skipSpace()
                 guard let value = value(depth: depth + 1) else { return nil }
-                if members.updateValue(value, forKey: UTF8Key(name)) != nil, repeated.count < 100 { repeated.append(name) }
+                if members.updateValue(value, forKey: UTF8Key(name)) != nil, repeated.count < 100 {
+                    repeated.append(name)
+                }
                 skipSpace()
                 if take(UInt8(ascii: "}")) { return .object(members) }
                 guard take(UInt8(ascii: ",")) else { return nil }

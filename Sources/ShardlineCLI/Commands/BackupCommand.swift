@@ -2,6 +2,7 @@ import ArgumentParser
 import DiskAccess
 import OwnerSocket
 import SegmentStorage
+import StoreAccess
 import StreamModel
 import StreamStorage
 
@@ -63,7 +64,9 @@ struct BackupCommand: AsyncParsableCommand {
         while true {
             do {
                 let owner = try await OwnerClient.connect(at: directory)
-                let summary = try await OwnerWatch { owner }.watching { try await owner.backup(to: target) }
+                let summary = try await OwnerWatch(say: { Output.error.say($0) }) { owner }.watching {
+                    try await owner.backup(to: target)
+                }
                 try? await owner.close()
                 return summary
             } catch let error as ShardlineError where error.code == .ownerGone {}

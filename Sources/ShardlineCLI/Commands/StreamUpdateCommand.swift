@@ -35,7 +35,7 @@ struct StreamUpdateCommand: AsyncParsableCommand {
     @OptionGroup var store: StoreOptions
 
     func run() async throws {
-        try StreamSettings.validate(retention: retention.value, given: retention.text)
+        try StreamSettings.validate(retention: retention.value, given: retention.text, label: "--retention")
         let confirmation = Confirmation(confirmation)
         if dryRun || confirmation.isNeeded {
             let plan = try await withStore(store) { try await loss(in: $0) }

@@ -28,7 +28,9 @@ func withStore<Result: Sendable>(
     if !mayCreate { try await requireStore(at: directory) }
     switch role {
     case .owner: return try await withOwnedStore(at: directory, logger: options.logger, body)
-    case .guest: return try await withGuestStore(at: directory, logger: options.logger, body)
+    case .guest:
+        return try await withGuestStore(
+            at: directory, logger: options.logger, waiting: { Output.error.say($0) }, body)
     }
 }
 

@@ -53,7 +53,7 @@ extension InMemoryStore {
                     ($0.definition.key.stream, $0.definition.key.name)
                         < ($1.definition.key.stream, $1.definition.key.name)
                 }
-                .compactMap { mapping in streams[mapping.definition.key.stream].map(mapping.description) }
+                .compactMap { mapping in streams[UTF8Key(mapping.definition.key.stream)].map(mapping.description) }
         }
     }
 

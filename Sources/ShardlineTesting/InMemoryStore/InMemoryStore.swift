@@ -225,7 +225,7 @@ extension InMemoryStore.State {
 
     mutating func describe(_ stream: MemoryStream, now: Timestamp) -> StreamDescription {
         removeShards(of: stream, now: now)
-        let shards = (catalogue.streams[stream.name] ?? stream).listedShards.map { shard in
+        let shards = (catalogue.streams[UTF8Key(stream.name)] ?? stream).listedShards.map { shard in
             trim(shard.id, of: stream, now: now)
             let log = logs[stream.place(of: shard.id)] ?? MemoryLog()
             let horizon = log.trimHorizon(of: shard)

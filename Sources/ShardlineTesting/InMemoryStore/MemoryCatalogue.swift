@@ -149,7 +149,7 @@ extension MemoryCatalogue {
     /// Takes the shards off a stream's list that were closed longer ago than records are kept, and forgets those of them
     /// in which no mapping has anything to do. Returns the ones that are forgotten now.
     mutating func removeShards(of name: String, now: Timestamp) -> [ShardID] {
-        guard var stream = streams[name] else { return [] }
+        guard var stream = streams[UTF8Key(name)] else { return [] }
         let expiry = now - stream.settings.retention
         let ofStream = mappings.filter { $0.key.stream == name }
         var forgotten: [ShardID] = []
@@ -164,7 +164,7 @@ extension MemoryCatalogue {
                 mappings[key]?.parked[shard.id] = nil
             }
         }
-        streams[name] = stream
+        streams[UTF8Key(name)] = stream
         return forgotten
     }
 }

@@ -1,30 +1,33 @@
 import DiskAccess
-import OwnerSocket
-import StreamModel
+package import OwnerSocket
+package import StreamModel
 
 /// Says, while calls wait for the process that has the store open, what keeps that from answering: nobody would see why
 /// a command hangs. The calls go on waiting, since what they ask for may be done all the same.
-struct OwnerWatch: Sendable {
+package struct OwnerWatch: Sendable {
     /// How many looks in a row have to find the same, a second apart: a stop may last a moment only.
     private static let looks = 2
     /// After how many looks a call that should have been answered at once is late.
     private static let lateAfter = 10
 
     private let owner: @Sendable () -> OwnerClient?
-    private let errors: Output
+    private let say: @Sendable (String) -> Void
     private let timeSource: any TimeSource
 
-    init(
-        errors: Output = .error, timeSource: any TimeSource = SystemTimeSource(),
+    /// Watches the owner that `owner` answers, nil while there is none.
+    ///
+    /// - Parameter say: gets what keeps it from answering, as a line.
+    package init(
+        timeSource: any TimeSource = SystemTimeSource(), say: @escaping @Sendable (String) -> Void,
         _ owner: @escaping @Sendable () -> OwnerClient?
     ) {
         self.owner = owner
-        self.errors = errors
+        self.say = say
         self.timeSource = timeSource
     }
 
     /// Runs `body`, and watches meanwhile.
-    func watching<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
+    package func watching<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await run() }
             defer { group.cancelAll() }
@@ -33,7 +36,7 @@ struct OwnerWatch: Sendable {
     }
 
     /// Watches until the task is cancelled.
-    func run() async {
+    package func run() async {
         var oldest: UInt64?
         var age = 0
         var seen = 0
@@ -54,7 +57,7 @@ struct OwnerWatch: Sendable {
                 continue
             }
             seen += 1
-            if seen == Self.looks { errors.say("waiting: \(wrong)") }
+            if seen == Self.looks { say("waiting: \(wrong)") }
         }
     }
 }
