@@ -28,4 +28,21 @@ import Testing
             #expect(cells.last?.contains(#/`\w+Tests`/#) == true, "\(row)")
         }
     }
+
+    @Test func `every name that the glossary cites is in the sources`() throws {
+        func words(_ text: some StringProtocol) -> [String] {
+            Array(text.utf8).split { !(0x30...0x39).contains($0) && !(0x41...0x5A).contains($0 & 0xDF) && $0 != 0x5F }
+                .map { String(decoding: $0, as: UTF8.self) }
+        }
+        let known = try SourceTree.files(below: "Sources").reduce(into: Set<String>()) { $0.formUnion(words($1.text)) }
+        let rows = try SourceTree.text("Documentation/Glossary.md").split(separator: "\n").filter { $0.hasPrefix("| ") }
+        #expect(rows.count > 50)
+        for row in rows where !row.hasPrefix("| ---") && !row.hasPrefix("| word") {
+            let cells = row.split(separator: "|")
+            #expect(cells.count == 3, "\(row)")
+            for name in cells.last?.matches(of: #/`([^`]+)`/#) ?? [] {
+                #expect(Set(words(name.1)).subtracting(known).sorted() == [])
+            }
+        }
+    }
 }

@@ -41,10 +41,21 @@ struct SourceTree {
         try String(contentsOf: root.appending(path: path), encoding: .utf8)
     }
 
+    /// What a byte of a Swift file can be part of.
+    struct Part: OptionSet {
+        let rawValue: Int
+        static let code = Part(rawValue: 1)
+        static let comment = Part(rawValue: 2)
+        static let string = Part(rawValue: 4)
+    }
+
     /// Blanks out comments and the contents of string literals; line ends stay.
     ///
     /// Interpolations are blanked out too: code in them would have to be hidden on purpose.
-    static func withoutCommentsAndStrings(_ text: String) -> String {
+    static func withoutCommentsAndStrings(_ text: String) -> String { only(.code, of: text) }
+
+    /// The parts of the text that are wanted; line ends stay.
+    static func only(_ wanted: Part, of text: String) -> String {
         enum Place { case code, lineComment, blockComment(depth: Int), string(quotes: Int, hashes: Int) }
         var place = Place.code
         var result: [UInt8] = []
@@ -58,6 +69,12 @@ struct SourceTree {
             while at(end, byte) { end += 1 }
             return end - start
         }
+        /// Goes on by so many bytes, which are of this part.
+        func pass(_ count: Int, _ part: Part) {
+            let end = min(index + count, bytes.count)
+            if wanted.contains(part) { result += bytes[index..<end] }
+            index = end
+        }
         while index < bytes.count {
             if at(index, "\n") {
                 result.append(bytes[index])
@@ -70,38 +87,37 @@ struct SourceTree {
                 let hashes = run(of: "#", at: index)
                 if at(index, "/"), at(index + 1, "/") {
                     place = .lineComment
-                    index += 2
+                    pass(2, .comment)
                 } else if at(index, "/"), at(index + 1, "*") {
                     place = .blockComment(depth: 1)
-                    index += 2
+                    pass(2, .comment)
                 } else if at(index + hashes, "\"") {
                     let quotes = run(of: "\"", at: index + hashes) >= 3 ? 3 : 1
                     place = .string(quotes: quotes, hashes: hashes)
-                    index += hashes + quotes
+                    pass(hashes + quotes, .string)
                 } else {
-                    result.append(bytes[index])
-                    index += 1
+                    pass(1, .code)
                 }
             case .lineComment:
-                index += 1
+                pass(1, .comment)
             case .blockComment(let depth):
                 if at(index, "*"), at(index + 1, "/") {
                     place = depth == 1 ? .code : .blockComment(depth: depth - 1)
-                    index += 2
+                    pass(2, .comment)
                 } else if at(index, "/"), at(index + 1, "*") {
                     place = .blockComment(depth: depth + 1)
-                    index += 2
+                    pass(2, .comment)
                 } else {
-                    index += 1
+                    pass(1, .comment)
                 }
             case .string(let quotes, let hashes):
                 if at(index, "\\"), run(of: "#", at: index + 1) >= hashes {
-                    index += 2 + hashes
+                    pass(2 + hashes, .string)
                 } else if run(of: "\"", at: index) >= quotes, run(of: "#", at: index + quotes) >= hashes {
                     place = .code
-                    index += quotes + hashes
+                    pass(quotes + hashes, .string)
                 } else {
-                    index += 1
+                    pass(1, .string)
                 }
             }
         }

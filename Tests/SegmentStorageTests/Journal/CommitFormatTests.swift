@@ -119,6 +119,26 @@ import Testing
         #expect(try ReadCommit(bytes[...], block: 1, seed: Self.seed).entries.isEmpty)
     }
 
+    /// J6: what is short is copied, what is long goes to the disk from where it lies.
+    @Test func `a commit is written in few pieces`() {
+        var builder = CommitBuilder(seed: Self.seed)
+        let bodies = [100, 5000, 4095, 4096, 7].map { noise($0) }
+        for body in bodies {
+            let stored = StoredBody(body, seed: Self.seed, isCompressed: false)
+            builder.append(
+                .records(
+                    RecordsEntry(
+                        codec: .raw, bodyOffset: 0, storedBytes: UInt32(body.count), rawBytes: UInt32(body.count),
+                        bodyChecksum: stored.checksum, runs: [])), body: stored.bytes)
+        }
+        let commit = builder.finish(Self.header())
+        let pieces = commit.pieces().map { Array($0.buffer) }
+        let head = commit.header.headCount
+        #expect(pieces.dropLast().map(\.count) == [head + 100, 5000, 4095, 4096])
+        #expect(Array(pieces.joined().prefix(commit.header.totalCount)) == commit.head + bodies.joined())
+        #expect(pieces.reduce(0) { $0 + $1.count } % 4096 == 0)
+    }
+
     @Test func `any flipped bit of a commit is noticed`() throws {
         let commit = Self.commit(Array(Self.everyKind.suffix(14)))
         let bytes = Self.bytes(commit)
