@@ -29,7 +29,7 @@ extension LaneCore {
         /// Whether the function had the unit, whatever came of it.
         package var isReached: Bool {
             switch self {
-            case .notReached, .notCalled: false
+            case .notReached, .notCalled, .expired: false
             default: true
             }
         }
