@@ -145,7 +145,8 @@ final class OwnerCalls: Sendable {
         case .failed(let error): throw error
         case .cancelled:
             try Task.checkCancellation()
-            throw releasedByOwner
+            // The owner ends what is asked of it also where this end closes the connection.
+            throw state.withLock { $0.end } ?? releasedByOwner
         default: return reply
         }
     }

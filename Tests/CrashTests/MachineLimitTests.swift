@@ -86,7 +86,7 @@ import Testing
                 exec 3>&2 2>/dev/null
                 $S stream create s; $S stream create other
                 seq 300 | $S put s --key k
-                $S consume s --mapping m --exec cat --until-caught-up >/dev/null
+                $S consume s --mapping m --exec cat --accept-any-json --until-caught-up >/dev/null
                 seq 300 | $S put s --key k
                 head -c 64M /dev/zero > ballast
                 exec 2>&3
@@ -94,7 +94,7 @@ import Testing
                 exec 2>/dev/null
                 $S tail s --from trim-horizon | wc -l
                 $S stream list --json | wc -l
-                $S consume s --mapping m --exec cat --until-caught-up >/dev/null; echo "consume: $?"
+                $S consume s --mapping m --exec cat --accept-any-json --until-caught-up >/dev/null; echo "consume: $?"
                 $S mapping describe s m | grep "^behind"
                 $S mapping seek s m --to trim-horizon >/dev/null; echo "seek: $?"
                 $S mapping delete s m; echo "mapping delete: $?"
@@ -201,7 +201,7 @@ import Testing
     // MARK: Open files
 
     @Test(arguments: [
-        "stream create b", "put a --key k", "consume a --mapping m --exec cat --until-caught-up", "tail a",
+        "stream create b", "put a --key k", "consume a --mapping m --exec cat --accept-any-json --until-caught-up", "tail a",
     ])
     func `with 17 open files there is one clear error, and no wait`(command: String) async throws {
         try await inDirectory("17-files") { directory in
