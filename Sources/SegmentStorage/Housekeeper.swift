@@ -11,7 +11,7 @@ final class Housekeeper: @unchecked Sendable {
 
     /// How often it looks around without being asked.
     static let pause = Duration.seconds(1)
-    /// So long a peak of the ring is remembered (J1).
+    /// So long a peak of the ring is remembered (STORE-J1).
     private static let memoryOfPeak = Duration.seconds(600)
 
     private let backing: Backing
@@ -101,8 +101,8 @@ final class Housekeeper: @unchecked Sendable {
         }
     }
 
-    /// On a full disk (C9): what retention deletes may make room; with enough of it everything that waits is done, the
-    /// reserve first, and then records are taken again.
+    /// On a full disk (STORE-C9): what retention deletes may make room; with enough of it everything that waits is
+    /// done, the reserve first, and then records are taken again.
     private func workWithoutRoom(_ epoch: EpochQueue.Closed?) {
         attempt("deleting segments that nobody may read any more") { try tidy(seals: false) }
         guard health.failure == nil, space.seemsEnough() else { return }
@@ -125,7 +125,7 @@ final class Housekeeper: @unchecked Sendable {
         }
         var last: ShardTable<SequenceNumber> = [:]
         for frame in closed.frames { for run in frame.runs { last[run.shard] = run.lastSequence } }
-        // Segments have it by now, so a reader finds every record in one place or the other (F5).
+        // Segments have it by now, so a reader finds every record in one place or the other (STORE-F5).
         unread.append(last)
         if unread.count > Self.keptEpochs {
             for (shard, sequence) in unread.removeFirst() { visible.tail(of: shard)?.trim(through: sequence) }

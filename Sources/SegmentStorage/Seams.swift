@@ -4,7 +4,7 @@ import StreamStorage
 
 /// A place in the journal at which replay can begin.
 struct JournalPosition: Sendable, Hashable {
-    /// The number of the file in its lap (J1), not its id.
+    /// The number of the file in its lap (STORE-J1), not its id.
     var fileNumber: UInt64
     var block: UInt32
     /// The commit that is there, or will be.
@@ -16,7 +16,7 @@ struct JournalPosition: Sendable, Hashable {
 /// What is known without the journal: the snapshot of the catalogue and where replay goes on from it.
 struct MetadataSnapshot: Sendable {
     var store: StoreID
-    /// Rows may be newer than ``start``; replay is monotone (F5).
+    /// Rows may be newer than ``start``; replay is monotone (STORE-F5).
     var catalogue: Catalogue
     /// Where replay begins; nil: at the oldest commit that the ring holds, because nothing was flushed yet.
     var start: JournalPosition?
@@ -63,7 +63,7 @@ struct Epoch: Sendable {
         var commit: UInt64
         var chunk: RecordChunk
         var runs: [Run]
-        /// The stored body, where a run is alone in it (F4).
+        /// The stored body, where a run is alone in it (STORE-F4).
         var stored: StoredBody?
     }
 
@@ -129,7 +129,7 @@ protocol Metadata: Sendable {
     func load() throws -> MetadataSnapshot?
     /// Begins a new store. Called once, before anything else is saved.
     func create(_ store: StoreID) throws
-    /// Saves rows that changed, without moving the start position (F8).
+    /// Saves rows that changed, without moving the start position (STORE-F8).
     /// `lastCommit` is the last commit with entries that is known to be synced.
     func save(_ dirty: DirtyRows, of catalogue: Catalogue, lastCommit: UInt64) throws
     /// The numbers of the shard's records that are in segments. Called behind ``load()`` only.

@@ -9,14 +9,14 @@ extension SegmentStore {
     /// What tests put in place of the real thing.
     struct Internals: Sendable {
         var fileSystem: any FileSystem = POSIXFileSystem()
-        /// Bytes of one file of the ring (J1).
+        /// Bytes of one file of the ring (STORE-J1).
         var ringFileSize = 4 << 20
-        /// Bytes of the file that is kept for a full disk (C9).
+        /// Bytes of the file that is kept for a full disk (STORE-C9).
         var reserveSize = DiskSpace.reserveSize
         /// Bytes of an epoch in place of the configuration's.
         var epochSize: Int?
-        /// Whether the writer saves checkpoints itself on a full disk (C9). Not where its steps and the flush's are taken
-        /// in turns: it waits there for the flush, which would wait for its own next turn.
+        /// Whether the writer saves checkpoints itself on a full disk (STORE-C9). Not where its steps and the flush's
+        /// are taken in turns: it waits there for the flush, which would wait for its own next turn.
         var writerSavesWhenFull = true
         /// The most bytes of journal in place of the configuration's.
         var journalLimit: Int?
@@ -145,8 +145,8 @@ extension SegmentStore {
                 do {
                     return try open()
                 } catch let full as ShardlineError where full.code == .diskFull {
-                    // What a store that is open does when its disk becomes full (C9): SQLite needs files of its own for
-                    // anything that is asked.
+                    // What a store that is open does when its disk becomes full (STORE-C9): SQLite needs files of its
+                    // own for anything that is asked.
                     DiskSpace.giveUpReserve(of: directory, fileSystem)
                     do {
                         let parts = try open()
@@ -188,7 +188,7 @@ extension SegmentStore {
                     directory: directory, configuration: configuration, timeSource: timeSource, logger: logger,
                     recovery: recovery, ring: ring, backing: backing, lock: lock, internals: internals)
                 try describing("opening the store") {
-                    // What was read past the cache may still be in the disk's way to durability (J9).
+                    // What was read past the cache may still be in the disk's way to durability (STORE-J9).
                     try ring.synchronizeAll()
                     try ring.synchronizeNames()
                     try ring.removeUnusable()
@@ -281,7 +281,7 @@ extension SegmentStore {
         // MARK: Calls
 
         /// Puts a call into the writer's queue and waits for its answer. From here on it ends with its real outcome,
-        /// cancelled or not (C10). `reserved` is given back when it is answered, or here where it is not taken.
+        /// cancelled or not (STORE-C10). `reserved` is given back when it is answered, or here where it is not taken.
         func push(
             _ request: CallRequest, storedCount: Int, reserved: Int, urgency: CommitUrgency
         ) async throws -> CallAnswer {
@@ -323,7 +323,7 @@ extension SegmentStore {
             }
         }
 
-        /// What is left to do when the last commit is written: a flush where replaying would take long (F8).
+        /// What is left to do when the last commit is written: a flush where replaying would take long (STORE-F8).
         func finishWriting() {
             if health.failure == nil, ring.filesInUse > 1 || flushesAtEnd { epochs.closeNow() }
             epochs.end()

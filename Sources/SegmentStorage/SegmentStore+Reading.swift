@@ -60,7 +60,7 @@ extension SegmentStore {
             guard request.after < (try await trimHorizon(of: shard, expiry: expiry)) else { throw error }
             result = ReadResult(batch: RecordBatch(), next: request.after, tip: shard.lastSequence)
         }
-        // The horizon costs a search, so it is asked for only where a reader may stand before it (F6).
+        // The horizon costs a search, so it is asked for only where a reader may stand before it (STORE-F6).
         // Behind a jump of numbers what is lost may begin further on, and what is in front of it may have expired.
         let isNextLost = result.lost.map { $0.lowerBound <= request.after.advanced(by: 1) } ?? false
         let mayHaveExpired =

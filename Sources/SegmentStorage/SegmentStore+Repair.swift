@@ -9,7 +9,8 @@ extension SegmentStore {
     /// the blocks that are whole, metadata of their whole rows, the segments and the journal; the journal is read over
     /// its damage, and its records are put into segments. What can't be read is given up: from then on readers are told
     /// of those numbers (``StreamStorage/ReadResult/lost``), and a mapping sends one document with the condition
-    /// `RecordsLost` for them and goes on. Where records may be lost that nothing names, all numbers jump by 2³² (C4).
+    /// `RecordsLost` for them and goes on. Where records may be lost that nothing names, all numbers jump by 2³²
+    /// (STORE-C4).
     ///
     /// A store that is whole stays as it is. A repair that is interrupted is begun anew.
     ///

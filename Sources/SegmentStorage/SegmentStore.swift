@@ -181,7 +181,7 @@ public final class SegmentStore: StreamStore {
             try parts.visible.withOpen { _ in }
             return .committed([])
         }
-        // Calls without records pass those that wait for room (C6).
+        // Calls without records pass those that wait for room (STORE-C6).
         if bytes > 0 { try await parts.admission.admit(bytes) }
         let prepared: [PreparedChange]
         do {

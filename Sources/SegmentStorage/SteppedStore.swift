@@ -13,15 +13,15 @@ package struct SteppedStore: Sendable {
         package var metadata: any MetadataStore
         /// Where reads of segments block.
         package var threads: BlockingThreads
-        /// Bytes of one file of the ring (J1).
+        /// Bytes of one file of the ring (STORE-J1).
         package var ringFileSize = 64 << 10
-        /// Bytes of an epoch (M4).
+        /// Bytes of an epoch (STORE-M4).
         package var epochSize = 16 << 10
         /// The most bytes of journal.
         package var journalLimit = 1 << 20
-        /// Bytes of one stream in one flush from which it gets segments to itself (F1).
+        /// Bytes of one stream in one flush from which it gets segments to itself (STORE-F1).
         package var ownSegmentFrom = 12 << 10
-        /// Length at which a segment is sealed (F1).
+        /// Length at which a segment is sealed (STORE-F1).
         package var sealFrom: UInt64 = 64 << 10
         /// Bytes of decoded blocks that are kept for readers.
         package var cacheLimit = 16 << 10
@@ -101,7 +101,7 @@ package struct SteppedStore: Sendable {
     /// Whether the housekeeper should not wait any longer: to flush, or to make a file ready.
     package var hasHousework: Bool { parts.epochs.hasNews }
 
-    /// Bytes of records in memory that no segment has (M4).
+    /// Bytes of records in memory that no segment has (STORE-M4).
     package var unflushedBytes: Int { parts.epochs.unflushedBytes }
 
     /// Lets the store end: no more calls are taken, and the steps come to their end.

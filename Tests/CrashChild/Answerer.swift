@@ -3,7 +3,7 @@ import Glibc
 import StreamModel
 
 /// The function of the crash tests as a process: reads an event a line, says in a file what it was given, and answers
-/// a line (ESM-E1, R4, R20).
+/// a line (ESM-E1, ESM-R4, ESM-R20).
 struct Answerer {
     let reporter: Reporter
 

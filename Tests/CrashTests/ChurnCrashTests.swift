@@ -14,12 +14,12 @@ import Testing
         ) { try $0.libraryRound($1, using: &$2) }
     }
 
-    /// C11: a crash of the process loses nothing.
+    /// STORE-C11: a crash of the process loses nothing.
     @Test func `under an interval nothing is lost when the process is killed`() async throws {
         try await CrashRounds.run("interval", share: 0.4, kind: .interval) { try $0.libraryRound($1, using: &$2) }
     }
 
-    /// C11, C4: what was synced stays, and no number is given twice.
+    /// STORE-C11, STORE-C4: what was synced stays, and no number is given twice.
     @Test func `under an interval nothing that was synced is lost with the power`() async throws {
         try await CrashRounds.run(
             "interval-power-lost", share: 0.4, power: .isLost(missingSync: nil), kind: .interval

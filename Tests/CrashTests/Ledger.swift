@@ -9,7 +9,8 @@ struct Ledger {
 
     /// What a round's store and streams promise less than that everything stays where it is for ever.
     struct Promises {
-        /// Under `.interval` numbers jump after a crash, and what was not synced may go with the power (C4, C11).
+        /// Under `.interval` numbers jump after a crash, and what was not synced may go with the power (STORE-C4,
+        /// STORE-C11).
         var isInterval = false
         /// Shards are split and merged, so that a key moves to a later shard, whose numbers go on.
         var reshards = false

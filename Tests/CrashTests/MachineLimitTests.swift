@@ -29,7 +29,7 @@ import Testing
     private static let ext4 =
         "truncate -s 48M \"$1/image\" && mkfs.ext4 -q -F -m 0 \"$1/image\" && mount -o loop \"$1/image\" \"$1/disk\""
 
-    /// C9, and rows 22 and 23 of the design's table.
+    /// STORE-C9, STORE-P22 and STORE-P23.
     private func fill(_ file: String, _ mount: String, end: String) async throws {
         try await inDirectory("full-disk") { directory in
             let process = try directory.script(
@@ -201,7 +201,8 @@ import Testing
     // MARK: Open files
 
     @Test(arguments: [
-        "stream create b", "put a --key k", "consume a --mapping m --exec cat --accept-any-json --until-caught-up", "tail a",
+        "stream create b", "put a --key k", "consume a --mapping m --exec cat --accept-any-json --until-caught-up",
+        "tail a",
     ])
     func `with 17 open files there is one clear error, and no wait`(command: String) async throws {
         try await inDirectory("17-files") { directory in

@@ -8,7 +8,7 @@ import Testing
 
 /// Every byte of every file of a small store flipped and every file cut at every length, one at a time; files removed,
 /// swapped and replaced: the store opens or refuses with a reason, serves exactly what is whole and nothing that is
-/// damaged (section 8). All of it with `make damage`, otherwise a sample.
+/// damaged (STORE-D1, STORE-D2, STORE-D5). All of it with `make damage`, otherwise a sample.
 @Suite struct DamageSweepTests {
     private static let environment = ProcessInfo.processInfo.environment
     /// 0: all.

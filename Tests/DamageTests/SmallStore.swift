@@ -70,7 +70,7 @@ struct SmallStore: Sendable {
                     })
             }
         }
-        // More than one file of the ring is flushed at the end, less is left in the journal (F8).
+        // More than one file of the ring is flushed at the end, less is left in the journal (STORE-F8).
         var store = try await Self.open(directory, clock)
         try await store.createStream("orders", shards: 2, retention: .seconds(365 * 86_400))
         try await store.createStream("audit", shards: 1, retention: .seconds(365 * 86_400))

@@ -1,6 +1,6 @@
 /// What must be delivered, in what order, how many times, and what must reach the destination: told without the event
 /// source, as its judge. A batch is a range of places; ``deliver(_:to:)`` says in plain recursion what becomes of it
-/// (rules A1 to A3, R10 to R20 and X1 to X8 of the specification).
+/// (ESM-A1 to ESM-A3, ESM-R10, ESM-R14 to ESM-R16, ESM-R20, ESM-X1 to ESM-X3, ESM-X5 to ESM-X8).
 package struct DeliveryModel {
     /// What the function answers for a range of records.
     package enum Answer: Hashable, Sendable {

@@ -2,7 +2,7 @@ import Foundation
 import Simulation
 import Testing
 
-/// The seven invariants of the design under everything that a machine may do to a store (store-design, section 9).
+/// The invariants STORE-I1 to STORE-I7 under everything that a machine may do to a store.
 @Suite(.serialized) struct CampaignTests {
     private static func number(_ name: String) -> Double? {
         ProcessInfo.processInfo.environment[name].flatMap(Double.init)

@@ -119,7 +119,7 @@ import Testing
             judge.audited(
                 Self.audit([Self.item(1, 1), Self.item(2, 2), Self.item(number, 100)]), promised: judge.promises())
         }
-        #expect(said.contains(number == 5 ? "has nothing between" : "lost with the power (C4)"))
+        #expect(said.contains(number == 5 ? "has nothing between" : "lost with the power (STORE-C4)"))
     }
 
     @Test func `a lost record does not come back`() {

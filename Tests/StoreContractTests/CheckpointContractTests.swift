@@ -23,6 +23,7 @@ struct CheckpointContractTests {
         try await store.describeMapping(key).checkpoints.first { $0.shard == shard }
     }
 
+    /// ESM-H4, ESM-K4, ESM-T8
     @Test(arguments: StoreKind.all) func `a checkpoint keeps all that it is given`(kind: StoreKind) async throws {
         try await test(kind) { store, epoch in
             let moved = ShardCheckpoint(

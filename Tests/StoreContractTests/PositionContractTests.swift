@@ -60,6 +60,7 @@ struct PositionContractTests {
         }
     }
 
+    /// API-Q-8
     @Test(arguments: StoreKind.all) func `a sequence number of another stream is refused, made in the same second too`(
         kind: StoreKind
     ) async throws {
@@ -90,6 +91,7 @@ struct PositionContractTests {
         }
     }
 
+    /// API-Q-8
     @Test(arguments: StoreKind.all) func `a sequence number of a deleted stream is refused in one with its name`(
         kind: StoreKind
     ) async throws {

@@ -25,7 +25,7 @@ struct ReshardContractTests {
         return children
     }
 
-    @Test(arguments: StoreKind.all) func `a split closes the parent and opens its children`(
+    @Test(arguments: StoreKind.all) func `a split closes the parent and opens its children (API-Q-5)`(
         kind: StoreKind
     ) async throws {
         try await kind.test(shards: 2) { store, time in

@@ -12,7 +12,7 @@ struct WaitContractTests {
         ReadRequest(stream: "s", shard: shard0, after: after, wait: wait)
     }
 
-    @Test(arguments: StoreKind.all) func `a read that waits is woken by every commit (none is lost)`(
+    @Test(arguments: StoreKind.all) func `a read that waits is woken by every commit, none is lost (STORE-M3)`(
         kind: StoreKind
     ) async throws {
         try await kind.test(shards: 1) { store, _ in

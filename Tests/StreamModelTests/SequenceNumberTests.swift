@@ -2,7 +2,7 @@ import StreamModel
 import Testing
 
 @Suite struct SequenceNumberTests {
-    /// API-V-2 and API-V-3
+    /// API-Q-1, API-V-2 and API-V-3
     @Test(
         arguments: [
             (0, 1_700_000_000, 0, 1_700_000_000, "49646437577108476416916876405825929425585429676275269634"),

@@ -28,7 +28,7 @@ public struct GiveUpCondition: RawRepresentable, Hashable, Sendable, CustomStrin
 }
 
 extension LaneCore {
-    /// Records that are given up, together: what a failure document tells (ESM-D1 to D5).
+    /// Records that are given up, together: what a failure document tells (ESM-D1, ESM-D3 to ESM-D5).
     package struct GiveUp: Sendable {
         /// What the document says of the function's last answer (`responseContext`).
         package struct Response: Hashable, Sendable {

@@ -11,7 +11,8 @@ extension LaneCore {
         /// reports off it counts as a failure of the whole; an answer that is not to be looked at (ESM-R4) is a
         /// ``success`` and the caller's to see.
         case partial(from: SequenceNumber, FunctionFailure)
-        /// The function's report can't be used, so the unit failed as a whole (ESM-R5 to R8, R11, R12, R14).
+        /// The function's report can't be used, so the unit failed as a whole (ESM-R5 to ESM-R8, ESM-R11, ESM-R12,
+        /// ESM-R14).
         case badReport(FunctionFailure)
         /// Trying again is of no use: the record with this number, or with nil an unnamed one of the unit, is bad for
         /// good (ESM-R20).
@@ -66,7 +67,8 @@ extension LaneCore {
 }
 
 extension LaneCore.Unit {
-    /// What a report of failed records means for this unit, with reports on (ESM-R2, R4 to R8, R10, R11).
+    /// What a report of failed records means for this unit, with reports on (ESM-R2, ESM-R4 to ESM-R8, ESM-R10,
+    /// ESM-R11).
     package func result(ofReport entries: [LaneCore.ReportedFailure]) -> LaneCore.InvocationResult {
         var lowest: (number: SequenceNumber, entry: LaneCore.ReportedFailure)?
         for entry in entries {

@@ -23,7 +23,7 @@ extension LaneCore {
             return false
         }
         if crashNote != nil { return resumeAfterCrash(now) }
-        // The window opens when the lane is free and the batch has its first record, whichever is later (B3).
+        // The window opens when the lane is free and the batch has its first record, whichever is later (ESM-B3).
         let opened = windowOpened ?? now.monotonic
         windowOpened = opened
         guard let (count, cause) = closing(opened: opened, now.monotonic) else { return false }
@@ -36,7 +36,7 @@ extension LaneCore {
         return true
     }
 
-    /// Why the open batch ends now and with how many records; nil: it waits (B1).
+    /// Why the open batch ends now and with how many records; nil: it waits (ESM-B1).
     private mutating func closing(
         opened: MonotonicTime, _ now: MonotonicTime
     ) -> (count: Int, cause: ClosingCause)? {
@@ -49,7 +49,7 @@ extension LaneCore {
         if queue.hasGap { return (available, .gap) }
         if shardHasEnded { return (available, .shardEnd) }
         if settings.batchWindow == .zero {
-            // What is there, all of it: a read that is cut short by its limits doesn't cut a batch (B2, S18).
+            // What is there, all of it: a read that is cut short by its limits doesn't cut a batch (ESM-B2, ESM-S18).
             if isAtTip { return (available, .window) }
         } else if now >= opened + settings.batchWindow {
             return (available, .window)
@@ -77,7 +77,7 @@ extension LaneCore {
         return Unit(id: unitCount, records: records, origin: origin)
     }
 
-    /// The first unit is the one that a process had begun when it ended: that end counts as a time-out (A9).
+    /// The first unit is the one that a process had begun when it ended: that end counts as a time-out (ESM-A9).
     private mutating func resumeAfterCrash(_ now: Moment) -> Bool {
         guard let note = crashNote, let first = queue.first?.sequenceNumber else { return false }
         guard note.first <= first, first <= note.last else {

@@ -2,7 +2,7 @@ import StreamModel
 import StreamStorage
 
 extension LaneCore {
-    /// Everything up to here is done (P6, P8).
+    /// Everything up to here is done (ESM-P6, ESM-P8).
     mutating func finished(_ position: SequenceNumber) {
         donePosition = max(donePosition, position)
         unpersisted.append(position)
@@ -41,7 +41,7 @@ extension LaneCore {
         act(.checkpoint(donePosition, isShardEnd: isShardEnd))
     }
 
-    /// Whether the shard is closed and nothing of it is left (H1).
+    /// Whether the shard is closed and nothing of it is left (ESM-H1).
     private var isShardDone: Bool {
         guard case .none = work else { return false }
         return shardHasEnded && queue.isEmpty && units.isEmpty

@@ -2,7 +2,7 @@ import StreamModel
 import StreamStorage
 
 extension LaneCore {
-    /// What becomes of the unit on top, in the order of A11. True if there may be more to decide.
+    /// What becomes of the unit on top, in the order of ESM-A11. True if there may be more to decide.
     mutating func decide(_ now: Moment) -> Bool {
         let unit = units[units.count - 1]
         let expired = unit.records.count(through: horizon)
@@ -27,15 +27,15 @@ extension LaneCore {
         }
         protect(now)
         if let notBefore = units[units.count - 1].notBefore, now.monotonic < notBefore { return false }
-        // One finished unit may be without its durable checkpoint, not two (P9).
+        // One finished unit may be without its durable checkpoint, not two (ESM-P9).
         guard unpersisted.count <= 1 else { return false }
         guard isNoted(unit) else { return false }
         invoke()
         return false
     }
 
-    /// How many records at the head of the unit have reached the age limit (G1, G2). Times that decrease on other
-    /// stores end the count early: a young record is never given up for an old one behind it.
+    /// How many records at the head of the unit have reached the age limit (ESM-G1, ESM-G2). Times that decrease on
+    /// other stores end the count early: a young record is never given up for an old one behind it.
     private func countTooOld(_ records: RecordBatch, _ wall: Timestamp) -> Int {
         guard let limit = settings.maximumRecordAge else { return 0 }
         var count = 0
@@ -47,7 +47,7 @@ extension LaneCore {
     }
 
     /// A fresh unit waits when the records before it did nothing but fail, for the sake of what the function depends
-    /// on (A8).
+    /// on (ESM-A8).
     private mutating func protect(_ now: Moment) {
         let unit = units[units.count - 1]
         guard unit.attempts == 0, unit.notBefore == nil, settings.maximumRetryAttempts != 0,
@@ -59,7 +59,8 @@ extension LaneCore {
         trace(.protecting(unit.span, failedInARow: failedInARow, wait: wait))
     }
 
-    /// After an unclean end: whether the unit's next attempt is written down, as all of the first batch must be (A9).
+    /// After an unclean end: whether the unit's next attempt is written down, as all of the first batch must be
+    /// (ESM-A9).
     private mutating func isNoted(_ unit: Unit) -> Bool {
         guard notesAttempts else { return true }
         // A checkpoint drops the note before it, and so must not come after it. And the first batch's end must be
@@ -90,7 +91,7 @@ extension LaneCore {
         work = .invoking(invocation)
         trace(
             .invoked(invocation.unit.span, invocation: invocationCount, attempt: invocation.attempt))
-        // The write begins first, the function does not wait for it (P9).
+        // The write begins first, the function does not wait for it (ESM-P9).
         settleCheckpoint()
         act(.invoke(invocation))
     }

@@ -3,7 +3,7 @@ import StreamStorage
 
 extension LaneCore {
     /// Gives up the first `count` records of the unit on top, with the unit's attempts; the others go on as a fresh
-    /// unit (A3, G2, G4, B5, R20).
+    /// unit (ESM-A3, ESM-G2, ESM-G4, ESM-B5, ESM-R20).
     mutating func giveUpHead(_ count: Int, _ condition: GiveUpCondition) {
         let unit = units[units.count - 1]
         if count < unit.records.count { cut(at: count, .age) }
@@ -19,7 +19,7 @@ extension LaneCore {
                 failure: unit.failure, unit: unit.id, takenThrough: nil))
     }
 
-    /// Gives up records that expired before they came into a unit (G4).
+    /// Gives up records that expired before they came into a unit (ESM-G4).
     mutating func giveUp(expired records: RecordBatch) {
         begin(
             GiveUp(
@@ -28,7 +28,7 @@ extension LaneCore {
                 invocations: 0, lastInvocation: nil, response: nil, failure: nil, unit: nil, takenThrough: nil))
     }
 
-    /// Gives up records that were never read (G4).
+    /// Gives up records that were never read (ESM-G4).
     mutating func giveUp(_ gap: RecordQueue.Gap) {
         let (first, last) = (gap.range.lowerBound, gap.range.upperBound)
         begin(
@@ -54,12 +54,12 @@ extension LaneCore {
 
     private mutating func deliver(_ giveUp: GiveUp) {
         work = .handingOver(giveUp)
-        // What is done before it doesn't wait for the destination (P8).
+        // What is done before it doesn't wait for the destination (ESM-P8).
         settleCheckpoint()
         act(.handOver(giveUp))
     }
 
-    /// Without a destination the records are counted and gone (D8).
+    /// Without a destination the records are counted and gone (ESM-D8).
     private mutating func drop(_ giveUp: GiveUp) {
         work = .none
         deliveryFailures = 0
@@ -82,7 +82,7 @@ extension LaneCore {
         if checkpointed { persisted(giveUp.last) }
     }
 
-    /// The delivery is tried again after a pause; the function is not called for it, the checkpoint stays (D9).
+    /// The delivery is tried again after a pause; the function is not called for it, the checkpoint stays (ESM-D9).
     mutating func destinationFailed(_ error: String, takenThrough: SequenceNumber?, _ now: Moment) {
         guard case .handingOver(var giveUp) = work else { return }
         counters.destinationFailures += 1

@@ -29,11 +29,11 @@ extension LaneCore {
         }
     }
 
-    /// Reads on while the lead is small enough (K3). Between half of the lead and all of it nothing is asked, so that
-    /// reads are not made for single records.
+    /// Reads on while the lead is small enough (ESM-K3). Between half of the lead and all of it nothing is asked, so
+    /// that reads are not made for single records.
     mutating func settleReading() {
         guard phase == .running, !readIsOpen, !shardHasEnded, !hasReadGoal, hasRoomForBytes else { return }
-        // The unit of a crash is held whole, though it may be larger than a batch now (A9).
+        // The unit of a crash is held whole, though it may be larger than a batch now (ESM-A9).
         let room = crashNote == nil ? settings.maximumHeldRecords - heldRecords : Self.recordsOfOneRead
         guard crashNote != nil || heldRecords <= settings.maximumHeldRecords / 2 else { return }
         readNumber += 1

@@ -9,7 +9,7 @@ extension LaneCore {
         }
         work = .none
         let unit = invocation.unit
-        // The answer is judged by the settings that the function was called with (L4).
+        // The answer is judged by the settings that the function was called with (ESM-L4).
         let settings = invocation.settings
         switch result {
         case .notReached(let failure): return notReached(failure, now)
@@ -59,7 +59,7 @@ extension LaneCore {
         }
     }
 
-    /// The same unit again after a pause, without an attempt counted (A4).
+    /// The same unit again after a pause, without an attempt counted (ESM-A4).
     private mutating func notReached(_ failure: FunctionFailure, _ now: Moment) {
         let top = units.count - 1
         counters.notReached += 1
@@ -85,8 +85,8 @@ extension LaneCore {
         failedPosition = max(failedPosition, records.lastSequence)
     }
 
-    /// An attempt of the unit on top has failed. The first `newlyFailed` of its records count for A8, where they have
-    /// not before.
+    /// An attempt of the unit on top has failed. The first `newlyFailed` of its records count for ESM-A8, where they
+    /// have not before.
     mutating func fail(_ failure: FunctionFailure, newlyFailed: Int, namesFirst: Bool = false) {
         let top = units.count - 1
         units[top].attempts += 1
@@ -110,7 +110,7 @@ extension LaneCore {
         bisectOrRetry(settings, now)
     }
 
-    /// What was thrown or answered names a record that is not in the unit (R8).
+    /// What was thrown or answered names a record that is not in the unit (ESM-R8).
     private mutating func foreign(_ number: SequenceNumber, _ settings: Settings, _ now: Moment) {
         units[units.count - 1].failedByReport = true
         failWhole(
@@ -118,7 +118,7 @@ extension LaneCore {
                 "the function reported record \(number), which is not in this batch", type: "BadReport"), settings, now)
     }
 
-    /// A unit of several records is halved if the settings say so (X1), one record is tried again.
+    /// A unit of several records is halved if the settings say so (ESM-X1), one record is tried again.
     mutating func bisectOrRetry(_ settings: Settings, _ now: Moment) {
         let count = units[units.count - 1].records.count
         if settings.bisectsOnError, count > 1 {
@@ -133,7 +133,7 @@ extension LaneCore {
         cut(at: (count + 1) / 2, .bisect)
     }
 
-    /// Sets the pause before the next attempt (A7). Whether there is one is decided when it is due (A11).
+    /// Sets the pause before the next attempt (ESM-A7). Whether there is one is decided when it is due (ESM-A11).
     private mutating func retry(_ now: Moment) {
         let top = units.count - 1
         if let limit = settings.maximumRetryAttempts, units[top].attempts > limit { return }
@@ -142,7 +142,7 @@ extension LaneCore {
         trace(.retrying(units[top].span, retry: units[top].attempts, wait: wait))
     }
 
-    /// The function reported the record at `index` as the first that failed (R10).
+    /// The function reported the record at `index` as the first that failed (ESM-R10).
     private mutating func partial(_ index: Int, _ failure: FunctionFailure, _ settings: Settings, _ now: Moment) {
         countFailedInvocation()
         guard index > 0 else {
@@ -162,7 +162,7 @@ extension LaneCore {
         }
     }
 
-    /// What is before `index` in the unit on top is done; the rest is a fresh unit (R15).
+    /// What is before `index` in the unit on top is done; the rest is a fresh unit (ESM-R15).
     private mutating func finishHead(_ index: Int) {
         let unit = units[units.count - 1]
         counters.partialSuccesses += 1
@@ -171,14 +171,14 @@ extension LaneCore {
         succeeded(units.removeLast().records)
     }
 
-    /// The record at `index` is given up at once, what is before it is done, what is behind it goes on (R20).
+    /// The record at `index` is given up at once, what is before it is done, what is behind it goes on (ESM-R20).
     private mutating func permanent(_ index: Int, _ failure: FunctionFailure) {
         countFailedInvocation()
         let invoked = units[units.count - 1]
         trace(.failed(invoked.span.failing(at: invoked.records[index]), attempt: invoked.attempts + 1, failure))
         if index > 0 { finishHead(index) }
         if units[units.count - 1].records.count > 1 { cut(at: 1, .permanent) }
-        // The record was in the unit that was invoked, and its document counts that unit's attempts (D4).
+        // The record was in the unit that was invoked, and its document counts that unit's attempts (ESM-D4).
         let top = units.count - 1
         units[top].attempts = invoked.attempts + 1
         units[top].lastInvocation = invoked.lastInvocation
@@ -187,7 +187,7 @@ extension LaneCore {
     }
 
     /// Some record of the unit is bad for good: it is looked for by halving, whether or not units are bisected on
-    /// other failures, since trying the whole again is of no use (R20).
+    /// other failures, since trying the whole again is of no use (ESM-R20).
     private mutating func permanentSomewhere(_ failure: FunctionFailure) {
         countFailedInvocation()
         fail(failure, newlyFailed: 0)

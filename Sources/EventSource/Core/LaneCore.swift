@@ -103,7 +103,7 @@ package struct LaneCore: Sendable {
     var sentPosition: SequenceNumber
     var deliveryFailures = 0
 
-    // Protection of a function that does nothing but fail (A8).
+    // Protection of a function that does nothing but fail (ESM-A8).
     var failedInARow = 0
     var failedPosition = SequenceNumber.zero
     var protectionWaits = 0
@@ -113,7 +113,7 @@ package struct LaneCore: Sendable {
     var unpersisted: [SequenceNumber] = []
     var openCheckpoint: (position: SequenceNumber, isShardEnd: Bool)?
 
-    // Attempts across a crash (A9).
+    // Attempts across a crash (ESM-A9).
     var crashNote: AttemptNote?
     var notesAttempts: Bool
     var noted: (unit: Int, attempts: Int)?
@@ -151,7 +151,7 @@ package struct LaneCore: Sendable {
         case .start: start()
         case .goal(let position): goal = position
         case .read(let number, let result):
-            // What was due at this moment comes first: these records are not in it (B11).
+            // What was due at this moment comes first: these records are not in it (ESM-B11).
             settle(now)
             readEnded(number, result)
         case .trimmed(let position): horizon = max(horizon, position)
@@ -216,8 +216,8 @@ package struct LaneCore: Sendable {
         }
     }
 
-    /// Nothing more is invoked; what was read and isn't in a unit is let go (L3). Units stay, with their attempts, for
-    /// a later start (A9).
+    /// Nothing more is invoked; what was read and isn't in a unit is let go (ESM-L3). Units stay, with their attempts,
+    /// for a later start (ESM-A9).
     private mutating func stop() {
         guard phase == .running else { return }
         phase = .stopping
@@ -306,7 +306,7 @@ package struct LaneCore: Sendable {
         }
         guard let notBefore = unit.notBefore, notBefore > now.monotonic else { return nil }
         guard let limit = settings.maximumRecordAge else { return notBefore }
-        // The unit ends when its age does, not after the pause (A10).
+        // The unit ends when its age does, not after the pause (ESM-A10).
         let left = unit.records[0].approximateArrivalTimestamp + limit - now.wall
         return min(notBefore, now.monotonic + max(left, .milliseconds(1)))
     }

@@ -1,19 +1,20 @@
 extension LaneCore {
-    /// What a lane has done so far: the figures of the mapping's metrics (ESM-M2 to M9). Those of several lanes add up.
+    /// What a lane has done so far: the figures of the mapping's metrics (ESM-M2 to ESM-M9). Those of several lanes add
+    /// up.
     package struct Counters: Hashable, Sendable {
-        /// Records read from the source (M2). Read again after a stop, they count again.
+        /// Records read from the source (ESM-M2). Read again after a stop, they count again.
         package var polled = 0
-        /// Records of the units sent to the function; sent again, they count again (M4).
+        /// Records of the units sent to the function; sent again, they count again (ESM-M4).
         package var invokedRecords = 0
-        /// The same of invocations that failed (M4), partial failures included.
+        /// The same of invocations that failed (ESM-M4), partial failures included.
         package var failedInvokedRecords = 0
         /// Records sent to the function that this lane had sent before.
         package var resentRecords = 0
-        /// Calls that reached the function (M7).
+        /// Calls that reached the function (ESM-M7).
         package var invocations = 0
-        /// Calls that failed, partial failures included (M7).
+        /// Calls that failed, partial failures included (ESM-M7).
         package var errors = 0
-        /// Tries that did not reach the function (M7: throttles).
+        /// Tries that did not reach the function (ESM-M7: throttles).
         package var notReached = 0
         /// Invocations of a unit after its first one.
         package var retries = 0
@@ -27,13 +28,13 @@ extension LaneCore {
         package var givenUpUnits: [GiveUpCondition: Int] = [:]
         /// Records given up, by condition, as far as their number is known.
         package var givenUpRecords: [GiveUpCondition: Int] = [:]
-        /// Records given up that no destination took, without expired and lost ones (M5).
+        /// Records given up that no destination took, without expired and lost ones (ESM-M5).
         package var dropped = 0
-        /// Records covered by documents that the destination took (M6).
+        /// Records covered by documents that the destination took (ESM-M6).
         package var destinationDelivered = 0
-        /// Deliveries to the destination that failed (M6).
+        /// Deliveries to the destination that failed (ESM-M6).
         package var destinationFailures = 0
-        /// Records that retention ended before they were done, as far as their number is known (M8).
+        /// Records that retention ended before they were done, as far as their number is known (ESM-M8).
         package var expired = 0
         /// Batches closed, by cause.
         package var batches = BatchCounts()
@@ -42,7 +43,7 @@ extension LaneCore {
         /// Records that were read and let go when the lane ended, not done; they are read again (ESM-L3).
         package var released = 0
         /// Of what was given up: records that were read and that no destination took because they had expired; with
-        /// this the balance of M9 is exact.
+        /// this the balance of ESM-M9 is exact.
         package var expiredUnkept = 0
         /// Of ``destinationDelivered``: records that the lane had never read (expired or lost before).
         package var deliveredUnread = 0
@@ -52,7 +53,7 @@ extension LaneCore {
         /// Records given up, whatever the condition.
         package var givenUp: Int { givenUpRecords.values.reduce(0, +) }
 
-        /// Records that damage took before this lane came to them, and a repair has given up (M8, G4).
+        /// Records that damage took before this lane came to them, and a repair has given up (ESM-M8, ESM-G4).
         package var lost: Int { givenUpRecords[.recordsLost] ?? 0 }
 
         /// Records that were read and have left the lane: equals ``polled`` when the lane holds nothing (ESM-M9).

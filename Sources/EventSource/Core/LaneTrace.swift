@@ -108,7 +108,7 @@ extension LaneCore {
         /// The lane stopped.
         case stopped(StopReason)
 
-        /// The rule of the specification that says so.
+        /// The rule that says so, of `Documentation/Rules/EventSourceMappings.md`.
         package var rule: String {
             switch self {
             case .closed(_, .size, _): "ESM-B1"

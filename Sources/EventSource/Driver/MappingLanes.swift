@@ -1,7 +1,7 @@
 import StreamModel
 import StreamStorage
 
-/// Which shards of a mapping run, are done, or wait for their parents (ESM-H1 to H5).
+/// Which shards of a mapping run, are done, or wait for their parents (ESM-H1 to ESM-H5).
 struct MappingLanes {
     /// A shard that can be driven now.
     struct Start: Sendable {
@@ -60,8 +60,8 @@ struct MappingLanes {
         if let checkpoint = checkpoints[shard.id] {
             position = checkpoint.position
         } else {
-            // A shard that came after the mapping is read from its first record (H3), and told of those that are gone
-            // (G4).
+            // A shard that came after the mapping is read from its first record (ESM-H3), and told of those that are
+            // gone (ESM-G4).
             do {
                 position = try await session.store.position(
                     of: .afterSequenceNumber(shard.origin), in: session.key.stream, shard: shard.id)
@@ -79,7 +79,7 @@ struct MappingLanes {
         let note = checkpoints[shard.id]?.attempts
         let board = session.board.began(
             shard.id, at: position, tip: shard.tip, sentBefore: note?.last ?? .zero)
-        // How the process before ended is not known, so it is taken for unclean wherever there was one (A9).
+        // How the process before ended is not known, so it is taken for unclean wherever there was one (ESM-A9).
         let beginning = LaneCore.Beginning(position: position, note: note, notesAttempts: resumed)
         return Start(shard: shard, beginning: beginning, goal: goal, board: board)
     }

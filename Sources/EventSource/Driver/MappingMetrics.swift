@@ -1,12 +1,12 @@
 import Metrics
 import StreamModel
 
-/// The figures of a mapping for swift-metrics, under Lambda's names where Lambda has one (ESM-M), with `shardline.` before
-/// them.
+/// The figures of a mapping for swift-metrics, under Lambda's names where Lambda has one (ESM-M1 to ESM-M8), with
+/// `shardline.` before them.
 ///
 /// Every one has the dimensions `stream` and `mapping`. The page "Metrics" of the documentation lists them all.
 struct MappingMetrics: Sendable {
-    /// Metrics that count, each with the count of a lane that it tells (M2 to M8).
+    /// Metrics that count, each with the count of a lane that it tells (ESM-M2 to ESM-M8).
     static let counters: [(name: String, count: @Sendable (borrowing LaneCore.Counters) -> Int)] = [
         ("PolledEventCount", { $0.polled }),
         ("InvokedEventCount", { $0.invokedRecords }),
@@ -62,7 +62,7 @@ struct MappingMetrics: Sendable {
         }
     }
 
-    /// An invocation that reached the function has ended (M1, M7).
+    /// An invocation that reached the function has ended (ESM-M1, ESM-M7).
     ///
     /// - Parameters:
     ///   - duration: how long it took.
@@ -74,13 +74,14 @@ struct MappingMetrics: Sendable {
         if again > 0 { redelivered.increment(by: again) }
     }
 
-    /// A lane has been on one unit for so long (M8); `age` is that of its oldest record, where it is known (M1).
+    /// A lane has been on one unit for so long (ESM-M8); `age` is that of its oldest record, where it is known
+    /// (ESM-M1).
     func blocked(_ duration: Duration, age: Duration?) {
         blocked.record(duration.inSeconds)
         if let age { iteratorAges.record(age.wholeMilliseconds) }
     }
 
-    /// What is not done now (M8).
+    /// What is not done now (ESM-M8).
     func show(_ backlog: MappingBacklog, at now: Timestamp) {
         lag.record(backlog.records)
         // Under a clock that went back no record is younger than nothing.

@@ -1,16 +1,17 @@
 import StreamModel
 
-/// What the one line that a function outside Swift answers means, before it is held against the unit (ESM-R).
+/// What the one line that a function outside Swift answers means, before it is held against the unit (ESM-R1 to
+/// ESM-R12, ESM-R19, ESM-R20).
 package enum FunctionResponse: Hashable, Sendable {
-    /// All records are done (R1 to R4).
+    /// All records are done (ESM-R1 to ESM-R4).
     case success
-    /// These records are reported as failed (R4 to R8).
+    /// These records are reported as failed (ESM-R4 to ESM-R8).
     case report([LaneCore.ReportedFailure])
-    /// The report can't be read, so the whole unit has failed (R12).
+    /// The report can't be read, so the whole unit has failed (ESM-R12).
     case unreadableReport(LaneCore.FunctionFailure)
-    /// The function says that it failed, or answered nonsense (R9, R19).
+    /// The function says that it failed, or answered nonsense (ESM-R9, ESM-R19).
     case failed(LaneCore.FunctionFailure)
-    /// The function says that it failed and would fail for ever (R20).
+    /// The function says that it failed and would fail for ever (ESM-R20).
     case permanent(LaneCore.FunctionFailure)
 
     /// Reads an answer.
@@ -91,7 +92,7 @@ package enum FunctionResponse: Hashable, Sendable {
 
 /// A line that a function has answered, as it is read: before what it means.
 package enum AnswerLine: Sendable {
-    /// Nothing, or only white space (R3's empty body).
+    /// Nothing, or only white space (ESM-R3's empty body).
     case blank
     /// One JSON value, and the names that an object in it has more than once.
     case value(JSONValue, repeated: [String])
@@ -111,7 +112,7 @@ package enum AnswerLine: Sendable {
     }
 }
 
-/// What an answer, or an entry of `batchItemFailures`, says of an error, in whatever form (R9, R19, R20).
+/// What an answer, or an entry of `batchItemFailures`, says of an error, in whatever form (ESM-R9, ESM-R19, ESM-R20).
 private struct ReportedError {
     var failure: LaneCore.FunctionFailure
     var isPermanent: Bool
@@ -146,7 +147,7 @@ private struct ReportedError {
 }
 
 extension JSONValue {
-    /// An answer in which nothing means anything: success for R3, no answer for R19b.
+    /// An answer in which nothing means anything: success for ESM-R3, no answer for ESM-R19b.
     package enum Unknown: Hashable, Sendable {
         /// An object with these members, sorted.
         case members([String])
@@ -160,7 +161,7 @@ extension JSONValue {
     ]
 
     /// What an answer that means nothing is; nil for one that means something. `null`, `{}`, `""` and `[]` say that all
-    /// is done (R1, R2).
+    /// is done (ESM-R1, ESM-R2).
     package var unknownAnswer: Unknown? {
         switch self {
         case .object(let members):

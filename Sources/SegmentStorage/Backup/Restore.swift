@@ -6,8 +6,8 @@ import StreamStorage
 /// Puts a backup in place as a store again. All calls block.
 ///
 /// It is made beside its place, checked, and put there by one rename: at every moment there is either nothing or a
-/// whole store. The store goes on with numbers and an incarnation of its own (C4): what the store that was backed up
-/// gave out after the backup, and somebody may have seen, is not given out again for other records.
+/// whole store. The store goes on with numbers and an incarnation of its own (STORE-C4): what the store that was backed
+/// up gave out after the backup, and somebody may have seen, is not given out again for other records.
 struct Restore {
     let backup: String
     let directory: String

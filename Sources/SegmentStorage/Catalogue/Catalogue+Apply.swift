@@ -13,7 +13,7 @@ extension Catalogue {
     /// Makes the change that `entry` of commit number `commit` says.
     ///
     /// Applying an entry again, or one that is older than what the catalogue holds, changes nothing: rows of the
-    /// metadata may be newer than the commit that replay begins at (F5).
+    /// metadata may be newer than the commit that replay begins at (STORE-F5).
     @discardableResult
     mutating func apply(_ entry: Entry, commit: UInt64) -> Applied {
         switch entry {

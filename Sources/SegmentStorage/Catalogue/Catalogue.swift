@@ -38,7 +38,7 @@ struct StreamState: Sendable, Hashable {
     var maximumRecordSize: Int
     var isFailureStream: Bool
     let createdAt: Timestamp
-    /// The keys of its shards by their number; closed ones are there until they are removed.
+    /// The keys of its shards by their number; closed ones are there until they are removed (API-R-4).
     var shards: [ShardID: ShardKey] = [:]
     /// The open shards by the first hash key that they own.
     var openShards: [Route] = []
@@ -53,7 +53,7 @@ struct StreamState: Sendable, Hashable {
     /// What arrived at or before this moment has expired permanently, whatever retention and clock say later.
     var expiredThrough: Timestamp?
 
-    /// What arrived at or before this moment has expired, by the clock or permanently (F6).
+    /// What arrived at or before this moment has expired, by the clock or permanently (STORE-F6).
     func expiry(at now: Timestamp) -> Timestamp {
         let byClock = now - retention
         return expiredThrough.map { max($0, byClock) } ?? byClock
@@ -119,11 +119,11 @@ struct ShardState: Sendable, Hashable {
     var children: [ShardID] = []
     /// The newest record's number, or ``origin``.
     var lastSequence: SequenceNumber
-    /// Numbers up to here are not given out any more, though no record has them (C4's jump).
+    /// Numbers up to here are not given out any more, though no record has them (STORE-C4's jump).
     var floor: SequenceNumber
-    /// Numbers that no record has, since numbers jumped over them (C4): in order, never next to each other.
+    /// Numbers that no record has, since numbers jumped over them (STORE-C4): in order, never next to each other.
     var skipped: [ClosedRange<SequenceNumber>] = []
-    /// The newest record's arrival; later records never get an earlier one (C3).
+    /// The newest record's arrival; later records never get an earlier one (STORE-C3).
     var lastArrival: Timestamp
     /// The newest writer's claim (take-over).
     var epoch: UInt64 = 0
@@ -141,7 +141,7 @@ struct ShardState: Sendable, Hashable {
 
     /// The number that the next record gets.
     var nextSequence: SequenceNumber { max(lastSequence, floor).advanced(by: 1) }
-    /// The arrival that a record gets when the clock shows `now` (C3, Q-5).
+    /// The arrival that a record gets when the clock shows `now` (STORE-C3, API-Q-5).
     func arrival(at now: Timestamp) -> Timestamp {
         max(now, lastArrival, Timestamp(milliseconds: Int64(creationSecond) * 1000), arrivalFloor)
     }

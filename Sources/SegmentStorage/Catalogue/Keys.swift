@@ -5,7 +5,7 @@ struct StreamKey: Hashable, Comparable, Sendable {
     static func < (left: StreamKey, right: StreamKey) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// A shard's number in its store, over all streams; never given out twice (J4).
+/// A shard's number in its store, over all streams; never given out twice (STORE-J4).
 struct ShardKey: Hashable, Comparable, Sendable {
     let rawValue: UInt32
     init(_ rawValue: UInt32) { self.rawValue = rawValue }

@@ -1,5 +1,5 @@
-/// A set of shard keys: a bit for each key up to the highest, as keys are dense (J4) and a run of records is noted here
-/// at each commit.
+/// A set of shard keys: a bit for each key up to the highest, as keys are dense (STORE-J4) and a run of records is
+/// noted here at each commit.
 struct ShardSet: Sendable {
     private var words: [UInt64] = []
 

@@ -38,7 +38,7 @@ extension ShardState {
     }
 
     /// The last number that a reader or a mapping may have come to. Where records that were seen may be lost, that is one
-    /// that was jumped over (C4).
+    /// that was jumped over (STORE-C4).
     var lastPosition: SequenceNumber { max(lastSequence, floor) }
 
     /// What of `numbers` records had, in order.
@@ -48,7 +48,7 @@ extension ShardState {
     }
 
     /// Finds what numbers have jumped over in a shard of which no row says it: gaps of 2^32 numbers or more, which damage
-    /// alone never leaves (C4).
+    /// alone never leaves (STORE-C4).
     ///
     /// - Parameters:
     ///   - runs: the numbers of all records that there are.

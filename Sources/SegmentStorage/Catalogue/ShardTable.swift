@@ -1,8 +1,8 @@
 /// Values by shard key.
 ///
-/// Keys are given out one after the other and never again (J4), so a value is found by counting instead of hashing,
-/// which at full load is done several times for every run of records. What is removed leaves its page when the page
-/// is empty.
+/// Keys are given out one after the other and never again (STORE-J4), so a value is found by counting instead of
+/// hashing, which at full load is done several times for every run of records. What is removed leaves its page when the
+/// page is empty.
 struct ShardTable<Value: Sendable>: Sendable {
     fileprivate static var pageSize: Int { 64 }
 

@@ -1,6 +1,6 @@
 import StreamModel
 
-/// Where a piece of a segment lies: every checksum in it is bound to this place (F3).
+/// Where a piece of a segment lies: every checksum in it is bound to this place (STORE-F3).
 package struct SegmentPlace: Hashable, Sendable {
     package var storeSeed: UInt32
     package var segment: UInt64
@@ -81,12 +81,12 @@ struct PieceHeader {
     }
 }
 
-/// A block of a segment: a frame with a head of its own in front (F3).
+/// A block of a segment: a frame with a head of its own in front (STORE-F3).
 ///
 ///     0 "SLBK" · 4 u16 version 1 · 6 u16 0 · 8 u32 bytes of the block · 12 u32 CRC-32C of the head
 ///     16 the frame's head (``RecordsEntry``) · then its body
 package struct Block: Sendable {
-    /// Raw bytes at which a block is closed; a record that is larger is alone (F2).
+    /// Raw bytes at which a block is closed; a record that is larger is alone (STORE-F2).
     package static let rawLimit = 64 << 10
 
     package let entry: RecordsEntry
@@ -112,7 +112,7 @@ package struct Block: Sendable {
             runs: runs, at: place)
     }
 
-    /// The bytes of a block whose body is stored already, as a frame of the journal has it (F4).
+    /// The bytes of a block whose body is stored already, as a frame of the journal has it (STORE-F4).
     package static func encode(
         stored: [UInt8], codec: Codec, checksum: UInt32, rawBytes: Int, runs: [RecordsEntry.Run], at place: SegmentPlace
     ) -> [UInt8] {

@@ -139,6 +139,6 @@ struct StoreID: Hashable, Sendable {
         bytes = (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
     }
 
-    /// J5's `s`: the seed of every checksum of the store.
+    /// STORE-J5's `s`: the seed of every checksum of the store.
     var seed: UInt32 { Checksum.of(bytes, seed: 0) }
 }

@@ -27,7 +27,7 @@ package enum LittleEndian {
     }
 }
 
-/// CRC-32C of parts of arrays, and the seeds that bind a checksum to the place it was made for (J5, F3).
+/// CRC-32C of parts of arrays, and the seeds that bind a checksum to the place it was made for (STORE-J5, STORE-F3).
 package enum Checksum {
     /// The checksum of `range` of `bytes`, continuing from `seed`.
     package static func crc32c(_ bytes: [UInt8], _ range: Range<Int>, seed: UInt32 = 0) -> UInt32 {

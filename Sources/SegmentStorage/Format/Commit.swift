@@ -14,7 +14,7 @@ enum JournalFormat {
     static func padded(_ count: Int) -> Int { (count + blockCount - 1) / blockCount * blockCount }
 }
 
-/// What block 0 of a journal file says (J2); written once.
+/// What block 0 of a journal file says (STORE-J2); written once.
 struct JournalFileHeader: Hashable {
     var store: StoreID
     var file: UInt64
@@ -59,7 +59,7 @@ struct JournalFileHeader: Hashable {
     }
 }
 
-/// What each commit begins with (J3).
+/// What each commit begins with (STORE-J3).
 struct CommitHeader: Hashable, Sendable {
     struct Flags: OptionSet, Hashable, Sendable {
         let rawValue: UInt16
@@ -90,7 +90,7 @@ struct CommitHeader: Hashable, Sendable {
     /// The commit's place in blocks.
     var blocks: Int { JournalFormat.padded(totalCount) / JournalFormat.blockCount }
 
-    /// J5: a head is valid only where it was written, and in the incarnation that wrote it.
+    /// STORE-J5: a head is valid only where it was written, and in the incarnation that wrote it.
     static func seed(_ store: UInt32, incarnation: UInt32, fileNumber: UInt64, block: UInt32) -> UInt32 {
         var place = ByteWriter()
         place.put(incarnation)
@@ -171,7 +171,7 @@ struct CommitBuilder {
     private(set) var bodyCount = 0
     private let seed: UInt32
 
-    /// `seed` is the store's `s` (J5).
+    /// `seed` is the store's `s` (STORE-J5).
     init(seed: UInt32) {
         self.seed = seed
         head.putZeros(JournalFormat.commitHeaderCount)
@@ -224,7 +224,7 @@ struct FinishedCommit {
     let head: [UInt8]
     let bodies: [OwnedBytes]
 
-    /// A body that is shorter is copied into the piece before it (J6).
+    /// A body that is shorter is copied into the piece before it (STORE-J6).
     private static let shortestPiece = 4096
 
     /// The commit with its padding, in as few pieces as is cheap; they are valid as long as the array lives.

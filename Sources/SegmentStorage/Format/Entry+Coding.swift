@@ -1,7 +1,7 @@
 import StreamModel
 import StreamStorage
 
-/// The number that says what an entry is (J4).
+/// The number that says what an entry is (STORE-J4).
 private enum Kind: UInt8 {
     case records = 1, checkpoint, parked, seal, streamCreated, streamChanged, streamDeleted, mapping, takeOver
     case opened, shardsRemoved, attempts
@@ -13,7 +13,7 @@ private enum MappingAction: UInt8 {
 }
 
 extension Entry {
-    /// A state that is longer goes into a body of the commit (J4).
+    /// A state that is longer goes into a body of the commit (STORE-J4).
     static let longestStateInHead = 4096
     /// The eight bytes that each entry begins with.
     static let headerCount = 8

@@ -1,7 +1,7 @@
 import StreamModel
 import StreamStorage
 
-/// One of the things that a commit says (J4).
+/// One of the things that a commit says (STORE-J4).
 enum Entry: Sendable, Hashable {
     case records(RecordsEntry)
     case checkpoint(CheckpointEntry)
@@ -121,7 +121,7 @@ struct OpenedEntry: Sendable, Hashable {
     var cutCommit: UInt64
     /// What was found there, for people.
     var finding: String
-    /// By how much every shard's next number jumps (C4); 0 where nothing visible can have been lost.
+    /// By how much every shard's next number jumps (STORE-C4); 0 where nothing visible can have been lost.
     var numberJump: UInt64
 }
 

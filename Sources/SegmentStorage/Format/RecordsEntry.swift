@@ -1,6 +1,6 @@
 import StreamModel
 
-/// The head of a frame: which runs of records lie in its body, and how (J4, entry kind 1).
+/// The head of a frame: which runs of records lie in its body, and how (STORE-J4, entry kind 1).
 ///
 /// The journal has it among a commit's entries, a segment's block has it in front of its body: the same bytes, so that
 /// a frame can move from one to the other as it is.

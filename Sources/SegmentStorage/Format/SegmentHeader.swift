@@ -1,4 +1,4 @@
-/// The first 4,096 bytes of a segment, written once (F1).
+/// The first 4,096 bytes of a segment, written once (STORE-F1).
 ///
 ///     0 "SLSG" · 4 u16 version 1 · 6 u16 retention class · 8 store id, 16 B · 24 u64 segment id · 32 i64 created ms
 ///     40 zeros · 4092 u32 CRC-32C of 0…4091, seeded with the store's seed and the place

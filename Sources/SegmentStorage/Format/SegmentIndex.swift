@@ -71,7 +71,7 @@ package struct Slice: Hashable, Sendable {
     }
 }
 
-/// The index behind a section's blocks, and the footer that merges those of a sealed segment (F1, F3).
+/// The index behind a section's blocks, and the footer that merges those of a sealed segment (STORE-F1, STORE-F3).
 ///
 /// Both are parts of at most 64 KiB, each a piece with its own checksum: the streams' descriptors, the slices in order,
 /// a directory of the slices' parts, and the tail, which is always the last 80 bytes:

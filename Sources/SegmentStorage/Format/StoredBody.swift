@@ -7,7 +7,7 @@ struct StoredBody: Sendable {
     let codec: Codec
     /// The length of the records' own bytes.
     let rawCount: Int
-    /// CRC-32C of the stored bytes, seeded with the store's `s` (J5).
+    /// CRC-32C of the stored bytes, seeded with the store's `s` (STORE-J5).
     let checksum: UInt32
     let bytes: OwnedBytes
 
@@ -19,8 +19,8 @@ struct StoredBody: Sendable {
         bytes = stored.withUnsafeBytes { OwnedBytes($0) }
     }
 
-    /// `raw` as it will be stored, compressed where that makes it a sixteenth smaller (C1: below 512 bytes it isn't
-    /// tried), unless it is to stay as it is.
+    /// `raw` as it will be stored, compressed where that makes it a sixteenth smaller (STORE-C1: below 512 bytes it
+    /// isn't tried), unless it is to stay as it is.
     init(_ raw: [UInt8], seed: UInt32, isCompressed: Bool = true) {
         rawCount = raw.count
         let isTried = isCompressed && raw.count >= Codec.leastWorthCompressing

@@ -22,8 +22,8 @@ struct ShardTrail {
 
     /// Goes on with a run; the answer says what is wrong in front of it.
     ///
-    /// Numbers that were jumped over (C4) are not missing; where some are missing too, they are the ones before the
-    /// jump.
+    /// Numbers that were jumped over (STORE-C4) are not missing; where some are missing too, they are the ones before
+    /// the jump.
     mutating func follow(first: UInt64, count: UInt64, firstArrival: Int64, lastArrival: Int64) -> [Break] {
         var breaks: [Break] = []
         let end = first + count - 1

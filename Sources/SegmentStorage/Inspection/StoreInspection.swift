@@ -83,7 +83,7 @@ struct StoreInspection {
         }
         guard let first = reading.contents[.store].first else {
             if reading.faults.isEmpty, reading.contents.damaged.isEmpty {
-                // A store without this row is one whose making did not come to its end (row 25 of the crash points).
+                // A store without this row is one whose making did not come to its end (STORE-P25).
                 let isNew = MetadataTable.allCases.allSatisfy { reading.contents[$0].isEmpty }
                 add(
                     .init(
@@ -263,7 +263,7 @@ struct StoreInspection {
         var found = Dictionary(
             segments.map { ($0.segment.row.id, $0.slices) }, uniquingKeysWith: { $1 })
         for (id, repair) in planned { found[id] = repair.slices }
-        // The segments of a shard never interleave (F1).
+        // The segments of a shard never interleave (STORE-F1).
         for (id, slices) in found.sorted(by: { $0.key < $1.key }) {
             let name = "\(SegmentBacking.folder)/\(SegmentFiles.name(of: id))"
             for slice in slices {

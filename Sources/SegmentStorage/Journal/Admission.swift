@@ -2,7 +2,7 @@ import DequeModule
 import StreamModel
 import Synchronization
 
-/// Lets calls with records in as there is room for them, in their order (C6).
+/// Lets calls with records in as there is room for them, in their order (STORE-C6).
 final class Admission: Sendable {
     private struct Waiter {
         var id: UInt64
@@ -104,7 +104,7 @@ final class Admission: Sendable {
         for continuation in admitted { continuation.resume() }
     }
 
-    /// Lets nobody in for a while, or lets them in again: what is in memory has to reach segments first (M4).
+    /// Lets nobody in for a while, or lets them in again: what is in memory has to reach segments first (STORE-M4).
     ///
     /// `isBlocked` is asked under the lock, so that of two that ask at once the later answer counts.
     func block(while isBlocked: () -> Bool) {

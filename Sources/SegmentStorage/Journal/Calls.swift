@@ -25,7 +25,7 @@ enum CallRequest: Sendable {
 }
 
 extension CallRequest {
-    /// What becomes of a call when the disk is full (C9).
+    /// What becomes of a call when the disk is full (STORE-C9).
     enum KindWithoutRoom {
         /// It has records, or a large state.
         case refused
@@ -83,7 +83,7 @@ struct PendingCall: Sendable {
     var answer: @Sendable (Result<CallAnswer, any Error>) -> Void
 }
 
-/// The calls that wait for the writer, in the order in which they are numbered (C2).
+/// The calls that wait for the writer, in the order in which they are numbered (STORE-C2).
 final class CallQueue: Sendable {
     private struct State {
         var calls: [PendingCall] = []

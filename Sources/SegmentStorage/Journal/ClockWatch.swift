@@ -4,8 +4,8 @@ import StreamModel
 
 /// Tells when the system's clock has gone back: what was put before is younger than now then.
 ///
-/// Nothing is lost by it: within a shard a record never arrives before the one before it (C3), ages are never below 0, and
-/// retention deletes that much later. But who reads times should know.
+/// Nothing is lost by it: within a shard a record never arrives before the one before it (STORE-C3), ages are never
+/// below 0, and retention deletes that much later. But who reads times should know.
 struct ClockWatch {
     /// Less is what keeping a clock right takes now and then.
     static let tolerance = Duration.seconds(1)

@@ -2,7 +2,7 @@ import DiskAccess
 import StreamModel
 import Synchronization
 
-/// What is in the journal and not in segments yet, cut into epochs that are flushed one after the other (M4).
+/// What is in the journal and not in segments yet, cut into epochs that are flushed one after the other (STORE-M4).
 final class EpochQueue: Sendable {
     /// What is closed and waits for the flush; the catalogue is added when it begins.
     struct Closed: Sendable {

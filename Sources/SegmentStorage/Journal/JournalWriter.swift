@@ -6,7 +6,7 @@ import StreamStorage
 import Synchronization
 
 /// Writes the journal: takes calls from the queue, makes one commit of them, syncs it, makes it visible and answers
-/// (C2). One thread drives it, or a test: ``step(at:)`` is all there is to it.
+/// (STORE-C2). One thread drives it, or a test: ``step(at:)`` is all there is to it.
 final class JournalWriter: @unchecked Sendable {
     // Everything that is not constant is touched by the one thread that calls step(at:).
 
@@ -20,11 +20,11 @@ final class JournalWriter: @unchecked Sendable {
         case finished
     }
 
-    /// A group takes no further call once its bodies have this size (J7).
+    /// A group takes no further call once its bodies have this size (STORE-J7).
     static let groupLimit = 1 << 20
-    /// A lazy call goes after this time, company or not (C7).
+    /// A lazy call goes after this time, company or not (STORE-C7).
     static let relaxedDelay = Duration.milliseconds(5)
-    /// An idle writer proves the last commit after this time (J8).
+    /// An idle writer proves the last commit after this time (STORE-J8).
     static let markDelay = Duration.milliseconds(200)
 
     let queue: CallQueue
@@ -86,7 +86,7 @@ final class JournalWriter: @unchecked Sendable {
             metrics: metrics)
     }
 
-    /// Writes and syncs that the store was opened, before anything of it is served (J9).
+    /// Writes and syncs that the store was opened, before anything of it is served (STORE-J9).
     func writeOpened(_ entry: OpenedEntry, at now: MonotonicTime) throws {
         var planner = takePlanner()
         planner.add(.opened(entry))
@@ -149,7 +149,7 @@ final class JournalWriter: @unchecked Sendable {
 
     private func commit(_ calls: [PendingCall], at now: MonotonicTime) {
         var planner = takePlanner()
-        // Resumed in the end, in one loop: a refusal may name a number that this group's sync makes true (C5).
+        // Resumed in the end, in one loop: a refusal may name a number that this group's sync makes true (STORE-C5).
         let answers = calls.map { call in Result { try planner.plan(call.request) } }
         var lost: Lost?
         if !planner.builder.isEmpty {
@@ -187,7 +187,7 @@ final class JournalWriter: @unchecked Sendable {
     // MARK: A full disk
 
     /// Refuses records, saves checkpoints straight to the metadata, and tries the rest in the journal, which may have
-    /// room (C9). The order of the queue is kept.
+    /// room (STORE-C9). The order of the queue is kept.
     private func answerWithoutRoom(_ calls: [PendingCall], at now: MonotonicTime) {
         var left = calls[...]
         while let first = left.first {
@@ -248,7 +248,8 @@ final class JournalWriter: @unchecked Sendable {
             guard let unsynced else { return }
             // Under a load without pauses the writer is never idle, so here too it looks whether a sync is due.
             let isDue = unsynced.bytes >= 8 << 20 || now - unsynced.since >= interval
-            // A stream that is lost and made anew would give out its numbers a second time (C4), and no jump helps.
+            // A stream that is lost and made anew would give out its numbers a second time (STORE-C4), and no jump
+            // helps.
             let changesCatalogue = planner.entries.contains { $0.isOfCatalogue }
             if isDue || changesCatalogue { try synchronize() }
         }
@@ -279,7 +280,7 @@ final class JournalWriter: @unchecked Sendable {
             try place.file.writeAll(pieces.map(\.buffer), at: place.offset)
         } catch {
             if error.cause.isNoSpace, error.written < commit.header.totalCount {
-                // Its checksum can't be whole, so it was surely not written; the next group takes its place (C8).
+                // Its checksum can't be whole, so it was surely not written; the next group takes its place (STORE-C8).
                 throw .surelyNotWritten(
                     ShardlineError(
                         .diskFull, "the disk has no room for the journal: \(error.cause)", cause: error.cause))
@@ -313,7 +314,7 @@ final class JournalWriter: @unchecked Sendable {
         visible.synced(through: lastWithEntries)
     }
 
-    /// Ends all writing for ever: what the disk holds can't be known any more (C8).
+    /// Ends all writing for ever: what the disk holds can't be known any more (STORE-C8).
     private func poison(_ error: FileError, _ what: String) -> Lost {
         var message = "\(what): \(error); the store takes nothing more until it is opened anew"
         if inDoubt > 0 { message += "; \(inDoubt) acknowledged changes since the last sync are in doubt" }
@@ -328,7 +329,7 @@ final class JournalWriter: @unchecked Sendable {
         let next = ring.position(commit: nextCommit, chain: chain)
         let ringBytes = ring.bytesInUse
         if case .interval = durability, epochs.closes(with: frames, ringBytes: ringBytes) {
-            // A start position must not point behind what a loss of power may take (C11).
+            // A start position must not point behind what a loss of power may take (STORE-C11).
             do throws(Lost) { try synchronize() } catch { return }
         }
         if epochs.add(frames, commit: commit, next: next, ringBytes: ringBytes) {

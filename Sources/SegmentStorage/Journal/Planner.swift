@@ -2,8 +2,8 @@ import DiskAccess
 import StreamModel
 import StreamStorage
 
-/// Turns calls into the entries of one commit, in the order of the queue (C2): checks them against everything that
-/// was numbered before, gives out numbers and arrivals.
+/// Turns calls into the entries of one commit, in the order of the queue (STORE-C2): checks them against everything
+/// that was numbered before, gives out numbers and arrivals.
 struct Planner {
     /// The catalogue with all that is planned, also what no disk has seen yet.
     private(set) var catalogue: Catalogue

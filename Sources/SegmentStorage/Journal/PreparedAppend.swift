@@ -2,8 +2,8 @@ import DiskAccess
 import StreamModel
 import StreamStorage
 
-/// An append as its caller hands it to the writer: hashed, sorted by shard, encoded, compressed, with checksums (C1).
-/// Only numbers and arrivals are missing.
+/// An append as its caller hands it to the writer: hashed, sorted by shard, encoded, compressed, with checksums
+/// (STORE-C1). Only numbers and arrivals are missing.
 struct PreparedAppend: Sendable {
     /// Consecutive records of one shard in a frame.
     struct Run: Sendable {
@@ -31,8 +31,8 @@ struct PreparedAppend: Sendable {
 }
 
 extension PreparedAppend {
-    /// A run of one shard that is as long has a frame of its own (C1), which a flush can copy as it is (F4): then its
-    /// records are compressed once, not twice. Half of the design's 16 KiB, since 500 records of 100 bytes over 4 shards
+    /// A run of one shard that is as long has a frame of its own (STORE-C1), which a flush can copy as it is
+    /// (STORE-F4): then its records are compressed once, not twice. 8 KiB, since 500 records of 100 bytes over 4 shards
     /// are runs of 14 KiB; they compress 3.1 to 1 where 64 KiB do 3.7 to 1.
     static let ownFrameFrom = 8 << 10
     /// Runs of fewer bytes, as they are on average, are not compressed for the journal: the flush, which has them among

@@ -2,7 +2,7 @@ import DiskAccess
 import StreamModel
 import Synchronization
 
-/// The journal's files: written one behind the other, used again when what they hold is in segments (J1).
+/// The journal's files: written one behind the other, used again when what they hold is in segments (STORE-J1).
 ///
 /// A file in use has a file number, one higher than the file before it; the commits in it say it, nothing else does.
 final class Ring: Sendable {
@@ -11,7 +11,7 @@ final class Ring: Sendable {
         let id: UInt64
         let file: any File
         let size: Int
-        /// Made for one large commit, removed after it (J7).
+        /// Made for one large commit, removed after it (STORE-J7).
         let isOversize: Bool
         /// What its commits say while it is in use.
         var number: UInt64 = 0
@@ -197,7 +197,7 @@ final class Ring: Sendable {
             })
     }
 
-    /// Makes durable what is in the files that are in use (J9, C11).
+    /// Makes durable what is in the files that are in use (STORE-J9, STORE-C11).
     func synchronizeAll() throws(FileError) {
         for file in state.withLock({ $0.inUse }) where file.syncedWrites < file.writes { try synchronize(file.file) }
     }

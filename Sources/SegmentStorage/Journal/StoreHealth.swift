@@ -2,7 +2,7 @@ import Logging
 import StreamModel
 import StreamStorage
 
-/// Whether a store still writes. A failed write or sync is final until the store is opened anew (C8).
+/// Whether a store still writes. A failed write or sync is final until the store is opened anew (STORE-C8).
 final class StoreHealth: Sendable {
     /// For whoever waits.
     let signal = OneTimeSignal<ShardlineError>()

@@ -51,7 +51,7 @@ package enum MetadataValue: Hashable, Sendable {
     }
 }
 
-/// The tables of `metadata.sqlite` (section 5 of the design). Every one has a column `crc` behind its own.
+/// The tables of `metadata.sqlite` (STORE-T2). Every one has a column `crc` behind its own.
 package enum MetadataTable: String, CaseIterable, Sendable {
     case store, journal, stream, shard, mapping, checkpoint, parked, segment, section
     case segmentStream = "segment_stream"

@@ -27,7 +27,8 @@ package struct SegmentRow: Hashable, Sendable {
     }
 }
 
-/// Which segments a stream's records go into (F1). Groups only; when something is deleted is decided by retention.
+/// Which segments a stream's records go into (STORE-F1). Groups only; when something is deleted is decided by
+/// retention.
 package struct SegmentGrouping: Hashable, Sendable {
     /// Streams that are kept about equally long: up to 24 h, 48 h, 7 d, 30 d, 365 d.
     package var retentionClass: Int

@@ -36,8 +36,8 @@ extension GivenUp {
         let newest = kept > shard.lastSequence ? shard.lastArrival : .init(milliseconds: .max)
         for range in ranges.sorted(by: { $0.numbers.upperBound > $1.numbers.upperBound })
         where range.numbers.upperBound < next {
-            // Numbers that were jumped over (C4) are no record between the two. Earlier versions jumped from the newest
-            // record that was left.
+            // Numbers that were jumped over (STORE-C4) are no record between the two. Earlier versions jumped from the
+            // newest record that was left.
             let isNext =
                 (next - 1 - range.numbers.upperBound).isMultiple(of: Recovery.numberJump)
                 || (next - range.numbers.lowerBound).isMultiple(of: Recovery.numberJump)

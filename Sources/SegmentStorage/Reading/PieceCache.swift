@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Decoded pieces of segments, the ones used last, within a bound of bytes (M4).
+/// Decoded pieces of segments, the ones used last, within a bound of bytes (STORE-M4).
 ///
 /// Two readers that miss the same piece at once both read it; the second one's takes the place of the first's.
 final class PieceCache: Sendable {

@@ -1,7 +1,7 @@
 import DiskAccess
 import StreamModel
 
-/// The records that are in segments, as readers see them (section 8: served is what validates, and nothing else).
+/// The records that are in segments, as readers see them (STORE-D2: served is what validates, and nothing else).
 final class SegmentPast: Past {
     let set: SegmentSet
     let reader: SegmentReader
@@ -128,7 +128,7 @@ final class SegmentPast: Past {
                 expected = part.lastSequence.rawValue + 1
                 if isFull { break }
             }
-            // Where numbers jumped (C4) nothing may be between the position and what was given up.
+            // Where numbers jumped (STORE-C4) nothing may be between the position and what was given up.
             if result.batch.isEmpty, result.lost == nil, let next, next.lowerBound <= wanted {
                 result.lost = SequenceNumber(next.lowerBound)...SequenceNumber(min(next.upperBound, wanted))
             }
@@ -151,7 +151,7 @@ final class SegmentPast: Past {
     }
 
     /// Returns where the numbers from `expected` to the slice that was found are behind retention or were jumped over
-    /// (C4); throws where damage took them.
+    /// (STORE-C4); throws where damage took them.
     private func explainGap(
         from expected: UInt64, of shard: ShardState, before found: ShardCursor.Found, _ segments: [RegisteredSegment]
     ) throws {

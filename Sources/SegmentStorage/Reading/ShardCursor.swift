@@ -30,7 +30,7 @@ struct ShardCursor {
         _ segments: [RegisteredSegment], stream: UInt64, shardKey: UInt32, reader: SegmentReader, at position: UInt64
     ) throws {
         self.init(segments, stream: stream, shardKey: shardKey, reader: reader)
-        // The segments of a shard never interleave (F1): the first that does not end before the position has it.
+        // The segments of a shard never interleave (STORE-F1): the first that does not end before the position has it.
         var low = 0
         var high = segments.count
         while low < high {

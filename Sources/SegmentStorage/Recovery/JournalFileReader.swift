@@ -16,7 +16,7 @@ final class JournalFileReader {
 
     /// - Parameters:
     ///   - file: the file as it will be used later.
-    ///   - reader: the same, opened past the page cache where that is possible (J9).
+    ///   - reader: the same, opened past the page cache where that is possible (STORE-J9).
     init(id: UInt64, path: String, file: any File, reader: any File, size: Int) {
         self.id = id
         self.path = path

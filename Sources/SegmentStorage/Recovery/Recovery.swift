@@ -13,14 +13,14 @@ struct JournalStart: Sendable {
 }
 
 /// Why a store goes on as another one than it was: all numbers jump, so that none that was given out elsewhere is given
-/// out again (C4).
+/// out again (STORE-C4).
 struct IdentityChange: Sendable {
     var finding: String
     /// How many openings are skipped, so that the commits of the one are never taken for those of the other.
     var incarnations: UInt32
 }
 
-/// A store as it was found: brought to the end of its log, and not yet opened for anybody (J8, J9).
+/// A store as it was found: brought to the end of its log, and not yet opened for anybody (STORE-J8, STORE-J9).
 struct Recovery {
     private(set) var start: JournalStart
     private(set) var ring: Ring.State
@@ -43,7 +43,7 @@ struct Recovery {
     private let directory: String
     private let logger: Logger
 
-    /// By how much all numbers jump after anything that was seen may be lost (C4). No damage takes so many.
+    /// By how much all numbers jump after anything that was seen may be lost (STORE-C4). No damage takes so many.
     static let numberJump: UInt64 = 1 << 32
 
     /// Reads the store in `directory`. Changes nothing but files that never became part of the log.

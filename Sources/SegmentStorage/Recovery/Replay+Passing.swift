@@ -17,7 +17,7 @@ struct JournalHole: Sendable, Hashable {
     var records: [RecordsEntry.Run]?
 }
 
-/// Going on behind damage: at the first commit that is whole again and from which the chain holds (J8, section 8).
+/// Going on behind damage: at the first commit that is whole again and from which the chain holds (STORE-J8, STORE-D3).
 extension Replay {
     /// Passes the damage at the place where the next commit is due; `proof` is a commit behind it that was written when
     /// it was durable. Returns whether there is anything to go on with.

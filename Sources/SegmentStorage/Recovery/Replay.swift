@@ -1,7 +1,7 @@
 import DiskAccess
 import StreamModel
 
-/// Walks the journal from the start position to the end of the log and says what it found there (J8).
+/// Walks the journal from the start position to the end of the log and says what it found there (STORE-J8).
 struct Replay {
     /// Why the walk ended.
     enum End: Equatable {
@@ -75,7 +75,7 @@ struct Replay {
         }
     }
 
-    /// What does not fit the rest of a file goes to the next one (J3). Files in between may hold a tail that an
+    /// What does not fit the rest of a file goes to the next one (STORE-J3). Files in between may hold a tail that an
     /// earlier recovery has cut.
     private func firstCommitOfLaterFile() throws -> (Int, ReadCommit)? {
         for next in (endFile + 1)..<max(endFile + 1, files.count) {

@@ -1,7 +1,7 @@
 import DiskAccess
 import StreamModel
 
-/// Makes sections of an epoch, one act on the disk a step (F5).
+/// Makes sections of an epoch, one act on the disk a step (STORE-F5).
 ///
 /// The order is the promise: what is written is synced, then registered in SQLite together with the new start position,
 /// then seen by readers. Between any two steps a crash leaves the store as it was before the flush or as it is after.

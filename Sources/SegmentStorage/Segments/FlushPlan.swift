@@ -1,6 +1,6 @@
 import StreamModel
 
-/// Which records of an epoch go into which segment (F1, F7).
+/// Which records of an epoch go into which segment (STORE-F1, STORE-F7).
 struct FlushPlan {
     /// What one segment gets.
     struct Part {

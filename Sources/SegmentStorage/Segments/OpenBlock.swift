@@ -1,6 +1,7 @@
 import StreamModel
 
-/// A block that is being filled (F2): the records' bytes, the table of their runs, and what the index will say of them.
+/// A block that is being filled (STORE-F2): the records' bytes, the table of their runs, and what the index will say of
+/// them.
 ///
 /// Written for speed: with a record or two to a run, this is what a flush consists of.
 struct OpenBlock {

@@ -1,8 +1,8 @@
 import DiskAccess
 import StreamModel
 
-/// Deletes segments in which nothing is left to read (F6): first the intent, then the files, then the rows, so that
-/// what a crash interrupts is finished at the next opening.
+/// Deletes segments in which nothing is left to read (STORE-F6): first the intent, then the files, then the rows, so
+/// that what a crash interrupts is finished at the next opening.
 struct RetentionMachine {
     enum Step: Hashable {
         case marked

@@ -1,7 +1,7 @@
 import DiskAccess
 import StreamModel
 
-/// Seals a segment: merges its sections' indexes into a footer, so that one look finds a shard (F1).
+/// Seals a segment: merges its sections' indexes into a footer, so that one look finds a shard (STORE-F1).
 struct SealMachine {
     enum Step: Hashable {
         case wroteFooter

@@ -1,7 +1,8 @@
 import DiskAccess
 import StreamModel
 
-/// Turns the runs of an epoch into blocks, one at a time (F2): sorted, small neighbours together, a large record alone.
+/// Turns the runs of an epoch into blocks, one at a time (STORE-F2): sorted, small neighbours together, a large record
+/// alone.
 struct SectionBuilder {
     /// Raw bytes from which a run that the journal stored alone is taken over as it is stored.
     static let verbatimFrom = PreparedAppend.ownFrameFrom
@@ -81,7 +82,7 @@ struct SectionBuilder {
 }
 
 extension Epoch.Frame {
-    /// Whether a flush takes the only run over as the journal stored it (F4).
+    /// Whether a flush takes the only run over as the journal stored it (STORE-F4).
     fileprivate var isVerbatim: Bool {
         guard let stored, stored.rawCount >= SectionBuilder.verbatimFrom, runs.count == 1 else { return false }
         let records = runs[0].records

@@ -33,7 +33,8 @@ final class SegmentArchive: Sendable {
         reader = SegmentReader(files: files, cache: PieceCache(limit: cacheLimit), storeSeed: store.seed)
     }
 
-    /// The segments that are to be sealed now: long enough, or open for an eighth of what their streams are kept (F1).
+    /// The segments that are to be sealed now: long enough, or open for an eighth of what their streams are kept
+    /// (STORE-F1).
     func dueForSealing(_ catalogue: Catalogue, now: Timestamp) -> [RegisteredSegment] {
         set.all.filter { segment in
             guard segment.row.state == .open, !segment.sections.isEmpty else { return false }
@@ -47,7 +48,7 @@ final class SegmentArchive: Sendable {
     }
 
     /// The segments in which nothing is left that anybody may read: of each stream in them either the newest record is
-    /// as old as the stream's retention as it is now or has expired permanently, or the stream is deleted (F6).
+    /// as old as the stream's retention as it is now or has expired permanently, or the stream is deleted (STORE-F6).
     func deletable(_ catalogue: Catalogue, now: Timestamp) -> [RegisteredSegment] {
         set.all.filter { segment in
             segment.row.state == .deleting

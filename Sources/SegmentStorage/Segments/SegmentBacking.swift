@@ -9,11 +9,11 @@ import Synchronization
 final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
     /// Sizes that tests make small.
     struct Options: Sendable {
-        /// Bytes of decoded blocks and indexes that are kept for readers (M4).
+        /// Bytes of decoded blocks and indexes that are kept for readers (STORE-M4).
         var cacheLimit = PieceCache.defaultLimit
-        /// Bytes of one stream in one flush from which it gets segments to itself (F1).
+        /// Bytes of one stream in one flush from which it gets segments to itself (STORE-F1).
         var ownSegmentFrom = FlushPlan.ownSegmentFrom
-        /// Length at which a segment is sealed (F1).
+        /// Length at which a segment is sealed (STORE-F1).
         var sealFrom = SegmentArchive.defaultSealFrom
     }
 

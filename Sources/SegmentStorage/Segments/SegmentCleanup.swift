@@ -2,7 +2,7 @@ import DiskAccess
 import Logging
 import StreamModel
 
-/// What opening does with files that the metadata does not vouch for (rows 9, 10, 15 and 16 of the crash points).
+/// What opening does with files that the metadata does not vouch for (STORE-P9, STORE-P10, STORE-P15, STORE-P16).
 ///
 /// Bytes behind a segment's registered length, and files that are not registered, are of a flush that did not come to
 /// its end: their records are in the journal still. Where they end before the journal begins that is not so, which

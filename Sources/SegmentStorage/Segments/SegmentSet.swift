@@ -31,7 +31,7 @@ final class RegisteredSegment: Sendable {
 final class SegmentSet: Sendable {
     fileprivate struct State {
         var segments: [UInt64: RegisteredSegment] = [:]
-        /// The segments of each stream in rising order, which is the order of its records too (F1).
+        /// The segments of each stream in rising order, which is the order of its records too (STORE-F1).
         var ofStream: [UInt64: [UInt64]] = [:]
         var next: UInt64
     }

@@ -33,7 +33,7 @@ final class CatalogueSaver: Sendable {
         }
     }
 
-    /// Saves what changed without moving the start position (F8).
+    /// Saves what changed without moving the start position (STORE-F8).
     func saveChanges() throws {
         let lastCommit = visible.syncedThrough
         try save { dirty, catalogue in
@@ -42,7 +42,7 @@ final class CatalogueSaver: Sendable {
         }
     }
 
-    /// Saves what changed and what `entries` change beyond it: they stand in no commit (C9).
+    /// Saves what changed and what `entries` change beyond it: they stand in no commit (STORE-C9).
     func saveChanges(with entries: [Entry], of catalogue: Catalogue) throws {
         let lastCommit = visible.syncedThrough
         try save { dirty, before in

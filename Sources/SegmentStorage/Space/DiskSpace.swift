@@ -4,7 +4,7 @@ import Metrics
 import StreamModel
 import Synchronization
 
-/// Whether the disk has room (C9).
+/// Whether the disk has room (STORE-C9).
 ///
 /// When it has none, records are refused at once and with the reason, but consumers go on: their checkpoints go straight
 /// to the metadata, for which the file `reserve` is given up. The flush thread looks once a second whether there is

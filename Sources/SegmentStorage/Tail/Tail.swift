@@ -1,7 +1,7 @@
 import StreamModel
 import Synchronization
 
-/// The records of one shard that are not in segments yet, or were just put there (M1).
+/// The records of one shard that are not in segments yet, or were just put there (STORE-M1).
 final class Tail: Sendable {
     private struct Run {
         var records: RecordRun
@@ -17,7 +17,7 @@ final class Tail: Sendable {
         var runs: [Run] = []
         /// Records up to here are in segments, or are no more.
         var flushedThrough: SequenceNumber
-        /// Records up to here have outlived their retention (F6); never moves back.
+        /// Records up to here have outlived their retention (STORE-F6); never moves back.
         var horizon: SequenceNumber
         /// Whoever read here last had everything up to this number; nil: nobody did since the start.
         var lastRead: SequenceNumber?
@@ -234,7 +234,7 @@ final class Tail: Sendable {
 
     var horizon: SequenceNumber { state.withLock { $0.horizon } }
 
-    // MARK: Waiting (M3)
+    // MARK: Waiting (STORE-M3)
 
     /// Returns when something new may be in the shard; at once where `isThere` says so of the moment in which the
     /// waiter is on the list, so that no wake-up is lost.

@@ -2,7 +2,7 @@ import StreamModel
 import StreamStorage
 import Synchronization
 
-/// What everybody but the writer sees: all that is committed, and nothing that isn't (M2).
+/// What everybody but the writer sees: all that is committed, and nothing that isn't (STORE-M2).
 final class VisibleState: Sendable {
     struct State: Sendable {
         var catalogue: Catalogue

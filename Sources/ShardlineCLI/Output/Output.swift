@@ -130,9 +130,9 @@ final class Output: Sendable {
 }
 
 extension Output {
-    /// `bytes` as a terminal may be shown them, in one line: control characters (also those of C1) become `\\xNN`, those
-    /// that turn or hide text `\\u{…}`, so that no record can move the cursor, change the title or be read as another.
-    /// What is no UTF-8 becomes U+FFFD.
+    /// `bytes` as a terminal may be shown them, in one line: control characters (also U+0080 to U+009F) become `\\xNN`,
+    /// those that turn or hide text `\\u{…}`, so that no record can move the cursor, change the title or be read as
+    /// another. What is no UTF-8 becomes U+FFFD.
     static func escaped(_ bytes: some Collection<UInt8>, backslash: String = "\\\\") -> String {
         var text = ""
         for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars {

@@ -18,7 +18,7 @@ struct MemoryLog {
         lost.sort { $0.lowerBound < $1.lowerBound }
     }
 
-    /// Removes what arrived at or before `limit` (F6); what is removed once never comes back.
+    /// Removes what arrived at or before `limit` (STORE-F6); what is removed once never comes back.
     mutating func trim(arrivedAtOrBefore limit: Timestamp) {
         while let first = runs.first, first.arrival <= limit {
             trimmed = first.lastSequence

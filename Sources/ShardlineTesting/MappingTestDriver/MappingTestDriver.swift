@@ -35,7 +35,8 @@ public struct MappingTestDriver {
     public private(set) var invocations: [Invocation] = []
     /// What was given up, in order.
     public private(set) var documents: [FailureDocument] = []
-    /// Why everything happened, one line a step, each beginning with the rule of the specification behind it.
+    /// Why everything happened, one line a step, each beginning with the rule behind it
+    /// (`Documentation/Rules/EventSourceMappings.md`).
     public private(set) var explanation: [String] = []
     /// Everything up to here is done.
     public private(set) var checkpoint = SequenceNumber.zero

@@ -27,7 +27,7 @@ struct ConfigurationTests {
         #expect(settings.batchSize == 100 && settings.batchWindow == .zero && settings.maximumRecordAge == nil)
     }
 
-    @Test func `Lambda's defaults are Lambda's (ESM-S4 to S13)`() throws {
+    @Test func `Lambda's defaults are Lambda's (ESM-S4, ESM-S8 to ESM-S10, ESM-S13)`() throws {
         let settings = Configuration.lambdaDefaults
         try settings.validate()
         #expect(!settings.bisectOnError && !settings.reportsBatchItemFailures)
@@ -35,7 +35,7 @@ struct ConfigurationTests {
         #expect(settings.failureDestination == .none && settings.batchSize == 100)
     }
 
-    @Test func `all violations are named at once, with what is allowed (ESM-S27)`() {
+    @Test func `all violations are named at once, with what is allowed (ESM-S5, ESM-S27)`() {
         var settings = Configuration()
         settings.batchSize = 10_001
         settings.batchWindow = .seconds(301)

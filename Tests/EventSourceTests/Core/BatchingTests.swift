@@ -25,7 +25,7 @@ import Testing
         #expect(world.counters.batches == [.window: 2])
     }
 
-    @Test func `ESM-B2 a backlog comes in whole batches, however the store's reads are cut`() {
+    @Test func `ESM-B2 ESM-S18 a backlog comes in whole batches, however the store's reads are cut`() {
         for part in [1, 3, 7, 10_000] {
             var world = LaneWorld(.test(batch: 10))
             world.recordsOfOneRead = part

@@ -4,7 +4,7 @@ import StreamModel
 import Testing
 import TestSupport
 
-/// What a bad record costs (X11, X12).
+/// What a bad record costs (ESM-X11, ESM-X12).
 @Suite struct BisectPriceTests {
     /// Runs one batch of `count` records whose bad ones make the function throw.
     static func run(

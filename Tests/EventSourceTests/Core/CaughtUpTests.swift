@@ -3,7 +3,7 @@ import StreamModel
 import StreamStorage
 import Testing
 
-/// A lane of which nothing is wanted after some record (B10): it does not wait for what nobody asked for.
+/// A lane of which nothing is wanted after some record (ESM-B10): it does not wait for what nobody asked for.
 @Suite struct CaughtUpTests {
     private static let window = Duration.seconds(300)
 

@@ -3,7 +3,7 @@ import StreamModel
 import Testing
 import TestSupport
 
-/// Where the checkpoint stands, and what a crash repeats (P6 to P9, H1).
+/// Where the checkpoint stands, and what a crash repeats (ESM-P6 to ESM-P9, ESM-H1).
 @Suite struct CheckpointTests {
     @Test func `ESM-P8 the checkpoint moves with each finished part of a batch`() {
         var world = LaneWorld(.test(batch: 8))

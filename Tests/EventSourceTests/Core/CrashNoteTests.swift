@@ -3,7 +3,7 @@ import StreamModel
 import StreamStorage
 import Testing
 
-/// A function that kills its process (A9).
+/// A function that kills its process (ESM-A9).
 @Suite struct CrashNoteTests {
     @Test func `ESM-A9 after an orderly end nothing is noted`() {
         var world = LaneWorld(.test(batch: 2))

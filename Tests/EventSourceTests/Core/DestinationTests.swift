@@ -2,7 +2,7 @@ import EventSource
 import StreamModel
 import Testing
 
-/// Handing over what is given up (D8, D9, P6).
+/// Handing over what is given up (ESM-D8, ESM-D9, ESM-P6).
 @Suite struct DestinationTests {
     /// One bad record in the middle of three, a batch each.
     static func world(destination: Bool = true) -> LaneWorld {

@@ -85,7 +85,7 @@ import TestSupport
     }
 
     @Test(arguments: 1...8, Badness.allCases)
-    func `ESM-R ESM-A3 ESM-X every place of up to three bad records in a batch`(count: Int, badness: Badness) {
+    func `ESM-A3 ESM-R10 ESM-R20 ESM-X1 every place of up to three bad records`(count: Int, badness: Badness) {
         let log = RecordBatch([LaneWorld.run(count)])
         var every = Exhaustive()
         while every.next() {
@@ -108,7 +108,7 @@ import TestSupport
     }
 
     @Test(arguments: 2...5)
-    func `ESM-R ESM-A3 ESM-X every mixture of kinds of bad records`(count: Int) {
+    func `ESM-A3 ESM-R10 ESM-R20 ESM-X1 every mixture of kinds of bad records`(count: Int) {
         let log = RecordBatch([LaneWorld.run(count)])
         var every = Exhaustive()
         while every.next() {

@@ -14,7 +14,7 @@ struct FailureDocumentTests {
             awsCompatibleCounts: awsCompatibleCounts, timestamp: Timestamp(milliseconds: 1_573_691_886_021))
     }
 
-    @Test func `a document is Lambda's, and holds the error and the event (ESM-D1, ESM-D5, ESM-D6)`() {
+    @Test func `a document is Lambda's, and holds the error and the event (ESM-D1, ESM-D4 to ESM-D6)`() {
         let records = Records.batch(["a", "b"])
         let numbers = records.map { $0.kinesisSequenceNumber.description }
         let event = String(decoding: KinesisEvent(names: Records.names).json(of: records), as: UTF8.self)
@@ -23,7 +23,7 @@ struct FailureDocumentTests {
         #expect(String(decoding: document(Records.giveUp(records)).json(), as: UTF8.self) == expected)
     }
 
-    @Test func `records that were never sent have no response and count no invocation (ESM-G3)`() throws {
+    @Test func `records that were never sent have no response and count no invocation (ESM-D3, ESM-G3)`() throws {
         let giveUp = Records.giveUp(
             Records.batch(["a"]), condition: .recordAgeExceeded, invocations: 0, response: nil, failure: nil)
         let value = try #require(JSONValue(document(giveUp).json()))

@@ -26,7 +26,7 @@ struct MetricsTests {
     /// What one run goes through: records that expired, that are too old, that fail, that are bad for good, a function that
     /// reports parts, that can't be reached, that is cut off; and what each of the counts must be.
     @Test(arguments: Kind.allCases, [true, false])
-    func `metrics, statistics and independent counts agree, and everything read is accounted for (ESM-M9)`(
+    func `metrics, statistics and independent counts agree, and all that was read is accounted for (ESM-M1 to ESM-M9)`(
         kind: Kind, hasDestination: Bool
     ) async throws {
         let (metrics, time) = (TestMetrics(), VirtualTime())

@@ -36,10 +36,10 @@ struct FunctionResponseTests {
     }
 
     @Test(arguments: [
-        // R1, R2, R3.
+        // ESM-R1, ESM-R2, ESM-R3.
         "null", #""""#, "[]", "{}", #"{"batchItemFailures": []}"#, #"{"batchItemFailures": null}"#, "", "  ", "\r",
         #"{"other": 1}"#, "17", "true", #"["batchItemFailures"]"#, #"{"errorMessage": null}"#,
-    ]) func `success with and without reports (ESM-R1 to R3)`(line: String) {
+    ]) func `success with and without reports (ESM-R1 to ESM-R3)`(line: String) {
         #expect(meaning(line) == .success)
         #expect(meaning(line, reports: false) == .success)
     }
@@ -54,10 +54,10 @@ struct FunctionResponseTests {
     }
 
     @Test(arguments: [
-        // R5, R6, R7, R8, R12.
+        // ESM-R5, ESM-R6, ESM-R7, ESM-R8, ESM-R12.
         #"{"itemIdentifier": ""}"#, #"{"itemIdentifier": null}"#, #"{"id": "1"}"#, "{}",
         #"{"itemIdentifier": "4711"}"#, #"{"itemIdentifier": 1}"#, "5", #""x""#, "null",
-    ]) func `a report that can't be used fails the whole unit, also beside good entries (ESM-R5 to R8, R11, R12)`(
+    ]) func `an unusable report fails the whole unit, also beside good entries (ESM-R5 to ESM-R8, ESM-R11, ESM-R12)`(
         entry: String
     ) {
         #expect(meaning(#"{"batchItemFailures": [\#(entry)]}"#) == .badReport)

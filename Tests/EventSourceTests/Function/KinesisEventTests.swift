@@ -7,7 +7,7 @@ import Testing
 struct KinesisEventTests {
     private let event = KinesisEvent(names: Records.names)
 
-    @Test func `an event is Lambda's, byte by byte (ESM-E1, ESM-E2)`() {
+    @Test func `an event is Lambda's, byte by byte (ESM-E1, ESM-E2, ESM-E9)`() {
         let records = Records.batch(["hello"])
         let number = records[0].kinesisSequenceNumber.description
         let expected =

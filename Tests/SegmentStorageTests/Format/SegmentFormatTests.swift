@@ -3,7 +3,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// F3: any byte flipped in any part of a segment is detected.
+/// STORE-F3: any byte flipped in any part of a segment is detected.
 @Suite struct SegmentFormatTests {
     private static let storeID = Array<UInt8>(1...16)
     private static let seed = Checksum.storeSeed(storeID)

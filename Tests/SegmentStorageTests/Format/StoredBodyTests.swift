@@ -3,7 +3,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// C1: what is compressed, and what is stored as it is.
+/// STORE-C1: what is compressed, and what is stored as it is.
 struct StoredBodyTests {
     private static func text(_ count: Int) -> [UInt8] {
         Array(repeatElement(Array("{\"flight\":1545,\"delay\":11}\n".utf8), count: count / 27 + 1).joined()).dropLast(

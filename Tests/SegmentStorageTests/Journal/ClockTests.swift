@@ -9,7 +9,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// C3: a system's clock that jumps.
+/// STORE-C3: a system's clock that jumps.
 struct ClockTests {
     private struct Log: LogHandler {
         final class Lines: Sendable { let all = Mutex<[String]>([]) }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// J2 to J5: what is written is read, and nothing else is.
+/// STORE-J2 to STORE-J5: what is written is read, and nothing else is.
 @Suite struct CommitFormatTests {
     private static let seed = StoreID(bytes: Array(1...16)).seed
 
@@ -119,7 +119,7 @@ import Testing
         #expect(try ReadCommit(bytes[...], block: 1, seed: Self.seed).entries.isEmpty)
     }
 
-    /// J6: what is short is copied, what is long goes to the disk from where it lies.
+    /// STORE-J6: what is short is copied, what is long goes to the disk from where it lies.
     @Test func `a commit is written in few pieces`() {
         var builder = CommitBuilder(seed: Self.seed)
         let bodies = [100, 5000, 4095, 4096, 7].map { noise($0) }
@@ -156,7 +156,7 @@ import Testing
         }
     }
 
-    /// J5: the same bytes at another place, or in another store, are no commit.
+    /// STORE-J5: the same bytes at another place, or in another store, are no commit.
     @Test func `a commit holds only where it was written`() {
         let bytes = Self.bytes(Self.commit())
         #expect(throws: FormatDamage.self) { try ReadCommit(bytes[...], block: 2, seed: Self.seed) }
@@ -166,7 +166,7 @@ import Testing
         #expect(throws: FormatDamage.self) { try ReadCommit(moved[...], block: 2, seed: Self.seed) }
     }
 
-    /// J4: an unknown kind in a valid commit was written by a newer version.
+    /// STORE-J4: an unknown kind in a valid commit was written by a newer version.
     @Test func `an unknown kind of entry is told from damage`() throws {
         var builder = CommitBuilder(seed: Self.seed)
         builder.append(.streamDeleted(StreamKey(1)))

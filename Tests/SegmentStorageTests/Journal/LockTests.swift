@@ -87,6 +87,7 @@ struct LockTests {
         try await store.close()
     }
 
+    /// STORE-P25
     @Test func `a directory that holds something else is refused and left alone`() async throws {
         let directory = try TestDirectory()
         try Data("hello".utf8).write(to: URL(fileURLWithPath: directory.path + "/letter.txt"))

@@ -6,7 +6,8 @@ import Testing
 
 @testable import SegmentStorage
 
-/// C4: after an unclean end under `.interval` numbers jump. What is jumped over never was, so it has not expired either.
+/// STORE-C4: after an unclean end under `.interval` numbers jump. What is jumped over never was, so it has not expired
+/// either.
 struct NumberJumpTests {
     private static let jump = UInt64(1) << 32
 

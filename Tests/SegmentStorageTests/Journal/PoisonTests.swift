@@ -7,7 +7,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// C8: what a failed write or sync means for the group, for the calls behind it, and for readers.
+/// STORE-C8: what a failed write or sync means for the group, for the calls behind it, and for readers.
 @Suite(.timeLimit(.minutes(1)))
 struct PoisonTests {
     private func opened() async throws -> TestStore {
@@ -59,7 +59,7 @@ struct PoisonTests {
         try await healthy.store.close()
     }
 
-    @Test func `calls that wait for company are answered on a failed store (C7, C8)`() async throws {
+    @Test func `calls that wait for company are answered on a failed store (STORE-C7, STORE-C8)`() async throws {
         let test = try await opened()
         test.disk.onOperation { $0.kind == .synchronize ? .error(EIO) : nil }
         await expectError(.outcomeUnknown) { try await test.put("lost") }
@@ -145,7 +145,7 @@ struct PoisonTests {
         try await test.store.close()
     }
 
-    /// C11: a late error says how much is in doubt.
+    /// STORE-C11: a late error says how much is in doubt.
     @Test func `under an interval a late failure tells that acknowledged calls are in doubt`() async throws {
         let test = try await TestStore.open(durability: .interval(.milliseconds(1)), threads: false)
         let steps = Steps(test)

@@ -8,7 +8,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// What opening makes of what a crash left (J1, J7 to J9, C3, C4).
+/// What opening makes of what a crash left (STORE-J1, STORE-J7 to STORE-J9, STORE-C3, STORE-C4).
 @Suite(.timeLimit(.minutes(1)))
 struct RecoveryTests {
     @Test func `what was acknowledged survives a crash, over many files and many crashes`() async throws {
@@ -19,7 +19,7 @@ struct RecoveryTests {
             if round == 0 { try await test.store.createStream("s", shards: 1) }
             #expect(try await test.texts() == expected)
             for index in 0..<20 {
-                // Some commits are longer than a file of the ring (J7).
+                // Some commits are longer than a file of the ring (STORE-J7).
                 let text = "\(round) \(index) " + String(repeating: "\(noise(9))", count: index == 7 ? 8000 : 100)
                 expected.append(text)
                 try await test.put(text)
@@ -63,7 +63,8 @@ struct RecoveryTests {
         }
     }
 
-    /// J8: what can't be read is not the end of the log. The commit is longer than what is read of a file at first.
+    /// STORE-J8: what can't be read is not the end of the log. The commit is longer than what is read of a file at
+    /// first.
     @Test func `a read error keeps the store shut, and nothing is changed`() async throws {
         let before = try await TestStore.open()
         try await before.store.createStream("s", shards: 1)
@@ -92,7 +93,7 @@ struct RecoveryTests {
         #expect(errors >= 3)
     }
 
-    /// C3: the last arrival is kept with the records.
+    /// STORE-C3: the last arrival is kept with the records.
     @Test func `arrivals do not decrease when the clock goes back over a restart`() async throws {
         let time = VirtualTime()
         let test = try await TestStore.open(time: time)
@@ -108,7 +109,7 @@ struct RecoveryTests {
         try await again.store.close()
     }
 
-    /// J9, row 21: a crash while recovery is at work changes nothing.
+    /// STORE-J9, STORE-P21: a crash while recovery is at work changes nothing.
     @Test func `a crash during recovery leaves the same store`() async throws {
         let test = try await TestStore.open()
         try await test.store.createStream("s", shards: 1)
@@ -125,7 +126,7 @@ struct RecoveryTests {
         }
     }
 
-    /// Row 6: a file that was being made is no part of the log.
+    /// STORE-P6: a file that was being made is no part of the log.
     @Test func `a file of the ring that was half made is removed`() async throws {
         let test = try await TestStore.open()
         try await test.store.createStream("s", shards: 1)
@@ -140,7 +141,7 @@ struct RecoveryTests {
         try await again.store.close()
     }
 
-    /// J5: files of another store, or a file in another's place, are never taken for ours.
+    /// STORE-J5: files of another store, or a file in another's place, are never taken for ours.
     @Test func `a journal of another store is refused, and records that hold a journal are only records`() async throws
     {
         let test = try await TestStore.open()
@@ -170,7 +171,8 @@ struct RecoveryTests {
         #expect(error?.message.contains("another store") == true)
     }
 
-    /// J1, J9: killed, not crashed, a process leaves names that only the cache knows; the next one builds on them.
+    /// STORE-J1, STORE-J9: killed, not crashed, a process leaves names that only the cache knows; the next one builds
+    /// on them.
     @Test func `what a killed process had not made durable is durable before the next one builds on it`() async throws {
         // While it made the directory, and while it made its first ring file.
         for kind in [FileError.Operation.synchronizeDirectory, .synchronize] {

@@ -6,8 +6,8 @@ import Testing
 
 @testable import SegmentStorage
 
-/// J5: what lies behind the end of the log is believed only where everything about it is right. Each case plants a
-/// commit that is right in all but one thing, at every block behind the end.
+/// STORE-J5: what lies behind the end of the log is believed only where everything about it is right. Each case plants
+/// a commit that is right in all but one thing, at every block behind the end.
 @Suite(.timeLimit(.minutes(2)))
 struct StaleBytesTests {
     /// The one thing that is wrong with what is planted.

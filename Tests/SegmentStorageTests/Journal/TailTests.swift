@@ -5,7 +5,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// J8: where the log ends, told from damage.
+/// STORE-J8: where the log ends, told from damage.
 @Suite(.timeLimit(.minutes(2)))
 struct TailTests {
     /// A disk on which "a" and "b" are durable, before and after the commit of one more record.
@@ -138,7 +138,7 @@ struct TailTests {
         try await again.store.close()
     }
 
-    /// Row 24 of the crash points.
+    /// STORE-P24
     @Test func `under an interval a later commit proves nothing, and is dropped`() async throws {
         let (before, after) = try await images(of: noise(100), durability: .interval(.seconds(60)))
         let path = TestStore.file(1)
@@ -148,7 +148,7 @@ struct TailTests {
         contents[path]!.replaceSubrange(last - 4096..<last, with: [UInt8](repeating: 0, count: 4096))
         let test = try await TestStore.open(MemoryFileSystem(contents: contents), durability: .interval(.seconds(60)))
         #expect(try await test.texts() == ["a"])
-        // C4: numbers that somebody may have seen are never given to other records.
+        // STORE-C4: numbers that somebody may have seen are never given to other records.
         let receipts = try await test.put("new")
         #expect(receipts[0].sequenceNumber.rawValue == 1 + (1 << 32) + 1)
         #expect(try await test.texts() == ["a", "new"])

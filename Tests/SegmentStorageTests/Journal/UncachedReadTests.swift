@@ -8,7 +8,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// J9: the journal is read as the disk has it, also where a file system can't read past its cache.
+/// STORE-J9: the journal is read as the disk has it, also where a file system can't read past its cache.
 @Suite(.timeLimit(.minutes(1)))
 struct UncachedReadTests {
     @Test(arguments: MemoryFileSystem.DirectReading.allCases)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// M2: nobody sees a record before it is durable, and a commit becomes visible as a whole.
+/// STORE-M2: nobody sees a record before it is durable, and a commit becomes visible as a whole.
 @Suite(.timeLimit(.minutes(1)))
 struct VisibilityTests {
     @Test func `nothing is visible before its sync`() async throws {

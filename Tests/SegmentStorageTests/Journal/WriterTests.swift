@@ -33,7 +33,7 @@ struct WriterTests {
                 checkpoint: ShardCheckpoint(shard: ShardID(0), position: SequenceNumber(position))))
     }
 
-    /// C2
+    /// STORE-C2
     @Test func `the order of the queue is the order of the numbers, in one commit with one sync`() async throws {
         let (test, steps, _) = try await opened()
         let before = test.disk.operations.count
@@ -53,7 +53,7 @@ struct WriterTests {
         #expect(operations.count { $0.kind == .synchronize } == 1)
     }
 
-    /// C5: the answer counts what was planned in the same group, before any of it is on the disk.
+    /// STORE-C5: the answer counts what was planned in the same group, before any of it is on the disk.
     @Test func `an expected last number is checked against earlier calls of the same group`() async throws {
         let (test, steps, _) = try await opened()
         @Sendable func append() async throws -> CommitOutcome {
@@ -74,7 +74,7 @@ struct WriterTests {
         #expect(last == SequenceNumber(1))
     }
 
-    /// C7
+    /// STORE-C7
     @Test func `a lazy checkpoint goes after five milliseconds`() async throws {
         let (test, steps, epoch) = try await opened()
         async let lazy = test.store.commit([checkpoint(1, epoch: epoch)], urgency: .relaxed)
@@ -86,7 +86,7 @@ struct WriterTests {
         #expect(test.parts.queue.count == 0)
     }
 
-    /// C7
+    /// STORE-C7
     @Test func `a lazy checkpoint rides with the next group`() async throws {
         let (test, steps, epoch) = try await opened()
         async let lazy = test.store.commit([checkpoint(1, epoch: epoch)], urgency: .relaxed)
@@ -100,7 +100,7 @@ struct WriterTests {
         #expect(test.disk.operations.count { $0.kind == .synchronize } == syncs + 1)
     }
 
-    /// C7: after a crash at most what was not synced is done again.
+    /// STORE-C7: after a crash at most what was not synced is done again.
     @Test func `a lazy checkpoint that did not go is not there after a crash, one that did is`() async throws {
         let (test, steps, epoch) = try await opened()
         async let first = test.store.commit([checkpoint(1, epoch: epoch)])
@@ -120,7 +120,7 @@ struct WriterTests {
         _ = try await lazy
     }
 
-    /// C10
+    /// STORE-C10
     @Test func `a call that is queued ends with its real outcome, cancelled or not`() async throws {
         let (test, steps, _) = try await opened()
         try await withThrowingTaskGroup(of: PutReceipt.self) { group in
@@ -134,7 +134,7 @@ struct WriterTests {
         #expect(try await test.texts() == ["stored"])
     }
 
-    /// C2, section 7: puts that were sorted before a split are sorted anew, in their place.
+    /// STORE-C2, STORE-R1: puts that were sorted before a split are sorted anew, in their place.
     @Test func `puts queued behind a split keep each key's order`() async throws {
         let (test, steps, _) = try await opened()
         let keys = (0..<20).map { "key \($0)" }
@@ -170,7 +170,7 @@ struct WriterTests {
     }
 }
 
-/// C6 and C10 at the door.
+/// STORE-C6 and STORE-C10 at the door.
 @Suite(.timeLimit(.minutes(1)))
 struct BackpressureTests {
     @Test func `calls are let in in their order, so a large one does not starve`() async throws {

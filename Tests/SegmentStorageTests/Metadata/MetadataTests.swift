@@ -9,7 +9,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// Section 5: what SQLite must promise, and what is noticed where it doesn't keep it.
+/// STORE-T1, STORE-T2: what SQLite must promise, and what is noticed where it doesn't keep it.
 @Suite struct MetadataTests {
     private let directory = TemporaryDirectory()
     private var path: String { directory.path + "/metadata.sqlite" }

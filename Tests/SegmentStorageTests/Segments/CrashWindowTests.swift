@@ -6,7 +6,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// Section 9, rows 9 to 16: a crash between any two acts of the flush, the seal and retention leaves the store as it
+/// STORE-P9 to STORE-P16: a crash between any two acts of the flush, the seal and retention leaves the store as it
 /// was before or as it is after. The files are real; a crash is a copy of the directory at that moment, WAL and all.
 @Suite struct CrashWindowTests {
     private static let options = SegmentBacking.Options(ownSegmentFrom: 20_000, sealFrom: 60_000)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// Section 8: what is damaged is named and never served; everything else goes on.
+/// STORE-D1, STORE-D2: what is damaged is named and never served; everything else goes on.
 @Suite struct SegmentDamageTests {
     private let directory = TemporaryDirectory()
 

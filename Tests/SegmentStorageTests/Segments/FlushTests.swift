@@ -6,7 +6,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// F1, F2, F5 and reading: what is flushed is found again, whole and in order.
+/// STORE-F1, STORE-F2, STORE-F5 and reading: what is flushed is found again, whole and in order.
 @Suite struct FlushTests {
     private let directory = TemporaryDirectory()
 

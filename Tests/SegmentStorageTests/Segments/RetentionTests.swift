@@ -5,7 +5,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// F6, F7: what is deleted, when, and what is not.
+/// STORE-F6, STORE-F7: what is deleted, when, and what is not.
 @Suite struct SegmentRetentionTests {
     private let directory = TemporaryDirectory()
 

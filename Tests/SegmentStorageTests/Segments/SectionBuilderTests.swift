@@ -3,7 +3,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// F2, F4: what blocks a section has.
+/// STORE-F2, STORE-F4: what blocks a section has.
 @Suite struct SectionBuilderTests {
     private func run(
         _ key: UInt32, first: UInt64, arrival: Int64, _ data: [[UInt8]], deltas: [UInt64?] = [], stored: Bool = false

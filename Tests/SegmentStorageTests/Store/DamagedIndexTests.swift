@@ -5,7 +5,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// Section 8: what is damaged is refused, and takes nothing else with it.
+/// STORE-D2: what is damaged is refused, and takes nothing else with it.
 @Suite(.timeLimit(.minutes(1)))
 struct DamagedIndexTests {
     @Test func `a stream whose segment has a damaged index can be described, and its reader is told`() async throws {

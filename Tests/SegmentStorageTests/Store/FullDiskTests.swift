@@ -11,7 +11,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// C9: what a store does when its disk is full, and when there is room again.
+/// STORE-C9: what a store does when its disk is full, and when there is room again.
 @Suite(.timeLimit(.minutes(2)))
 struct FullDiskTests {
     // MARK: While it is full
@@ -29,7 +29,7 @@ struct FullDiskTests {
         #expect(full.written == before)
         #expect(try await full.position() == full.count)
         #expect(try await full.texts().count == full.count)
-        // Row 22: the metadata are newer than the journal.
+        // STORE-P22: the metadata are newer than the journal.
         let again = try await FullDisk.open(full.disk.afterCrash(), full.model, time: full.time)
         #expect(try await again.position() == full.count)
         #expect(try await again.texts().count == full.count)
@@ -252,7 +252,7 @@ struct FullDiskTests {
         #expect(try await full.texts().count == full.count)
     }
 
-    /// Row 23: the reserve is deleted, or half made.
+    /// STORE-P23: the reserve is deleted, or half made.
     @Test(arguments: [nil, 0, 1 << 20]) func `the reserve is made anew when the store is opened`(
         length: Int?
     ) async throws {

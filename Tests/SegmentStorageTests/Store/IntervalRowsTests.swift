@@ -6,7 +6,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// C11: under `.interval` rows of the metadata are not ahead of what the journal has on the disk.
+/// STORE-C11: under `.interval` rows of the metadata are not ahead of what the journal has on the disk.
 @Suite(.timeLimit(.minutes(1)))
 struct IntervalRowsTests {
     private func open(_ disk: MemoryFileSystem, _ metadata: ModelMetadata) async throws -> SegmentStore {
@@ -84,7 +84,7 @@ struct IntervalRowsTests {
         }
     }
 
-    /// C4: also where nothing but a flushed journal is left to tell that the store was used under an interval.
+    /// STORE-C4: also where nothing but a flushed journal is left to tell that the store was used under an interval.
     @Test(arguments: [true, false])
     func `what was seen behind the last flush and is lost with the power lends its numbers to nothing else`(
         endsOrderly: Bool
@@ -116,7 +116,7 @@ struct IntervalRowsTests {
         #expect(try await put("another", to: again) == SequenceNumber(2 + 1 << 32))
     }
 
-    /// C4: a stream of the same name that is made anew would begin with the same numbers.
+    /// STORE-C4: a stream of the same name that is made anew would begin with the same numbers.
     @Test func `a stream, a shard and a mapping that were acknowledged are there after a loss of power`() async throws {
         let (disk, metadata) = (MemoryFileSystem(), ModelMetadata())
         let store = try await open(disk, metadata)
@@ -155,7 +155,7 @@ struct IntervalRowsTests {
         #expect(try await put(to: last) > SequenceNumber(2 << 32))
     }
 
-    /// C11: also where the writer finds new calls whenever it looks, and never comes to rest.
+    /// STORE-C11: also where the writer finds new calls whenever it looks, and never comes to rest.
     @Test func `a sync comes after the interval under a load without pauses too`() async throws {
         let (disk, metadata) = (MemoryFileSystem(), ModelMetadata())
         let store = try await open(disk, metadata)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// C4: numbers jump, records are counted all the same.
+/// STORE-C4: numbers jump, records are counted all the same.
 @Suite(.timeLimit(.minutes(1)))
 struct JumpCountTests {
     private let directory = TemporaryDirectory()

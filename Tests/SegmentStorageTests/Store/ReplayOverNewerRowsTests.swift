@@ -5,8 +5,8 @@ import Testing
 
 @testable import SegmentStorage
 
-/// Rows are saved once a second and at the end, and may be newer than the commit at which replay begins (F5): it must
-/// take nothing back that they know, and notice where the journal knows less than they do.
+/// Rows are saved once a second and at the end, and may be newer than the commit at which replay begins (STORE-F5): it
+/// must take nothing back that they know, and notice where the journal knows less than they do.
 @Suite(.timeLimit(.minutes(1)))
 struct ReplayOverNewerRowsTests {
     private let directory = TemporaryDirectory()

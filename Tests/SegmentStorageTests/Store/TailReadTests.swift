@@ -3,7 +3,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// Reading and trimming a tail against a list of its records (M1, M2).
+/// Reading and trimming a tail against a list of its records (STORE-M1, STORE-M2).
 @Suite struct TailReadTests {
     private struct Kept {
         var number: UInt64

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// What a flush leaves in memory for readers that are a little behind (M4).
+/// What a flush leaves in memory for readers that are a little behind (STORE-M4).
 @Suite struct UnreadTailTests {
     private let tail = Tail(flushedThrough: .zero, horizon: .zero)
 

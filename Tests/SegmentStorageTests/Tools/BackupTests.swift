@@ -68,7 +68,7 @@ import Testing
         try await copy.close()
     }
 
-    @Test func `numbers that the old store gave out later are not given out again (C4)`() async throws {
+    @Test func `numbers that the old store gave out later are not given out again (STORE-C4)`() async throws {
         let used = try await UsedStore(count: 20)
         try await SegmentStore.backup(of: used.directory.path, to: backup, timeSource: used.clock)
         let old = try await used.open()

@@ -7,7 +7,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// `check` reads everything, says what is damaged and where, and changes nothing (section 8).
+/// `check` reads everything, says what is damaged and where, and changes nothing (STORE-D4).
 @Suite(.timeLimit(.minutes(1))) struct CheckTests {
     @Test func `a store that was closed is whole, and stays as it is`() async throws {
         let used = try await UsedStore()

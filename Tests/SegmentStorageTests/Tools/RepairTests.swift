@@ -7,7 +7,8 @@ import Testing
 
 @testable import SegmentStorage
 
-/// Repair makes a damaged store whole again: what is whole is served, what is not is told as a gap (section 8).
+/// Repair makes a damaged store whole again: what is whole is served, what is not is told as a gap (STORE-D3,
+/// STORE-D5).
 @Suite(.timeLimit(.minutes(2))) struct RepairTests {
     private func repair(
         _ directory: TemporaryDirectory, _ clock: HandClock, applies: Bool = true
@@ -70,7 +71,7 @@ import Testing
         #expect(try used.directory.contents().filter { $0.key != "lock" } == before.filter { $0.key != "lock" })
     }
 
-    @Test func `a damaged commit head keeps the store shut, and is passed: later commits say what is lost (J8)`()
+    @Test func `a damaged commit head keeps the store shut, and is passed: later commits say what is lost (STORE-J8)`()
         async throws
     {
         let (directory, clock) = try await UsedStore.killed()

@@ -5,7 +5,7 @@ import Testing
 /// What a terminal gets that a command runs in: nothing that moves the cursor, sets the title or turns text round, wherever it
 /// comes from. In a real terminal of the system, as the command asks for one.
 @Suite(.timeLimit(.minutes(2))) struct TerminalTests {
-    /// Clears the screen, sets the title (ended by BEL and by C1's ST), and writes backwards.
+    /// Clears the screen, sets the title (ended by BEL and by U+009C), and writes backwards.
     private static let hostile = "\u{1B}[2Jevil\u{1B}]0;title\u{7}\u{9B}31m\u{9D}0;x\u{9C}\u{202E}txt.exe\u{7F}\u{2028}"
 
     /// What the command writes to its terminal.

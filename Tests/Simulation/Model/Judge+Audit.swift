@@ -43,7 +43,7 @@ extension Judge {
         logs.filter { !deleted.contains($0.key.stream) }.mapValues(\.promised)
     }
 
-    /// Judges the log as a whole (invariants 1, 2, 3, 7).
+    /// Judges the log as a whole (STORE-I1, STORE-I2, STORE-I3, STORE-I7).
     package mutating func audited(_ audit: Audit, promised: [Shard: [UInt64: Item]]) {
         var found: Set<UInt64> = []
         var lost: [(shard: Shard, sequences: [UInt64])] = []
@@ -57,7 +57,7 @@ extension Judge {
                     return fail("\(content.shard) has nothing between \(before.sequence) and \(item.sequence)")
                 }
                 if let before, item.arrival < before.arrival {
-                    return fail("\(content.shard) \(item.sequence) arrived before \(before.sequence) (C3)")
+                    return fail("\(content.shard) \(item.sequence) arrived before \(before.sequence) (STORE-C3)")
                 }
                 before = item
                 guard found.insert(item.id).inserted else { return fail("record \(item.id) is there twice") }
@@ -124,7 +124,7 @@ extension Judge {
         }
     }
 
-    /// Records of one key and one source have rising numbers, over splits and merges too (invariant 2).
+    /// Records of one key and one source have rising numbers, over splits and merges too (STORE-I2).
     private mutating func checkOrderOfKeys() {
         struct Lane: Hashable {
             var stream: String
@@ -147,7 +147,7 @@ extension Judge {
         }
     }
 
-    /// After an opening, what is in doubt is there whole or not at all, and stays so (invariant 3).
+    /// After an opening, what is in doubt is there whole or not at all, and stays so (STORE-I3).
     private mutating func decide(_ found: Set<UInt64>) {
         for index in puts.indices {
             let put = puts[index]

@@ -1,4 +1,4 @@
-/// What a loss of power may take under the durability `.interval`, and what it may not (C4, C11).
+/// What a loss of power may take under the durability `.interval`, and what it may not (STORE-C4, STORE-C11).
 ///
 /// What is promised there is on the disk after the next sync: after the interval at the latest, and once the store is
 /// closed in order, or opened. Until then a loss of power may take it, but only from its end on: of what was promised
@@ -69,7 +69,7 @@ extension Judge {
         }
     }
 
-    /// Whether the numbers between two neighbours were left out by jumps (C4).
+    /// Whether the numbers between two neighbours were left out by jumps (STORE-C4).
     func mayHaveJumped(from before: UInt64, to after: UInt64) -> Bool {
         guard after > before + 1 else { return false }
         let (count, rest) = (after - before - 1).quotientAndRemainder(dividingBy: Self.jump)

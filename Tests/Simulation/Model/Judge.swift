@@ -185,7 +185,7 @@ package struct Judge {
         records[id] = Known(put: put, stream: stream, key: key, source: source, order: order, putAt: moment)
     }
 
-    /// These records are acknowledged, with their places (C2, C4, invariant 3).
+    /// These records are acknowledged, with their places (STORE-C2, STORE-C4, STORE-I3).
     package mutating func acknowledged(_ receipts: [(shard: Shard, item: Item)], of put: Int, all: Bool) {
         acknowledgedRecords += receipts.count
         if all { puts[put].fate = .acknowledged }
@@ -195,7 +195,7 @@ package struct Judge {
     /// The put was surely not written: nobody may ever see any of it.
     package mutating func refused(_ put: Int) { puts[put].fate = .absent }
 
-    /// Whether it was written is not known (C8).
+    /// Whether it was written is not known (STORE-C8).
     package mutating func unknown(_ put: Int) { puts[put].fate = .inDoubt }
 
     /// A producer has ended: of its last batch nothing is known, and what it never sent was not written.
@@ -241,7 +241,7 @@ package struct Judge {
         }
         if log.lost.contains(item.sequence) || item.sequence <= log.lostThrough && known.putAt > log.lostAt {
             return fail(
-                "\(shard) \(item.sequence) is record \(item.id), though numbers up to \(log.lostThrough) were given out and lost with the power (C4)"
+                "\(shard) \(item.sequence) is record \(item.id), though numbers up to \(log.lostThrough) were given out and lost with the power (STORE-C4)"
             )
         }
         guard item.sequence > log.origin else {

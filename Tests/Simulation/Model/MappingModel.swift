@@ -78,7 +78,7 @@ extension Judge {
         mappings[name]!.isSought = false
     }
 
-    /// The function is called with these records (invariants 1, 2, 4).
+    /// The function is called with these records (STORE-I1, STORE-I2, STORE-I4).
     package mutating func invoked(_ name: String, _ shard: Shard, with items: [Item], checkpoint: UInt64) {
         invocations += 1
         for item in items { promise(item, in: shard, because: "the function") }
@@ -125,7 +125,7 @@ extension Judge {
         mappings[name]!.lanes[shard]!.done.formUnion(sequences)
     }
 
-    /// Somebody saw the mapping's checkpoint at this moment: it never goes back (invariant 4).
+    /// Somebody saw the mapping's checkpoint at this moment: it never goes back (STORE-I4).
     package mutating func sawCheckpoint(of name: String, in shard: Shard, at position: UInt64) {
         guard mappings[name] != nil else { return }
         mappings[name]!.firstSeen = mappings[name]!.firstSeen ?? latestWall
@@ -144,7 +144,7 @@ extension Judge {
         owe(upTo: min(position, logs[shard]?.last ?? 0), by: name, in: shard)
     }
 
-    /// All documents that there are are known: whatever a checkpoint has passed is done (invariants 4 and 5).
+    /// All documents that there are are known: whatever a checkpoint has passed is done (STORE-I4 and STORE-I5).
     mutating func checkPassed(by name: String, in shard: Shard, at position: UInt64, _ debts: Debts?) {
         // Sent back since, nothing follows from where it was.
         guard let mapping = mappings[name], debts?.seeks ?? mapping.seeks == mapping.seeks else { return }

@@ -74,7 +74,7 @@ extension Life {
         world.tell { $0.sawCounts(counts, of: [items.count, kept.count, part.count], in: place) }
     }
 
-    /// Open shards own every hash key once, closed ones have children (row 18: both or neither).
+    /// Open shards own every hash key once, closed ones have children (STORE-P18: both or neither).
     private func judgeShards(_ stream: StreamDescription) {
         var next: UInt128 = 0
         var isWhole = true

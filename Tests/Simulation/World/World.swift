@@ -179,7 +179,7 @@ package final class World: @unchecked Sendable {
     func decay(flips: Int) { self.flips = flips }
 
     /// Flips bits of a store that was closed in order, one at a time: what is damaged is refused with a reason, never
-    /// served, never left out in silence (invariant 7).
+    /// served, never left out in silence (STORE-I7).
     private func decay() {
         let files = disk.contents.filter { $0.key.hasPrefix(Self.directory) && !$0.value.isEmpty }
             .map { (path: $0.key, size: $0.value.count) }.sorted { $0.path < $1.path }
@@ -274,7 +274,7 @@ package final class World: @unchecked Sendable {
         }
         switch result! {
         case .success(let stepped):
-            // What was found is made durable before anything of it is served (J9).
+            // What was found is made durable before anything of it is served (STORE-J9).
             if !isDead { judge.isSynced() }
             return stepped
         case .failure(let error):
@@ -437,10 +437,10 @@ package final class World: @unchecked Sendable {
     private func lookAround() {
         guard isAlive, let life else { return }
         lookAtJournal()
-        // One epoch is filled while another is flushed, and what is in the queue comes on top (M4).
+        // One epoch is filled while another is flushed, and what is in the queue comes on top (STORE-M4).
         let bound = 4 * history.settings.epochSize + (1 << 20)
         let used = life.stepped.unflushedBytes
-        if used > bound { fail("\(used) bytes of records are in memory, more than \(bound) (M4)") }
+        if used > bound { fail("\(used) bytes of records are in memory, more than \(bound) (STORE-M4)") }
     }
 }
 
