@@ -25,7 +25,9 @@ import Testing
     }
 
     private static func mappings(_ folder: TestDirectory) async throws -> [String] {
+        // The oldest record's age grows meanwhile.
         try await BadInputTests.shardline(["mapping", "list", "--json"], folder).lines
+            .map { $0.replacing(#/"oldestAgeMilliseconds":\d+/#, with: "") }
     }
 
     @Test func `only a yes deletes a stream, and what would go is said before`() async throws {
