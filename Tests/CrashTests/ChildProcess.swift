@@ -51,7 +51,11 @@ final class ChildProcess {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+        // What a thread of the tests blocks is no concern of the child's.
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK))
         var variables = Self.currentEnvironment.merging(environment) { _, new in new }
         // Not what the tests were told, and no backtrace, which would take a killed process seconds.
         variables["SHARDLINE_DATA"] = environment["SHARDLINE_DATA"]

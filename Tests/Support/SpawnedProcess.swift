@@ -52,8 +52,16 @@ package final class SpawnedProcess {
         let texts = command.map { strdup($0) } + [nil]
         let variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for text in texts + variables { free(text) } }
+        // A thread of the tests may block signals; a shell with SIGCHLD blocked would wait for its children for ever.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var pid = pid_t()
-        let result = posix_spawn(&pid, command[0], &actions, nil, texts, variables)
+        let result = posix_spawn(&pid, command[0], &actions, &attributes, texts, variables)
         guard result == 0 else {
             if let input = self.input { close(input) }
             throw Failure(description: "can't start '\(path)': \(String(cString: strerror(result)))")
