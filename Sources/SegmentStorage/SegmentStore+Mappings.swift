@@ -122,7 +122,12 @@ extension SegmentStore {
         _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
     ) async throws -> MappingDescription {
         _ = try parts.visible.withOpen { try $0.catalogue.mapping(mapping).number }
-        let positions = try await positions(of: position, in: mapping.stream, shard: shard)
+        var positions = try await positions(of: position, in: mapping.stream, shard: shard)
+        if position.isOfOneShard {
+            // What has expired does not come again, and what was done of it is not to be told as undone.
+            let horizons = try await self.positions(of: .trimHorizon, in: mapping.stream, shard: shard)
+            positions.merge(horizons) { max($0, $1) }
+        }
         try await ask(.seekMapping(mapping, positions: positions, all: shard == nil))
         return try await describeMapping(mapping)
     }

@@ -89,8 +89,8 @@ package struct NumberedShard: Sendable {
 
     /// Throws `invalidArgument` where a read begins at no position of the shard.
     package func checkRead(_ request: ReadRequest) throws {
-        // Where a reader stands that is done with a closed shard.
-        if isClosed, request.after == .max { return }
+        // Where a reader stands that is done with a closed shard: nothing is skipped, as nothing comes after it.
+        if isClosed, request.after >= tip { return }
         try check(request.after, in: request.stream)
     }
 

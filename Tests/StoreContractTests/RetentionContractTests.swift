@@ -70,4 +70,23 @@ struct RetentionContractTests {
             #expect(try await store.updateStream("f", retention: .seconds(90)) == failures)
         }
     }
+
+    @Test(arguments: StoreKind.all) func `a seek to a number that has expired goes to the oldest record that is kept`(
+        kind: StoreKind
+    ) async throws {
+        try await kind.test(shards: 1, retention: .seconds(50)) { store, time in
+            let key = MappingKey(stream: "s", name: "m")
+            try await store.put(["a", "b", "c"])
+            try await store.createMapping(MappingDefinition(key: key, startingPosition: .latest))
+            time.advance(by: .seconds(50))
+            try await store.put(["d"])
+            for number in [SequenceNumber(1), SequenceNumber(2)] {
+                // What was done of what has expired would be told as undone.
+                let moved = try await store.seekMapping(key, to: .atSequenceNumber(number), shard: shard0)
+                #expect(moved.checkpoints.map(\.position) == [3])
+            }
+            let ahead = try await store.seekMapping(key, to: .afterSequenceNumber(4), shard: shard0)
+            #expect(ahead.checkpoints.map(\.position) == [4])
+        }
+    }
 }

@@ -52,12 +52,13 @@ extension Catalogue {
         case .streamCreated(let entry): return apply(entry, commit: commit)
         case .streamChanged(let entry):
             guard let known = streams[entry.key] else { return .unknown }
+            // Never goes back, and its row may not have been saved together with the stream's.
+            expire(entry.key, through: entry.expiredThrough)
             guard known.atCommit < commit else { return .done }
             streams[entry.key]?.retention = entry.retention
             streams[entry.key]?.maximumRecordSize = entry.maximumRecordSize
             streams[entry.key]?.isFailureStream = entry.isFailureStream
             streams[entry.key]?.atCommit = commit
-            expire(entry.key, through: entry.expiredThrough)
             return .done
         case .streamDeleted(let key): return deleteStream(key, commit: commit)
         case .mappingCreated(let entry): return apply(entry, commit: commit)

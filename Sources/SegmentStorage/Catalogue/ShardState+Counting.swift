@@ -82,13 +82,14 @@ extension Catalogue {
     ///
     /// - Parameter isRebuilt: whether rows are lost, so that not even jumps are known.
     mutating func findSkipped(
-        lost: [UInt32: [GivenUp]], isRebuilt: Bool = false, runs: (ShardState) throws -> [ClosedRange<UInt64>]
+        lost: [UInt32: [GivenUp]], isRebuilt: Bool = false, runs: (ShardState) throws -> [ClosedRange<UInt64>]?
     ) rethrows -> [ShardKey] {
         var found: [ShardKey] = []
         for shard in shards.values where shard.skipped.isEmpty {
             let highest = isRebuilt ? max(shard.lastSequence, shard.floor) : shard.floor
             guard highest.rawValue >= shard.origin.rawValue + Recovery.numberJump else { continue }
-            let (there, gone) = (try runs(shard), (lost[shard.key.rawValue] ?? []).map(\.numbers))
+            guard let there = try runs(shard) else { continue }
+            let gone = (lost[shard.key.rawValue] ?? []).map(\.numbers)
             _ = shards.update(shard.key) { $0.findSkipped(between: there, lost: gone) }
             found.append(shard.key)
         }

@@ -7,6 +7,14 @@ extension Catalogue {
     /// The changes that bring the rows of `dirty` to what they are here.
     func changes(_ dirty: DirtyRows) -> [MetadataChange] {
         var changes: [MetadataChange] = []
+        let (kept, gone) = (dirty.shards.filter { shards[$0] != nil }, dirty.shards.filter { shards[$0] == nil })
+        // In front of all, since the changes may be cut: until the start of the replay has passed the deletion, the journal
+        // may hold records of the shard.
+        if !gone.isEmpty { changes += retiredRow.map { [.put($0)] } ?? [] }
+        for key in gone.sorted() {
+            guard let commit = deletedShards[key] else { continue }
+            changes.append(.put(MetadataRow(.deletedShard, [.number(key.rawValue), .bits(commit)])))
+        }
         for key in dirty.streams.sorted() {
             let number = [MetadataValue.number(key.rawValue)]
             guard let stream = streams[key] else {
@@ -23,19 +31,11 @@ extension Catalogue {
         for key in dirty.jumped.sorted() {
             if let shard = shards[key], !shard.skipped.isEmpty { changes.append(.put(shard.skippedRow)) }
         }
-        if dirty.shards.contains(where: { shards[$0] == nil }) {
-            changes += retiredRow.map { [.put($0)] } ?? []
-        }
-        let (kept, gone) = (dirty.shards.filter { shards[$0] != nil }, dirty.shards.filter { shards[$0] == nil })
         for key in kept.sorted() { if let shard = shards[key] { changes.append(.put(shard.row)) } }
         // Behind the others: not all may be written, and where a shard's row is missing its children's are there.
         for key in gone.sorted() {
             changes.append(.remove(.skipped, key: [.number(key.rawValue)]))
             changes.append(.remove(.shard, key: [.number(key.rawValue)]))
-            if let commit = deletedShards[key] {
-                // Until the start of the replay has passed the deletion, the journal may hold records of the shard.
-                changes.append(.put(MetadataRow(.deletedShard, [.number(key.rawValue), .bits(commit)])))
-            }
         }
         for number in dirty.mappings.sorted() {
             if let mapping = mappings[number] {

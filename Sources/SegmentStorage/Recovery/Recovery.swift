@@ -142,8 +142,13 @@ struct Recovery {
             let found = try catalogue.findSkipped(lost: snapshot.givenUp) { shard in
                 let known = inJournal ?? Self.numbers(in: frames)
                 inJournal = known
-                return try describing("opening the store") { try metadata.flushedNumbers(of: shard) }
-                    + known[shard.key, default: []]
+                do {
+                    return try describing("opening the store") { try metadata.flushedNumbers(of: shard) }
+                        + known[shard.key, default: []]
+                } catch let error as ShardlineError where [.corrupt, .readFailed].contains(error.code) {
+                    // Only counts need it; readers of the shard are told of the damage.
+                    return nil
+                }
             }
             dirty.jumped.formUnion(found)
         }

@@ -180,8 +180,9 @@ private enum ForkServer {
     static func requests(insteadOf lost: Int32?) throws(ChildProcess.StartFailure) -> Int32 {
         let (requests, error) = running.withLock { running in
             if let running, running.requests != lost { return (running.requests, Int32(0)) }
+            // A guard that is killed while it starts looks like a server that has ended, which is waited for a moment.
+            if let running, !hasEnded(running.process) { return (running.requests, Int32(0)) }
             // Its socket stays open: another thread may be about to use its number.
-            if let running { while waitpid(running.process, nil, 0) < 0, errno == EINTR {} }
             var requests: Int32 = -1
             var process: pid_t = 0
             let error = shardline_start_server(&requests, &process)
@@ -191,6 +192,16 @@ private enum ForkServer {
         if lost == nil { _ = reapsAtExit }
         guard error == 0 else { throw ChildProcess.StartFailure(reason: systemMessage(error)) }
         return requests
+    }
+
+    private static func hasEnded(_ process: pid_t) -> Bool {
+        for _ in 0..<100 {
+            var ended: pid_t
+            repeat { ended = waitpid(process, nil, WNOHANG) } while ended < 0 && errno == EINTR
+            if ended != 0 { return true }
+            usleep(1000)
+        }
+        return false
     }
 
     // In a container nobody else might, and a process that has ended would stay on the list.

@@ -112,6 +112,11 @@ extension InMemoryStore {
         return try update(mapping) { mapping, state in
             let stream = try state.catalogue.stream(mapping.definition.key.stream)
             var moved = try state.checkpoints(at: position, in: stream, shard: shard, now: now)
+            if position.isOfOneShard {
+                // What has expired does not come again, and what was done of it is not to be told as undone.
+                let horizons = try state.checkpoints(at: .trimHorizon, in: stream, shard: shard, now: now)
+                moved.merge(horizons) { $0.position < $1.position ? $1 : $0 }
+            }
             // What was not done of shards that are listed no longer is passed over, as all that has expired.
             for removed in stream.shards where shard == nil && removed.isRemoved && !removed.isForgotten {
                 moved[removed.id] = ShardCheckpoint(shard: removed.id, position: removed.last, isShardEnd: true)
