@@ -160,13 +160,20 @@ extension JSONValue {
         "batchItemFailures", "errorMessage", "errorType", "permanent", "itemIdentifier",
     ]
 
+    /// Those that a function may send empty with every answer.
+    private static let silentMembers: [UTF8Key] = ["errorMessage", "errorType", "stackTrace", "permanent"]
+
     /// What an answer that means nothing is; nil for one that means something. `null`, `{}`, `""` and `[]` say that all
     /// is done (ESM-R1, ESM-R2).
     package var unknownAnswer: Unknown? {
         switch self {
         case .object(let members):
-            let isKnown = Self.answerMembers.dropLast().contains { members[$0] != nil }
-            return members.isEmpty || isKnown ? nil : .members(members.keys.sorted().map(\.string))
+            // A log line may have the members of an error too, empty ones.
+            let isAnswer = members["batchItemFailures"] != nil || ReportedError(in: self) != nil
+            guard !isAnswer, members.keys.contains(where: { !Self.silentMembers.contains($0) }) else {
+                return nil
+            }
+            return .members(members.keys.sorted().map(\.string))
         case .null, .string(""), .array([]): return nil
         case .string(let text): return .other("the text \"\(text)\"")
         case .number, .bool, .array: return .other(shortText)

@@ -20,7 +20,8 @@ struct ConsumeCommand: AsyncParsableCommand {
             where the command then ends with exit code 0.
 
             Whatever the command starts ends with it, and with consume, however that ends. A command that can't be \
-            started is tried again and again; with --until-caught-up three times, then the exit code is 69.
+            started is tried again and again; with --until-caught-up three times (eight where it was \
+            started before), then the exit code is 69.
 
             What fails is tried again, cut in two until the bad record is alone, and in the end given up to a stream of \
             its own, NAME.MAPPING.failed (--on-failure). How far the mapping is stays in the store: the same command \

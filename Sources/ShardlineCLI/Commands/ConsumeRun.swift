@@ -71,7 +71,7 @@ struct ConsumeRun: Sendable {
         if goal == .caughtUp, let reason = pool.startFailure {
             throw CommandFailure(
                 .busy,
-                "the function can't be started, tried \(ProcessPool.mostStarts) times: \(reason). No record was given up; correct --exec and run the same command again"
+                "the function can't be started, also after several tries: \(reason). No record was given up; correct --exec and run the same command again"
             )
         }
         return eventSource.statistics

@@ -61,6 +61,10 @@ final class FunctionOwner: Sendable {
             if isFree, left.isEmpty { return FunctionOwner(lock: lock, store: store) }
             if !hasSaid { say("waiting for the end of what the owner before has started: \(words(left))") }
             hasSaid = true
+            guard !Interruption.ofProcess.isInterrupted else {
+                close(lock)
+                throw CommandFailure(.busy, "ended before anything was handed out: there is still \(words(left))")
+            }
             guard timeSource.monotonicTime - begun < patience else {
                 close(lock)
                 throw CommandFailure(

@@ -14,20 +14,22 @@ final class ProcessPool: Sendable {
         var numbered = 0
         /// Whether a child has ever been given an event.
         var hasStarted = false
-        /// Children that could not be given one.
+        /// Children in a row that could not be given one.
         var failedStarts = 0
     }
 
     /// How often each place tries to start its child before it is said that the function can't be started at all.
     static let mostStarts = 3
+    /// The same where one has been started before: its file may be about to be replaced. With the pauses in between that is
+    /// a minute.
+    static let mostStartsAgain = 8
 
     private let settings: @Sendable (Int) -> ProcessWorker.Settings
     private let state = Mutex(State())
     private let secondLines = SecondLines()
     private let cannotStart = OneTimeSignal<String>()
 
-    /// Why no child could be started, in spite of several tries, since the pool was made; nil: one was, or it is not
-    /// known yet. A function that was there once is never given up.
+    /// Why no child can be started, in spite of several tries; nil: one was, or it is not known yet.
     var startFailure: String? { cannotStart.value }
 
     /// Returns when there is a ``startFailure``, or the task is cancelled.
@@ -52,7 +54,7 @@ final class ProcessPool: Sendable {
         defer { state.withLock { $0.idle.append(worker) } }
         do {
             answer = try await worker.exchange(line)
-            state.withLock { $0.hasStarted = true }
+            state.withLock { ($0.hasStarted, $0.failedStarts) = (true, 0) }
         } catch {
             if let failure = error as? ProcessFailure { note(failure) }
             throw error
@@ -68,12 +70,12 @@ final class ProcessPool: Sendable {
     private func note(_ failure: ProcessFailure) {
         let reason: String? = state.withLock { state in
             guard case .notStarted(let reason) = failure else {
-                state.hasStarted = true
+                (state.hasStarted, state.failedStarts) = (true, 0)
                 return nil
             }
             state.failedStarts += 1
-            let isOver = state.failedStarts >= Self.mostStarts * max(1, state.workers.count)
-            return isOver && !state.hasStarted ? reason : nil
+            let most = state.hasStarted ? Self.mostStartsAgain : Self.mostStarts
+            return state.failedStarts >= most * max(1, state.workers.count) ? reason : nil
         }
         if let reason { cannotStart.send(reason) }
     }

@@ -130,7 +130,8 @@ import Testing
 
     @Test(arguments: [
         #"{"level":"info","message":"started"}"#, "17", "true", #""done""#, #"["a"]"#, #"{"batchItemFailure": []}"#,
-        #"[{"errorMessage": "x"}]"#,
+        #"[{"errorMessage": "x"}]"#, #"{"level":"info","errorMessage":null}"#, #"{"level":"error","errorType":null}"#,
+        #"{"level":"info","permanent":false}"#,
     ]) func `JSON that says nothing is no answer, unless any JSON is accepted (ESM-R19b, ESM-R3)`(
         line: String
     ) async {
@@ -147,7 +148,10 @@ import Testing
         #expect(bytes == Array(line.utf8))
     }
 
-    @Test(arguments: ["{}", "null", #""""#, "[]", "", "  ", "\u{FEFF}{}", #"{"batchItemFailures": [], "seen": 2}"#])
+    @Test(arguments: [
+        "{}", "null", #""""#, "[]", "", "  ", "\u{FEFF}{}", #"{"batchItemFailures": [], "seen": 2}"#,
+        #"{"errorMessage":null,"errorType":null,"stackTrace":[],"permanent":false}"#,
+    ])
     func `what says that all is done stays an answer (ESM-R1 to ESM-R3)`(line: String) async {
         guard case .answered = await Self.invoke(line, acceptsAnyJSON: false) else {
             Issue.record("\(line) is no answer")

@@ -158,6 +158,8 @@ import Testing
                 #expect(try await Self.ask(pool, "a") == "a")
                 for _ in 1...6 { await #expect(throws: ProcessFailure.self) { try await Self.ask(pool, "b") } }
                 #expect(pool.startFailure == nil)
+                for _ in 7...8 { await #expect(throws: ProcessFailure.self) { try await Self.ask(pool, "b") } }
+                #expect(pool.startFailure != nil)
             }
         }
     }
