@@ -88,7 +88,8 @@ public protocol StreamStore: Sendable {
     /// Ends a claim with this epoch. Does nothing where the claim is a newer one.
     func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws
     /// Moves the checkpoints of one shard or of all to `position` and raises the mapping's epoch: a mapping that runs
-    /// is fenced, reads its checkpoints anew and goes on there. Returns the mapping as it is then.
+    /// is fenced, reads its checkpoints anew and goes on there. A place before the oldest record that is kept means that
+    /// record: what expired undone is passed over. Returns the mapping as it is then.
     @discardableResult
     func seekMapping(
         _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
