@@ -74,8 +74,9 @@ extension SegmentStore {
         // Taken before the journal says so, so that of two that ask at once one is refused.
         let number = try parts.visible.withOpen { state in
             let number = try state.catalogue.mapping(mapping).number
-            guard state.claims[number] == nil else {
-                throw ShardlineError(.mappingBusy, "the mapping '\(mapping)' is running already")
+            if let claim = state.claims[number] {
+                let what = claim.epoch == .max ? "is being started or deleted at this moment" : "is running already"
+                throw ShardlineError(.mappingBusy, "the mapping '\(mapping)' \(what)")
             }
             state.claims[number] = .pending
             return number

@@ -48,8 +48,10 @@ final class DescriptorWriter: Sendable {
         switch startsThread {
         case nil: completion(.failure(Output.Blocked()))
         case true?: _ = WorkerThread(name: "shardline-out") { self.work() }
-        case false?: state.wakeAll()
+        case false?: break
         }
+        // The writing thread, and who looks whether it gets on.
+        state.wakeAll()
     }
 
     private func work() {

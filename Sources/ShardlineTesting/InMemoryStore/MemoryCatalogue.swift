@@ -68,6 +68,8 @@ struct MemoryStream {
     let initialSettings: StreamSettings
     /// By number.
     var shards: [MemoryShard]
+    /// The places in ``shards`` of those that are closed and not forgotten: each read looks at them.
+    var closed: Set<Int> = []
 
     func shard(_ id: ShardID) throws -> MemoryShard {
         guard id.number < shards.count else {
@@ -149,15 +151,17 @@ extension MemoryCatalogue {
     /// Takes the shards off a stream's list that were closed longer ago than records are kept, and forgets those of them
     /// in which no mapping has anything to do. Returns the ones that are forgotten now.
     mutating func removeShards(of name: String, now: Timestamp) -> [ShardID] {
-        guard var stream = streams[UTF8Key(name)] else { return [] }
+        guard var stream = streams[UTF8Key(name)], !stream.closed.isEmpty else { return [] }
         let expiry = now - stream.settings.retention
         let ofStream = mappings.filter { $0.key.stream == name }
         var forgotten: [ShardID] = []
-        for (index, shard) in stream.shards.enumerated() where !shard.isForgotten {
+        for index in stream.closed.sorted() {
+            let shard = stream.shards[index]
             guard let closed = shard.closedAt, shard.isRemoved || closed <= expiry else { continue }
             stream.shards[index].isRemoved = true
             guard ofStream.values.allSatisfy({ $0.isThrough(shard) }) else { continue }
             stream.shards[index].isForgotten = true
+            stream.closed.remove(index)
             forgotten.append(shard.id)
             for key in ofStream.keys {
                 mappings[key]?.checkpoints[shard.id] = nil

@@ -152,6 +152,7 @@ struct MemoryCommit {
         }
         for parent in parents {
             stream.shards[Int(parent.id.number)].closedAt = closing
+            stream.closed.insert(Int(parent.id.number))
             stream.shards[Int(parent.id.number)].children = children
             touched.insert(stream.place(of: parent.id))
         }

@@ -181,7 +181,8 @@ final class Life: @unchecked Sendable {
     func failed(_ error: any Error, _ what: String) {
         guard world.isAlive else { return }
         if error is CancellationError, isEnding || wantsReopening { return }
-        let notFound: [ShardlineError.Code] = [.unknownStream, .unknownShard, .unknownMapping, .fenced]
+        // Nobody may claim what is about to be deleted, so a start at that moment finds it busy.
+        let notFound: [ShardlineError.Code] = [.unknownStream, .unknownShard, .unknownMapping, .fenced, .mappingBusy]
         if hasDeleted, let error = error as? ShardlineError, notFound.contains(error.code) { return }
         guard world.faultsOfLife > 0 || (isEnding || wantsReopening) && (error as? ShardlineError)?.code == .closed
         else {
