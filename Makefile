@@ -9,7 +9,7 @@ ROUNDS ?= 200
 # How many cases `make damage` tries; 0: all.
 CASES ?= 0
 # A hung test must not hang the machine that runs it: seconds until the whole test run is killed.
-TEST_LIMIT ?= 900
+TEST_LIMIT ?= 1100
 # How long each half of `make soak` runs, seeds and crash points (600), or each target of `make fuzz` (60).
 SECONDS ?=
 # The seed that `make soak` begins with.
