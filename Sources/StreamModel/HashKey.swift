@@ -68,6 +68,9 @@ public struct HashKeyRange: Hashable, Sendable {
     /// Whether the shard owns `key`.
     public func contains(_ key: HashKey) -> Bool { first <= key && key <= last }
 
+    /// Whether some hash key is in both ranges.
+    package func overlaps(_ other: HashKeyRange) -> Bool { first <= other.last && other.first <= last }
+
     /// The whole space divided among `count` shards as CreateStream does (API-H-2): equal parts of ⌊2^128 / count⌋,
     /// the last one takes the rest.
     public static func even(_ count: Int) -> [HashKeyRange] {

@@ -109,7 +109,7 @@ struct ShardState: Sendable, Hashable {
     let id: ShardID
     let range: HashKeyRange
     /// None, or one after a split, or two after a merge.
-    let parents: [ShardID]
+    var parents: [ShardID]
     let creationSecond: UInt64
     let openedAt: Timestamp
     /// The number before the first that the shard can give out: its parents' last.

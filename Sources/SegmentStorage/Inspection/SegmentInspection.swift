@@ -81,7 +81,9 @@ struct SegmentInspection {
         let known = Dictionary(
             streams.flatMap { stream in stream.shards.map { ($0.key, stream.id) } }, uniquingKeysWith: { $1 })
         var unnamed: [Slice] = []
-        for var slice in found.values.joined() where !readable.contains(Place(slice)) {
+        // A repair names nothing of shards that are gone, though their records stay in blocks that others share.
+        for var slice in found.values.joined()
+        where !readable.contains(Place(slice)) && streamOfShard(slice.shardKey) != nil {
             slice.stream = known[slice.shardKey] ?? streamOfShard(slice.shardKey) ?? 0
             unnamed.append(slice)
         }

@@ -10,6 +10,10 @@ struct CatalogueRebuild {
     private var described: Set<ShardKey> = []
     /// Streams that the journal says are deleted.
     private var deleted: Set<StreamKey> = []
+    /// The numbers of shards that are gone: none is given out again.
+    private var removedNumbers: [StreamKey: Set<ShardID>] = [:]
+    /// By shard that only segments know of, the newest commit with records of it.
+    private var newestRecords: [ShardKey: UInt64] = [:]
 
     /// - Parameter catalogue: of the rows that are whole.
     init(_ catalogue: Catalogue, now: Timestamp) {
@@ -29,8 +33,14 @@ struct CatalogueRebuild {
                 // A jump is one where it is replayed.
                 if case .opened = entry { continue }
                 catalogue.apply(entry, commit: number)
+                // Also of shards whose rows are damaged: only this says that they are gone.
+                if case .shardsRemoved(_, let keys) = entry {
+                    for key in keys { catalogue.deletedShards[key] = number }
+                }
             }
         }
+        // A commit from before the last flush may have brought back what the rows know to be gone.
+        for key in catalogue.deletedShards.keys.sorted() { forget(key) }
     }
 
     /// What the segments repeat of their streams and shards, and which records they hold.
@@ -49,25 +59,34 @@ struct CatalogueRebuild {
     /// names that say so, so that nothing that is whole has no place.
     mutating func adopt(_ shardRows: [MetadataRow], _ journal: JournalSurvey) {
         for shard in shardRows.compactMap({ try? ShardState($0) })
-        where catalogue.shards[shard.key] == nil && !deleted.contains(shard.stream) {
+        where isUnknown(shard.key) && !deleted.contains(shard.stream) {
             if catalogue.streams[shard.stream] == nil {
                 addStream(shard.stream, named: "recovered-\(shard.stream.rawValue)", made: shard.openedAt)
             }
             insert(shard)
         }
-        if deleted.isEmpty {
-            for number in journal.numbers {
-                for case .records(let records) in journal.commits[number]?.entries ?? [] {
-                    for run in records.runs { adopt(run) }
-                }
+        for number in journal.numbers {
+            for case .records(let records) in journal.commits[number]?.entries ?? [] {
+                for run in records.runs { adopt(run, ofCommit: number) }
             }
         }
         for key in catalogue.streams.keys.sorted() { complete(key) }
     }
 
-    private mutating func adopt(_ run: RecordsEntry.Run) {
+    /// Whether nothing says yet what this shard is, or that it is gone.
+    private func isUnknown(_ key: ShardKey) -> Bool {
+        catalogue.shards[key] == nil && catalogue.deletedShards[key] == nil
+    }
+
+    private mutating func adopt(_ run: RecordsEntry.Run, ofCommit number: UInt64) {
         let key = ShardKey(run.shardKey)
-        guard catalogue.shards[key] == nil, catalogue.deletedShards[key] == nil else { return }
+        if described.contains(key) {
+            // It was unknown when the journal was replayed.
+            let last = SequenceNumber(run.firstSequence).advanced(by: Int(run.count) - 1)
+            catalogue.shards[key]?.advance(to: last, at: Timestamp(milliseconds: run.arrival))
+            newestRecords[key] = number
+        }
+        guard deleted.isEmpty, isUnknown(key) else { return }
         let stream = StreamKey(catalogue.nextStream)
         let arrival = Timestamp(milliseconds: run.arrival)
         addStream(stream, named: "recovered-shard-\(run.shardKey)", made: arrival)
@@ -106,8 +125,11 @@ struct CatalogueRebuild {
                 "of the stream '\(descriptor.name)': how large its records may be (taken: \(size) bytes) and exactly when it was made; its id, name, retention and shards are from its segments"
             )
         }
-        for shard in descriptor.shards
-        where catalogue.shards[ShardKey(shard.key)] == nil && catalogue.deletedShards[ShardKey(shard.key)] == nil {
+        for shard in descriptor.shards {
+            guard isUnknown(ShardKey(shard.key)) else {
+                if catalogue.shards[ShardKey(shard.key)] == nil { noteRemoved(ShardID(shard.number), of: key) }
+                continue
+            }
             described.insert(ShardKey(shard.key))
             let created = Timestamp(milliseconds: Int64(clamping: shard.creationSecond) * 1_000)
             insert(
@@ -151,7 +173,9 @@ struct CatalogueRebuild {
                 catalogue.shards[parentKey]?.children = shards.filter { $0.parents.contains(parent) }.map(\.id)
             }
         }
+        closeOverlapped(of: key)
         forgetRemoved(of: key)
+        guard let stream = catalogue.streams[key] else { return }
         var open = stream.shards.values.compactMap { catalogue.shards[$0] }.filter { $0.closedAt == nil }
             .sorted { $0.range.first < $1.range.first }
         var added: [ShardID] = []
@@ -177,15 +201,76 @@ struct CatalogueRebuild {
         }.sorted { $0.first < $1.first }
     }
 
+    /// Of two open shards that own the same hash keys the one with the lower number was closed, and the rows that said by
+    /// what are gone. Where it still has records it becomes the parent of the shards that are known to have its keys, so
+    /// that its records come before theirs; without any it does not come back.
+    private mutating func closeOverlapped(of stream: StreamKey) {
+        guard let state = catalogue.streams[stream] else { return }
+        let shards = state.shards.values.compactMap { catalogue.shards[$0] }.sorted { $0.id < $1.id }
+        let open = shards.filter { $0.closedAt == nil }
+        guard Self.haveOverlap(open) else { return }
+        let expiry = state.expiry(at: now)
+        for old in open {
+            let newer = open.filter { $0.id > old.id && $0.range.overlaps(old.range) }
+            guard let closedAt = newer.map(\.openedAt).min() else { continue }
+            if described.contains(old.key), old.lastSequence == old.origin || old.lastArrival <= expiry {
+                forget(old.key)
+                continue
+            }
+            // Those whose parents are gone: the others have theirs.
+            let known = catalogue.streams[stream]?.shards ?? [:]
+            let orphans = shards.filter { shard in
+                shard.id > old.id && shard.range.overlaps(old.range)
+                    && catalogue.shards[shard.key]?.parents.contains { known[$0] == nil } ?? false
+            }
+            let heirs = orphans.isEmpty ? newer : orphans
+            for heir in heirs {
+                guard let parents = catalogue.shards[heir.key]?.parents else { continue }
+                let there = parents.filter { known[$0] != nil }
+                if there.count < 2 { catalogue.shards[heir.key]?.parents = there + [old.id] }
+            }
+            catalogue.shards[old.key]?.closedAt = max(closedAt, old.lastArrival)
+            catalogue.shards[old.key]?.children = heirs.map(\.id)
+            unknown.append(
+                "when shard \(old.id) of the stream '\(state.name)' was closed, and what came between it and its children \(heirs.map(\.id.description).joined(separator: ", "))"
+            )
+        }
+    }
+
+    private static func haveOverlap(_ open: [ShardState]) -> Bool {
+        let ranges = open.map(\.range).sorted { $0.first < $1.first }
+        return zip(ranges, ranges.dropFirst()).contains { $0.last >= $1.first }
+    }
+
     /// Segments go on describing closed shards that retention has removed: they do not come back (API-R-4).
     private mutating func forgetRemoved(of stream: StreamKey) {
         guard let state = catalogue.streams[stream] else { return }
         let expiry = state.expiry(at: now)
         for key in state.shards.values.sorted() where described.contains(key) {
             guard let shard = catalogue.shards[key], shard.isRemoved(by: expiry) else { continue }
-            catalogue.shards[key] = nil
-            catalogue.streams[stream]?.shards[shard.id] = nil
+            forget(key)
         }
+    }
+
+    /// Takes out a shard that retention has removed, and what is known of it.
+    private mutating func forget(_ key: ShardKey) {
+        guard let shard = catalogue.shards.removeValue(forKey: key) else { return }
+        catalogue.streams[shard.stream]?.shards[shard.id] = nil
+        for mapping in catalogue.streams[shard.stream]?.mappings.values ?? [:].values {
+            catalogue.mappings[mapping]?.checkpoints[key] = nil
+            catalogue.mappings[mapping]?.parked[key] = nil
+        }
+        catalogue.retiredSecond = max(catalogue.retiredSecond ?? 0, shard.creationSecond)
+        // Records of it that the journal still has are met by the next replay.
+        if let commit = newestRecords[key] { catalogue.deletedShards[key] = commit }
+        noteRemoved(shard.id, of: shard.stream)
+    }
+
+    private mutating func noteRemoved(_ shard: ShardID, of stream: StreamKey) {
+        removedNumbers[stream, default: []].insert(shard)
+        // Never less than a number that was given out.
+        let next = catalogue.streams[stream]?.nextShardNumber ?? 0
+        catalogue.streams[stream]?.nextShardNumber = max(next, shard.number + 1)
     }
 
     /// A new shard for these keys. Where the stream's shards divide the keys evenly it gets the number that it had.
@@ -196,7 +281,11 @@ struct CatalogueRebuild {
         let parents = Set((state?.shards.values ?? [:].values).flatMap { catalogue.shards[$0]?.parents ?? [] })
         let next = state?.nextShardNumber ?? 0
         let free =
-            (0..<next).first { state?.shards[ShardID($0)] == nil && !parents.contains(ShardID($0)) } ?? next
+            (0..<next).first { number in
+                let id = ShardID(number)
+                return state?.shards[id] == nil && !parents.contains(id)
+                    && removedNumbers[stream]?.contains(id) != true
+            } ?? next
         let second = UInt64(max(0, now.milliseconds / 1_000))
         let shard = ShardState(
             key: ShardKey(catalogue.nextShard), stream: stream, id: ShardID(free), range: range, parents: [],

@@ -33,6 +33,7 @@ struct MetadataRebuild {
         surveys.sort { $0.id < $1.id }
         let firstReplayed = Self.firstReplayed(row, surveys, journal)
         var catalogue = Self.catalogue(of: rows, row ?? StoreRow(id: store.bytes))
+        let knowsRetired = catalogue.retiredSecond != nil
         var builder = CatalogueRebuild(catalogue, now: now)
         builder.replay(journal)
         builder.add(surveys)
@@ -43,9 +44,10 @@ struct MetadataRebuild {
             there[ShardKey(slice.shardKey), default: []].append(slice.firstSequence...slice.lastSequence)
         }
         _ = catalogue.findSkipped(lost: (try? rows.givenUp) ?? [:], isRebuilt: true) { there[$0.key] ?? [] }
-        if catalogue.retiredSecond == nil {
-            // What is gone can't be known; what is there was made no earlier.
-            catalogue.retiredSecond = catalogue.shards.values.map(\.creationSecond).max()
+        if !knowsRetired {
+            // Not all of what is gone can be known; what is there was made no earlier.
+            let seconds = catalogue.shards.values.map(\.creationSecond) + [catalogue.retiredSecond].compactMap { $0 }
+            catalogue.retiredSecond = seconds.max()
         }
         unknown = builder.unknown + Self.lostRows(reading, builder)
         place(surveys, upTo: firstReplayed, catalogue)

@@ -36,7 +36,8 @@ struct ClosedShardToolTests {
         return directory
     }
 
-    private func expectGone(_ directory: TemporaryDirectory) async throws {
+    /// - Parameter wasDamaged: whether bytes are noted that were damaged and hold nothing any more.
+    private func expectGone(_ directory: TemporaryDirectory, wasDamaged: Bool = false) async throws {
         let store = try await SegmentStore.open(at: directory.path, timeSource: clock, logger: silent)
         #expect(try await store.describeStream("s").shards.map(\.id.number) == [1, 2])
         #expect(store.parts.visible.withState { $0.catalogue.shards.count } == 3)
@@ -44,7 +45,7 @@ struct ClosedShardToolTests {
         #expect(try await store.everything(of: "kept").texts == ["kept"])
         try await store.close()
         let check = try await SegmentStore.check(at: directory.path, timeSource: clock)
-        #expect(check.verdict == .whole && check.findings == [], "\(check.findings)")
+        #expect(check.verdict == .whole && (wasDamaged || check.findings == []), "\(check.findings)")
     }
 
     @Test func `a check finds nothing missing, and the store goes on`() async throws {
@@ -60,5 +61,31 @@ struct ClosedShardToolTests {
         let report = try await SegmentStore.repair(at: directory.path, applies: true, timeSource: clock)
         #expect(report.isApplied)
         try await expectGone(directory)
+    }
+
+    @Test(arguments: [false, true])
+    func `a damaged index of a segment with records that nobody may read any more is made anew`(
+        deletesStream: Bool
+    ) async throws {
+        let directory = try await used()
+        if deletesStream {
+            let store = try await SegmentStore.open(at: directory.path, timeSource: clock, logger: silent)
+            try await store.deleteStream("s")
+            try await store.close()
+        }
+        let segment = try #require(try directory.files(in: "segments").first)
+        let size = try #require(try directory.contents()[segment]?.count)
+        // In the section's trailer, which is last.
+        try directory.flip(segment, at: size - 40)
+        #expect(try await SegmentStore.check(at: directory.path, timeSource: clock).verdict == .damaged)
+        let report = try await SegmentStore.repair(
+            at: directory.path, applies: true, timeSource: clock, logger: silent)
+        #expect(report.isApplied && report.lost.isEmpty)
+        if !deletesStream { return try await expectGone(directory, wasDamaged: true) }
+        let store = try await SegmentStore.open(at: directory.path, timeSource: clock, logger: silent)
+        #expect(try await store.everything(of: "kept").texts == ["kept"])
+        try await store.close()
+        let check = try await SegmentStore.check(at: directory.path, timeSource: clock)
+        #expect(check.verdict == .whole, "\(check.findings)")
     }
 }
