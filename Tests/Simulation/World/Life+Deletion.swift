@@ -29,7 +29,9 @@ extension Life {
         var random = SeededRandom(seed)
         hasDeleted = true
         world.tell { $0.willDeleteStream() }
+        deletionsBegun += 1
         do {
+            defer { deletionsEnded += 1 }
             try await store.deleteStream(World.stream, force: true)
             world.tell { $0.hasDeletedStream() }
         } catch {
@@ -79,12 +81,13 @@ extension Life {
     func deleteMapping(_ name: String) async {
         hasDeleted = true
         world.tell { $0.willDeleteMapping(name) }
+        let ended = deletionsEnded
         do {
             try await store.deleteMapping(MappingKey(stream: World.stream, name: name))
             world.tell { $0.hasDeletedMapping(name) }
         } catch {
             if !isInDoubt(error) { world.tell { $0.hasNotDeletedMapping(name) } }
-            failed(error, "deleting mapping \(name)")
+            failed(error, "deleting mapping \(name)", deletions: ended)
         }
     }
 }

@@ -46,6 +46,9 @@ final class Life: @unchecked Sendable {
     private(set) var underWay: [String: Int] = [:]
     /// Whether something was deleted in this life, so that calls may not find it.
     var hasDeleted = false
+    /// Deletions of the stream that were begun, and that have ended: during one its mappings can't be claimed.
+    var deletionsBegun = 0
+    var deletionsEnded = 0
     var store: SegmentStore { stepped.store }
 
     init(_ stepped: SteppedStore, world: World, purpose: Purpose) {
@@ -178,12 +181,15 @@ final class Life: @unchecked Sendable {
     }
 
     /// Something was refused: as it may be where the disk was made to fail, and where the process ends.
-    func failed(_ error: any Error, _ what: String) {
+    ///
+    /// - Parameter deletions: ``deletionsEnded`` when a mapping was about to be claimed or deleted; nil: it was neither.
+    func failed(_ error: any Error, _ what: String, deletions: Int? = nil) {
         guard world.isAlive else { return }
         if error is CancellationError, isEnding || wantsReopening { return }
-        // Nobody may claim what is about to be deleted, so a start at that moment finds it busy.
-        let notFound: [ShardlineError.Code] = [.unknownStream, .unknownShard, .unknownMapping, .fenced, .mappingBusy]
+        let notFound: [ShardlineError.Code] = [.unknownStream, .unknownShard, .unknownMapping, .fenced]
         if hasDeleted, let error = error as? ShardlineError, notFound.contains(error.code) { return }
+        // Nobody may claim what is about to be deleted: one deletion at least was under way since then.
+        if let deletions, deletionsBegun > deletions, (error as? ShardlineError)?.code == .mappingBusy { return }
         guard world.faultsOfLife > 0 || (isEnding || wantsReopening) && (error as? ShardlineError)?.code == .closed
         else {
             return world.fail("\(what): \(error)")
@@ -372,6 +378,7 @@ final class Life: @unchecked Sendable {
         while goesOn, !isEnding {
             underWay["mapping \(name)"] = 1
             defer { underWay["mapping \(name)"] = 0 }
+            let ended = deletionsEnded
             do {
                 doing["mapping \(name)"] = "is made"
                 defer { doing["mapping \(name)"] = nil }
@@ -384,7 +391,7 @@ final class Life: @unchecked Sendable {
                 try await mapping.run(until: isFinal ? .caughtUp : .stopped)
                 if isFinal { return }
             } catch {
-                failed(error, "mapping \(name)")
+                failed(error, "mapping \(name)", deletions: ended)
             }
             running[name] = nil
             if deletions.remove(name) != nil, goesOn, !isEnding { await deleteMapping(name) }
