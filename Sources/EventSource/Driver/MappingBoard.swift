@@ -125,6 +125,8 @@ final class MappingBoard: Sendable {
                         entry.state.lastError = failure.text
                     case .destinationFailed(let reason, _, _): entry.state.lastError = reason
                     case .succeeded, .progressed, .handedOver: entry.state.lastError = nil
+                    // With no destination they are gone, and nobody waits for them.
+                    case .gaveUp(let span) where !span.kept: entry.state.lastError = nil
                     default: break
                     }
                 }

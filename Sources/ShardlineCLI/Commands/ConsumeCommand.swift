@@ -10,7 +10,7 @@ struct ConsumeCommand: AsyncParsableCommand {
         commandName: "consume", abstract: "Feed a command with a stream's records, in batches and in order.",
         discussion: """
             The command is started by the shell and stays: for every batch it gets one line of JSON on standard input, \
-            Lambda's event for Kinesis with the data in base64, and answers with one line on standard output, flushed. \
+            Lambda's event for Kinesis with the data in base64, and answers with one line on standard output, flushed; it may read lines, or JSON values one after the other. \
             An empty object, null or an empty line means that all is done. {"batchItemFailures": [{"itemIdentifier": SEQUENCE}]} names \
             the first record that isn't, {"errorMessage": TEXT} says that all failed, and "permanent": true beside it \
             that trying again is in vain; an error needs no text ({"errorType": NAME}). Anything else is no answer and fails \

@@ -20,7 +20,7 @@ enum ProcessFailure: Error, Equatable, CustomStringConvertible {
         case .closedOutput: return "the function's process closed its standard output before it had answered"
         case .outOfStep:
             return
-                "the function's process must answer each event with exactly one line, after it has read it; logs belong on standard error"
+                "the function's process must answer each event with exactly one line, after it has read it (one that comes late counts against the next event); logs belong on standard error"
         case .answerTooLong(let limit): return "the function's answer is longer than \(limit) bytes"
         }
     }

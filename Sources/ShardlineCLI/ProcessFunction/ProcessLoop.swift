@@ -16,14 +16,17 @@ struct ProcessLoop {
     private var unsent: ArraySlice<UInt8> = []
     /// How much of the event went out.
     private var sent = 0
-    /// The end of the event's line is kept back until the child has begun to read it (a new one: has read what is before
-    /// the end): what it writes until then answers nothing.
+    /// The end of the event is kept back until the child has begun to read it (a new one: has read what is before the
+    /// end): what it writes until then answers nothing.
     private var isHeld = false
+    /// That end: the last byte, without which the event is no JSON value, and the end of the line. So also a reader of
+    /// JSON values, which needs no end of a line, can answer only then.
+    private var held: [UInt8] = []
     /// How long it is waited before that is looked at again, in milliseconds.
     private var pause: Int32 = 1
     private var answer: [UInt8] = []
     private var errorLines: ErrorLines
-    /// When the child last answered; nil: never. One that ends at once with the shell's codes for that was never started.
+    /// When the child last answered; nil: never. One that ends before it has read anything was never started.
     private var answered: MonotonicTime?
     private var areErrorsOpen = true
     private let clock = SystemTimeSource()
@@ -90,7 +93,11 @@ struct ProcessLoop {
         }
         answer = []
         sent = 0
-        unsent = event!.line[...]
+        let line = event!.line
+        // Something has to go out, to see whether it is read.
+        let border = max(line.count - 1, min(line.count, 1))
+        unsent = line[..<border]
+        held = line[border...] + [UInt8(ascii: "\n")]
         isHeld = true
         pause = 1
         // Most children wait for the event, and have its first bytes in a moment.
@@ -118,17 +125,25 @@ struct ProcessLoop {
         guard let child else { return }
         var bytes = [UInt8](repeating: 0, count: 400)
         let count = max(0, read(child.output, &bytes, bytes.count))
-        let line = bytes[..<count].prefix { $0 != UInt8(ascii: "\n") }
         let delay = answered.map { clock.monotonicTime - $0 } ?? .zero
-        if let seen = settings.secondLines.note(after: delay.wholeMilliseconds) {
-            settings.warn(
-                "warning: the function's process wrote a second line for one event, \(delay.wholeMilliseconds) ms after its answer, which counted: '\(Readable.shortened(Output.escaped(line, backslash: "\\"), to: 80))'\(seen > 1 ? " (number \(seen))" : ""); it is started anew. Write one line for each event, as the last thing that is done for it, and logs to standard error"
-            )
-        }
+        warn(
+            ofStray: bytes[..<count],
+            "a second line for one event, \(delay.wholeMilliseconds) ms after its answer, which counted", after: delay,
+            "; it is started anew")
         endChild()
     }
 
-    // The end of the line goes out once the child has begun to read.
+    private func warn(
+        ofStray bytes: ArraySlice<UInt8>, _ what: String, after delay: Duration, _ consequence: String = ""
+    ) {
+        let line = bytes.prefix { $0 != UInt8(ascii: "\n") }
+        guard let seen = settings.secondLines.note(after: delay.wholeMilliseconds) else { return }
+        settings.warn(
+            "warning: the function's process wrote \(what): '\(Readable.shortened(Output.escaped(line, backslash: "\\"), to: 80))'\(seen > 1 ? " (number \(seen))" : "")\(consequence). Write one line for each event, as the last thing that is done for it, and logs to standard error"
+        )
+    }
+
+    // The end of the event goes out once the child has begun to read.
     private mutating func letGo() {
         guard isHeld, unsent.isEmpty, event != nil, let child else { return }
         let isClosed = Self.isClosed(child.input)
@@ -144,7 +159,7 @@ struct ProcessLoop {
         }
         guard answered == nil ? unread <= 0 || isClosed : unread < sent else { return }
         isHeld = false
-        unsent = [UInt8(ascii: "\n")]
+        unsent = held[...]
         send()
     }
 
@@ -237,8 +252,9 @@ struct ProcessLoop {
         succeed()
     }
 
+    // A reader of JSON values may leave the end of the line where it is until it reads the next event.
     private func hasRead(_ child: ChildProcess) -> Bool {
-        shardline_unread(child.input) <= 0 || Self.isClosed(child.input)
+        shardline_unread(child.input) <= 1 || Self.isClosed(child.input)
     }
 
     private mutating func succeed() {
@@ -269,7 +285,6 @@ struct ProcessLoop {
         // reached, and that says nothing against the records.
         let hasReadNothing = isHeld && shardline_unread(child.input) >= sent
         let wasNew = answered == nil
-        let neverRan = wasNew && (hasReadNothing || end == .exited(127) || end == .exited(126))
         let last = answer
         endChild()
         guard event != nil else { return }
@@ -283,7 +298,7 @@ struct ProcessLoop {
             return
         }
         guard let end else { return fail(.closedOutput) }
-        if neverRan {
+        if hasReadNothing {
             fail(
                 .notStarted(
                     "it \(end) before it had read anything" + (words.isEmpty ? "" : "; its last words: \(words)")))
@@ -323,28 +338,41 @@ struct ProcessLoop {
 
     private mutating func endInOrder(within grace: Int32) {
         guard let child else { return }
+        // What it writes now answers nothing, unless it has an event.
+        var stray: [UInt8] = []
         child.closeInput()
         unsent = []
         for (patience, step) in [(grace, child.terminate), (min(grace, 500), {})] {
             var left = patience
             while child.ended() == nil, left > 0 {
-                var wanted = [
-                    pollfd(fd: child.output, events: Int16(POLLIN), revents: 0),
-                    pollfd(fd: child.errors, events: Int16(POLLIN), revents: 0),
-                ]
-                // At the end of both, waiting for them would return at once.
-                _ = poll(&wanted, 2, 0)
-                if wanted[1].revents & Int16(POLLIN) != 0 { readErrors() }
-                if wanted[0].revents & Int16(POLLIN) != 0 {
-                    var bytes = [UInt8](repeating: 0, count: 4096)
-                    _ = read(child.output, &bytes, bytes.count)
-                }
+                readErrors()
+                readRest(of: child, into: &stray)
                 var nothing = pollfd(fd: -1, events: 0, revents: 0)
                 _ = poll(&nothing, 1, 5)
                 left -= 5
             }
             step()
         }
+        _ = child.kill()
+        readRest(of: child, into: &stray)
+        if event == nil, let answered, !stray.isEmpty {
+            let delay = clock.monotonicTime - answered
+            warn(
+                ofStray: stray[...],
+                "a line after the answer to its last event, \(delay.wholeMilliseconds) ms later, which answers nothing",
+                after: delay)
+        }
         endChild()
+    }
+
+    // The first of it is kept.
+    private func readRest(of child: ChildProcess, into kept: inout [UInt8]) {
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        // As much as a pipe holds: one that writes without end is ended all the same.
+        for _ in 0..<16 {
+            let count = read(child.output, &bytes, bytes.count)
+            guard count > 0 else { return }
+            kept += bytes[..<min(count, max(0, 400 - kept.count))]
+        }
     }
 }

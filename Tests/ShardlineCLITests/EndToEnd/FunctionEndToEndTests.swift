@@ -36,6 +36,25 @@ import Testing
         #expect(end.errors.contains(words), "\(end.errors)")
     }
 
+    /// ESM-A6 is for functions that were not reached.
+    @Test func `an exit code of the shell after the batch was read is a failed batch`() async throws {
+        let folder = try await Self.prepared()
+        let end = try await Self.consume("read -r l; echo \"$l\" >/dev/null; nothing-of-that-name", [], folder)
+        #expect(end.status == 3, "\(end.errors)")
+        #expect(end.output.contains("given up       2 records"), "\(end.output)")
+        #expect(!end.errors.contains("before it had read anything"), "\(end.errors)")
+    }
+
+    /// The last batch failed and its records are gone: nothing of it is left to be done.
+    @Test(arguments: ["--on-failure=none", "--on-failure=dead-letter-stream"])
+    func `what was given up is not unfinished`(destination: String) async throws {
+        let folder = try await Self.prepared()
+        let end = try await Self.consume(
+            "while read -r l; do echo '{\"errorMessage\":\"down\"}'; done", [destination, "--json"], folder)
+        #expect(end.status == 3, "\(end.errors)")
+        #expect(end.output.contains("\"givenUp\":2") && end.output.contains("\"unfinished\":[]"), "\(end.output)")
+    }
+
     @Test func `any JSON is an answer where that is asked for, with one warning (ESM-R3)`() async throws {
         let folder = try await Self.prepared()
         let function = #"while read -r l; do echo '{"level":"info"}'; done"#

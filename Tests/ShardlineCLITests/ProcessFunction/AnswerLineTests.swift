@@ -66,6 +66,117 @@ import Testing
         }
     }
 
+    /// As Go's decoder, `json_stream` and others do: the value ends with its last byte, and nothing more is read for it.
+    private static let decoder = """
+        import json, os, sys
+        size = int(sys.argv[1])
+        if len(sys.argv) > 2: os.write(1, sys.argv[2].encode() + b"\\n")
+        buffer, decoder = "", json.JSONDecoder()
+        while True:
+            more = os.read(0, size)
+            if not more: break
+            buffer += more.decode()
+            # Only what ends so can be whole: else a large event would be tried anew for each of its pieces.
+            if not more.rstrip().endswith(b"}"): continue
+            try:
+                value, end = decoder.raw_decode(buffer.lstrip())
+            except ValueError:
+                continue
+            buffer = buffer.lstrip()[end:]
+            text = str(len(value.get("x", "")))
+            os.write(1, ("%s %d\\n" % (text, os.getpid())).encode())
+        """
+
+    private static func withDecoder(
+        reading size: Int, greeting: String? = nil, _ body: (ProcessPool) async throws -> Void
+    ) async throws {
+        try await withFolder { folder async throws in
+            let file = folder.appending(path: "function.py")
+            try Data(decoder.utf8).write(to: file)
+            let command = "exec python3 '\(file.path)' \(size) \(greeting ?? "")"
+            try await ProcessPoolTests.withPool(command) { pool async throws in try await body(pool) }
+        }
+    }
+
+    /// It reads a byte at a time, as many as end with the event's last byte, or whatever is there.
+    @Test(arguments: [1, 2, 10, 65_536, 16 << 20])
+    func `a reader of JSON values that does not wait for the end of the line is answered to`(size: Int) async throws {
+        try await Self.withDecoder(reading: size) { pool async throws in
+            var children = Set<Substring>()
+            for count in [0, 1, 2, 3, 100, size < 100 ? 1_000 : 5 << 20, 70_000, 5] {
+                let event = "{\"x\":\"\(String(repeating: "y", count: count))\"}"
+                let answer = try await ProcessPoolTests.ask(pool, event).split(separator: " ")
+                #expect(answer.first == "\(count)")
+                children.insert(answer.last ?? "")
+            }
+            for event in ["{}", "{ }", #"{"x":"}{"}"#] {
+                let answer = try await ProcessPoolTests.ask(pool, event).split(separator: " ")
+                #expect(answer.first == (event.count > 3 ? "2" : "0"))
+                children.insert(answer.last ?? "")
+            }
+            #expect(children.count == 1, "a child was replaced")
+        }
+    }
+
+    /// Its greeting would be one ahead of every answer.
+    @Test(arguments: [1, 65_536]) func `what a reader of JSON values writes when it starts answers nothing`(
+        size: Int
+    ) async throws {
+        try await Self.withDecoder(reading: size, greeting: "'{}'") { pool async throws in
+            for event in ["{}", "{\"x\":\"\(String(repeating: "y", count: 200_000))\"}"] {
+                await #expect(throws: ProcessFailure.outOfStep) { try await ProcessPoolTests.ask(pool, event) }
+            }
+        }
+    }
+
+    /// Nobody can have read it whole.
+    @Test func `a line that is written when all but the end of the event was read answers nothing`() async throws {
+        let program = """
+            import os
+            n = 0
+            while n < 6: n += len(os.read(0, 6 - n))
+            os.write(1, b"{}\\n")
+            while os.read(0, 100): pass
+            """
+        try await withFolder { folder async throws in
+            let file = folder.appending(path: "function.py")
+            try Data(program.utf8).write(to: file)
+            try await ProcessPoolTests.withPool("exec python3 '\(file.path)'") { pool async throws in
+                await #expect(throws: ProcessFailure.outOfStep) { try await ProcessPoolTests.ask(pool, "{\"x\":1}") }
+            }
+        }
+    }
+
+    /// There is no next event that would meet it, and the records count as done.
+    @Test func `a second line behind the last answer of all is told`() async throws {
+        try await withFolder { folder async throws in
+            let file = folder.appending(path: "stopping").path
+            let heard = ProcessPoolTests.Heard()
+            // It waits for the end of its input.
+            let command =
+                "while read -r line; do echo \"$line\"; done; echo '{\"errorMessage\":\"late\"}'; touch '\(file)'"
+            try await ProcessPoolTests.withPool(command, heard: heard) { pool async throws in
+                #expect(try await ProcessPoolTests.ask(pool, "a") == "a")
+                #expect(heard.all == [])
+                await pool.stop(grace: .seconds(30))
+            }
+            #expect(FileManager.default.fileExists(atPath: file))
+            #expect(heard.all.count == 1, "\(heard.all)")
+            #expect(heard.all.first?.contains("a line after the answer to its last event") == true, "\(heard.all)")
+            #expect(heard.all.first?.contains(#"'{"errorMessage":"late"}'"#) == true, "\(heard.all)")
+        }
+    }
+
+    @Test func `a process that says nothing at its end is not warned of`() async throws {
+        let heard = ProcessPoolTests.Heard()
+        try await ProcessPoolTests.withPool("while read -r line; do echo \"$line\"; done", heard: heard) {
+            pool async throws in
+            #expect(try await ProcessPoolTests.ask(pool, "a") == "a")
+            await pool.stop(grace: .seconds(30))
+        }
+        #expect(heard.all == [])
+    }
+
     @Test func `second lines are told of at the first and at each doubling`() {
         let lines = SecondLines()
         #expect(lines.window == 20)

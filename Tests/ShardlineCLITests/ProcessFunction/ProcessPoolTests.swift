@@ -164,6 +164,22 @@ import Testing
         }
     }
 
+    /// It has been invoked: whatever it did for the event counts as a try.
+    @Test(arguments: [126, 127]) func `an exit code like the shell's, after the event was read, is a failed batch`(
+        code: Int32
+    ) async throws {
+        for (count, tries) in [(1, 4), (70_000, 1)] {
+            try await Self.withPool("read -r line; echo gone >&2; exit \(code)") { pool async throws in
+                for _ in 0..<tries {
+                    await #expect(throws: ProcessFailure.ended(.exited(code), lastWords: "gone")) {
+                        try await Self.ask(pool, String(repeating: "x", count: count))
+                    }
+                }
+                #expect(pool.startFailure == nil)
+            }
+        }
+    }
+
     @Test func `an exit code like the shell's, after answers, is the function's own failure`() async throws {
         try await Self.withPool("read -r line; echo ok; read -r line; exit 127") { pool async throws in
             _ = try await Self.ask(pool, "a")
