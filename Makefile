@@ -24,7 +24,7 @@ PIECES ?= .*
 PACKAGES = liblz4-dev libsqlite3-dev zlib1g-dev python3
 LINTED = $(wildcard Sources Tests examples Benchmarks Package.swift)
 
-.PHONY: help deps demo build test lint format crash damage fuzz mutants soak planted-bugs bench-pieces allocations scale install uninstall clean
+.PHONY: help deps demo build test lint format docs crash damage fuzz mutants soak planted-bugs bench-pieces allocations scale install uninstall clean
 .DEFAULT_GOAL := help
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo 'make build        builds the command shardline, optimized'
 	@echo 'make lint         checks the style'
 	@echo 'make format       applies the style'
+	@echo 'make docs         builds the documentation of the library into .build/docs; a warning is an error'
 	@echo 'make crash        kills a working process at random moments, ROUNDS=$(ROUNDS) times; also with loss of power'
 	@echo 'make fuzz         gives hostile bytes to what reads files and sockets, SECONDS=60 for each target'
 	@echo 'make damage       flips every byte of a small store, cuts every file everywhere (twenty minutes)'
@@ -81,6 +82,9 @@ lint:
 
 format:
 	$(SWIFT) format format --in-place --recursive $(LINTED)
+
+docs: deps
+	SWIFT=$(SWIFT) Documentation/build.sh
 
 crash: deps
 	$(SWIFT) build --build-tests

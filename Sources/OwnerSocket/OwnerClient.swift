@@ -7,9 +7,9 @@ import Synchronization
 
 /// A store that another process of this machine owns, used through the owner's socket.
 ///
-/// It is a ``StreamStorage/StreamStore`` like any other: what can be done with the store itself can be done through it.
+/// It is a ``StreamStore`` like any other: what can be done with the store itself can be done through it.
 /// Many calls may be under way at a time. When the owner ends, commits that may have reached it come back as
-/// ``StreamStorage/CommitOutcome/unknown(cause:)``; every other call throws `ownerGone`, and so do all later ones.
+/// ``CommitOutcome/unknown(cause:)``; every other call throws `ownerGone`, and so do all later ones.
 ///
 /// ```swift
 /// let store = try await SegmentStore.connect(at: directory)
@@ -49,7 +49,7 @@ public final class OwnerClient: StreamStore {
     ///   - directory: the store's directory.
     ///   - timeSource: the clocks that this end's waits go by; arrivals and retention go by the owner's.
     ///   - logger: where this end says what it finds.
-    /// - Throws: ``StreamModel/ShardlineError``: `ownerGone` where nobody serves the store, `storeBusy` where its owner does
+    /// - Throws: ``ShardlineError``: `ownerGone` where nobody serves the store, `storeBusy` where its owner does
     ///   not answer within 10 seconds, or 3 where it is stopped (Ctrl-Z), `notAccessible` where this user may not connect,
     ///   `newerFormat` where the owner is another version of Shardline.
     public static func connect(
@@ -170,7 +170,7 @@ public final class OwnerClient: StreamStore {
 // MARK: StreamStore
 
 extension OwnerClient {
-    /// As ``StreamStorage/StreamStore/createStream(_:settings:)``.
+    /// As ``StreamStore/createStream(_:settings:)``.
     @discardableResult
     public func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
         // Said here too, so that nothing that can't be put on the wire is sent.
@@ -178,18 +178,18 @@ extension OwnerClient {
         return try stream(await calls.call(.createStream(name, settings)))
     }
 
-    /// As ``StreamStorage/StreamStore/listStreams()``.
+    /// As ``StreamStore/listStreams()``.
     public func listStreams() async throws -> [StreamDescription] {
         guard case .streams(let streams) = try await calls.call(.listStreams) else { throw OwnerCalls.mismatch }
         return streams
     }
 
-    /// As ``StreamStorage/StreamStore/describeStream(_:)``.
+    /// As ``StreamStore/describeStream(_:)``.
     public func describeStream(_ name: String) async throws -> StreamDescription {
         try stream(await calls.call(.describeStream(name)))
     }
 
-    /// As ``StreamStorage/StreamStore/updateStream(_:retention:)``.
+    /// As ``StreamStore/updateStream(_:retention:)``.
     @discardableResult
     public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
         // Said here too, so that nothing that can't be put on the wire is sent.
@@ -197,12 +197,12 @@ extension OwnerClient {
         return try stream(await calls.call(.updateStream(name, retention: retention)))
     }
 
-    /// As ``StreamStorage/StreamStore/deleteStream(_:force:)``.
+    /// As ``StreamStore/deleteStream(_:force:)``.
     public func deleteStream(_ name: String, force: Bool) async throws {
         guard case .done = try await calls.call(.deleteStream(name, force: force)) else { throw OwnerCalls.mismatch }
     }
 
-    /// As ``StreamStorage/StreamStore/commit(_:urgency:)``; `unknown` where the owner ended under it.
+    /// As ``StreamStore/commit(_:urgency:)``; `unknown` where the owner ended under it.
     public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
         try Change.checkSize(of: changes)
         guard case .outcome(let outcome) = try await calls.call(.commit(changes, urgency)) else {
@@ -211,13 +211,13 @@ extension OwnerClient {
         return outcome
     }
 
-    /// As ``StreamStorage/StreamStore/read(_:)``; one call returns at most 100,000 records and 32 MiB.
+    /// As ``StreamStore/read(_:)``; one call returns at most 100,000 records and 32 MiB.
     public func read(_ request: ReadRequest) async throws -> ReadResult {
         guard case .records(let result) = try await calls.call(.read(request)) else { throw OwnerCalls.mismatch }
         return result
     }
 
-    /// As ``StreamStorage/StreamStore/position(of:in:shard:)``.
+    /// As ``StreamStore/position(of:in:shard:)``.
     public func position(
         of start: StartingPosition, in stream: String, shard: ShardID
     ) async throws -> SequenceNumber {
@@ -227,7 +227,7 @@ extension OwnerClient {
         return number
     }
 
-    /// As ``StreamStorage/StreamStore/countRecords(in:of:)``.
+    /// As ``StreamStore/countRecords(in:of:)``.
     public func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int] {
         guard case .counts(let counts) = try await calls.call(.countRecords(spans, stream: stream)),
             counts.count == spans.count
@@ -235,13 +235,13 @@ extension OwnerClient {
         return counts
     }
 
-    /// As ``StreamStorage/StreamStore/createMapping(_:)``.
+    /// As ``StreamStore/createMapping(_:)``.
     @discardableResult
     public func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
         try mapping(await calls.call(.createMapping(definition)))
     }
 
-    /// As ``StreamStorage/StreamStore/listMappings(of:)``.
+    /// As ``StreamStore/listMappings(of:)``.
     public func listMappings(of stream: String?) async throws -> [MappingDescription] {
         guard case .mappings(let mappings) = try await calls.call(.listMappings(stream: stream)) else {
             throw OwnerCalls.mismatch
@@ -249,12 +249,12 @@ extension OwnerClient {
         return mappings
     }
 
-    /// As ``StreamStorage/StreamStore/describeMapping(_:)``.
+    /// As ``StreamStore/describeMapping(_:)``.
     public func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
         try self.mapping(await calls.call(.describeMapping(mapping)))
     }
 
-    /// As ``StreamStorage/StreamStore/claimMapping(_:with:)``; the claim ends with this connection at the latest. What
+    /// As ``StreamStore/claimMapping(_:with:)``; the claim ends with this connection at the latest. What
     /// this process' run does is not told to others.
     public func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
         try self.mapping(
@@ -262,7 +262,7 @@ extension OwnerClient {
                 .claimMapping(mapping, configuration: claim.configuration, failureStream: claim.failureStream)))
     }
 
-    /// As ``StreamStorage/StreamStore/mappingStates(_:)``, for a mapping that the owner runs.
+    /// As ``StreamStore/mappingStates(_:)``, for a mapping that the owner runs.
     public func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]? {
         guard case .mappingStates(let states) = try await calls.call(.mappingStates(mapping)) else {
             throw OwnerCalls.mismatch
@@ -270,14 +270,14 @@ extension OwnerClient {
         return states
     }
 
-    /// As ``StreamStorage/StreamStore/releaseMapping(_:epoch:)``.
+    /// As ``StreamStore/releaseMapping(_:epoch:)``.
     public func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
         guard case .done = try await calls.call(.releaseMapping(mapping, epoch: epoch)) else {
             throw OwnerCalls.mismatch
         }
     }
 
-    /// As ``StreamStorage/StreamStore/seekMapping(_:to:shard:)``.
+    /// As ``StreamStore/seekMapping(_:to:shard:)``.
     @discardableResult
     public func seekMapping(
         _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
@@ -285,7 +285,7 @@ extension OwnerClient {
         try self.mapping(await calls.call(.seekMapping(mapping, position, shard)))
     }
 
-    /// As ``StreamStorage/StreamStore/deleteMapping(_:)``.
+    /// As ``StreamStore/deleteMapping(_:)``.
     public func deleteMapping(_ mapping: MappingKey) async throws {
         guard case .done = try await calls.call(.deleteMapping(mapping)) else { throw OwnerCalls.mismatch }
     }

@@ -8,7 +8,7 @@ import Synchronization
 /// Lets other processes use a store that this process owns, through a local socket in the store's directory.
 ///
 /// The socket is `owner.sock` with the rights 0600: who may use the store's files may connect, nobody else. Every call
-/// of ``StreamStorage/StreamStore`` goes through it; ``OwnerClient`` is the other end.
+/// of ``StreamStore`` goes through it; ``OwnerClient`` is the other end.
 ///
 /// ```swift
 /// let server = try OwnerSocketServer(store: store, at: directory)
@@ -43,7 +43,7 @@ package final class OwnerSocketServer: Sendable {
     ///   - onReleaseRequest: asked when a client wants to own the store itself. True: this process gives it up as soon
     ///     as it can. Without this, or with false, the client is told that the store is taken.
     ///   - logger: told of connections that end with an error.
-    /// - Throws: ``StreamModel/ShardlineError`` `notAccessible` where no socket can be made in the directory.
+    /// - Throws: ``ShardlineError`` `notAccessible` where no socket can be made in the directory.
     package init(
         store: any StreamStore, at directory: String, onReleaseRequest: (@Sendable () async -> Bool)? = nil,
         logger: Logger = Logger(label: "shardline.owner")

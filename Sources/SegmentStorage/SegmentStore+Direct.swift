@@ -2,7 +2,7 @@ import StreamModel
 import StreamStorage
 
 extension SegmentStore: DirectStore {
-    /// As ``StreamStorage/DirectStore/directShard(_:of:)``.
+    /// As ``DirectStore/directShard(_:of:)``.
     package func directShard(_ shard: ShardID, of stream: String) throws -> any DirectShard {
         let (state, tail, _) = try resolve(stream, shard)
         return MemoryShard(
@@ -10,17 +10,17 @@ extension SegmentStore: DirectStore {
             timeSource: timeSource)
     }
 
-    /// As ``StreamStorage/DirectStore/epoch(of:)``.
+    /// As ``DirectStore/epoch(of:)``.
     package func epoch(of mapping: MappingKey) throws -> UInt64 {
         try parts.visible.withOpen { try $0.catalogue.mapping(mapping).epoch }
     }
 
-    /// As ``StreamStorage/DirectStore/retention(of:)``.
+    /// As ``DirectStore/retention(of:)``.
     package func retention(of stream: String) throws -> Duration {
         try parts.visible.withOpen { try $0.catalogue.stream(stream).retention }
     }
 
-    /// As ``StreamStorage/DirectStore/submit(_:urgency:_:)``.
+    /// As ``DirectStore/submit(_:urgency:_:)``.
     package func submit(
         _ changes: [Change], urgency: CommitUrgency,
         _ body: @escaping @Sendable (Result<CommitOutcome, any Error>) -> Void

@@ -3,7 +3,7 @@ public import StreamStorage
 import Synchronization
 
 extension SegmentStore {
-    /// As ``StreamStorage/StreamStore/createMapping(_:)``.
+    /// As ``StreamStore/createMapping(_:)``.
     @discardableResult
     public func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
         let key = definition.key
@@ -46,7 +46,7 @@ extension SegmentStore {
         return positions
     }
 
-    /// As ``StreamStorage/StreamStore/listMappings(of:)``.
+    /// As ``StreamStore/listMappings(of:)``.
     public func listMappings(of stream: String?) async throws -> [MappingDescription] {
         let now = timeSource.wallTime
         return try parts.visible.withOpen { state in
@@ -58,7 +58,7 @@ extension SegmentStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/describeMapping(_:)``.
+    /// As ``StreamStore/describeMapping(_:)``.
     public func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
         let now = timeSource.wallTime
         return try parts.visible.withOpen { state in
@@ -69,7 +69,7 @@ extension SegmentStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/claimMapping(_:with:)``.
+    /// As ``StreamStore/claimMapping(_:with:)``.
     public func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
         // Taken before the journal says so, so that of two that ask at once one is refused.
         let number = try parts.visible.withOpen { state in
@@ -100,7 +100,7 @@ extension SegmentStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/mappingStates(_:)``.
+    /// As ``StreamStore/mappingStates(_:)``.
     public func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]? {
         let states = try parts.visible.withOpen { state in
             state.claims[try state.catalogue.mapping(mapping).number]?.states
@@ -108,7 +108,7 @@ extension SegmentStore {
         return states?()
     }
 
-    /// As ``StreamStorage/StreamStore/releaseMapping(_:epoch:)``.
+    /// As ``StreamStore/releaseMapping(_:epoch:)``.
     public func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
         try parts.visible.withOpen { state in
             let number = try state.catalogue.mapping(mapping).number
@@ -117,7 +117,7 @@ extension SegmentStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/seekMapping(_:to:shard:)``; all shards that exist are moved where none is named.
+    /// As ``StreamStore/seekMapping(_:to:shard:)``; all shards that exist are moved where none is named.
     @discardableResult
     public func seekMapping(
         _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
@@ -133,7 +133,7 @@ extension SegmentStore {
         return try await describeMapping(mapping)
     }
 
-    /// As ``StreamStorage/StreamStore/deleteMapping(_:)``.
+    /// As ``StreamStore/deleteMapping(_:)``.
     public func deleteMapping(_ mapping: MappingKey) async throws {
         let number = try parts.visible.withOpen { state in
             let number = try state.catalogue.mapping(mapping).number

@@ -3,7 +3,7 @@ public import StreamStorage
 import Synchronization
 
 extension SegmentStore {
-    /// As ``StreamStorage/StreamStore/read(_:)``.
+    /// As ``StreamStore/read(_:)``.
     public func read(_ request: ReadRequest) async throws -> ReadResult {
         let found = try await readNow(request)
         guard found.isNothing else { return found }
@@ -161,7 +161,7 @@ extension SegmentStore {
         return try await parts.backing.past.firstSequence(of: shard, arrivedAtOrAfter: time) ?? inMemory
     }
 
-    /// As ``StreamStorage/StreamStore/position(of:in:shard:)``.
+    /// As ``StreamStore/position(of:in:shard:)``.
     public func position(
         of start: StartingPosition, in stream: String, shard id: ShardID
     ) async throws -> SequenceNumber {
@@ -186,7 +186,7 @@ extension SegmentStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/countRecords(in:of:)``.
+    /// As ``StreamStore/countRecords(in:of:)``.
     public func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int] {
         try parts.visible.withOpen { state in
             let shards = try state.catalogue.stream(stream).shards

@@ -8,7 +8,7 @@ extension SegmentStore {
     /// What is damaged is copied to `quarantine/` in the store's directory and never deleted. Indexes are made anew of
     /// the blocks that are whole, metadata of their whole rows, the segments and the journal; the journal is read over
     /// its damage, and its records are put into segments. What can't be read is given up: from then on readers are told
-    /// of those numbers (``StreamStorage/ReadResult/lost``), and a mapping sends one document with the condition
+    /// of those numbers (``ReadResult/lost``), and a mapping sends one document with the condition
     /// `RecordsLost` for them and goes on. Where records may be lost that nothing names, all numbers jump by 2³²
     /// (STORE-C4).
     ///

@@ -70,7 +70,7 @@ public final class SegmentStore: StreamStore {
         await parts.closed()
     }
 
-    /// As ``StreamStorage/StreamStore/failed()``: after a failed write or sync.
+    /// As ``StreamStore/failed()``: after a failed write or sync.
     public func failed() async throws -> ShardlineError { try await parts.health.signal.wait() }
 
     /// Why the store takes nothing more until it is opened anew; nil as long as all is well.
@@ -78,7 +78,7 @@ public final class SegmentStore: StreamStore {
 
     // MARK: Streams
 
-    /// As ``StreamStorage/StreamStore/createStream(_:settings:)``.
+    /// As ``StreamStore/createStream(_:settings:)``.
     @discardableResult
     public func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
         try settings.validate(name: name)
@@ -86,7 +86,7 @@ public final class SegmentStore: StreamStore {
         return try await describeStream(name)
     }
 
-    /// As ``StreamStorage/StreamStore/listStreams()``.
+    /// As ``StreamStore/listStreams()``.
     public func listStreams() async throws -> [StreamDescription] {
         let names = try parts.visible.withOpen { $0.catalogue.names.keys.sorted().map(\.string) }
         var streams: [StreamDescription] = []
@@ -100,7 +100,7 @@ public final class SegmentStore: StreamStore {
         return streams
     }
 
-    /// As ``StreamStorage/StreamStore/describeStream(_:)``.
+    /// As ``StreamStore/describeStream(_:)``.
     public func describeStream(_ name: String) async throws -> StreamDescription {
         let now = timeSource.wallTime
         let (stream, shards, lost, initial) = try parts.visible.withOpen { state in
@@ -134,7 +134,7 @@ public final class SegmentStore: StreamStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/updateStream(_:retention:)``.
+    /// As ``StreamStore/updateStream(_:retention:)``.
     @discardableResult
     public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
         try StreamSettings.validate(retention: retention)
@@ -142,7 +142,7 @@ public final class SegmentStore: StreamStore {
         return try await describeStream(name)
     }
 
-    /// As ``StreamStorage/StreamStore/deleteStream(_:force:)``.
+    /// As ``StreamStore/deleteStream(_:force:)``.
     public func deleteStream(_ name: String, force: Bool) async throws {
         // Nobody may claim what is about to go.
         let held = try parts.visible.withOpen { state in
@@ -174,7 +174,7 @@ public final class SegmentStore: StreamStore {
 
     // MARK: Commits
 
-    /// As ``StreamStorage/StreamStore/commit(_:urgency:)``.
+    /// As ``StreamStore/commit(_:urgency:)``.
     public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
         let bytes = try Change.checkSize(of: changes)
         if changes.isEmpty {

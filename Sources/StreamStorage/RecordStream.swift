@@ -80,7 +80,7 @@ extension RecordStream {
         ])[0]
     }
 
-    /// Puts one record of text, in UTF-8, and returns when it is durable. Throws as ``put(_:partitionKey:explicitHashKey:)``.
+    /// Puts one record of text, in UTF-8, and returns when it is durable. Throws as `put(_:partitionKey:explicitHashKey:)`.
     @discardableResult
     public func put(
         _ text: some StringProtocol, partitionKey: String, explicitHashKey: HashKey? = nil
@@ -90,7 +90,7 @@ extension RecordStream {
 
     /// Puts records in one commit, all or none, and returns when they are durable: one receipt a record, in order.
     ///
-    /// At most 64 MiB a call. Throws as ``put(_:partitionKey:explicitHashKey:)``, and `commitTooLarge`.
+    /// At most 64 MiB a call. Throws as `put(_:partitionKey:explicitHashKey:)`, and `commitTooLarge`.
     @discardableResult
     public func put(contentsOf records: [NewRecord]) async throws -> [PutReceipt] {
         guard !records.isEmpty else { return [] }

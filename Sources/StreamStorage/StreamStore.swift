@@ -6,7 +6,7 @@ public import StreamModel
 /// The embedded store is the first that implements it; the in-memory store of ShardlineTesting and the client of an
 /// owner's socket are others. The protocol promises no more than an engine across a network could keep.
 ///
-/// All calls throw ``StreamModel/ShardlineError`` or `CancellationError`.
+/// All calls throw ``ShardlineError`` or `CancellationError`.
 public protocol StreamStore: Sendable {
     /// What this store can promise beyond the protocol.
     var capabilities: StoreCapabilities { get }

@@ -167,7 +167,7 @@ public final class EventSourceMapping: Sendable {
     /// Delivers records until the goal is reached or ``triggerGracefulShutdown(grace:)`` is called.
     ///
     /// Cancelling the task cancels running invocations too; what they had is delivered again by the next run. After a
-    /// seek (``StreamStorage/StreamStore/seekMapping(_:to:shard:)``) the run goes on at the new positions.
+    /// seek (``StreamStore/seekMapping(_:to:shard:)``) the run goes on at the new positions.
     ///
     /// - Throws: `mappingBusy` where the mapping runs already, `fenced` where somebody else has taken it over,
     ///   `unknownMapping` where it was deleted, `corrupt` where a shard was damaged (the others are done first),

@@ -30,10 +30,10 @@ extension InMemoryStore {
     /// Lets the store fail as after a failed sync: every commit from now on throws `error`, reading goes on.
     public func fail(with error: ShardlineError) { signal.send(error) }
 
-    /// As ``StreamStorage/StreamStore/failed()``: after ``fail(with:)``.
+    /// As `StreamStore/failed()`: after ``fail(with:)``.
     public func failed() async throws -> ShardlineError { try await signal.wait() }
 
-    /// Declares records damaged and given up: a reader that comes there is told the gap in ``StreamStorage/ReadResult/lost``.
+    /// Declares records damaged and given up: a reader that comes there is told the gap in `ReadResult/lost`.
     public func loseRecords(_ range: ClosedRange<SequenceNumber>, in stream: String, shard: ShardID) throws {
         try state.withLock { state in
             let place = try state.catalogue.stream(stream).place(of: shard)

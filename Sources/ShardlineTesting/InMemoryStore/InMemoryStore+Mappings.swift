@@ -3,7 +3,7 @@ public import StreamStorage
 import Synchronization
 
 extension InMemoryStore {
-    /// As ``StreamStorage/StreamStore/createMapping(_:)``.
+    /// As `StreamStore/createMapping(_:)`.
     @discardableResult
     public func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
         let key = definition.key
@@ -39,7 +39,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/listMappings(of:)``.
+    /// As `StreamStore/listMappings(of:)`.
     public func listMappings(of stream: String?) async throws -> [MappingDescription] {
         let now = timeSource.wallTime
         return try state.withLock { state in
@@ -57,7 +57,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/describeMapping(_:)``.
+    /// As `StreamStore/describeMapping(_:)`.
     public func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
         let now = timeSource.wallTime
         return try state.withLock { state in
@@ -68,7 +68,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/claimMapping(_:with:)``.
+    /// As `StreamStore/claimMapping(_:with:)`.
     public func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
         try update(mapping) { mapping, state in
             guard mapping.claim == nil else {
@@ -82,7 +82,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/mappingStates(_:)``.
+    /// As `StreamStore/mappingStates(_:)`.
     public func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]? {
         let states = try state.withLock { state in
             try state.checkOpen()
@@ -91,7 +91,7 @@ extension InMemoryStore {
         return states?()
     }
 
-    /// As ``StreamStorage/StreamStore/releaseMapping(_:epoch:)``.
+    /// As `StreamStore/releaseMapping(_:epoch:)`.
     public func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
         _ = try update(mapping) { mapping, _ in
             // A seek raises the mapping's epoch but leaves the claim with its holder.
@@ -103,7 +103,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/seekMapping(_:to:shard:)``; all shards that exist are moved where none is named.
+    /// As `StreamStore/seekMapping(_:to:shard:)`; all shards that exist are moved where none is named.
     @discardableResult
     public func seekMapping(
         _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
@@ -126,7 +126,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/deleteMapping(_:)``.
+    /// As `StreamStore/deleteMapping(_:)`.
     public func deleteMapping(_ mapping: MappingKey) async throws {
         try state.withLock { state in
             try state.checkOpen()

@@ -3,7 +3,7 @@ public import StreamStorage
 import Synchronization
 
 extension InMemoryStore {
-    /// As ``StreamStorage/StreamStore/read(_:)``.
+    /// As `StreamStore/read(_:)`.
     public func read(_ request: ReadRequest) async throws -> ReadResult {
         let found = try readNow(request)
         guard found.isNothing else { return found }
@@ -25,7 +25,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/position(of:in:shard:)``.
+    /// As `StreamStore/position(of:in:shard:)`.
     public func position(
         of start: StartingPosition, in stream: String, shard: ShardID
     ) async throws -> SequenceNumber {
@@ -39,7 +39,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/countRecords(in:of:)``.
+    /// As `StreamStore/countRecords(in:of:)`.
     public func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int] {
         try state.withLock { state in
             try state.checkOpen()

@@ -3,7 +3,7 @@ public import StreamModel
 public import StreamStorage
 import Synchronization
 
-/// A whole ``StreamStorage/StreamStore`` in memory, for tests: it keeps every rule of the protocol, and nothing beyond
+/// A whole `StreamStore` in memory, for tests: it keeps every rule of the protocol, and nothing beyond
 /// the process.
 ///
 /// Arrivals, retention and waits go by its time source, so with a ``VirtualTime`` a test moves hours in no time:
@@ -54,7 +54,7 @@ public final class InMemoryStore: StreamStore {
 
     // MARK: Streams
 
-    /// As ``StreamStorage/StreamStore/createStream(_:settings:)``.
+    /// As `StreamStore/createStream(_:settings:)`.
     @discardableResult
     public func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
         try settings.validate(name: name)
@@ -79,7 +79,7 @@ public final class InMemoryStore: StreamStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/listStreams()``.
+    /// As `StreamStore/listStreams()`.
     public func listStreams() async throws -> [StreamDescription] {
         let now = timeSource.wallTime
         return try state.withLock { state in
@@ -88,7 +88,7 @@ public final class InMemoryStore: StreamStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/describeStream(_:)``.
+    /// As `StreamStore/describeStream(_:)`.
     public func describeStream(_ name: String) async throws -> StreamDescription {
         let now = timeSource.wallTime
         return try state.withLock { state in
@@ -97,7 +97,7 @@ public final class InMemoryStore: StreamStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/updateStream(_:retention:)``.
+    /// As `StreamStore/updateStream(_:retention:)`.
     @discardableResult
     public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
         try StreamSettings.validate(retention: retention)
@@ -111,7 +111,7 @@ public final class InMemoryStore: StreamStore {
         }
     }
 
-    /// As ``StreamStorage/StreamStore/deleteStream(_:force:)``; reads that wait on it throw `unknownStream`.
+    /// As `StreamStore/deleteStream(_:force:)`; reads that wait on it throw `unknownStream`.
     public func deleteStream(_ name: String, force: Bool) async throws {
         let waiters = try state.withLock { state in
             try state.checkOpen()
@@ -130,7 +130,7 @@ public final class InMemoryStore: StreamStore {
 
     // MARK: Commits
 
-    /// As ``StreamStorage/StreamStore/commit(_:urgency:)``, unless a fault was ordered.
+    /// As `StreamStore/commit(_:urgency:)`, unless a fault was ordered.
     public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
         let now = timeSource.wallTime
         let (outcome, fault, waiters) = try state.withLock { state in

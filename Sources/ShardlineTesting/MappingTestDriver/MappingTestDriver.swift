@@ -61,8 +61,11 @@ public struct MappingTestDriver {
 
     /// A mapping with these settings that calls `function`. Throws `invalidArgument` for settings outside their limits.
     ///
-    /// - Parameter retention: how long the stream keeps records: what is not done by then is given up with the condition
-    ///   `RecordsExpired`. 1 second to 365 days; default 365 days.
+    /// - Parameters:
+    ///   - configuration: the mapping's settings; default the safe ones.
+    ///   - retention: how long the stream keeps records: what is not done by then is given up with the condition
+    ///     `RecordsExpired`. 1 second to 365 days; default 365 days.
+    ///   - function: gets each batch, as the mapping's function would.
     public init(
         configuration: EventSourceMapping.Configuration = .init(), retention: Duration = Limits.retention.upperBound,
         function: @escaping EventFunction

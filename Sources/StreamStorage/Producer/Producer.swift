@@ -9,7 +9,7 @@ import Synchronization
 /// }
 /// ```
 ///
-/// ``enqueue(_:partitionKey:explicitHashKey:tag:)`` returns when the record is accepted, and suspends while the buffer is
+/// `enqueue(_:partitionKey:explicitHashKey:tag:)` returns when the record is accepted, and suspends while the buffer is
 /// full. When ``withProducer(to:configuration:onAcknowledged:_:)`` returns, everything that was accepted is durable.
 /// Records are written in the order in which they were accepted, so those of one partition key stay in order.
 ///
@@ -46,7 +46,7 @@ public final class Producer: Sendable {
     ///     throws ends the producer.
     ///   - body: enqueues the records, from one task or several.
     /// - Throws: `unknownStream`, `invalidArgument` (the configuration) before `body` runs; what ended the producer, as
-    ///   ``StreamModel/ShardlineError`` with ``UnacknowledgedRecords`` as its cause; what `body` throws.
+    ///   ``ShardlineError`` with ``UnacknowledgedRecords`` as its cause; what `body` throws.
     public static func withProducer<Result>(
         to stream: RecordStream, configuration: Configuration = Configuration(),
         onAcknowledged: (@Sendable (Acknowledgement) async throws -> Void)? = nil,
