@@ -2,7 +2,7 @@
 """Measures Shardline and its peers, interleaved, and prints the medians as Markdown.
 
     compare.py --set quick                                  100 B and 4 shards only
-    compare.py --set table --write README.md                the tables, into the README
+    compare.py --set table --write Documentation/Performance.md    the tables, into that page
     compare.py --set goals                                  each performance goal, and whether it is reached
     compare.py --set table --json > lines                   the raw lines, one a run
     compare.py --from lines                                 the tables of such lines, without measuring

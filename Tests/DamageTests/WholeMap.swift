@@ -2,7 +2,7 @@ import Foundation
 import StreamModel
 import TestSupport
 
-/// What of a store is whole and where it lies, as `whole.py` tells it, which knows ARCHITECTURE.md and no code of ours.
+/// What of a store is whole and where it lies, as `whole.py` tells it, which knows Documentation/Formats and no code of ours.
 struct WholeMap: Sendable {
     /// A record by shard key and number.
     struct Place: Hashable, Sendable, Comparable {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What of a store's directory is whole, told by nothing but ARCHITECTURE.md ("The files, byte by byte").
+"""What of a store's directory is whole, told by nothing but Documentation/Formats.
 
 Prints one JSON object: "records" has every record as [shard key, number, arrival ms, key, data as hex], "holders" which
 bytes hold which of them: {"file", "first", "end", "kind": block | commit | index | spare, "records": [[shard key, first, last]]}.

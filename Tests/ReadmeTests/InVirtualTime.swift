@@ -1,7 +1,7 @@
 import ShardlineTesting
 import Testing
 
-/// The README's test.
+/// The test of the page about testing mappings.
 @Suite struct InVirtualTime {
     @Test func `a batch waits for its window, no longer`() async throws {
         var settings = EventSourceMapping.Configuration()

@@ -11,20 +11,38 @@ import Testing
         #expect(readme.blocks("sh").count >= 3)
     }
 
+    /// Indentation differs, and a test keeps its store in a directory of its own.
+    private static func lines(_ text: String) -> [String] {
+        text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
+            .map { $0.replacing("at: directory + \"/flights\"", with: "at: \"flights\"") }
+    }
+
+    private static func compiled(_ name: String) throws -> [String] {
+        lines(try String(contentsOf: Readme.root.appending(path: "Tests/ReadmeTests/\(name).swift"), encoding: .utf8))
+    }
+
+    /// The lines of a block that are code, and those that import.
+    private static func parts(_ block: Readme.Block) -> (code: String, imports: Set<String>) {
+        let all = lines(block.text)
+        let imports = all.filter { $0.hasPrefix("import ") }
+        return (all.filter { !$0.hasPrefix("import ") }.joined(separator: "\n"), Set(imports))
+    }
+
+    @Test(arguments: [("FirstMapping", "SecondProcess"), ("TestingMappings", "InVirtualTime")])
+    func `a page's program is one that is compiled and run here`(page: String, name: String) throws {
+        let path = "Sources/Shardline/Shardline.docc/\(page).md"
+        let text = try String(contentsOf: Readme.root.appending(path: path), encoding: .utf8)
+        let file = try Self.compiled(name)
+        let imports = Set(file.filter { $0.hasPrefix("import ") })
+        let shown = Readme(text: text).blocks("swift").map(Self.parts)
+        #expect(shown.contains { $0.imports == imports && file.joined(separator: "\n").contains($0.code) })
+    }
+
     @Test func `every Swift block is part of a file that is compiled and run here`() throws {
-        // Indentation differs, and a test keeps its store in a directory of its own.
-        func lines(_ text: String) -> [String] {
-            text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
-                .map { $0.replacing("at: directory + \"/flights\"", with: "at: \"flights\"") }
-        }
-        let files = try ["QuickStart", "AsService", "SecondProcess", "InVirtualTime"].map { name in
-            lines(
-                try String(contentsOf: Readme.root.appending(path: "Tests/ReadmeTests/\(name).swift"), encoding: .utf8))
-        }
+        let files = try ["QuickStart", "AsService"].map(Self.compiled)
         var imports: [Int: Set<String>] = [:]
         for block in try Readme().blocks("swift") where !block.text.contains(".package(") {
-            let shown = Set(lines(block.text).filter { $0.hasPrefix("import ") })
-            let code = lines(block.text).filter { !$0.hasPrefix("import ") }.joined(separator: "\n")
+            let (code, shown) = Self.parts(block)
             let place = files.firstIndex { $0.joined(separator: "\n").contains(code) }
             guard let place else {
                 Issue.record("\(block) is not in a file that is compiled")

@@ -1,6 +1,6 @@
 import Shardline
 
-/// The README's second process.
+/// The second process of the page about a first mapping.
 func runSecondProcess(in directory: String) async throws {
     let flights = try await SegmentStore.connect(at: directory + "/flights")
     let receipt = try await flights.stream("departures").put("N14228,7", partitionKey: "N14228")
