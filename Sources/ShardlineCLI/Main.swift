@@ -97,6 +97,10 @@ struct Main {
         }
         var message = ShardlineCommand.message(for: error)
         if message.hasPrefix("Missing expected"), let unknown = command?.unknownOption { message += "; " + unknown }
+        // The parser offers whatever is nearest, and never says what there is.
+        if let command, let option = message.firstMatch(of: /^Unknown option '(--?[^']+)'/) {
+            message = command.words(ofUnknown: String(option.1))
+        }
         let names = command?.names ?? []
         let help = names.isEmpty ? "shardline --help" : "shardline help \(names.joined(separator: " "))"
         Output.error.say("\(message); see `\(help)`")

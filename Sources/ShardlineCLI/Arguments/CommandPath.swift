@@ -59,12 +59,26 @@ struct CommandPath {
     /// The first option that the command doesn't have, with the nearest one. The parser says first what is missing, which
     /// is no help where it was given under a misspelled name.
     var unknownOption: String? {
-        let known = ShardlineCommand.helpMessage(for: command).split { !$0.isLetter && $0 != "-" && !$0.isNumber }
-            .filter { $0.hasPrefix("--") }.map(String.init)
         let given = arguments.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }.map { $0.prefix { $0 != "=" } }
-        guard let unknown = given.first(where: { !known.contains(String($0)) }) else { return nil }
-        let near = Self.nearest(to: String(unknown), of: known)
-        return "unknown option '\(unknown)'\(near.map { " (did you mean '\($0)'?)" } ?? "")"
+        let known = options
+        return given.first { !known.contains(String($0)) }.map { words(ofUnknown: String($0)) }
+    }
+
+    /// That the command has no such option, with the nearest one and those that there are.
+    func words(ofUnknown option: String) -> String {
+        let known = options
+        // `-data` is meant for `--data`.
+        let text = option.hasPrefix("--") || option.utf8.count <= 2 ? option : "-" + option
+        let near = Self.nearest(to: text, of: known).map { " (did you mean '\($0)'?)" } ?? ""
+        return "unknown option '\(option)'\(near); there are \(known.joined(separator: ", "))"
+    }
+
+    /// The long options of the command, in the order of its help: the parser offers them in no other way.
+    private var options: [String] {
+        ShardlineCommand.helpMessage(for: command).split(separator: "\n").filter { $0.hasPrefix("  -") }
+            .compactMap { line in
+                line.split(whereSeparator: { $0 == " " || $0 == "," }).first { $0.hasPrefix("--") }.map(String.init)
+            }
     }
 
     /// `shardline help …`, after making sure that there is what it is asked about: the parser would show something else.
@@ -110,7 +124,21 @@ struct CommandPath {
             .compactMap { $0.configuration.commandName }
     }
 
-    /// The commands that may have been meant: the nearest one of the same group, else those of the name elsewhere.
+    /// What other tools call these commands.
+    private static let otherNames = [
+        "create": ["make", "new", "add", "init"], "list": ["ls", "show", "all"],
+        "describe": ["show", "info", "get", "inspect", "status", "stat"],
+        "update": ["change", "alter", "set", "modify"],
+        "delete": ["remove", "rm", "drop", "destroy"], "seek": ["move", "reset", "rewind", "goto"],
+        "put": ["write", "send", "produce", "push", "append"],
+        "tail": ["read", "cat", "get", "head", "follow", "watch"],
+        "consume": ["run", "exec", "subscribe", "process", "follow"], "check": ["verify", "fsck", "validate"],
+        "repair": ["fix", "recover"], "backup": ["copy", "export", "dump", "save"], "restore": ["import", "load"],
+        "bench": ["benchmark", "perf"],
+    ]
+
+    /// The commands that may have been meant: the nearest one of the same group, else those of the name elsewhere, else
+    /// those that other tools call so.
     private static func suggestions(
         for name: String, behind path: [String], _ parent: any ParsableCommand.Type
     ) -> [[String]] {
@@ -124,7 +152,8 @@ struct CommandPath {
             }
         }
         look(below: ShardlineCommand.self, [])
-        return others
+        if !others.isEmpty { return others }
+        return names(below: parent).filter { nearest(to: name, of: otherNames[$0] ?? []) != nil }.map { path + [$0] }
     }
 
     /// The name that `text` begins, or that it becomes by fewest changes: one, or two where it is longer than four

@@ -7,13 +7,17 @@ struct PutCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "put", abstract: "Put the lines of files, or of standard input, into a stream.",
         discussion: """
-            Each line is a record, without its end: LF or CRLF. Files packed with gzip are unpacked, and a byte-order mark of \
-            UTF-8 at the beginning is passed over. Records with the same key stay in order. A record is durable when it is \
-            acknowledged; --json says so line by line.
+            Each line is a record, without its end. Every LF ends a line. Where the first line of a file ends with CRLF, CRLF \
+            is an end as a whole; where it ends with LF alone, a CR before an LF is data. A CR elsewhere is data too, and a \
+            file that has CRs but no LF is refused, as its lines may end with CR alone. Records that hold line feeds, or end \
+            with CR, can be put with --records.
 
-            Blank lines are records too, but not with --key-field, --key-column and --records. Names of members and columns \
-            are compared byte by byte. In CSV a field in quotes may hold line ends, and where the header's line ends with CR \
-            alone, so may the others.
+            Files packed with gzip are unpacked, and a byte-order mark of UTF-8 at the beginning is skipped. Records with the \
+            same key stay in order. A record is durable when it is acknowledged; --json prints it then.
+
+            Blank lines are records too, but not with --key-field, --key-column and --records: with these a CR before an LF is \
+            never data. Names of members and columns are compared byte by byte, and one that occurs twice is refused. In CSV a \
+            field in quotes may hold line ends, and where the header's line ends with CR alone, so may the others.
 
             Lines that can't be put (no key, too long, not what they should be) are reported as FILE:LINE, the others \
             are put, and the exit code is 65; --strict stops at the first.

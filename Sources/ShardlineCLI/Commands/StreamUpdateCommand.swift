@@ -9,7 +9,9 @@ struct StreamUpdateCommand: AsyncParsableCommand {
         discussion: """
             The new retention holds for all records of the stream from this moment on, also for a mapping that runs. A \
             longer one keeps what is there; what has expired already stays removed. A shorter one removes what is \
-            older, permanently; with --dry-run it only says what that is.
+            older at once and permanently, also what mappings have not done yet; they give it up with the condition \
+            RecordsExpired. With --dry-run the command only says how many records that removes and before which time they \
+            arrived; with --verbose it also says so for each shard.
 
             On a terminal it asks before records are removed. --yes answers that; where there is no terminal, as in a \
             script, nothing is asked.
@@ -39,7 +41,10 @@ struct StreamUpdateCommand: AsyncParsableCommand {
         let confirmation = Confirmation(confirmation)
         if dryRun || confirmation.isNeeded {
             let plan = try await withStore(store) { try await loss(in: $0) }
-            if dryRun { return Output.error.say("\(plan.words(isDone: false)); nothing was changed") }
+            if dryRun {
+                Output.error.say("\(plan.words(isDone: false)); nothing was changed")
+                return sayShards(of: plan)
+            }
             if plan.removesAnything {
                 try await confirmation.confirm(
                     "\(plan.words(isDone: false)), permanently?", otherwise: "nothing was changed")
@@ -51,6 +56,12 @@ struct StreamUpdateCommand: AsyncParsableCommand {
             return removed
         }
         Output.error.say(done.words(isDone: true))
+        sayShards(of: done)
+    }
+
+    private func sayShards(of loss: RetentionLoss) {
+        guard store.verbose else { return }
+        for line in loss.linesByShard { Output.error.say(line) }
     }
 
     private func loss(in store: some StreamStore) async throws -> RetentionLoss {
@@ -63,31 +74,44 @@ struct RetentionLoss: Sendable {
     let stream: String
     let before: Duration
     let after: Duration
-    /// Records that are older than the new retention.
-    private(set) var records = 0
-    /// When the oldest of them arrived; nil where there is none.
-    private(set) var oldest: Timestamp?
-    /// All of them arrived by then.
-    let through: Timestamp
+    /// What is removed of one shard.
+    struct Part: Equatable, Sendable {
+        var shard: ShardID
+        var records: Int
+        /// When the oldest of them arrived; nil where that can't be read.
+        var oldest: Timestamp?
+    }
+
+    /// The shards that lose records.
+    private(set) var parts: [Part] = []
+    /// All records that arrived before then are removed, and no others.
+    let cutoff: Timestamp
 
     init(of stream: StreamDescription, under retention: Duration, in store: some StreamStore) async throws {
         self.stream = stream.name
         before = stream.retention
         after = retention
-        through = store.timeSource.wallTime - retention
-        guard retention < stream.retention, through.milliseconds >= 0 else { return }
-        let kept = through + .milliseconds(1)
+        // A record as old as the retention has expired.
+        cutoff = store.timeSource.wallTime - retention + .milliseconds(1)
+        guard retention < stream.retention, cutoff.milliseconds > 0 else { return }
         for shard in stream.shards where shard.recordCount > 0 {
-            let end = try await store.position(of: .atTimestamp(kept), in: stream.name, shard: shard.id)
+            let end = try await store.position(of: .atTimestamp(cutoff), in: stream.name, shard: shard.id)
             guard end > shard.trimHorizon else { continue }
-            records += try await store.countRecords(
+            let count = try await store.countRecords(
                 in: [RecordSpan(shard: shard.id, after: shard.trimHorizon, through: end)], of: stream.name)[0]
+            guard count > 0 else { continue }
             let first = try await store.read(
                 ReadRequest(stream: stream.name, shard: shard.id, after: shard.trimHorizon, maximumRecords: 1))
-            guard let arrival = first.batch.first?.approximateArrivalTimestamp else { continue }
-            oldest = min(oldest ?? arrival, arrival)
+            parts.append(
+                Part(shard: shard.id, records: count, oldest: first.batch.first?.approximateArrivalTimestamp))
         }
     }
+
+    /// Records that are older than the new retention.
+    var records: Int { parts.reduce(0) { $0 + $1.records } }
+
+    /// When the oldest of them arrived; nil where there is none.
+    var oldest: Timestamp? { parts.compactMap(\.oldest).min() }
 
     var removesAnything: Bool { records > 0 }
 
@@ -101,12 +125,23 @@ struct RetentionLoss: Sendable {
         if after > before {
             text += "; what has expired before stays removed"
         } else if removesAnything {
-            let since = oldest.map { "\($0) to " } ?? "up to "
-            text += isDone ? "; removed were " : ": this removes "
-            text += "\(Readable.count(records, "record")), which arrived \(since)\(through)"
+            let which = "that arrived before \(cutoff)"
+            let since = oldest.map { ", the oldest at \($0)" } ?? ""
+            text +=
+                isDone
+                ? "; \(Readable.count(records, "record was", "records were")) removed: all \(which)\(since)"
+                : ": this removes \(Readable.count(records, "record")): all \(which)\(since)"
         } else {
             text += "; no record is older than that"
         }
         return text
+    }
+
+    /// How many records that are in each shard that loses any.
+    var linesByShard: [String] {
+        parts.map { part in
+            "\(part.shard): \(Readable.count(part.records, "record"))"
+                + (part.oldest.map { ", the oldest arrived at \($0)" } ?? "")
+        }
     }
 }

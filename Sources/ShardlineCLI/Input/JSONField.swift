@@ -24,8 +24,7 @@ struct JSONField {
 
     private init(_ text: [UInt8]) { self.text = text }
 
-    /// The text of the member `name`: a string's content, or a number as it is written. Of members of the same name
-    /// the last one counts.
+    /// The text of the member `name`: a string's content, or a number as it is written.
     static func text(of name: String, in line: [UInt8]) throws(Problem) -> String {
         switch try values(of: [UTF8Key(name)], in: line)[0] {
         case .string(let text), .number(let text): return text
@@ -35,8 +34,8 @@ struct JSONField {
         }
     }
 
-    /// The members with these names, nil where there is none; names are compared byte by byte. Of members of the same
-    /// name the last one counts, as with most readers.
+    /// The members with these names, nil where there is none; names are compared byte by byte. Throws where one of them
+    /// occurs twice: readers differ in which of two counts, so the record could get another key than its reader sees.
     static func values(of names: [UTF8Key], in line: [UInt8]) throws(Problem) -> [Value?] {
         var scanner = JSONField(line)
         return try scanner.find(names)
@@ -50,14 +49,22 @@ struct JSONField {
                 reason: text.isEmpty ? "the line is empty, not a JSON object" : "the line is not a JSON object")
         }
         var found = [Value?](repeating: nil, count: names.count)
+        var counts = [Int](repeating: 0, count: names.count)
         position += 1
         try members { scanner, key throws(Problem) in
             let key = UTF8Key(key)
             guard let index = names.firstIndex(of: key) else { return try scanner.skipValue() }
+            counts[index] += 1
             found[index] = try scanner.value()
         }
         skipSpace()
-        guard position == text.count else { throw broken("more text behind the object") }
+        guard position == text.count else { throw broken("more text after the object") }
+        if let index = counts.firstIndex(where: { $0 > 1 }) {
+            throw Problem(
+                reason:
+                    "the object has \(counts[index]) members '\(names[index].string)', so which of them counts is not known; give each member of an object its own name"
+            )
+        }
         return found
     }
 

@@ -34,6 +34,11 @@ struct LineSplitter {
     private(set) var beginning: Beginning?
     /// Whether a carriage return ends a line also where no line feed follows it.
     var endsAtReturn = false
+    /// Whether a carriage return before a line feed belongs to the line's end only where it does in the first line. Otherwise
+    /// it always does.
+    var followsFirstLine = false
+    /// Whether the first line ended with a line feed alone.
+    private var isFirstWithoutReturn = false
     /// The number of the last line that was cut off.
     private(set) var number = 0
 
@@ -56,6 +61,7 @@ struct LineSplitter {
         guard knowsBeginning(atEnd: atEnd) else { return nil }
         if let end = lineEnd(atEnd: atEnd) {
             let line = line(upTo: end.lowerBound, end: Array(buffer[end]))
+            if line.number == 1 { isFirstWithoutReturn = end.count == 1 }
             start = end.upperBound
             searched = start
             return line
@@ -99,7 +105,9 @@ struct LineSplitter {
     private mutating func lineEnd(atEnd: Bool) -> Range<Int>? {
         while let index = buffer[searched...].firstIndex(where: { $0 == 0x0A || endsAtReturn && $0 == 0x0D }) {
             if buffer[index] == 0x0A {
-                let hasReturn = !endsAtReturn && index > start && buffer[index - 1] == 0x0D
+                let hasReturn =
+                    !endsAtReturn && !(followsFirstLine && isFirstWithoutReturn) && index > start
+                    && buffer[index - 1] == 0x0D
                 return (hasReturn ? index - 1 : index)..<index + 1
             }
             if index + 1 < buffer.count { return index..<(buffer[index + 1] == 0x0A ? index + 2 : index + 1) }

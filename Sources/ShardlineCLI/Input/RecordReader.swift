@@ -52,10 +52,14 @@ struct RecordReader<Random: RandomNumberGenerator> {
         splitter = LineSplitter(
             maximumLength: keySource == .printedRecord
                 ? PrintedRecord.maximumLength(maximumRecordSize: maximumRecordSize) : maximumRecordSize)
-        if case .csvColumn = keySource {
+        switch keySource {
+        case .csvColumn:
             csv = .header
             // A carriage return in a header's field stands in quotes, as all of CSV.
             splitter.endsAtReturn = true
+        // Any bytes may be data here; in JSON a carriage return at a line's end never is.
+        case .random, .fixed: splitter.followsFirstLine = true
+        case .jsonField, .printedRecord: break
         }
     }
 
@@ -96,15 +100,16 @@ struct RecordReader<Random: RandomNumberGenerator> {
         switch csv {
         case .unused:
             let item = lineItem(of: line)
-            guard line.number == 1, line.end.isEmpty, line.bytes.dropLast().contains(0x0D) else { return item }
-            // All of the input is this line: on an old Mac it was several. Within JSON a carriage return is white space.
+            guard line.number == 1, line.end.isEmpty, line.bytes.contains(0x0D) else { return item }
+            // All of the input is this line: to a program that ends lines with CR alone it is one or several. Within JSON a
+            // carriage return is white space.
             switch (item, keySource) {
             case (.record, .jsonField), (.record, .printedRecord), (nil, _): return item
             default:
                 return .malformed(
                     line: 1,
                     reason:
-                        "the input has carriage returns (CR) and no line feed; if its lines end with CR alone, convert it first, with `tr '\\r' '\\n'`; nothing of it was put"
+                        "the input has carriage returns (CR) and no line feed; if its lines end with CR alone, convert it first, with `tr '\\r' '\\n'`; if it is one record, end it with a line feed; nothing of it was put"
                 )
             }
         case .header, .rows: return csvItem(of: line)

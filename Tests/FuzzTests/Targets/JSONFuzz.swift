@@ -17,7 +17,8 @@ enum JSONFuzz {
             if let value { try hold(member("key", of: value) == found, "two readers find different keys") }
         } catch let error as JSONField.Problem {
             try hold(error.reason.utf8.count < 200, "a reason is as long as the line")
-            if let value {
+            // Of two members of one name the other reader takes the last.
+            if let value, !error.reason.contains("so which of them counts is not known") {
                 try hold(member("key", of: value) == nil, "one reader finds a key, the other: \(error.reason)")
             }
         }

@@ -115,7 +115,10 @@ import Testing
         arguments: [
             (#"{"partitionKey":"k","data":"AP8="}"#, "1 k=0,255"),
             (#"{"data":"","x":[{"data":"no"}],"partitionKey":"k","explicitHashKey":"7"}"#, "1 k="),
-            (#"{"partitionKey":"a","data":"AA==","data":"AQ==","partitionKey":"b"}"#, "1 b=1"),
+            (
+                #"{"partitionKey":"a","data":"AA==","data":"AQ==","partitionKey":"b"}"#,
+                "1!the object has 2 members 'partitionKey', so which of them counts is not known; give each member of an object its own name"
+            ),
             (#" {"partitionKey" : "\u0000" , "data" : "AAEC" } "#, "1 \0=0,1,2"),
             ("", ""), ("\r", ""),
             (

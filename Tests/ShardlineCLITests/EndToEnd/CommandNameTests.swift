@@ -24,6 +24,15 @@ import Testing
             ("stream put s", "(did you mean 'shardline put'?)"),
             ("frobnicate", "there is no command 'shardline frobnicate'; there are stream, put, tail"),
             ("frobnicate --help", "there is no command 'shardline frobnicate'"),
+            (
+                "stream mak",
+                "'shardline stream mak' (did you mean 'shardline stream create'?); there are create, list, "
+            ),
+            ("stream rm s", "(did you mean 'shardline stream delete'?)"),
+            ("stream show", "(did you mean 'shardline stream list' or 'shardline stream describe'?)"),
+            ("mapping reset s m", "(did you mean 'shardline mapping seek'?)"),
+            ("benchmark", "(did you mean 'shardline bench'?)"), ("read s", "(did you mean 'shardline tail'?)"),
+            ("mapping frob", "there is no command 'shardline mapping frob'; there are list, describe, seek, delete"),
             ("mapping frobnicate --help", "there is no command 'shardline mapping frobnicate'"),
             ("--data x frobnicate", "there is no command 'shardline frobnicate'"),
             ("help mapping descrbe", "(did you mean 'shardline mapping describe'?)"),
@@ -34,12 +43,46 @@ import Testing
             ("--data x", "no command is named behind 'shardline'; there are stream"),
             ("--verbose stream list", "other options come after the command"),
             ("mapping --frob list", "other options come after the command"),
-            ("stream create s --shrads 3", "Did you mean '--shards'?; see `shardline help stream create`"),
+            (
+                "stream create s --shrads 3",
+                "unknown option '--shrads' (did you mean '--shards'?); there are --shards, --retention, --max-record-size, --if-not-exists, --data, --verbose, --version, --help; see `shardline help stream create`"
+            ),
             (
                 "consume s --mapping m --exec cat --batchsize 3",
-                "Did you mean '--batch-size'?; see `shardline help consume`"
+                "unknown option '--batchsize' (did you mean '--batch-size'?); there are --exec, --mapping, --from, "
             ),
-            ("consume s --maping m --exec cat", "unknown option '--maping' (did you mean '--mapping'?); see"),
+            ("check --foo", "unknown option '--foo'; there are --json, --data, --verbose, --version, --help; see"),
+            ("put s --json-lines=x", "unknown option '--json-lines'; there are --key, --key-field, "),
+            ("tail s -q", "unknown option '-q'; there are --from, --shard, --follow, "),
+            ("stream list --jsn", "unknown option '--jsn' (did you mean '--json'?); there are --json, --data, "),
+            ("stream describe s --jsn", "unknown option '--jsn' (did you mean '--json'?); there are "),
+            (
+                "stream update s --retention 1d --dryrun",
+                "unknown option '--dryrun' (did you mean '--dry-run'?); there are "
+            ),
+            (
+                "stream delete s --forec",
+                "unknown option '--forec' (did you mean '--force'?); there are --force, --yes, "
+            ),
+            ("mapping list --jsn", "unknown option '--jsn' (did you mean '--json'?); there are "),
+            ("mapping describe s m --jsn", "unknown option '--jsn' (did you mean '--json'?); there are "),
+            (
+                "mapping seek s m --to latest --shrad 1",
+                "unknown option '--shrad' (did you mean '--shard'?); there are --to, "
+            ),
+            ("mapping delete s m --yess", "unknown option '--yess' (did you mean '--yes'?); there are --yes, "),
+            ("repair --aply", "unknown option '--aply' (did you mean '--apply'?); there are --apply, "),
+            ("backup x --dat y", "unknown option '--dat' (did you mean '--data'?); there are --data, "),
+            ("restore x --dat y", "unknown option '--dat' (did you mean '--data'?); there are --data, "),
+            (
+                "bench --rcords 1",
+                "unknown option '--rcords' (did you mean '--records'?); there are --records, --size, "
+            ),
+            ("demo --nokill", "unknown option '--nokill' (did you mean '--no-kill'?); there are --input, "),
+            (
+                "consume s --maping m --exec cat",
+                "unknown option '--maping' (did you mean '--mapping'?); there are --exec, "
+            ),
             ("mapping describe", "'<stream>'; see `shardline help mapping describe`"),
             ("put s --key", "Missing value for '--key <key>'; see `shardline help put`"),
             ("tail s more", "'more'; see `shardline help tail`"),

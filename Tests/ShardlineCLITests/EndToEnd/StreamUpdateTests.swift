@@ -60,13 +60,24 @@ import Testing
             try await RetentionLoss(of: try await store.describeStream("s"), under: retention, in: store)
         }
         let some = try await loss(.seconds(3_600))
-        #expect(some.records == 10 && some.oldest == first && some.through == first + .seconds(60))
+        #expect(some.records == 10 && some.oldest == first)
+        #expect(some.cutoff == first + .seconds(60) + .milliseconds(1))
         #expect(
             some.words(isDone: false)
-                == "the retention of the stream 's' would change from 1d to 1h: this removes 10 records, which arrived \(first) to \(first + .seconds(60))"
+                == "the retention of the stream 's' would change from 1d to 1h: this removes 10 records: all that arrived before \(some.cutoff), the oldest at \(first)"
         )
-        #expect(some.words(isDone: true).contains("was changed from 1d to 1h; removed were 10 records"))
-        #expect(try await loss(.seconds(3_601)).records == 1)
+        #expect(
+            some.words(isDone: true).hasSuffix(
+                "was changed from 1d to 1h; 10 records were removed: all that arrived before \(some.cutoff), the oldest at \(first)"
+            ))
+        #expect(some.parts.count == 2 && some.parts.reduce(0) { $0 + $1.records } == 10)
+        #expect(
+            some.linesByShard
+                == some.parts.map {
+                    "\($0.shard): \($0.records) records, the oldest arrived at \($0.oldest?.description ?? "-")"
+                })
+        let one = try await loss(.seconds(3_601))
+        #expect(one.records == 1 && one.parts.count == 1 && one.linesByShard.first?.contains(": 1 record, ") == true)
         #expect(try await loss(.seconds(3_661)).removesAnything == false)
         #expect(try await loss(.seconds(1)).records == 10)
         let longer = try await loss(.seconds(172_800))

@@ -66,6 +66,30 @@ import Testing
         }
     }
 
+    @Test func `the first line tells what a carriage return means, also across the borders of pieces, packed or not`()
+        async throws
+    {
+        try await withFolder { folder async throws in
+            // Files are read by 64 KiB and unpacked by 256 KiB.
+            for border in [64 << 10, 256 << 10] {
+                for end in ["\n", "\r\n"] {
+                    let long = String(repeating: "x", count: border - 2 - end.utf8.count)
+                    // The carriage return is the last byte of a piece, or the first of the next.
+                    for line in [long + "x", long + "xx"] {
+                        let text = "a\(end)\(line)\r\nb\r\n"
+                        try Data(text.utf8).write(to: folder.appending(path: "plain"))
+                        try Data(Self.packed(text)).write(to: folder.appending(path: "packed"))
+                        let items = try await Self.items(
+                            of: ["plain", "packed"].map { folder.appending(path: $0).path })
+                        let rest = end == "\n" ? "\r" : ""
+                        let expected = (0...1).flatMap { ["\($0):1 a", "\($0):2 \(line)\(rest)", "\($0):3 b\(rest)"] }
+                        #expect(items == expected)
+                    }
+                }
+            }
+        }
+    }
+
     @Test func `what unpacks to much more than it is comes whole`() async throws {
         try await withFolder { folder async throws in
             let file = folder.appending(path: "a.gz")

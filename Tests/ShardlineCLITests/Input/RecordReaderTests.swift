@@ -58,12 +58,30 @@ import Testing
         for step in [1, 7, 64, 10_000] {
             #expect(
                 Self.items("a\n\(long)\r\nb\n", keys: .fixed("k"), limit: 8, step: step) == [
+                    "1 k=a", "2!the record has 5001 bytes of data; the stream takes at most 8", "3 k=b",
+                ])
+            #expect(
+                Self.items("a\r\n\(long)\r\nb\r\n", keys: .fixed("k"), limit: 8, step: step) == [
                     "1 k=a", "2!the record has 5000 bytes of data; the stream takes at most 8", "3 k=b",
                 ])
             #expect(
                 Self.items(long, keys: .fixed("k"), limit: 8, step: step) == [
                     "1!the record has 5000 bytes of data; the stream takes at most 8"
                 ])
+        }
+    }
+
+    private static func repeated(_ count: Int) -> String {
+        "the object has \(count) members 'id', so which of them counts is not known; give each member of an object its own name"
+    }
+
+    @Test func `a printed record with a member twice is refused, and the next one is put`() {
+        let whole = #"{"partitionKey":"k","data":"YQ=="}"#
+        for member in ["partitionKey", "data", "explicitHashKey"] {
+            let line = #"{"partitionKey":"k","data":"YQ==","explicitHashKey":"1","\#(member)":"1"}"#
+            let items = Self.items("\(line)\n\(whole)\n", keys: .printedRecord)
+            #expect(items.first?.hasPrefix("1!the object has 2 members '\(member)'") == true, "\(items)")
+            #expect(items.dropFirst() == ["2 k=a"])
         }
     }
 
@@ -76,7 +94,9 @@ import Testing
         arguments: [
             (#"{"id":"a"}"#, "1 a"), (#"{"id":7}"#, "1 7"), (#"{"id":-1.50e+3}"#, "1 -1.50e+3"),
             (#" { "x" : [1,{"id":"no"}], "id" : "ja" } "#, "1 ja"),
-            (#"{"id":"a","id":"b"}"#, "1 b"),
+            (#"{"id":"a","id":"b"}"#, "1!\(repeated(2))"), (#"{"id":"a","id":"a"}"#, "1!\(repeated(2))"),
+            (#"{"id":{},"x":1,"\u0069d":2,"id":null}"#, "1!\(repeated(3))"),
+            (#"{"x":1,"id":"a","x":2,"y":{"id":1,"id":2}}"#, "1 a"), (#"{"id":"a","ID":"b","i d":"c"}"#, "1 a"),
             (#"{"id":"\u00e4\ud83d\ude00\n\/"}"#, "1 ä😀\n/"),
             (#"{"ID":"a"}"#, "1!the object has no member 'id'"),
             (#"{"x":{"id":"a"}}"#, "1!the object has no member 'id'"),
@@ -197,15 +217,27 @@ import Testing
         #expect(Self.items(sample.input, keys: .csvColumn("id"), step: step) == sample.items)
     }
 
+    private static func tooLong(_ bytes: Int, line: Int) -> String {
+        "\(line)!the record has \(bytes) bytes of data; the stream takes at most 8"
+    }
+
     private static let returnsAlone =
-        "1!the input has carriage returns (CR) and no line feed; if its lines end with CR alone, convert it first, with `tr '\\r' '\\n'`; nothing of it was put"
+        "1!the input has carriage returns (CR) and no line feed; if its lines end with CR alone, convert it first, with `tr '\\r' '\\n'`; if it is one record, end it with a line feed; nothing of it was put"
 
     @Test(
         arguments: [
             ("\u{FEFF}a\nb\n", ["1 k=a", "2 k=b"]), ("a\n\u{FEFF}b\n", ["1 k=a", "2 k=\u{FEFF}b"]), ("\u{FEFF}", []),
             ("\u{FEFF}\n", ["1 k="]), ("\u{FEFF}\u{FEFF}a", ["1 k=\u{FEFF}a"]),
-            ("a\rb\rc\r", [returnsAlone]), ("a\rb", [returnsAlone]), ("a\r", ["1 k=a\r"]), ("a\rb\r\n", ["1 k=a\rb"]),
-            ("a\n\rb", ["1 k=a", "2 k=\rb"]), (String(repeating: "12345\r", count: 500), [returnsAlone]),
+            ("a\rb\rc\r", [returnsAlone]), ("a\rb", [returnsAlone]), ("a\r", [returnsAlone]), ("\r", [returnsAlone]),
+            ("a\rb\r\n", ["1 k=a\rb"]), ("a\n\rb", ["1 k=a", "2 k=\rb"]),
+            // The first line tells whether a CR before an LF is data.
+            ("a\nb\r\nc\r\r\n\r\nd\r", ["1 k=a", "2 k=b\r", "3 k=c\r\r", "4 k=\r", "5 k=d\r"]),
+            ("\n\r\n", ["1 k=", "2 k=\r"]), ("\u{FEFF}\nb\r\n", ["1 k=", "2 k=b\r"]),
+            ("a\r\nb\nc\r\n\r\nd\r", ["1 k=a", "2 k=b", "3 k=c", "4 k=", "5 k=d\r"]),
+            ("a\r\r\nb\r\r\n", ["1 k=a\r", "2 k=b\r"]), ("\r\na\r\n", ["1 k=", "2 k=a"]),
+            ("1234567\n1234567\r\n12345678\r\n", ["1 k=1234567", "2 k=1234567\r", tooLong(9, line: 3)]),
+            ("1\r\n12345678\r\n", ["1 k=1", "2 k=12345678"]),
+            (String(repeating: "12345\r", count: 500), [returnsAlone]),
         ] as [(String, [String])], [1, 2, 3, 5000])
     func `plain lines lose a byte-order mark and nothing else`(sample: (input: String, items: [String]), step: Int) {
         #expect(Self.items(sample.input, keys: .fixed("k"), limit: 8, step: step) == sample.items)
@@ -215,6 +247,7 @@ import Testing
         arguments: [
             ("\u{FEFF}{\"id\":1}\n\n{\"id\":2}\r\n\r\n", ["1 1={\"id\":1}", "3 2={\"id\":2}"]),
             ("{\"id\":1}\r{\"id\":2}\r", [returnsAlone]), ("{\"id\":\r1}", ["1 1={\"id\":\r1}"]),
+            ("{\"id\":1}\n{\"id\":2}\r\n", ["1 1={\"id\":1}", "2 2={\"id\":2}"]), ("{}\r", [returnsAlone]),
         ] as [(String, [String])], [1, 2, 100])
     func `JSON lines may begin with a byte-order mark and have blank lines`(
         sample: (input: String, items: [String]), step: Int
