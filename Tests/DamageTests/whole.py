@@ -3,6 +3,8 @@
 
 Prints one JSON object: "records" has every record as [shard key, number, arrival ms, key, data as hex], "holders" which
 bytes hold which of them: {"file", "first", "end", "kind": block | commit | index | spare, "records": [[shard key, first, last]]}.
+With a second argument, the time in ms, also "streams" and "shards": what the metadata say of them, and which records have
+not expired. It goes by the rows alone, so the store must have been closed.
 Uses Python's standard library only and shares no code with the store.
 """
 import json
@@ -110,7 +112,7 @@ class Store:
         self.directory, self.records, self.holders = directory, {}, []
         database = sqlite3.connect(f"file:{directory}/metadata.sqlite?mode=ro", uri=True)
         database.row_factory = sqlite3.Row
-        self.rows = lambda table: database.execute(f"SELECT * FROM {table}").fetchall()
+        self.rows = lambda table, columns="*": database.execute(f"SELECT {columns} FROM {table}").fetchall()
         self.row = self.rows("store")[0]
         self.s = crc32c(self.row["id"])
 
@@ -124,6 +126,41 @@ class Store:
     def read(self, file):
         with open(os.path.join(self.directory, file), "rb") as opened:
             return opened.read()
+
+    def check_rows(self):
+        def encoded(value):
+            if value is None:
+                return b"\0"
+            if isinstance(value, int):
+                return b"\1" + struct.pack("<q", value)
+            value, kind = (value.encode(), b"\2") if isinstance(value, str) else (value, b"\3")
+            return kind + struct.pack("<Q", len(value)) + value
+
+        for (table,) in map(tuple, self.rows("sqlite_master WHERE type = 'table'", "name")):
+            for row in map(tuple, self.rows(table)):
+                need(crc32c(b"".join(map(encoded, row[:-1])), crc32c(table.encode())) == row[-1], f"a row of {table}")
+
+    def catalogue(self, now):
+        created = {row["stream"]: row for row in self.rows("stream_creation")}
+        expired = {row["stream"]: row["expired_ms"] for row in self.rows("stream_expiry")}
+        skipped = {row["shard"]: row["ranges"] for row in self.rows("skipped")}
+        streams, shards, horizons = [], [], {}
+        for row in self.rows("stream"):
+            horizons[row["id"]] = max(now - row["retention_ms"], expired.get(row["id"], -1 << 62))
+            streams.append({
+                "id": row["id"], "name": row["name"], "retention": row["retention_ms"],
+                "created": list(created[row["id"]])[1:-1], "expired": expired.get(row["id"])})
+        for row in self.rows("shard"):
+            horizon = horizons[row["stream"]]
+            # A closed shard is removed when its closing is older than records are kept.
+            if row["closed_ms"] is not None and row["closed_ms"] <= horizon:
+                continue
+            jumps = [list(map(int, part.split("-"))) for part in skipped.get(row["key"], "").split(",") if part]
+            shards.append({
+                "key": row["key"], "stream": row["stream"], "number": row["number"], "skipped": jumps,
+                "kept": sorted(r[1] for r in self.records.values() if r[0] == row["key"] and r[2] > horizon)})
+        retired = [row["created_s"] for row in self.rows("retired")]
+        return {"streams": streams, "shards": shards, "retired": retired[0] if retired else None}
 
     def journal(self):
         commits = {}
@@ -195,4 +232,6 @@ class Store:
 store = Store(sys.argv[1])
 store.segments()
 store.journal()
-json.dump({"records": sorted(store.records.values()), "holders": store.holders}, sys.stdout)
+store.check_rows()
+told = {"records": sorted(store.records.values()), "holders": store.holders}
+json.dump(told | (store.catalogue(int(sys.argv[2])) if len(sys.argv) > 2 else {}), sys.stdout)
