@@ -54,10 +54,14 @@ package enum ProcessState: Hashable, Sendable {
     }
 
     /// A process that has something open, for messages: its number, and what keeps it from answering, if anything does.
-    package static func holder(_ process: Int32?) -> String {
-        guard let process else { return "another process" }
-        let remedy = of(process).remedy(for: process)
-        return "process \(process)\(remedy.map { ", which \($0)" } ?? "")"
+    ///
+    /// - Parameter advice: what else to do, such as "end it first": a process that is kept from answering has to be
+    ///   helped before.
+    package static func holder(_ process: Int32?, _ advice: String? = nil) -> String {
+        let remedy = process.flatMap { of($0).remedy(for: $0) }
+        let name = process.map { "process \($0)" } ?? "another process"
+        return name + (remedy.map { ", which \($0)" } ?? "")
+            + (advice.map { (remedy == nil ? ": " : "; then ") + $0 } ?? "")
     }
 
     /// Who is at the other end of a socket, as this process sees it; nil where it can't be seen.

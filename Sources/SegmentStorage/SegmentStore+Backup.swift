@@ -12,7 +12,7 @@ extension SegmentStore: BackupStore {
     /// ``check(at:timeSource:)`` says whether it is still whole, and ``open(at:configuration:timeSource:logger:)`` refuses
     /// it.
     ///
-    /// Throws `notAccessible` for a target that can't be used or is not empty, `diskFull`, `corrupt` where the store is
+    /// Throws `notAccessible` for a target that can't be used, is not empty or lies within a store or a backup, `diskFull`, `corrupt` where the store is
     /// damaged (see ``check(at:timeSource:)``), `closed`. A cancelled task gives up; what is in the target then is no
     /// backup, and the next one may have the same target. Where there was no room, what was copied is removed again.
     ///
@@ -97,7 +97,7 @@ extension SegmentStore: BackupStore {
     /// seen it). Both may be in use at the same time; they are two stores from then on.
     ///
     /// Throws `corrupt` for a backup that is damaged or did not come to its end, `notAccessible` for a directory that
-    /// can't be used or is not empty, `newerFormat`, `diskFull`. Nothing is in the directory then.
+    /// can't be used, is not empty or lies within a store or a backup, `newerFormat`, `diskFull`. Nothing is in the directory then.
     ///
     /// - Parameters:
     ///   - backup: the backup's directory.

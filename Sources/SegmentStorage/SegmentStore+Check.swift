@@ -62,7 +62,7 @@ extension StoreReport.Finding {
     fileprivate static func inUse(by process: Int32?) -> Self {
         .init(
             .undecided, file: "lock",
-            "the store is in use by \(ProcessState.holder(process)): end it, or make a backup and check that"
+            "the store is in use by \(ProcessState.holder(process, "end it, or make a backup and check that"))"
         )
     }
 

@@ -95,8 +95,8 @@ extension SegmentStore {
                 switch outcome {
                 case .acquired(let acquired): lock = acquired
                 case .held(let process):
-                    let owner = ProcessState.holder(process)
-                    throw ShardlineError(.storeBusy, "the store '\(directory)' is in use by \(owner): end it first")
+                    let owner = ProcessState.holder(process, "end it first")
+                    throw ShardlineError(.storeBusy, "the store '\(directory)' is in use by \(owner)")
                 }
             }
             do {

@@ -6,7 +6,8 @@ public struct BackupSummary: Hashable, Sendable {
     public var files: Int
     /// Their bytes.
     public var bytes: Int
-    /// The records that they hold, all of them read back and found whole.
+    /// The records that they hold, all of them read back and found whole; those that have expired and are still in the
+    /// store's files count as well, though nobody can read them.
     public var records: Int
     /// When the backup was begun: everything that was acknowledged before is in it.
     public var begunAt: Timestamp

@@ -34,14 +34,19 @@ import Testing
             ProcessState.holder(process.pid)
                 == "process \(process.pid), which is stopped: continue it with `fg` in its terminal, or with `kill -CONT \(process.pid)`"
         )
+        #expect(
+            ProcessState.holder(process.pid, "end it first").hasSuffix("`kill -CONT \(process.pid)`; then end it first")
+        )
         kill(process.pid, SIGCONT)
         #expect(wait(for: [.running]))
+        #expect(ProcessState.holder(process.pid, "end it first") == "process \(process.pid): end it first")
         kill(process.pid, SIGKILL)
         #expect(wait(for: [.ended]))
         _ = process.end(waits: true)
         #expect(ProcessState.of(process.pid) == .invisible)
         #expect(ProcessState.of(0) == .invisible && ProcessState.of(-1) == .invisible)
         #expect(ProcessState.holder(nil) == "another process")
+        #expect(ProcessState.holder(nil, "end it first") == "another process: end it first")
     }
 
     @Test func `who holds a lock is told by the system, whatever number stands in the file`() throws {

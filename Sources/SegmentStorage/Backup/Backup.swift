@@ -65,6 +65,7 @@ struct Backup {
     }
 
     private func prepareTarget() throws {
+        try Enclosure.refuse(target, fileSystem)
         if let status = try fileSystem.status(target) {
             guard status.isDirectory else {
                 throw ShardlineError(.notAccessible, "'\(target)' is a file; a backup is a directory")

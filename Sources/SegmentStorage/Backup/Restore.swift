@@ -32,6 +32,7 @@ struct Restore {
                 .invalidArgument, "'\(directory)' can't be a restored store's directory: name a new one")
         }
         staging = try describing("restoring the backup '\(backup)'") { () throws -> String in
+            try Enclosure.refuse(directory, fileSystem)
             if let status = try fileSystem.status(directory) {
                 guard status.isDirectory, try fileSystem.list(directory).isEmpty else { throw Self.isTaken(directory) }
             }

@@ -71,7 +71,8 @@ public struct StoreReport: Hashable, Sendable {
         public var streams = 0
         /// Shards in the metadata, closed ones included.
         public var shards = 0
-        /// Records that are whole, expired ones that are still there included.
+        /// Records that are stored and whole: those that can be read, and those that have expired and are still in the
+        /// store's files.
         public var records = 0
         /// Segment files that are registered.
         public var segments = 0

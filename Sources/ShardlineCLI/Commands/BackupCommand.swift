@@ -14,7 +14,7 @@ struct BackupCommand: AsyncParsableCommand {
         discussion: """
             Every record that was acknowledged before the command began is in the copy, and the copy is one moment of \
             the store. A store in use goes on meanwhile: its owner makes the copy. A damaged store is not copied; see \
-            shardline check, which also says of a backup whether it is still whole. A backup is not opened as a store: that \
+            shardline check, which also explains what counts as a stored record, and says of a backup whether it is still whole. A backup is not opened as a store: that \
             would change it.
 
             The store is the first of two directories; of one alone it is that of --data, or SHARDLINE_DATA.
@@ -53,7 +53,7 @@ struct BackupCommand: AsyncParsableCommand {
         let directory = try store.directory(named: directories.count == 2 ? directories[0] : nil)
         let summary = try await backUp(directory, whole: try POSIXFileSystem.absolute(target))
         Output.error.say(
-            "backed up \(Readable.count(summary.records, "record")) in \(Readable.count(summary.files, "file")), \(Readable.number(summary.bytes)) bytes, to '\(target)'; it was checked and is whole"
+            "backed up \(Readable.count(summary.records, "stored record")) in \(Readable.count(summary.files, "file")), \(Readable.number(summary.bytes)) bytes, to '\(target)'; it was checked and is whole"
         )
     }
 

@@ -11,6 +11,9 @@ struct CheckCommand: AsyncParsableCommand {
             be in use: end its process, or make a backup and check that. A backup's directory may be given too: then every \
             file is also held against the backup's manifest, and it is whole if it can be restored.
 
+            Stored records are all that the files hold: those that can be read, and those that have expired and wait for \
+            the end of their segment.
+
             Exit codes: 0 whole, 74 damaged, 1 can't tell.
 
             Examples:

@@ -36,6 +36,6 @@ struct RestoreCommand: AsyncParsableCommand {
         let directory = try store.directory(named: target)
         let summary = try await SegmentStore.restore(backup, to: directory, logger: store.logger)
         Output.error.say(
-            "restored \(Readable.count(summary.records, "record")) to '\(directory)', as of \(summary.begunAt)")
+            "restored \(Readable.count(summary.records, "stored record")) to '\(directory)', as of \(summary.begunAt)")
     }
 }

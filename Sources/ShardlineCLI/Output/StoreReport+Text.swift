@@ -7,7 +7,7 @@ extension StoreReport {
     var lines: [String] {
         let read =
             "\(Readable.count(counts.streams, "stream")), \(Readable.count(counts.shards, "shard")), "
-            + "\(Readable.count(counts.records, "record")); \(Readable.count(counts.segments, "segment")) with "
+            + "\(Readable.count(counts.records, "stored record")); \(Readable.count(counts.segments, "segment")) with "
             + "\(Readable.count(counts.blocks, "block")), \(Readable.count(counts.commits, "commit")) in the journal"
         var lines: [String]
         switch verdict {

@@ -230,6 +230,44 @@ import Testing
         try await SegmentStore.restore(backup, to: restored, timeSource: used.clock, logger: silent)
     }
 
+    @Test func `neither a backup nor a restored store is made within a store or a backup, also not by a link`()
+        async throws
+    {
+        let used = try await UsedStore(count: 5)
+        let store = used.directory.path
+        try await SegmentStore.backup(of: store, to: backup, timeSource: used.clock)
+        let link = target.path + "/link"
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: store)
+        for inside in ["", "/segments", "/segments/.."] {
+            for place in [store, link] {
+                await expectError(.notAccessible) {
+                    try await SegmentStore.backup(of: store, to: "\(place)\(inside)/copy", timeSource: used.clock)
+                }
+                await expectError(.notAccessible) {
+                    try await SegmentStore.restore(
+                        backup, to: "\(place)\(inside)/copy", timeSource: used.clock, logger: silent)
+                }
+            }
+        }
+        for inside in ["", "/store", "/store/journal"] {
+            await expectError(.notAccessible) {
+                try await SegmentStore.restore(
+                    backup, to: "\(backup)\(inside)/copy", timeSource: used.clock, logger: silent)
+            }
+            await expectError(.notAccessible) {
+                try await SegmentStore.backup(of: store, to: "\(backup)\(inside)/copy", timeSource: used.clock)
+            }
+        }
+        // Also by the owner of a store in use.
+        let open = try await used.open()
+        await expectError(.notAccessible) { try await open.store.backup(to: store + "/copy") }
+        try await open.store.close()
+        #expect(try FileManager.default.subpathsOfDirectory(atPath: store).allSatisfy { !$0.contains("copy") })
+        #expect(try await SegmentStore.check(at: backup, timeSource: used.clock).findings == [])
+        let check = try await SegmentStore.check(at: store, timeSource: used.clock)
+        #expect(check.verdict == .whole && check.findings == [])
+    }
+
     @Test func `a damaged store is not backed up, and what was begun is no backup`() async throws {
         let used = try await UsedStore()
         let segment = try used.directory.files(in: "segments")[0]

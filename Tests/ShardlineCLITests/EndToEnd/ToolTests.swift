@@ -15,7 +15,7 @@ import Testing
         let store = folder.path("store")
         var end = try await shardline(["check", store], folder)
         #expect(end.status == 0, "\(end.output) \(end.errors)")
-        #expect(end.output.hasPrefix("whole: 1 stream, 2 shards, 3 records"), "\(end.output)")
+        #expect(end.output.hasPrefix("whole: 1 stream, 2 shards, 3 stored records"), "\(end.output)")
         end = try await shardline(["check", "--json"], folder)
         let whole = try JSONSerialization.jsonObject(with: Data(end.output.utf8)) as? [String: Any]
         #expect(whole?["verdict"] as? String == "whole")
@@ -60,7 +60,7 @@ import Testing
         #expect(end.output.contains("in use by process \(consumer.processID)"), "\(end.output)")
         end = try await shardline(["backup", store, backup], folder)
         #expect(end.status == 0, "\(end.errors)")
-        #expect(end.errors.contains("backed up 3 records"), "\(end.errors)")
+        #expect(end.errors.contains("backed up 3 stored records"), "\(end.errors)")
         end = try await shardline(["check", backup], folder)
         #expect(end.status == 0, "\(end.output)")
         end = try await shardline(["backup", store, backup], folder)
@@ -74,7 +74,7 @@ import Testing
         #expect(end.errors.contains("no new and no empty directory"), "\(end.errors)")
         end = try await shardline(["restore", backup, restored], folder)
         #expect(end.status == 0, "\(end.errors)")
-        #expect(end.errors.contains("restored 3 records"), "\(end.errors)")
+        #expect(end.errors.contains("restored 3 stored records"), "\(end.errors)")
         end = try await shardline(["tail", "s", "--from", "trim-horizon", "--data", restored], folder)
         #expect(end.output.split(separator: "\n").map { $0.suffix(1) }.sorted() == ["a", "b", "c"], "\(end.output)")
         end = try await shardline(["check", restored], folder)
@@ -129,7 +129,8 @@ extension ToolTests {
         }
         end = try await shardline(["check", backup], folder)
         #expect(
-            end.status == 0 && end.output.hasPrefix("whole: a backup of 1 stream, 1 shard, 3 records"), "\(end.output)")
+            end.status == 0 && end.output.hasPrefix("whole: a backup of 1 stream, 1 shard, 3 stored records"),
+            "\(end.output)")
         end = try await shardline(["restore", backup, folder.path("one")], folder)
         #expect(end.status == 0, "\(end.errors)")
 
