@@ -16,6 +16,9 @@ struct StoreOpening: Sendable {
 
     /// How often it is tried; far below the second for which a guest leaves the store to who asked for it.
     static let step = Duration.milliseconds(20)
+    /// How often at least an owner is asked that has said that it needs the store: with each such answer the pause is
+    /// twice as long, up to this.
+    static let longestStep = Duration.milliseconds(500)
     /// How long an owner is waited for that opens or closes the store, as far as can be seen.
     static let silence = Duration.seconds(2)
     /// How long one is waited for that has said that it goes.
@@ -41,6 +44,7 @@ struct StoreOpening: Sendable {
         let begun = timeSource.monotonicTime
         var patience = limit ?? Self.silence
         var asked: Asked?
+        var step = Self.step
         while true {
             do {
                 return try await SegmentStore.openIfFree(
@@ -48,7 +52,8 @@ struct StoreOpening: Sendable {
             } catch let busy as ShardlineError where busy.code == .storeBusy {
                 let left = patience - (timeSource.monotonicTime - begun)
                 guard left > .zero else { throw busy }
-                switch await ask(&asked, within: left) {
+                let answer = await ask(&asked, within: left)
+                switch answer {
                 case .goes: if limit == nil { patience = Self.leaving }
                 case .stays: if limit == nil { throw busy }
                 case .silent:
@@ -57,7 +62,9 @@ struct StoreOpening: Sendable {
                 }
                 let rest = patience - (timeSource.monotonicTime - begun)
                 guard rest > .zero else { throw busy }
-                try await timeSource.sleep(until: timeSource.monotonicTime + min(Self.step, rest))
+                // The store of an owner that ends is free between two questions at the latest.
+                try await timeSource.sleep(until: timeSource.monotonicTime + min(step, rest))
+                step = answer == .stays ? min(step * 2, Self.longestStep) : Self.step
             }
         }
     }

@@ -12,6 +12,8 @@ final class ChildProcess {
     enum End: Equatable, CustomStringConvertible {
         case exited(Int32)
         case signalled(Int32)
+        /// It was killed with its guard, and these could not be.
+        case outlived(by: [MarkedProcess])
 
         fileprivate init(status: Int32) {
             let signal = status & 0x7F
@@ -22,6 +24,8 @@ final class ChildProcess {
             switch self {
             case .exited(let code): "ended with exit code \(code)"
             case .signalled(let number): "was ended by signal \(number) (\(String(cString: strsignal(number))))"
+            case .outlived(let processes):
+                "has lost its guard, which somebody has killed, and \(FunctionOwner.words(processes)) could not be ended within \(Readable.duration(ProcessMark.patience)): look what keeps it, mostly a disk or a network file system"
             }
         }
     }
@@ -165,8 +169,8 @@ final class ChildProcess {
         default:
             // Somebody has killed the guard. The child has ended with it; what it has started comes to the fork server.
             ForkServer.settle()
-            mark.endProcesses()
-            end = .signalled(SIGKILL)
+            let left = mark.endProcesses()
+            end = left.isEmpty ? .signalled(SIGKILL) : .outlived(by: left)
         }
         return .ended
     }

@@ -90,7 +90,8 @@ final class FunctionOwner: Sendable {
         return found
     }
 
-    private static func words(_ processes: [MarkedProcess]) -> String {
+    /// Processes, for messages.
+    static func words(_ processes: [MarkedProcess]) -> String {
         guard !processes.isEmpty else { return "a guard of its functions (a process named function-guard)" }
         let shown = processes.prefix(3).map { "process \($0.id) (\($0.command))" }.joined(separator: ", ")
         return shown + (processes.count > 3 ? " and \(processes.count - 3) more" : "")

@@ -1,4 +1,5 @@
 import CProcess
+import DiskAccess
 import Glibc
 import StreamModel
 
@@ -17,12 +18,21 @@ struct ProcessMark: Sendable, Hashable {
 
     var value: String { "\(store)/\(owner)/\(child)" }
 
-    /// Kills what carries this very mark, and returns when it is gone.
-    func endProcesses() {
+    /// How long processes that were killed are waited for: one that waits for a disk in the kernel ends only with that.
+    static let patience = Duration.seconds(10)
+
+    /// Kills what carries this very mark, and waits for its end. Returns what is still there when ``patience`` is over.
+    ///
+    /// - Parameter find: the processes whose mark is wanted.
+    func endProcesses(
+        timeSource: some TimeSource = SystemTimeSource(),
+        find: ((String) -> Bool) -> [MarkedProcess] = { MarkedProcess.all(where: $0) }
+    ) -> [MarkedProcess] {
         let value = value
+        let deadline = timeSource.monotonicTime + Self.patience
         while true {
-            let found = MarkedProcess.all { $0 == value }
-            guard !found.isEmpty else { return }
+            let found = find { $0 == value }
+            guard !found.isEmpty, timeSource.monotonicTime < deadline else { return found }
             for process in found { process.kill(isStill: { $0 == value }) }
         }
     }
