@@ -13,16 +13,20 @@ extension SegmentStore {
                 "mapping name '\(key.name)' (allowed: 1 to \(Limits.nameLength.upperBound) of a-z A-Z 0-9 _ . -, and neither '.' nor '..')"
             )
         }
-        let starts = try await positions(of: definition.startingPosition, in: key.stream, shard: nil)
+        let start = definition.startingPosition
+        let starts = try await positions(of: start, in: key.stream, shard: nil) { shard in
+            try await self.position(of: start, in: key.stream, shard: shard)
+        }
         var definition = definition
         definition.startingPosition = definition.startingPosition.withoutShard
         try await ask(.createMapping(definition, starts: starts))
         return try await describeMapping(key)
     }
 
-    /// The place that `start` means in each shard, or in one, as they are now.
+    /// The place that `start` means by `position` in each shard, or in one, as they are now.
     private func positions(
-        of start: StartingPosition, in name: String, shard: ShardID?
+        of start: StartingPosition, in name: String, shard: ShardID?,
+        by position: (ShardID) async throws -> SequenceNumber
     ) async throws -> [ShardKey: SequenceNumber] {
         let now = timeSource.wallTime
         let shards: [(ShardKey, ShardID)] = try parts.visible.withOpen { state in
@@ -38,7 +42,7 @@ extension SegmentStore {
         var positions: [ShardKey: SequenceNumber] = [:]
         for (key, id) in shards {
             do {
-                positions[key] = try await position(of: start, in: name, shard: id)
+                positions[key] = try await position(id)
             } catch let error as ShardlineError where error.code == .unknownShard && shard == nil {
                 // It has left the list since.
             }
@@ -123,11 +127,8 @@ extension SegmentStore {
         _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
     ) async throws -> MappingDescription {
         _ = try parts.visible.withOpen { try $0.catalogue.mapping(mapping).number }
-        var positions = try await positions(of: position, in: mapping.stream, shard: shard)
-        if position.isOfOneShard {
-            // What has expired does not come again, and what was done of it is not to be told as undone.
-            let horizons = try await self.positions(of: .trimHorizon, in: mapping.stream, shard: shard)
-            positions.merge(horizons) { max($0, $1) }
+        let positions = try await positions(of: position, in: mapping.stream, shard: shard) { shard in
+            try await seekPosition(of: position, in: mapping.stream, shard: shard)
         }
         try await ask(.seekMapping(mapping, positions: positions, all: shard == nil))
         return try await describeMapping(mapping)

@@ -151,3 +151,18 @@ public enum CommitUrgency: Sendable {
     /// It rides with the next group, or goes after 5 ms: for checkpoints that nobody waits for.
     case relaxed
 }
+
+extension StreamStore {
+    /// Up to where a mapping counts as done in a shard when it is moved to `start`: the one rule of every store, and of
+    /// those that say beforehand what a seek would do.
+    ///
+    /// What has expired does not come again, and what was done of it is not to be told as undone: a sequence number that
+    /// has expired means the oldest record.
+    package func seekPosition(
+        of start: StartingPosition, in stream: String, shard: ShardID
+    ) async throws -> SequenceNumber {
+        let position = try await position(of: start, in: stream, shard: shard)
+        guard start.isOfOneShard else { return position }
+        return max(position, try await self.position(of: .trimHorizon, in: stream, shard: shard))
+    }
+}

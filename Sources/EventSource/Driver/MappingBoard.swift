@@ -18,8 +18,9 @@ final class MappingBoard: Sendable {
         var busyWith: SequenceNumber?
         /// Since when, by the clock that does not jump.
         var busyFrom: MonotonicTime?
-        /// The oldest record that the lane holds, when it arrived, and up to where it knows that records have expired.
-        var oldestHeld: (number: SequenceNumber, arrival: Timestamp)?
+        /// The record that ``MappingShardState/oldestArrival`` is of, and up to where the lane knows that records have
+        /// expired.
+        var oldest: SequenceNumber?
         var toldExpired = SequenceNumber.zero
 
         mutating func follow(_ status: LaneCore.Status, _ now: Moment) {
@@ -112,7 +113,6 @@ final class MappingBoard: Sendable {
         ) -> LaneCore.Counters {
             let (counters, status, persisted) = (lane.counters, lane.status, lane.persistedPosition)
             let held = lane.oldestHeldRecord
-            let oldest = held?.approximateArrivalTimestamp
             return entry.withLock { entry in
                 defer { entry.current = counters }
                 entry.state.checkpoint = persisted
@@ -130,9 +130,9 @@ final class MappingBoard: Sendable {
                     default: break
                     }
                 }
-                entry.oldestHeld = held.map { ($0.sequenceNumber, $0.approximateArrivalTimestamp) }
+                entry.oldest = held?.sequenceNumber
                 entry.follow(status, now)
-                entry.state.oldestArrival = oldest
+                entry.state.oldestArrival = held?.approximateArrivalTimestamp
                 return entry.current
             }
         }
@@ -143,8 +143,8 @@ final class MappingBoard: Sendable {
     func shardsHolding(arrivedBy expiry: Timestamp) -> [ShardID] {
         entries.withLock { Array($0.values) }.compactMap { shard in
             shard.withEntry { entry in
-                guard let held = entry.oldestHeld, held.arrival <= expiry, held.number > entry.toldExpired,
-                    entry.state.phase != .delivering
+                guard let oldest = entry.oldest, let arrival = entry.state.oldestArrival, arrival <= expiry,
+                    oldest > entry.toldExpired, entry.state.phase != .delivering
                 else { return nil }
                 return entry.state.shard
             }
@@ -179,7 +179,7 @@ final class MappingBoard: Sendable {
             entry.earlier += entry.current
             (entry.state.lost, entry.state.expired) = (entry.earlier.lost, entry.earlier.expired)
             entry.current = LaneCore.Counters()
-            (entry.oldestHeld, entry.toldExpired) = (nil, .zero)
+            (entry.oldest, entry.toldExpired) = (nil, .zero)
             entry.sentBefore = max(entry.sentBefore, entry.sentThrough, sentBefore)
             entry.sentThrough = position
         }

@@ -81,11 +81,10 @@ struct SeekReport: Sendable {
         let before = try await store.describeMapping(mapping)
         var after = before
         let shards = try await store.describeStream(mapping.stream).shards
-        let horizons = Dictionary(shards.map { ($0.id, $0.trimHorizon) }) { first, _ in first }
         for id in shard.map({ [$0] }) ?? shards.map(\.id) {
-            let found = try await store.position(of: position, in: mapping.stream, shard: id)
+            let place = try await store.seekPosition(of: position, in: mapping.stream, shard: id)
             after.checkpoints.removeAll { $0.shard == id }
-            after.checkpoints.append(ShardCheckpoint(shard: id, position: max(found, horizons[id] ?? .zero)))
+            after.checkpoints.append(ShardCheckpoint(shard: id, position: place))
         }
         if shard == nil { after.expiredShards = [] }
         try await self.init(from: before, to: after, only: shard, in: store)

@@ -109,14 +109,15 @@ extension InMemoryStore {
         _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
     ) async throws -> MappingDescription {
         let now = timeSource.wallTime
-        return try update(mapping) { mapping, state in
+        var place: SequenceNumber?
+        if let shard, position.isOfOneShard {
+            _ = try await describeMapping(mapping)
+            place = try await seekPosition(of: position, in: mapping.stream, shard: shard)
+        }
+        return try update(mapping) { [place] mapping, state in
             let stream = try state.catalogue.stream(mapping.definition.key.stream)
             var moved = try state.checkpoints(at: position, in: stream, shard: shard, now: now)
-            if position.isOfOneShard {
-                // What has expired does not come again, and what was done of it is not to be told as undone.
-                let horizons = try state.checkpoints(at: .trimHorizon, in: stream, shard: shard, now: now)
-                moved.merge(horizons) { $0.position < $1.position ? $1 : $0 }
-            }
+            if let shard, let place { moved[shard] = ShardCheckpoint(shard: shard, position: place) }
             // What was not done of shards that are listed no longer is passed over, as all that has expired.
             for removed in stream.shards where shard == nil && removed.isRemoved && !removed.isForgotten {
                 moved[removed.id] = ShardCheckpoint(shard: removed.id, position: removed.last, isShardEnd: true)
