@@ -8,7 +8,7 @@ import Testing
 @testable import SegmentStorage
 
 /// A store with a removed shard, jumps of numbers and permanently expired records, its backup, and the store that is made
-/// of the backup: all say what `whole.py` reads of their files, which knows ARCHITECTURE.md and no code of ours.
+/// of the backup: all say what `whole.py` reads of their files, which knows Documentation/Formats and no code of ours.
 @Suite(.timeLimit(.minutes(1)))
 struct WholeTablesTests {
     private static let fixture = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
