@@ -93,6 +93,20 @@ extension Duration {
         return seconds * 1000 + attoseconds / 1_000_000_000_000_000
     }
 
+    /// As the command's options take it, in the largest unit that divides it: `36h`, `90s`, `1500ms`.
+    package var optionText: String {
+        let (seconds, attoseconds) = components
+        if attoseconds != 0 {
+            let isLong = seconds.magnitude > 1 << 50
+            return isLong || attoseconds % 1_000_000_000_000_000 != 0 ? "\(inSeconds)s" : "\(wholeMilliseconds)ms"
+        }
+        for (length, unit) in [(86_400 as Int64, "d"), (3600, "h"), (60, "m")]
+        where seconds != 0 && seconds % length == 0 {
+            return "\(seconds / length)\(unit)"
+        }
+        return "\(seconds)s"
+    }
+
     /// In seconds, for reports.
     package var inSeconds: Double {
         let (seconds, attoseconds) = components

@@ -68,7 +68,7 @@ public struct StreamSettings: Hashable, Sendable {
 
     private static func problem(ofRetention retention: Duration, given: String?, label: String) -> String? {
         guard !Limits.retention.contains(retention) else { return nil }
-        return "\(label) \(given ?? "\(retention.inSeconds) s") (allowed: 1 second to 365 days)"
+        return "\(label) \(given ?? retention.optionText) (allowed: 1 second to 365 days)"
     }
 }
 
@@ -117,7 +117,7 @@ public struct StreamDescription: Hashable, Sendable {
             parts.append("\(initialSettings.shards) \(initialSettings.shards == 1 ? "shard" : "shards"), not \(shards)")
         }
         if let retention, retention != initialSettings.retention, retention != self.retention {
-            parts.append("a retention of \(initialSettings.retention.inSeconds) s, not \(retention.inSeconds) s")
+            parts.append("a retention of \(initialSettings.retention.optionText), not \(retention.optionText)")
         }
         if let maximumRecordSize, maximumRecordSize != initialSettings.maximumRecordSize,
             maximumRecordSize != self.maximumRecordSize

@@ -127,7 +127,7 @@ struct DeleteStreamContractTests {
         stream.initialSettings.shards = 1
         #expect(
             stream.differenceOfCreation(shards: 4, retention: .seconds(30), maximumRecordSize: 11)
-                == "the stream 's' was created with 1 shard, not 4, a retention of 60.0 s, not 30.0 s, a maximum record size of 10 bytes, not 11; it stays as it is"
+                == "the stream 's' was created with 1 shard, not 4, a retention of 1m, not 30s, a maximum record size of 10 bytes, not 11; it stays as it is"
         )
     }
 

@@ -35,7 +35,7 @@ import Testing
         try check("shards", refused: -5) { value in try settings { $0.shards = value } }
         try check("maximumRecordSize", refused: -5) { value in try settings { $0.maximumRecordSize = value } }
         let refusal = message { try settings { $0.retention = .zero } }
-        #expect(refusal == "retention 0.0 s (allowed: 1 second to 365 days)")
+        #expect(refusal == "retention 0s (allowed: 1 second to 365 days)")
         for seconds in [1, 365 * 86_400] {
             #expect(message { try settings { $0.retention = .seconds(seconds) } } == "")
         }

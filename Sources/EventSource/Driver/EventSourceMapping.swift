@@ -155,6 +155,7 @@ public final class EventSourceMapping: Sendable {
             logger: logger)
         let stored = try await setup.settings()
         self.stored = stored
+        if destination == nil { try await setup.warnOfShared(stored) }
         self.destination = try await setup.target(own: destination, stored)
         isResumed = try await setup.createOrResume(startingAt: start, stored)
     }

@@ -80,7 +80,7 @@ package struct LaneLog {
     private static func isTold(_ count: Int) -> Bool { count & (count - 1) == 0 }
 
     private static func seconds(_ duration: Duration) -> String {
-        "\((duration.inSeconds * 10).rounded() / 10) s"
+        RecordText.pause(duration)
     }
 
     /// What comes next, as far as it is decided.
@@ -139,17 +139,18 @@ extension LaneLog {
         func are(_ span: LaneCore.UnitSpan) -> String { span.count == 1 ? "is" : "are" }
         switch trace {
         case .closed(let span, let cause, let after):
-            return "batch of \(text(span)) closed by \(cause) after \(after)"
+            return "batch of \(text(span)) closed by \(cause) after \(seconds(after))"
         case .invoked(let span, _, let attempt): return "function called with \(text(span)), attempt \(attempt)"
         case .succeeded(let span): return "\(text(span)) \(are(span)) done"
         case .progressed(let span, let before): return "of \(text(span)) what is before \(before) is done"
         case .failed(let span, let attempt, let failure):
             return "\(text(span)) failed at attempt \(attempt): \(failure.text)"
         case .notReached(let span, let failure, let wait):
-            return "the function could not be reached with \(text(span)), next try in \(wait): \(failure.text)"
+            return "the function could not be reached with \(text(span)), next try in \(seconds(wait)): \(failure.text)"
         case .retrying(let span, let retry, let wait):
-            return "\(text(span)) \(span.count == 1 ? "goes" : "go") again in \(wait), retry \(retry)"
-        case .protecting(_, let failed, let wait): return "\(failed) records have failed in a row, waiting \(wait)"
+            return "\(text(span)) \(span.count == 1 ? "goes" : "go") again in \(seconds(wait)), retry \(retry)"
+        case .protecting(_, let failed, let wait):
+            return "\(failed) records have failed in a row, waiting \(seconds(wait))"
         case .split(let span, let reason, let first, let second):
             return "\(text(span)) cut (\(reason.rawValue)) into \(first.count) and \(second.count)"
         case .gaveUp(let span):
@@ -159,7 +160,7 @@ extension LaneLog {
                 "\(ends) (\(records(span.count))) given up after \(calls): \(span.condition)\(span.kept ? "" : "; no destination keeps them")"
         case .handedOver(let through): return "given-up records up to \(through) are in the destination"
         case .destinationFailed(let reason, let failures, let wait):
-            return "the failure destination failed, try \(failures), next in \(wait): \(reason)"
+            return "the failure destination failed, try \(failures), next in \(seconds(wait)): \(reason)"
         case .checkpointed(let position): return "checkpoint at \(position)"
         case .stopped(let reason): return "stopped: \(reason == .asked ? "asked to" : "end of shard")"
         }

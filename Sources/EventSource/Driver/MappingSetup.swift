@@ -33,6 +33,25 @@ struct MappingSetup {
         return StoredSettings(configuration, deadLetterStream: name)
     }
 
+    /// Warns where the mapping is to give up to a stream from now on that other mappings give up to as well. That may be
+    /// wanted, as failure records name their mapping; it may also be the default name of one and the chosen name of another.
+    func warnOfShared(_ settings: StoredSettings) async throws {
+        guard let name = settings.failureStream(of: key) else { return }
+        func givesUpToIt(_ mapping: MappingDescription) -> Bool {
+            (try? StoredSettings(json: mapping.configuration))?.failureStream(of: mapping.key) == name
+        }
+        do {
+            // What was so before was said before.
+            if givesUpToIt(try await store.describeMapping(key)) { return }
+        } catch let error as ShardlineError where error.code == .unknownMapping {}
+        let others = try await store.listMappings(of: nil).filter { $0.key != key && givesUpToIt($0) }
+        guard let first = others.first else { return }
+        let more = others.count == 1 ? "" : " and of \(others.count - 1) more"
+        logger.warning(
+            "the stream '\(name)' takes what this mapping gives up, and also that of the mapping '\(first.key.name)' of '\(first.key.stream)'\(more); each failure record names its mapping; where one stream for all is not wanted, name another failure destination"
+        )
+    }
+
     /// Whether there is this mapping, made by a version that gave every mapping the plain name.
     private func hasPlainName(_ other: MappingKey) async throws -> Bool {
         do {

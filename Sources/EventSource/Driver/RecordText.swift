@@ -26,18 +26,16 @@ package enum RecordText {
         "key \(key(record.partitionKey)), \(age(now - record.arrival)) old"
     }
 
-    /// A partition key in quotes and in one line: control characters as `\xNN`, cut where it is long.
-    package static func key(_ key: String) -> String {
-        var text = "'"
-        for (index, scalar) in key.unicodeScalars.enumerated() {
-            if index == longestKey { return text + "…'" }
-            if scalar.properties.generalCategory == .control {
-                text += "\\x" + (scalar.value < 0x10 ? "0" : "") + String(scalar.value, radix: 16, uppercase: true)
-            } else {
-                text.unicodeScalars.append(scalar)
-            }
-        }
-        return text + "'"
+    /// A partition key in one line, quoted as a shell takes it, and cut where it is long.
+    package static func key(_ key: String) -> String { ShellWord.quoted(key, longest: longestKey) }
+
+    /// How long something is waited for: `350ms`, `2.3s`, `12s`, and from a minute on as an age.
+    static func pause(_ pause: Duration) -> String {
+        let seconds = pause.inSeconds
+        if seconds < 1 { return "\(Int((max(0, seconds) * 1000).rounded()))ms" }
+        guard seconds < 59.95 else { return age(pause) }
+        let tenths = Int((seconds * 10).rounded())
+        return tenths % 10 == 0 ? "\(tenths / 10)s" : "\(tenths / 10).\(tenths % 10)s"
     }
 
     /// An age in its two largest units: `45s`, `12m 5s`, `3h 12m`, `2d 4h`. Under a clock that went back it is 0.

@@ -187,7 +187,7 @@ final class ShardDriver {
     }
 
     private var timedOut: LaneCore.InvocationResult {
-        let timeout = EventSourceMapping.Configuration.text(session.configuration.functionTimeout)
+        let timeout = session.configuration.functionTimeout.optionText
         return .failed(LaneCore.FunctionFailure("the function took longer than \(timeout)", type: "TimeOut"))
     }
 

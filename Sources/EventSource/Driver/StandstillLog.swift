@@ -78,6 +78,6 @@ struct StandstillLog {
     }
 
     private static func text(_ duration: Duration) -> String {
-        EventSourceMapping.Configuration.text(.seconds(Int(duration.inSeconds)))
+        RecordText.age(duration)
     }
 }

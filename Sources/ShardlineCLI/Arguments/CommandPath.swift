@@ -15,7 +15,7 @@ struct CommandPath {
         "--experimental-dump-help", "---completion",
     ]
 
-    /// Reads the arguments behind the program's name.
+    /// Reads the arguments after the program's name.
     ///
     /// `shardline --data DIR put …` means the same as `shardline put … --data DIR`, and `shardline mapping help list` the
     /// same as `shardline help mapping list`; the parser knows neither.
@@ -27,7 +27,7 @@ struct CommandPath {
         while !command.configuration.subcommands.isEmpty {
             guard let argument = rest.first else {
                 // `shardline` alone is answered with its help.
-                if !names.isEmpty || !store.isEmpty { throw Self.missing(behind: names, command) }
+                if !names.isEmpty || !store.isEmpty { throw Self.missing(after: names, command) }
                 break
             }
             if argument == "--data", rest.count > 1 {
@@ -48,7 +48,7 @@ struct CommandPath {
                 }
                 break
             } else {
-                command = try Self.command(argument, behind: names, command)
+                command = try Self.command(argument, after: names, command)
                 names.append(argument)
                 rest = rest.dropFirst()
             }
@@ -91,30 +91,30 @@ struct CommandPath {
                     .usage,
                     "\(quoted(path)) has no commands below it, so there is no \(quoted(path + [name]))")
             }
-            command = try self.command(name, behind: path, command)
+            command = try self.command(name, after: path, command)
             path.append(name)
         }
         return ["help"] + given
     }
 
     private static func command(
-        _ name: String, behind path: [String], _ parent: any ParsableCommand.Type
+        _ name: String, after path: [String], _ parent: any ParsableCommand.Type
     ) throws -> any ParsableCommand.Type {
         // Closures: key paths of metatypes crash the compiler of Swift 6.3.
         if let found = parent.configuration.subcommands.first(where: { $0.configuration.commandName == name }) {
             return found
         }
-        let near = suggestions(for: name, behind: path, parent).map(quoted).joined(separator: " or ")
+        let near = suggestions(for: name, after: path, parent).map(quoted).joined(separator: " or ")
         throw CommandFailure(
             .usage,
             "there is no command \(quoted(path + [name]))\(near.isEmpty ? "" : " (did you mean \(near)?)"); there are \(names(below: parent).joined(separator: ", "))"
         )
     }
 
-    private static func missing(behind path: [String], _ parent: any ParsableCommand.Type) -> CommandFailure {
+    private static func missing(after path: [String], _ parent: any ParsableCommand.Type) -> CommandFailure {
         CommandFailure(
             .usage,
-            "no command is named behind \(quoted(path)); there are \(names(below: parent).joined(separator: ", "))")
+            "no command is named after \(quoted(path)); there are \(names(below: parent).joined(separator: ", "))")
     }
 
     private static func quoted(_ path: [String]) -> String { "'\((["shardline"] + path).joined(separator: " "))'" }
@@ -140,7 +140,7 @@ struct CommandPath {
     /// The commands that may have been meant: the nearest one of the same group, else those of the name elsewhere, else
     /// those that other tools call so.
     private static func suggestions(
-        for name: String, behind path: [String], _ parent: any ParsableCommand.Type
+        for name: String, after path: [String], _ parent: any ParsableCommand.Type
     ) -> [[String]] {
         if let near = nearest(to: name, of: names(below: parent)) { return [path + [near]] }
         var others: [[String]] = []

@@ -81,7 +81,7 @@ enum Position: Equatable, Sendable {
 }
 
 extension Timestamp {
-    /// Reads seconds since 1970 as `--json` prints times: digits, a point, and at least one digit, of which those behind the
+    /// Reads seconds since 1970 as `--json` prints times: digits, a point, and at least one digit, of which those after the
     /// third are cut off. Nil for anything else, digits without a point too.
     init?(secondsSince1970 text: String) {
         let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)

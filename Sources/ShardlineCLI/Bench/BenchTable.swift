@@ -111,7 +111,7 @@ struct BenchTable {
         value.map { decimal($0, $0 < 1 ? 3 : 1) + " ms" } ?? "–"
     }
 
-    /// A number with so many decimals.
+    /// A number with the given number of decimals.
     static func decimal(_ value: Double, _ places: Int) -> String {
         let scale = (0..<places).reduce(1.0) { scale, _ in scale * 10 }
         let whole = Int((abs(value) * scale).rounded())

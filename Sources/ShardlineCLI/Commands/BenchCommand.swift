@@ -40,34 +40,41 @@ struct BenchCommand: AsyncParsableCommand {
     var size: Given<Int>?
 
     @Option(
-        help: ArgumentHelp("Put the lines of this file (- is standard input) instead.", valueName: "file"),
+        help: ArgumentHelp(
+            "Put the lines of this file (- is standard input) instead of generated records.", valueName: "file"),
         completion: .file())
     var input: String?
 
-    @Option(help: ArgumentHelp("The input's lines are JSON objects, and this member is the key.", valueName: "field"))
+    @Option(
+        help: ArgumentHelp(
+            "The input's lines are JSON objects, and this member is the key. Default: a random key for each record.",
+            valueName: "field"))
     var keyField: String?
 
     @Option(help: ArgumentHelp("The input is CSV with a header, and this column is the key.", valueName: "column"))
     var keyColumn: String?
 
-    @Flag(help: "Records that don't compress.")
+    @Flag(help: "Generate records that don't compress.")
     var random = false
 
     @Option(
-        help: ArgumentHelp("Shards of the stream, 1 to 10,000; several numbers make several runs.", valueName: "n,n,…"),
+        help: ArgumentHelp(
+            "Shards of the stream, 1 to 10,000; several numbers make several runs. Default: 4.", valueName: "n,n,…"),
         transform: BenchCommand.numbers)
     var shards = [4]
 
     @Option(
-        parsing: .unconditional, help: "Mappings that consume, each on its own: 1 to 100.",
+        parsing: .unconditional, help: "Mappings that consume, each on its own: 1 to 100. Default: 1.",
         transform: Amounts.wholeNumber)
     var mappings = 1
 
-    @Option(parsing: .unconditional, help: "Producers at work at once: 1 to 255.", transform: Amounts.wholeNumber)
+    @Option(
+        parsing: .unconditional, help: "Producers at work at once: 1 to 255. Default: 4.",
+        transform: Amounts.wholeNumber)
     var producers = 4
 
     @Option(
-        parsing: .unconditional, help: "Records in one call of a producer: 1 to 100,000.",
+        parsing: .unconditional, help: "Records in one call of a producer: 1 to 100,000. Default: 500.",
         transform: Amounts.wholeNumber)
     var batch = 500
 
@@ -78,18 +85,22 @@ struct BenchCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "When a record is acknowledged: synced (it is on the disk), or interval:TIME, up to 60s (it will be by then).",
+            "When a record is acknowledged: synced (it is on the disk), or interval:TIME, above 0, up to 60s (it will be by then). Default: synced.",
             valueName: "durability"),
         transform: BenchCommand.durability)
     var durability = SegmentStore.Durability.synced
 
     @Option(
         parsing: .unconditional,
-        help: "Put this many records a second, 1 to 100,000,000, each when it is due, and measure from that moment.",
+        help:
+            "Put this many records a second, 1 to 100,000,000, each when it is due, and measure from that moment. Default: as many as possible.",
         transform: Amounts.number)
     var rate: Double?
 
-    @Option(help: ArgumentHelp("Let this command consume, as consume does.", valueName: "cmd"))
+    @Option(
+        help: ArgumentHelp(
+            "Let this command consume, as `shardline consume --exec` does. Default: a function in Swift.",
+            valueName: "cmd"))
     var exec: String?
 
     @Flag(help: "With --exec: take any JSON as an answer for success, as consume's option does.")
@@ -107,7 +118,7 @@ struct BenchCommand: AsyncParsableCommand {
             valueName: "dir"), completion: .directory)
     var data: String?
 
-    @Flag(help: "Print one JSON object for each run.")
+    @Flag(help: "Print one line for each run, a JSON object.")
     var json = false
 
     @Flag(name: .shortAndLong, help: "Say on standard error what happens inside.")

@@ -25,7 +25,7 @@ struct CheckCommand: AsyncParsableCommand {
     @Argument(help: "The store's or a backup's directory. Default: --data, or SHARDLINE_DATA.", completion: .directory)
     var directory: String?
 
-    @Flag(help: "One JSON object.")
+    @Flag(help: "Print one JSON object instead of text.")
     var json = false
 
     @OptionGroup var store: StoreOptions

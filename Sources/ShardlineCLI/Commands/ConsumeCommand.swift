@@ -13,13 +13,13 @@ struct ConsumeCommand: AsyncParsableCommand {
             Lambda's event for Kinesis with the data in base64, and answers with one line on standard output, flushed; it may read lines, or JSON values one after the other. \
             An empty object, null or an empty line means that all is done. {"batchItemFailures": [{"itemIdentifier": SEQUENCE}]} names \
             the first record that isn't, {"errorMessage": TEXT} says that all failed, and "permanent": true beside it \
-            that trying again is in vain; an error needs no text ({"errorType": NAME}). Anything else is no answer and fails \
+            that trying again would have no effect; an error needs no text ({"errorType": NAME}). Anything else is no answer and fails \
             the batch, since it is mostly a log line (--accept-any-json takes any JSON for success, as Lambda does). \
             What the command writes on standard error is shown, lines up to 1 MiB whole: write logs there. One event, \
             one line: a second one is warned of and the command started again. An answer without an end of line counts \
             where the command then ends with exit code 0.
 
-            Whatever the command starts ends with it, and with consume, however that ends. A command that can't be \
+            All processes that the command starts end with it, and with consume, however that ends. A command that can't be \
             started is tried again and again; with --until-caught-up three times (eight where it was \
             started before), then the exit code is 69.
 
@@ -45,28 +45,33 @@ struct ConsumeCommand: AsyncParsableCommand {
     @Argument(help: "The stream's name.")
     var name: String
 
-    @Option(help: ArgumentHelp("The command that gets the events.", valueName: "cmd"))
+    @Option(help: ArgumentHelp("The command that gets the events, as `sh -c` takes it.", valueName: "cmd"))
     var exec: String
 
-    @Option(help: ArgumentHelp("The mapping's name: what is done is remembered under it.", valueName: "id"))
+    @Option(
+        help: ArgumentHelp(
+            "The mapping's name, 1 to 128 characters of a-z A-Z 0-9 _ . -: what is done is remembered under it.",
+            valueName: "id"))
     var mapping: String
 
     // Here and below: -5m and -1 must not be taken for an option.
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Where a new mapping begins: trim-horizon, latest, or a time such as 2026-01-31T08:30:00Z, 15m or -15m (ago), or seconds since 1970 with a decimal point. Default: trim-horizon.",
+            "Where a new mapping begins (one that is there resumes where it was): trim-horizon, latest, or a time such as 2026-01-31T08:30:00Z, 15m or -15m (ago), or seconds since 1970 with a decimal point. Default: trim-horizon.",
             valueName: "position"),
         transform: Position.init)
     var from: Position?
 
     // Here and below: -1 must not be taken for an option.
-    @Option(parsing: .unconditional, help: "The most records in a batch: 1 to 10,000.", transform: Amounts.wholeNumber)
+    @Option(
+        parsing: .unconditional, help: "The most records in a batch: 1 to 10,000. Default: 100.",
+        transform: Amounts.wholeNumber)
     var batchSize = 100
 
     @Option(
         parsing: .unconditional,
-        help: "How long a batch may wait to fill: up to 300s. Default: 0, so a batch is what is there.",
+        help: "How long a batch may wait to fill: 0 to 300s. Default: 0, so a batch is what is there.",
         transform: Amounts.givenDuration)
     var batchWindow: Given<Duration>?
 
@@ -81,12 +86,14 @@ struct ConsumeCommand: AsyncParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: "How often what failed is tried again: 0 to 10,000, or -1 for no limit.", transform: Amounts.wholeNumber)
+        help: "How often what failed is tried again: 0 to 10,000, or -1 for no limit. Default: 5.",
+        transform: Amounts.wholeNumber)
     var maxRetries = 5
 
     @Option(
         parsing: .unconditional,
-        help: "Records older than this are given up unseen: 60s to 7d, or -1 for no limit. Default: no limit.",
+        help:
+            "Records older than this are given up without being sent: 60s to 7d, or -1 for no limit. Default: no limit.",
         transform: Amounts.givenDurationOrNone)
     var maxAge: Given<Duration?>?
 
@@ -104,7 +111,7 @@ struct ConsumeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Where records go that are given up: stream:NAME, file:PATH, none, or dead-letter-stream, which is stream:STREAM.MAPPING.failed and the default.",
+            "Where records go that are given up: stream:NAME, file:PATH, none, or dead-letter-stream, which is stream:STREAM.MAPPING.failed and the default. A stream that is not there is created; one that other mappings give up to as well is shared, with a warning.",
             valueName: "destination"),
         transform: { text in
             guard let destination = EventSourceMapping.Configuration.Destination(text) else {
@@ -116,7 +123,7 @@ struct ConsumeCommand: AsyncParsableCommand {
     var onFailure = EventSourceMapping.Configuration.Destination.deadLetterStream
 
     @Option(
-        parsing: .unconditional, help: "How long Ctrl-C waits for running batches: up to 1h. Default: 5s.",
+        parsing: .unconditional, help: "How long Ctrl-C waits for running batches: 0 to 1h. Default: 5s.",
         transform: Amounts.givenDuration)
     var grace: Given<Duration>?
 
@@ -130,7 +137,7 @@ struct ConsumeCommand: AsyncParsableCommand {
     @Flag(help: "Exit with code 3 when records were given up.")
     var failOnGivenUp = false
 
-    @Flag(help: "Print the summary as one JSON object.")
+    @Flag(help: "Print the summary at the end as one JSON object.")
     var json = false
 
     @OptionGroup var store: StoreOptions

@@ -46,7 +46,7 @@ struct ConsumeRun: Sendable {
         identity.set(try await stream.store.describeStream(stream.name).id)
         try await greet(eventSource)
         if let name = eventSource.failureStream, !streams.contains(name) {
-            errors.say("made the stream \(name), which takes the records that are given up")
+            errors.say("created the stream '\(name)', which takes the records that are given up")
         }
         let begun = stream.store.timeSource.monotonicTime
         let result: Result<Void, any Error>
@@ -152,7 +152,7 @@ extension Position {
     var words: String {
         switch self {
         case .trimHorizon: "trim-horizon, the oldest record"
-        case .latest: "latest, behind the newest record"
+        case .latest: "latest, after the newest record"
         case .at(let moment): "\(moment)"
         case .ago(let duration): "the records of \(Readable.duration(duration)) ago"
         case .sequence(let number): "\(number)"

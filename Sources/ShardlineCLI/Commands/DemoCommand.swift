@@ -22,25 +22,29 @@ struct DemoCommand: AsyncParsableCommand {
               shardline demo --input flights-2013-02.csv.gz --no-kill --json
             """)
 
-    @Option(help: ArgumentHelp("A file of the same form, csv or csv.gz.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Another file of the same form, csv or csv.gz. Default: the file that comes with Shardline.",
+            valueName: "file"))
     var input: String?
 
     @Option(
         help: ArgumentHelp(
-            "Keep store and results in this directory; it must not hold a finished demo.", valueName: "dir"))
+            "Keep store and results in this directory; it must not hold a finished demo. Default: a temporary one, which is removed.",
+            valueName: "dir"))
     var directory: String?
 
     @Option(
         help: ArgumentHelp("Write a line tailnum,longest for every aircraft that flew.", valueName: "file"))
     var results: String?
 
-    @Flag(help: "Let the worker live.")
+    @Flag(help: "Don't kill the process in the middle.")
     var noKill = false
 
     @Flag(help: "Put everything before the function gets the first record.")
     var putFirst = false
 
-    @Flag(help: "End with the summary as JSON.")
+    @Flag(help: "Print one JSON object, the summary, instead of text.")
     var json = false
 
     func run() async throws {

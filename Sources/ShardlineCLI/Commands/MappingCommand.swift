@@ -6,7 +6,7 @@ import StreamStorage
 struct MappingCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mapping", abstract: "List, look at, move and delete the mappings of streams.",
-        discussion: "A mapping is made by `shardline consume`, or by a program that uses the library.",
+        discussion: "A mapping is created by `shardline consume`, or by a program that uses the library.",
         subcommands: [
             MappingListCommand.self, MappingDescribeCommand.self, MappingSeekCommand.self, MappingDeleteCommand.self,
         ])

@@ -5,9 +5,10 @@ import StreamStorage
 struct MappingDeleteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "delete",
-        abstract: "Delete a mapping with its checkpoints; one made anew under its name begins from the start.",
+        abstract:
+            "Delete a mapping with its checkpoints; one that is created again under its name begins from the start.",
         discussion: """
-            Its failure destination stays. A mapping that runs can't be deleted: end its process first.
+            The stream or file that holds what it has given up stays. A mapping that runs can't be deleted: end its process first.
 
             On a terminal it asks first. --yes answers that; where there is no terminal, as in a script, nothing is asked.
 

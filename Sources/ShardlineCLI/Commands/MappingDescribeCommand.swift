@@ -8,10 +8,15 @@ struct MappingDescribeCommand: AsyncParsableCommand {
         commandName: "describe",
         abstract: "Show how far a mapping is in each shard, what it does there, and its settings.",
         discussion: """
-            What it does now is known of a mapping that the store's owner runs: the partition key and number of the record \
-            that it is on, how often a failing unit was tried, since when, with what error, and how old the oldest record \
-            is that waits. The settings are those that it runs with, or ran with last, under the names of \
-            the options of `shardline consume`.
+            BEHIND are records that are kept and not done. DONE UP TO is the sequence number of the last record that is done \
+            in the shard, or where there is no such record: "before the oldest record" where nothing that is kept is done, so \
+            that a run begins with the oldest one; "the newest record" where nothing is left to do; "the shard's end" where \
+            the shard is closed and all of it is done. Of records that expired undone it says how many, and which one is the \
+            oldest that is left.
+
+            NOW is known only of a mapping that runs: the partition key and number of the record that it is on, how often a \
+            failing unit was tried, since when, with what error, and how old the oldest record is that waits. The settings are \
+            those that it runs with, or ran with last, under the names of the options of `shardline consume`.
 
             Example:
               shardline mapping describe clicks count
@@ -19,7 +24,7 @@ struct MappingDescribeCommand: AsyncParsableCommand {
 
     @OptionGroup var arguments: MappingArguments
 
-    @Flag(help: "One JSON object.")
+    @Flag(help: "Print one JSON object instead of the tables.")
     var json = false
 
     @OptionGroup var store: StoreOptions

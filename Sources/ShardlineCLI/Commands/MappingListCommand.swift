@@ -7,19 +7,19 @@ struct MappingListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the mappings of a stream, or of all streams.",
         discussion: """
-            A mapping is running, failing (it runs, and some shard is on a unit that has failed; `mapping describe` says \
-            which and why) or stopped. EXPIRED are records that retention ended before they were done and that no run has \
-            given up yet.
+            A mapping is running, failing (it runs, and some shard is on a unit that has failed; `shardline mapping describe` \
+            says which and why) or stopped. BEHIND are records that are kept and not done. EXPIRED are records whose retention \
+            ended before they were done and that no run has given up yet; the column is there where a mapping has some.
 
             Examples:
               shardline mapping list
               shardline mapping list clicks --json
             """)
 
-    @Argument(help: "Only mappings of this stream.")
+    @Argument(help: "Only mappings of this stream. Default: of all.")
     var stream: String?
 
-    @Flag(help: "One JSON object a mapping and line.")
+    @Flag(help: "Print one line for each mapping, a JSON object.")
     var json = false
 
     @OptionGroup var store: StoreOptions

@@ -11,8 +11,10 @@ struct MappingSeekCommand: AsyncParsableCommand {
             runs goes on at the new place. For each shard it says what the last record is that is done, before and \
             after, and how many records are skipped or come again. With --dry-run it only says so.
 
-            Records that expired before they were done are passed over too, and it says how many: without the seek the \
-            next run would have given them up with the condition RecordsExpired.
+            A seek reaches no further back than the oldest record that is kept: to an older time or number, the mapping goes \
+            to that record. Records that expired before they were done are passed over, to any place the seek goes, and it \
+            says how many: without it the next run would give them up to the failure destination, with the condition \
+            RecordsExpired.
 
             On a terminal it asks before records are skipped, as those are never delivered. --yes answers that; where \
             there is no terminal, as in a script, nothing is asked.
@@ -39,7 +41,7 @@ struct MappingSeekCommand: AsyncParsableCommand {
         help: "Only in this shard, such as 3 or shardId-000000000003. Default: all.", transform: ShardID.argument)
     var shard: ShardID?
 
-    @Flag(help: "Only say what would be skipped or come again, and move nothing.")
+    @Flag(help: "Say what would be skipped or come again, and move nothing.")
     var dryRun = false
 
     @OptionGroup var confirmation: ConfirmationOptions

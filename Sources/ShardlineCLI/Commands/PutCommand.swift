@@ -36,28 +36,37 @@ struct PutCommand: AsyncParsableCommand {
     @Argument(help: "Files to read; - is standard input, which is read when there are none.", completion: .file())
     var files: [String] = []
 
-    @Option(help: "The partition key of all records.")
+    @Option(help: "The partition key of all records: 1 to 256 characters. Default: a random one for each record.")
     var key: String?
 
     @Option(help: ArgumentHelp("Each line is a JSON object, and this member of it is the key.", valueName: "field"))
     var keyField: String?
 
-    @Option(help: ArgumentHelp("The files are CSV with a header, and this column is the key.", valueName: "column"))
+    @Option(
+        help: ArgumentHelp(
+            "The files are CSV with a header, and this column is the key. The header itself is not put.",
+            valueName: "column"))
     var keyColumn: String?
 
     @Flag(
         help:
-            "Each line is a record as `tail --json` prints it: its key, its explicit hash key and its data are put as they were."
+            "Each line is a record as `shardline tail --json` prints it: its key, its explicit hash key and its data are put as they were."
     )
     var records = false
 
-    @Option(parsing: .unconditional, help: "At most this many records a second.", transform: Amounts.number)
+    @Option(
+        parsing: .unconditional,
+        help: "At most this many records a second, above 0, up to 1,000,000,000. Default: no limit.",
+        transform: Amounts.number)
     var rate: Double?
 
     @Flag(help: "Stop at the first line that can't be put.")
     var strict = false
 
-    @Flag(help: "Print one JSON line for each record, once it is durable.")
+    @Flag(
+        help:
+            "Print one line for each record once it is durable, a JSON object: its line in the file, shard, sequence number, key and time."
+    )
     var json = false
 
     @OptionGroup var store: StoreOptions

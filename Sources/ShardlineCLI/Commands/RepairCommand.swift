@@ -5,10 +5,10 @@ import StreamModel
 /// `shardline repair`
 struct RepairCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "repair", abstract: "Say how a damaged store can be made whole, or make it so.",
+        commandName: "repair", abstract: "Say how a damaged store can be repaired, or repair it.",
         discussion: """
             Without --apply nothing is changed. With it, what is damaged is copied to the folder quarantine in the store's \
-            directory (nothing is deleted), indexes and metadata are made anew of what is whole, and records that can't \
+            directory (nothing is deleted), indexes and metadata are rebuilt from what is whole, and records that can't \
             be read are given up: readers are told of the gap, and a mapping sends a document for it to its failure \
             destination. Where there is a backup or another copy, putting that in place is better: a repair can't bring \
             records back.
@@ -23,10 +23,10 @@ struct RepairCommand: AsyncParsableCommand {
     @Argument(help: "The store's directory. Default: --data, or SHARDLINE_DATA.", completion: .directory)
     var directory: String?
 
-    @Flag(help: "Do it. Otherwise it is only said what would be done.")
+    @Flag(help: "Repair the store. Default: only say what would be done.")
     var apply = false
 
-    @Flag(help: "One JSON object.")
+    @Flag(help: "Print one JSON object instead of text.")
     var json = false
 
     @OptionGroup var store: StoreOptions

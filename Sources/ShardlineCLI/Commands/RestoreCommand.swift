@@ -5,7 +5,7 @@ import StreamStorage
 /// `shardline restore`
 struct RestoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "restore", abstract: "Make a store of a backup, after checking all of it.",
+        commandName: "restore", abstract: "Create a store from a backup, after checking all of it.",
         discussion: """
             The store is put in place whole or not at all, and nothing is written over. It is as the old one was when \
             the backup was made, mappings and checkpoints too; its sequence numbers jump, so that none is used again that \

@@ -19,26 +19,28 @@ struct StreamCreateCommand: AsyncParsableCommand {
     // Here and below: a number below 0 must not be taken for an option, but be told what is allowed.
     @Option(
         parsing: .unconditional,
-        help: "How many shards the stream has: 1 to 10,000. Shards are worked on in parallel. Default: 1.",
+        help:
+            "How many shards the stream has: 1 to 10,000. Shards are processed in parallel, the records of each in order. Default: 1.",
         transform: Amounts.wholeNumber)
     var shards: Int?
 
     @Option(
         parsing: .unconditional,
-        help: "How long records are kept, such as 36h or 7d: 1s to 365d. Default: 24h.",
+        help:
+            "How long records are kept: 1s to 365d, such as 36h or 7d. Default: 24h. `shardline stream update` changes it.",
         transform: Amounts.givenDuration)
     var retention: Given<Duration>?
 
     @Option(
         parsing: .unconditional,
         help:
-            "The most bytes of data in one record, such as 256KiB: up to 10MiB. Default: 1MiB. A command that consumes gets records of up to about 4.7 MB.",
+            "The most bytes of data in one record: 1 to 10MiB, such as 256KiB. Default: 1MiB. `shardline consume` gives up records of more than about 4.7 MB, as their event would be over 6 MiB.",
         transform: Amounts.givenBytes)
     var maxRecordSize: Given<Int>?
 
     @Flag(
         help:
-            "Leave a stream of this name as it is, with its shards and settings, instead of failing. Where it was made with others than are given here that is said."
+            "Leave a stream of this name as it is, with its shards and settings, instead of failing. Warns where it was created with other values than are given here."
     )
     var ifNotExists = false
 

@@ -6,10 +6,10 @@ import StreamStorage
 /// `shardline stream delete`
 struct StreamDeleteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "delete", abstract: "Delete a stream with all its records and mappings, for good.",
+        commandName: "delete", abstract: "Delete a stream with all its records and mappings, permanently.",
         discussion: """
-            The streams that took what its mappings have given up stay. While a mapping of the stream runs, or one that \
-            runs puts into it what it gives up, it is not deleted; with --force it is, and what runs ends with an error.
+            The streams that hold what its mappings have given up stay. While a mapping of the stream runs, or a running \
+            mapping gives up to it, the stream is not deleted; with --force it is, and that mapping ends with an error.
 
             On a terminal it says what goes and asks first. --yes answers that; where there is no terminal, as in a \
             script, nothing is asked.
@@ -22,7 +22,7 @@ struct StreamDeleteCommand: AsyncParsableCommand {
     @Argument(help: "The stream's name.")
     var name: String
 
-    @Flag(help: "Delete it also while a mapping uses it.")
+    @Flag(help: "Delete it also while a running mapping reads it or gives up to it.")
     var force = false
 
     @OptionGroup var confirmation: ConfirmationOptions
@@ -57,7 +57,7 @@ struct StreamDeleteCommand: AsyncParsableCommand {
     private func found(in store: some StreamStore) async throws -> (StreamDescription, [MappingDescription]) {
         let stream = try await store.describeStream(name)
         let mappings = try await store.listMappings(of: name)
-        // The store refuses it too; nobody is to be asked in vain.
+        // The store refuses it too; nobody is to be asked without effect.
         if !force, let running = mappings.first(where: \.isClaimed) { throw Self.busy(.isRunning(running.key)) }
         return (stream, mappings)
     }

@@ -8,6 +8,9 @@ struct StreamDescribeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "describe", abstract: "Show a stream and its shards.",
         discussion: """
+            RECORDS are those that are kept. A shard takes the records whose key's hash is from FIRST HASH KEY on, up to that \
+            of the next shard. A closed shard takes no more records; it is listed until they have expired.
+
             Example:
               shardline stream describe clicks
             """)
@@ -15,7 +18,7 @@ struct StreamDescribeCommand: AsyncParsableCommand {
     @Argument(help: "The stream's name.")
     var name: String
 
-    @Flag(help: "One JSON object.")
+    @Flag(help: "Print one JSON object instead of the tables.")
     var json = false
 
     @OptionGroup var store: StoreOptions

@@ -8,11 +8,13 @@ struct StreamListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the streams of the store.",
         discussion: """
+            SHARDS are the open ones, RECORDS those that are kept, KEPT FOR the retention, MADE when the stream was created.
+
             Example:
               shardline stream list --data ./data
             """)
 
-    @Flag(help: "One JSON object a stream and line.")
+    @Flag(help: "Print one line for each stream, a JSON object.")
     var json = false
 
     @OptionGroup var store: StoreOptions

@@ -26,11 +26,11 @@ struct StreamUpdateCommand: AsyncParsableCommand {
     var name: String
 
     @Option(
-        parsing: .unconditional, help: "How long records are kept, such as 36h or 7d: 1s to 365d.",
+        parsing: .unconditional, help: "How long records are kept: 1s to 365d, such as 36h or 7d.",
         transform: Amounts.givenDuration)
     var retention: Given<Duration>
 
-    @Flag(help: "Only say what would be removed, and change nothing.")
+    @Flag(help: "Say what would be removed, and change nothing.")
     var dryRun = false
 
     @OptionGroup var confirmation: ConfirmationOptions

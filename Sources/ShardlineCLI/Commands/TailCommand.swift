@@ -11,6 +11,8 @@ struct TailCommand: AsyncParsableCommand {
             On a terminal control characters are shown as \\x1B and the like, and of a record that was given up its time, \
             key, error, attempts and data; elsewhere the data is printed as it is.
 
+            From a sequence number that has expired or a time before it, it begins at the oldest record that is kept.
+
             --raw writes the data of the records and nothing else, neither a separator nor the end of a line: with --limit \
             1 the exact bytes of one record. What --json prints is what put --records takes: keys, explicit hash keys and \
             data of the copy are the same to the byte, and the records of a key stay in order. What retention or damage has \
@@ -35,21 +37,22 @@ struct TailCommand: AsyncParsableCommand {
     var from = Position.trimHorizon
 
     @Option(
-        parsing: .unconditional, help: "Only this shard, such as 3 or shardId-000000000003.",
+        parsing: .unconditional, help: "Only this shard, such as 3 or shardId-000000000003. Default: all.",
         transform: ShardID.argument)
     var shard: ShardID?
 
-    @Flag(name: .shortAndLong, help: "Go on with what comes, until Ctrl-C.")
+    @Flag(name: .shortAndLong, help: "Go on with records that are put later, until Ctrl-C.")
     var follow = false
 
-    @Flag(help: "One JSON object a record and line, with Kinesis' names; the data in base64.")
+    @Flag(help: "Print one line for each record, a JSON object with Kinesis' names and the data in base64.")
     var json = false
 
-    @Flag(help: "The data of the records, byte for byte, and nothing else. Not on a terminal.")
+    @Flag(help: "Print the data of the records, byte for byte, and nothing else. Not on a terminal.")
     var raw = false
 
     @Option(
-        name: .shortAndLong, parsing: .unconditional, help: "End after this many records.",
+        name: .shortAndLong, parsing: .unconditional,
+        help: "End after this many records: at least 1. Default: no limit.",
         transform: Amounts.wholeNumber)
     var limit: Int?
 

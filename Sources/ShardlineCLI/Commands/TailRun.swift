@@ -179,7 +179,7 @@ private struct Reader {
         self.ahead = ahead
     }
 
-    /// Moves on behind the head, which must be there, and returns it.
+    /// Moves on after the head, which must be there, and returns it.
     mutating func take() -> Record {
         defer { next += 1 }
         return batch[next]

@@ -1,4 +1,5 @@
 import LateRuns
+import StreamModel
 
 /// What the demo ends with.
 struct DemoSummary: Codable, Equatable, Sendable {
@@ -94,7 +95,8 @@ struct DemoSummary: Codable, Equatable, Sendable {
                 : "THE ANSWER IS WRONG: a plain pass over the file comes to another one.")
         if let storePath {
             lines.append(
-                "Look at what was isolated: shardline tail \(isolatedStream) --from trim-horizon --data \(storePath)")
+                "Look at what was isolated: shardline tail \(isolatedStream) --from trim-horizon --data \(ShellWord.quoted(storePath))"
+            )
         } else {
             lines.append("The store is removed again; --directory DIR keeps one.")
         }

@@ -65,7 +65,7 @@ final class BatchQueue<Element: Sendable>: Sendable {
         state.wakeAll()
     }
 
-    /// The next element; nil behind the last one, and once the queue is closed or the task cancelled. One task only.
+    /// The next element; nil after the last one, and once the queue is closed or the task cancelled. One task only.
     func next() async -> Element? {
         let element = await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: CheckedContinuation<Element?, Never>) in

@@ -56,7 +56,7 @@ struct CSVScanner {
                 state = .quoted
                 keep(byte)
             case (.quoteInQuoted, _):
-                return .malformed("field \(count + 1) goes on behind its closing quote")
+                return .malformed("field \(count + 1) goes on after its closing quote")
             }
         }
         if case .quoted = state {

@@ -1,6 +1,6 @@
 import CZlib
 
-/// Unpacks gzip data that comes in pieces: one member or several, one behind the other, as `cat a.gz b.gz` makes them.
+/// Unpacks gzip data that comes in pieces: one member or several, one after the other, as `cat a.gz b.gz` makes them.
 struct GzipUnpacker: ~Copyable {
     /// What gzip data begins with (RFC 1952).
     static let magic: (UInt8, UInt8) = (0x1F, 0x8B)
@@ -36,7 +36,7 @@ struct GzipUnpacker: ~Copyable {
         var isRoomFull = false
         while offset < input.count || isRoomFull {
             if isBehindMember {
-                // Tapes and some tools pad with zeros, which gzip passes over too.
+                // Tapes and some tools pad with zeros, which gzip skips too.
                 if input[offset] == 0 {
                     offset += 1
                     continue

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A file or standard input as it is read by one thread; gzip data is unpacked, whatever the file is called.
+/// A file or standard input as it is read by one thread; gzip data is unpacked, under any file name.
 final class InputFile {
     /// What a read came to.
     enum Outcome: Equatable {
@@ -37,7 +37,7 @@ final class InputFile {
                 throw CommandFailure(.inputOutput, "\(path) can't be read: \(systemMessage()); nothing was put")
             }
         }
-        // A closed one is open the other way by now: Main opens it so, lest a file of the store gets its number.
+        // A closed one has been opened for writing by Main, so that no file of the store gets its number.
         guard fcntl(descriptor, F_GETFL) & O_ACCMODE != O_WRONLY else {
             throw CommandFailure(
                 .inputOutput,
@@ -61,7 +61,7 @@ final class InputFile {
     /// Whether a person may be typing at the other end.
     var isTerminal: Bool { isatty(descriptor) == 1 }
 
-    /// Appends what is there to `bytes`; waits for it at most `milliseconds`, for ever below 0. Where it throws, it has
+    /// Appends what is there to `bytes`; waits for it at most `milliseconds`, without a limit below 0. Where it throws, it has
     /// appended what is in front of the damage.
     func read(into bytes: inout [UInt8], waiting milliseconds: Int32) throws(CommandFailure) -> Outcome {
         if size == nil {

@@ -117,7 +117,7 @@ final class InputPump: Sendable {
         if !batch.items.isEmpty || batch.failure != nil { queue.give(batch) }
     }
 
-    /// The next batch; nil behind the last one and after ``stop()``.
+    /// The next batch; nil after the last one and after ``stop()``.
     func next() async -> Batch? { await queue.next() }
 
     /// Ends reading; what was read but not taken is dropped.

@@ -99,7 +99,7 @@ struct JSONField {
         while let byte = peek(), byte == 0x20 || byte == 0x09 || byte == 0x0D || byte == 0x0A { position += 1 }
     }
 
-    // Behind the opening brace, to behind the closing one. `value` is called at the start of each value.
+    // From after the opening brace to after the closing one. `value` is called at the start of each value.
     private mutating func members(
         _ value: (inout JSONField, String) throws(Problem) -> Void
     ) throws(Problem) {

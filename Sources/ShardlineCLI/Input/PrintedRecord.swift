@@ -2,7 +2,7 @@ import EventSource
 import StreamModel
 
 /// Reads a record as `tail --json` prints it: its partition key, its explicit hash key if it has one, and its data. Where and
-/// when it was, which the line says too, is passed over: the copy gets a place of its own.
+/// when it was, which the line says too, is ignored: the copy gets a place of its own.
 enum PrintedRecord {
     /// The longest line of a record with at most `maximumRecordSize` bytes of data. The key's 256 characters take 3 KiB at most;
     /// the rest is for members that were added on the way.

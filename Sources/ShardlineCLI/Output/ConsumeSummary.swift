@@ -61,7 +61,7 @@ struct ConsumeSummary {
         }
     }
 
-    /// So many unfinished shards are named.
+    /// The most unfinished shards that are named.
     private static let mostShards = 10
 
     /// What became of the given-up records. A destination that fails takes none of them, or not all.

@@ -1,7 +1,7 @@
 import DiskAccess
 import Glibc
 
-/// Writes to a descriptor, which may take nothing for ever: a pipe that nobody reads, a terminal that was stopped.
+/// Writes to a descriptor, which may never take anything: a pipe that nobody reads, a terminal that was stopped.
 ///
 /// What may block is written by a thread of its own, which comes when it is needed and goes when it is idle, so that who
 /// waits for the write can be released. Regular files and devices such as `/dev/null` are written at once by the caller.
@@ -36,7 +36,7 @@ final class DescriptorWriter: Sendable {
     /// Whether writes were given up.
     var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
 
-    /// Writes `bytes` behind what was enqueued before.
+    /// Writes `bytes` after what was enqueued before.
     func enqueue(_ bytes: [UInt8], then completion: @escaping Completion) {
         guard mayBlock else { return completion(Result { try writeAll(bytes) }) }
         let startsThread: Bool? = state.withLock { state in
@@ -77,7 +77,7 @@ final class DescriptorWriter: Sendable {
         }
     }
 
-    /// From now on a write of which nothing is taken for `patience` fails with ``Output/Blocked``, and what comes behind it too.
+    /// From now on a write of which nothing is taken for `patience` fails with ``Output/Blocked``, and so does what comes after it.
     /// What the system has of it by then stays written, and may be a part.
     func endBlockedWrites(after patience: Duration) {
         guard mayBlock else { return }

@@ -7,7 +7,7 @@ struct MappingReport: Sendable {
     let mapping: MappingDescription
     let progress: [MappingProgress]
 
-    /// What the store in `store` knows of `mapping`, and whoever runs it.
+    /// What the store in `store` knows of `mapping`, and what the process that runs it says.
     init(_ mapping: MappingDescription, in store: some StreamStore) async throws {
         self.mapping = mapping
         progress = try await MappingProgress.all(of: mapping, in: store)
@@ -50,7 +50,7 @@ struct MappingReport: Sendable {
             + table.lines
     }
 
-    /// The oldest record that waits, in whatever shard, also where no run is.
+    /// The oldest record that waits, of all shards, also where the mapping does not run.
     private func oldestLine(now: Timestamp) -> [String] {
         guard let oldest = progress.compactMap(\.waiting).min(by: { $0.arrival < $1.arrival }) else { return [] }
         let age = RecordText.age(now - oldest.arrival)
@@ -125,7 +125,7 @@ struct MappingReport: Sendable {
             report.name("shards")
             report.array { list in for shard in progress { shard.write(to: &list, now: now) } }
             report.name("settings")
-            // They come from whoever runs the mapping: what is no JSON must not break the report's.
+            // They come from the process that runs the mapping: what is no JSON must not break the report's.
             if JSONValue(mapping.configuration) != nil {
                 report.raw(mapping.configuration)
             } else if mapping.configuration.isEmpty {

@@ -3,7 +3,7 @@ import Synchronization
 
 /// The process's two output streams: whole writes in order, and what a terminal may be shown.
 ///
-/// What writes waits for its reader, for ever if need be; the process's end does not wait with it: ``endBlockedWrites()``.
+/// A write waits for its reader without a limit; the process's end does not wait with it: ``endBlockedWrites()``.
 final class Output: Sendable {
     /// Standard output: what the command was asked for.
     static let standard = Output(STDOUT_FILENO)
@@ -63,7 +63,7 @@ final class Output: Sendable {
     /// Whether a write has been given up for that.
     var isBlocked: Bool { writer.isAbandoned }
 
-    // In the order of the calls, and with the line at the bottom redrawn behind it.
+    // In the order of the calls, and with the line at the bottom redrawn after it.
     private func enqueue(_ bytes: [UInt8], then completion: @escaping DescriptorWriter.Completion) {
         status.withLock { status in
             let all = status.isEmpty ? bytes : Array("\r\u{1B}[K".utf8) + bytes + Array(status.utf8)
@@ -94,13 +94,13 @@ final class Output: Sendable {
     }
 
     /// Says something to the operator, as one line that begins with the command's name. Nobody can be told where that
-    /// fails, so it is passed over.
+    /// fails, so the failure is ignored.
     func say(_ message: String) {
         let oneLine = message.split(whereSeparator: \.isNewline).joined(separator: " ")
         try? line("shardline: " + Self.escaped(oneLine.utf8, backslash: "\\"))
     }
 
-    /// Asks the operator something; the answer comes behind it in the same line.
+    /// Asks the operator something; the answer comes after it in the same line.
     func ask(_ question: String) {
         try? write(Array(("shardline: " + Self.escaped(question.utf8, backslash: "\\")).utf8))
     }
@@ -108,7 +108,7 @@ final class Output: Sendable {
     /// Ends the line of a question that got no answer.
     func endQuestion() { try? write([UInt8(ascii: "\n")]) }
 
-    /// Passes on what a function has said, a line without its end, behind its name: to a terminal without what that
+    /// Passes on what a function has said, a line without its end, after its name: to a terminal without what that
     /// would do, to a file byte by byte as it is, whether it is UTF-8 or not.
     func passOn(_ line: [UInt8], from name: String) {
         let shown = isTerminal ? Array(Self.escapedBytes(line).utf8) : line

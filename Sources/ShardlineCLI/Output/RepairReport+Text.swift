@@ -25,7 +25,7 @@ extension RepairReport {
             lines += StoreReport.limited(unknown, "entry", "entries") { ["  " + $0] }
         }
         if !isApplied {
-            lines.append("nothing was changed; `shardline repair --apply '\(found.directory)'` does it")
+            lines.append("nothing was changed; `shardline repair --apply \(ShellWord.quoted(found.directory))` does it")
         }
         return lines.map { Output.escaped($0.utf8, backslash: "\\") }
     }

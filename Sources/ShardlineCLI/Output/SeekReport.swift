@@ -31,7 +31,7 @@ struct SeekReport: Sendable {
 
     /// - Parameters:
     ///   - shard: the only shard that was moved; nil: all.
-    ///   - progress: how far it was; what it had not done of shards that are removed is not known behind the seek.
+    ///   - progress: how far it was; what it had not done of shards that are removed is not known after the seek.
     init(
         from before: MappingDescription, _ progress: [MappingProgress]? = nil, to after: MappingDescription,
         only shard: ShardID?, in store: some StreamStore

@@ -4,7 +4,7 @@ import StreamStorage
 
 /// A mapping's settings for people: one a row, under the names of the options that set them.
 enum SettingsTable {
-    /// The rows of the settings of `mapping`, the first behind `title`, the others below it; the text as it is where this
+    /// The rows of the settings of `mapping`, the first after `title`, the others below it; the text as it is where this
     /// version can't read it.
     static func lines(ofJSON json: [UInt8], of mapping: MappingKey, title: String) -> [String] {
         guard !json.isEmpty else { return ["\(title)not known"] }

@@ -21,7 +21,7 @@ extension StoreReport {
             lines.append(
                 isBackup
                     ? "it can't be restored: make another backup; where there is nothing else, a copy of '\(directory)/store' can be repaired"
-                    : "`shardline repair '\(directory)'` says what it would do")
+                    : "`shardline repair \(ShellWord.quoted(directory))` says what it would do")
         }
         return lines.map { Output.escaped($0.utf8, backslash: "\\") }
     }

@@ -55,14 +55,7 @@ enum Readable {
 
     /// A duration in the largest unit that divides it (`36h`, `90s`, `1500ms`), as the options take it.
     static func duration(_ duration: Duration) -> String {
-        let milliseconds = duration.wholeMilliseconds
-        guard milliseconds % 1000 == 0 else { return "\(milliseconds)ms" }
-        let seconds = milliseconds / 1000
-        for (length, unit) in [(86_400 as Int64, "d"), (3600, "h"), (60, "m")]
-        where seconds != 0 && seconds % length == 0 {
-            return "\(seconds / length)\(unit)"
-        }
-        return "\(seconds)s"
+        duration.optionText
     }
 
     /// A moment as `15:09:12Z` on the day of `now`, with the date on others.
@@ -72,7 +65,7 @@ enum Readable {
         return text.prefix(10) == today.prefix(10) ? String(seconds.dropFirst(11)) : String(seconds)
     }
 
-    /// At most so many characters, with an ellipsis where there were more.
+    /// At most `count` characters, with an ellipsis where there were more.
     static func shortened(_ text: String, to count: Int) -> String {
         text.count > count ? text.prefix(count - 1) + "…" : text
     }

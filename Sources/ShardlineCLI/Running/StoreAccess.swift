@@ -49,7 +49,7 @@ private func requireStore(at directory: String) async throws {
     guard !isEmpty else {
         throw CommandFailure(
             .inputOutput,
-            "there is no store in '\(directory)'; `shardline stream create NAME --data '\(directory)'` makes one with a stream"
+            "there is no store in '\(directory)'; `shardline stream create NAME --data \(ShellWord.quoted(directory))` makes one with a stream"
         )
     }
 }

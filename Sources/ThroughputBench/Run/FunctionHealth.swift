@@ -60,7 +60,7 @@ final class FunctionHealth: Sendable {
     func nothingHappens(for patience: Duration) {
         state.withLock { state in
             guard state.running > 0 else { return }
-            state.failure = "no answer for \(patience.inSeconds) s"
+            state.failure = "no answer for \(patience.optionText)"
             state.isHopeless = true
         }
     }

@@ -2,6 +2,7 @@ import Logging
 import ShardlineTesting
 import StreamModel
 import StreamStorage
+import Synchronization
 import Testing
 
 @testable import EventSource
@@ -13,12 +14,67 @@ import Testing
     @discardableResult
     private func mapping(
         _ name: String, on stream: String, _ settings: EventSourceMapping.Configuration = .init(),
+        logger: Logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
         function: @escaping EventFunction = { _, _ in }
     ) async throws -> EventSourceMapping {
         try await store.createStreamIfNeeded(stream, shards: 1)
         return try await EventSourceMapping(
-            name, from: store.stream(stream), configuration: settings,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), function: function)
+            name, from: store.stream(stream), configuration: settings, logger: logger, function: function)
+    }
+
+    /// Keeps the warnings.
+    private struct Warnings: LogHandler {
+        final class Kept: Sendable {
+            let all = Mutex<[String]>([])
+        }
+        let kept: Kept
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.warning
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+        func log(event: LogEvent) { kept.all.withLock { $0.append("\(event.message)") } }
+    }
+
+    /// What creating or resuming the mapping warns of; `runs` lets the store keep the settings.
+    private func warnings(
+        _ name: String, on stream: String, _ destination: EventSourceMapping.Configuration.Destination,
+        runs: Bool = true
+    ) async throws -> [String] {
+        let kept = Warnings.Kept()
+        var settings = EventSourceMapping.Configuration()
+        settings.failureDestination = destination
+        let made = try await mapping(
+            name, on: stream, settings, logger: Logger(label: "test") { _ in Warnings(kept: kept) })
+        if runs { try await made.run(until: .caughtUp) }
+        return kept.all.withLock { $0 }
+    }
+
+    private func warning(_ stream: String, _ mapping: String, of source: String, more: Int = 0) -> String {
+        "the stream '\(stream)' takes what this mapping gives up, and also that of the mapping '\(mapping)' of '\(source)'\(more == 0 ? "" : " and of \(more) more"); each failure record names its mapping; where one stream for all is not wanted, name another failure destination"
+    }
+
+    @Test func `a chosen stream that is another mapping's own is warned of once, in whichever order they come`()
+        async throws
+    {
+        // The default of one, then chosen by the other; and the same the other way round.
+        #expect(try await warnings("m", on: "s", .deadLetterStream) == [])
+        #expect(
+            try await warnings("n", on: "t", .stream(named: "s.m.failed")) == [warning("s.m.failed", "m", of: "s")])
+        #expect(try await warnings("n", on: "t", .stream(named: "s.m.failed")) == [])
+        #expect(try await warnings("x", on: "t", .stream(named: "s.y.failed")) == [])
+        #expect(try await warnings("y", on: "s", .deadLetterStream) == [warning("s.y.failed", "x", of: "t")])
+        #expect(try await warnings("y", on: "s", .deadLetterStream) == [])
+        // Chosen by several, and by one that had another before.
+        #expect(try await warnings("o", on: "u", .none) == [])
+        #expect(
+            try await warnings("o", on: "u", .stream(named: "s.m.failed"))
+                == [warning("s.m.failed", "m", of: "s", more: 1)])
+        #expect(try await warnings("o", on: "u", .none) == [])
+        #expect(try await warnings("p", on: "u", .stream(named: "bad")) == [])
+        #expect(try await warnings("q", on: "u", .stream(named: "bad")) == [warning("bad", "p", of: "u")])
+        #expect(try await warnings("r", on: "u", .none) == [])
     }
 
     /// As a version made it that kept no name.

@@ -156,7 +156,7 @@ struct StopTests {
         try await run
         #expect(mapping.statistics.givenUpByCondition == [.retryAttemptsExhausted: 1])
         let document = try #require(JSONValue(Array(try await bench.texts(in: "s.m.failed")[0].utf8)))
-        #expect(document["error"]?["text"] == .string("the function took longer than 3 s"))
+        #expect(document["error"]?["text"] == .string("the function took longer than 3s"))
         #expect(document["error"]?["type"] == .string("TimeOut"))
     }
 

@@ -38,9 +38,9 @@ import Testing
             ("help mapping descrbe", "(did you mean 'shardline mapping describe'?)"),
             ("mapping help descrbe", "(did you mean 'shardline mapping describe'?)"),
             ("help put bogus", "no commands below it"),
-            ("mapping", "no command is named behind 'shardline mapping'; there are list"),
-            ("stream --data x", "no command is named behind 'shardline stream'; there are create"),
-            ("--data x", "no command is named behind 'shardline'; there are stream"),
+            ("mapping", "no command is named after 'shardline mapping'; there are list"),
+            ("stream --data x", "no command is named after 'shardline stream'; there are create"),
+            ("--data x", "no command is named after 'shardline'; there are stream"),
             ("--verbose stream list", "other options come after the command"),
             ("mapping --frob list", "other options come after the command"),
             (

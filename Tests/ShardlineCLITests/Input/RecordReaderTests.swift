@@ -146,7 +146,7 @@ import Testing
             ("id,x\na\nb,2\n", ["2!the row has 1 field, the header 2", "3 b=b,2"]),
             ("id,x\na,1,2\nb,2\n", ["2!the row has 3 fields, the header 2", "3 b=b,2"]),
             ("id,x\na\"b,1\nb,2\n", ["2!field 1 has a quote but does not begin with one", "3 b=b,2"]),
-            ("id,x\n\"a\"b,1\nb,2\n", ["2!field 1 goes on behind its closing quote", "3 b=b,2"]),
+            ("id,x\n\"a\"b,1\nb,2\n", ["2!field 1 goes on after its closing quote", "3 b=b,2"]),
             ("id,x\n,1\nb,2\n", ["2!the partition key is empty; it must have 1 to 256 characters", "3 b=b,2"]),
             ("id,x\na,\"1\nb,2\nc,3\n", ["2!a quoted field has no closing quote", "3 b=b,2", "4 c=c,3"]),
             ("id,x\n\na,1\n", ["3 a=a,1"]),

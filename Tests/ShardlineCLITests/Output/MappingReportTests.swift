@@ -51,7 +51,7 @@ import Testing
         let line = try #require(report(stuck).lines(now: now).last)
         #expect(
             line.hasSuffix(
-                #"retrying, 2 failed attempts, record \#(number) (key 'k\x1B[2J\u{202E}'), on this unit since 15:09:12Z, oldest record 3h 12m old, 3 records expired: boom"#
+                #"retrying, 2 failed attempts, record \#(number) (key $'k\x1B[2J\u202E'), on this unit since 15:09:12Z, oldest record 3h 12m old, 3 records expired: boom"#
             ), "\(line)")
         let json = try #require(
             JSONSerialization.jsonObject(with: Data(report(stuck).json(now: now))) as? [String: Any])
@@ -81,7 +81,7 @@ import Testing
             [progress(0, nil), progress(7, "k\n", 7200), progress(8, "young", 5)])
         #expect(
             stopped.lines(now: now).contains(
-                #"oldest     2h old, record \#(number) (key 'k\x0A') of shardId-000000000007"#))
+                #"oldest     2h old, record \#(number) (key $'k\n') of shardId-000000000007"#))
         let json = try #require(
             JSONSerialization.jsonObject(with: Data(stopped.json(now: now))) as? [String: Any])
         let shards = try #require(json["shards"] as? [[String: Any]])

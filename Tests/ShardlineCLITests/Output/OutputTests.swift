@@ -86,7 +86,7 @@ import Testing
             statistics: MappingStatistics(), duration: .seconds(1), failures: nil, shards: [stuck, well], now: now)
         #expect(
             summary.lines.last
-                == #"unfinished     shardId-000000000003: record \#(number) (key 'k\x0A7'), 2 failed attempts, oldest record 1m 5s old: boom\x1B"#
+                == #"unfinished     shardId-000000000003: record \#(number) (key $'k\n7'), 2 failed attempts, oldest record 1m 5s old: boom\x1B"#
         )
         let json = String(decoding: summary.json, as: UTF8.self)
         #expect(
@@ -97,7 +97,7 @@ import Testing
         failing.phase = .retrying
         #expect(
             ConsumeSummary.status(MappingStatistics(), [well, failing], now: now)
-                == #"0 records delivered, 0 invocations, key 'k\x0A7' fails, oldest record 1m 5s old"#)
+                == #"0 records delivered, 0 invocations, key $'k\n7' fails, oldest record 1m 5s old"#)
     }
 
     @Test func `progress fits the terminal`() {
