@@ -235,6 +235,14 @@ extension OwnerClient {
         return counts
     }
 
+    /// As ``StreamStore/lastRecords(in:of:)``.
+    public func lastRecords(in spans: [RecordSpan], of stream: String) async throws -> [SequenceNumber?] {
+        guard case .positions(let numbers) = try await calls.call(.lastRecords(spans, stream: stream)),
+            numbers.count == spans.count
+        else { throw OwnerCalls.mismatch }
+        return numbers
+    }
+
     /// As ``StreamStore/createMapping(_:)``.
     @discardableResult
     public func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {

@@ -216,6 +216,8 @@ final class OwnerConnection: Sendable {
             return .position(try await store.position(of: start, in: stream, shard: shard))
         case .countRecords(let spans, let stream):
             return .counts(try await store.countRecords(in: spans, of: stream))
+        case .lastRecords(let spans, let stream):
+            return .positions(try await store.lastRecords(in: spans, of: stream))
         case .createMapping(let definition): return .mapping(try await store.createMapping(definition))
         case .listMappings(let stream): return .mappings(try await store.listMappings(of: stream))
         case .describeMapping(let key): return .mapping(try await store.describeMapping(key))

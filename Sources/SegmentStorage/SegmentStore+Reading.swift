@@ -188,15 +188,24 @@ extension SegmentStore {
 
     /// As ``StreamStore/countRecords(in:of:)``.
     public func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int] {
+        try numbers(in: spans, of: stream).map { Int(clamping: $0.reduce(0) { $0 + $1.numberCount }) }
+    }
+
+    /// As ``StreamStore/lastRecords(in:of:)``.
+    public func lastRecords(in spans: [RecordSpan], of stream: String) async throws -> [SequenceNumber?] {
+        try numbers(in: spans, of: stream).map { $0.last.map { SequenceNumber($0.upperBound) } }
+    }
+
+    /// The numbers that records have in each of these spans, in order.
+    private func numbers(in spans: [RecordSpan], of stream: String) throws -> [[ClosedRange<UInt64>]] {
         try parts.visible.withOpen { state in
             let shards = try state.catalogue.stream(stream).shards
             return spans.map { span in
-                guard let key = shards[span.shard] else { return 0 }
+                guard let key = shards[span.shard] else { return [] }
                 let lost = state.lost[key] ?? []
-                let count = state.catalogue.shards.read(key) {
-                    $0.recordCount(after: span.after, through: span.through, lost: lost)
-                }
-                return Int(clamping: count ?? 0)
+                return state.catalogue.shards.read(key) {
+                    $0.recordNumbers(after: span.after, through: span.through, lost: lost)
+                } ?? []
             }
         }
     }

@@ -372,6 +372,10 @@ extension GuestStore: StreamStore {
         try await look { try await $0.countRecords(in: spans, of: stream) }
     }
 
+    package func lastRecords(in spans: [RecordSpan], of stream: String) async throws -> [SequenceNumber?] {
+        try await look { try await $0.lastRecords(in: spans, of: stream) }
+    }
+
     @discardableResult
     package func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
         try await write { try await $0.createMapping(definition) }

@@ -69,6 +69,12 @@ public protocol StreamStore: Sendable {
     /// Sequence numbers jump where records that somebody has seen may be lost, and in a store that was restored: their
     /// difference is no count. Throws `unknownStream`, `closed`.
     func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int]
+    /// The number of the last record that was put into each of these spans, in their order; nil where there is none.
+    /// Records count as in ``countRecords(in:of:)``.
+    ///
+    /// A mapping may be done up to a number that no record has: this is the last one that it has done. Throws
+    /// `unknownStream`, `closed`.
+    func lastRecords(in spans: [RecordSpan], of stream: String) async throws -> [SequenceNumber?]
 
     /// Makes a mapping with its starting position resolved for every shard, durably (ESM-P4).
     /// Throws `mappingExists`, `unknownStream`, `invalidArgument`.

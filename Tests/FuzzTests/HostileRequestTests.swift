@@ -85,9 +85,8 @@ struct HostileRequestTests {
         requests.append(.claimMapping(key, configuration: [0], failureStream: "none"))
         for after in sequences {
             for through in sequences {
-                requests.append(
-                    .countRecords(
-                        shards.map { RecordSpan(shard: $0, after: after, through: through) }, stream: "s"))
+                let spans = shards.map { RecordSpan(shard: $0, after: after, through: through) }
+                requests += [.countRecords(spans, stream: "s"), .lastRecords(spans, stream: "s")]
             }
         }
         for shard in shards {

@@ -175,7 +175,7 @@ import Testing
         if names.contains(where: { line.contains($0) }) { return true }
         let storeCalls = [
             "createStream(", "listStreams(", "describeStream(", "deleteStream(", "commit(", "read(_", "position(of",
-            "countRecords(",
+            "countRecords(", "lastRecords(",
             "createMapping(", "listMappings(", "describeMapping(", "claimMapping(", "releaseMapping(", "seekMapping(",
             "deleteMapping(", "mappingStates(", "close()",
         ]

@@ -50,6 +50,8 @@ enum Samples {
                     RecordSpan(shard: ShardID(2), after: .max, through: .zero),
                 ],
                 stream: "s"), .countRecords([], stream: ""),
+            .lastRecords([RecordSpan(shard: ShardID(1), after: .zero, through: SequenceNumber(9))], stream: "s"),
+            .lastRecords([], stream: ""),
             .createMapping(MappingDefinition(key: key, startingPosition: .latest, configuration: [0, 255])),
             .listMappings(stream: nil), .listMappings(stream: "s"), .describeMapping(key),
             .claimMapping(key, configuration: nil, failureStream: nil),
@@ -130,7 +132,8 @@ enum Samples {
             .records(
                 ReadResult(
                     batch: RecordBatch(), lost: SequenceNumber(1)...SequenceNumber(1), next: .zero, tip: .zero)),
-            .position(.max), .counts([]), .counts([0, 1, .max]), .mapping(mapping), .mappings([mapping]),
+            .position(.max), .counts([]), .counts([0, 1, .max]),
+            .positions([]), .positions([nil, .zero, SequenceNumber(4), .max]), .mapping(mapping), .mappings([mapping]),
             .released(true), .released(false), .cancelled,
             .backedUp(BackupSummary(files: 3, bytes: 1 << 40, records: 7, begunAt: Timestamp(milliseconds: 9))),
             .mappingStates(nil), .mappingStates([]), .mappingStates(states),

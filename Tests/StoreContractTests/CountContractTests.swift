@@ -19,7 +19,10 @@ struct CountContractTests {
                 RecordSpan(shard: shard1, after: .zero), RecordSpan(shard: ShardID(2), after: .zero),
             ]
             #expect(try await store.countRecords(in: spans, of: "s") == [5, 3, 2, 0, 0, 0, 1, 0])
+            #expect(try await store.lastRecords(in: spans, of: "s") == [5, 5, 3, nil, nil, nil, 1, nil])
             #expect(try await store.countRecords(in: [], of: "s") == [])
+            #expect(try await store.lastRecords(in: [], of: "s") == [])
+            await expect(.unknownStream) { try await store.lastRecords(in: [], of: "t") }
             await expect(.unknownStream) { try await store.countRecords(in: [], of: "t") }
             #expect(try await store.describeStream("s").shards.map(\.recordCount) == [5, 1])
             #expect(try await store.listStreams().first?.shards.map(\.recordCount) == [5, 1])
@@ -35,6 +38,8 @@ struct CountContractTests {
             try await store.put(["d"], shard: ShardID(1))
             let spans = (0...2).map { RecordSpan(shard: ShardID($0), after: .zero) }
             #expect(try await store.countRecords(in: spans, of: "s") == [3, 1, 0])
+            let last = try await store.lastRecords(in: spans, of: "s")
+            #expect(try await last == [3, store.describeStream("s").shards[1].tip, nil])
             #expect(try await store.describeStream("s").shards.map(\.recordCount) == [3, 1, 0])
             try await store.committed(
                 .seal(Seal(stream: "s", parents: [ShardID(1), ShardID(2)], children: HashKeyRange.even(1))))
@@ -68,5 +73,7 @@ struct CountContractTests {
             RecordSpan(shard: shard0, after: 3, through: 4),
         ]
         #expect(try await store.countRecords(in: spans, of: "s") == [3, 2, 0])
+        #expect(try await store.lastRecords(in: spans, of: "s") == [6, 6, nil])
+        #expect(try await store.lastRecords(in: [RecordSpan(shard: shard0, after: 0, through: 4)], of: "s") == [1])
     }
 }

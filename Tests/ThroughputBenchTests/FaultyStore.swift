@@ -144,6 +144,9 @@ final class FaultyStore: StreamStore {
     func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int] {
         try await inner.countRecords(in: spans, of: stream)
     }
+    func lastRecords(in spans: [RecordSpan], of stream: String) async throws -> [SequenceNumber?] {
+        try await inner.lastRecords(in: spans, of: stream)
+    }
     func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
         try await inner.createMapping(definition)
     }

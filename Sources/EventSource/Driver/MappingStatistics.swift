@@ -42,7 +42,12 @@ public struct MappingStatistics: Hashable, Sendable {
     public var lost = 0
     /// Records that were read and that the run let go when it ended; the next run reads them again.
     public var released = 0
-    /// Records that came again after a restart or a seek, as far as it is known what was sent before (ESM-P7).
+    /// Records that were sent again, of those that are known to have been sent before: by an earlier run of this mapping in
+    /// this process, before a seek while it ran, or in the unit whose attempts a run that ended without order had noted in
+    /// the store (ESM-A9).
+    ///
+    /// The store keeps what is done, not what was sent. What another process has sent otherwise, and what was done before a
+    /// seek while nothing ran, comes again (ESM-P7) and is not counted here.
     public var redelivered = 0
     /// Records that were sent to the function again within a run: retries, halves, what follows a bad record.
     public var sentAgain = 0

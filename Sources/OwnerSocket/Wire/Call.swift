@@ -12,6 +12,7 @@ enum Request: Sendable {
     case read(ReadRequest)
     case position(StartingPosition, stream: String, ShardID)
     case countRecords([RecordSpan], stream: String)
+    case lastRecords([RecordSpan], stream: String)
     case createMapping(MappingDefinition)
     case listMappings(stream: String?)
     case describeMapping(MappingKey)
@@ -92,6 +93,10 @@ enum Request: Sendable {
             writer.write(18 as UInt8)
             writer.write(each: spans) { $0.write($1) }
             writer.write(stream)
+        case .lastRecords(let spans, let stream):
+            writer.write(20 as UInt8)
+            writer.write(each: spans) { $0.write($1) }
+            writer.write(stream)
         case .updateStream(let name, let retention):
             writer.write(19 as UInt8)
             writer.write(name)
@@ -133,6 +138,7 @@ enum Request: Sendable {
         case 17: self = .backup(try reader.string())
         case 18: self = .countRecords(try reader.each { try $0.recordSpan() }, stream: try reader.string())
         case 19: self = .updateStream(try reader.string(), retention: try reader.duration())
+        case 20: self = .lastRecords(try reader.each { try $0.recordSpan() }, stream: try reader.string())
         case let kind: throw WireError("a request of an unknown kind \(kind)")
         }
         try reader.end()
@@ -148,6 +154,7 @@ enum Reply: Sendable {
     case records(ReadResult)
     case position(SequenceNumber)
     case counts([Int])
+    case positions([SequenceNumber?])
     case mapping(MappingDescription)
     case mappings([MappingDescription])
     /// Whether the owner is going to give the store up.
@@ -199,6 +206,9 @@ enum Reply: Sendable {
         case .counts(let counts):
             writer.write(14 as UInt8)
             writer.write(each: counts) { $0.write(Int64($1)) }
+        case .positions(let numbers):
+            writer.write(15 as UInt8)
+            writer.write(each: numbers) { $0.write(optional: $1) { $0.write($1) } }
         case .mappingStates(let states):
             writer.write(12 as UInt8)
             writer.write(optional: states) { $0.write(each: $1) { $0.write($1) } }
@@ -232,6 +242,7 @@ enum Reply: Sendable {
                     files: try count(), bytes: try count(), records: try count(),
                     begunAt: Timestamp(milliseconds: try reader.number())))
         case 14: self = .counts(try reader.each { try $0.recordCount() })
+        case 15: self = .positions(try reader.each { try $0.optional { try $0.sequenceNumber() } })
         case let kind: throw WireError("a reply of an unknown kind \(kind)")
         }
         try reader.end()

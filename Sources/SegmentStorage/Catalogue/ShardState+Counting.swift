@@ -28,13 +28,19 @@ extension ShardState {
     func recordCount(
         after position: SequenceNumber, through end: SequenceNumber, lost: [ClosedRange<UInt64>]
     ) -> UInt64 {
+        recordNumbers(after: position, through: end, lost: lost).reduce(0) { $0 + $1.numberCount }
+    }
+
+    /// The numbers that these records have, in order.
+    func recordNumbers(
+        after position: SequenceNumber, through end: SequenceNumber, lost: [ClosedRange<UInt64>]
+    ) -> [ClosedRange<UInt64>] {
         let before = max(position, origin)
         let last = min(end, lastSequence)
-        guard before < last else { return 0 }
+        guard before < last else { return [] }
         let numbers = before.advanced(by: 1)...last
-        if skipped.isEmpty, lost.isEmpty { return numbers.numberCount }
+        if skipped.isEmpty, lost.isEmpty { return [numbers.rawValues] }
         return NumberRanges.subtract(NumberRanges.merged(skipped.map(\.rawValues) + lost), from: numbers.rawValues)
-            .reduce(0) { $0 + $1.numberCount }
     }
 
     /// The last number that a reader or a mapping may have come to. Where records that were seen may be lost, that is one

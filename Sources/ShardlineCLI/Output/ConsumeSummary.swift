@@ -35,7 +35,7 @@ struct ConsumeSummary {
             "retries        \(Readable.number(statistics.retries))",
             "splits         \(Readable.number(statistics.splits))",
             "given up       \(Readable.count(statistics.givenUp, "record"))\(fate)",
-            "redelivered    \(Readable.count(statistics.redelivered, "record")) after a restart or a seek, \(Readable.number(statistics.sentAgain)) by retries and splits",
+            "redelivered    \(Readable.count(statistics.redelivered, "record")) known to have been sent before, \(Readable.number(statistics.sentAgain)) by retries and splits",
             "iterator age   "
                 + (statistics.iteratorAge.map {
                     "\(Readable.measured($0)), at most \(Readable.measured(statistics.greatestIteratorAge ?? $0))"

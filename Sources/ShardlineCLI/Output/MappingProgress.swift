@@ -13,7 +13,8 @@ struct MappingProgress: Equatable {
     var expired = 0
     /// Whether the stream lists the shard no longer.
     var isRemoved = false
-    /// The last record that is done, if it is still kept.
+    /// The last record that is done, if it is still kept. The mapping may be done up to a later number, which no record
+    /// has.
     var checkpoint: KinesisSequenceNumber?
     /// The oldest record that is left, where records before it expired undone.
     var oldest: KinesisSequenceNumber?
@@ -60,6 +61,9 @@ struct MappingProgress: Equatable {
             ]
         }
         let counts = try await store.countRecords(in: spans, of: mapping.key.stream)
+        let last = try await store.lastRecords(
+            in: zip(shards, done).map { RecordSpan(shard: $0.id, after: $0.trimHorizon, through: $1) },
+            of: mapping.key.stream)
         var all: [MappingProgress] = []
         for (index, shard) in shards.enumerated() {
             let checkpoint = checkpoints[shard.id]
@@ -68,14 +72,15 @@ struct MappingProgress: Equatable {
                 state: states.first { $0.shard == shard.id })
             if !progress.isShardEnd { (progress.expired, progress.behind) = (counts[2 * index], counts[2 * index + 1]) }
             progress.isRemoved = !ids.contains(shard.id)
-            try await progress.findRecords(shard, checkpoint?.position, of: mapping.key.stream, in: store)
+            try await progress.findRecords(shard, done[index], last[index], of: mapping.key.stream, in: store)
             all.append(progress)
         }
         return all
     }
 
     private mutating func findRecords(
-        _ shard: ShardDescription, _ done: SequenceNumber?, of stream: String, in store: some StreamStore
+        _ shard: ShardDescription, _ done: SequenceNumber, _ last: SequenceNumber?, of stream: String,
+        in store: some StreamStore
     ) async throws {
         guard !isShardEnd, !isRemoved else { return }
         func first(after position: SequenceNumber) async throws -> Record? {
@@ -85,13 +90,13 @@ struct MappingProgress: Equatable {
         }
         if behind > 0 {
             // What is damaged is told by the mapping that comes there.
-            waiting = try? await first(after: max(done ?? shard.origin, shard.trimHorizon)).map(Waiting.init)
+            waiting = try? await first(after: max(done, shard.trimHorizon)).map(Waiting.init)
         }
         if expired > 0, behind > 0 {
             oldest = waiting?.record.sequenceNumber
-        } else if let done, done > shard.trimHorizon, done <= shard.tip {
-            let record = try await first(after: done.previous)
-            checkpoint = record.flatMap { $0.sequenceNumber == done ? $0.kinesisSequenceNumber : nil }
+        } else if let last {
+            let record = try await first(after: last.previous)
+            checkpoint = record.flatMap { $0.sequenceNumber == last ? $0.kinesisSequenceNumber : nil }
         }
     }
 }

@@ -52,6 +52,19 @@ extension InMemoryStore {
         }
     }
 
+    /// As ``StreamStore/lastRecords(in:of:)``.
+    public func lastRecords(in spans: [RecordSpan], of stream: String) async throws -> [SequenceNumber?] {
+        try state.withLock { state in
+            try state.checkOpen()
+            let stream = try state.catalogue.stream(stream)
+            return spans.map { span in
+                guard let shard = try? stream.shard(span.shard) else { return nil }
+                let log = state.logs[stream.place(of: shard.id)] ?? MemoryLog()
+                return log.lastRecord(after: span.after, through: span.through, in: shard)
+            }
+        }
+    }
+
     private func readNow(_ request: ReadRequest) throws -> ReadResult {
         try request.validate()
         let now = timeSource.wallTime

@@ -41,6 +41,16 @@ struct MemoryLog {
         return Int(count)
     }
 
+    /// The last of these records.
+    func lastRecord(
+        after position: SequenceNumber, through end: SequenceNumber, in shard: MemoryShard
+    ) -> SequenceNumber? {
+        let before = max(position, shard.base)
+        var last = min(end, shard.last)
+        for gap in lost.reversed() where gap.contains(last) && last > before { last = gap.lowerBound.previous }
+        return last > before ? last : nil
+    }
+
     func trimHorizon(of shard: MemoryShard) -> SequenceNumber { max(trimmed, shard.base) }
 
     /// The number before the first record that arrived at or after `time`.

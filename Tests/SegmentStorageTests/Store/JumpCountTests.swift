@@ -162,6 +162,9 @@ struct JumpCountTests {
         #expect(try await store.read(ReadRequest(stream: "jumped", shard: ShardID(0), after: seen)).batch.count == 1)
         #expect(
             try await store.countRecords(in: [RecordSpan(shard: ShardID(0), after: seen)], of: "jumped") == [1])
+        #expect(
+            try await store.lastRecords(
+                in: [RecordSpan(shard: ShardID(0), after: .zero, through: seen)], of: "jumped") == [SequenceNumber(2)])
         try await store.close()
     }
 

@@ -53,6 +53,39 @@ import Testing
         #expect(delete.errors.contains("with 6 records"), "\(delete.errors)")
     }
 
+    /// Where numbers have jumped after the record that was done last, also with no record behind it.
+    @Test func `a mapping that is done up to a number that no record has shows the last record before it`()
+        async throws
+    {
+        let folder = try TestDirectory()
+        let store = folder.path("store")
+        _ = try await shardline(["stream", "create", "s", "--shards", "1"], folder)
+        _ = try await shardline(["put", "s", "--key", "k"], folder, input: "a\nb\nc\n")
+        _ = try await shardline(
+            [
+                "consume", "s", "--mapping", "m", "--until-caught-up", "--exec", "while read -r l; do echo '{}'; done",
+            ], folder)
+        func describe() async throws -> (number: String?, behind: Int?, text: String) {
+            let json = try Self.json(await shardline(["mapping", "describe", "s", "m", "--json"], folder).output)
+            let shard = (json["shards"] as? [[String: Any]])?.first
+            let text = try await shardline(["mapping", "describe", "s", "m"], folder).output
+            return (shard?["sequenceNumber"] as? String, shard?["recordsBehind"] as? Int, text)
+        }
+        let last = try #require(try await describe().number)
+        _ = try await shardline(["backup", store, folder.path("backup")], folder)
+        try FileManager.default.removeItem(atPath: store)
+        _ = try await shardline(["restore", folder.path("backup"), store], folder)
+        let seek = ["mapping", "seek", "s", "m", "--shard", "0", "--to"]
+        for behind in [0, 1] {
+            let plan = try await shardline(seek + ["9", "--dry-run"], folder)
+            #expect(plan.output.components(separatedBy: last).count == 3, "\(plan.output)")
+            _ = try await shardline(seek + ["9"], folder)
+            let seen = try await describe()
+            #expect(seen.number == last && seen.behind == behind && seen.text.contains(last), "\(seen)")
+            _ = try await shardline(["put", "s", "--key", "k"], folder, input: "d\n")
+        }
+    }
+
     @Test func `a sequence number of another stream, or of a deleted one, is no place to read or to seek to`()
         async throws
     {

@@ -72,6 +72,15 @@ extension Life {
                         shard: shard, after: SequenceNumber(first.sequence - 1), through: SequenceNumber(last.sequence))
                 }, of: World.stream)
         world.tell { $0.sawCounts(counts, of: [items.count, kept.count, part.count], in: place) }
+        // Up to a number right before a record, which may be one that was jumped over.
+        guard let first = part.first, let before = kept.dropLast(part.count).last else { return }
+        let last = try await store.lastRecords(
+            in: [RecordSpan(shard: shard, after: .zero, through: SequenceNumber(first.sequence - 1))], of: World.stream)
+        if last != [SequenceNumber(before.sequence)] {
+            world.fail(
+                "before \(first.sequence) in \(place) the last record is \(before.sequence), and the store says \(last)"
+            )
+        }
     }
 
     /// Open shards own every hash key once, closed ones have children (STORE-P18: both or neither).
