@@ -63,6 +63,11 @@ let package = Package(
                 sqlite,
             ],
             swiftSettings: swift),
+        // What reads, checks, repairs, backs up and restores a store that no process has open.
+        .target(
+            name: "OfflineStore",
+            dependencies: ["SegmentStorage", "StreamStorage", "StreamModel", "DiskAccess", collections, logging],
+            swiftSettings: swift),
         .target(
             name: "EventSource",
             dependencies: ["StreamStorage", "StreamModel", "DiskAccess", collections, heap, logging, metrics],
@@ -78,8 +83,8 @@ let package = Package(
         .target(
             name: "Shardline",
             dependencies: [
-                "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket", "StoreAccess",
-                "DiskAccess",
+                "StreamModel", "StreamStorage", "SegmentStorage", "OfflineStore", "EventSource", "OwnerSocket",
+                "StoreAccess", "DiskAccess",
                 logging, lifecycle,
             ],
             swiftSettings: swift),
@@ -105,9 +110,9 @@ let package = Package(
         .executableTarget(
             name: "ShardlineCLI",
             dependencies: [
-                "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket",
-                "StoreAccess",
-                "DiskAccess", "ThroughputBench",
+                "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "OfflineStore", "EventSource",
+                "OwnerSocket",
+                "StoreAccess", "DiskAccess", "ThroughputBench",
                 "LateRuns", "CZlib", "CProcess", heap, logging, lifecycle, argumentParser,
             ],
             swiftSettings: swift),
@@ -119,13 +124,18 @@ let package = Package(
                 "StreamModel", "StreamStorage", "DiskAccess", "EventSource", "ShardlineTesting", "CHash",
             ],
             path: "Tests/Support", swiftSettings: swift),
+        // A store whose steps its caller takes: for the simulation, and to measure the steps one by one.
+        .target(
+            name: "StoreSteps",
+            dependencies: ["SegmentStorage", "StreamStorage", "StreamModel", "DiskAccess", logging],
+            path: "Tests/StoreSteps", swiftSettings: swift),
         // A whole process in one thread: the store, producers and mappings on a simulated disk, in an order that follows
         // from a seed, and the model that judges it.
         .target(
             name: "Simulation",
             dependencies: [
-                "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "DiskAccess", "ShardlineTesting",
-                "TestSupport", logging,
+                "StreamModel", "StreamStorage", "SegmentStorage", "StoreSteps", "EventSource", "DiskAccess",
+                "ShardlineTesting", "TestSupport", logging,
             ],
             path: "Tests/Simulation", swiftSettings: swift),
         .executableTarget(
@@ -141,7 +151,10 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "SegmentStorageTests",
-            dependencies: ["SegmentStorage", "ShardlineTesting", "TestSupport", grdb, metricsTestKit, logging],
+            dependencies: [
+                "SegmentStorage", "OfflineStore", "StoreSteps", "ShardlineTesting", "TestSupport", grdb, metricsTestKit,
+                logging,
+            ],
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
             name: "EventSourceTests",
@@ -162,7 +175,7 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "StoreContractTests",
-            dependencies: ["SegmentStorage", "OwnerSocket", "ShardlineTesting", "TestSupport"],
+            dependencies: ["SegmentStorage", "OfflineStore", "OwnerSocket", "ShardlineTesting", "TestSupport"],
             swiftSettings: swift),
         .testTarget(
             name: "ShardlineTestingTests",
@@ -186,13 +199,16 @@ let package = Package(
         .testTarget(
             name: "FuzzTests",
             dependencies: [
-                "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineCLI", "StreamStorage", "StreamModel",
+                "SegmentStorage", "OfflineStore", "OwnerSocket", "EventSource", "ShardlineCLI", "StreamStorage",
+                "StreamModel",
                 "DiskAccess", "ShardlineTesting", "TestSupport", logging,
             ],
             exclude: ["Corpus"], swiftSettings: swift),
         .testTarget(
             name: "DamageTests",
-            dependencies: ["SegmentStorage", "StreamStorage", "StreamModel", "DiskAccess", "TestSupport", logging],
+            dependencies: [
+                "SegmentStorage", "OfflineStore", "StreamStorage", "StreamModel", "DiskAccess", "TestSupport", logging,
+            ],
             exclude: ["whole.py"], swiftSettings: swift),
         .testTarget(
             name: "SimulationTests", dependencies: ["Simulation", "StreamModel", "TestSupport", "DiskAccess"],
@@ -227,7 +243,7 @@ if Context.environment["SHARDLINE_BENCHMARKS"] == "1" {
         .executableTarget(
             name: "Pieces",
             dependencies: [
-                "StreamModel", "DiskAccess", "StreamStorage", "SegmentStorage", "EventSource", logging,
+                "StreamModel", "DiskAccess", "StreamStorage", "SegmentStorage", "StoreSteps", "EventSource", logging,
                 .product(name: "Benchmark", package: "benchmark"),
             ],
             path: "Benchmarks/Pieces", swiftSettings: swift,

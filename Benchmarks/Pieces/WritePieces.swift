@@ -1,5 +1,6 @@
 import Benchmark
 import SegmentStorage
+import StoreSteps
 import StreamModel
 
 /// The steps of a put, one by one, of 500 records for 4 shards.

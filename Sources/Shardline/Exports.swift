@@ -1,5 +1,6 @@
 // What a user gets with `import Shardline`.
 @_exported public import EventSource
+@_exported public import OfflineStore
 @_exported public import OwnerSocket
 @_exported public import SegmentStorage
 @_exported public import StoreAccess

@@ -1,4 +1,5 @@
 import DiskAccess
+import OfflineStore
 import Foundation
 import StreamModel
 import TestSupport

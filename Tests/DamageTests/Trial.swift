@@ -3,6 +3,7 @@ import Foundation
 import StreamModel
 import StreamStorage
 
+@testable import OfflineStore
 @testable import SegmentStorage
 
 /// Opens a damaged store and reads everything that it serves.

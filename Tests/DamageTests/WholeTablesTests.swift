@@ -5,6 +5,7 @@ import StreamStorage
 import TestSupport
 import Testing
 
+@testable import OfflineStore
 @testable import SegmentStorage
 
 /// A store with a removed shard, jumps of numbers and permanently expired records, its backup, and the store that is made

@@ -38,7 +38,7 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "SegmentStorage", dependencies: ["StreamStorage", "StreamModel", "DiskAccess", "CLZ4", "CHash"],
-            sources: ["Format", "Catalogue/Keys.swift", "Recovery/JournalFileReader.swift"], swiftSettings: swift),
+            sources: ["Format", "Journal/JournalFileReader.swift"], swiftSettings: swift),
         .target(
             name: "OwnerSocket", dependencies: ["StreamStorage", "StreamModel"], sources: ["Wire"],
             swiftSettings: swift),
@@ -51,8 +51,8 @@ let package = Package(
             sources: [
                 "Input/CSVScanner.swift", "Input/GzipUnpacker.swift", "Input/InputFile.swift", "Input/JSONField.swift",
                 "Input/LineSplitter.swift", "Input/PrintedRecord.swift", "Input/RecordReader.swift",
-                "Output/DescriptorWriter.swift", "Output/Output.swift", "Running/ExitStatus.swift",
-                "Running/SystemMessage.swift",
+                "Output/DescriptorWriter.swift", "Output/Output.swift", "Failures/ExitStatus.swift",
+                "Failures/SystemMessage.swift",
             ], swiftSettings: swift),
         .executableTarget(
             name: "Fuzz",

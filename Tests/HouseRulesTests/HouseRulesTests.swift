@@ -56,7 +56,7 @@ import Testing
         let places = [
             "Sources/StreamModel/SequenceNumber.swift", "Sources/StreamModel/RecordRun.swift",
             "Sources/StreamModel/RecordBatch.swift", "Sources/EventSource/Core/RecordQueue.swift",
-            "Sources/SegmentStorage/Reading/SegmentPast.swift", "Sources/SegmentStorage/Format/",
+            "Sources/SegmentStorage/Read/SegmentPast.swift", "Sources/SegmentStorage/Format/",
             "Sources/OwnerSocket/Wire/Wire+Streams.swift",
         ]
         let breaches = try SourceTree.files(below: "Sources", "examples")
@@ -90,7 +90,7 @@ import Testing
     /// bytes (`UTF8Key`). Each with the reason why no text of others is looked up in it.
     static let stringKeys = [
         "Sources/DiskAccess/SelectedFiles.swift": "paths that a backup's manifest names: a look-alike is not in it",
-        "Sources/SegmentStorage/Inspection/BackupInspection.swift": "the same",
+        "Sources/OfflineStore/Check/BackupInspection.swift": "the same",
         "Sources/EventSource/Driver/MappingStatistics.swift": "reasons for closing a batch: our own words",
         "Sources/EventSource/Configuration/Configuration+Validation.swift": "settings by name: our own words",
         "Sources/ShardlineCLI/Demo/DemoSummary.swift": "reasons for closing a batch: our own words",

@@ -9,11 +9,14 @@ import Testing
         "DiskAccess": ["StreamModel", "CPosix"],
         "StreamStorage": ["StreamModel", "DiskAccess"],
         "SegmentStorage": ["StreamStorage", "StreamModel", "DiskAccess", "CLZ4", "CHash"],
+        "OfflineStore": ["SegmentStorage", "StreamStorage", "StreamModel", "DiskAccess"],
         "EventSource": ["StreamStorage", "StreamModel", "DiskAccess"],
         "OwnerSocket": ["StreamStorage", "StreamModel", "DiskAccess", "CPosix"],
         "StoreAccess": ["StreamModel", "StreamStorage", "SegmentStorage", "OwnerSocket", "DiskAccess"],
         "Shardline": [
-            "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess",
+            "StreamModel", "StreamStorage", "SegmentStorage", "OfflineStore", "EventSource", "OwnerSocket",
+            "StoreAccess",
+            "DiskAccess",
         ],
         "ShardlineTesting": ["Shardline", "StreamModel", "StreamStorage", "EventSource", "DiskAccess"],
         "ThroughputBench": [
@@ -23,8 +26,7 @@ import Testing
         "LateRunsMain": ["Shardline", "LateRuns"],
         "ShardlineCLI": [
             "Shardline", "LateRuns", "CZlib", "CProcess", "StreamModel", "StreamStorage", "SegmentStorage",
-            "EventSource",
-            "OwnerSocket", "StoreAccess", "DiskAccess", "ThroughputBench",
+            "OfflineStore", "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess", "ThroughputBench",
         ],
     ]
     /// Modules that only the named rooms may import.
@@ -36,7 +38,7 @@ import Testing
         "Dispatch": ["DiskAccess", "OwnerSocket"],
         // Values and decisions stay free of it: it is large, and slow where they are hot.
         "Foundation": [
-            "DiskAccess", "SegmentStorage", "StreamStorage", "EventSource", "OwnerSocket", "Shardline",
+            "DiskAccess", "SegmentStorage", "OfflineStore", "StreamStorage", "EventSource", "OwnerSocket", "Shardline",
             "ShardlineTesting",
             "LateRuns", "LateRunsMain", "ShardlineCLI",
         ],

@@ -3,7 +3,7 @@ import StreamStorage
 
 extension Catalogue {
     /// What an entry came to.
-    enum Applied: Hashable {
+    package enum Applied: Hashable {
         /// It changed something, or was older than what is known.
         case done
         /// It names a stream, shard or mapping that was deleted or was never there.
@@ -15,7 +15,7 @@ extension Catalogue {
     /// Applying an entry again, or one that is older than what the catalogue holds, changes nothing: rows of the
     /// metadata may be newer than the commit that replay begins at (STORE-F5).
     @discardableResult
-    mutating func apply(_ entry: Entry, commit: UInt64) -> Applied {
+    package mutating func apply(_ entry: Entry, commit: UInt64) -> Applied {
         switch entry {
         case .records(let records):
             var applied = Applied.done
@@ -85,8 +85,8 @@ extension Catalogue {
         case .opened(let entry):
             // A restore leaves so many openings to the store that was backed up, and as many streams: what the two
             // create from here on has other numbers.
-            if entry.incarnation >= incarnation + Restore.skippedIncarnations, nextStream < 1 << 31 {
-                nextStream += Restore.skippedIncarnations
+            if entry.incarnation >= incarnation + OpenedEntry.restoredIncarnations, nextStream < 1 << 31 {
+                nextStream += OpenedEntry.restoredIncarnations
             }
             incarnation = max(incarnation, entry.incarnation)
             if entry.numberJump > 0 {

@@ -77,5 +77,5 @@ extension Catalogue {
 
 extension ShardState {
     /// Whether the shard is listed no longer, `expiry` being up to when records have expired.
-    func isRemoved(by expiry: Timestamp) -> Bool { closedAt.map { $0 <= expiry } ?? false }
+    package func isRemoved(by expiry: Timestamp) -> Bool { closedAt.map { $0 <= expiry } ?? false }
 }

@@ -6,55 +6,76 @@ import StreamStorage
 ///
 /// It changes only by ``apply(_:commit:)``, with the entries that the journal holds: the writer and the replay after
 /// a crash come to the same value because they do the same.
-struct Catalogue: Sendable, Hashable {
+package struct Catalogue: Sendable, Hashable {
     /// All streams by key.
-    var streams: [StreamKey: StreamState] = [:]
+    package var streams: [StreamKey: StreamState] = [:]
     /// The keys of the streams by name.
-    var names: [UTF8Key: StreamKey] = [:]
+    package var names: [UTF8Key: StreamKey] = [:]
     /// All shards of all streams by key.
-    var shards: ShardTable<ShardState> = [:]
+    package var shards: ShardTable<ShardState> = [:]
     /// All mappings by number.
-    var mappings: [MappingNumber: MappingState] = [:]
+    package var mappings: [MappingNumber: MappingState] = [:]
     /// The shards of deleted streams and the commit that deleted them: replay may still meet their records.
-    var deletedShards: [ShardKey: UInt64] = [:]
+    package var deletedShards: [ShardKey: UInt64] = [:]
     /// The latest creation second of a shard that is no longer there: none that is made later gets it, or an earlier one
     /// (API-Q-8).
-    var retiredSecond: UInt64?
+    package var retiredSecond: UInt64?
     /// What the next stream, shard and mapping get.
-    var nextStream: UInt32 = 1
-    var nextShard: UInt32 = 1
-    var nextMapping: UInt32 = 1
+    package var nextStream: UInt32 = 1
+    package var nextShard: UInt32 = 1
+    package var nextMapping: UInt32 = 1
     /// +1 at each opening of the store.
-    var incarnation: UInt32 = 0
+    package var incarnation: UInt32 = 0
 
-    init() {}
+    package init() {}
 }
 
 /// A stream.
-struct StreamState: Sendable, Hashable {
-    let key: StreamKey
-    let name: String
-    var retention: Duration
-    var maximumRecordSize: Int
-    var isFailureStream: Bool
-    let createdAt: Timestamp
+package struct StreamState: Sendable, Hashable {
+    package let key: StreamKey
+    package let name: String
+    package var retention: Duration
+    package var maximumRecordSize: Int
+    package var isFailureStream: Bool
+    package let createdAt: Timestamp
     /// The keys of its shards by their number; closed ones are there until they are removed (API-R-4).
-    var shards: [ShardID: ShardKey] = [:]
+    package var shards: [ShardID: ShardKey] = [:]
     /// The open shards by the first hash key that they own.
-    var openShards: [Route] = []
+    package var openShards: [Route] = []
     /// What the next child shard is numbered.
-    var nextShardNumber: UInt32
+    package var nextShardNumber: UInt32
     /// Its mappings by name.
-    var mappings: [UTF8Key: MappingNumber] = [:]
+    package var mappings: [UTF8Key: MappingNumber] = [:]
     /// The commit that changed this last.
-    var atCommit: UInt64
+    package var atCommit: UInt64
     /// What it was created with; nil where that is told by its shards alone (``Catalogue/initialSettings(of:)``).
     var createdWith: StreamSettings?
     /// What arrived at or before this moment has expired permanently, whatever retention and clock say later.
     var expiredThrough: Timestamp?
 
+    package init(
+        key: StreamKey, name: String, retention: Duration, maximumRecordSize: Int, isFailureStream: Bool,
+        createdAt: Timestamp, shards: [ShardID: ShardKey] = [:], openShards: [Route] = [], nextShardNumber: UInt32,
+        mappings: [UTF8Key: MappingNumber] = [:], atCommit: UInt64, createdWith: StreamSettings? = nil,
+        expiredThrough: Timestamp? = nil
+    ) {
+        self.key = key
+        self.name = name
+        self.retention = retention
+        self.maximumRecordSize = maximumRecordSize
+        self.isFailureStream = isFailureStream
+        self.createdAt = createdAt
+        self.shards = shards
+        self.openShards = openShards
+        self.nextShardNumber = nextShardNumber
+        self.mappings = mappings
+        self.atCommit = atCommit
+        self.createdWith = createdWith
+        self.expiredThrough = expiredThrough
+    }
+
     /// What arrived at or before this moment has expired, by the clock or permanently (STORE-F6).
-    func expiry(at now: Timestamp) -> Timestamp {
+    package func expiry(at now: Timestamp) -> Timestamp {
         let byClock = now - retention
         return expiredThrough.map { max($0, byClock) } ?? byClock
     }
@@ -70,20 +91,27 @@ struct StreamState: Sendable, Hashable {
     }
 
     /// Where the hash keys from `first` to the next route's go.
-    struct Route: Sendable, Hashable {
-        let first: HashKey
+    package struct Route: Sendable, Hashable {
+        package let first: HashKey
         let shard: ShardKey
         let id: ShardID
         let creationSecond: UInt64
+
+        package init(first: HashKey, shard: ShardKey, id: ShardID, creationSecond: UInt64) {
+            self.first = first
+            self.shard = shard
+            self.id = id
+            self.creationSecond = creationSecond
+        }
     }
 
     /// The stream's id, the same in every life of the store.
-    func id(in store: StoreID) -> StreamID {
+    package func id(in store: StoreID) -> StreamID {
         StreamID(store: store.bytes, number: UInt64(key.rawValue), createdAt: createdAt)
     }
 
     /// The open shard that owns `key`.
-    func shard(owning key: HashKey) -> ShardKey { openShards[routeIndex(of: key)].shard }
+    package func shard(owning key: HashKey) -> ShardKey { openShards[routeIndex(of: key)].shard }
 
     /// The place in ``openShards`` of the shard that owns `key`.
     func routeIndex(of key: HashKey) -> Int {
@@ -103,38 +131,64 @@ struct StreamState: Sendable, Hashable {
 }
 
 /// A shard.
-struct ShardState: Sendable, Hashable {
-    let key: ShardKey
-    let stream: StreamKey
-    let id: ShardID
-    let range: HashKeyRange
+package struct ShardState: Sendable, Hashable {
+    package let key: ShardKey
+    package let stream: StreamKey
+    package let id: ShardID
+    package let range: HashKeyRange
     /// None, or one after a split, or two after a merge.
-    var parents: [ShardID]
-    let creationSecond: UInt64
-    let openedAt: Timestamp
+    package var parents: [ShardID]
+    package let creationSecond: UInt64
+    package let openedAt: Timestamp
     /// The number before the first that the shard can give out: its parents' last.
-    let origin: SequenceNumber
-    var closedAt: Timestamp?
+    package let origin: SequenceNumber
+    package var closedAt: Timestamp?
     /// The shards that took its keys when it was closed.
-    var children: [ShardID] = []
+    package var children: [ShardID] = []
     /// The newest record's number, or ``origin``.
-    var lastSequence: SequenceNumber
+    package var lastSequence: SequenceNumber
     /// Numbers up to here are not given out any more, though no record has them (STORE-C4's jump).
-    var floor: SequenceNumber
+    package var floor: SequenceNumber
     /// Numbers that no record has, since numbers jumped over them (STORE-C4): in order, never next to each other.
     var skipped: [ClosedRange<SequenceNumber>] = []
     /// The newest record's arrival; later records never get an earlier one (STORE-C3).
-    var lastArrival: Timestamp
+    package var lastArrival: Timestamp
     /// The newest writer's claim (take-over).
     var epoch: UInt64 = 0
     /// The commit that changed this last, numbers and arrivals aside.
-    var atCommit: UInt64
+    package var atCommit: UInt64
     /// No record gets an earlier arrival: it would have expired when it is put. Follows from the stream's
     /// ``StreamState/expiredThrough``.
     var arrivalFloor = Timestamp(milliseconds: 0)
 
+    package init(
+        key: ShardKey, stream: StreamKey, id: ShardID, range: HashKeyRange, parents: [ShardID], creationSecond: UInt64,
+        openedAt: Timestamp, origin: SequenceNumber, closedAt: Timestamp? = nil, children: [ShardID] = [],
+        lastSequence: SequenceNumber, floor: SequenceNumber, skipped: [ClosedRange<SequenceNumber>] = [],
+        lastArrival: Timestamp, epoch: UInt64 = 0, atCommit: UInt64,
+        arrivalFloor: Timestamp = Timestamp(milliseconds: 0)
+    ) {
+        self.key = key
+        self.stream = stream
+        self.id = id
+        self.range = range
+        self.parents = parents
+        self.creationSecond = creationSecond
+        self.openedAt = openedAt
+        self.origin = origin
+        self.closedAt = closedAt
+        self.children = children
+        self.lastSequence = lastSequence
+        self.floor = floor
+        self.skipped = skipped
+        self.lastArrival = lastArrival
+        self.epoch = epoch
+        self.atCommit = atCommit
+        self.arrivalFloor = arrivalFloor
+    }
+
     /// Takes note of records up to `last`.
-    mutating func advance(to last: SequenceNumber, at arrival: Timestamp) {
+    package mutating func advance(to last: SequenceNumber, at arrival: Timestamp) {
         if last > lastSequence { lastSequence = last }
         if arrival > lastArrival { lastArrival = arrival }
     }
@@ -142,36 +196,36 @@ struct ShardState: Sendable, Hashable {
     /// The number that the next record gets.
     var nextSequence: SequenceNumber { max(lastSequence, floor).advanced(by: 1) }
     /// The arrival that a record gets when the clock shows `now` (STORE-C3, API-Q-5).
-    func arrival(at now: Timestamp) -> Timestamp {
+    package func arrival(at now: Timestamp) -> Timestamp {
         max(now, lastArrival, Timestamp(milliseconds: Int64(creationSecond) * 1000), arrivalFloor)
     }
 }
 
 /// A mapping.
-struct MappingState: Sendable, Hashable {
-    let number: MappingNumber
+package struct MappingState: Sendable, Hashable {
+    package let number: MappingNumber
     let stream: StreamKey
-    let name: String
+    package let name: String
     let startingPosition: StartingPosition
     let createdAt: Timestamp
     var configuration: [UInt8]
     /// The newest claim; checkpoint moves with a lower one are refused.
     var epoch: UInt64
     /// Its progress in the shards that it has come to.
-    var checkpoints: [ShardKey: CheckpointState] = [:]
+    package var checkpoints: [ShardKey: CheckpointState] = [:]
     /// The keys that wait aside in each shard.
-    var parked: [ShardKey: [UTF8Key: ParkedState]] = [:]
+    package var parked: [ShardKey: [UTF8Key: ParkedState]] = [:]
     /// The commit that changed this last, checkpoints and parked keys aside.
     var atCommit: UInt64
 }
 
 /// How far a mapping is in one shard.
-struct CheckpointState: Sendable, Hashable {
+package struct CheckpointState: Sendable, Hashable {
     /// The claim of whoever moved it last.
     var epoch: UInt64
     /// +1 each move.
     var revision: UInt64
-    var position: SequenceNumber
+    package var position: SequenceNumber
     var isShardEnd: Bool
     /// What is done beyond the position (ESM-K4).
     var ranges: [ClosedRange<SequenceNumber>]
@@ -187,7 +241,7 @@ struct CheckpointState: Sendable, Hashable {
 }
 
 /// A key that waits aside.
-struct ParkedState: Sendable, Hashable {
+package struct ParkedState: Sendable, Hashable {
     var value: [UInt8]
     var atCommit: UInt64
 }
@@ -215,7 +269,7 @@ extension Catalogue {
     }
 
     /// The stream of this name.
-    func stream(_ name: String) throws -> StreamState {
+    package func stream(_ name: String) throws -> StreamState {
         guard let key = names[UTF8Key(name)], let stream = streams[key] else {
             throw ShardlineError(.unknownStream, "there is no stream '\(name)'")
         }
@@ -233,7 +287,7 @@ extension Catalogue {
     }
 
     /// A shard of a stream by its number.
-    func shard(_ id: ShardID, of stream: StreamState) throws -> ShardState {
+    package func shard(_ id: ShardID, of stream: StreamState) throws -> ShardState {
         guard let key = stream.shards[id], let shard = shards[key] else {
             throw ShardlineError(.unknownShard, stream.words(ofUnknown: id))
         }
@@ -241,7 +295,7 @@ extension Catalogue {
     }
 
     /// A mapping by stream and name.
-    func mapping(_ key: MappingKey) throws -> MappingState {
+    package func mapping(_ key: MappingKey) throws -> MappingState {
         guard let number = try stream(key.stream).mappings[UTF8Key(key.name)], let mapping = mappings[number] else {
             throw ShardlineError(
                 .unknownMapping, "there is no mapping '\(key.name)' on the stream '\(key.stream)'")

@@ -1,27 +1,27 @@
 /// A set of shard keys: a bit for each key up to the highest, as keys are dense (STORE-J4) and a run of records is
 /// noted here at each commit.
-struct ShardSet: Sendable {
+package struct ShardSet: Sendable {
     private var words: [UInt64] = []
 
-    init() {}
-    init(_ keys: some Sequence<ShardKey>) { formUnion(keys) }
+    package init() {}
+    package init(_ keys: some Sequence<ShardKey>) { formUnion(keys) }
 
-    var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
+    package var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
 
-    func contains(_ key: ShardKey) -> Bool {
+    package func contains(_ key: ShardKey) -> Bool {
         let word = Int(key.rawValue / 64)
         return word < words.count && words[word] & 1 << (key.rawValue % 64) != 0
     }
 
-    mutating func insert(_ key: ShardKey) {
+    package mutating func insert(_ key: ShardKey) {
         let word = Int(key.rawValue / 64)
         while words.count <= word { words.append(0) }
         words[word] |= 1 << (key.rawValue % 64)
     }
 
-    mutating func formUnion(_ keys: some Sequence<ShardKey>) { for key in keys { insert(key) } }
+    package mutating func formUnion(_ keys: some Sequence<ShardKey>) { for key in keys { insert(key) } }
 
-    mutating func formUnion(_ other: ShardSet) {
+    package mutating func formUnion(_ other: ShardSet) {
         while words.count < other.words.count { words.append(0) }
         for (index, word) in other.words.enumerated() { words[index] |= word }
     }
@@ -29,7 +29,7 @@ struct ShardSet: Sendable {
 
 /// The keys, rising.
 extension ShardSet: Sequence {
-    struct Iterator: IteratorProtocol {
+    package struct Iterator: IteratorProtocol {
         fileprivate let words: [UInt64]
         private var word = 0
         private var bits: UInt64 = 0
@@ -39,7 +39,7 @@ extension ShardSet: Sequence {
             bits = words.first ?? 0
         }
 
-        mutating func next() -> ShardKey? {
+        package mutating func next() -> ShardKey? {
             while bits == 0 {
                 word += 1
                 guard word < words.count else { return nil }
@@ -51,15 +51,15 @@ extension ShardSet: Sequence {
         }
     }
 
-    func makeIterator() -> Iterator { Iterator(words) }
+    package func makeIterator() -> Iterator { Iterator(words) }
 }
 
 extension ShardSet: ExpressibleByArrayLiteral {
-    init(arrayLiteral elements: ShardKey...) { self.init(elements) }
+    package init(arrayLiteral elements: ShardKey...) { self.init(elements) }
 }
 
 extension ShardSet: Hashable {
     // A set that once held a higher key has more words.
-    static func == (left: ShardSet, right: ShardSet) -> Bool { left.elementsEqual(right) }
-    func hash(into hasher: inout Hasher) { for key in self { hasher.combine(key) } }
+    package static func == (left: ShardSet, right: ShardSet) -> Bool { left.elementsEqual(right) }
+    package func hash(into hasher: inout Hasher) { for key in self { hasher.combine(key) } }
 }

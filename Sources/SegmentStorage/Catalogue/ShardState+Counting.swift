@@ -6,7 +6,7 @@ extension ShardState {
     static let mostSkippedRanges = 1000
 
     /// Lets the next `count` numbers out.
-    mutating func jump(over count: UInt64) {
+    package mutating func jump(over count: UInt64) {
         let first = nextSequence
         floor = first.advanced(by: Int(count) - 1)
         skip(first...floor)
@@ -48,7 +48,7 @@ extension ShardState {
     var lastPosition: SequenceNumber { max(lastSequence, floor) }
 
     /// What of `numbers` records had, in order.
-    func given(in numbers: ClosedRange<SequenceNumber>) -> [ClosedRange<SequenceNumber>] {
+    package func given(in numbers: ClosedRange<SequenceNumber>) -> [ClosedRange<SequenceNumber>] {
         NumberRanges.subtract(skipped.map(\.rawValues), from: numbers.rawValues)
             .map { SequenceNumber($0.lowerBound)...SequenceNumber($0.upperBound) }
     }
@@ -59,7 +59,7 @@ extension ShardState {
     /// - Parameters:
     ///   - runs: the numbers of all records that there are.
     ///   - lost: what damage took.
-    mutating func findSkipped(between runs: [ClosedRange<UInt64>], lost: [ClosedRange<UInt64>]) {
+    package mutating func findSkipped(between runs: [ClosedRange<UInt64>], lost: [ClosedRange<UInt64>]) {
         var last = origin.rawValue
         for run in NumberRanges.merged(runs) where run.upperBound > last {
             if run.lowerBound > last + 1 { skipJump(in: last + 1...run.lowerBound - 1, lost) }
@@ -73,7 +73,7 @@ extension ShardState {
         let count = free.reduce(0) { $0 + $1.numberCount }
         // Earlier versions jumped from the newest record that was left, over what was given up behind it. Otherwise
         // what is in front of the jump has expired.
-        var left = gap.numberCount.isMultiple(of: Recovery.numberJump) ? count : count - count % Recovery.numberJump
+        var left = gap.numberCount.isMultiple(of: OpenedEntry.jump) ? count : count - count % OpenedEntry.jump
         for range in free.reversed() where left > 0 {
             let taken = min(left, range.numberCount)
             skip(SequenceNumber(range.upperBound - taken + 1)...SequenceNumber(range.upperBound))
@@ -87,13 +87,13 @@ extension Catalogue {
     /// versions, and damaged ones, don't. Returns the shards.
     ///
     /// - Parameter isRebuilt: whether rows are lost, so that not even jumps are known.
-    mutating func findSkipped(
+    package mutating func findSkipped(
         lost: [UInt32: [GivenUp]], isRebuilt: Bool = false, runs: (ShardState) throws -> [ClosedRange<UInt64>]?
     ) rethrows -> [ShardKey] {
         var found: [ShardKey] = []
         for shard in shards.values where shard.skipped.isEmpty {
             let highest = isRebuilt ? max(shard.lastSequence, shard.floor) : shard.floor
-            guard highest.rawValue >= shard.origin.rawValue + Recovery.numberJump else { continue }
+            guard highest.rawValue >= shard.origin.rawValue + OpenedEntry.jump else { continue }
             guard let there = try runs(shard) else { continue }
             let gone = (lost[shard.key.rawValue] ?? []).map(\.numbers)
             _ = shards.update(shard.key) { $0.findSkipped(between: there, lost: gone) }
@@ -109,5 +109,5 @@ extension ClosedRange<SequenceNumber> {
 
 extension ClosedRange<UInt64> {
     /// How many numbers it has; records have all of them only where ``ShardState`` says so.
-    var numberCount: UInt64 { upperBound - lowerBound + 1 }
+    package var numberCount: UInt64 { upperBound - lowerBound + 1 }
 }

@@ -3,7 +3,7 @@
 /// Keys are given out one after the other and never again (STORE-J4), so a value is found by counting instead of
 /// hashing, which at full load is done several times for every run of records. What is removed leaves its page when the
 /// page is empty.
-struct ShardTable<Value: Sendable>: Sendable {
+package struct ShardTable<Value: Sendable>: Sendable {
     fileprivate static var pageSize: Int { 64 }
 
     fileprivate struct Page: Sendable {
@@ -13,13 +13,13 @@ struct ShardTable<Value: Sendable>: Sendable {
 
     private var pages: [Page?] = []
     /// How many values there are.
-    private(set) var count = 0
+    package private(set) var count = 0
 
     init() {}
 
     var isEmpty: Bool { count == 0 }
 
-    subscript(key: ShardKey) -> Value? {
+    package subscript(key: ShardKey) -> Value? {
         get {
             let (page, place) = Self.place(of: key)
             guard page < pages.count else { return nil }
@@ -69,7 +69,7 @@ struct ShardTable<Value: Sendable>: Sendable {
 
     /// Takes the value out; answers what was there.
     @discardableResult
-    mutating func removeValue(forKey key: ShardKey) -> Value? {
+    package mutating func removeValue(forKey key: ShardKey) -> Value? {
         guard let value = self[key] else { return nil }
         self[key] = nil
         return value
@@ -86,19 +86,19 @@ struct ShardTable<Value: Sendable>: Sendable {
     }
 
     /// The keys, rising.
-    var keys: [ShardKey] { map(\.key) }
+    package var keys: [ShardKey] { map(\.key) }
     /// The values in the order of their keys.
-    var values: [Value] { map(\.value) }
+    package var values: [Value] { map(\.value) }
 }
 
 extension ShardTable: Sequence {
-    struct Iterator: IteratorProtocol {
+    package struct Iterator: IteratorProtocol {
         fileprivate let pages: [Page?]
         private var place = 0
 
         fileprivate init(_ pages: [Page?]) { self.pages = pages }
 
-        mutating func next() -> (key: ShardKey, value: Value)? {
+        package mutating func next() -> (key: ShardKey, value: Value)? {
             while place / ShardTable.pageSize < pages.count {
                 guard let page = pages[place / ShardTable.pageSize] else {
                     place += ShardTable.pageSize
@@ -112,24 +112,24 @@ extension ShardTable: Sequence {
         }
     }
 
-    func makeIterator() -> Iterator { Iterator(pages) }
+    package func makeIterator() -> Iterator { Iterator(pages) }
 }
 
 extension ShardTable: ExpressibleByDictionaryLiteral {
-    init(dictionaryLiteral elements: (ShardKey, Value)...) {
+    package init(dictionaryLiteral elements: (ShardKey, Value)...) {
         self.init()
         for (key, value) in elements { self[key] = value }
     }
 }
 
 extension ShardTable: Equatable where Value: Equatable {
-    static func == (left: ShardTable, right: ShardTable) -> Bool {
+    package static func == (left: ShardTable, right: ShardTable) -> Bool {
         left.count == right.count && left.allSatisfy { right[$0.key] == $0.value }
     }
 }
 
 extension ShardTable: Hashable where Value: Hashable {
-    func hash(into hasher: inout Hasher) {
+    package func hash(into hasher: inout Hasher) {
         for (key, value) in self {
             hasher.combine(key)
             hasher.combine(value)

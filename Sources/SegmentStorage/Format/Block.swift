@@ -12,7 +12,7 @@ package struct SegmentPlace: Hashable, Sendable {
         self.offset = offset
     }
 
-    var seed: UInt32 { Checksum.placeSeed(store: storeSeed, segment: segment, offset: offset) }
+    package var seed: UInt32 { Checksum.placeSeed(store: storeSeed, segment: segment, offset: offset) }
 }
 
 /// The 16 bytes that every piece of a segment behind its header begins with:
@@ -20,21 +20,21 @@ package struct SegmentPlace: Hashable, Sendable {
 ///     0 magic · 4 u16 version 1 · 6 u16 kind · 8 u32 bytes of the piece, this included · 12 u32 CRC-32C
 ///
 /// The checksum covers the piece (of a block: its head) with the checksum itself as 0.
-struct PieceHeader {
-    static let size = 16
-    static let version: UInt16 = 1
+package struct PieceHeader {
+    package static let size = 16
+    package static let version: UInt16 = 1
 
-    enum Magic: UInt32 {
+    package enum Magic: UInt32 {
         case block = 0x4B42_4C53  // SLBK
         case index = 0x5849_4C53  // SLIX
         case tail = 0x5449_4C53  // SLIT
     }
 
-    var magic: Magic
-    var kind: UInt16
-    var bytes: Int
+    package var magic: Magic
+    package var kind: UInt16
+    package var bytes: Int
 
-    static func begin(_ magic: Magic, kind: UInt16) -> [UInt8] {
+    package static func begin(_ magic: Magic, kind: UInt16) -> [UInt8] {
         var piece: [UInt8] = []
         LittleEndian.append(magic.rawValue, to: &piece)
         LittleEndian.append(version, to: &piece)
@@ -44,13 +44,13 @@ struct PieceHeader {
     }
 
     /// Enters length and checksum. `covered` is what the checksum covers: all, or a block's head.
-    static func finish(_ piece: inout [UInt8], length: Int, covered: Int, at place: SegmentPlace) {
+    package static func finish(_ piece: inout [UInt8], length: Int, covered: Int, at place: SegmentPlace) {
         LittleEndian.store(UInt32(length), in: &piece, at: 8)
         LittleEndian.store(Checksum.crc32c(piece, 0..<covered, seed: place.seed), in: &piece, at: 12)
     }
 
     /// The header at the beginning of `bytes`, whose checksum is not looked at yet.
-    static func peek(_ bytes: [UInt8]) throws(FormatDamage) -> PieceHeader {
+    package static func peek(_ bytes: [UInt8]) throws(FormatDamage) -> PieceHeader {
         guard bytes.count >= size, let magic = Magic(rawValue: LittleEndian.read(UInt32.self, from: bytes, at: 0))
         else {
             throw FormatDamage("no piece of a segment begins here")
@@ -61,7 +61,7 @@ struct PieceHeader {
     }
 
     /// Throws unless `bytes` begin with a whole piece of this sort that was written for `place`.
-    static func verify(
+    package static func verify(
         _ bytes: [UInt8], _ magic: Magic, covered: Int, at place: SegmentPlace
     ) throws(FormatDamage) -> PieceHeader {
         let header = try peek(bytes)
@@ -101,7 +101,8 @@ package struct Block: Sendable {
     }
 
     /// The same of bytes elsewhere.
-    static func encode(raw: UnsafeRawBufferPointer, runs: [RecordsEntry.Run], at place: SegmentPlace) -> [UInt8] {
+    package static func encode(raw: UnsafeRawBufferPointer, runs: [RecordsEntry.Run], at place: SegmentPlace) -> [UInt8]
+    {
         if let packed = Codec.compress(raw) {
             return encode(
                 stored: packed, codec: .lz4, checksum: Checksum.crc32c(packed, seed: place.storeSeed),
@@ -122,7 +123,7 @@ package struct Block: Sendable {
     }
 
     /// The same of bytes elsewhere.
-    static func encode(
+    package static func encode(
         stored: UnsafeRawBufferPointer, codec: Codec, checksum: UInt32, rawBytes: Int, runs: [RecordsEntry.Run],
         at place: SegmentPlace
     ) -> [UInt8] {

@@ -2,7 +2,7 @@ import CHash
 import StreamModel
 
 /// Writes little-endian numbers one behind the other.
-struct ByteWriter {
+package struct ByteWriter {
     var bytes: [UInt8] = []
 
     var count: Int { bytes.count }
@@ -30,7 +30,7 @@ struct ByteWriter {
 }
 
 /// Reads what ``ByteWriter`` wrote; throws where the bytes end too early.
-struct ByteReader {
+package struct ByteReader {
     let bytes: [UInt8]
     private(set) var position: Int
 
@@ -106,39 +106,39 @@ struct ByteReader {
 
 extension FormatDamage {
     /// The bytes end too early, or hold what can't be.
-    static func damaged(_ what: String) -> FormatDamage { FormatDamage(what) }
+    package static func damaged(_ what: String) -> FormatDamage { FormatDamage(what) }
     /// A checkpoint's state that lies behind the head is not what was written: a tear, or damage.
     static let tornState = FormatDamage("a state's checksum")
     /// A newer version of Shardline wrote them, or one that says what this one can't read.
-    static func newer(_ what: String) -> FormatDamage { FormatDamage(what, isNewerVersion: true) }
+    package static func newer(_ what: String) -> FormatDamage { FormatDamage(what, isNewerVersion: true) }
 }
 
 extension Checksum {
-    static func of(_ bytes: UnsafeRawBufferPointer, seed: UInt32) -> UInt32 {
+    package static func of(_ bytes: UnsafeRawBufferPointer, seed: UInt32) -> UInt32 {
         shardline_crc32c(seed, bytes.baseAddress, bytes.count)
     }
 
-    static func of(_ bytes: [UInt8], seed: UInt32) -> UInt32 { bytes.withUnsafeBytes { of($0, seed: seed) } }
+    package static func of(_ bytes: [UInt8], seed: UInt32) -> UInt32 { bytes.withUnsafeBytes { of($0, seed: seed) } }
 
-    static func of(_ bytes: ArraySlice<UInt8>, seed: UInt32) -> UInt32 {
+    package static func of(_ bytes: ArraySlice<UInt8>, seed: UInt32) -> UInt32 {
         bytes.withUnsafeBytes { of($0, seed: seed) }
     }
 }
 
 /// A store's own number: random, so that files of another store are never taken for this one's.
-struct StoreID: Hashable, Sendable {
+package struct StoreID: Hashable, Sendable {
     /// 16 bytes.
-    let bytes: [UInt8]
+    package let bytes: [UInt8]
 
-    init(bytes: [UInt8]) {
+    package init(bytes: [UInt8]) {
         precondition(bytes.count == 16)
         self.bytes = bytes
     }
 
-    init(using generator: inout some RandomNumberGenerator) {
+    package init(using generator: inout some RandomNumberGenerator) {
         bytes = (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
     }
 
     /// STORE-J5's `s`: the seed of every checksum of the store.
-    var seed: UInt32 { Checksum.of(bytes, seed: 0) }
+    package var seed: UInt32 { Checksum.of(bytes, seed: 0) }
 }

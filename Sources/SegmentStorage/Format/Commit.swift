@@ -2,9 +2,9 @@ import DiskAccess
 import StreamModel
 
 /// The sizes that the journal is made of.
-enum JournalFormat {
-    static let blockCount = 4096
-    static let version: UInt16 = 1
+package enum JournalFormat {
+    package static let blockCount = 4096
+    package static let version: UInt16 = 1
     static let commitMagic: UInt32 = 0x3143_4C53  // "SLC1" as little-endian bytes
     static let fileMagic: UInt32 = 0x464A_4C53  // "SLJF"
     static let commitHeaderCount = 80
@@ -15,10 +15,10 @@ enum JournalFormat {
 }
 
 /// What block 0 of a journal file says (STORE-J2); written once.
-struct JournalFileHeader: Hashable {
-    var store: StoreID
+package struct JournalFileHeader: Hashable {
+    package var store: StoreID
     var file: UInt64
-    var size: UInt64
+    package var size: UInt64
     var createdAt: Timestamp
 
     var encoded: [UInt8] {
@@ -60,9 +60,10 @@ struct JournalFileHeader: Hashable {
 }
 
 /// What each commit begins with (STORE-J3).
-struct CommitHeader: Hashable, Sendable {
-    struct Flags: OptionSet, Hashable, Sendable {
-        let rawValue: UInt16
+package struct CommitHeader: Hashable, Sendable {
+    package struct Flags: OptionSet, Hashable, Sendable {
+        package let rawValue: UInt16
+        package init(rawValue: UInt16) { self.rawValue = rawValue }
         /// Written under `.interval`: a later commit does not prove that this one was synced.
         static let interval = Flags(rawValue: 1)
         /// Only proves the commits before it.
@@ -72,26 +73,26 @@ struct CommitHeader: Hashable, Sendable {
     }
 
     var flags: Flags
-    var number: UInt64
+    package var number: UInt64
     /// The highest commit that was known to be synced when this one was written.
-    var durableThrough: UInt64
-    var fileNumber: UInt64
-    var block: UInt32
-    var incarnation: UInt32
-    var wallTime: Timestamp
+    package var durableThrough: UInt64
+    package var fileNumber: UInt64
+    package var block: UInt32
+    package var incarnation: UInt32
+    package var wallTime: Timestamp
     var headCount = 0
     var totalCount = 0
     var entryCount = 0
     /// The head CRC of the commit before.
-    var previousChecksum: UInt32
+    package var previousChecksum: UInt32
     /// The head CRC of this one.
-    var checksum: UInt32 = 0
+    package var checksum: UInt32 = 0
 
     /// The commit's place in blocks.
-    var blocks: Int { JournalFormat.padded(totalCount) / JournalFormat.blockCount }
+    package var blocks: Int { JournalFormat.padded(totalCount) / JournalFormat.blockCount }
 
     /// STORE-J5: a head is valid only where it was written, and in the incarnation that wrote it.
-    static func seed(_ store: UInt32, incarnation: UInt32, fileNumber: UInt64, block: UInt32) -> UInt32 {
+    package static func seed(_ store: UInt32, incarnation: UInt32, fileNumber: UInt64, block: UInt32) -> UInt32 {
         var place = ByteWriter()
         place.put(incarnation)
         place.put(fileNumber)
@@ -99,7 +100,7 @@ struct CommitHeader: Hashable, Sendable {
         return Checksum.of(place.bytes, seed: store)
     }
 
-    func encode() -> [UInt8] {
+    package func encode() -> [UInt8] {
         var writer = ByteWriter()
         writer.put(JournalFormat.commitMagic)
         writer.put(JournalFormat.version)
@@ -120,7 +121,7 @@ struct CommitHeader: Hashable, Sendable {
     }
 
     /// Reads the 80 bytes; throws `damaged` where they are no header. Checks no checksum.
-    init(_ bytes: ArraySlice<UInt8>) throws(FormatDamage) {
+    package init(_ bytes: ArraySlice<UInt8>) throws(FormatDamage) {
         var reader = ByteReader(Array(bytes))
         guard try reader.take(UInt32.self) == JournalFormat.commitMagic else { throw .damaged("no commit") }
         version = try reader.take()
@@ -142,11 +143,11 @@ struct CommitHeader: Hashable, Sendable {
         }
     }
 
-    var version = JournalFormat.version
+    package var version = JournalFormat.version
     /// Whether the last 12 bytes are what this version writes there.
     private(set) var isReservedZero = true
 
-    init(
+    package init(
         flags: Flags = [], number: UInt64, durableThrough: UInt64, fileNumber: UInt64, block: UInt32,
         incarnation: UInt32, wallTime: Timestamp, previousChecksum: UInt32
     ) {
@@ -162,7 +163,7 @@ struct CommitHeader: Hashable, Sendable {
 }
 
 /// A commit that is being put together: entries first, then its place and number.
-struct CommitBuilder {
+package struct CommitBuilder {
     private var head = ByteWriter()
     private var bodies: [OwnedBytes] = []
     /// Where in the head the offset of each body belongs.
@@ -197,7 +198,7 @@ struct CommitBuilder {
     }
 
     /// The finished commit; `header` says its place and number, the lengths and the checksum are filled in.
-    consuming func finish(_ header: CommitHeader) -> FinishedCommit {
+    package consuming func finish(_ header: CommitHeader) -> FinishedCommit {
         var header = header
         header.headCount = head.count
         header.totalCount = totalCount
@@ -219,7 +220,7 @@ struct CommitBuilder {
 }
 
 /// A commit as it goes to the disk.
-struct FinishedCommit {
+package struct FinishedCommit {
     let header: CommitHeader
     let head: [UInt8]
     let bodies: [OwnedBytes]
@@ -228,7 +229,7 @@ struct FinishedCommit {
     private static let shortestPiece = 4096
 
     /// The commit with its padding, in as few pieces as is cheap; they are valid as long as the array lives.
-    func pieces() -> [OwnedBytes] {
+    package func pieces() -> [OwnedBytes] {
         var pieces: [OwnedBytes] = []
         var pending = head
         for body in bodies {
@@ -248,18 +249,18 @@ struct FinishedCommit {
 }
 
 /// A commit as it was read: its head and all bodies hold what was written.
-struct ReadCommit {
-    let header: CommitHeader
-    let entries: [Entry]
+package struct ReadCommit {
+    package let header: CommitHeader
+    package let entries: [Entry]
     /// All of the commit's bytes; bodies lie in it where the entries say.
-    let bytes: ArraySlice<UInt8>
+    package let bytes: ArraySlice<UInt8>
 
     /// Reads the commit that begins `bytes`, which lies at `block` of its file.
     ///
     /// Checks everything that the commit itself can tell: the head's checksum with its place, all bodies. What its
     /// neighbours tell (number, chain, file number, incarnation) is the caller's to check. Throws `damaged` where
     /// there is no whole commit, `newer` where there is one that this version can't read.
-    init(_ bytes: ArraySlice<UInt8>, block: UInt32, seed: UInt32) throws(FormatDamage) {
+    package init(_ bytes: ArraySlice<UInt8>, block: UInt32, seed: UInt32) throws(FormatDamage) {
         let header = try Self.head(of: bytes, block: block, seed: seed)
         guard header.totalCount <= bytes.count else { throw .damaged("a commit is cut short") }
         let commit = bytes[bytes.startIndex..<bytes.startIndex + header.totalCount]
@@ -289,14 +290,14 @@ struct ReadCommit {
         self.bytes = commit
     }
 
-    init(header: CommitHeader, entries: [Entry], bytes: ArraySlice<UInt8>) {
+    package init(header: CommitHeader, entries: [Entry], bytes: ArraySlice<UInt8>) {
         self.header = header
         self.entries = entries
         self.bytes = bytes
     }
 
     /// The header, if the whole head is what was written at this block.
-    static func head(
+    package static func head(
         of bytes: ArraySlice<UInt8>, block: UInt32, seed: UInt32
     ) throws(FormatDamage) -> CommitHeader {
         guard bytes.count >= JournalFormat.commitHeaderCount else { throw .damaged("no commit") }
@@ -311,12 +312,12 @@ struct ReadCommit {
     }
 
     /// The stored bytes of a records entry.
-    static func body(of entry: RecordsEntry, in commit: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+    package static func body(of entry: RecordsEntry, in commit: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
         guard Int(entry.bodyOffset) + Int(entry.storedBytes) <= commit.count else { return nil }
         let start = commit.startIndex + Int(entry.bodyOffset)
         return commit[start..<start + Int(entry.storedBytes)]
     }
 
     /// The stored bytes of one of this commit's records entries.
-    func body(of entry: RecordsEntry) -> ArraySlice<UInt8> { Self.body(of: entry, in: bytes)! }
+    package func body(of entry: RecordsEntry) -> ArraySlice<UInt8> { Self.body(of: entry, in: bytes)! }
 }

@@ -21,7 +21,7 @@ extension Entry {
     /// Where the place of a records entry's body is told: behind the entry's own header.
     static let bodyOffsetPosition = 8
 
-    var kind: UInt8 {
+    package var kind: UInt8 {
         let kind: Kind =
             switch self {
             case .records: .records
@@ -42,7 +42,7 @@ extension Entry {
 
     /// Appends the entry to `head`, 8-aligned. A state too long for the head is left out and told by the result, with
     /// the place in `head` where its body's offset belongs.
-    func encode(into head: inout ByteWriter, seed: UInt32) -> LongState? {
+    package func encode(into head: inout ByteWriter, seed: UInt32) -> LongState? {
         if case .records(let entry) = self {
             head.put(entry)
             return nil
@@ -102,14 +102,14 @@ extension Entry {
     }
 
     /// A state that becomes a body of the commit.
-    struct LongState {
+    package struct LongState {
         var bytes: [UInt8]
         /// Where in the head the body's offset belongs.
         var offsetPosition: Int
     }
 
     /// Reads the entry that `reader` stands at; long states are read from the whole commit's bytes.
-    init(from reader: inout ByteReader, commit: ArraySlice<UInt8>, seed: UInt32) throws(FormatDamage) {
+    package init(from reader: inout ByteReader, commit: ArraySlice<UInt8>, seed: UInt32) throws(FormatDamage) {
         let number: UInt8 = try reader.take()
         let codec: UInt8 = try reader.take()
         let flags: UInt16 = try reader.take()

@@ -2,7 +2,7 @@ import StreamModel
 import StreamStorage
 
 /// One of the things that a commit says (STORE-J4).
-enum Entry: Sendable, Hashable {
+package enum Entry: Sendable, Hashable {
     case records(RecordsEntry)
     case checkpoint(CheckpointEntry)
     case parked(ParkedEntry)
@@ -30,7 +30,7 @@ enum Entry: Sendable, Hashable {
 }
 
 /// A checkpoint's new place.
-struct CheckpointEntry: Sendable, Hashable {
+package struct CheckpointEntry: Sendable, Hashable {
     var mapping: MappingNumber
     var shard: ShardKey
     var epoch: UInt64
@@ -42,7 +42,7 @@ struct CheckpointEntry: Sendable, Hashable {
 }
 
 /// A key that is parked, or (without a value) is parked no longer.
-struct ParkedEntry: Sendable, Hashable {
+package struct ParkedEntry: Sendable, Hashable {
     var mapping: MappingNumber
     var shard: ShardKey
     var partitionKey: String
@@ -50,7 +50,7 @@ struct ParkedEntry: Sendable, Hashable {
 }
 
 /// The end of shards and the beginning of their children.
-struct SealEntry: Sendable, Hashable {
+package struct SealEntry: Sendable, Hashable {
     struct Parent: Sendable, Hashable {
         var shard: ShardKey
         var lastSequence: SequenceNumber
@@ -72,7 +72,7 @@ struct NewShard: Sendable, Hashable {
 }
 
 /// A stream that begins.
-struct StreamCreatedEntry: Sendable, Hashable {
+package struct StreamCreatedEntry: Sendable, Hashable {
     var key: StreamKey
     var name: String
     var retention: Duration
@@ -83,7 +83,7 @@ struct StreamCreatedEntry: Sendable, Hashable {
 }
 
 /// New settings of a stream.
-struct StreamChangedEntry: Sendable, Hashable {
+package struct StreamChangedEntry: Sendable, Hashable {
     var key: StreamKey
     var retention: Duration
     var maximumRecordSize: Int
@@ -93,7 +93,7 @@ struct StreamChangedEntry: Sendable, Hashable {
 }
 
 /// A mapping that begins, with its starting position resolved in every shard (ESM-P4).
-struct MappingCreatedEntry: Sendable, Hashable {
+package struct MappingCreatedEntry: Sendable, Hashable {
     struct Start: Sendable, Hashable {
         var shard: ShardKey
         var position: SequenceNumber
@@ -108,26 +108,33 @@ struct MappingCreatedEntry: Sendable, Hashable {
 }
 
 /// A mapping's new claim or settings.
-struct MappingChangedEntry: Sendable, Hashable {
+package struct MappingChangedEntry: Sendable, Hashable {
     var number: MappingNumber
     var epoch: UInt64
     var configuration: [UInt8]
 }
 
 /// The store was opened.
-struct OpenedEntry: Sendable, Hashable {
-    var incarnation: UInt32
+package struct OpenedEntry: Sendable, Hashable {
+    package var incarnation: UInt32
     /// The first commit that recovery did not accept, 0 where it accepted all there was.
     var cutCommit: UInt64
     /// What was found there, for people.
-    var finding: String
+    package var finding: String
     /// By how much every shard's next number jumps (STORE-C4); 0 where nothing visible can have been lost.
     var numberJump: UInt64
 }
 
 /// How often a unit was tried (ESM-A9).
-struct AttemptsEntry: Sendable, Hashable {
+package struct AttemptsEntry: Sendable, Hashable {
     var mapping: MappingNumber
     var shard: ShardKey
     var note: AttemptNote
+}
+
+extension OpenedEntry {
+    /// By how much all numbers jump after anything that was seen may be lost (STORE-C4). No damage takes so many.
+    package static let jump: UInt64 = 1 << 32
+    /// So many openings are left to the store that was backed up.
+    package static let restoredIncarnations: UInt32 = 1 << 16
 }

@@ -4,8 +4,8 @@
 ///     40 zeros · 4092 u32 CRC-32C of 0…4091, seeded with the store's seed and the place
 package struct SegmentHeader: Hashable, Sendable {
     package static let size = 4096
-    static let magic: UInt32 = 0x4753_4C53
-    static let version: UInt16 = 1
+    package static let magic: UInt32 = 0x4753_4C53
+    package static let version: UInt16 = 1
 
     package var storeID: [UInt8]
     package var segment: UInt64

@@ -27,11 +27,11 @@ package struct Slice: Hashable, Sendable {
     }
 
     /// The order of an index: all of a stream, of a shard, by number.
-    static func precedes(_ left: Slice, _ right: Slice) -> Bool {
+    package static func precedes(_ left: Slice, _ right: Slice) -> Bool {
         (left.stream, left.shardKey, left.firstSequence) < (right.stream, right.shardKey, right.firstSequence)
     }
 
-    func append(to bytes: inout [UInt8]) {
+    package func append(to bytes: inout [UInt8]) {
         LittleEndian.append(stream, to: &bytes)
         LittleEndian.append(shardKey, to: &bytes)
         LittleEndian.append(count, to: &bytes)
@@ -43,7 +43,7 @@ package struct Slice: Hashable, Sendable {
         LittleEndian.append(lastArrival, to: &bytes)
     }
 
-    init(from bytes: [UInt8], at start: Int) {
+    package init(from bytes: [UInt8], at start: Int) {
         stream = LittleEndian.read(UInt64.self, from: bytes, at: start)
         shardKey = LittleEndian.read(UInt32.self, from: bytes, at: start + 8)
         count = LittleEndian.read(UInt32.self, from: bytes, at: start + 12)
@@ -87,7 +87,7 @@ package struct SegmentIndex: Sendable {
         case footer = 2
     }
 
-    enum PartKind: UInt16 {
+    package enum PartKind: UInt16 {
         case streams = 1
         case slices = 2
         case directory = 3
@@ -106,7 +106,7 @@ package struct SegmentIndex: Sendable {
         package var written: Int64
 
         /// The piece at `place`, 80 bytes.
-        func encoded(at place: SegmentPlace) -> [UInt8] {
+        package func encoded(at place: SegmentPlace) -> [UInt8] {
             var tail = PieceHeader.begin(.tail, kind: kind.rawValue)
             for offset in [firstBlock, firstPart, directory] { LittleEndian.append(offset, to: &tail) }
             LittleEndian.append(directoryBytes, to: &tail)
@@ -122,7 +122,7 @@ package struct SegmentIndex: Sendable {
 
     /// One part of slices as the directory names it.
     package struct PartReference: Hashable, Sendable {
-        static let size = 32
+        package static let size = 32
         package var stream: UInt64
         package var shardKey: UInt32
         package var bytes: UInt32
@@ -246,7 +246,7 @@ package struct SegmentIndex: Sendable {
     }
 
     /// Which part begins with `bytes`, which are at least a piece's header, unchecked.
-    static func partKind(_ bytes: [UInt8]) throws(FormatDamage) -> (kind: PartKind, bytes: Int) {
+    package static func partKind(_ bytes: [UInt8]) throws(FormatDamage) -> (kind: PartKind, bytes: Int) {
         let header = try PieceHeader.peek(bytes)
         guard header.magic == .index, let kind = PartKind(rawValue: header.kind) else {
             throw FormatDamage("no part of an index begins here")

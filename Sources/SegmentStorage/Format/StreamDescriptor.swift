@@ -50,7 +50,7 @@ package struct StreamDescriptor: Hashable, Sendable {
     private static let fixedSize = 24
 
     /// The descriptors as contents of parts, none longer than `limit`; a stream of many shards goes on in the next.
-    static func parts(of streams: [StreamDescriptor], limit: Int) -> [[UInt8]] {
+    package static func parts(of streams: [StreamDescriptor], limit: Int) -> [[UInt8]] {
         var parts: [[UInt8]] = []
         var part: [UInt8] = []
         for stream in streams {
@@ -71,7 +71,7 @@ package struct StreamDescriptor: Hashable, Sendable {
     }
 
     /// The descriptor with these of its shards.
-    func append(_ shards: ArraySlice<Shard>, to bytes: inout [UInt8]) {
+    package func append(_ shards: ArraySlice<Shard>, to bytes: inout [UInt8]) {
         LittleEndian.append(UInt64(created) << 32 | id, to: &bytes)
         LittleEndian.append(retention, to: &bytes)
         LittleEndian.append(UInt16(name.utf8.count), to: &bytes)
@@ -92,7 +92,7 @@ package struct StreamDescriptor: Hashable, Sendable {
         }
     }
 
-    static func decode(_ bytes: [UInt8], _ content: Range<Int>) throws(FormatDamage) -> [StreamDescriptor] {
+    package static func decode(_ bytes: [UInt8], _ content: Range<Int>) throws(FormatDamage) -> [StreamDescriptor] {
         var streams: [StreamDescriptor] = []
         var at = content.lowerBound
         while at < content.upperBound {

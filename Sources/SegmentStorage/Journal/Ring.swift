@@ -5,7 +5,7 @@ import Synchronization
 /// The journal's files: written one behind the other, used again when what they hold is in segments (STORE-J1).
 ///
 /// A file in use has a file number, one higher than the file before it; the commits in it say it, nothing else does.
-final class Ring: Sendable {
+package final class Ring: Sendable {
     /// A file of the ring.
     struct RingFile: Sendable {
         let id: UInt64
@@ -47,7 +47,6 @@ final class Ring: Sendable {
         var bytesInUse: Int { inUse.reduce(0) { $0 + $1.size } }
     }
 
-    static let folder = "journal"
     /// A disk that syncs megabytes lets the commits of that moment wait for them, so a file that nobody waits for yet is
     /// made in small pieces.
     private static let gentlePiece = 128 << 10
@@ -66,22 +65,10 @@ final class Ring: Sendable {
     ) {
         self.state = Mutex(state)
         self.fileSystem = fileSystem
-        self.directory = directory + "/" + Self.folder
+        self.directory = directory + "/" + StoreLayout.journalFolder
         self.store = store
         self.fileSize = fileSize
         self.timeSource = timeSource
-    }
-
-    /// The name of the file with this id.
-    static func name(_ id: UInt64) -> String {
-        let digits = String(id)
-        return String(repeating: "0", count: max(0, 12 - digits.utf8.count)) + digits + ".journal"
-    }
-
-    /// The id in a file's name; nil where it is no name of a ring file.
-    static func id(_ name: String) -> UInt64? {
-        guard name.hasSuffix(".journal") else { return nil }
-        return UInt64(name.dropLast(".journal".count))
     }
 
     /// Whether the next file has to be made.
@@ -154,10 +141,10 @@ final class Ring: Sendable {
     }
 
     /// From now on no file is used again or removed that is in use now, until ``letGo()``: somebody copies the journal.
-    func hold() { state.withLock { $0.holders += 1 } }
+    package func hold() { state.withLock { $0.holders += 1 } }
 
     /// Ends a ``hold()``.
-    func letGo() throws(FileError) {
+    package func letGo() throws(FileError) {
         try remove(
             state.withLock { state in
                 state.holders -= 1
@@ -235,7 +222,7 @@ final class Ring: Sendable {
         if !files.isEmpty { try fileSystem.synchronizeDirectory(directory) }
     }
 
-    private func path(_ id: UInt64) -> String { directory + "/" + Self.name(id) }
+    private func path(_ id: UInt64) -> String { directory + "/" + StoreLayout.journalFile(id) }
 
     /// A new file, written with zeros and durable before its first use, so that no later commit waits for the file
     /// system to find room or to write down a length.

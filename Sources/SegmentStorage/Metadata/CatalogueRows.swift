@@ -5,7 +5,7 @@ import StreamStorage
 /// store does not look into, are bytes.
 extension Catalogue {
     /// The changes that bring the rows of `dirty` to what they are here.
-    func changes(_ dirty: DirtyRows) -> [MetadataChange] {
+    package func changes(_ dirty: DirtyRows) -> [MetadataChange] {
         var changes: [MetadataChange] = []
         let (kept, gone) = (dirty.shards.filter { shards[$0] != nil }, dirty.shards.filter { shards[$0] == nil })
         // In front of all, since the changes may be cut: until the start of the replay has passed the deletion, the journal
@@ -68,10 +68,10 @@ extension Catalogue {
     }
 
     /// The row of ``retiredSecond``; nil where no shard has ever gone.
-    var retiredRow: MetadataRow? { retiredSecond.map { MetadataRow(.retired, [.number(1), .bits($0)]) } }
+    package var retiredRow: MetadataRow? { retiredSecond.map { MetadataRow(.retired, [.number(1), .bits($0)]) } }
 
     /// The catalogue that the rows say. Rows of what is no longer there are left out.
-    init(_ contents: MetadataContents, store: StoreRow) throws(MetadataError) {
+    package init(_ contents: MetadataContents, store: StoreRow) throws(MetadataError) {
         self.init()
         nextStream = UInt32(truncatingIfNeeded: store.nextStream)
         nextShard = store.nextShardKey
@@ -147,7 +147,9 @@ extension Catalogue {
 }
 
 extension DirtyRows.CheckpointPlace: Comparable {
-    static func < (left: Self, right: Self) -> Bool { (left.mapping, left.shard) < (right.mapping, right.shard) }
+    package static func < (left: Self, right: Self) -> Bool {
+        (left.mapping, left.shard) < (right.mapping, right.shard)
+    }
 }
 
 extension StreamState {
@@ -212,7 +214,7 @@ extension ShardState {
     }
 
     /// The shard that the row says.
-    init(_ row: MetadataRow) throws(MetadataError) {
+    package init(_ row: MetadataRow) throws(MetadataError) {
         var reader = RowReader(row)
         let key = ShardKey(try reader.short())
         let stream = StreamKey(try reader.short())

@@ -6,21 +6,25 @@ import GRDBSQLite
 /// that it can be put in its place by one rename.
 ///
 /// SQLite opens a database in WAL mode only by writing beside it, so what inspects a store may not open it there.
-struct MetadataImage {
+package struct MetadataImage {
     /// What a database held as far as it could be read.
-    struct Reading {
-        var contents = MetadataContents()
+    package struct Reading {
+        package var contents = MetadataContents()
         /// What SQLite finds wrong with it, and tables that can't be read.
-        var faults: [String] = []
+        package var faults: [String] = []
         /// The write-ahead log holds transactions that are not in the main file.
         var hasLog = false
+
+        package init(contents: MetadataContents = MetadataContents(), faults: [String] = [], hasLog: Bool = false) {
+            self.contents = contents
+            self.faults = faults
+            self.hasLog = hasLog
+        }
     }
 
-    static let file = "metadata.sqlite"
-
     /// Reads the database of the store in `directory`; nil where there is none.
-    static func load(
-        in directory: String, _ fileSystem: any FileSystem, file: String = Self.file
+    package static func load(
+        in directory: String, _ fileSystem: any FileSystem, file: String = StoreLayout.metadataFile
     ) throws -> Reading? {
         let path = "\(directory)/\(file)"
         guard try fileSystem.status(path) != nil else { return nil }
@@ -147,7 +151,7 @@ struct MetadataImage {
     // MARK: Making
 
     /// A database that holds these rows and nothing else, as the bytes of its file.
-    static func encode(_ contents: MetadataContents) throws(MetadataError) -> [UInt8] {
+    package static func encode(_ contents: MetadataContents) throws(MetadataError) -> [UInt8] {
         do {
             let queue = try DatabaseQueue()
             return try queue.writeWithoutTransaction { database in

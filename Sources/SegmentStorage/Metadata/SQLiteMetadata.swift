@@ -6,7 +6,7 @@ import GRDBSQLite
 /// The database in SQLite: one connection in WAL mode whose commits are synced.
 package final class SQLiteMetadata: MetadataStore {
     private let queue: DatabaseQueue
-    let path: String
+    package let path: String
 
     /// Opens the database or makes it.
     ///
@@ -42,7 +42,7 @@ package final class SQLiteMetadata: MetadataStore {
     }
 
     /// What SQLite promises of a commit on the connection that writes.
-    struct Durability: Hashable, Sendable {
+    package struct Durability: Hashable, Sendable {
         var synchronous: Int
         var journalMode: String
     }
@@ -56,7 +56,7 @@ package final class SQLiteMetadata: MetadataStore {
         }
     }
 
-    func durability() throws(MetadataError) -> Durability {
+    package func durability() throws(MetadataError) -> Durability {
         do {
             return try queue.writeWithoutTransaction { database in
                 Durability(
@@ -91,7 +91,7 @@ package final class SQLiteMetadata: MetadataStore {
     }
 
     /// Reads a table, and checks every row of it.
-    static func read(
+    package static func read(
         _ table: MetadataTable, _ database: Database, into contents: inout MetadataContents
     ) throws {
         let columns = table.columns
@@ -138,7 +138,7 @@ package final class SQLiteMetadata: MetadataStore {
     }
 
     /// Writes a row with its checksum.
-    static func put(_ row: MetadataRow, _ database: Database) throws {
+    package static func put(_ row: MetadataRow, _ database: Database) throws {
         try put(row, by: insertion(into: row.table, database))
     }
 

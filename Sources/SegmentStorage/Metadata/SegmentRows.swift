@@ -17,6 +17,20 @@ package struct SegmentRow: Hashable, Sendable {
     package var commits: ClosedRange<UInt64>
     package var created: Int64
 
+    package init(
+        id: UInt64, state: State, grouping: SegmentGrouping, bytes: UInt64, footerOffset: UInt64,
+        footerChecksum: UInt32, commits: ClosedRange<UInt64>, created: Int64
+    ) {
+        self.id = id
+        self.state = state
+        self.grouping = grouping
+        self.bytes = bytes
+        self.footerOffset = footerOffset
+        self.footerChecksum = footerChecksum
+        self.commits = commits
+        self.created = created
+    }
+
     package var row: MetadataRow {
         MetadataRow(
             .segment,
@@ -85,6 +99,17 @@ package struct SegmentStreamRow: Hashable, Sendable {
     package var firstArrival: Int64
     package var lastArrival: Int64
     package var bytes: UInt64
+
+    package init(
+        segment: UInt64, stream: UInt64, shards: [UInt8], firstArrival: Int64, lastArrival: Int64, bytes: UInt64
+    ) {
+        self.segment = segment
+        self.stream = stream
+        self.shards = shards
+        self.firstArrival = firstArrival
+        self.lastArrival = lastArrival
+        self.bytes = bytes
+    }
 
     package var row: MetadataRow {
         MetadataRow(

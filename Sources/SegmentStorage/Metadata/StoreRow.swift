@@ -65,3 +65,15 @@ package struct StoreRow: Hashable, Sendable {
         format = numbers[0]
     }
 }
+
+extension MetadataContents {
+    /// The last commit with entries that is known to be synced.
+    package var lastCommit: UInt64 {
+        get throws(MetadataError) {
+            guard let row = self[.journal].first else { return 0 }
+            var reader = RowReader(row)
+            _ = try reader.short()
+            return try reader.word()
+        }
+    }
+}

@@ -3,21 +3,17 @@ import Logging
 import StreamModel
 import Synchronization
 
-/// What the writer begins with.
-struct JournalStart: Sendable {
-    var store: StoreID
-    var catalogue: Catalogue
-    var nextCommit: UInt64
-    var chain: UInt32
-    var incarnation: UInt32
-}
-
 /// Why a store goes on as another one than it was: all numbers jump, so that none that was given out elsewhere is given
 /// out again (STORE-C4).
-struct IdentityChange: Sendable {
-    var finding: String
+package struct IdentityChange: Sendable {
+    package var finding: String
     /// How many openings are skipped, so that the commits of the one are never taken for those of the other.
-    var incarnations: UInt32
+    package var incarnations: UInt32
+
+    package init(finding: String, incarnations: UInt32) {
+        self.finding = finding
+        self.incarnations = incarnations
+    }
 }
 
 /// A store as it was found: brought to the end of its log, and not yet opened for anybody (STORE-J8, STORE-J9).
@@ -43,9 +39,6 @@ struct Recovery {
     private let directory: String
     private let logger: Logger
 
-    /// By how much all numbers jump after anything that was seen may be lost (STORE-C4). No damage takes so many.
-    static let numberJump: UInt64 = 1 << 32
-
     /// Reads the store in `directory`. Changes nothing but files that never became part of the log.
     ///
     /// With `passing` damage to what was acknowledged is passed, not thrown (for repair): then all numbers jump.
@@ -64,7 +57,7 @@ struct Recovery {
         // Their headers were read by now, so it is known of each file.
         if !uncached.allSatisfy(\.isUncached) {
             logger.warning(
-                "the file system of '\(directory)/\(Ring.folder)' can't read past its cache; the cache was told to forget the journal before it was read, and where that has no effect a failed write from before a crash could go unnoticed"
+                "the file system of '\(directory)/\(StoreLayout.journalFolder)' can't read past its cache; the cache was told to forget the journal before it was read, and where that has no effect a failed write from before a crash could go unnoticed"
             )
         }
         let seed = store?.seed ?? 0
@@ -80,7 +73,7 @@ struct Recovery {
         {
             throw ShardlineError(
                 .metadataOlderThanJournal,
-                "the journal in '\(directory)/\(Ring.folder)' begins at commit \(head.number), but the store's metadata knows nothing of what was before: put back the metadata.sqlite that belongs to it"
+                "the journal in '\(directory)/\(StoreLayout.journalFolder)' begins at commit \(head.number), but the store's metadata knows nothing of what was before: put back the metadata.sqlite that belongs to it"
             )
         }
         var replay = try Replay(live, start: snapshot?.start, seed: seed, passesDamage: passesDamage)
@@ -123,7 +116,7 @@ struct Recovery {
             guard passesDamage else {
                 throw ShardlineError(
                     .corrupt,
-                    "the journal in '\(directory)/\(Ring.folder)' ends before commit \(replay.nextCommit), but commit \(known) was acknowledged: a file of it was cut, removed or replaced. Nothing was changed and nothing is served: put the file back from a copy, or let `shardline repair` pass what is lost"
+                    "the journal in '\(directory)/\(StoreLayout.journalFolder)' ends before commit \(replay.nextCommit), but commit \(known) was acknowledged: a file of it was cut, removed or replaced. Nothing was changed and nothing is served: put the file back from a copy, or let `shardline repair` pass what is lost"
                 )
             }
             holes.append(JournalHole(commits: replay.nextCommit...known, parts: [], records: nil))
@@ -131,7 +124,7 @@ struct Recovery {
         if let unknown, !passesDamage {
             throw ShardlineError(
                 .corrupt,
-                "the journal in '\(directory)/\(Ring.folder)' holds records of shard key \(unknown.rawValue) that don't fit what the store knows of it: metadata.sqlite and the journal don't belong together"
+                "the journal in '\(directory)/\(StoreLayout.journalFolder)' holds records of shard key \(unknown.rawValue) that don't fit what the store knows of it: metadata.sqlite and the journal don't belong together"
             )
         }
         // Shards that the rows don't know yet too: a jump of numbers begins behind what is lost.
@@ -195,11 +188,11 @@ struct Recovery {
     private static func openFiles(
         in directory: String, fileSystem: any FileSystem, ring: inout Ring.State
     ) throws -> (files: [JournalFileReader], uncached: [UncachedFile]) {
-        let folder = directory + "/" + Ring.folder
+        let folder = directory + "/" + StoreLayout.journalFolder
         var files: [JournalFileReader] = []
         var uncached: [UncachedFile] = []
         for name in try describing("opening the store", { try fileSystem.list(folder) }) {
-            guard let id = Ring.id(name) else { continue }
+            guard let id = StoreLayout.id(ofJournalFile: name) else { continue }
             ring.nextID = max(ring.nextID, id + 1)
             let path = folder + "/" + name
             try describing("opening the store") {
@@ -291,7 +284,7 @@ struct Recovery {
             offsets += its
         }
         guard !runs.isEmpty else { return nil }
-        let isAlone = records.runs.count == 1 && raw.count >= PreparedAppend.ownFrameFrom
+        let isAlone = records.runs.count == 1 && raw.count >= StoredBody.ownFrameFrom
         return Epoch.Frame(
             commit: commit.header.number, chunk: RecordChunk(bytes: raw, offsets: offsets), runs: runs,
             stored: isAlone
@@ -326,18 +319,18 @@ struct Recovery {
         }
         // Under `.interval` consumers may have seen what is gone: their positions must stay below all new numbers.
         if let last = replay.lastHeader {
-            if last.flags.contains(.interval), !last.flags.contains(.closed) { jump = numberJump }
+            if last.flags.contains(.interval), !last.flags.contains(.closed) { jump = OpenedEntry.jump }
         } else if !isNew {
             // Nothing says how the store was used before.
-            jump = numberJump
+            jump = OpenedEntry.jump
         }
         if let first = holes.first {
             finding = "damage passed: commit \(first.commits.lowerBound)"
-            jump = numberJump
+            jump = OpenedEntry.jump
         }
         if let identity {
             finding = identity.finding
-            jump = numberJump
+            jump = OpenedEntry.jump
         }
         return OpenedEntry(
             incarnation: max(replay.incarnation, known) + (identity?.incarnations ?? 1),

@@ -2,19 +2,25 @@ import DiskAccess
 import StreamModel
 
 /// A place of the journal at which commits that were acknowledged can't be read.
-struct JournalHole: Sendable, Hashable {
+package struct JournalHole: Sendable, Hashable {
     /// What may not have been read: everything from the first commit that is due to the one that is whole again.
-    struct Part: Sendable, Hashable {
-        var path: String
-        var bytes: Range<Int>
+    package struct Part: Sendable, Hashable {
+        package var path: String
+        package var bytes: Range<Int>
     }
 
     /// The commits that are lost, or partly so.
-    var commits: ClosedRange<UInt64>
-    var parts: [Part]
+    package var commits: ClosedRange<UInt64>
+    package var parts: [Part]
     /// Records that the commit's head names though they are damaged themselves: all of what is lost, where the hole is
     /// one commit whose head is whole. Nil where a head is damaged: then the gaps that later commits show say it.
-    var records: [RecordsEntry.Run]?
+    package var records: [RecordsEntry.Run]?
+
+    package init(commits: ClosedRange<UInt64>, parts: [Part], records: [RecordsEntry.Run]? = nil) {
+        self.commits = commits
+        self.parts = parts
+        self.records = records
+    }
 }
 
 /// Going on behind damage: at the first commit that is whole again and from which the chain holds (STORE-J8, STORE-D3).

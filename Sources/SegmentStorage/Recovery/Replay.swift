@@ -2,9 +2,9 @@ import DiskAccess
 import StreamModel
 
 /// Walks the journal from the start position to the end of the log and says what it found there (STORE-J8).
-struct Replay {
+package struct Replay {
     /// Why the walk ended.
-    enum End: Equatable {
+    package enum End: Equatable {
         /// Nothing behind the last commit is a commit that was ever promised.
         case clean
         /// A commit was being written, or was the newest and is damaged: it is cut.
@@ -15,24 +15,25 @@ struct Replay {
 
     /// The log's last commit; nil where it has none, or where the one behind which it was to begin can't be read.
     private(set) var lastHeader: CommitHeader?
-    private(set) var nextCommit: UInt64
-    private(set) var chain: UInt32
-    private(set) var incarnation: UInt32
-    private(set) var end = End.clean
+    package private(set) var nextCommit: UInt64
+    package private(set) var chain: UInt32
+    package private(set) var incarnation: UInt32
+    package private(set) var end = End.clean
     /// The file in which the log ends, and the block behind its last commit.
     private(set) var endFile: Int
     private(set) var endBlock: UInt32
     /// Where acknowledged commits can't be read; only where damage is passed.
-    private(set) var holes: [JournalHole] = []
-    let files: [JournalFileReader]
-    let seed: UInt32
+    package private(set) var holes: [JournalHole] = []
+    package let files: [JournalFileReader]
+    package let seed: UInt32
     private let passesDamage: Bool
 
     /// - Parameters:
     ///   - files: the files that hold commits, by their number.
     ///   - start: where to begin; nil: with the first commit of the first file, which must be the store's first.
     ///   - passesDamage: whether to go on behind damage, at the first commit that is whole, instead of throwing.
-    init(_ files: [JournalFileReader], start: JournalPosition?, seed: UInt32, passesDamage: Bool = false) throws {
+    package init(_ files: [JournalFileReader], start: JournalPosition?, seed: UInt32, passesDamage: Bool = false) throws
+    {
         self.files = files
         self.seed = seed
         self.passesDamage = passesDamage
@@ -60,7 +61,7 @@ struct Replay {
 
     /// Hands each commit to `body` in order. Throws `corrupt` where a commit that was promised can't be read,
     /// `newerFormat`, and what `body` throws.
-    mutating func run(_ body: (ReadCommit) throws -> Void) throws {
+    package mutating func run(_ body: (ReadCommit) throws -> Void) throws {
         while endFile < files.count {
             if let commit = try commit(file: endFile, block: endBlock) {
                 try accept(commit, file: endFile, body)
@@ -85,9 +86,9 @@ struct Replay {
     }
 
     /// Remembers a place where acknowledged commits can't be read.
-    mutating func note(_ hole: JournalHole) { holes.append(hole) }
+    package mutating func note(_ hole: JournalHole) { holes.append(hole) }
 
-    func path(ofFile index: Int) -> String { files[index].path }
+    package func path(ofFile index: Int) -> String { files[index].path }
 
     /// Takes the commit as the next one.
     mutating func accept(

@@ -5,9 +5,9 @@ import Synchronization
 ///
 /// At most ``OpenFiles/segments`` stay open, the ones used last. A reader holds the file object that it got: as its end closes it,
 /// a file stays readable after it was put away here, and even after it was deleted.
-final class SegmentFiles: Sendable {
-    let fileSystem: any FileSystem
-    let directory: String
+package final class SegmentFiles: Sendable {
+    package let fileSystem: any FileSystem
+    package let directory: String
     private let limit: Int
     private let state = Mutex(State())
 
@@ -16,7 +16,7 @@ final class SegmentFiles: Sendable {
         var clock: UInt64 = 0
     }
 
-    init(
+    package init(
         fileSystem: any FileSystem, directory: String,
         limit: Int = OpenFiles(limit: ProcessUsage.openFileLimit).segments
     ) {
@@ -25,22 +25,10 @@ final class SegmentFiles: Sendable {
         self.directory = directory
     }
 
-    func path(of segment: UInt64) -> String { "\(directory)/\(Self.name(of: segment))" }
-
-    /// 12 digits, so that the names' order is the segments'.
-    static func name(of segment: UInt64) -> String {
-        let digits = String(segment)
-        return String(repeating: "0", count: max(0, 12 - digits.utf8.count)) + digits + ".segment"
-    }
-
-    /// The segment that a file of this name would be.
-    static func segment(ofFile name: String) -> UInt64? {
-        guard name.hasSuffix(".segment") else { return nil }
-        return UInt64(name.dropLast(8))
-    }
+    package func path(of segment: UInt64) -> String { "\(directory)/\(StoreLayout.segmentFile(segment))" }
 
     /// The file of a segment, for reading.
-    func file(of segment: UInt64) throws(FileError) -> any File {
+    package func file(of segment: UInt64) throws(FileError) -> any File {
         let known = state.withLock { state -> (any File)? in
             state.clock += 1
             state.open[segment]?.used = state.clock
@@ -59,5 +47,5 @@ final class SegmentFiles: Sendable {
     }
 
     /// Gives up the file of a segment that is no longer there.
-    func forget(_ segment: UInt64) { state.withLock { $0.open[segment] = nil } }
+    package func forget(_ segment: UInt64) { state.withLock { $0.open[segment] = nil } }
 }

@@ -2,33 +2,33 @@ import StreamModel
 import Synchronization
 
 /// A segment as it was registered; another value takes its place when it changes.
-final class RegisteredSegment: Sendable {
-    let row: SegmentRow
+package final class RegisteredSegment: Sendable {
+    package let row: SegmentRow
     /// The sections of an open segment, in the order of their commits; none of a sealed one.
-    let sections: [SectionRow]
-    let streams: [UInt64: SegmentStreamRow]
+    package let sections: [SectionRow]
+    package let streams: [UInt64: SegmentStreamRow]
 
-    init(row: SegmentRow, sections: [SectionRow], streams: [UInt64: SegmentStreamRow]) {
+    package init(row: SegmentRow, sections: [SectionRow], streams: [UInt64: SegmentStreamRow]) {
         self.row = row
         self.sections = sections
         self.streams = streams
     }
 
     /// Where the indexes' tails lie, and their checksums: one a section, or the footer's.
-    var tails: [(offset: UInt64, checksum: UInt32)] {
+    package var tails: [(offset: UInt64, checksum: UInt32)] {
         switch row.state {
         case .open: sections.map { ($0.tailOffset, $0.indexChecksum) }
         case .sealed, .deleting: [(row.footerOffset, row.footerChecksum)]
         }
     }
 
-    var firstArrival: Int64 { streams.values.map(\.firstArrival).min() ?? .max }
+    package var firstArrival: Int64 { streams.values.map(\.firstArrival).min() ?? .max }
     /// The stream that has the segment to itself.
-    var owner: UInt64? { row.grouping.isOwn ? streams.keys.first : nil }
+    package var owner: UInt64? { row.grouping.isOwn ? streams.keys.first : nil }
 }
 
 /// Which segments there are and what is in them: what SQLite registered, in memory.
-final class SegmentSet: Sendable {
+package final class SegmentSet: Sendable {
     fileprivate struct State {
         var segments: [UInt64: RegisteredSegment] = [:]
         /// The segments of each stream in rising order, which is the order of its records too (STORE-F1).
@@ -38,7 +38,7 @@ final class SegmentSet: Sendable {
     private let state: Mutex<State>
 
     /// The set as the database has it. Throws where its rows contradict each other.
-    init(_ contents: MetadataContents, next: UInt64) throws(MetadataError) {
+    package init(_ contents: MetadataContents, next: UInt64) throws(MetadataError) {
         var sections: [UInt64: [SectionRow]] = [:]
         for row in contents[.section] {
             let section = try row.sectionRow()
@@ -73,14 +73,14 @@ final class SegmentSet: Sendable {
     var nextNumber: UInt64 { state.withLock { $0.next } }
 
     /// All segments in rising order.
-    var all: [RegisteredSegment] {
+    package var all: [RegisteredSegment] {
         state.withLock { state in state.segments.values.sorted { $0.row.id < $1.row.id } }
     }
 
-    func segment(_ id: UInt64) -> RegisteredSegment? { state.withLock { $0.segments[id] } }
+    package func segment(_ id: UInt64) -> RegisteredSegment? { state.withLock { $0.segments[id] } }
 
     /// The segments that hold records of a shard, in the order of its numbers.
-    func segments(of stream: UInt64, shard number: UInt32) -> [RegisteredSegment] {
+    package func segments(of stream: UInt64, shard number: UInt32) -> [RegisteredSegment] {
         state.withLock { state in
             (state.ofStream[stream] ?? []).compactMap { id in
                 guard let segment = state.segments[id], segment.row.state != .deleting,
@@ -92,7 +92,7 @@ final class SegmentSet: Sendable {
     }
 
     /// The newest segment that holds records of a stream.
-    func newest(of stream: UInt64) -> RegisteredSegment? {
+    package func newest(of stream: UInt64) -> RegisteredSegment? {
         state.withLock { state in state.ofStream[stream]?.last.flatMap { state.segments[$0] } }
     }
 
@@ -109,7 +109,7 @@ final class SegmentSet: Sendable {
     func register(_ segment: RegisteredSegment) { state.withLock { $0.insert(segment) } }
 
     /// Takes a segment out: readers find it no longer.
-    func remove(_ id: UInt64) { state.withLock { $0.remove(id) } }
+    package func remove(_ id: UInt64) { state.withLock { $0.remove(id) } }
 }
 
 extension SegmentSet.State {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import DiskAccess
 import OwnerSocket
+import OfflineStore
 import SegmentStorage
 import StoreAccess
 import StreamModel

@@ -177,7 +177,9 @@ struct ConsumeCommand: AsyncParsableCommand {
                 )
             }
             // What the owner before has started may still be at work.
-            let functions = try await FunctionOwner.claim(of: try self.store.directory, say: Output.error.say)
+            let functions = try await FunctionOwner.claim(
+                of: try self.store.directory, isInterrupted: { Interruption.ofProcess.isInterrupted },
+                say: Output.error.say)
             defer { functions.release() }
             let run = ConsumeRun(
                 stream: store.stream(name), mapping: mapping, command: exec, settings: settings, functions: functions,

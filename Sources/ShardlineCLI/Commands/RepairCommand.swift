@@ -1,4 +1,5 @@
 import ArgumentParser
+import OfflineStore
 import SegmentStorage
 import StreamModel
 

@@ -1,4 +1,5 @@
 import EventSource
+import OfflineStore
 import SegmentStorage
 import StreamModel
 

@@ -40,11 +40,12 @@ final class FunctionOwner: Sendable {
     ///
     /// - Parameters:
     ///   - patience: how long processes that can't be ended are waited for.
+    ///   - isInterrupted: whether the wait is to end at once.
     ///   - say: told once, in one line, what it waits for.
     /// - Throws: ``CommandFailure`` where they are there for longer.
     static func claim(
         of directory: String, timeSource: any TimeSource = SystemTimeSource(), patience: Duration = .seconds(30),
-        say: @escaping @Sendable (String) -> Void
+        isInterrupted: @Sendable () -> Bool = { false }, say: @escaping @Sendable (String) -> Void
     ) async throws -> FunctionOwner {
         let begun = timeSource.monotonicTime
         let lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -61,7 +62,7 @@ final class FunctionOwner: Sendable {
             if isFree, left.isEmpty { return FunctionOwner(lock: lock, store: store) }
             if !hasSaid { say("waiting for the end of what the owner before has started: \(words(left))") }
             hasSaid = true
-            guard !Interruption.ofProcess.isInterrupted else {
+            guard !isInterrupted() else {
                 close(lock)
                 throw CommandFailure(.busy, "ended before anything was handed out: there is still \(words(left))")
             }

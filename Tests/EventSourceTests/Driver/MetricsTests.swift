@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Metrics
 import MetricsTestKit
 import ShardlineTesting
 import StreamModel
@@ -38,7 +39,7 @@ struct MetricsTests {
                 try await SegmentStore.open(
                     at: place.path + "/store", configuration: .init(), timeSource: time,
                     logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
-                    internals: .init(metrics: metrics))
+                    internals: .metering(metrics))
             }
         try await store.createStream("s", shards: 3)
         let stream = store.stream("s")
@@ -362,5 +363,14 @@ private final class CountingDestination: FailureDestination {
             return false
         }
         if fails { throw MalformedRecord("no room") }
+    }
+}
+
+extension SegmentStore.Internals {
+    /// Those of a store that tells its metrics to this factory.
+    fileprivate static func metering(_ metrics: any MetricsFactory) -> Self {
+        var internals = Self()
+        internals.metrics = metrics
+        return internals
     }
 }

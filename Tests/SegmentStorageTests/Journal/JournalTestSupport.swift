@@ -55,7 +55,7 @@ struct TestStore {
     }
 
     /// The file of the ring with this id.
-    static func file(_ id: UInt64) -> String { "\(directory)/journal/\(Ring.name(id))" }
+    static func file(_ id: UInt64) -> String { "\(directory)/journal/\(StoreLayout.journalFile(id))" }
 }
 
 /// Expects a ``ShardlineError`` of this kind and returns it.

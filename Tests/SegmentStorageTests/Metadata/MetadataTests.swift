@@ -70,7 +70,7 @@ import Testing
                     ])), commit: 15)
         for commit: UInt64 in 16...17 {
             catalogue.apply(
-                .opened(OpenedEntry(incarnation: 2, cutCommit: 0, finding: "", numberJump: Recovery.numberJump)),
+                .opened(OpenedEntry(incarnation: 2, cutCommit: 0, finding: "", numberJump: OpenedEntry.jump)),
                 commit: commit)
             let first = catalogue.shards[ShardKey(1)]?.nextSequence ?? .zero
             _ = catalogue.shards.update(ShardKey(1)) { $0.advance(to: first, at: Timestamp(milliseconds: 1)) }

@@ -46,7 +46,7 @@ import Testing
         }
         let archive = try #require(backing.archive)
         for name in try FileManager.default.contentsOfDirectory(atPath: directory.path + "/segments") {
-            let id = try #require(SegmentFiles.segment(ofFile: name))
+            let id = try #require(StoreLayout.segment(ofFile: name))
             let registered = try #require(archive.set.segment(id), "\(name) is not registered")
             let size = try POSIXFileSystem().status(archive.files.path(of: id))?.size
             #expect(size == Int(registered.row.bytes), "\(name) is longer than what is registered")

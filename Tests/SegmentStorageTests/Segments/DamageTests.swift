@@ -149,7 +149,7 @@ import Testing
         journal.createStream("a")
         let backing = try SegmentBacking.new(in: directory)
         journal.put([[1], [2]], in: "a", at: 5)
-        journal.put([[3]], in: "a", at: 6, jump: Recovery.numberJump)
+        journal.put([[3]], in: "a", at: 6, jump: OpenedEntry.jump)
         try backing.flush(journal.epoch())
         #expect(try await backing.all(of: journal.shard("a"), maximumRecords: 1).map(\.data) == [[1], [2], [3]])
     }

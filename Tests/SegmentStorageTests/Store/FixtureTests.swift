@@ -5,6 +5,7 @@ import StreamStorage
 import TestSupport
 import Testing
 
+@testable import OfflineStore
 @testable import SegmentStorage
 
 /// A store that version 1 of the formats wrote is opened and read by every later version, for ever.

@@ -4,6 +4,7 @@ import StreamModel
 import StreamStorage
 import Testing
 
+@testable import OfflineStore
 @testable import SegmentStorage
 
 /// STORE-C4: numbers jump, records are counted all the same.
@@ -175,7 +176,7 @@ struct JumpCountTests {
             lastArrival: clock.wallTime, atCommit: 0)
         for _ in 0..<ShardState.mostSkippedRanges + 5 {
             shard.advance(to: shard.nextSequence.advanced(by: 1), at: clock.wallTime)
-            shard.jump(over: Recovery.numberJump)
+            shard.jump(over: OpenedEntry.jump)
             // Again, as replay may.
             shard.skip(shard.skipped[shard.skipped.count - 1])
         }

@@ -5,6 +5,7 @@ import StreamStorage
 import TestSupport
 import Testing
 
+@testable import OfflineStore
 @testable import SegmentStorage
 
 /// A store of the version that did not write down which numbers a jump has left out.
@@ -64,7 +65,7 @@ struct JumpFixtureTests {
             let more = flushes ? round : 0
             try await JumpedStore.expect(store, [20 + more, 3], behind: [16 + more, 3])
             // A place in the midst of each jump, and of records.
-            let jump = Recovery.numberJump
+            let jump = OpenedEntry.jump
             let spans = [7, jump, jump + 13, 3 * jump, 4 * jump + 17, 5 * jump].map {
                 RecordSpan(shard: ShardID(0), after: SequenceNumber($0))
             }

@@ -54,7 +54,7 @@ struct ReplayOverNewerRowsTests {
         for index in 0..<20 { try await first.store.stream("s").put("\(index)", partitionKey: "\(index)") }
         try await first.store.close()
         let journal = directory.path + "/journal"
-        let file = journal + "/" + Ring.name(1)
+        let file = journal + "/" + StoreLayout.journalFile(1)
         let whole = try Data(contentsOf: URL(filePath: file))
         switch loss {
         case .cutInTheMiddle: try whole.prefix(6 * 4096 + 100).write(to: URL(filePath: file))

@@ -5,6 +5,7 @@ import StreamStorage
 import TestSupport
 
 @testable import SegmentStorage
+import StoreSteps
 
 /// A store on a machine in memory whose writer and maintenance go when the test says so.
 struct SteppedMachine {

@@ -3,6 +3,7 @@ import StreamModel
 import StreamStorage
 import Testing
 
+@testable import OfflineStore
 @testable import SegmentStorage
 
 /// The id of a stream outlives whatever happens to the store, and nothing that the store creates later has it.

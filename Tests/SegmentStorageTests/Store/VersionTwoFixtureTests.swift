@@ -5,6 +5,7 @@ import StreamStorage
 import TestSupport
 import Testing
 
+@testable import OfflineStore
 @testable import SegmentStorage
 
 /// A store with everything that version 2 of the metadata added: a removed shard whose records a segment still holds, what
@@ -213,7 +214,7 @@ struct VersionTwoFixtureTests {
             [.seal(Seal(stream: "short", parents: [ShardID(1), ShardID(2)], children: HashKeyRange.even(1)))])
         #expect(try await store.describeStream("short").shards.map(\.id.number) == [1, 2, 3])
         let receipt = try await store.stream("dead").put("new", partitionKey: "k")
-        #expect(receipt.sequenceNumber.rawValue > 2 * Recovery.numberJump)
+        #expect(receipt.sequenceNumber.rawValue > 2 * OpenedEntry.jump)
         try await store.close()
         #expect(try await SegmentStore.check(at: directory.path, timeSource: clock).verdict == .whole)
     }

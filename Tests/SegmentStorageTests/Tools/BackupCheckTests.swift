@@ -5,6 +5,7 @@ import StreamStorage
 import TestSupport
 import Testing
 
+@testable import OfflineStore
 @testable import SegmentStorage
 
 /// A backup stays what it is, and `check` and `restore` agree on whether it is whole.

@@ -5,6 +5,7 @@ import StreamModel
 import StreamStorage
 import Testing
 
+@testable import OfflineStore
 @testable import SegmentStorage
 
 /// `check` reads everything, says what is damaged and where, and changes nothing (STORE-D4).

@@ -4,6 +4,7 @@ import StreamModel
 import StreamStorage
 import Testing
 
+@testable import OfflineStore
 @testable import SegmentStorage
 
 /// Check, repair, backup and restore of a store that has forgotten a closed shard whose records a segment still holds.

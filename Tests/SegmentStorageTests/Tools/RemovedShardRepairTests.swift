@@ -5,6 +5,7 @@ import StreamModel
 import StreamStorage
 import Testing
 
+@testable import OfflineStore
 @testable import SegmentStorage
 
 /// Repair of a store whose segments describe shards of which no row is left, and no commit that says by what they were

@@ -5,6 +5,7 @@ import StreamModel
 import StreamStorage
 import Testing
 
+@testable import OfflineStore
 @testable import SegmentStorage
 
 /// Repair makes a damaged store whole again: what is whole is served, what is not is told as a gap (STORE-D3,
@@ -289,7 +290,7 @@ import Testing
         // A record of its own between them, which has expired.
         #expect(position(before: 14, at: 7, given) == 13)
         // A jump of numbers is none.
-        #expect(position(before: 13 + Recovery.numberJump, at: 7, given) == 4)
+        #expect(position(before: 13 + OpenedEntry.jump, at: 7, given) == 4)
         // Nothing is behind it: the shard's newest arrival is its own, or later.
         let end = [GivenUp(numbers: 5...20, arrivedBy: nil)]
         #expect(position(before: 21, at: 30, end) == 4)

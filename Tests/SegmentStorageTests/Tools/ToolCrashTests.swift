@@ -6,6 +6,7 @@ import StreamStorage
 import TestSupport
 import Testing
 
+@testable import OfflineStore
 @testable import SegmentStorage
 
 /// The database as SQLite's own bytes, on any disk: every transaction puts a new file in place.
@@ -37,7 +38,7 @@ private final class ImageMetadata: MetadataStore {
             }
         }
         let image = try MetadataImage.encode(contents)
-        let path = "\(directory)/\(MetadataImage.file)"
+        let path = "\(directory)/\(StoreLayout.metadataFile)"
         do {
             if try disk.status(path + ".next") != nil { try disk.remove(path + ".next") }
             let file = try disk.open(path + ".next", .create)

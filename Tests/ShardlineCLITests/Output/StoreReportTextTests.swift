@@ -1,6 +1,7 @@
 import StreamModel
 import Testing
 
+@testable import OfflineStore
 @testable import SegmentStorage
 @testable import ShardlineCLI
 

@@ -1,6 +1,7 @@
 import DiskAccess
 import Logging
 import SegmentStorage
+import StoreSteps
 import ShardlineTesting
 import StreamModel
 import StreamStorage

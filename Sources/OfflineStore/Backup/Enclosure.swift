@@ -1,0 +1,26 @@
+import DiskAccess
+import SegmentStorage
+import StreamModel
+import StreamStorage
+
+/// Where a backup or a restored store must not be made: within a store or a backup, which takes all that is in it for its
+/// own.
+enum Enclosure {
+    /// Throws `notAccessible` where a directory above `path`, links resolved, is a store's or a backup's. Blocks.
+    static func refuse(_ path: String, _ fileSystem: any FileSystem) throws {
+        guard var directory = fileSystem.canonicalPath(path) else { return }
+        while directory.count > 1, directory != "." {
+            directory = StoreLayout.parent(of: directory)
+            guard let kind = kind(of: directory, fileSystem) else { continue }
+            throw ShardlineError(
+                .notAccessible, "'\(path)' lies within the \(kind) '\(directory)': name a directory outside of it")
+        }
+    }
+
+    /// What a directory is; nil for any other, and for one that can't be looked at.
+    private static func kind(of directory: String, _ fileSystem: any FileSystem) -> String? {
+        func isThere(_ name: String) -> Bool { ((try? fileSystem.status("\(directory)/\(name)")) ?? nil) != nil }
+        if isThere(StoreLayout.metadataFile) || (isThere(StoreLayout.journalFolder) && isThere("lock")) { return "store" }
+        return (try? BackupManifest.isThere(in: directory, fileSystem)) == true ? "backup" : nil
+    }
+}

@@ -1,0 +1,155 @@
+import DiskAccess
+public import Logging
+public import SegmentStorage
+public import StreamModel
+public import StreamStorage
+
+extension SegmentStore: BackupStore {
+    /// Copies the store into a directory while it is in use, and checks the copy.
+    ///
+    /// Every record that was acknowledged before the call is in the copy, and it is one moment of the store: a commit
+    /// is in it whole or not at all. Puts, reads and functions go on meanwhile; files of the journal are not used again
+    /// and segments are not removed until they are copied. ``restore(_:to:timeSource:logger:)`` makes a store of it,
+    /// ``check(at:timeSource:)`` says whether it is still whole, and ``open(at:configuration:timeSource:logger:)`` refuses
+    /// it.
+    ///
+    /// Throws `notAccessible` for a target that can't be used, is not empty or lies within a store or a backup, `diskFull`, `corrupt` where the store is
+    /// damaged (see ``check(at:timeSource:)``), `closed`. A cancelled task gives up; what is in the target then is no
+    /// backup, and the next one may have the same target. Where there was no room, what was copied is removed again.
+    ///
+    /// - Parameter path: a new or empty directory; its parent must be there.
+    @discardableResult
+    public func backup(to path: String) async throws -> BackupSummary {
+        guard let source = parts.backing.backup else {
+            throw ShardlineError(
+                .invalidArgument, "this store keeps nothing behind its journal: there is no backup of it")
+        }
+        if let failure { throw failure }
+        let parts = parts
+        return try await Self.stoppable { [now = timeSource.wallTime] stop in
+            try Backup(
+                source: .init(
+                    directory: parts.directory,
+                    hold: {
+                        parts.ring.hold()
+                        source.holdDeletions()
+                    },
+                    letGoJournal: { try parts.ring.letGo() }, letGoSegments: { source.letDelete() },
+                    contents: { try source.contents() }, watermark: { parts.visible.watermark }),
+                fileSystem: parts.fileSystem, target: Self.trimmed(path), now: now, stop: stop
+            ).run()
+        }
+    }
+
+    /// Copies a store that no process has open. What is copied and checked is as with ``backup(to:)``; the store itself
+    /// is not changed.
+    ///
+    /// Throws `storeBusy` while a process has it open, and what ``backup(to:)`` throws.
+    @discardableResult
+    public static func backup(
+        of directory: String, to path: String, timeSource: any TimeSource = SystemTimeSource()
+    ) async throws -> BackupSummary {
+        let now = timeSource.wallTime
+        return try await stoppable { stop in
+            try backup(of: directory, to: path, POSIXFileSystem(), now: now, stop: stop)
+        }
+    }
+
+    static func backup(
+        of directory: String, to path: String, _ fileSystem: any FileSystem, now: Timestamp, stop: FileCopier.Stop
+    ) throws -> BackupSummary {
+        let directory = trimmed(directory)
+        let lock = try describing("backing up the store '\(directory)'") {
+            guard try fileSystem.status(directory + "/lock") != nil else {
+                throw ShardlineError(.notAccessible, "there is no store in '\(directory)'")
+            }
+            switch try fileSystem.lockForReading(directory + "/lock") {
+            case .held(let process):
+                let owner = ProcessState.holder(process)
+                throw ShardlineError(
+                    .storeBusy,
+                    "the store '\(directory)' is in use by \(owner), which serves nobody else: it can make the backup itself (SegmentStore.backup), or end it first"
+                )
+            case .acquired(let lock): return lock
+            }
+        }
+        defer { lock.release() }
+        return try Backup(
+            source: .init(
+                directory: directory,
+                contents: {
+                    let reading = try MetadataImage.load(in: directory, fileSystem)
+                    let damage = reading?.faults ?? ["the file is missing"]
+                    guard let reading, damage.isEmpty, reading.contents.damaged.isEmpty else {
+                        throw ShardlineError(
+                            .corrupt,
+                            "'\(directory)/\(StoreLayout.metadataFile)' is damaged; see what `shardline check` says")
+                    }
+                    return reading.contents
+                }, watermark: { nil }),
+            fileSystem: fileSystem, target: trimmed(path), now: now, stop: stop
+        ).run()
+    }
+
+    /// Makes a store of a backup: checks every file of it, and puts it in place whole or not at all.
+    ///
+    /// The new store is as the old one was when the backup was made: its streams, records, mappings and checkpoints.
+    /// Its numbers jump by 2³², so that none is used again that the old store gave out afterwards (consumers may have
+    /// seen it). Both may be in use at the same time; they are two stores from then on.
+    ///
+    /// Throws `corrupt` for a backup that is damaged or did not come to its end, `notAccessible` for a directory that
+    /// can't be used, is not empty or lies within a store or a backup, `newerFormat`, `diskFull`. Nothing is in the directory then.
+    ///
+    /// - Parameters:
+    ///   - backup: the backup's directory.
+    ///   - path: the new store's directory; its parent must be there.
+    @discardableResult
+    public static func restore(
+        _ backup: String, to path: String, timeSource: any TimeSource = SystemTimeSource(),
+        logger: Logger = Logger(label: "shardline.store")
+    ) async throws -> BackupSummary {
+        try await restore(backup, to: path, timeSource: timeSource, logger: logger, internals: Internals())
+    }
+
+    static func restore(
+        _ backup: String, to path: String, timeSource: any TimeSource, logger: Logger, internals: Internals
+    ) async throws -> BackupSummary {
+        let now = timeSource.wallTime
+        let (summary, restore) = try await stoppable { stop in
+            let restore = try Restore(
+                backup: trimmed(backup), directory: trimmed(path), fileSystem: internals.fileSystem, now: now,
+                stop: stop, suffix: internals.restoreSuffix)
+            return (try restore.orDiscard { try restore.prepare() }, restore)
+        }
+        do {
+            var internals = internals
+            internals.identity = restore.identity
+            let store = try await open(
+                at: restore.staging, configuration: Configuration(), timeSource: timeSource, logger: logger,
+                internals: internals)
+            try await store.close()
+            if let failure = store.failure { throw failure }
+        } catch {
+            try await BlockingThreads.shared.run { restore.discard() }
+            throw error
+        }
+        try await BlockingThreads.shared.run { try restore.orDiscard { try restore.finish() } }
+        return summary
+    }
+
+    /// Runs `body` on a thread that may block, and tells it where nobody waits for it any more.
+    private static func stoppable<Result: Sendable>(
+        _ body: @escaping @Sendable (FileCopier.Stop) throws -> Result
+    ) async throws -> Result {
+        let stop = FileCopier.Stop()
+        return try await withTaskCancellationHandler {
+            try await BlockingThreads.shared.run { try body(stop) }
+        } onCancel: {
+            stop.set()
+        }
+    }
+
+    private static func trimmed(_ path: String) -> String {
+        path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+    }
+}

@@ -1,0 +1,188 @@
+import DiskAccess
+import SegmentStorage
+import StreamModel
+
+/// What a segment's file holds, held against what the metadata say of it.
+struct SegmentInspection {
+    let segment: RegisteredSegment
+    /// The length of the file; nil where there is none.
+    private(set) var size: Int?
+    /// Runs of records that can be read, as an index would name them, in the order of an index.
+    private(set) var slices: [Slice] = []
+    /// Runs that the index names and that can't be read.
+    private(set) var lost: [Slice] = []
+    /// The streams that the whole indexes describe.
+    private(set) var streams: [StreamDescriptor] = []
+    /// Bytes that are not what was written, and matter.
+    private(set) var damage: [(bytes: Range<Int>?, reason: String, lost: [Slice])] = []
+    /// Bytes that are not what was written, and hold nothing that anybody uses.
+    private(set) var unused: [Range<Int>] = []
+    private(set) var blocks = 0
+    /// Whether readers find the runs by the index that is registered.
+    private(set) var isIndexWhole = true
+    private var newer: FormatDamage?
+
+    /// Not nil where a part is of a newer version, of which nothing can be said.
+    var newerVersion: FormatDamage? { newer }
+    var isWhole: Bool { damage.isEmpty && newer == nil }
+
+    /// Reads all of the segment. `streamOfShard` says which stream a shard belongs to, where the segment itself can't.
+    init(
+        _ segment: RegisteredSegment, store: StoreID, files: SegmentFiles, streamOfShard: (UInt32) -> UInt64?
+    ) throws(FileError) {
+        self.segment = segment
+        let id = segment.row.id
+        let path = files.path(of: id)
+        guard let length = try files.fileSystem.status(path)?.size else {
+            damage.append((nil, "the file is missing", []))
+            isIndexWhole = false
+            return
+        }
+        size = length
+        let file = try files.fileSystem.open(path, .read)
+        checkHeader(try file.bytes(at: 0, count: min(length, SegmentHeader.size)), store: store)
+        let end = min(length, Int(clamping: segment.row.bytes))
+        if length < Int(clamping: segment.row.bytes) {
+            damage.append((length..<Int(clamping: segment.row.bytes), "the file is cut short", []))
+        }
+        // Without the records themselves, of which there may be gigabytes.
+        var found: [UInt64: [Slice]] = [:]
+        var damaged: [(Range<Int>, String)] = []
+        var scan = SegmentScan(
+            file, segment: id, storeSeed: store.seed, from: min(SegmentHeader.size, end), to: end)
+        while let next = try scan.next() {
+            switch next {
+            case .piece(.block(let block), let range):
+                found[UInt64(range.lowerBound)] = block.entry.runs.indices.map {
+                    Slice(block, run: $0, offset: UInt64(range.lowerBound), bytes: range.count, stream: 0)
+                }
+                blocks += 1
+            case .piece(.streams(let descriptors), _): streams += descriptors
+            case .piece: break
+            case .damage(let range, let reason):
+                if reason.isNewerVersion { newer = reason }
+                damaged.append((range, reason.reason))
+            }
+        }
+        streams = StreamDescriptor.merged(streams)
+        let index = RegisteredIndex(segment, store: store, files: files)
+        if let reason = index.damage { judge(reason) }
+        var used: [Range<Int>] = [0..<min(end, SegmentHeader.size)] + index.used
+        var readable: Set<Place> = []
+        for slice in index.slices {
+            let range = Int(clamping: slice.blockOffset)..<Int(clamping: slice.blockOffset + UInt64(slice.blockBytes))
+            used.append(range)
+            if let runs = found[slice.blockOffset], slice.run < runs.count, slice.isSame(as: runs[Int(slice.run)]) {
+                slices.append(slice)
+                readable.insert(Place(slice))
+            } else {
+                lost.append(slice)
+            }
+        }
+        let known = Dictionary(
+            streams.flatMap { stream in stream.shards.map { ($0.key, stream.id) } }, uniquingKeysWith: { $1 })
+        var unnamed: [Slice] = []
+        // A repair names nothing of shards that are gone, though their records stay in blocks that others share.
+        for var slice in found.values.joined()
+        where !readable.contains(Place(slice)) && streamOfShard(slice.shardKey) != nil {
+            slice.stream = known[slice.shardKey] ?? streamOfShard(slice.shardKey) ?? 0
+            unnamed.append(slice)
+        }
+        if !unnamed.isEmpty {
+            if index.damage == nil {
+                let at = unnamed.map { Int($0.blockOffset) }.min() ?? 0
+                damage.append((at..<at + 1, "the index does not name all records of its blocks", []))
+                isIndexWhole = false
+            }
+            slices += unnamed
+        }
+        slices.sort(by: Slice.precedes)
+        for (range, reason) in damaged {
+            let gone = lost.filter { range.overlaps(Int($0.blockOffset)..<Int($0.blockOffset) + Int($0.blockBytes)) }
+            if segment.row.state == .open || !gone.isEmpty || used.contains(where: { $0.overlaps(range) }) {
+                damage.append((range, reason, gone))
+            } else {
+                unused.append(range)
+            }
+        }
+        // What an index names and where nothing is, such as behind the end of a file that was cut.
+        let told = Set(damage.flatMap(\.lost))
+        let untold = lost.filter { !told.contains($0) }
+        if !untold.isEmpty {
+            damage.append((nil, "the index names blocks that are not there, or hold something else", untold))
+        }
+    }
+
+    private struct Place: Hashable {
+        var offset: UInt64
+        var run: UInt32
+        init(_ slice: Slice) { (offset, run) = (slice.blockOffset, slice.run) }
+    }
+
+    private mutating func checkHeader(_ bytes: [UInt8], store: StoreID) {
+        do {
+            _ = try SegmentHeader.decode(bytes, storeID: store.bytes, segment: segment.row.id)
+        } catch {
+            if error.isNewerVersion { newer = error }
+            damage.append((0..<SegmentHeader.size, error.reason, []))
+        }
+    }
+
+    private mutating func judge(_ reason: RegisteredIndex.Damage) {
+        if reason.reason.isNewerVersion { newer = reason.reason }
+        isIndexWhole = false
+        damage.append((reason.bytes, "the index: \(reason.reason)", []))
+    }
+}
+
+/// The index of a segment by which readers find its runs: what the metadata have registered.
+private struct RegisteredIndex {
+    struct Damage {
+        var bytes: Range<Int>
+        var reason: FormatDamage
+    }
+
+    var slices: [Slice] = []
+    var used: [Range<Int>] = []
+    var damage: Damage?
+
+    init(_ segment: RegisteredSegment, store: StoreID, files: SegmentFiles) {
+        // A cache of nothing, so that all is read from the file.
+        let reader = SegmentReader(files: files, cache: PieceCache(limit: 0), storeSeed: store.seed)
+        for registered in segment.tails {
+            let at = Int(clamping: registered.offset)
+            var here = at..<at + SegmentIndex.tailSize
+            do {
+                let tail = try reader.readTail(registered, in: segment.row.id)
+                here = Int(clamping: tail.firstPart)..<at + SegmentIndex.tailSize
+                used.append(here)
+                let content = try reader.readParts(of: tail, in: segment.row.id)
+                slices += content
+            } catch let reason as FormatDamage {
+                damage = damage ?? Damage(bytes: here, reason: reason)
+            } catch {
+                damage = damage ?? Damage(bytes: here, reason: FormatDamage("\(error)"))
+            }
+        }
+    }
+}
+
+extension Slice {
+    /// The run at `run` of a block as an index names it.
+    init(_ block: Block, run: Int, offset: UInt64, bytes: Int, stream: UInt64) {
+        let entry = block.entry.runs[run]
+        let records = block.run(run, shard: ShardID(0), shardCreationSecond: 0)
+        self.init(
+            stream: stream, shardKey: entry.shardKey, count: entry.count, blockOffset: offset,
+            blockBytes: UInt32(bytes), run: UInt32(run), firstSequence: entry.firstSequence,
+            firstArrival: records[0].approximateArrivalTimestamp.milliseconds,
+            lastArrival: records[records.count - 1].approximateArrivalTimestamp.milliseconds)
+    }
+
+    /// Whether this, as an index has it, is what `found` is, as the block itself has it.
+    func isSame(as found: Slice) -> Bool {
+        var found = found
+        found.stream = stream
+        return self == found
+    }
+}

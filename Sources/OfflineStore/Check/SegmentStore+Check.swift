@@ -1,0 +1,74 @@
+import DiskAccess
+public import SegmentStorage
+public import StreamModel
+
+extension SegmentStore {
+    /// Reads everything that the store in a directory holds and says what of it is damaged. Changes nothing.
+    ///
+    /// It reads all files, decompresses all records and follows every shard, so it takes about as long as reading the
+    /// directory does. No process may have the store open meanwhile; where one has, the report's verdict is
+    /// ``StoreReport/Verdict-swift.enum/undecided``. Check a backup then (``backup(to:)``).
+    ///
+    /// Of a backup the manifest and every file's presence, length and checksum are checked as well, so it is whole where
+    /// ``restore(_:to:timeSource:logger:)`` takes it and damaged where it does not. Files that the manifest does not name
+    /// are noted: a restore leaves them out.
+    ///
+    /// Throws `notAccessible` for a directory that can't be read, `readFailed` where the disk fails.
+    ///
+    /// - Parameters:
+    ///   - path: the store's directory, or a backup's.
+    ///   - timeSource: the clock that retention goes by: what has expired is not missing.
+    public static func check(
+        at path: String, timeSource: any TimeSource = SystemTimeSource()
+    ) async throws -> StoreReport {
+        let now = timeSource.wallTime
+        return try await BlockingThreads.shared.run { try check(path, POSIXFileSystem(), now: now) }
+    }
+
+    static func check(_ path: String, _ fileSystem: any FileSystem, now: Timestamp) throws -> StoreReport {
+        let directory = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+        return try describing("checking the store '\(directory)'") {
+            guard let status = try fileSystem.status(directory), status.isDirectory else {
+                throw ShardlineError(.notAccessible, "there is no directory '\(directory)'")
+            }
+            guard try !BackupInspection.isBackup(directory, fileSystem) else {
+                var inspection = BackupInspection(directory, fileSystem, now: now)
+                try inspection.run()
+                return inspection.report
+            }
+            var inspection = StoreInspection(directory, fileSystem, now: now)
+            if let backup = try BackupManifest.backup(ofFilesIn: directory, fileSystem) {
+                inspection.add(.partOfBackup(backup))
+            }
+            // Kept shut for owners meanwhile, so that nothing that is read changes.
+            guard try fileSystem.status(directory + "/lock") != nil else {
+                try inspection.run()
+                return inspection.report
+            }
+            switch try fileSystem.lockForReading(directory + "/lock") {
+            case .held(let process):
+                inspection.add(.inUse(by: process))
+                return inspection.report
+            case .acquired(let lock):
+                defer { lock.release() }
+                try inspection.run()
+                return inspection.report
+            }
+        }
+    }
+}
+
+extension StoreReport.Finding {
+    /// The store changes while it is looked at.
+    fileprivate static func inUse(by process: Int32?) -> Self {
+        .init(
+            .undecided, file: "lock",
+            "the store is in use by \(ProcessState.holder(process, "end it, or make a backup and check that"))"
+        )
+    }
+
+    /// Without its manifest nobody can say that a backup is whole.
+    fileprivate static func partOfBackup(_ backup: String) -> Self {
+        .init(.note, "these are the files of the backup '\(backup)': check that, to have its manifest checked too")
+    }
+}

@@ -1,0 +1,298 @@
+import SegmentStorage
+import StreamModel
+import StreamStorage
+
+/// The catalogue put together of what is left of it.
+struct CatalogueRebuild {
+    private(set) var catalogue: Catalogue
+    private(set) var unknown: [String] = []
+    private let now: Timestamp
+    /// Shards that only segments know of.
+    private var described: Set<ShardKey> = []
+    /// Streams that the journal says are deleted.
+    private var deleted: Set<StreamKey> = []
+    /// The numbers of shards that are gone: none is given out again.
+    private var removedNumbers: [StreamKey: Set<ShardID>] = [:]
+    /// By shard that only segments know of, the newest commit with records of it.
+    private var newestRecords: [ShardKey: UInt64] = [:]
+
+    /// - Parameter catalogue: of the rows that are whole.
+    init(_ catalogue: Catalogue, now: Timestamp) {
+        self.catalogue = catalogue
+        self.now = now
+    }
+
+    var mappingNames: String {
+        catalogue.mappings.values.map { "'\($0.name)'" }.sorted().joined(separator: ", ")
+    }
+
+    /// Everything that the journal says, also from before the last flush: what the rows know is newer stays.
+    mutating func replay(_ journal: JournalSurvey) {
+        for number in journal.numbers {
+            for entry in journal.commits[number]?.entries ?? [] {
+                if case .streamDeleted(let key) = entry { deleted.insert(key) }
+                // A jump is one where it is replayed.
+                if case .opened = entry { continue }
+                catalogue.apply(entry, commit: number)
+                // Also of shards whose rows are damaged: only this says that they are gone.
+                if case .shardsRemoved(_, let keys) = entry {
+                    for key in keys { catalogue.deletedShards[key] = number }
+                }
+            }
+        }
+        // A commit from before the last flush may have brought back what the rows know to be gone.
+        for key in catalogue.deletedShards.keys.sorted() { forget(key) }
+    }
+
+    /// What the segments repeat of their streams and shards, and which records they hold.
+    mutating func add(_ surveys: [SegmentSurvey]) {
+        let described = StreamDescriptor.merged(surveys.flatMap(\.streams))
+        for stream in described where !deleted.contains(StreamKey(UInt32(truncatingIfNeeded: stream.id))) {
+            add(stream)
+        }
+        for slice in surveys.flatMap(\.slices) {
+            catalogue.shards[ShardKey(slice.shardKey)]?.advance(
+                to: SequenceNumber(slice.lastSequence), at: Timestamp(milliseconds: slice.lastArrival))
+        }
+    }
+
+    /// Streams of which only rows of their shards are left, and shards of which only records in the journal are: under
+    /// names that say so, so that nothing that is whole has no place.
+    mutating func adopt(_ shardRows: [MetadataRow], _ journal: JournalSurvey) {
+        for shard in shardRows.compactMap({ try? ShardState($0) })
+        where isUnknown(shard.key) && !deleted.contains(shard.stream) {
+            if catalogue.streams[shard.stream] == nil {
+                addStream(shard.stream, named: "recovered-\(shard.stream.rawValue)", made: shard.openedAt)
+            }
+            insert(shard)
+        }
+        for number in journal.numbers {
+            for case .records(let records) in journal.commits[number]?.entries ?? [] {
+                for run in records.runs { adopt(run, ofCommit: number) }
+            }
+        }
+        for key in catalogue.streams.keys.sorted() { complete(key) }
+    }
+
+    /// Whether nothing says yet what this shard is, or that it is gone.
+    private func isUnknown(_ key: ShardKey) -> Bool {
+        catalogue.shards[key] == nil && catalogue.deletedShards[key] == nil
+    }
+
+    private mutating func adopt(_ run: RecordsEntry.Run, ofCommit number: UInt64) {
+        let key = ShardKey(run.shardKey)
+        if described.contains(key) {
+            // It was unknown when the journal was replayed.
+            let last = SequenceNumber(run.firstSequence).advanced(by: Int(run.count) - 1)
+            catalogue.shards[key]?.advance(to: last, at: Timestamp(milliseconds: run.arrival))
+            newestRecords[key] = number
+        }
+        guard deleted.isEmpty, isUnknown(key) else { return }
+        let stream = StreamKey(catalogue.nextStream)
+        let arrival = Timestamp(milliseconds: run.arrival)
+        addStream(stream, named: "recovered-shard-\(run.shardKey)", made: arrival)
+        let origin = SequenceNumber(max(run.firstSequence, 1) - 1)
+        insert(
+            ShardState(
+                key: key, stream: stream, id: ShardID(0), range: HashKeyRange.even(1)[0], parents: [],
+                creationSecond: UInt64(max(0, run.arrival / 1_000)), openedAt: arrival, origin: origin,
+                lastSequence: origin, floor: .zero, lastArrival: arrival, atCommit: 0))
+    }
+
+    private mutating func addStream(_ key: StreamKey, named name: String, made: Timestamp) {
+        catalogue.streams[key] = StreamState(
+            key: key, name: name, retention: Limits.retention.upperBound, maximumRecordSize: Limits.largestRecordSize,
+            isFailureStream: false, createdAt: made, nextShardNumber: 0, atCommit: 0)
+        catalogue.names[UTF8Key(name)] = key
+        catalogue.nextStream = max(catalogue.nextStream, key.rawValue + 1)
+        unknown.append("the name and settings of a stream; its records are in '\(name)', kept for a year")
+    }
+
+    private mutating func add(_ descriptor: StreamDescriptor) {
+        let key = StreamKey(UInt32(truncatingIfNeeded: descriptor.id))
+        if catalogue.streams[key] == nil {
+            // A name belongs to its newest stream.
+            if let other = catalogue.names[UTF8Key(descriptor.name)], other > key { return }
+            let isFailure = descriptor.name.hasSuffix(".failed")
+            let size = isFailure ? Limits.largestFailureRecordSize : Limits.largestRecordSize
+            catalogue.streams[key] = StreamState(
+                key: key, name: descriptor.name, retention: .milliseconds(descriptor.retention),
+                maximumRecordSize: size, isFailureStream: isFailure,
+                createdAt: Self.creation(of: descriptor),
+                nextShardNumber: 0, atCommit: 0)
+            catalogue.names[UTF8Key(descriptor.name)] = key
+            catalogue.nextStream = max(catalogue.nextStream, key.rawValue + 1)
+            unknown.append(
+                "of the stream '\(descriptor.name)': how large its records may be (taken: \(size) bytes) and exactly when it was made; its id, name, retention and shards are from its segments"
+            )
+        }
+        for shard in descriptor.shards {
+            guard isUnknown(ShardKey(shard.key)) else {
+                if catalogue.shards[ShardKey(shard.key)] == nil { noteRemoved(ShardID(shard.number), of: key) }
+                continue
+            }
+            described.insert(ShardKey(shard.key))
+            let created = Timestamp(milliseconds: Int64(clamping: shard.creationSecond) * 1_000)
+            insert(
+                ShardState(
+                    key: ShardKey(shard.key), stream: key, id: ShardID(shard.number), range: shard.range,
+                    parents: [shard.parent, shard.adjacent].compactMap { $0.map { ShardID($0) } },
+                    creationSecond: shard.creationSecond, openedAt: created,
+                    origin: SequenceNumber(max(shard.firstSequence, 1) - 1),
+                    lastSequence: SequenceNumber(max(shard.firstSequence, 1) - 1), floor: .zero, lastArrival: created,
+                    atCommit: 0))
+        }
+    }
+
+    /// The second of its first shard, as far as that is known, with the low half that the stream's id hangs on.
+    private static func creation(of descriptor: StreamDescriptor) -> Timestamp {
+        let second = Int64(clamping: descriptor.shards.map(\.creationSecond).min() ?? 0)
+        let time = Timestamp(milliseconds: min(second, Timestamp.plausible.upperBound / 1_000) * 1_000)
+        guard descriptor.created != 0 else { return time }
+        return Timestamp(low32: descriptor.created, notAfter: time + .milliseconds(999))
+    }
+
+    private mutating func insert(_ shard: ShardState) {
+        catalogue.shards[shard.key] = shard
+        catalogue.nextShard = max(catalogue.nextShard, shard.key.rawValue + 1)
+        catalogue.streams[shard.stream]?.shards[shard.id] = shard.key
+        let next = max(catalogue.streams[shard.stream]?.nextShardNumber ?? 0, shard.id.number + 1)
+        catalogue.streams[shard.stream]?.nextShardNumber = next
+    }
+
+    /// Closes the parents of known shards, and gives hash keys that no open shard owns to new ones: every key must have a
+    /// place.
+    private mutating func complete(_ key: StreamKey) {
+        guard let stream = catalogue.streams[key] else { return }
+        let shards = stream.shards.values.compactMap { catalogue.shards[$0] }.sorted { $0.id < $1.id }
+        for child in shards {
+            for parent in child.parents {
+                guard let parentKey = stream.shards[parent], catalogue.shards[parentKey]?.closedAt == nil else {
+                    continue
+                }
+                catalogue.shards[parentKey]?.closedAt = child.openedAt
+                catalogue.shards[parentKey]?.children = shards.filter { $0.parents.contains(parent) }.map(\.id)
+            }
+        }
+        closeOverlapped(of: key)
+        forgetRemoved(of: key)
+        guard let stream = catalogue.streams[key] else { return }
+        var open = stream.shards.values.compactMap { catalogue.shards[$0] }.filter { $0.closedAt == nil }
+            .sorted { $0.range.first < $1.range.first }
+        var added: [ShardID] = []
+        var next: UInt128? = 0
+        for shard in open {
+            guard let first = next else { break }
+            if shard.range.first.value > first {
+                added.append(addShard(first...shard.range.first.value - 1, of: key))
+            }
+            next = max(first, shard.range.last.value) == .max ? nil : max(first, shard.range.last.value + 1)
+        }
+        if let first = next { added.append(addShard(first...UInt128.max, of: key)) }
+        if !added.isEmpty {
+            unknown.append(
+                "of the stream '\(stream.name)': shards without records in segments; \(added.map(\.description).joined(separator: ", ")) took their keys"
+            )
+        }
+        open =
+            (catalogue.streams[key]?.shards.values).map { $0.compactMap { catalogue.shards[$0] } }?
+            .filter { $0.closedAt == nil } ?? []
+        catalogue.streams[key]?.openShards = open.map {
+            .init(first: $0.range.first, shard: $0.key, id: $0.id, creationSecond: $0.creationSecond)
+        }.sorted { $0.first < $1.first }
+    }
+
+    /// Of two open shards that own the same hash keys the one with the lower number was closed, and the rows that said by
+    /// what are gone. Where it still has records it becomes the parent of the shards that are known to have its keys, so
+    /// that its records come before theirs; without any it does not come back.
+    private mutating func closeOverlapped(of stream: StreamKey) {
+        guard let state = catalogue.streams[stream] else { return }
+        let shards = state.shards.values.compactMap { catalogue.shards[$0] }.sorted { $0.id < $1.id }
+        let open = shards.filter { $0.closedAt == nil }
+        guard Self.haveOverlap(open) else { return }
+        let expiry = state.expiry(at: now)
+        for old in open {
+            let newer = open.filter { $0.id > old.id && $0.range.overlaps(old.range) }
+            guard let closedAt = newer.map(\.openedAt).min() else { continue }
+            if described.contains(old.key), old.lastSequence == old.origin || old.lastArrival <= expiry {
+                forget(old.key)
+                continue
+            }
+            // Those whose parents are gone: the others have theirs.
+            let known = catalogue.streams[stream]?.shards ?? [:]
+            let orphans = shards.filter { shard in
+                shard.id > old.id && shard.range.overlaps(old.range)
+                    && catalogue.shards[shard.key]?.parents.contains { known[$0] == nil } ?? false
+            }
+            let heirs = orphans.isEmpty ? newer : orphans
+            for heir in heirs {
+                guard let parents = catalogue.shards[heir.key]?.parents else { continue }
+                let there = parents.filter { known[$0] != nil }
+                if there.count < 2 { catalogue.shards[heir.key]?.parents = there + [old.id] }
+            }
+            catalogue.shards[old.key]?.closedAt = max(closedAt, old.lastArrival)
+            catalogue.shards[old.key]?.children = heirs.map(\.id)
+            unknown.append(
+                "when shard \(old.id) of the stream '\(state.name)' was closed, and what came between it and its children \(heirs.map(\.id.description).joined(separator: ", "))"
+            )
+        }
+    }
+
+    private static func haveOverlap(_ open: [ShardState]) -> Bool {
+        let ranges = open.map(\.range).sorted { $0.first < $1.first }
+        return zip(ranges, ranges.dropFirst()).contains { $0.last >= $1.first }
+    }
+
+    /// Segments go on describing closed shards that retention has removed: they do not come back (API-R-4).
+    private mutating func forgetRemoved(of stream: StreamKey) {
+        guard let state = catalogue.streams[stream] else { return }
+        let expiry = state.expiry(at: now)
+        for key in state.shards.values.sorted() where described.contains(key) {
+            guard let shard = catalogue.shards[key], shard.isRemoved(by: expiry) else { continue }
+            forget(key)
+        }
+    }
+
+    /// Takes out a shard that retention has removed, and what is known of it.
+    private mutating func forget(_ key: ShardKey) {
+        guard let shard = catalogue.shards.removeValue(forKey: key) else { return }
+        catalogue.streams[shard.stream]?.shards[shard.id] = nil
+        for mapping in catalogue.streams[shard.stream]?.mappings.values ?? [:].values {
+            catalogue.mappings[mapping]?.checkpoints[key] = nil
+            catalogue.mappings[mapping]?.parked[key] = nil
+        }
+        catalogue.retiredSecond = max(catalogue.retiredSecond ?? 0, shard.creationSecond)
+        // Records of it that the journal still has are met by the next replay.
+        if let commit = newestRecords[key] { catalogue.deletedShards[key] = commit }
+        noteRemoved(shard.id, of: shard.stream)
+    }
+
+    private mutating func noteRemoved(_ shard: ShardID, of stream: StreamKey) {
+        removedNumbers[stream, default: []].insert(shard)
+        // Never less than a number that was given out.
+        let next = catalogue.streams[stream]?.nextShardNumber ?? 0
+        catalogue.streams[stream]?.nextShardNumber = max(next, shard.number + 1)
+    }
+
+    /// A new shard for these keys. Where the stream's shards divide the keys evenly it gets the number that it had.
+    private mutating func addShard(_ keys: ClosedRange<UInt128>, of stream: StreamKey) -> ShardID {
+        let range = HashKeyRange(first: HashKey(keys.lowerBound), last: HashKey(keys.upperBound))
+        let state = catalogue.streams[stream]
+        // Not that of a parent that is gone: its children would wait for the new one.
+        let parents = Set((state?.shards.values ?? [:].values).flatMap { catalogue.shards[$0]?.parents ?? [] })
+        let next = state?.nextShardNumber ?? 0
+        let free =
+            (0..<next).first { number in
+                let id = ShardID(number)
+                return state?.shards[id] == nil && !parents.contains(id)
+                    && removedNumbers[stream]?.contains(id) != true
+            } ?? next
+        let second = UInt64(max(0, now.milliseconds / 1_000))
+        let shard = ShardState(
+            key: ShardKey(catalogue.nextShard), stream: stream, id: ShardID(free), range: range, parents: [],
+            creationSecond: second, openedAt: now, origin: .zero, lastSequence: .zero, floor: .zero, lastArrival: now,
+            atCommit: 0)
+        insert(shard)
+        return shard.id
+    }
+}

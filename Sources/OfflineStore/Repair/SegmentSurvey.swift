@@ -1,0 +1,48 @@
+import DiskAccess
+import SegmentStorage
+import StreamModel
+
+/// What a segment's file says of itself, without any metadata.
+struct SegmentSurvey {
+    struct Section {
+        var start: Int
+        var end: Int
+        var commits: ClosedRange<UInt64>
+    }
+
+    let id: UInt64
+    let size: Int
+    private(set) var header: SegmentHeader?
+    /// Runs that are whole, by the place of their block; the stream is not known.
+    private(set) var slices: [Slice] = []
+    private(set) var streams: [StreamDescriptor] = []
+    private(set) var sections: [Section] = []
+    private(set) var damaged: [Range<Int>] = []
+
+    init(_ id: UInt64, _ path: String, _ fileSystem: any FileSystem, store: StoreID) throws(FileError) {
+        self.id = id
+        let file = try fileSystem.open(path, .read)
+        size = try file.size()
+        header = try? SegmentHeader.decode(
+            file.bytes(at: 0, count: min(size, SegmentHeader.size)), storeID: store.bytes, segment: id)
+        if header == nil { damaged.append(0..<min(size, SegmentHeader.size)) }
+        var scan = SegmentScan(
+            file, segment: id, storeSeed: store.seed, from: min(SegmentHeader.size, size), to: size)
+        while let next = try scan.next() {
+            switch next {
+            case .damage(let range, _): damaged.append(range)
+            case .piece(.block(let block), let range):
+                slices += block.entry.runs.indices.map {
+                    Slice(block, run: $0, offset: UInt64(range.lowerBound), bytes: range.count, stream: 0)
+                }
+            case .piece(.streams(let found), _): streams += found
+            case .piece(.tail(let tail), let range):
+                if tail.kind == .section {
+                    sections.append(Section(start: Int(tail.firstBlock), end: range.upperBound, commits: tail.commits))
+                }
+            case .piece: break
+            }
+        }
+        streams = StreamDescriptor.merged(streams)
+    }
+}

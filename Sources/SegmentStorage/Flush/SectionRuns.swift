@@ -1,0 +1,74 @@
+import StreamModel
+
+/// The runs of an epoch that one section gets.
+///
+/// Only where each lies is kept, as a run may be a record or two: nothing here refers to memory but the frames.
+package struct SectionRuns: Sendable {
+    /// A run by its place in ``SectionRuns/frames``.
+    package struct Place: Sendable {
+        package var stream: UInt64
+        package var frame: UInt32
+        package var run: UInt32
+        /// Where its bytes begin in the frame's.
+        package var offset: UInt32
+
+        /// The place of a stream's run `run` in `frame`, which is the `number`-th.
+        package init(stream: UInt64, run: Int, of frame: borrowing Epoch.Frame, number: Int) {
+            self.stream = stream
+            self.frame = UInt32(number)
+            self.run = UInt32(run)
+            offset = frame.chunk.offsets[frame.runs[run].records.lowerBound]
+        }
+    }
+
+    package let frames: [Epoch.Frame]
+    private(set) var places: [Place] = []
+    /// Encoded bytes of each stream's records.
+    private(set) var byteCounts: [UInt64: UInt64] = [:]
+
+    /// None yet of these frames' runs.
+    package init(_ frames: [Epoch.Frame]) { self.frames = frames }
+
+    /// Runs of one stream, in the order of their commits.
+    package mutating func append(_ places: [Place], of stream: UInt64, byteCount: Int) {
+        self.places += places
+        byteCounts[stream, default: 0] += UInt64(byteCount)
+    }
+
+    /// The runs in the order of a section: all of a stream, of a shard, by number. Within a shard that is the order of
+    /// the commits, so nothing needs to be compared but the shards.
+    consuming func sorted() -> SectionRuns {
+        struct Lane {
+            var stream: UInt64
+            var shard: ShardKey
+            var count = 0
+        }
+        var lanes: [Lane] = []
+        var known: ShardTable<Int> = [:]
+        let laneOfPlace = places.map { place in
+            let shard = frames.span[Int(place.frame)].runs[Int(place.run)].shard
+            let lane = known[shard] ?? lanes.count
+            if lane == lanes.count {
+                lanes.append(Lane(stream: place.stream, shard: shard))
+                known[shard] = lane
+            }
+            lanes[lane].count += 1
+            return lane
+        }
+        var next = [Int](repeating: 0, count: lanes.count)
+        var start = 0
+        for lane in lanes.indices.sorted(by: {
+            (lanes[$0].stream, lanes[$0].shard) < (lanes[$1].stream, lanes[$1].shard)
+        }) {
+            next[lane] = start
+            start += lanes[lane].count
+        }
+        var sorted = places
+        for (index, lane) in laneOfPlace.enumerated() {
+            sorted[next[lane]] = places[index]
+            next[lane] += 1
+        }
+        places = sorted
+        return self
+    }
+}

@@ -1,0 +1,20 @@
+/// A stream's number in its store; never given out twice, so a stream made anew under an old name has another one.
+package struct StreamKey: Hashable, Comparable, Sendable {
+    package let rawValue: UInt32
+    package init(_ rawValue: UInt32) { self.rawValue = rawValue }
+    package static func < (left: StreamKey, right: StreamKey) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// A shard's number in its store, over all streams; never given out twice (STORE-J4).
+package struct ShardKey: Hashable, Comparable, Sendable {
+    package let rawValue: UInt32
+    package init(_ rawValue: UInt32) { self.rawValue = rawValue }
+    package static func < (left: ShardKey, right: ShardKey) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// A mapping's number in its store; never given out twice.
+package struct MappingNumber: Hashable, Comparable, Sendable {
+    let rawValue: UInt32
+    init(_ rawValue: UInt32) { self.rawValue = rawValue }
+    package static func < (left: MappingNumber, right: MappingNumber) -> Bool { left.rawValue < right.rawValue }
+}

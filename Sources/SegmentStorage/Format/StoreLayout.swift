@@ -1,0 +1,44 @@
+/// The names of the files and folders in a store's directory.
+package enum StoreLayout {
+    /// The folder of the journal's files.
+    package static let journalFolder = "journal"
+    /// The folder of the segment files.
+    package static let segmentFolder = "segments"
+    /// The database.
+    package static let metadataFile = "metadata.sqlite"
+    /// The database that a repair has made and not yet put in place.
+    package static let repairedMetadataFile = metadataFile + ".repaired"
+    /// Held by the process that owns the store.
+    static let lockFile = "lock"
+    /// The folder that keeps what a repair took out of the store.
+    package static let quarantineFolder = "quarantine"
+
+    /// The name of the journal file with this id: 12 digits, so that the names' order is the ids'.
+    package static func journalFile(_ id: UInt64) -> String { digits(id) + ".journal" }
+
+    /// The id in a file's name; nil where it is not the name of a journal file.
+    package static func id(ofJournalFile name: String) -> UInt64? {
+        guard name.hasSuffix(".journal") else { return nil }
+        return UInt64(name.dropLast(".journal".count))
+    }
+
+    /// The name of a segment's file: 12 digits, so that the names' order is the segments'.
+    package static func segmentFile(_ segment: UInt64) -> String { digits(segment) + ".segment" }
+
+    /// The segment that a file of this name would be.
+    package static func segment(ofFile name: String) -> UInt64? {
+        guard name.hasSuffix(".segment") else { return nil }
+        return UInt64(name.dropLast(".segment".count))
+    }
+
+    /// The directory that holds what is at `path`.
+    package static func parent(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    private static func digits(_ number: UInt64) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, 12 - digits.utf8.count)) + digits
+    }
+}

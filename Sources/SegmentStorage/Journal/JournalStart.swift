@@ -1,0 +1,10 @@
+import StreamModel
+
+/// What the writer begins with.
+struct JournalStart: Sendable {
+    var store: StoreID
+    var catalogue: Catalogue
+    var nextCommit: UInt64
+    var chain: UInt32
+    var incarnation: UInt32
+}

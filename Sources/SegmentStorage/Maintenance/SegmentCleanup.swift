@@ -1,0 +1,92 @@
+import DiskAccess
+import Logging
+import StreamModel
+
+/// What opening does with files that the metadata does not vouch for (STORE-P9, STORE-P10, STORE-P15, STORE-P16).
+///
+/// Bytes behind a segment's registered length, and files that are not registered, are of a flush that did not come to
+/// its end: their records are in the journal still. Where they end before the journal begins that is not so, which
+/// only damage of the metadata can bring about: then they are set aside, never removed.
+package struct SegmentCleanup {
+    let archive: SegmentArchive
+    package let quarantine: String
+    /// The first commit that replay will see.
+    package let startCommit: UInt64
+
+    /// Cuts, removes and sets aside. Finishes deletions. Answers what was set aside, for the log.
+    package func run() throws -> [String] {
+        let files = archive.files
+        var report: [String] = []
+        var changed = false
+        let deleting = archive.set.all.filter { $0.row.state == .deleting }
+        var retention = RetentionMachine(deleting, archive: archive)
+        while try retention.step() != nil {}
+        for name in try files.fileSystem.list(files.directory) {
+            let path = "\(files.directory)/\(name)"
+            guard let id = StoreLayout.segment(ofFile: name), let size = try files.fileSystem.status(path)?.size else {
+                continue
+            }
+            if let segment = archive.set.segment(id) {
+                guard size > Int(segment.row.bytes) else { continue }
+                let file = try files.fileSystem.open(path, .readWrite)
+                if try isAheadOfJournal(file, segment: id, from: segment.row.bytes, to: UInt64(size)) {
+                    report.append(try setAside(file, from: Int(segment.row.bytes), name: name))
+                }
+                try file.truncate(to: Int(segment.row.bytes))
+                try file.synchronize()
+            } else {
+                let file = try files.fileSystem.open(path, .readWrite)
+                if try isAheadOfJournal(file, segment: id, from: UInt64(SegmentHeader.size), to: UInt64(size)) {
+                    report.append(try setAside(file, from: 0, name: name))
+                }
+                try files.fileSystem.remove(path)
+                changed = true
+            }
+        }
+        if changed { try files.fileSystem.synchronizeDirectory(files.directory) }
+        return report
+    }
+
+    private func isAheadOfJournal(_ file: any File, segment: UInt64, from: UInt64, to: UInt64) throws -> Bool {
+        try Self.isAheadOfJournal(
+            file, segment: segment, from: from, to: to, startCommit: startCommit, reader: archive.reader)
+    }
+
+    /// Whether there is a whole section in this part whose commits lie before the journal's.
+    package static func isAheadOfJournal(
+        _ file: any File, segment: UInt64, from: UInt64, to: UInt64, startCommit: UInt64, reader: SegmentReader
+    ) throws -> Bool {
+        var at = from
+        while at + UInt64(PieceHeader.size) <= to {
+            guard let header = try? PieceHeader.peek(try file.bytes(at: Int(at), count: PieceHeader.size)) else {
+                return false
+            }
+            if header.magic == .tail, header.bytes == SegmentIndex.tailSize {
+                let place = reader.place(segment, at)
+                let bytes = try file.bytes(at: Int(at), count: SegmentIndex.tailSize)
+                if let tail = try? SegmentIndex.decodeTail(bytes, at: place), tail.kind == .section,
+                    tail.commits.upperBound < startCommit
+                {
+                    return true
+                }
+            }
+            at += UInt64(header.bytes)
+        }
+        return false
+    }
+
+    private func setAside(_ file: any File, from offset: Int, name: String) throws -> String {
+        let system = archive.files.fileSystem
+        try system.createDirectory(quarantine)
+        let path = "\(quarantine)/\(name)-\(offset)"
+        if try system.status(path) != nil { try system.remove(path) }
+        let copy = try system.open(path, .create)
+        let size = try file.size()
+        for start in stride(from: offset, to: size, by: 1 << 20) {
+            try copy.writeAll(try file.bytes(at: start, count: min(1 << 20, size - start)), at: start - offset)
+        }
+        try copy.synchronize()
+        try system.synchronizeDirectory(quarantine)
+        return "'\(file.path)' from offset \(offset) holds records that the metadata does not know; kept as '\(path)'"
+    }
+}

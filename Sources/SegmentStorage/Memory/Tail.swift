@@ -1,0 +1,281 @@
+import StreamModel
+import Synchronization
+
+/// The records of one shard that are not in segments yet, or were just put there (STORE-M1).
+package final class Tail: Sendable {
+    private struct Run {
+        package var records: RecordRun
+        package var commit: UInt64
+    }
+
+    private struct Waiter {
+        var id: UInt64
+        var wake: @Sendable () -> Void
+    }
+
+    private struct State {
+        var runs: [Run] = []
+        /// Records up to here are in segments, or are no more.
+        var flushedThrough: SequenceNumber
+        /// Records up to here have outlived their retention (STORE-F6); never moves back.
+        var horizon: SequenceNumber
+        /// Whoever read here last had everything up to this number; nil: nobody did since the start.
+        var lastRead: SequenceNumber?
+        /// Called once when something new is there. Mostly there is one: it needs no list.
+        var waiter: Waiter?
+        var otherWaiters: [Waiter] = []
+        var lastWaiter: UInt64 = 0
+
+        mutating func trim(through last: SequenceNumber) {
+            flushedThrough = max(flushedThrough, last)
+            runs.removeFirst(place(behind: last))
+        }
+
+        /// The first run that has a record behind `position`.
+        func place(behind position: SequenceNumber) -> Int {
+            // Looked at where they lie, here and below: a copy of a run counts a reference.
+            let runs = runs.span
+            var low = 0
+            var high = runs.count
+            while low < high {
+                let middle = (low + high) / 2
+                if runs[middle].records.lastSequence <= position { low = middle + 1 } else { high = middle }
+            }
+            return low
+        }
+
+        mutating func add(_ new: Waiter) {
+            if waiter == nil { waiter = new } else { otherWaiters.append(new) }
+        }
+
+        /// Takes one off the list.
+        mutating func take(_ id: UInt64) -> Waiter? {
+            if let waiter, waiter.id == id {
+                self.waiter = otherWaiters.popLast()
+                return waiter
+            }
+            return otherWaiters.firstIndex { $0.id == id }.map { otherWaiters.remove(at: $0) }
+        }
+    }
+
+    /// What the tail has behind a position.
+    package enum Found {
+        case records(RecordBatch, last: SequenceNumber)
+        case nothing
+        /// What is behind the position is in segments, up to this number.
+        case past(SequenceNumber)
+    }
+
+    private let state: Mutex<State>
+    /// Where the run behind the last is going to lie, for ``Prefetch`` alone: it is read without the lock.
+    private let next = Atomic<UInt>(0)
+
+    package init(flushedThrough: SequenceNumber, horizon: SequenceNumber) {
+        state = Mutex(State(flushedThrough: flushedThrough, horizon: horizon))
+    }
+
+    /// Has the processor fetch the tail, which gets records in a moment; then, once that is there, the place for them.
+    func fetchAhead() { Prefetch.bytes(128, at: UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque())) }
+    func fetchPlaceAhead() { Prefetch.bytes(128, at: next.load(ordering: .relaxed)) }
+
+    /// Adds records behind the last; they are seen once the watermark has reached their commit. Returns whether
+    /// somebody waits for them, whom ``wake()`` wakes.
+    @discardableResult
+    package func append(_ records: @autoclosure () -> RecordRun, commit: UInt64) -> Bool {
+        state.withLock { state in
+            // Made where it is to lie, so that the reference to its chunk is counted once.
+            state.runs.append(Run(records: records(), commit: commit))
+            let behind = state.runs.withUnsafeBufferPointer { UInt(bitPattern: $0.baseAddress! + $0.count) }
+            next.store(behind, ordering: .relaxed)
+            return state.waiter != nil
+        }
+    }
+
+    /// Visible records behind `position`: no more than `maximumRecords`, and no further one once `maximumBytes` of
+    /// keys and data are reached.
+    package func read(
+        after position: SequenceNumber, watermark: UInt64, maximumRecords: Int, maximumBytes: Int
+    ) -> Found {
+        // Runs are taken out under the lock, and cut behind it where they are too much.
+        let runs: [RecordRun]
+        var position = position
+        switch snapshot(
+            after: position, watermark: watermark, maximumRecords: maximumRecords, maximumBytes: maximumBytes)
+        {
+        case .past(let last): return .past(last)
+        case .allWanted(let found): return .records(RecordBatch(found), last: found[found.count - 1].lastSequence)
+        case .runs(let found): runs = found
+        }
+        var batch = RecordBatch()
+        batch.reserve(runs: runs.count)
+        var left = (records: max(1, maximumRecords), bytes: max(1, maximumBytes))
+        for run in runs {
+            guard left.records > 0, left.bytes > 0, let run = run.after(position) else { break }
+            let taken: RecordRun
+            if run.count <= left.records, run.byteCount < left.bytes {
+                // Encoded bytes are more than keys and data, so all fits.
+                taken = run
+                left.bytes -= run.byteCount
+            } else {
+                taken = run.extracting(0..<Self.count(of: run, left))
+                left.bytes = taken.count < run.count ? 0 : max(0, left.bytes - run.byteCount)
+            }
+            left.records -= taken.count
+            position = taken.lastSequence
+            batch.append(taken)
+        }
+        return batch.isEmpty ? .nothing : .records(batch, last: position)
+    }
+
+    private static func count(of run: RecordRun, _ left: (records: Int, bytes: Int)) -> Int {
+        var count = 0
+        var bytes = left.bytes
+        while count < run.count, count < left.records, bytes > 0 {
+            let layout = run.layout(of: count)
+            bytes -= layout.end - layout.keyStart
+            count += 1
+        }
+        return max(1, count)
+    }
+
+    private enum Snapshot {
+        /// All their records are behind the position and within the limits, as they mostly are.
+        case allWanted([RecordRun])
+        case runs([RecordRun])
+        case past(SequenceNumber)
+    }
+
+    private func snapshot(
+        after position: SequenceNumber, watermark: UInt64, maximumRecords: Int, maximumBytes: Int
+    ) -> Snapshot {
+        state.withLock { state in
+            if position < state.flushedThrough { return .past(state.flushedThrough) }
+            state.lastRead = position
+            let lower = state.place(behind: position)
+            let runs = state.runs.span
+            var upper = lower
+            var (records, bytes) = (0, 0)
+            // The first one may begin before the position, so it counts for nothing.
+            var counted = (records: 0, bytes: 0)
+            while upper < runs.count, runs[upper].commit <= watermark, counted.records < maximumRecords,
+                counted.bytes < maximumBytes || upper == lower
+            {
+                let (count, byteCount) = (runs[upper].records.count, runs[upper].records.byteCount)
+                records += count
+                bytes += byteCount
+                if upper > lower {
+                    counted.records += count
+                    // Encoding adds at most 17 bytes to a short record; measured exactly behind the lock.
+                    counted.bytes += max(0, byteCount - 24 * count)
+                }
+                upper += 1
+            }
+            var found: [RecordRun] = []
+            found.reserveCapacity(upper - lower)
+            for index in lower..<upper { found.append(runs[index].records) }
+            // Encoded bytes are more than keys and data.
+            let areAllWanted =
+                upper > lower && position < runs[lower].records.firstSequence && records <= maximumRecords
+                && bytes < maximumBytes
+            return areAllWanted ? .allWanted(found) : .runs(found)
+        }
+    }
+
+    /// The first visible record that arrived at or after `time`; nil where the tail has none.
+    package func firstSequence(arrivedAtOrAfter time: Timestamp, watermark: UInt64) -> SequenceNumber? {
+        let run: RecordRun? = state.withLock { state in
+            state.runs.first { run in
+                run.commit <= watermark && run.records[run.records.count - 1].approximateArrivalTimestamp >= time
+            }?.records
+        }
+        guard let run else { return nil }
+        var low = 0
+        var high = run.count - 1
+        while low < high {
+            let middle = (low + high) / 2
+            if run[middle].approximateArrivalTimestamp >= time { high = middle } else { low = middle + 1 }
+        }
+        return run.firstSequence.advanced(by: low)
+    }
+
+    /// Records up to here are in segments or are no more.
+    var flushedThrough: SequenceNumber { state.withLock { $0.flushedThrough } }
+
+    /// Forgets records that segments have now.
+    func trim(through last: SequenceNumber) {
+        state.withLock { $0.trim(through: last) }
+    }
+
+    /// Forgets records that segments have now, unless a reader that is here has not come so far. Returns whether it did.
+    func trimIfRead(through last: SequenceNumber) -> Bool {
+        // A reader that was in front of them and never came back keeps them as long as a flush keeps them for anybody.
+        state.withLock { state in
+            guard state.lastRead.map({ $0 >= last }) ?? true else { return false }
+            state.trim(through: last)
+            return true
+        }
+    }
+
+    /// Moves the trim horizon, never back; returns where it is.
+    func raiseHorizon(to number: SequenceNumber) -> SequenceNumber {
+        state.withLock { state in
+            state.horizon = max(state.horizon, number)
+            return state.horizon
+        }
+    }
+
+    /// Whether all records that the tail holds arrived behind `time`, and nothing is anywhere else: then nothing has
+    /// expired and nobody needs to be asked.
+    func holdsEverything(arrivedAfter time: Timestamp) -> Bool {
+        state.withLock { state in
+            state.flushedThrough <= state.horizon && (state.runs.first.map { $0.records.arrival > time } ?? true)
+        }
+    }
+
+    var horizon: SequenceNumber { state.withLock { $0.horizon } }
+
+    // MARK: Waiting (STORE-M3)
+
+    /// Returns when something new may be in the shard; at once where `isThere` says so of the moment in which the
+    /// waiter is on the list, so that no wake-up is lost.
+    func wait(isThere: @Sendable () -> Bool) async {
+        let id = newWaiter()
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                state.withLock { $0.add(Waiter(id: id) { continuation.resume() }) }
+                if Task.isCancelled || isThere() { take(id)?.wake() }
+            }
+        } onCancel: {
+            take(id)?.wake()
+        }
+    }
+
+    /// Calls `body` once when something new may be in the shard, under the same rule as ``wait(isThere:)``.
+    func notify(_ body: @escaping @Sendable () -> Void, isThere: () -> Bool) {
+        let id = newWaiter()
+        state.withLock { $0.add(Waiter(id: id, wake: body)) }
+        if isThere() { take(id)?.wake() }
+    }
+
+    private func newWaiter() -> UInt64 {
+        state.withLock { state in
+            state.lastWaiter += 1
+            return state.lastWaiter
+        }
+    }
+
+    private func take(_ id: UInt64) -> Waiter? { state.withLock { $0.take(id) } }
+
+    /// Wakes all that wait.
+    func wake() {
+        let (first, others) = state.withLock { state -> (Waiter?, [Waiter]) in
+            defer {
+                state.waiter = nil
+                state.otherWaiters = []
+            }
+            return (state.waiter, state.otherWaiters)
+        }
+        first?.wake()
+        for waiter in others { waiter.wake() }
+    }
+}

@@ -1,0 +1,190 @@
+import DiskAccess
+import StreamModel
+
+/// Reads pieces of segments, checks each, and says exactly what is damaged. All calls block.
+package final class SegmentReader: Sendable {
+    package let files: SegmentFiles
+    package let cache: PieceCache
+    private let storeSeed: UInt32
+
+    package init(files: SegmentFiles, cache: PieceCache, storeSeed: UInt32) {
+        self.files = files
+        self.cache = cache
+        self.storeSeed = storeSeed
+    }
+
+    /// The block that a slice lies in.
+    package func block(of slice: Slice, in segment: UInt64) throws -> Block {
+        let key = PieceCache.Key(segment: segment, offset: slice.blockOffset)
+        let block: Block
+        if case .block(let known)? = cache[key] {
+            block = known
+        } else {
+            block = try checked(segment, slice.blockOffset, lost: slice) {
+                try Block.decode(
+                    try self.bytes(segment, slice.blockOffset, Int(slice.blockBytes)),
+                    at: self.place(segment, slice.blockOffset))
+            }
+            cache.insert(.block(block), for: key)
+        }
+        let run = slice.run < block.entry.runs.count ? block.entry.runs[Int(slice.run)] : nil
+        guard let run, run.shardKey == slice.shardKey, run.firstSequence == slice.firstSequence,
+            run.count == slice.count
+        else {
+            throw damage(segment, slice.blockOffset, "the block holds other records than its index says", lost: slice)
+        }
+        return block
+    }
+
+    /// The parts of slices of the index with this tail.
+    package func directory(_ tail: (offset: UInt64, checksum: UInt32), in segment: UInt64) throws -> [SegmentIndex
+        .PartReference]
+    {
+        let key = PieceCache.Key(segment: segment, offset: tail.offset)
+        if case .directory(let known)? = cache[key] { return known }
+        let content = try self.tail(tail, in: segment)
+        let directory = try checked(segment, content.directory) {
+            try SegmentIndex.decodeDirectory(
+                try self.bytes(segment, content.directory, Int(content.directoryBytes)),
+                at: self.place(segment, content.directory))
+        }
+        guard directory.count == content.parts else {
+            throw damage(segment, content.directory, "the directory names \(directory.count) of \(content.parts) parts")
+        }
+        cache.insert(.directory(directory), for: key)
+        return directory
+    }
+
+    /// The tail of an index, which must be the one that the metadata registered.
+    package func tail(_ tail: (offset: UInt64, checksum: UInt32), in segment: UInt64) throws -> SegmentIndex.Tail {
+        try checked(segment, tail.offset) { try self.readTail(tail, in: segment) }
+    }
+
+    /// The same, once, with what is wrong as it was found.
+    package func readTail(
+        _ tail: (offset: UInt64, checksum: UInt32), in segment: UInt64
+    ) throws -> SegmentIndex.Tail {
+        let bytes = try self.bytes(segment, tail.offset, SegmentIndex.tailSize)
+        let content = try SegmentIndex.decodeTail(bytes, at: self.place(segment, tail.offset))
+        guard SegmentIndex.checksum(ofTail: bytes) == tail.checksum else {
+            throw FormatDamage("the index is not the one that was registered")
+        }
+        return content
+    }
+
+    /// The slices of the index with this tail, found as readers find them, with what is wrong as it was found.
+    package func readParts(of tail: SegmentIndex.Tail, in segment: UInt64) throws -> [Slice] {
+        let parts = try SegmentIndex.decodeDirectory(
+            try bytes(segment, tail.directory, Int(tail.directoryBytes)), at: place(segment, tail.directory))
+        guard parts.count == tail.parts else {
+            throw FormatDamage("the directory names \(parts.count) of \(tail.parts) parts")
+        }
+        var slices: [Slice] = []
+        for part in parts {
+            let found = try SegmentIndex.decodeSlices(
+                try bytes(segment, part.offset, Int(part.bytes)), at: place(segment, part.offset))
+            guard let first = found.first, first.stream == part.stream, first.shardKey == part.shardKey,
+                first.firstSequence == part.firstSequence
+            else { throw FormatDamage("the directory contradicts its parts") }
+            slices += found
+        }
+        guard UInt64(slices.count) == tail.slices else {
+            throw FormatDamage("the index names \(slices.count) of \(tail.slices) runs")
+        }
+        return slices
+    }
+
+    /// The slices of one part of an index.
+    package func slices(_ part: SegmentIndex.PartReference, in segment: UInt64) throws -> [Slice] {
+        let key = PieceCache.Key(segment: segment, offset: part.offset)
+        if case .slices(let known)? = cache[key] { return known }
+        let slices = try checked(segment, part.offset) {
+            try SegmentIndex.decodeSlices(
+                try self.bytes(segment, part.offset, Int(part.bytes)), at: self.place(segment, part.offset))
+        }
+        cache.insert(.slices(slices), for: key)
+        return slices
+    }
+
+    /// All slices and descriptors of an index, past the cache: for making a footer of the sections'.
+    func everything(
+        _ tail: (offset: UInt64, checksum: UInt32), in segment: UInt64
+    ) throws -> (slices: [Slice], streams: [StreamDescriptor]) {
+        let content = try self.tail(tail, in: segment)
+        var slices: [Slice] = []
+        var streams: [StreamDescriptor] = []
+        var at = content.firstPart
+        while at < content.directory {
+            let start = at
+            at += try checked(segment, start) {
+                let (kind, length) = try SegmentIndex.partKind(try self.bytes(segment, start, PieceHeader.size))
+                // The length is not checked yet: what reaches beyond the index gets no room.
+                guard UInt64(length) <= content.directory - start else {
+                    throw FormatDamage("a part of the index ends outside of it")
+                }
+                let bytes = try self.bytes(segment, start, length)
+                switch kind {
+                case .streams: streams += try SegmentIndex.decodeStreams(bytes, at: self.place(segment, start))
+                case .slices: slices += try SegmentIndex.decodeSlices(bytes, at: self.place(segment, start))
+                case .directory: throw FormatDamage("the directory begins too early")
+                }
+                return UInt64(length)
+            }
+        }
+        guard UInt64(slices.count) == content.slices else {
+            throw damage(segment, content.firstPart, "the index names \(slices.count) of \(content.slices) runs")
+        }
+        return (slices, StreamDescriptor.merged(streams))
+    }
+
+    package func place(_ segment: UInt64, _ offset: UInt64) -> SegmentPlace {
+        SegmentPlace(storeSeed: storeSeed, segment: segment, offset: offset)
+    }
+
+    private func bytes(_ segment: UInt64, _ offset: UInt64, _ count: Int) throws -> [UInt8] {
+        guard offset <= UInt64(Int.max) - UInt64(count) else {
+            throw FormatDamage("an index points outside of the file")
+        }
+        let bytes = try files.file(of: segment).bytes(at: Int(offset), count: count)
+        guard bytes.count == count else { throw FormatDamage("the file ends too early") }
+        return bytes
+    }
+
+    /// Runs `read`, a second time where it fails, and says of a failure where it was and what it costs.
+    private func checked<Value>(
+        _ segment: UInt64, _ offset: UInt64, lost slice: Slice? = nil, _ read: () throws -> Value
+    ) throws -> Value {
+        if let value = try? read() { return value }
+        do {
+            return try read()
+        } catch let reason as FormatDamage {
+            if reason.isNewerVersion {
+                throw ShardlineError(
+                    .newerFormat, "'\(files.path(of: segment))' at offset \(offset): \(reason); use a newer version")
+            }
+            throw damage(segment, offset, reason.reason, lost: slice)
+        } catch let error as FileError {
+            if error.isMissing {
+                throw ShardlineError(
+                    .corrupt,
+                    "the segment file '\(files.path(of: segment))' is missing\(Self.cost(slice)); put it back where there is a copy",
+                    cause: error)
+            }
+            throw ShardlineError(.readFailed, "\(error), at offset \(offset)", cause: error)
+        }
+    }
+
+    private func damage(
+        _ segment: UInt64, _ offset: UInt64, _ reason: String, lost slice: Slice? = nil
+    ) -> ShardlineError {
+        ShardlineError(
+            .corrupt, "'\(files.path(of: segment))' is damaged at offset \(offset): \(reason)\(Self.cost(slice))")
+    }
+
+    /// What it means that a slice can't be read.
+    private static func cost(_ slice: Slice?) -> String {
+        slice.map {
+            ": shard key \($0.shardKey), sequence numbers \($0.firstSequence) to \($0.lastSequence) can't be read"
+        } ?? ""
+    }
+}

@@ -1,0 +1,257 @@
+import DiskAccess
+public import Logging
+public import StreamModel
+public import StreamStorage
+import Synchronization
+
+/// A durable store of streams in one directory: the embedded store.
+///
+/// One process owns the directory as long as the store is open. Everything that is acknowledged is in the journal and
+/// synced (``Durability/synced``), many calls with one sync; records stay in memory until they are flushed to segments.
+///
+/// ```swift
+/// let store = try await SegmentStore.open(at: "flights")
+/// try await store.createStream("departures", shards: 4)
+/// try await store.stream("departures").put("…", partitionKey: "N14228")
+/// try await store.close()
+/// ```
+public final class SegmentStore: StreamStore {
+    package let parts: Parts
+    /// The clocks that arrivals, retention and waits go by.
+    public var timeSource: any TimeSource { parts.timeSource }
+    /// The directory that holds the store.
+    public var directory: String { parts.directory }
+    /// Where the store says what happens to it.
+    public var logger: Logger { parts.logger }
+
+    package init(_ parts: Parts) { self.parts = parts }
+
+    deinit {
+        // Whoever forgets to close gives the store up all the same; its threads end by themselves.
+        parts.beginClosing()
+    }
+
+    /// Commits are atomic; under ``Durability/synced`` numbers are dense and what is acknowledged survives the loss of
+    /// power.
+    public var capabilities: StoreCapabilities {
+        parts.configuration.durability == .synced ? [.atomicCommit, .denseSequenceNumbers, .synced] : .atomicCommit
+    }
+
+    /// Opens the store in a directory, or makes a new one there; asks nobody for it and waits for nobody. What users call
+    /// is in the room StoreAccess, which knows how to ask.
+    ///
+    /// Throws `storeBusy`, with a ``StoreHolder`` as its cause, while another process (or this one) has it open,
+    /// `notAccessible` for a directory that can't be used, holds something else or is a part of a backup, `corrupt` where
+    /// what was acknowledged can't be read, `newerFormat`, `metadataOlderThanJournal`, `diskFull`, `invalidArgument`.
+    package static func openIfFree(
+        at path: String, configuration: Configuration = Configuration(),
+        timeSource: any TimeSource = SystemTimeSource(), logger: Logger = Logger(label: "shardline.store")
+    ) async throws -> SegmentStore {
+        try await open(
+            at: path, configuration: configuration, timeSource: timeSource, logger: logger, internals: .init())
+    }
+
+    package static func open(
+        at path: String, configuration: Configuration, timeSource: any TimeSource, logger: Logger,
+        internals: Internals
+    ) async throws -> SegmentStore {
+        try configuration.validate()
+        let parts = try await BlockingThreads.shared.run {
+            try Parts.open(
+                path, configuration: configuration, timeSource: timeSource, logger: logger, internals: internals)
+        }
+        if internals.startsThreads { parts.startThreads() }
+        return SegmentStore(parts)
+    }
+
+    /// Ends all calls, makes what was acknowledged durable and gives the directory up. More calls do nothing.
+    public func close() async throws {
+        parts.beginClosing()
+        await parts.closed()
+    }
+
+    /// As ``StreamStore/failed()``: after a failed write or sync.
+    public func failed() async throws -> ShardlineError { try await parts.health.signal.wait() }
+
+    /// Why the store takes nothing more until it is opened anew; nil as long as all is well.
+    package var failure: ShardlineError? { parts.health.failure }
+
+    // MARK: Streams
+
+    /// As ``StreamStore/createStream(_:settings:)``.
+    @discardableResult
+    public func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
+        try settings.validate(name: name)
+        try await ask(.createStream(name: name, settings: settings))
+        return try await describeStream(name)
+    }
+
+    /// As ``StreamStore/listStreams()``.
+    public func listStreams() async throws -> [StreamDescription] {
+        let names = try parts.visible.withOpen { $0.catalogue.names.keys.sorted().map(\.string) }
+        var streams: [StreamDescription] = []
+        for name in names {
+            do {
+                streams.append(try await describeStream(name))
+            } catch let error as ShardlineError where error.code == .unknownStream {
+                // Deleted since the list was made.
+            }
+        }
+        return streams
+    }
+
+    /// As ``StreamStore/describeStream(_:)``.
+    public func describeStream(_ name: String) async throws -> StreamDescription {
+        let now = timeSource.wallTime
+        let (stream, shards, lost, initial) = try parts.visible.withOpen { state in
+            let stream = try state.catalogue.stream(name)
+            return (
+                stream, state.catalogue.listedShards(of: stream, at: now), state.lost,
+                state.catalogue.initialSettings(of: stream)
+            )
+        }
+        let expiry = stream.expiry(at: now)
+        var descriptions: [ShardDescription] = []
+        descriptions.reserveCapacity(shards.count)
+        for shard in shards {
+            let horizon = try await knownHorizon(of: shard, expiry: expiry)
+            let count = shard.recordCount(after: horizon, through: shard.lastSequence, lost: lost[shard.key] ?? [])
+            descriptions.append(shard.description(trimHorizon: horizon, recordCount: Int(clamping: count)))
+        }
+        return StreamDescription(
+            name: stream.name, id: stream.id(in: parts.store), createdAt: stream.createdAt, retention: stream.retention,
+            maximumRecordSize: stream.maximumRecordSize, isFailureStream: stream.isFailureStream,
+            initialSettings: initial, shards: descriptions)
+    }
+
+    /// The shard's trim horizon; where damage hides it, what is known of it: one damaged segment must not take the
+    /// stream's other shards from everybody. Who reads this shard is told of the damage.
+    private func knownHorizon(of shard: ShardState, expiry: Timestamp) async throws -> SequenceNumber {
+        do {
+            return try await trimHorizon(of: shard, expiry: expiry)
+        } catch let error as ShardlineError where error.code == .corrupt || error.code == .readFailed {
+            return parts.visible.tail(of: shard.key)?.horizon ?? shard.origin
+        }
+    }
+
+    /// As ``StreamStore/updateStream(_:retention:)``.
+    @discardableResult
+    public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
+        try StreamSettings.validate(retention: retention)
+        try await ask(.updateStream(name: name, retention: retention))
+        return try await describeStream(name)
+    }
+
+    /// As ``StreamStore/deleteStream(_:force:)``.
+    public func deleteStream(_ name: String, force: Bool) async throws {
+        // Nobody may claim what is about to go.
+        let held = try parts.visible.withOpen { state in
+            let stream = try state.catalogue.stream(name)
+            if !force, let running = state.runningMapping(of: stream) { throw ShardlineError.isRunning(running) }
+            if !force, let running = state.runningMapping(givingUpTo: stream) {
+                throw ShardlineError.isInUse(name, by: running)
+            }
+            let free = stream.mappings.values.filter { state.claims[$0] == nil }
+            for number in free { state.claims[number] = .pending }
+            return free
+        }
+        do {
+            try await ask(.deleteStream(name: name))
+        } catch {
+            try? parts.visible.withOpen { state in for number in held { state.claims[number] = nil } }
+            throw error
+        }
+    }
+
+    /// Asks the writer for something that is not a commit of changes, and waits for its sync.
+    func ask(_ request: CallRequest) async throws {
+        let answer = try await parts.push(request, storedCount: 0, reserved: 0, urgency: .now)
+        if case .unknown(let cause) = answer {
+            throw ShardlineError(
+                .outcomeUnknown, "whether this was written is not known: \(cause)", cause: cause)
+        }
+    }
+
+    // MARK: Commits
+
+    /// As ``StreamStore/commit(_:urgency:)``.
+    public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
+        let bytes = try Change.checkSize(of: changes)
+        if changes.isEmpty {
+            try parts.visible.withOpen { _ in }
+            return .committed([])
+        }
+        // Calls without records pass those that wait for room (STORE-C6).
+        if bytes > 0 { try await parts.admission.admit(bytes) }
+        let prepared: [PreparedChange]
+        do {
+            prepared = try await prepare(changes)
+        } catch {
+            parts.admission.release(bytes)
+            throw error
+        }
+        let stored = prepared.reduce(0) { if case .append(let append) = $1 { $0 + append.storedCount } else { $0 } }
+        let answer = try await parts.push(.commit(prepared), storedCount: stored, reserved: bytes, urgency: urgency)
+        return answer.outcome
+    }
+
+    private func prepare(_ changes: [Change]) async throws -> [PreparedChange] {
+        var prepared: [PreparedChange] = []
+        prepared.reserveCapacity(changes.count)
+        for change in changes {
+            guard case .append(let append) = change else {
+                prepared.append(.other(change))
+                continue
+            }
+            // Never the whole catalogue: a second reference would make the next commit copy it.
+            let (stream, target) = try parts.visible.withOpen { state in
+                let stream = try state.catalogue.stream(append.stream)
+                guard case .shard(let id) = append.target else { return (stream, ShardState?.none) }
+                return (stream, try state.catalogue.shard(id, of: stream))
+            }
+            if append.target == .byKey, append.expectedLast != nil || append.epoch != 0 {
+                throw ShardlineError(
+                    .invalidArgument, "an append by key can't expect a last number or hold a claim: name the shard")
+            }
+            try NewRecord.validate(append.records, maximumRecordSize: stream.maximumRecordSize)
+            var encoder = AppendEncoder(append, stream: stream, target: target, seed: parts.seed)
+            // Large calls let others run in between.
+            while encoder.encode(atLeast: PreparedAppend.longestFrame) { await Task.yield() }
+            prepared.append(.append(encoder.finish()))
+        }
+        return prepared
+    }
+}
+
+extension ShardState {
+    /// The shard as users see it.
+    package func description(trimHorizon: SequenceNumber, recordCount: Int) -> ShardDescription {
+        ShardDescription(
+            id: id, hashKeyRange: range, parents: parents, creationSecond: creationSecond, openedAt: openedAt,
+            closedAt: closedAt, trimHorizon: trimHorizon, tip: lastSequence, recordCount: recordCount, origin: origin)
+    }
+}
+
+extension CallAnswer {
+    /// The same as who called is told it.
+    var outcome: CommitOutcome {
+        switch self {
+        case .committed(let receipts): .committed(receipts.map(\.receipt))
+        case .conflict(let change, let last): .conflict(change: change, last: last)
+        case .sealed(let change, let children): .sealed(change: change, children: children)
+        case .unknown(let cause): .unknown(cause: cause)
+        case .done: .committed([])
+        }
+    }
+}
+
+extension PlannedReceipt {
+    fileprivate var receipt: ChangeReceipt {
+        switch self {
+        case .appended(let append, let assignments): .appended(append.receipts(assignments))
+        case .sealed(let children): .sealed(children)
+        case .takenOver(let last): .takenOver(last: last)
+        case .done: .done
+        }
+    }
+}

@@ -1,0 +1,404 @@
+import DiskAccess
+import StreamModel
+import StreamStorage
+
+/// Turns calls into the entries of one commit, in the order of the queue (STORE-C2): checks them against everything
+/// that was numbered before, gives out numbers and arrivals.
+package struct Planner {
+    /// The catalogue with all that is planned, also what no disk has seen yet.
+    package private(set) var catalogue: Catalogue
+    private let seed: UInt32
+    private let now: Timestamp
+    private let commit: UInt64
+    /// The commit that comes about.
+    package private(set) var builder: CommitBuilder
+    package private(set) var entries: [Entry] = []
+    package private(set) var frames: [Epoch.Frame] = []
+
+    package init(_ catalogue: Catalogue, seed: UInt32, now: Timestamp, commit: UInt64) {
+        self.catalogue = catalogue
+        self.seed = seed
+        self.now = now
+        self.commit = commit
+        builder = CommitBuilder(seed: seed)
+    }
+
+    /// Plans one call: all of it, or (where this throws, or answers a conflict or a closed shard) nothing.
+    package mutating func plan(_ request: CallRequest) throws -> CallAnswer {
+        switch request {
+        case .commit(let changes): return try plan(changes)
+        case .createStream(let name, let settings): try createStream(name, settings)
+        case .updateStream(let name, let retention): try updateStream(name, retention)
+        case .deleteStream(let name): add(.streamDeleted(try catalogue.stream(name).key))
+        case .createMapping(let definition, let starts): try createMapping(definition, starts)
+        case .claimMapping(let key, let configuration):
+            let mapping = try catalogue.mapping(key)
+            add(mapping.changed(epoch: mapping.epoch + 1, configuration: configuration))
+        case .seekMapping(let key, let positions, let all): try seekMapping(key, to: positions, all: all)
+        case .deleteMapping(let key): add(.mappingDeleted(try catalogue.mapping(key).number))
+        case .applyRetention(let atOnce, let shards): applyRetention(atOnce: atOnce, forgetting: shards)
+        }
+        return .done
+    }
+
+    /// Adds an entry that is nobody's call.
+    package mutating func add(_ entry: Entry, body: OwnedBytes? = nil) {
+        builder.append(entry, body: body)
+        entries.append(entry)
+        catalogue.apply(entry, commit: commit)
+    }
+
+    // MARK: Changes
+
+    private mutating func plan(_ changes: [PreparedChange]) throws -> CallAnswer {
+        if let refusal = try refusal(of: changes) { return refusal }
+        var receipts: [PlannedReceipt] = []
+        receipts.reserveCapacity(changes.count)
+        for change in changes {
+            switch change {
+            case .append(let append): receipts.append(plan(routed(append)))
+            case .other(let change): receipts.append(try plan(change))
+            }
+        }
+        return .committed(receipts)
+    }
+
+    /// Everything that can stand against the call, found before anything of it is planned.
+    private func refusal(of changes: [PreparedChange]) throws -> CallAnswer? {
+        // What earlier changes of the same call will have done.
+        var last: [ShardKey: SequenceNumber] = [:]
+        var epochs: [ShardKey: UInt64] = [:]
+        var sealed: Set<StreamKey> = []
+        for (index, change) in changes.enumerated() {
+            switch change {
+            case .append(let prepared):
+                guard catalogue.streams[prepared.stream] != nil else {
+                    throw ShardlineError(.unknownStream, "there is no stream '\(prepared.append.stream)'")
+                }
+                guard !sealed.contains(prepared.stream) else {
+                    throw ShardlineError(
+                        .invalidArgument,
+                        "in one commit, what is put into a stream comes before the seals of its shards")
+                }
+                if let answer = try refusal(of: prepared, at: index, last: &last, epochs: epochs) { return answer }
+            case .other(.seal(let seal)):
+                let stream = try catalogue.stream(seal.stream)
+                let parents = try seal.parents.map { try catalogue.shard($0, of: stream) }
+                if let closed = parents.first(where: { $0.closedAt != nil }) {
+                    return .sealed(change: index, children: closed.children)
+                }
+                try seal.validate(ranges: parents.map(\.range))
+                guard sealed.insert(stream.key).inserted else {
+                    throw ShardlineError(.invalidArgument, "one commit seals shards of a stream once")
+                }
+                let listed = catalogue.listedShards(of: stream, at: now).count
+                guard listed + seal.children.count <= Limits.shards.upperBound else {
+                    throw ShardlineError(
+                        .invalidArgument,
+                        "a stream has at most \(Limits.shards.upperBound) shards, closed ones included")
+                }
+            case .other(.takeOver(let name, let id, let epoch)):
+                let shard = try catalogue.shard(id, of: catalogue.stream(name))
+                let known = epochs[shard.key] ?? shard.epoch
+                guard epoch > known else {
+                    throw ShardlineError(
+                        .fenced,
+                        "shard \(id.number) of '\(name)' is claimed with epoch \(known); a claim must be higher")
+                }
+                epochs[shard.key] = epoch
+            case .other(.checkpoint(let move)):
+                try check(move.mapping, shard: move.checkpoint.shard, epoch: move.epoch)
+                guard move.checkpoint.finishedRanges.count <= 1000 else {
+                    throw ShardlineError(.invalidArgument, "a checkpoint holds at most 1,000 finished ranges")
+                }
+            case .other(.attempts(let note, let mapping, let shard, let epoch)):
+                try check(mapping, shard: shard, epoch: epoch)
+                guard note.cause.utf8.count <= 4096 else {
+                    throw ShardlineError(.invalidArgument, "the cause in an attempt note has at most 4,096 bytes")
+                }
+            case .other(.park(let change)): try check(change.mapping, shard: change.shard, epoch: change.epoch)
+            case .other(.append): preconditionFailure("appends are prepared by their callers")
+            }
+        }
+        return nil
+    }
+
+    private func refusal(
+        of prepared: PreparedAppend, at index: Int, last: inout [ShardKey: SequenceNumber],
+        epochs: [ShardKey: UInt64]
+    ) throws -> CallAnswer? {
+        guard case .shard(let id) = prepared.append.target, let stream = catalogue.streams[prepared.stream] else {
+            return nil
+        }
+        let shard = try catalogue.shard(id, of: stream)
+        if shard.closedAt != nil { return .sealed(change: index, children: shard.children) }
+        // A plain producer holds no claim and is not in the way of one.
+        let epoch = prepared.append.epoch
+        let claim = epochs[shard.key] ?? shard.epoch
+        guard epoch == 0 || epoch >= claim else {
+            throw ShardlineError(
+                .fenced,
+                "the claim \(epoch) on shard \(id.number) of '\(stream.name)' was overtaken by \(claim)")
+        }
+        let known = last[shard.key] ?? shard.lastSequence
+        if let expected = prepared.append.expectedLast, expected != known {
+            return .conflict(change: index, last: known)
+        }
+        let count = prepared.append.records.count
+        if count > 0 {
+            let first = last[shard.key]?.advanced(by: 1) ?? shard.nextSequence
+            last[shard.key] = first.advanced(by: count - 1)
+        }
+        return nil
+    }
+
+    private func check(_ key: MappingKey, shard: ShardID, epoch: UInt64) throws {
+        let mapping = try catalogue.mapping(key)
+        let stream = try catalogue.stream(key.stream)
+        if !stream.hasRemoved(shard) { _ = try catalogue.shard(shard, of: stream) }
+        guard epoch == mapping.epoch else {
+            throw ShardlineError(
+                .fenced, "the claim \(epoch) on the mapping '\(key)' was overtaken: the newest is \(mapping.epoch)")
+        }
+    }
+
+    /// The shard of a mapping's stream; nil where retention has removed it, and everything in it is over.
+    private func shard(_ id: ShardID, of key: MappingKey) throws -> ShardState? {
+        let stream = try catalogue.stream(key.stream)
+        return stream.hasRemoved(id) ? nil : try catalogue.shard(id, of: stream)
+    }
+
+    /// The append with all runs in open shards. Where a shard was closed since the caller sorted the records, they
+    /// are sorted anew, here, so that the order of the queue stays the order of each key.
+    private func routed(_ prepared: PreparedAppend) -> PreparedAppend {
+        let isRouted = prepared.frames.allSatisfy { frame in
+            frame.runs.allSatisfy { catalogue.shards[$0.shard]?.closedAt == nil }
+        }
+        guard !isRouted, let stream = catalogue.streams[prepared.stream] else { return prepared }
+        var encoder = AppendEncoder(prepared.append, stream: stream, target: nil, seed: seed)
+        while encoder.encodeFrame() {}
+        return encoder.finish()
+    }
+
+    private mutating func plan(_ prepared: PreparedAppend) -> PlannedReceipt {
+        let before = frames.count
+        for frame in prepared.frames {
+            let chunk = frame.chunk
+            var runs: [Epoch.Run] = []
+            var table: [RecordsEntry.Run] = []
+            runs.reserveCapacity(frame.runs.count)
+            table.reserveCapacity(frame.runs.count)
+            for run in frame.runs {
+                var (first, arrival) = (SequenceNumber.zero, now)
+                // At once, as the entry will be applied: the next frame of the same shard goes on behind this one.
+                let isThere = catalogue.shards.update(run.shard) { shard in
+                    (first, arrival) = (shard.nextSequence, shard.arrival(at: now))
+                    shard.advance(to: first.advanced(by: run.records.count - 1), at: arrival)
+                }
+                precondition(isThere, "an append is routed before it is planned")
+                let start = chunk.offsets[run.records.lowerBound]
+                table.append(
+                    RecordsEntry.Run(
+                        shardKey: run.shard.rawValue, count: UInt32(run.records.count), firstSequence: first.rawValue,
+                        arrival: arrival.milliseconds, rawOffset: start,
+                        rawBytes: chunk.offsets[run.records.upperBound] - start))
+                runs.append(
+                    Epoch.Run(
+                        shard: run.shard, id: run.id, creationSecond: run.creationSecond, records: run.records,
+                        firstSequence: first, arrival: arrival))
+            }
+            let entry = Entry.records(
+                RecordsEntry(
+                    codec: frame.stored.codec, bodyOffset: 0, storedBytes: UInt32(frame.stored.bytes.count),
+                    rawBytes: UInt32(chunk.bytes.count), bodyChecksum: frame.stored.checksum, runs: table))
+            builder.append(entry, body: frame.stored.bytes)
+            entries.append(entry)
+            let isAlone = runs.count == 1 && chunk.bytes.count >= StoredBody.ownFrameFrom
+            frames.append(
+                Epoch.Frame(commit: commit, chunk: chunk, runs: runs, stored: isAlone ? frame.stored : nil))
+        }
+        return .appended(prepared, Array(frames[before...]))
+    }
+
+    private mutating func plan(_ change: Change) throws -> PlannedReceipt {
+        switch change {
+        case .append: preconditionFailure("appends are prepared by their callers")
+        case .checkpoint(let move):
+            let mapping = try catalogue.mapping(move.mapping)
+            guard let shard = try shard(move.checkpoint.shard, of: move.mapping) else { return .done }
+            let known = mapping.checkpoints[shard.key]
+            // A checkpoint never goes back: an older move has lost a race, and says nothing new.
+            if let known, known.position > move.checkpoint.position { return .done }
+            add(
+                .checkpoint(
+                    CheckpointEntry(
+                        mapping: mapping.number, shard: shard.key, epoch: move.epoch,
+                        revision: (known?.revision ?? 0) + 1, position: move.checkpoint.position,
+                        isShardEnd: move.checkpoint.isShardEnd, ranges: move.checkpoint.finishedRanges,
+                        state: move.checkpoint.state)))
+            return .done
+        case .attempts(let note, let key, let id, _):
+            guard let shard = try shard(id, of: key) else { return .done }
+            add(
+                .attempts(AttemptsEntry(mapping: try catalogue.mapping(key).number, shard: shard.key, note: note)))
+            return .done
+        case .park(let change):
+            guard let shard = try shard(change.shard, of: change.mapping) else { return .done }
+            add(
+                .parked(
+                    ParkedEntry(
+                        mapping: try catalogue.mapping(change.mapping).number, shard: shard.key,
+                        partitionKey: change.partitionKey, value: change.value)))
+            return .done
+        case .seal(let seal): return .sealed(try plan(seal))
+        case .takeOver(let stream, let id, let epoch):
+            let shard = try catalogue.shard(id, of: catalogue.stream(stream))
+            add(.takeOver(shard: shard.key, epoch: epoch))
+            return .takenOver(last: shard.lastSequence)
+        }
+    }
+
+    private mutating func plan(_ seal: Seal) throws -> [ShardID] {
+        let stream = try catalogue.stream(seal.stream)
+        let parents = try seal.parents.map { try catalogue.shard($0, of: stream) }
+        let closing = parents.map { $0.lastArrival + .milliseconds(1) }.reduce(now, max)
+        let numbers = stream.nextShardNumber..<stream.nextShardNumber + UInt32(seal.children.count)
+        let second = CreationSecond.ofChildren(
+            notBefore: parents.map { $0.creationSecond + 1 }.reduce(closing.second, max),
+            retired: catalogue.retiredSecond, taken: creationSeconds(of: numbers, except: stream.key))
+        let origin = parents.map { max($0.lastSequence, $0.floor) }.max() ?? .zero
+        var children: [NewShard] = []
+        for (index, range) in seal.children.enumerated() {
+            children.append(
+                NewShard(
+                    key: ShardKey(catalogue.nextShard + UInt32(index)),
+                    id: ShardID(stream.nextShardNumber + UInt32(index)), range: range, creationSecond: second,
+                    origin: origin))
+        }
+        add(
+            .seal(
+                SealEntry(
+                    stream: stream.key, closedAt: closing,
+                    parents: parents.map { SealEntry.Parent(shard: $0.key, lastSequence: $0.lastSequence) },
+                    children: children)))
+        return children.map(\.id)
+    }
+
+    // MARK: Streams and mappings
+
+    private mutating func createStream(_ name: String, _ settings: StreamSettings) throws {
+        guard catalogue.names[UTF8Key(name)] == nil else {
+            throw ShardlineError(.streamExists, "the stream '\(name)' exists already")
+        }
+        let second = CreationSecond.ofStream(
+            now: now.second, retired: catalogue.retiredSecond,
+            taken: creationSeconds(of: 0..<UInt32(settings.shards), except: nil))
+        let shards = HashKeyRange.even(settings.shards).enumerated().map { index, range in
+            NewShard(
+                key: ShardKey(catalogue.nextShard + UInt32(index)), id: ShardID(UInt32(index)), range: range,
+                creationSecond: second, origin: .zero)
+        }
+        add(
+            .streamCreated(
+                StreamCreatedEntry(
+                    key: StreamKey(catalogue.nextStream), name: name, retention: settings.retention,
+                    maximumRecordSize: settings.maximumRecordSize, isFailureStream: settings.isFailureStream,
+                    createdAt: now, shards: shards)))
+    }
+
+    /// When shards with these numbers were made in the streams there are.
+    private func creationSeconds(of numbers: Range<UInt32>, except stream: StreamKey?) -> Set<UInt64> {
+        var seconds: Set<UInt64> = []
+        for (_, shard) in catalogue.shards where numbers.contains(shard.id.number) && shard.stream != stream {
+            seconds.insert(shard.creationSecond)
+        }
+        return seconds
+    }
+
+    private mutating func updateStream(_ name: String, _ retention: Duration) throws {
+        let stream = try catalogue.stream(name)
+        guard stream.retention != retention else { return }
+        // What the old retention has ended stays so under a longer one; what the new one ends is gone from now on.
+        add(stream.changed(retention: retention, expiredThrough: max(stream.expiry(at: now), now - retention)))
+    }
+
+    private mutating func applyRetention(atOnce: Bool, forgetting shards: [StreamKey: [ShardKey]]) {
+        for stream in catalogue.streamsWithUnnotedExpiry(at: now, atOnce: atOnce) {
+            add(stream.changed(expiredThrough: stream.expiry(at: now)))
+        }
+        for (key, candidates) in shards.sorted(by: { $0.key < $1.key }) {
+            guard let stream = catalogue.streams[key] else { continue }
+            let mappings = stream.mappings.values.compactMap { catalogue.mappings[$0] }
+            let expiry = stream.expiry(at: now)
+            // Since they were looked at a mapping may have been sent back.
+            let gone = candidates.filter { candidate in
+                guard let shard = catalogue.shards[candidate], shard.isRemoved(by: expiry) else { return false }
+                return !mappings.contains { catalogue.owes($0, shard) }
+            }
+            if !gone.isEmpty { add(.shardsRemoved(key, gone)) }
+        }
+    }
+
+    private mutating func createMapping(_ definition: MappingDefinition, _ starts: [ShardKey: SequenceNumber]) throws {
+        let key = definition.key
+        let stream = try catalogue.stream(key.stream)
+        guard stream.mappings[UTF8Key(key.name)] == nil else {
+            throw ShardlineError(
+                .mappingExists, "the mapping '\(key.name)' exists already on the stream '\(key.stream)'")
+        }
+        // Shards that were opened since the caller resolved the position have nothing before it. Those that are listed no
+        // longer are none of the mapping's business.
+        let expiry = stream.expiry(at: now)
+        let resolved = stream.shards.values.sorted().compactMap { key -> MappingCreatedEntry.Start? in
+            let removed = catalogue.shards[key].flatMap { $0.isRemoved(by: expiry) ? $0.lastSequence : nil }
+            return (removed ?? starts[key]).map { MappingCreatedEntry.Start(shard: key, position: $0) }
+        }
+        add(
+            .mappingCreated(
+                MappingCreatedEntry(
+                    number: MappingNumber(catalogue.nextMapping), stream: stream.key, name: key.name,
+                    startingPosition: definition.startingPosition, createdAt: now,
+                    configuration: definition.configuration, starts: resolved)))
+    }
+
+    private mutating func seekMapping(
+        _ key: MappingKey, to positions: [ShardKey: SequenceNumber], all: Bool
+    ) throws {
+        let mapping = try catalogue.mapping(key)
+        let epoch = mapping.epoch + 1
+        add(mapping.changed(epoch: epoch))
+        func move(_ shard: ShardKey, to position: SequenceNumber, isShardEnd: Bool) {
+            add(
+                .checkpoint(
+                    CheckpointEntry(
+                        mapping: mapping.number, shard: shard, epoch: epoch,
+                        revision: (mapping.checkpoints[shard]?.revision ?? 0) + 1, position: position,
+                        isShardEnd: isShardEnd, ranges: [], state: [])))
+        }
+        for (shard, position) in positions.sorted(by: { $0.key < $1.key }) where catalogue.shards[shard] != nil {
+            move(shard, to: position, isShardEnd: false)
+        }
+        guard all, let stream = catalogue.streams[mapping.stream] else { return }
+        // What was not done of shards that are listed no longer is passed over, as all that has expired.
+        for shard in catalogue.removedShards(of: stream, at: now)
+        where positions[shard.key] == nil && catalogue.owes(mapping, shard) {
+            move(shard.key, to: shard.lastSequence, isShardEnd: true)
+        }
+    }
+}
+
+extension StreamState {
+    fileprivate func changed(retention: Duration? = nil, expiredThrough: Timestamp) -> Entry {
+        .streamChanged(
+            StreamChangedEntry(
+                key: key, retention: retention ?? self.retention, maximumRecordSize: maximumRecordSize,
+                isFailureStream: isFailureStream, expiredThrough: expiredThrough))
+    }
+}
+
+extension MappingState {
+    fileprivate func changed(epoch: UInt64, configuration: [UInt8]? = nil) -> Entry {
+        .mappingChanged(
+            MappingChangedEntry(number: number, epoch: epoch, configuration: configuration ?? self.configuration))
+    }
+}

@@ -1,0 +1,175 @@
+import DiskAccess
+import StreamModel
+import StreamStorage
+
+/// An append as its caller hands it to the writer: hashed, sorted by shard, encoded, compressed, with checksums
+/// (STORE-C1). Only numbers and arrivals are missing.
+package struct PreparedAppend: Sendable {
+    /// Consecutive records of one shard in a frame.
+    package struct Run: Sendable {
+        package var shard: ShardKey
+        package var id: ShardID
+        package var creationSecond: UInt64
+        /// Which records of the frame, as its offsets count them.
+        package var records: Range<Int>
+    }
+
+    /// Records that are stored in one body.
+    package struct Frame: Sendable {
+        package var chunk: RecordChunk
+        package var runs: [Run]
+        var stored: StoredBody
+    }
+
+    package var append: Append
+    package var stream: StreamKey
+    package var frames: [Frame]
+    /// For every record, in the order of the frames, its place in the call; nil where that is the same.
+    var order: [Int]?
+
+    var storedCount: Int { frames.reduce(0) { $0 + $1.stored.bytes.count + 64 } }
+}
+
+extension PreparedAppend {
+    /// Runs of fewer bytes, as they are on average, are not compressed for the journal: the flush, which has them among
+    /// others of their shard, compresses them anyway, and up to 64 KiB a disk takes as long whatever it is given.
+    static let compressedFrom = 512
+    /// No frame gets longer, unless a single record is.
+    static let longestFrame = 256 << 10
+
+    /// The receipts of all records in the order of the call; `numbered` are its frames as the writer numbered them.
+    func receipts(_ numbered: [Epoch.Frame]) -> [PutReceipt] {
+        [PutReceipt](unsafeUninitializedCapacity: append.records.count) { receipts, count in
+            for frame in numbered {
+                for run in frame.runs {
+                    for index in 0..<run.records.count {
+                        let receipt = PutReceipt(
+                            shard: run.id, sequenceNumber: run.firstSequence.advanced(by: index),
+                            approximateArrivalTimestamp: run.arrival, shardCreationSecond: run.creationSecond)
+                        // Each place is a record of the call, so each comes once.
+                        receipts.initializeElement(at: order?[count] ?? count, to: receipt)
+                        count += 1
+                    }
+                }
+            }
+            precondition(count == append.records.count)
+        }
+    }
+}
+
+/// Makes a ``PreparedAppend`` frame by frame, so that a caller can let others run in between.
+package struct AppendEncoder {
+    private let append: Append
+    private let stream: StreamState
+    private let shards: [StreamState.Route]
+    private let seed: UInt32
+    /// The records' places in the call, sorted by shard, and where each shard's begin.
+    private let order: [Int]?
+    private let starts: [Int]
+    private let sizes: [Int]
+    private var frames: [PreparedAppend.Frame] = []
+    private var shard = 0
+    private var position = 0
+
+    /// Sorts the records by shard: `target`, which is the shard that the append names, or where it names none, the
+    /// stream's open ones. Nothing is checked here.
+    package init(_ append: Append, stream: StreamState, target: ShardState?, seed: UInt32) {
+        self.append = append
+        self.stream = stream
+        self.seed = seed
+        let count = append.records.count
+        let sizes = RecordEncoding.sizes(of: append.records)
+        shards =
+            target.map {
+                [
+                    StreamState.Route(
+                        first: $0.range.first, shard: $0.key, id: $0.id, creationSecond: $0.creationSecond)
+                ]
+            } ?? stream.openShards
+        guard shards.count > 1 else {
+            order = nil
+            starts = [0, count]
+            self.sizes = sizes
+            return
+        }
+        var routes: [Int32] = []
+        routes.reserveCapacity(count)
+        var starts = [Int](repeating: 0, count: shards.count + 1)
+        for key in HashKey.all(of: append.records) {
+            let route = stream.routeIndex(of: key)
+            routes.append(Int32(route))
+            starts[route + 1] += 1
+        }
+        for index in 1...shards.count { starts[index] += starts[index - 1] }
+        var order = [Int](repeating: 0, count: count)
+        var next = starts
+        for (index, route) in routes.enumerated() {
+            order[next[Int(route)]] = index
+            next[Int(route)] += 1
+        }
+        self.order = order
+        self.starts = starts
+        self.sizes = order.map { sizes[$0] }
+    }
+
+    /// Encodes frames until they hold so many bytes; returns whether there is more to do.
+    package mutating func encode(atLeast bytes: Int) -> Bool {
+        var encoded = 0
+        while encoded < bytes {
+            guard encodeFrame() else { return false }
+            encoded += frames.last?.chunk.bytes.count ?? 0
+        }
+        return true
+    }
+
+    /// Encodes one frame; returns whether there is more to do.
+    package mutating func encodeFrame() -> Bool {
+        var runs: [PreparedAppend.Run] = []
+        var total = 0
+        let first = position
+        while position < sizes.count {
+            while starts[shard + 1] <= position { shard += 1 }
+            let end = starts[shard + 1]
+            var shardTotal = 0
+            for size in sizes[position..<end] {
+                shardTotal += size
+                if shardTotal >= StoredBody.ownFrameFrom { break }
+            }
+            if shardTotal >= StoredBody.ownFrameFrom {
+                // Long runs stand alone: what is gathered so far goes first.
+                if !runs.isEmpty { break }
+                var last = position
+                while last < end, last == position || total + sizes[last] <= PreparedAppend.longestFrame {
+                    total += sizes[last]
+                    last += 1
+                }
+                runs.append(run(0..<last - position))
+                position = last
+                break
+            }
+            if total > 0, total + shardTotal > PreparedAppend.longestFrame { break }
+            runs.append(run(position - first..<end - first))
+            total += shardTotal
+            position = end
+        }
+        guard !runs.isEmpty else { return false }
+        let (bytes, offsets) = RecordEncoding.chunk(
+            of: append.records, first..<position, order: order, sizes: sizes)
+        let stored = StoredBody(
+            bytes, seed: seed, isCompressed: bytes.count >= PreparedAppend.compressedFrom * runs.count)
+        frames.append(
+            PreparedAppend.Frame(chunk: RecordChunk(bytes: bytes, offsets: offsets), runs: runs, stored: stored))
+        return position < sizes.count
+    }
+
+    private func run(_ records: Range<Int>) -> PreparedAppend.Run {
+        let state = shards[shard]
+        return PreparedAppend.Run(
+            shard: state.shard, id: state.id, creationSecond: state.creationSecond, records: records)
+    }
+
+    /// What came of it, once there is no more to do.
+    package consuming func finish() -> PreparedAppend {
+        PreparedAppend(append: append, stream: stream.key, frames: frames, order: order)
+    }
+}

@@ -1,0 +1,131 @@
+import Foundation
+import Testing
+
+/// Inside a target folders stand on one another in one direction, as targets do (ARCHITECTURE.md says what each is for).
+@Suite struct FloorTests {
+    /// From the bottom up: what is in a folder may name types of the folders before it, and of its own. "" is the
+    /// target's own folder.
+    static let floors: [String: [String]] = [
+        "SegmentStorage": [
+            "Format", "Catalogue", "Metadata", "Segments", "Read", "Memory", "Journal", "Recovery", "Write", "Flush",
+            "Maintenance", "Store",
+        ],
+        "OfflineStore": ["Check", "Repair", "Backup"],
+        "EventSource": ["JSON", "Core", "Configuration", "Function", "Destination", "Driver"],
+        "ShardlineCLI": [
+            "Failures", "Arguments", "Output", "Input", "ProcessFunction", "Running", "Bench", "Demo", "Commands", "",
+        ],
+        "ThroughputBench": ["Settings", "Workload", "Proof", "Report", "Run"],
+        "StreamStorage": ["", "Producer"],
+        "StreamModel": [""],
+    ]
+
+    /// A Swift file as this test sees it.
+    struct Source {
+        let path: String
+        let folder: String
+        let code: [Substring]
+
+        init(path: String, folder: String, code: [Substring]) {
+            self.path = path
+            self.folder = folder
+            self.code = code
+        }
+
+        init(_ file: SourceTree.File) {
+            let parts = file.path.split(separator: "/")
+            self.init(path: file.path, folder: parts.count > 3 ? String(parts[2]) : "", code: file.code)
+        }
+    }
+
+    /// Where types are declared: by their name, or `Outer.Name` for those in an extension.
+    static func declarations(_ files: [Source]) -> [String: Set<String>] {
+        let top =
+            #/^(?:(?:public|package|private|fileprivate|final|indirect)\s+)*(?:struct|class|enum|protocol|actor|typealias)\s+(\w+)/#
+        let nested =
+            #/^ {4}(?:(?:public|package|private|fileprivate|final|indirect)\s+)*(?:struct|class|enum|actor|typealias)\s+(\w+)/#
+        let extended = #/^(?:(?:public|package)\s+)?extension\s+(\w+)/#
+        var found: [String: Set<String>] = [:]
+        for file in files {
+            var outer: Substring?
+            for line in file.code {
+                if let match = line.firstMatch(of: top) {
+                    found[String(match.1), default: []].insert(file.folder)
+                    outer = nil
+                } else if let match = line.firstMatch(of: extended) {
+                    outer = match.1
+                } else if let outer, let match = line.firstMatch(of: nested) {
+                    found["\(outer).\(match.1)", default: []].insert(file.folder)
+                }
+            }
+        }
+        return found
+    }
+
+    /// By folder, the types that are declared in other types: in their folder a name means them first.
+    static func nestedNames(_ files: [Source]) -> [String: Set<String>] {
+        let nested = #/^ +(?:\w+\s+)*(?:struct|class|enum|actor|typealias)\s+([A-Z]\w*)/#
+        var found: [String: Set<String>] = [:]
+        for file in files {
+            for line in file.code {
+                if let match = line.firstMatch(of: nested) { found[file.folder, default: []].insert(String(match.1)) }
+            }
+        }
+        return found
+    }
+
+    /// The places that name a type of a folder that is not below theirs.
+    static func breaches(_ files: [Source], floors: [String]) -> [Breach] {
+        let declared = declarations(files)
+        let nested = nestedNames(files)
+        let height = Dictionary(uniqueKeysWithValues: floors.enumerated().map { ($1, $0) })
+        var breaches: [Breach] = []
+        for file in files {
+            guard let own = height[file.folder] else {
+                breaches.append(
+                    Breach(path: file.path, line: 1, what: "the folder '\(file.folder)' is not in the list"))
+                continue
+            }
+            for (number, line) in file.code.enumerated() where !line.contains("extension ") {
+                for match in line.matches(of: #/(?:^|[^.\w])([A-Z]\w*)(?:\.([A-Z]\w*))?/#) {
+                    let name = String(match.1)
+                    if match.2 == nil, nested[file.folder]?.contains(name) == true { continue }
+                    let homes = match.2.flatMap { declared["\(name).\($0)"] } ?? declared[name]
+                    // A name of several folders, of which one may be meant, is private in each or stands below.
+                    guard let homes, homes.allSatisfy({ (height[$0] ?? .max) > own }) else { continue }
+                    breaches.append(Breach(path: file.path, line: number + 1, what: "\(file.folder) names \(name)"))
+                }
+            }
+        }
+        return breaches
+    }
+
+    @Test(arguments: FloorTests.floors.keys.sorted())
+    func `a folder names only what stands below it`(target: String) throws {
+        let files = try SourceTree.files(below: "Sources").filter { $0.target == target }.map(Source.init)
+        #expect(!files.isEmpty)
+        #expect(Self.breaches(files, floors: Self.floors[target] ?? []) == [])
+    }
+
+    @Test func `every target with more than 15 files has its floors in the list`() throws {
+        let files = Dictionary(grouping: try SourceTree.files(below: "Sources"), by: \.target)
+        let large = files.filter { $0.value.count > 15 }.keys
+        #expect(Set(large).subtracting(Self.floors.keys) == [])
+    }
+
+    @Test func `a type of a higher floor, or a folder that is not listed, is found`() {
+        func file(_ folder: String, _ code: String) -> Source {
+            Source(path: "\(folder)/File.swift", folder: folder, code: code.split(separator: "\n"))
+        }
+        let low = file("Low", "struct Value {}\nextension Tower {\n    struct Setting {}\n}")
+        let high = file("High", "final class Tower {\n    var value: Value\n}")
+        #expect(Self.breaches([low, high], floors: ["Low", "High"]) == [])
+        let nested = file("Low", "let setting: Tower.Setting?")
+        #expect(Self.breaches([low, high, nested], floors: ["Low", "High"]) == [])
+        let offence = file("Low", "func raise(_ tower: Tower) {}")
+        #expect(Self.breaches([low, high, offence], floors: ["Low", "High"]).map(\.what) == ["Low names Tower"])
+        let stranger = file("Elsewhere", "struct Other {}")
+        #expect(
+            Self.breaches([stranger], floors: ["Low"]).map(\.what) == ["the folder 'Elsewhere' is not in the list"])
+    }
+}
