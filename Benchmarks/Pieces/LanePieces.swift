@@ -22,7 +22,7 @@ private struct Lane {
         settings.batchSize = batchSize
         settings.payload = .rawBytes()
         core = LaneCore(
-            LaneCore.Beginning(position: .zero), settings: settings, denseNumbers: true, jitterSeed: 1)
+            LaneCore.InitialState(position: .zero), settings: settings, denseNumbers: true, jitterSeed: 1)
     }
 
     /// Lets the core decide until so many records are done and checkpointed.

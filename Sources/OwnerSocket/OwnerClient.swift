@@ -25,7 +25,7 @@ public final class OwnerClient: StreamStore {
     /// The same process as this one sees it; nil where it can't, as in another container.
     package let visibleOwner: Int32?
     /// Whether the owner has said that it gives the store up: whoever is next may have it, and nothing is in doubt.
-    package var hasSaidGoodbye: Bool { calls.isReleased }
+    package var ownerReleasedCleanly: Bool { calls.isReleased }
     /// Where this end says what it finds.
     public let logger: Logger
     private let calls: OwnerCalls
@@ -258,20 +258,20 @@ extension OwnerClient {
     }
 
     /// As ``StreamStore/describeMapping(_:)``.
-    public func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+    public func describeMapping(_ mapping: MappingID) async throws -> MappingDescription {
         try self.mapping(await calls.call(.describeMapping(mapping)))
     }
 
     /// As ``StreamStore/claimMapping(_:with:)``; the claim ends with this connection at the latest. What
     /// this process' run does is not told to others.
-    public func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
+    public func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription {
         try self.mapping(
             await calls.call(
                 .claimMapping(mapping, configuration: claim.configuration, failureStream: claim.failureStream)))
     }
 
     /// As ``StreamStore/mappingStates(_:)``, for a mapping that the owner runs.
-    public func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]? {
+    public func mappingStates(_ mapping: MappingID) async throws -> [MappingShardState]? {
         guard case .mappingStates(let states) = try await calls.call(.mappingStates(mapping)) else {
             throw OwnerCalls.mismatch
         }
@@ -279,7 +279,7 @@ extension OwnerClient {
     }
 
     /// As ``StreamStore/releaseMapping(_:epoch:)``.
-    public func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
+    public func releaseMapping(_ mapping: MappingID, epoch: UInt64) async throws {
         guard case .done = try await calls.call(.releaseMapping(mapping, epoch: epoch)) else {
             throw OwnerCalls.mismatch
         }
@@ -288,13 +288,13 @@ extension OwnerClient {
     /// As ``StreamStore/seekMapping(_:to:shard:)``.
     @discardableResult
     public func seekMapping(
-        _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
+        _ mapping: MappingID, to position: StartingPosition, shard: ShardID?
     ) async throws -> MappingDescription {
         try self.mapping(await calls.call(.seekMapping(mapping, position, shard)))
     }
 
     /// As ``StreamStore/deleteMapping(_:)``.
-    public func deleteMapping(_ mapping: MappingKey) async throws {
+    public func deleteMapping(_ mapping: MappingID) async throws {
         guard case .done = try await calls.call(.deleteMapping(mapping)) else { throw OwnerCalls.mismatch }
     }
 

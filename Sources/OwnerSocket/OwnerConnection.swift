@@ -22,7 +22,7 @@ final class OwnerConnection: Sendable {
         /// Reads are answered as cancelled: the owner gives the store up.
         var isLeaving = false
         /// Claims that this client holds: whoever is gone runs no mapping.
-        var claims: [MappingKey: UInt64] = [:]
+        var claims: [MappingID: UInt64] = [:]
         var isCleaning = false
         var isEnded = false
         var waiting: [CheckedContinuation<Void, Never>] = []
@@ -152,7 +152,7 @@ final class OwnerConnection: Sendable {
     }
 
     private func endIfIdle() {
-        let claims = state.withLock { state -> [MappingKey: UInt64]? in
+        let claims = state.withLock { state -> [MappingID: UInt64]? in
             guard state.isReceived, state.calls.isEmpty, !state.isCleaning else { return nil }
             state.isCleaning = true
             return state.claims
@@ -161,7 +161,7 @@ final class OwnerConnection: Sendable {
         Task { [self] in
             for (mapping, epoch) in claims {
                 do { try await store.releaseMapping(mapping, epoch: epoch) } catch let error as ShardlineError
-                    where [.unknownMapping, .unknownStream, .closed].contains(error.code)
+                    where [.mappingNotFound, .streamNotFound, .closed].contains(error.code)
                 { continue } catch {
                     logger.warning("the claim on '\(mapping)' of a client that is gone stays: \(error)")
                 }

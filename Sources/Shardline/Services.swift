@@ -36,7 +36,7 @@ extension SegmentStore: Service {
                     try await gracefulShutdown()
                     return nil
                 }
-                group.addTask { try await self.failed() }
+                group.addTask { try await self.waitForFailure() }
                 defer { group.cancelAll() }
                 if let failure = try await group.next() ?? nil { throw failure }
             }

@@ -181,7 +181,7 @@ package final class GuestStore: Sendable {
         _ = publish(store)
         await withTaskGroup(of: Void.self) { watching in
             watching.addTask { [tell] in
-                if let failure = try? await store.failed() { tell.yield(.failed(failure)) }
+                if let failure = try? await store.waitForFailure() { tell.yield(.failed(failure)) }
             }
             await withTaskGroup(of: Void.self) { group in
                 if let server {
@@ -319,7 +319,7 @@ package final class GuestStore: Sendable {
             do {
                 return try await call(store)
             } catch let gone as ShardlineError where gone.code == .ownerGone {
-                let saidGoodbye = (store as? OwnerClient)?.hasSaidGoodbye ?? false
+                let saidGoodbye = (store as? OwnerClient)?.ownerReleasedCleanly ?? false
                 tell.yield(.lost(generation: generation, saidGoodbye ? .anyone : .others))
                 last = generation
                 do { _ = try await current(after: last) } catch { throw gone }
@@ -385,30 +385,30 @@ extension GuestStore: StreamStore {
         try await look { try await $0.listMappings(of: stream) }
     }
 
-    package func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+    package func describeMapping(_ mapping: MappingID) async throws -> MappingDescription {
         try await look { try await $0.describeMapping(mapping) }
     }
 
-    package func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
+    package func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription {
         try await write { try await $0.claimMapping(mapping, with: claim) }
     }
 
-    package func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]? {
+    package func mappingStates(_ mapping: MappingID) async throws -> [MappingShardState]? {
         try await look { try await $0.mappingStates(mapping) }
     }
 
-    package func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
+    package func releaseMapping(_ mapping: MappingID, epoch: UInt64) async throws {
         try await write { try await $0.releaseMapping(mapping, epoch: epoch) }
     }
 
     @discardableResult
     package func seekMapping(
-        _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
+        _ mapping: MappingID, to position: StartingPosition, shard: ShardID?
     ) async throws -> MappingDescription {
         try await write { try await $0.seekMapping(mapping, to: position, shard: shard) }
     }
 
-    package func deleteMapping(_ mapping: MappingKey) async throws {
+    package func deleteMapping(_ mapping: MappingID) async throws {
         try await write { try await $0.deleteMapping(mapping) }
     }
 

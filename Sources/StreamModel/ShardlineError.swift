@@ -14,13 +14,13 @@ public struct ShardlineError: Error, Sendable, CustomStringConvertible, CustomDe
         /// An argument or setting outside what is allowed. Nothing was done.
         public static let invalidArgument = Code("invalidArgument")
         /// No stream of this name.
-        public static let unknownStream = Code("unknownStream")
+        public static let streamNotFound = Code("streamNotFound")
         /// A stream of this name exists already.
         public static let streamExists = Code("streamExists")
         /// The stream has no such shard.
-        public static let unknownShard = Code("unknownShard")
+        public static let shardNotFound = Code("shardNotFound")
         /// No mapping of this name on the stream.
-        public static let unknownMapping = Code("unknownMapping")
+        public static let mappingNotFound = Code("mappingNotFound")
         /// A mapping of this name exists already on the stream.
         public static let mappingExists = Code("mappingExists")
         /// The mapping is running already, in this process or in the one that owns the store.

@@ -7,7 +7,7 @@ public enum Change: Sendable {
     /// A mapping's progress in one shard.
     case checkpoint(CheckpointMove)
     /// How often a unit was tried, kept across a crash (ESM-A9).
-    case attempts(AttemptNote, of: MappingKey, shard: ShardID, epoch: UInt64)
+    case attempts(AttemptNote, of: MappingID, shard: ShardID, epoch: UInt64)
     /// A key that waits aside, or waits no longer.
     case park(ParkedKeyChange)
     /// The end of shards and the beginning of their children.
@@ -70,7 +70,7 @@ public struct Seal: Hashable, Sendable {
 /// A key of a mapping that is parked, or is parked no longer.
 public struct ParkedKeyChange: Hashable, Sendable {
     /// The mapping whose key it is.
-    public var mapping: MappingKey
+    public var mapping: MappingID
     /// The shard that the key's records are in.
     public var shard: ShardID
     /// The partition key.
@@ -81,7 +81,7 @@ public struct ParkedKeyChange: Hashable, Sendable {
     public var epoch: UInt64
 
     /// A change of one key.
-    public init(mapping: MappingKey, shard: ShardID, partitionKey: String, value: [UInt8]?, epoch: UInt64) {
+    public init(mapping: MappingID, shard: ShardID, partitionKey: String, value: [UInt8]?, epoch: UInt64) {
         self.mapping = mapping
         self.shard = shard
         self.partitionKey = partitionKey

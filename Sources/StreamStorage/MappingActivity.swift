@@ -24,7 +24,7 @@ public struct MappingClaim: Sendable {
 
 extension ShardlineError {
     /// Why a stream is not deleted: a mapping of it runs.
-    package static func isRunning(_ mapping: MappingKey) -> ShardlineError {
+    package static func isRunning(_ mapping: MappingID) -> ShardlineError {
         ShardlineError(
             .mappingBusy,
             "the mapping '\(mapping.name)' of the stream '\(mapping.stream)' is running: stop it before deleting the stream, or delete it by force"
@@ -32,7 +32,7 @@ extension ShardlineError {
     }
 
     /// Why a stream is not deleted: a mapping that runs hands over to it what it gives up.
-    package static func isInUse(_ stream: String, by mapping: MappingKey) -> ShardlineError {
+    package static func isInUse(_ stream: String, by mapping: MappingID) -> ShardlineError {
         ShardlineError(
             .mappingBusy,
             "the mapping '\(mapping.name)' of the stream '\(mapping.stream)' is running and puts what it gives up into '\(stream)': stop it before deleting the stream, or delete it by force"

@@ -1,7 +1,7 @@
 public import StreamModel
 
 /// The name of a mapping: unique on its stream.
-public struct MappingKey: Hashable, Sendable, CustomStringConvertible {
+public struct MappingID: Hashable, Sendable, CustomStringConvertible {
     /// The stream that the mapping reads.
     public var stream: String
     /// The mapping's own name.
@@ -17,7 +17,7 @@ public struct MappingKey: Hashable, Sendable, CustomStringConvertible {
     public var description: String { "\(stream)/\(name)" }
 
     /// By bytes: U+212A, the Kelvin sign, is not K.
-    public static func == (left: MappingKey, right: MappingKey) -> Bool {
+    public static func == (left: MappingID, right: MappingID) -> Bool {
         UTF8Key(left.stream) == UTF8Key(right.stream) && UTF8Key(left.name) == UTF8Key(right.name)
     }
 
@@ -52,14 +52,14 @@ public enum StartingPosition: Hashable, Sendable {
 /// What a mapping is made with.
 public struct MappingDefinition: Hashable, Sendable {
     /// Its stream and name.
-    public var key: MappingKey
+    public var key: MappingID
     /// Where it begins, resolved when it is made.
     public var startingPosition: StartingPosition
     /// Its settings, opaque to the store (JSON of `EventSourceMapping.Configuration`).
     public var configuration: [UInt8]
 
     /// A definition with these facts.
-    public init(key: MappingKey, startingPosition: StartingPosition, configuration: [UInt8] = []) {
+    public init(key: MappingID, startingPosition: StartingPosition, configuration: [UInt8] = []) {
         self.key = key
         self.startingPosition = startingPosition
         self.configuration = configuration
@@ -69,7 +69,7 @@ public struct MappingDefinition: Hashable, Sendable {
 /// A mapping as it is now.
 public struct MappingDescription: Hashable, Sendable {
     /// Its stream and name.
-    public var key: MappingKey
+    public var key: MappingID
     /// Stable as long as the mapping exists; another one for a mapping made anew under the same name.
     public var id: UInt64
     /// Where it began.
@@ -92,7 +92,7 @@ public struct MappingDescription: Hashable, Sendable {
 
     /// A description with these facts.
     public init(
-        key: MappingKey, id: UInt64, startingPosition: StartingPosition, createdAt: Timestamp,
+        key: MappingID, id: UInt64, startingPosition: StartingPosition, createdAt: Timestamp,
         configuration: [UInt8], epoch: UInt64, isClaimed: Bool, checkpoints: [ShardCheckpoint],
         expiredShards: [ShardDescription] = [], retention: Duration = Limits.defaultRetention
     ) {
@@ -144,14 +144,14 @@ public struct ShardCheckpoint: Hashable, Sendable {
 /// move in a shard that retention has removed is ignored: everything in it is over.
 public struct CheckpointMove: Hashable, Sendable {
     /// The mapping.
-    public var mapping: MappingKey
+    public var mapping: MappingID
     /// The claim of whoever runs the mapping, from ``StreamStore/claimMapping(_:with:)``.
     public var epoch: UInt64
     /// The shard and how far it is done; the attempt note in it is not looked at.
     public var checkpoint: ShardCheckpoint
 
     /// A move of one mapping's checkpoint.
-    public init(mapping: MappingKey, epoch: UInt64, checkpoint: ShardCheckpoint) {
+    public init(mapping: MappingID, epoch: UInt64, checkpoint: ShardCheckpoint) {
         self.mapping = mapping
         self.epoch = epoch
         self.checkpoint = checkpoint

@@ -15,7 +15,7 @@ public struct RecordStream: Sendable {
 }
 
 extension StreamStore {
-    /// The stream of this name, whether or not it exists yet; its calls throw `unknownStream` until it does.
+    /// The stream of this name, whether or not it exists yet; its calls throw `streamNotFound` until it does.
     public func stream(_ name: String) -> RecordStream { RecordStream(store: self, name: name) }
 
     /// Makes a stream, durably. Throws `streamExists`, `invalidArgument`.
@@ -69,7 +69,7 @@ extension StreamStore {
 extension RecordStream {
     /// Puts one record and returns when it is durable.
     ///
-    /// Throws `invalidArgument` (a bad key), `recordTooLarge`, `unknownStream`, `diskFull`, `storeFailed`, `closed`:
+    /// Throws `invalidArgument` (a bad key), `recordTooLarge`, `streamNotFound`, `diskFull`, `storeFailed`, `closed`:
     /// then it was surely not written. `outcomeUnknown`: it may have been.
     @discardableResult
     public func put(

@@ -26,7 +26,7 @@ enum CrashStore {
         /// What is acknowledged is synced later.
         static let isInterval = getenv("SHARDLINE_CRASH_INTERVAL") != nil
     }
-    static let mapping = MappingKey(stream: mapped, name: "m")
+    static let mapping = MappingID(stream: mapped, name: "m")
     static let shards: [String: Int] = [mapped: 4, beside: 2]
 
     /// Opens the store in a directory, so small that a flush and the reuse of journal files are never far away.
@@ -44,7 +44,7 @@ enum CrashStore {
         if Mode.isInterval { configuration.durability = .interval(.milliseconds(20)) }
         if isSmall {
             configuration.journalLimit = 16 << 20
-            configuration.epochSize = 1 << 20
+            configuration.memtableSize = 1 << 20
             configuration.queueSize = 64 << 10
         }
         return try await SegmentStore.open(

@@ -21,7 +21,7 @@ let quiet = Logger(label: "damage", factory: { _ in SwiftLogNoOpLogHandler() })
 
 /// The files of a small store that was closed: a sealed and an open segment, and a journal with records of its own.
 struct SmallStore: Sendable {
-    static let mapping = MappingKey(stream: "orders", name: "billing")
+    static let mapping = MappingID(stream: "orders", name: "billing")
     static let position = SequenceNumber(3)
 
     /// By path below the directory.

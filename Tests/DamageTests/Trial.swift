@@ -52,8 +52,8 @@ struct Trial {
         }
         let mapping = try await open.describeMapping(SmallStore.mapping)
         outcome.position = mapping.checkpoints.first { $0.shard == ShardID(1) }?.position
-        try open.parts.backing.close()
-        open.parts.finishClosing()
+        try open.core.backing.close()
+        open.core.finishClosing()
         return outcome
     }
 
@@ -64,7 +64,7 @@ struct Trial {
         try store.write(to: directory, files)
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let report = try await SegmentStore.repair(
-            at: directory, applies: true, timeSource: store.clock, logger: quiet,
+            at: directory, dryRun: false, timeSource: store.clock, logger: quiet,
             internals: SmallStore.internals(directory, store.clock))
         guard report.isApplied else { return nil }
         var outcome = Outcome(check: try SegmentStore.check(directory, POSIXFileSystem(), now: store.clock.wallTime))

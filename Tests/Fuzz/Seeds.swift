@@ -79,7 +79,7 @@ enum Seeds {
     }()
 
     private static let shard = NewShard(
-        key: ShardKey(7), id: ShardID(3), range: HashKeyRange(first: HashKey(5), last: HashKey(.max)),
+        key: ShardNumber(7), id: ShardID(3), range: HashKeyRange(first: HashKey(5), last: HashKey(.max)),
         creationSecond: 1_700_000_000, origin: SequenceNumber(41))
 
     private static let entries: [Entry] = {
@@ -87,38 +87,39 @@ enum Seeds {
         var entries: [Entry] = [
             .streamCreated(
                 StreamCreatedEntry(
-                    key: StreamKey(2), name: "flüge", retention: .seconds(86_400), maximumRecordSize: 1 << 20,
+                    key: StreamNumber(2), name: "flüge", retention: .seconds(86_400), maximumRecordSize: 1 << 20,
                     isFailureStream: true, createdAt: Timestamp(milliseconds: 5), shards: [shard])),
             .streamChanged(
                 StreamChangedEntry(
-                    key: StreamKey(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: false)),
+                    key: StreamNumber(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: false)),
             .streamChanged(
                 StreamChangedEntry(
-                    key: StreamKey(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: true,
+                    key: StreamNumber(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: true,
                     expiredThrough: Timestamp(milliseconds: 1_700_000_000_123))),
-            .streamDeleted(StreamKey(2)),
+            .streamDeleted(StreamNumber(2)),
             .mappingCreated(
                 MappingCreatedEntry(
-                    number: MappingNumber(1), stream: StreamKey(2), name: "m",
+                    number: MappingNumber(1), stream: StreamNumber(2), name: "m",
                     startingPosition: .atTimestamp(Timestamp(milliseconds: -5)), createdAt: Timestamp(milliseconds: 12),
-                    configuration: [1, 2, 3], starts: [.init(shard: ShardKey(7), position: SequenceNumber(40))])),
+                    configuration: [1, 2, 3], starts: [.init(shard: ShardNumber(7), position: SequenceNumber(40))])),
             .mappingChanged(MappingChangedEntry(number: MappingNumber(1), epoch: 1 << 33, configuration: [7])),
-            .mappingDeleted(MappingNumber(1)), .takeOver(shard: ShardKey(7), epoch: 5),
+            .mappingDeleted(MappingNumber(1)), .takeOver(shard: ShardNumber(7), epoch: 5),
             .opened(OpenedEntry(incarnation: 3, cutCommit: 17, finding: "torn", numberJump: 1 << 32)),
-            .shardsRemoved(StreamKey(2), [ShardKey(1), ShardKey(2)]),
-            .attempts(AttemptsEntry(mapping: MappingNumber(1), shard: ShardKey(7), note: note)),
-            .parked(ParkedEntry(mapping: MappingNumber(1), shard: ShardKey(7), partitionKey: "k", value: [9])),
-            .parked(ParkedEntry(mapping: MappingNumber(1), shard: ShardKey(7), partitionKey: "k", value: nil)),
+            .shardsRemoved(StreamNumber(2), [ShardNumber(1), ShardNumber(2)]),
+            .attempts(AttemptsEntry(mapping: MappingNumber(1), shard: ShardNumber(7), note: note)),
+            .parked(ParkedEntry(mapping: MappingNumber(1), shard: ShardNumber(7), partitionKey: "k", value: [9])),
+            .parked(ParkedEntry(mapping: MappingNumber(1), shard: ShardNumber(7), partitionKey: "k", value: nil)),
             .seal(
                 SealEntry(
-                    stream: StreamKey(2), closedAt: Timestamp(milliseconds: 77),
-                    parents: [.init(shard: ShardKey(1), lastSequence: SequenceNumber(40))], children: [shard, shard])),
+                    stream: StreamNumber(2), closedAt: Timestamp(milliseconds: 77),
+                    parents: [.init(shard: ShardNumber(1), lastSequence: SequenceNumber(40))], children: [shard, shard])
+            ),
         ]
         for state in [[1, 2, 3], [UInt8](repeating: 5, count: Entry.longestStateInHead + 1)] {
             entries.append(
                 .checkpoint(
                     CheckpointEntry(
-                        mapping: MappingNumber(1), shard: ShardKey(7), epoch: 1 << 40, revision: 99,
+                        mapping: MappingNumber(1), shard: ShardNumber(7), epoch: 1 << 40, revision: 99,
                         position: SequenceNumber(50), isShardEnd: true,
                         ranges: [
                             SequenceNumber(52)...SequenceNumber(53), SequenceNumber(60)...SequenceNumber(1 << 50),

@@ -25,7 +25,7 @@ struct HostileRequestTests {
     private static let names = [
         "s", "", "..", "../s", "/etc/passwd", "s\u{0}", "\u{1B}[2J", String(repeating: "n", count: 200),
     ]
-    private static let key = MappingKey(stream: "s", name: "m")
+    private static let key = MappingID(stream: "s", name: "m")
 
     private static var foreign: [StartingPosition] {
         var positions: [StartingPosition] = []
@@ -53,7 +53,7 @@ struct HostileRequestTests {
                 .createStream(name, StreamSettings()), .describeStream(name), .listMappings(stream: name),
                 .createMapping(
                     MappingDefinition(
-                        key: MappingKey(stream: "s", name: name), startingPosition: .latest, configuration: [])),
+                        key: MappingID(stream: "s", name: name), startingPosition: .latest, configuration: [])),
                 .commit([.append(Append([NewRecord("x", partitionKey: name)], to: name))], .now),
                 .commit([.append(Append([NewRecord("x", partitionKey: name)], to: "s"))], .relaxed),
             ]

@@ -13,7 +13,8 @@ import Testing
         "OfflineStore": ["Check", "Repair", "Backup"],
         "EventSource": ["JSON", "Core", "Configuration", "Function", "Destination", "Driver"],
         "ShardlineCLI": [
-            "Failures", "Arguments", "Output", "Input", "ProcessFunction", "Running", "Bench", "Demo", "Commands", "",
+            "Failures", "Arguments", "Output", "Input", "ProcessFunction", "StoreAccess", "Bench", "Demo", "Commands",
+            "",
         ],
         "ThroughputBench": ["Settings", "Workload", "Proof", "Report", "Run"],
         "StreamStorage": ["", "Producer"],

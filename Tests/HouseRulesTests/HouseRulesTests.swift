@@ -56,7 +56,7 @@ import Testing
         let places = [
             "Sources/StreamModel/SequenceNumber.swift", "Sources/StreamModel/RecordRun.swift",
             "Sources/StreamModel/RecordBatch.swift", "Sources/EventSource/Core/RecordQueue.swift",
-            "Sources/SegmentStorage/Read/SegmentPast.swift", "Sources/SegmentStorage/Format/",
+            "Sources/SegmentStorage/Read/FlushedSegments.swift", "Sources/SegmentStorage/Format/",
             "Sources/OwnerSocket/Wire/Wire+Streams.swift",
         ]
         let breaches = try SourceTree.files(below: "Sources", "examples")

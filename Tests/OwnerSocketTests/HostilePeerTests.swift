@@ -90,7 +90,7 @@ struct HostilePeerTests {
         let client = try await OwnerClient.connect(at: directory.path)
         try await served
         #expect(await code { _ = try await client.commit(Self.commit) } == .ownerGone)
-        #expect(client.hasSaidGoodbye)
+        #expect(client.ownerReleasedCleanly)
     }
 
     @Test func `a producer over a dead owner names what is in doubt`() async throws {

@@ -99,7 +99,7 @@ struct OwnerSocketTests {
 
     @Test func `a client is told what the mapping does that its owner runs`() async throws {
         let owner = try await Owner()
-        let key = MappingKey(stream: "s", name: "m")
+        let key = MappingID(stream: "s", name: "m")
         try await owner.store.createMapping(MappingDefinition(key: key, startingPosition: .trimHorizon))
         try await owner.serving {
             let client = try await owner.client()
@@ -113,7 +113,7 @@ struct OwnerSocketTests {
 
     @Test func `a client that goes leaves nothing behind`() async throws {
         let owner = try await Owner()
-        let key = MappingKey(stream: "s", name: "m")
+        let key = MappingID(stream: "s", name: "m")
         try await owner.store.createMapping(MappingDefinition(key: key, startingPosition: .trimHorizon))
         try await owner.serving {
             let client = try await owner.client()

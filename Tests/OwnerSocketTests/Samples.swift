@@ -5,7 +5,7 @@ import StreamStorage
 
 /// Requests and replies with every kind of part in them.
 enum Samples {
-    static let key = MappingKey(stream: "s", name: "m")
+    static let key = MappingID(stream: "s", name: "m")
     private static let note = AttemptNote(
         first: SequenceNumber(3), last: SequenceNumber(5), count: 2, cause: "signal 11 \u{1F4A5}")
     private static let checkpoint = ShardCheckpoint(

@@ -54,7 +54,7 @@ import Testing
 
         /// As after a crash before any checkpoint.
         func loseCheckpoints() async throws {
-            try await store.seekMapping(MappingKey(stream: "s", name: "totals"), to: .trimHorizon, shard: nil)
+            try await store.seekMapping(MappingID(stream: "s", name: "totals"), to: .trimHorizon, shard: nil)
         }
 
         func totals() async throws -> [String: Int] {

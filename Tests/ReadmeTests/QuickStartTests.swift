@@ -12,7 +12,7 @@ import Testing
             let sum = UInt64(1_004 * run)
             let stored = try await store.describeStream("departures").shards.reduce(0) { $0 + $1.tip.rawValue }
             #expect(stored == sum)
-            let mapping = try await store.describeMapping(MappingKey(stream: "departures", name: "delays"))
+            let mapping = try await store.describeMapping(MappingID(stream: "departures", name: "delays"))
             #expect(mapping.checkpoints.reduce(0) { $0 + $1.position.rawValue } == sum)
             // Record by record, once: the second run goes on behind the first.
             #expect(program.delays.statistics.delivered == 1_004)

@@ -16,7 +16,7 @@ import Testing
 
     @Test func `bounds that a message names are taken, their neighbours are not`() throws {
         for (name, path) in [
-            ("journalLimit", \SegmentStore.Configuration.journalLimit), ("epochSize", \.epochSize),
+            ("journalLimit", \SegmentStore.Configuration.journalLimit), ("memtableSize", \.memtableSize),
             ("queueSize", \.queueSize),
         ] {
             let refusal = message { $0[keyPath: path] = -5 }
@@ -43,7 +43,7 @@ import Testing
         let directory = try TestDirectory()
         var configuration = SegmentStore.Configuration()
         configuration.journalLimit = .max
-        configuration.epochSize = 1 << 40
+        configuration.memtableSize = 1 << 40
         configuration.queueSize = .max
         let store = try await SegmentStore.open(at: directory.path, configuration: configuration, logger: silent)
         try await store.createStream("s", shards: 1)

@@ -33,7 +33,7 @@ struct ServiceTests {
         }
         // The store was closed, so another one can be opened; the record is done.
         let again = try await SegmentStore.open(at: directory)
-        let done = try await again.describeMapping(MappingKey(stream: "s", name: "m"))
+        let done = try await again.describeMapping(MappingID(stream: "s", name: "m"))
         #expect(done.checkpoints.contains { $0.position == SequenceNumber(1) })
         try await again.close()
     }

@@ -40,7 +40,7 @@ import Testing
             // It is all the owner's: records, mapping, checkpoints, and its stream ids.
             #expect(try await owner.listMappings(of: "s").map(\.key.name) == ["m"])
             #expect(
-                try await owner.describeMapping(MappingKey(stream: "s", name: "m")).checkpoints
+                try await owner.describeMapping(MappingID(stream: "s", name: "m")).checkpoints
                     .reduce(0) { $0 + $1.position.rawValue } == 500)
             let described = try await store.describeStream("s")
             #expect(try await owner.describeStream("s") == described)
@@ -99,7 +99,7 @@ import Testing
     @Test func `a claim of a connection that ends is in nobody's way`() async throws {
         let owner = try await owner()
         try await serving(owner) {
-            let key = MappingKey(stream: "s", name: "m")
+            let key = MappingID(stream: "s", name: "m")
             let client = try await SegmentStore.connect(at: path, logger: silent)
             try await client.createMapping(MappingDefinition(key: key, startingPosition: .trimHorizon))
             _ = try await client.claimMapping(key)

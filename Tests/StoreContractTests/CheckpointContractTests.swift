@@ -6,7 +6,7 @@ import Testing
 /// A mapping's progress: checkpoints, attempt notes, parked keys.
 @Suite(.timeLimit(.minutes(1)))
 struct CheckpointContractTests {
-    private let key = MappingKey(stream: "s", name: "m")
+    private let key = MappingID(stream: "s", name: "m")
 
     /// Runs `body` with a claimed mapping of a stream with 9 records in each of two shards.
     private func test(
@@ -93,13 +93,13 @@ struct CheckpointContractTests {
         kind: StoreKind
     ) async throws {
         try await test(kind) { store, epoch in
-            await expect(.unknownShard) {
+            await expect(.shardNotFound) {
                 try await store.commit([.checkpoint(key, epoch: epoch, shard: ShardID(2), at: 1)])
             }
-            let other = MappingKey(stream: "s", name: "other")
-            await expect(.unknownMapping) { try await store.commit([.checkpoint(other, epoch: epoch, at: 1)]) }
-            let homeless = MappingKey(stream: "none", name: "m")
-            await expect(.unknownStream) { try await store.commit([.checkpoint(homeless, epoch: epoch, at: 1)]) }
+            let other = MappingID(stream: "s", name: "other")
+            await expect(.mappingNotFound) { try await store.commit([.checkpoint(other, epoch: epoch, at: 1)]) }
+            let homeless = MappingID(stream: "none", name: "m")
+            await expect(.streamNotFound) { try await store.commit([.checkpoint(homeless, epoch: epoch, at: 1)]) }
         }
     }
 
@@ -133,9 +133,9 @@ struct CheckpointContractTests {
             }
             // String takes the Kelvin sign for K.
             try await store.createStream("K", settings: StreamSettings(shards: 1))
-            await expect(.unknownStream) { try await store.describeStream("\u{212A}") }
-            #expect(MappingKey(stream: "K", name: "K") != MappingKey(stream: "\u{212A}", name: "K"))
-            #expect(MappingKey(stream: "K", name: "K") != MappingKey(stream: "K", name: "\u{212A}"))
+            await expect(.streamNotFound) { try await store.describeStream("\u{212A}") }
+            #expect(MappingID(stream: "K", name: "K") != MappingID(stream: "\u{212A}", name: "K"))
+            #expect(MappingID(stream: "K", name: "K") != MappingID(stream: "K", name: "\u{212A}"))
         }
     }
 

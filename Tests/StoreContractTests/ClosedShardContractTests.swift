@@ -6,7 +6,7 @@ import Testing
 /// A closed shard goes from every list when its closing is older than the retention, whatever it holds (API-R-4).
 @Suite(.timeLimit(.minutes(1)))
 struct ClosedShardContractTests {
-    private static let key = MappingKey(stream: "s", name: "m")
+    private static let key = MappingID(stream: "s", name: "m")
 
     private static func seal(_ store: any StreamStore, _ parents: [UInt32], into count: Int) async throws {
         let stream = try await store.describeStream("s")
@@ -48,7 +48,7 @@ struct ClosedShardContractTests {
             time.advance(by: .milliseconds(1))
             #expect(try await Self.listed(store) == [1, 2])
             for start in [StartingPosition.trimHorizon, .latest, .afterSequenceNumber(1)] {
-                await expect(.unknownShard) { try await store.position(of: start, in: "s", shard: shard0) }
+                await expect(.shardNotFound) { try await store.position(of: start, in: "s", shard: shard0) }
             }
             // Children keep naming it.
             #expect(try await store.describeStream("s").shards.allSatisfy { $0.parents == [shard0] })
@@ -90,15 +90,15 @@ struct ClosedShardContractTests {
             for name in ["m", "through"] {
                 try await store.createMapping(
                     MappingDefinition(
-                        key: MappingKey(stream: "s", name: name), startingPosition: .trimHorizon))
+                        key: MappingID(stream: "s", name: name), startingPosition: .trimHorizon))
             }
             let claim = try await store.claimMapping(Self.key)
             #expect(claim.retention == .seconds(100))
             try await store.committed(.checkpoint(Self.key, epoch: claim.epoch, at: 1))
-            let other = MappingKey(stream: "s", name: "through")
+            let other = MappingID(stream: "s", name: "through")
             let through = try await store.claimMapping(other)
             try await Self.seal(store, [0], into: 2)
-            func end(_ key: MappingKey, _ epoch: UInt64) -> Change {
+            func end(_ key: MappingID, _ epoch: UInt64) -> Change {
                 .checkpoint(
                     CheckpointMove(
                         mapping: key, epoch: epoch,
@@ -110,9 +110,9 @@ struct ClosedShardContractTests {
             #expect(try await store.describeMapping(other).expiredShards == [])
             // One that is made later begins with what is there.
             let late = try await store.createMapping(
-                MappingDefinition(key: MappingKey(stream: "s", name: "late"), startingPosition: .trimHorizon))
+                MappingDefinition(key: MappingID(stream: "s", name: "late"), startingPosition: .trimHorizon))
             try await store.createMapping(
-                MappingDefinition(key: MappingKey(stream: "s", name: "latest"), startingPosition: .latest))
+                MappingDefinition(key: MappingID(stream: "s", name: "latest"), startingPosition: .latest))
             #expect(late.checkpoints.filter { $0.shard != shard0 }.map(\.position) == [3, 3])
             let owed = try await store.describeMapping(Self.key)
             #expect(owed.expiredShards.map(\.id) == [shard0])
@@ -136,7 +136,7 @@ struct ClosedShardContractTests {
             try await Self.seal(store, [0], into: 2)
             time.advance(by: .seconds(101))
             #expect(try await store.describeMapping(Self.key).expiredShards.map(\.id) == [shard0])
-            await expect(.unknownShard) {
+            await expect(.shardNotFound) {
                 try await store.seekMapping(Self.key, to: .trimHorizon, shard: shard0)
             }
             // Of another shard alone it does not.

@@ -6,7 +6,7 @@ import Testing
 /// Several changes in one commit, and what refuses one.
 @Suite(.timeLimit(.minutes(1)))
 struct CommitContractTests {
-    private let mapping = MappingKey(stream: "s", name: "m")
+    private let mapping = MappingID(stream: "s", name: "m")
 
     @Test(arguments: StoreKind.all) func `all changes of a commit are there together`(kind: StoreKind) async throws {
         try await kind.test(shards: 2) { store, _ in
@@ -38,14 +38,14 @@ struct CommitContractTests {
             try await store.createMapping(MappingDefinition(key: mapping, startingPosition: .trimHorizon))
             let epoch = try await store.claimMapping(mapping).epoch
             let good: [Change] = [.append(["a"]), .checkpoint(mapping, epoch: epoch, at: 1)]
-            await expect(.unknownStream) { try await store.commit(good + [.append(["x"], stream: "none")]) }
-            await expect(.unknownShard) { try await store.commit(good + [.append(["x"], shard: ShardID(9))]) }
+            await expect(.streamNotFound) { try await store.commit(good + [.append(["x"], stream: "none")]) }
+            await expect(.shardNotFound) { try await store.commit(good + [.append(["x"], shard: ShardID(9))]) }
             await expect(.fenced) {
                 try await store.commit(good + [.checkpoint(mapping, epoch: epoch - 1, at: 2)])
             }
-            await expect(.unknownMapping) {
+            await expect(.mappingNotFound) {
                 try await store.commit(
-                    good + [.checkpoint(MappingKey(stream: "s", name: "none"), epoch: epoch, at: 2)])
+                    good + [.checkpoint(MappingID(stream: "s", name: "none"), epoch: epoch, at: 2)])
             }
             let outcome = try await store.commit(good + [.append(["x"], shard: shard1, expectedLast: 5)])
             guard case .conflict(change: 2, last: .zero) = outcome else {

@@ -22,8 +22,8 @@ struct CountContractTests {
             #expect(try await store.lastRecords(in: spans, of: "s") == [5, 5, 3, nil, nil, nil, 1, nil])
             #expect(try await store.countRecords(in: [], of: "s") == [])
             #expect(try await store.lastRecords(in: [], of: "s") == [])
-            await expect(.unknownStream) { try await store.lastRecords(in: [], of: "t") }
-            await expect(.unknownStream) { try await store.countRecords(in: [], of: "t") }
+            await expect(.streamNotFound) { try await store.lastRecords(in: [], of: "t") }
+            await expect(.streamNotFound) { try await store.countRecords(in: [], of: "t") }
             #expect(try await store.describeStream("s").shards.map(\.recordCount) == [5, 1])
             #expect(try await store.listStreams().first?.shards.map(\.recordCount) == [5, 1])
         }

@@ -8,8 +8,8 @@ import Testing
 /// A stream that a running mapping uses is not deleted under it, unless by force.
 @Suite(.timeLimit(.minutes(1)))
 struct DeleteStreamContractTests {
-    private func make(_ name: String, of stream: String = "s", in store: any StreamStore) async throws -> MappingKey {
-        let key = MappingKey(stream: stream, name: name)
+    private func make(_ name: String, of stream: String = "s", in store: any StreamStore) async throws -> MappingID {
+        let key = MappingID(stream: stream, name: name)
         try await store.createMapping(MappingDefinition(key: key, startingPosition: .trimHorizon))
         return key
     }
@@ -36,11 +36,11 @@ struct DeleteStreamContractTests {
             #expect(try await store.texts() == ["a"])
             #expect(try await store.listMappings(of: "s").count == 2)
             // What was refused leaves no trace: the other mapping can be claimed.
-            let other = try await store.claimMapping(MappingKey(stream: "s", name: "idle"))
+            let other = try await store.claimMapping(MappingID(stream: "s", name: "idle"))
             try await store.releaseMapping(other.key, epoch: other.epoch)
             try await store.releaseMapping(key, epoch: claim.epoch)
             try await store.deleteStream("s")
-            await expect(.unknownStream) { try await store.describeStream("s") }
+            await expect(.streamNotFound) { try await store.describeStream("s") }
         }
     }
 
@@ -52,7 +52,7 @@ struct DeleteStreamContractTests {
             _ = try await store.claimMapping(key)
             try await store.deleteStream("s", force: true)
             try await store.createStream("s", shards: 1)
-            await expect(.unknownMapping) { try await store.describeMapping(key) }
+            await expect(.mappingNotFound) { try await store.describeMapping(key) }
             // The claim went too.
             _ = try await make("m", in: store)
             _ = try await store.claimMapping(key)
@@ -87,7 +87,7 @@ struct DeleteStreamContractTests {
             try await store.releaseMapping(key, epoch: claim.epoch)
             try await store.deleteMapping(key)
             try await store.deleteStream("s")
-            await expect(.unknownStream) { try await store.deleteStream("s", force: true) }
+            await expect(.streamNotFound) { try await store.deleteStream("s", force: true) }
         }
     }
 

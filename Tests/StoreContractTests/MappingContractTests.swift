@@ -6,7 +6,7 @@ import Testing
 /// Mappings are made, claimed, moved and deleted.
 @Suite(.timeLimit(.minutes(1)))
 struct MappingContractTests {
-    private let key = MappingKey(stream: "s", name: "m")
+    private let key = MappingID(stream: "s", name: "m")
 
     private func make(
         _ store: any StreamStore, at position: StartingPosition = .trimHorizon
@@ -33,7 +33,7 @@ struct MappingContractTests {
         try await kind.test(shards: 1) { store, _ in
             try await store.createStream("a", shards: 1)
             #expect(try await store.listMappings(of: nil).isEmpty)
-            let keys = [("s", "y"), ("s", "x"), ("a", "z")].map { MappingKey(stream: $0.0, name: $0.1) }
+            let keys = [("s", "y"), ("s", "x"), ("a", "z")].map { MappingID(stream: $0.0, name: $0.1) }
             for key in keys {
                 try await store.createMapping(MappingDefinition(key: key, startingPosition: .latest))
             }
@@ -49,18 +49,18 @@ struct MappingContractTests {
             for name in ["", ".", "a b", "a/b", String(repeating: "n", count: 129)] {
                 await expect(.invalidArgument) {
                     try await store.createMapping(
-                        MappingDefinition(key: MappingKey(stream: "s", name: name), startingPosition: .latest))
+                        MappingDefinition(key: MappingID(stream: "s", name: name), startingPosition: .latest))
                 }
             }
-            let homeless = MappingKey(stream: "none", name: "m")
-            await expect(.unknownStream) {
+            let homeless = MappingID(stream: "none", name: "m")
+            await expect(.streamNotFound) {
                 try await store.createMapping(MappingDefinition(key: homeless, startingPosition: .latest))
             }
-            await expect(.unknownStream) { try await store.describeMapping(homeless) }
-            await expect(.unknownMapping) { try await store.describeMapping(key) }
-            await expect(.unknownMapping) { try await store.claimMapping(key) }
-            await expect(.unknownMapping) { try await store.seekMapping(key, to: .latest, shard: nil) }
-            await expect(.unknownMapping) { try await store.deleteMapping(key) }
+            await expect(.streamNotFound) { try await store.describeMapping(homeless) }
+            await expect(.mappingNotFound) { try await store.describeMapping(key) }
+            await expect(.mappingNotFound) { try await store.claimMapping(key) }
+            await expect(.mappingNotFound) { try await store.seekMapping(key, to: .latest, shard: nil) }
+            await expect(.mappingNotFound) { try await store.deleteMapping(key) }
         }
     }
 
@@ -103,7 +103,7 @@ struct MappingContractTests {
             await expect(.mappingBusy) { try await store.claimMapping(key) }
             try await store.releaseMapping(key, epoch: second.epoch)
             try await store.deleteMapping(key)
-            await expect(.unknownMapping) { try await store.describeMapping(key) }
+            await expect(.mappingNotFound) { try await store.describeMapping(key) }
         }
     }
 
@@ -131,7 +131,7 @@ struct MappingContractTests {
         kind: StoreKind
     ) async throws {
         try await kind.test(shards: 1) { store, _ in
-            await expect(.unknownMapping) { try await store.mappingStates(key) }
+            await expect(.mappingNotFound) { try await store.mappingStates(key) }
             _ = try await make(store)
             #expect(try await store.mappingStates(key) == nil)
             let state = MappingShardState(
@@ -196,7 +196,7 @@ struct MappingContractTests {
             _ = try await store.claimMapping(key)
             try await store.deleteStream("s", force: true)
             try await store.createStream("s", shards: 1)
-            await expect(.unknownMapping) { try await store.describeMapping(key) }
+            await expect(.mappingNotFound) { try await store.describeMapping(key) }
             #expect(try await !make(store).isClaimed)
         }
     }
@@ -224,7 +224,7 @@ struct MappingContractTests {
             #expect(all.checkpoints[1].attempts == nil)
             try await store.releaseMapping(key, epoch: all.epoch)
             #expect(try await !store.describeMapping(key).isClaimed)
-            await expect(.unknownShard) { try await store.seekMapping(key, to: .latest, shard: ShardID(2)) }
+            await expect(.shardNotFound) { try await store.seekMapping(key, to: .latest, shard: ShardID(2)) }
             await expect(.invalidArgument) {
                 try await store.seekMapping(key, to: .afterSequenceNumber(1), shard: nil)
             }

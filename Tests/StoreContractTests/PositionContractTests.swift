@@ -18,8 +18,8 @@ struct PositionContractTests {
         _ number: KinesisSequenceNumber, in stream: String, _ store: any StreamStore, saying words: String,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
-        let key = MappingKey(stream: stream, name: "refused")
-        let known = MappingKey(stream: stream, name: "known")
+        let key = MappingID(stream: stream, name: "refused")
+        let known = MappingID(stream: stream, name: "known")
         try await store.createMapping(MappingDefinition(key: known, startingPosition: .trimHorizon))
         for start in [StartingPosition.at(number), .after(number)] {
             await expect(.invalidArgument, sourceLocation: sourceLocation) {
@@ -51,7 +51,7 @@ struct PositionContractTests {
             let second = records[1].kinesisSequenceNumber
             #expect(try await store.texts(from: .at(second)) == ["b", "c"])
             #expect(try await store.texts(from: .after(second)) == ["c"])
-            let key = MappingKey(stream: "s", name: "m")
+            let key = MappingID(stream: "s", name: "m")
             let made = try await store.createMapping(MappingDefinition(key: key, startingPosition: .at(second)))
             #expect(made.checkpoints.map(\.position) == [1])
             #expect(made.startingPosition == .atSequenceNumber(2))
@@ -161,7 +161,7 @@ struct PositionContractTests {
                         try await store.read(ReadRequest(stream: "s", shard: shard0, after: after, wait: wait))
                     }
                 }
-                let key = MappingKey(stream: "s", name: "m")
+                let key = MappingID(stream: "s", name: "m")
                 await expect(.invalidArgument) {
                     try await store.createMapping(
                         MappingDefinition(key: key, startingPosition: .afterSequenceNumber(after)))

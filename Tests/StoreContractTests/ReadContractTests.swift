@@ -117,7 +117,7 @@ struct ReadContractTests {
     ) async throws {
         try await kind.test(shards: 1) { store, time in
             try await store.put(["a", "b"])
-            let key = MappingKey(stream: "s", name: "m")
+            let key = MappingID(stream: "s", name: "m")
             for moment in [time.wallTime + .milliseconds(1), Timestamp(milliseconds: -1)] {
                 let start = StartingPosition.atTimestamp(moment)
                 await expect(.invalidArgument) { try await store.position(of: start, in: "s", shard: shard0) }
@@ -126,7 +126,7 @@ struct ReadContractTests {
                 }
             }
             // Nothing was made, and now itself is allowed, as is what is long past.
-            await expect(.unknownMapping) { try await store.describeMapping(key) }
+            await expect(.mappingNotFound) { try await store.describeMapping(key) }
             try await store.createMapping(MappingDefinition(key: key, startingPosition: .atTimestamp(time.wallTime)))
             await expect(.invalidArgument) {
                 try await store.seekMapping(key, to: .atTimestamp(time.wallTime + .seconds(1)), shard: nil)

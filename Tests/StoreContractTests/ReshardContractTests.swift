@@ -137,7 +137,7 @@ struct ReshardContractTests {
                 Seal(stream: "s", parents: [shard0, shard0], children: [ranges[0]]),
             ]
             for seal in wrong { await expect(.invalidArgument) { try await store.commit([.seal(seal)]) } }
-            await expect(.unknownShard) {
+            await expect(.shardNotFound) {
                 try await store.commit([.seal(Seal(stream: "s", parents: [ShardID(3)], children: halves))])
             }
             let shards = try await store.describeStream("s").shards

@@ -58,7 +58,7 @@ struct RetentionContractTests {
             ] {
                 await expect(.invalidArgument) { try await store.updateStream("s", retention: wrong) }
             }
-            await expect(.unknownStream) { try await store.updateStream("none", retention: .seconds(1)) }
+            await expect(.streamNotFound) { try await store.updateStream("none", retention: .seconds(1)) }
             #expect(try await store.describeStream("s") == before)
             for right in [Limits.retention.lowerBound, Limits.retention.upperBound] {
                 #expect(try await store.updateStream("s", retention: right).retention == right)
@@ -75,7 +75,7 @@ struct RetentionContractTests {
         kind: StoreKind
     ) async throws {
         try await kind.test(shards: 1, retention: .seconds(50)) { store, time in
-            let key = MappingKey(stream: "s", name: "m")
+            let key = MappingID(stream: "s", name: "m")
             try await store.put(["a", "b", "c"])
             try await store.createMapping(MappingDefinition(key: key, startingPosition: .latest))
             time.advance(by: .seconds(50))

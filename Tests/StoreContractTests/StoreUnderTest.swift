@@ -46,7 +46,7 @@ extension StoreKind {
     /// Each commit is flushed to segments at once, so that what is read comes from there, or is on its way there.
     static let embeddedFlushed: StoreKind = {
         var internals = SegmentStore.Internals()
-        internals.epochSize = 1
+        internals.memtableSize = 1
         return embedded("SegmentStore that flushes every commit", internals)
     }()
 
@@ -154,7 +154,7 @@ extension Change {
     }
 
     static func checkpoint(
-        _ mapping: MappingKey, epoch: UInt64, shard: ShardID = shard0, at position: UInt64, state: [UInt8] = []
+        _ mapping: MappingID, epoch: UInt64, shard: ShardID = shard0, at position: UInt64, state: [UInt8] = []
     ) -> Change {
         .checkpoint(
             CheckpointMove(

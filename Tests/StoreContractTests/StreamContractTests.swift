@@ -61,8 +61,8 @@ struct StreamContractTests {
             await expect(.streamExists) { try await store.createStream("s", shards: 1) }
             try await store.put(["old"])
             try await store.deleteStream("s")
-            await expect(.unknownStream) { try await store.describeStream("s") }
-            await expect(.unknownStream) { try await store.deleteStream("s") }
+            await expect(.streamNotFound) { try await store.describeStream("s") }
+            await expect(.streamNotFound) { try await store.deleteStream("s") }
             #expect(try await store.listStreams().isEmpty)
             try await store.createStream("s", shards: 1)
             #expect(try await store.describeStream("s").shards.map(\.tip) == [.zero])
@@ -112,20 +112,20 @@ struct StreamContractTests {
     @Test(arguments: StoreKind.all) func `what is unknown is said to be`(kind: StoreKind) async throws {
         try await kind.test(shards: 2) { store, _ in
             let none = ShardID(2)
-            await expect(.unknownStream) { try await store.commit([.append(["a"], stream: "none")]) }
-            await expect(.unknownStream) { try await store.stream("none").put("a", partitionKey: "k") }
-            await expect(.unknownStream) {
+            await expect(.streamNotFound) { try await store.commit([.append(["a"], stream: "none")]) }
+            await expect(.streamNotFound) { try await store.stream("none").put("a", partitionKey: "k") }
+            await expect(.streamNotFound) {
                 try await store.read(ReadRequest(stream: "none", shard: shard0, after: .zero))
             }
-            await expect(.unknownStream) { try await store.position(of: .latest, in: "none", shard: shard0) }
-            await expect(.unknownShard) { try await store.commit([.append(["a"], shard: none)]) }
-            await expect(.unknownShard) {
+            await expect(.streamNotFound) { try await store.position(of: .latest, in: "none", shard: shard0) }
+            await expect(.shardNotFound) { try await store.commit([.append(["a"], shard: none)]) }
+            await expect(.shardNotFound) {
                 try await store.read(ReadRequest(stream: "s", shard: none, after: .zero))
             }
-            await expect(.unknownShard) {
+            await expect(.shardNotFound) {
                 try await store.read(ReadRequest(stream: "s", shard: none, after: .zero, wait: .untilAvailable))
             }
-            await expect(.unknownShard) { try await store.position(of: .latest, in: "s", shard: none) }
+            await expect(.shardNotFound) { try await store.position(of: .latest, in: "s", shard: none) }
         }
     }
 

@@ -83,7 +83,7 @@ struct WaitContractTests {
         try await kind.test(shards: 1) { store, time in
             await withTaskGroup(of: Void.self) { group in
                 group.addTask {
-                    await expect(.unknownStream) { try await store.read(Self.waiting(.atMost(.seconds(3)))) }
+                    await expect(.streamNotFound) { try await store.read(Self.waiting(.atMost(.seconds(3)))) }
                 }
                 await time.sleepers(1)
                 await #expect(throws: Never.self) { try await store.deleteStream("s") }

@@ -3,11 +3,11 @@ package import Logging
 package import SegmentStorage
 package import StreamModel
 
-/// A store without threads of its own: whoever opened it takes the steps of the writer and of the housekeeper, in the
+/// A store without threads of its own: whoever opened it takes the steps of the writer and of the maintenance, in the
 /// order that he likes. For simulations; everything else of the store is as always.
 package struct SteppedStore: Sendable {
     /// What stands in the place of the machine, and sizes that are small enough for little data to go a long way.
-    package struct Surroundings: Sendable {
+    package struct Environment: Sendable {
         /// The disk.
         package var fileSystem: any FileSystem
         /// The database.
@@ -16,8 +16,8 @@ package struct SteppedStore: Sendable {
         package var threads: BlockingThreads
         /// Bytes of one file of the ring (STORE-J1).
         package var ringFileSize = 64 << 10
-        /// Bytes of an epoch (STORE-M4).
-        package var epochSize = 16 << 10
+        /// Bytes of a memtable (STORE-M4).
+        package var memtableSize = 16 << 10
         /// The most bytes of journal.
         package var journalLimit = 1 << 20
         /// Bytes of one stream in one flush from which it gets segments to itself (STORE-F1).
@@ -47,64 +47,64 @@ package struct SteppedStore: Sendable {
     }
 
     package let store: SegmentStore
-    private var parts: SegmentStore.Parts { store.parts }
+    private var core: StoreCore { store.core }
 
     /// Opens what is on the disk, or makes a new store there. Blocks, and throws as ``SegmentStore/open(at:configuration:timeSource:logger:)``.
     package static func open(
         at path: String, configuration: SegmentStore.Configuration = .init(), timeSource: any TimeSource,
-        logger: Logger, surroundings: Surroundings
+        logger: Logger, environment: Environment
     ) throws -> SteppedStore {
         try configuration.validate()
         var internals = SegmentStore.Internals()
-        internals.fileSystem = surroundings.fileSystem
-        internals.ringFileSize = surroundings.ringFileSize
-        internals.epochSize = surroundings.epochSize
+        internals.fileSystem = environment.fileSystem
+        internals.ringFileSize = environment.ringFileSize
+        internals.memtableSize = environment.memtableSize
         internals.writerSavesWhenFull = false
-        internals.journalLimit = surroundings.journalLimit
-        internals.newStore = StoreID(bytes: surroundings.storeID)
+        internals.journalLimit = environment.journalLimit
+        internals.newStore = StoreID(bytes: environment.storeID)
         internals.makeBacking = { directory in
             let backing = SegmentBacking(
-                fileSystem: surroundings.fileSystem, directory: directory, timeSource: timeSource, logger: logger,
+                fileSystem: environment.fileSystem, directory: directory, timeSource: timeSource, logger: logger,
                 options: SegmentBacking.Options(
-                    cacheLimit: surroundings.cacheLimit, ownSegmentFrom: surroundings.ownSegmentFrom,
-                    sealFrom: surroundings.sealFrom),
-                threads: surroundings.threads, openMetadata: { surroundings.metadata })
+                    cacheLimit: environment.cacheLimit, ownSegmentFrom: environment.ownSegmentFrom,
+                    sealFrom: environment.sealFrom),
+                threads: environment.threads, openMetadata: { environment.metadata })
             return Backing(metadata: backing, flusher: backing, past: backing, close: { try backing.close() })
         }
         return SteppedStore(
             store: SegmentStore(
-                try SegmentStore.Parts.open(
+                try StoreCore.open(
                     path, configuration: configuration, timeSource: timeSource, logger: logger, internals: internals)))
     }
 
     /// Whether calls wait that the writer should look at.
-    package var hasCalls: Bool { parts.queue.hasNews }
+    package var hasCalls: Bool { core.queue.hasNews }
 
     /// The next piece of the writer's work. Blocks.
     package func write() -> WriterStep {
-        switch parts.writer.step(at: parts.timeSource.monotonicTime) {
+        switch core.writer.step(at: core.timeSource.monotonicTime) {
         case .worked: return .worked
         case .idle(let pause): return .idle(pause)
         case .finished:
-            parts.finishWriting()
+            core.finishWriting()
             return .finished
         }
     }
 
     /// Flushes what is due, looks around; false when all is done and the store is given up. Blocks.
-    package func keepHouse() -> Bool {
-        if parts.housekeeper.stepNow() { return true }
-        parts.housekeeper.finish()
-        parts.finishClosing()
+    package func runMaintenance() -> Bool {
+        if core.maintenance.stepNow() { return true }
+        core.maintenance.finish()
+        core.finishClosing()
         return false
     }
 
-    /// Whether the housekeeper should not wait any longer: to flush, or to make a file ready.
-    package var hasHousework: Bool { parts.epochs.hasNews }
+    /// Whether the maintenance should not wait any longer: to flush, or to make a file ready.
+    package var hasMaintenance: Bool { core.memtables.hasNews }
 
     /// Bytes of records in memory that no segment has (STORE-M4).
-    package var unflushedBytes: Int { parts.epochs.unflushedBytes }
+    package var unflushedBytes: Int { core.memtables.unflushedBytes }
 
     /// Lets the store end: no more calls are taken, and the steps come to their end.
-    package func beginClosing() { parts.beginClosing() }
+    package func beginClosing() { core.beginClosing() }
 }

@@ -15,7 +15,7 @@ package struct WriteSteps: Sendable {
     package struct Written: Sendable {
         /// Bytes in the journal.
         package let byteCount: Int
-        fileprivate let frames: [Epoch.Frame]
+        fileprivate let frames: [Memtable.Frame]
     }
 
     private static let name = "steps"

@@ -211,7 +211,7 @@ struct ProducerFailureTests {
                 _ = Issue.record("the body ran")
             }
         }
-        #expect(elsewhere?.code == .unknownStream)
+        #expect(elsewhere?.code == .streamNotFound)
         let wrong = try await ProducerSetup {
             $0.maximumBatchRecords = 0
             $0.linger = .seconds(-1)

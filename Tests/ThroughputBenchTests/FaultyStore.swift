@@ -153,23 +153,23 @@ final class FaultyStore: StreamStore {
     func listMappings(of stream: String?) async throws -> [MappingDescription] {
         try await inner.listMappings(of: stream)
     }
-    func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+    func describeMapping(_ mapping: MappingID) async throws -> MappingDescription {
         try await inner.describeMapping(mapping)
     }
-    func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
+    func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription {
         try await inner.claimMapping(mapping, with: claim)
     }
-    func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]? {
+    func mappingStates(_ mapping: MappingID) async throws -> [MappingShardState]? {
         try await inner.mappingStates(mapping)
     }
-    func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
+    func releaseMapping(_ mapping: MappingID, epoch: UInt64) async throws {
         try await inner.releaseMapping(mapping, epoch: epoch)
     }
     func seekMapping(
-        _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
+        _ mapping: MappingID, to position: StartingPosition, shard: ShardID?
     ) async throws -> MappingDescription {
         try await inner.seekMapping(mapping, to: position, shard: shard)
     }
-    func deleteMapping(_ mapping: MappingKey) async throws { try await inner.deleteMapping(mapping) }
+    func deleteMapping(_ mapping: MappingID) async throws { try await inner.deleteMapping(mapping) }
     func close() async throws { try await inner.close() }
 }

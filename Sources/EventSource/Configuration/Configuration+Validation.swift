@@ -51,7 +51,7 @@ extension EventSourceMapping.Configuration {
         wrong += violations(naming)
         switch failureDestination {
         case .deadLetterStream:
-            let name = StoredSettings.plainName(of: MappingKey(stream: stream, name: mapping))
+            let name = StoredSettings.plainName(of: MappingID(stream: stream, name: mapping))
             // Where the mapping's own name is bad that has been said already.
             if !Limits.isName(name), Limits.isName(mapping) {
                 wrong.append("\(destination) \(Self.tooLong(name))")

@@ -30,7 +30,7 @@ package struct StoredSettings: Hashable, Sendable {
     static let member = "deadLetterStream"
 
     /// The stream that takes what the mapping gives up; nil where none does.
-    package func failureStream(of key: MappingKey) -> String? {
+    package func failureStream(of key: MappingID) -> String? {
         switch configuration.failureDestination {
         case .deadLetterStream: deadLetterStream ?? Self.plainName(of: key)
         case .stream(let name): name
@@ -39,22 +39,22 @@ package struct StoredSettings: Hashable, Sendable {
     }
 
     /// `{stream}.{mapping}.failed`: the mapping of `b.c` on the stream `a` and that of `c` on `a.b` come to the same.
-    package static func plainName(of key: MappingKey) -> String { "\(key.stream).\(key.name).failed" }
+    package static func plainName(of key: MappingID) -> String { "\(key.stream).\(key.name).failed" }
 
     /// The names that a new mapping's dead-letter stream may have, the first one unless a mapping of before has it.
     ///
     /// The plain name belongs to mappings without a dot in their own name, as its last dot but one then says where that
     /// begins. With a dot the number of dots goes behind it, which says so again.
-    package static func defaultNames(of key: MappingKey) -> [String] {
+    package static func defaultNames(of key: MappingID) -> [String] {
         let plain = plainName(of: key)
         let dots = key.name.utf8.count { $0 == UInt8(ascii: ".") }
         return dots == 0 ? [plain, "\(plain).0"] : ["\(plain).\(dots)"]
     }
 
     /// The mappings with a dot in their name whose plain name is that of `key`, which has none.
-    package static func namesakes(of key: MappingKey) -> [MappingKey] {
+    package static func namesakes(of key: MappingID) -> [MappingID] {
         key.stream.indices.filter { key.stream[$0] == "." }.map { dot in
-            MappingKey(
+            MappingID(
                 stream: String(key.stream[..<dot]), name: "\(key.stream[key.stream.index(after: dot)...]).\(key.name)")
         }
     }

@@ -11,7 +11,7 @@ import StreamStorage
 /// before the next one is closed.
 package struct LaneCore: Sendable {
     /// Where a lane begins.
-    package struct Beginning: Sendable {
+    package struct InitialState: Sendable {
         /// Everything up to here is done.
         package var position: SequenceNumber
         /// The tries of the first unit behind ``position`` that a process began and never ended, where the one before
@@ -122,7 +122,7 @@ package struct LaneCore: Sendable {
 
     /// A lane that begins there. `jitterSeed` decides the random part of its pauses; `denseNumbers`: the shard's
     /// numbers have no gaps, so that records that were never seen can be counted.
-    package init(_ beginning: Beginning, settings: Settings, denseNumbers: Bool, jitterSeed: UInt64) {
+    package init(_ beginning: InitialState, settings: Settings, denseNumbers: Bool, jitterSeed: UInt64) {
         self.settings = settings
         self.denseNumbers = denseNumbers
         donePosition = beginning.position

@@ -47,7 +47,7 @@ public final class EventSourceMapping: Sendable {
         if case .stream(let name) = destination { name } else { nil }
     }
 
-    package var key: MappingKey { MappingKey(stream: stream.name, name: name) }
+    package var key: MappingID { MappingID(stream: stream.name, name: name) }
 
     let function: FunctionSource
     let destination: DeliveryTarget
@@ -59,9 +59,9 @@ public final class EventSourceMapping: Sendable {
     let seed: UInt64
     /// How many workers decide for its shards.
     let workers: Int
-    let board = MappingBoard()
+    let board = MappingStatusRegistry()
     let metrics: MappingMetrics
-    let control = RunControl()
+    let control = ExecutionControl()
 
     /// Makes a mapping that calls a closure, or resumes the one of this name, durably.
     ///
@@ -78,7 +78,7 @@ public final class EventSourceMapping: Sendable {
     ///   - logger: for what happens. Warnings are a unit's first failure and each doubling of its attempts, and records
     ///     that are given up; a few a second at most, and then their sum.
     ///   - function: the consumer code.
-    /// - Throws: `invalidArgument` that names every setting outside its limits, `unknownStream`, and what the store
+    /// - Throws: `invalidArgument` that names every setting outside its limits, `streamNotFound`, and what the store
     ///   throws.
     public convenience init(
         _ name: String, from stream: RecordStream, startingAt start: StartingPosition = .trimHorizon,
@@ -151,7 +151,7 @@ public final class EventSourceMapping: Sendable {
         logger[metadataKey: "mapping"] = "\(name)"
         self.logger = logger
         let setup = MappingSetup(
-            key: MappingKey(stream: stream.name, name: name), store: stream.store, configuration: configuration,
+            key: MappingID(stream: stream.name, name: name), store: stream.store, configuration: configuration,
             logger: logger)
         let stored = try await setup.settings()
         self.stored = stored
@@ -171,14 +171,14 @@ public final class EventSourceMapping: Sendable {
     /// seek (``StreamStore/seekMapping(_:to:shard:)``) the run goes on at the new positions.
     ///
     /// - Throws: `mappingBusy` where the mapping runs already, `fenced` where somebody else has taken it over,
-    ///   `unknownMapping` where it was deleted, `corrupt` where a shard was damaged (the others are done first),
+    ///   `mappingNotFound` where it was deleted, `corrupt` where a shard was damaged (the others are done first),
     ///   `storeFailed` where the store takes nothing more, also while there is nothing to do, and what the store throws; `CancellationError` where the task was cancelled.
     public func run(until goal: Goal) async throws {
         guard control.begin() else {
             throw ShardlineError(.mappingBusy, "the mapping '\(key)' is running already in this process")
         }
         defer { control.end() }
-        try await MappingRun(mapping: self, goal: goal).run()
+        try await MappingExecution(mapping: self, goal: goal).run()
     }
 
     /// Ends the run in order: nothing more is invoked, running invocations are waited for, their results are

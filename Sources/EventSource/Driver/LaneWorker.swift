@@ -8,17 +8,17 @@ import StreamStorage
 /// thousand shards does not wake a thousand tasks, a mapping has as many workers as there are processors.
 struct LaneWorker {
     /// What is left in a worker's mailbox.
-    enum Post: Sendable {
+    enum Input: Sendable {
         /// Drive another shard.
         case begin(MappingLanes.Start)
         /// Word for one shard's lane.
-        case lane(ShardID, ShardDriver.Post)
+        case lane(ShardID, ShardDriver.Input)
         /// It is time for the alarms up to then.
         case alarms(MonotonicTime)
         /// The pause in which records gathered is over.
         case gathered
         /// Word for all lanes, those that come later included.
-        case all(ShardDriver.Post)
+        case all(ShardDriver.Input)
         /// All lanes have ended and no other comes.
         case finish
     }
@@ -27,7 +27,7 @@ struct LaneWorker {
     private static let turn = 64
 
     let session: MappingSession
-    let mailbox: Mailbox<Post>
+    let mailbox: Mailbox<Input>
     /// Told how each lane ended.
     let ended: @Sendable (ShardID, LaneEnd) -> Void
 
@@ -36,10 +36,10 @@ struct LaneWorker {
         await withDiscardingTaskGroup { group in
             var lanes: [ShardID: ShardDriver] = [:]
             let alarms = LaneAlarms()
-            var last: ShardDriver.Post?
-            var posts: [Post] = []
+            var last: ShardDriver.Input?
+            var posts: [Input] = []
             var handled = 0
-            let gathering = Gathering()
+            let gathering = ReadCoalescer()
             func settle(_ shard: ShardID, _ end: LaneEnd?, _ group: inout DiscardingTaskGroup) {
                 guard let end, let driver = lanes.removeValue(forKey: shard) else { return }
                 finish(driver, end, in: &group)
@@ -91,7 +91,7 @@ struct LaneWorker {
         }
     }
 
-    private func wake(with post: Post, at time: MonotonicTime, in group: inout DiscardingTaskGroup) {
+    private func wake(with post: Input, at time: MonotonicTime, in group: inout DiscardingTaskGroup) {
         let (mailbox, timeSource) = (mailbox, session.timeSource)
         group.addTask {
             do { try await timeSource.sleep(until: time) } catch { return }
@@ -117,7 +117,7 @@ struct LaneWorker {
 
 /// The workers of a session, by what is said to them.
 struct LaneWorkers: Sendable {
-    private let mailboxes: [Mailbox<LaneWorker.Post>]
+    private let mailboxes: [Mailbox<LaneWorker.Input>]
 
     /// So many workers, whose mailboxes are made here.
     init(count: Int) { mailboxes = (0..<count).map { _ in Mailbox() } }
@@ -133,11 +133,11 @@ struct LaneWorkers: Sendable {
         mailboxes[Int(start.shard.id.number) % mailboxes.count].post(.begin(start))
     }
 
-    func tell(_ shard: ShardID, _ post: ShardDriver.Post) {
+    func tell(_ shard: ShardID, _ post: ShardDriver.Input) {
         mailboxes[Int(shard.number) % mailboxes.count].post(.lane(shard, post))
     }
 
-    func tellAll(_ post: ShardDriver.Post) { for mailbox in mailboxes { mailbox.post(.all(post)) } }
+    func tellAll(_ post: ShardDriver.Input) { for mailbox in mailboxes { mailbox.post(.all(post)) } }
     func finish() { for mailbox in mailboxes { mailbox.post(.finish) } }
     /// Lets them look at what nobody waited for.
     func nudge() { for mailbox in mailboxes { mailbox.nudge() } }

@@ -13,7 +13,7 @@ struct MappingBacklog: Hashable, Sendable {
     ///
     /// - Parameter states: what the lanes know. What they hold need not be read again.
     static func measured(
-        of key: MappingKey, in store: any StreamStore, states: [MappingShardState]
+        of key: MappingID, in store: any StreamStore, states: [MappingShardState]
     ) async throws -> MappingBacklog {
         let checkpoints = try await store.describeMapping(key).checkpoints
         let positions = Dictionary(checkpoints.map { ($0.shard, $0) }) { first, _ in first }

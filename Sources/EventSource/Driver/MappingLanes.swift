@@ -6,10 +6,10 @@ struct MappingLanes {
     /// A shard that can be driven now.
     struct Start: Sendable {
         let shard: ShardDescription
-        let beginning: LaneCore.Beginning
+        let beginning: LaneCore.InitialState
         let goal: ShardDriver.Goal?
         /// Where the lane's state and counts are shown.
-        let board: MappingBoard.Shard
+        let board: MappingStatusRegistry.Shard
     }
 
     private let session: MappingSession
@@ -65,7 +65,7 @@ struct MappingLanes {
             do {
                 position = try await session.store.position(
                     of: .afterSequenceNumber(shard.origin), in: session.key.stream, shard: shard.id)
-            } catch let error as ShardlineError where error.code == .unknownShard {
+            } catch let error as ShardlineError where error.code == .shardNotFound {
                 position = shard.origin
             }
         }
@@ -80,7 +80,7 @@ struct MappingLanes {
         let board = session.board.began(
             shard.id, at: position, tip: shard.tip, sentBefore: note?.last ?? .zero)
         // How the process before ended is not known, so it is taken for unclean wherever there was one (ESM-A9).
-        let beginning = LaneCore.Beginning(position: position, note: note, notesAttempts: resumed)
+        let beginning = LaneCore.InitialState(position: position, note: note, notesAttempts: resumed)
         return Start(shard: shard, beginning: beginning, goal: goal, board: board)
     }
 

@@ -6,7 +6,7 @@ import Synchronization
 /// What the drivers of a mapping's shards share during one claim.
 struct MappingSession: Sendable {
     let store: any StreamStore
-    let key: MappingKey
+    let key: MappingID
     /// Which stream it is that the mapping reads.
     let streamID: StreamID
     /// The claim: checkpoint moves carry it.
@@ -17,7 +17,7 @@ struct MappingSession: Sendable {
     let destination: DeliveryTarget
     let requestIDs: RequestIDs
     let permits: Permits
-    let board: MappingBoard
+    let board: MappingStatusRegistry
     let metrics: MappingMetrics
     let throttle: LogThrottle
     let logger: Logger
@@ -51,7 +51,7 @@ struct MappingSession: Sendable {
     func trimHorizon(of shard: ShardID) async throws -> SequenceNumber {
         do {
             return try await store.position(of: .trimHorizon, in: key.stream, shard: shard)
-        } catch let error as ShardlineError where error.code == .unknownShard {
+        } catch let error as ShardlineError where error.code == .shardNotFound {
             // Listed no longer: nothing of it is left (API-R-4).
             return .max
         }

@@ -4,7 +4,7 @@ import StreamStorage
 
 /// Makes what a mapping needs in its store, or finds it there.
 struct MappingSetup {
-    let key: MappingKey
+    let key: MappingID
     let store: any StreamStore
     let configuration: EventSourceMapping.Configuration
     let logger: Logger
@@ -22,7 +22,7 @@ struct MappingSetup {
                 try await check(name)
             }
             return StoredSettings(configuration, deadLetterStream: name)
-        } catch let error as ShardlineError where error.code == .unknownMapping {}
+        } catch let error as ShardlineError where error.code == .mappingNotFound {}
         let names = StoredSettings.defaultNames(of: key)
         var isTaken = false
         for other in StoredSettings.namesakes(of: key) where names.count > 1 && !isTaken {
@@ -43,7 +43,7 @@ struct MappingSetup {
         do {
             // What was so before was said before.
             if givesUpToIt(try await store.describeMapping(key)) { return }
-        } catch let error as ShardlineError where error.code == .unknownMapping {}
+        } catch let error as ShardlineError where error.code == .mappingNotFound {}
         let others = try await store.listMappings(of: nil).filter { $0.key != key && givesUpToIt($0) }
         guard let first = others.first else { return }
         let more = others.count == 1 ? "" : " and of \(others.count - 1) more"
@@ -53,12 +53,12 @@ struct MappingSetup {
     }
 
     /// Whether there is this mapping, made by a version that gave every mapping the plain name.
-    private func hasPlainName(_ other: MappingKey) async throws -> Bool {
+    private func hasPlainName(_ other: MappingID) async throws -> Bool {
         do {
             let mapping = try await store.describeMapping(other)
             let name = (try? StoredSettings(json: mapping.configuration))?.deadLetterStream
             return name == nil || name == StoredSettings.plainName(of: other)
-        } catch let error as ShardlineError where [.unknownMapping, .unknownStream].contains(error.code) {
+        } catch let error as ShardlineError where [.mappingNotFound, .streamNotFound].contains(error.code) {
             return false
         }
     }
@@ -77,7 +77,7 @@ struct MappingSetup {
                     "the dead-letter stream of the mapping '\(key.name)' would be '\(name)', which is there and was not made for failures: name one (stream:NAME, also this one) or a file (file:PATH) as failure destination"
                 )
             }
-        } catch let error as ShardlineError where error.code == .unknownStream {}
+        } catch let error as ShardlineError where error.code == .streamNotFound {}
     }
 
     /// Where documents go, made if need be.

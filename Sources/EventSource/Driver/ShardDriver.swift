@@ -10,7 +10,7 @@ import Synchronization
 /// everything ends with the worker.
 final class ShardDriver {
     /// What happened beside the deciding task.
-    enum Post: Sendable {
+    enum Input: Sendable {
         case event(LaneCore.Event)
         /// Something may be there for the read with this number.
         case available(Int)
@@ -42,7 +42,7 @@ final class ShardDriver {
     private let work: ShardWork
     /// The shard where the store answers without a task; found at the first read.
     private var direct: (any DirectShard)?
-    private let board: MappingBoard.Shard
+    private let board: MappingStatusRegistry.Shard
 
     private var lane: LaneCore
     private var decisions = LaneCore.Decisions()
@@ -54,10 +54,10 @@ final class ShardDriver {
     /// How it ends as soon as no invocation is in flight any more.
     private var pendingEnd: LaneEnd?
     private var wanted: MonotonicTime?
-    /// When the lane is to get its next ``Post/alarm``.
+    /// When the lane is to get its next ``Input/alarm``.
     private(set) var alarm: MonotonicTime?
     private let alarms: LaneAlarms
-    private let gathering: Gathering
+    private let gathering: ReadCoalescer
     private var tip: SequenceNumber
     private var openRead: LaneCore.ReadOrder?
     /// What is known already and comes next, so that no decision is taken within another.
@@ -66,8 +66,8 @@ final class ShardDriver {
     private(set) var hasNote: Bool
 
     init(
-        _ start: MappingLanes.Start, session: MappingSession, mailbox: Mailbox<LaneWorker.Post>, alarms: LaneAlarms,
-        gathering: Gathering
+        _ start: MappingLanes.Start, session: MappingSession, mailbox: Mailbox<LaneWorker.Input>, alarms: LaneAlarms,
+        gathering: ReadCoalescer
     ) {
         self.alarms = alarms
         self.gathering = gathering
@@ -105,7 +105,7 @@ final class ShardDriver {
     }
 
     /// Takes note of what happened; returns how the lane ended, if it has.
-    func handle(_ post: Post, in group: inout DiscardingTaskGroup) -> LaneEnd? {
+    func handle(_ post: Input, in group: inout DiscardingTaskGroup) -> LaneEnd? {
         switch post {
         case .event(.invocationEnded(let number, let result)):
             let result = number == overdue ? timedOut : result
@@ -357,19 +357,19 @@ final class ShardDriver {
 /// Where word for one lane is left.
 struct LaneAddress: Sendable {
     let shard: ShardID
-    private let mailbox: Mailbox<LaneWorker.Post>
+    private let mailbox: Mailbox<LaneWorker.Input>
     private let flag = Flag()
     private final class Flag: Sendable { let needsCheckpoints = Atomic(true) }
 
     /// Says whether the lane waits to hear of a checkpoint; to be said before the mailbox is looked into.
     func hearsOfCheckpoints(_ needs: Bool) { flag.needsCheckpoints.store(needs, ordering: .relaxed) }
 
-    init(shard: ShardID, mailbox: Mailbox<LaneWorker.Post>) {
+    init(shard: ShardID, mailbox: Mailbox<LaneWorker.Input>) {
         self.shard = shard
         self.mailbox = mailbox
     }
 
-    func post(_ post: ShardDriver.Post) { mailbox.post(.lane(shard, post)) }
+    func post(_ post: ShardDriver.Input) { mailbox.post(.lane(shard, post)) }
 
     /// Leaves word of a write, which wakes the worker only where the lane waits for it or it failed.
     func postCommitted(_ change: Change, _ event: LaneCore.Event, _ result: Result<CommitOutcome, any Error>) {

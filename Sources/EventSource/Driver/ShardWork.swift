@@ -29,12 +29,13 @@ final class ShardWork: Sendable {
             maximumBytes: order.maximumBytes, wait: wait)
     }
 
-    /// Throws `unknownStream` where another stream has the name meanwhile: a store that is asked by names finds that one,
+    /// Throws `streamNotFound` where another stream has the name meanwhile: a store that is asked by names finds that one,
     /// and its records must not pass for those of the stream whose id the function is told.
     private func requireOwnShard(_ result: ReadResult) throws {
         guard let found = result.batch.first?.shardCreationSecond, found != shard.creationSecond else { return }
         throw ShardlineError(
-            .unknownStream, "the stream '\(session.key.stream)' was deleted, and created again, while the mapping runs")
+            .streamNotFound, "the stream '\(session.key.stream)' was deleted, and created again, while the mapping runs"
+        )
     }
 
     /// Reads on, and waits at the tip.
@@ -211,7 +212,7 @@ final class ShardWork: Sendable {
                     taken = part.through
                 case .conflict, .sealed: return failed(Self.senseless.message, taken)
                 }
-            } catch let error as ShardlineError where error.code == .fenced || error.code == .unknownMapping {
+            } catch let error as ShardlineError where error.code == .fenced || error.code == .mappingNotFound {
                 address.post(.ended(Self.end(after: error)))
                 return
             } catch {

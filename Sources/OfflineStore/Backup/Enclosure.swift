@@ -20,7 +20,9 @@ enum Enclosure {
     /// What a directory is; nil for any other, and for one that can't be looked at.
     private static func kind(of directory: String, _ fileSystem: any FileSystem) -> String? {
         func isThere(_ name: String) -> Bool { ((try? fileSystem.status("\(directory)/\(name)")) ?? nil) != nil }
-        if isThere(StoreLayout.metadataFile) || (isThere(StoreLayout.journalFolder) && isThere("lock")) { return "store" }
+        if isThere(StoreLayout.metadataFile) || (isThere(StoreLayout.journalFolder) && isThere("lock")) {
+            return "store"
+        }
         return (try? BackupManifest.isThere(in: directory, fileSystem)) == true ? "backup" : nil
     }
 }

@@ -20,23 +20,23 @@ extension SegmentStore: BackupStore {
     /// - Parameter path: a new or empty directory; its parent must be there.
     @discardableResult
     public func backup(to path: String) async throws -> BackupSummary {
-        guard let source = parts.backing.backup else {
+        guard let source = core.backing.backup else {
             throw ShardlineError(
                 .invalidArgument, "this store keeps nothing behind its journal: there is no backup of it")
         }
         if let failure { throw failure }
-        let parts = parts
+        let core = core
         return try await Self.stoppable { [now = timeSource.wallTime] stop in
             try Backup(
                 source: .init(
-                    directory: parts.directory,
+                    directory: core.directory,
                     hold: {
-                        parts.ring.hold()
+                        core.ring.hold()
                         source.holdDeletions()
                     },
-                    letGoJournal: { try parts.ring.letGo() }, letGoSegments: { source.letDelete() },
-                    contents: { try source.contents() }, watermark: { parts.visible.watermark }),
-                fileSystem: parts.fileSystem, target: Self.trimmed(path), now: now, stop: stop
+                    letGoJournal: { try core.ring.letGo() }, letGoSegments: { source.letDelete() },
+                    contents: { try source.contents() }, watermark: { core.visible.watermark }),
+                fileSystem: core.fileSystem, target: Self.trimmed(path), now: now, stop: stop
             ).run()
         }
     }

@@ -150,7 +150,7 @@ struct BackupInspection {
             folder, SelectedFiles(of: fileSystem, in: folder, names: visible), now: now)
         try inspection.run()
         report.counts = inspection.report.counts
-        report.givenUp = inspection.report.givenUp
+        report.lostRanges = inspection.report.lostRanges
         report.findings += inspection.report.findings.map { finding in
             var finding = finding
             finding.file = finding.file.map { "\(BackupManifest.folder)/\($0)" }

@@ -6,7 +6,7 @@ import StreamModel
 struct JournalInspection {
     /// Records of one shard in one commit.
     struct Run: Sendable {
-        var shard: ShardKey
+        var shard: ShardNumber
         var first: UInt64
         var count: UInt64
         var firstArrival: Int64
@@ -130,7 +130,7 @@ struct JournalInspection {
                 contradictions.append("commit \(commit.header.number) holds a run that is no sequence of records")
                 continue
             }
-            let key = ShardKey(run.shardKey)
+            let key = ShardNumber(run.shardKey)
             guard catalogue.shards[key] != nil else {
                 if catalogue.deletedShards[key] == nil {
                     contradictions.append(

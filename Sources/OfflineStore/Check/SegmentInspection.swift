@@ -149,14 +149,14 @@ private struct RegisteredIndex {
     init(_ segment: RegisteredSegment, store: StoreID, files: SegmentFiles) {
         // A cache of nothing, so that all is read from the file.
         let reader = SegmentReader(files: files, cache: PieceCache(limit: 0), storeSeed: store.seed)
-        for registered in segment.tails {
+        for registered in segment.trailers {
             let at = Int(clamping: registered.offset)
-            var here = at..<at + SegmentIndex.tailSize
+            var here = at..<at + SegmentIndex.trailerSize
             do {
-                let tail = try reader.readTail(registered, in: segment.row.id)
-                here = Int(clamping: tail.firstPart)..<at + SegmentIndex.tailSize
+                let trailer = try reader.readTrailer(registered, in: segment.row.id)
+                here = Int(clamping: trailer.firstPart)..<at + SegmentIndex.trailerSize
                 used.append(here)
-                let content = try reader.readParts(of: tail, in: segment.row.id)
+                let content = try reader.readParts(of: trailer, in: segment.row.id)
                 slices += content
             } catch let reason as FormatDamage {
                 damage = damage ?? Damage(bytes: here, reason: reason)

@@ -10,7 +10,7 @@ struct SegmentScan {
         case streams([StreamDescriptor])
         case slices([Slice])
         case directory([SegmentIndex.PartReference])
-        case tail(SegmentIndex.Tail)
+        case trailer(SegmentIndex.Trailer)
     }
 
     /// What is at a place.
@@ -74,7 +74,7 @@ struct SegmentScan {
     ) throws(FormatDamage) -> Piece {
         switch header.magic {
         case .block: return .block(try Block.decode(bytes, at: place))
-        case .tail: return .tail(try SegmentIndex.decodeTail(bytes, at: place))
+        case .trailer: return .trailer(try SegmentIndex.decodeTrailer(bytes, at: place))
         case .index:
             switch try SegmentIndex.partKind(bytes).kind {
             case .streams: return .streams(try SegmentIndex.decodeStreams(bytes, at: place))

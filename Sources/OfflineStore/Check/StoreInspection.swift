@@ -17,7 +17,7 @@ struct StoreInspection {
     private(set) var journal: JournalInspection?
     private(set) var segments: [SegmentInspection] = []
     /// Segment files that the metadata do not know and whose commits the journal no longer has.
-    private(set) var strangers: [String] = []
+    private(set) var unregisteredSegmentFiles: [String] = []
     /// By shard: what is given up already, and what is lost beyond it.
     private(set) var given: [UInt32: [ClosedRange<UInt64>]] = [:]
     private(set) var lost: [UInt32: [ClosedRange<UInt64>]] = [:]
@@ -108,7 +108,7 @@ struct StoreInspection {
             snapshot = MetadataSnapshot(
                 store: StoreID(bytes: row.id), catalogue: catalogue, start: row.start,
                 lastCommit: try reading.contents.lastCommit)
-            given = try reading.contents.givenUp.mapValues { $0.map(\.numbers) }
+            given = try reading.contents.lostRanges.mapValues { $0.map(\.numbers) }
         } catch {
             needsNewMetadata = true
             add(.init(.damage, file: StoreLayout.metadataFile, error.message))
@@ -199,7 +199,7 @@ struct StoreInspection {
         let shards = journal?.catalogue.shards ?? snapshot.catalogue.shards
         for segment in set.all where segment.row.state != .deleting && planned[segment.row.id] == nil {
             let found = try SegmentInspection(segment, store: snapshot.store, files: files) { key in
-                shards[ShardKey(key)].map { UInt64($0.stream.rawValue) }
+                shards[ShardNumber(key)].map { UInt64($0.stream.rawValue) }
             }
             files.forget(segment.row.id)
             segments.append(found)
@@ -239,7 +239,7 @@ struct StoreInspection {
             let isAhead = try SegmentCleanup.isAheadOfJournal(
                 file, segment: id, from: UInt64(from), to: UInt64(size), startCommit: snapshot.start?.commit ?? 0,
                 reader: reader)
-            if isAhead { strangers.append(name) }
+            if isAhead { unregisteredSegmentFiles.append(name) }
             add(
                 .init(
                     isAhead ? .damage : .note, file: "\(StoreLayout.segmentFolder)/\(name)",
@@ -292,7 +292,7 @@ struct StoreInspection {
         }
         report.counts.records = trails.values.reduce(0) { $0 + Int(clamping: $1.records) }
         for (key, ranges) in given.sorted(by: { $0.key < $1.key }) {
-            for range in NumberRanges.merged(ranges) { report.givenUp += [self.range(key, range)].compactMap { $0 } }
+            for range in NumberRanges.merged(ranges) { report.lostRanges += [self.range(key, range)].compactMap { $0 } }
         }
     }
 
@@ -306,7 +306,7 @@ struct StoreInspection {
         place: (file: String, offset: UInt64?)
     ) {
         // Records of a stream that was deleted wait for their segment's end; nobody reads them.
-        guard let shard = catalogue.shards[ShardKey(key)] else { return }
+        guard let shard = catalogue.shards[ShardNumber(key)] else { return }
         var trail = trails[key] ?? ShardTrail(origin: shard.origin.rawValue)
         let before = trail.records > 0 ? Timestamp(milliseconds: trail.lastArrival) : nil
         let breaks = trail.follow(first: first, count: count, firstArrival: arrivals.0, lastArrival: arrivals.1)
@@ -382,7 +382,7 @@ struct StoreInspection {
 
     func range(_ key: UInt32, _ numbers: ClosedRange<UInt64>) -> StoreReport.RecordRange? {
         let catalogue = journal?.catalogue ?? snapshot?.catalogue
-        let shard = catalogue?.shards[ShardKey(key)]
+        let shard = catalogue?.shards[ShardNumber(key)]
         // What belonged to a stream that was deleted is nobody's loss.
         if catalogue != nil, shard == nil { return nil }
         return StoreReport.RecordRange(

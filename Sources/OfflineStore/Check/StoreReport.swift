@@ -97,7 +97,7 @@ public struct StoreReport: Hashable, Sendable {
     /// What was read.
     public var counts = Counts()
     /// What an earlier repair has given up: readers are told of it, mappings send a document for it.
-    public var givenUp: [RecordRange] = []
+    public var lostRanges: [RecordRange] = []
 
     /// A report on this directory, with nothing in it yet.
     public init(directory: String) { self.directory = directory }

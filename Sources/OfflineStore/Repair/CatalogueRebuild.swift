@@ -8,13 +8,13 @@ struct CatalogueRebuild {
     private(set) var unknown: [String] = []
     private let now: Timestamp
     /// Shards that only segments know of.
-    private var described: Set<ShardKey> = []
+    private var described: Set<ShardNumber> = []
     /// Streams that the journal says are deleted.
-    private var deleted: Set<StreamKey> = []
+    private var deleted: Set<StreamNumber> = []
     /// The numbers of shards that are gone: none is given out again.
-    private var removedNumbers: [StreamKey: Set<ShardID>] = [:]
+    private var removedNumbers: [StreamNumber: Set<ShardID>] = [:]
     /// By shard that only segments know of, the newest commit with records of it.
-    private var newestRecords: [ShardKey: UInt64] = [:]
+    private var newestRecords: [ShardNumber: UInt64] = [:]
 
     /// - Parameter catalogue: of the rows that are whole.
     init(_ catalogue: Catalogue, now: Timestamp) {
@@ -47,11 +47,11 @@ struct CatalogueRebuild {
     /// What the segments repeat of their streams and shards, and which records they hold.
     mutating func add(_ surveys: [SegmentSurvey]) {
         let described = StreamDescriptor.merged(surveys.flatMap(\.streams))
-        for stream in described where !deleted.contains(StreamKey(UInt32(truncatingIfNeeded: stream.id))) {
+        for stream in described where !deleted.contains(StreamNumber(UInt32(truncatingIfNeeded: stream.id))) {
             add(stream)
         }
         for slice in surveys.flatMap(\.slices) {
-            catalogue.shards[ShardKey(slice.shardKey)]?.advance(
+            catalogue.shards[ShardNumber(slice.shardKey)]?.advance(
                 to: SequenceNumber(slice.lastSequence), at: Timestamp(milliseconds: slice.lastArrival))
         }
     }
@@ -75,12 +75,12 @@ struct CatalogueRebuild {
     }
 
     /// Whether nothing says yet what this shard is, or that it is gone.
-    private func isUnknown(_ key: ShardKey) -> Bool {
+    private func isUnknown(_ key: ShardNumber) -> Bool {
         catalogue.shards[key] == nil && catalogue.deletedShards[key] == nil
     }
 
     private mutating func adopt(_ run: RecordsEntry.Run, ofCommit number: UInt64) {
-        let key = ShardKey(run.shardKey)
+        let key = ShardNumber(run.shardKey)
         if described.contains(key) {
             // It was unknown when the journal was replayed.
             let last = SequenceNumber(run.firstSequence).advanced(by: Int(run.count) - 1)
@@ -88,7 +88,7 @@ struct CatalogueRebuild {
             newestRecords[key] = number
         }
         guard deleted.isEmpty, isUnknown(key) else { return }
-        let stream = StreamKey(catalogue.nextStream)
+        let stream = StreamNumber(catalogue.nextStream)
         let arrival = Timestamp(milliseconds: run.arrival)
         addStream(stream, named: "recovered-shard-\(run.shardKey)", made: arrival)
         let origin = SequenceNumber(max(run.firstSequence, 1) - 1)
@@ -99,7 +99,7 @@ struct CatalogueRebuild {
                 lastSequence: origin, floor: .zero, lastArrival: arrival, atCommit: 0))
     }
 
-    private mutating func addStream(_ key: StreamKey, named name: String, made: Timestamp) {
+    private mutating func addStream(_ key: StreamNumber, named name: String, made: Timestamp) {
         catalogue.streams[key] = StreamState(
             key: key, name: name, retention: Limits.retention.upperBound, maximumRecordSize: Limits.largestRecordSize,
             isFailureStream: false, createdAt: made, nextShardNumber: 0, atCommit: 0)
@@ -109,7 +109,7 @@ struct CatalogueRebuild {
     }
 
     private mutating func add(_ descriptor: StreamDescriptor) {
-        let key = StreamKey(UInt32(truncatingIfNeeded: descriptor.id))
+        let key = StreamNumber(UInt32(truncatingIfNeeded: descriptor.id))
         if catalogue.streams[key] == nil {
             // A name belongs to its newest stream.
             if let other = catalogue.names[UTF8Key(descriptor.name)], other > key { return }
@@ -127,15 +127,15 @@ struct CatalogueRebuild {
             )
         }
         for shard in descriptor.shards {
-            guard isUnknown(ShardKey(shard.key)) else {
-                if catalogue.shards[ShardKey(shard.key)] == nil { noteRemoved(ShardID(shard.number), of: key) }
+            guard isUnknown(ShardNumber(shard.key)) else {
+                if catalogue.shards[ShardNumber(shard.key)] == nil { noteRemoved(ShardID(shard.number), of: key) }
                 continue
             }
-            described.insert(ShardKey(shard.key))
+            described.insert(ShardNumber(shard.key))
             let created = Timestamp(milliseconds: Int64(clamping: shard.creationSecond) * 1_000)
             insert(
                 ShardState(
-                    key: ShardKey(shard.key), stream: key, id: ShardID(shard.number), range: shard.range,
+                    key: ShardNumber(shard.key), stream: key, id: ShardID(shard.number), range: shard.range,
                     parents: [shard.parent, shard.adjacent].compactMap { $0.map { ShardID($0) } },
                     creationSecond: shard.creationSecond, openedAt: created,
                     origin: SequenceNumber(max(shard.firstSequence, 1) - 1),
@@ -162,7 +162,7 @@ struct CatalogueRebuild {
 
     /// Closes the parents of known shards, and gives hash keys that no open shard owns to new ones: every key must have a
     /// place.
-    private mutating func complete(_ key: StreamKey) {
+    private mutating func complete(_ key: StreamNumber) {
         guard let stream = catalogue.streams[key] else { return }
         let shards = stream.shards.values.compactMap { catalogue.shards[$0] }.sorted { $0.id < $1.id }
         for child in shards {
@@ -205,7 +205,7 @@ struct CatalogueRebuild {
     /// Of two open shards that own the same hash keys the one with the lower number was closed, and the rows that said by
     /// what are gone. Where it still has records it becomes the parent of the shards that are known to have its keys, so
     /// that its records come before theirs; without any it does not come back.
-    private mutating func closeOverlapped(of stream: StreamKey) {
+    private mutating func closeOverlapped(of stream: StreamNumber) {
         guard let state = catalogue.streams[stream] else { return }
         let shards = state.shards.values.compactMap { catalogue.shards[$0] }.sorted { $0.id < $1.id }
         let open = shards.filter { $0.closedAt == nil }
@@ -244,7 +244,7 @@ struct CatalogueRebuild {
     }
 
     /// Segments go on describing closed shards that retention has removed: they do not come back (API-R-4).
-    private mutating func forgetRemoved(of stream: StreamKey) {
+    private mutating func forgetRemoved(of stream: StreamNumber) {
         guard let state = catalogue.streams[stream] else { return }
         let expiry = state.expiry(at: now)
         for key in state.shards.values.sorted() where described.contains(key) {
@@ -254,7 +254,7 @@ struct CatalogueRebuild {
     }
 
     /// Takes out a shard that retention has removed, and what is known of it.
-    private mutating func forget(_ key: ShardKey) {
+    private mutating func forget(_ key: ShardNumber) {
         guard let shard = catalogue.shards.removeValue(forKey: key) else { return }
         catalogue.streams[shard.stream]?.shards[shard.id] = nil
         for mapping in catalogue.streams[shard.stream]?.mappings.values ?? [:].values {
@@ -267,7 +267,7 @@ struct CatalogueRebuild {
         noteRemoved(shard.id, of: shard.stream)
     }
 
-    private mutating func noteRemoved(_ shard: ShardID, of stream: StreamKey) {
+    private mutating func noteRemoved(_ shard: ShardID, of stream: StreamNumber) {
         removedNumbers[stream, default: []].insert(shard)
         // Never less than a number that was given out.
         let next = catalogue.streams[stream]?.nextShardNumber ?? 0
@@ -275,7 +275,7 @@ struct CatalogueRebuild {
     }
 
     /// A new shard for these keys. Where the stream's shards divide the keys evenly it gets the number that it had.
-    private mutating func addShard(_ keys: ClosedRange<UInt128>, of stream: StreamKey) -> ShardID {
+    private mutating func addShard(_ keys: ClosedRange<UInt128>, of stream: StreamNumber) -> ShardID {
         let range = HashKeyRange(first: HashKey(keys.lowerBound), last: HashKey(keys.upperBound))
         let state = catalogue.streams[stream]
         // Not that of a parent that is gone: its children would wait for the new one.
@@ -289,7 +289,7 @@ struct CatalogueRebuild {
             } ?? next
         let second = UInt64(max(0, now.milliseconds / 1_000))
         let shard = ShardState(
-            key: ShardKey(catalogue.nextShard), stream: stream, id: ShardID(free), range: range, parents: [],
+            key: ShardNumber(catalogue.nextShard), stream: stream, id: ShardID(free), range: range, parents: [],
             creationSecond: second, openedAt: now, origin: .zero, lastSequence: .zero, floor: .zero, lastArrival: now,
             atCommit: 0)
         insert(shard)

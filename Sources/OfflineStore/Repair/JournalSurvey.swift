@@ -51,11 +51,11 @@ struct JournalSurvey {
     var incarnation: UInt32 { commits.values.map(\.header.incarnation).max() ?? 0 }
 
     /// By shard, the numbers of all records.
-    var recordNumbers: [ShardKey: [ClosedRange<UInt64>]] {
-        var numbers: [ShardKey: [ClosedRange<UInt64>]] = [:]
+    var recordNumbers: [ShardNumber: [ClosedRange<UInt64>]] {
+        var numbers: [ShardNumber: [ClosedRange<UInt64>]] = [:]
         for case .records(let records) in commits.values.lazy.flatMap(\.entries) {
             for run in records.runs {
-                numbers[ShardKey(run.shardKey), default: []].append(
+                numbers[ShardNumber(run.shardKey), default: []].append(
                     run.firstSequence...run.firstSequence + UInt64(run.count) - 1)
             }
         }

@@ -42,9 +42,9 @@ struct MetadataRebuild {
         catalogue = builder.catalogue
         var there = journal.recordNumbers
         for slice in surveys.flatMap(\.slices) {
-            there[ShardKey(slice.shardKey), default: []].append(slice.firstSequence...slice.lastSequence)
+            there[ShardNumber(slice.shardKey), default: []].append(slice.firstSequence...slice.lastSequence)
         }
-        _ = catalogue.findSkipped(lost: (try? rows.givenUp) ?? [:], isRebuilt: true) { there[$0.key] ?? [] }
+        _ = catalogue.findSkipped(lost: (try? rows.lostRanges) ?? [:], isRebuilt: true) { there[$0.key] ?? [] }
         if !knowsRetired {
             // Not all of what is gone can be known; what is there was made no earlier.
             let seconds = catalogue.shards.values.map(\.creationSecond) + [catalogue.retiredSecond].compactMap { $0 }
@@ -117,7 +117,7 @@ struct MetadataRebuild {
             let end = survey.sections.filter { $0.commits.upperBound >= first }.map(\.start).min() ?? survey.size
             let kept = survey.sections.filter { $0.commits.upperBound < first }.map(\.commits)
             let slices = survey.slices.filter { Int($0.blockOffset) < end }.compactMap { slice -> Slice? in
-                guard let shard = catalogue.shards[ShardKey(slice.shardKey)] else { return nil }
+                guard let shard = catalogue.shards[ShardNumber(slice.shardKey)] else { return nil }
                 var slice = slice
                 slice.stream = UInt64(shard.stream.rawValue)
                 return slice
@@ -164,7 +164,7 @@ struct MetadataRebuild {
         var new = row ?? StoreRow(id: store.bytes)
         new.incarnation = max(new.incarnation, journal.incarnation, catalogue.incarnation)
         let keys = surveys.flatMap { $0.slices.map(\.shardKey) }
-        new.nextShardKey = max(new.nextShardKey, catalogue.nextShard, (keys.max() ?? 0) + 1)
+        new.nextShard = max(new.nextShard, catalogue.nextShard, (keys.max() ?? 0) + 1)
         new.nextStream = max(
             new.nextStream, UInt64(catalogue.nextStream), (surveys.flatMap { $0.streams.map(\.id) }.max() ?? 0) + 1)
         new.nextMapping = max(new.nextMapping, UInt64(catalogue.nextMapping))

@@ -27,7 +27,7 @@ struct RepairPlan {
         guard report.found.verdict == .damaged,
             report.found.findings.allSatisfy({ $0.severity != .undecided })
         else { return }
-        if inspection.needsNewMetadata || !inspection.strangers.isEmpty {
+        if inspection.needsNewMetadata || !inspection.unregisteredSegmentFiles.isEmpty {
             guard let rebuilt = try MetadataRebuild(directory, fileSystem, from: inspection.metadata, now: now) else {
                 return nil
             }
@@ -105,9 +105,9 @@ struct RepairPlan {
             for range in ranges {
                 guard let named = inspection.range(key, range) else { continue }
                 report.lost.append(named)
-                let newest = inspection.journal?.catalogue.shards[ShardKey(key)]?.lastArrival ?? now
+                let newest = inspection.journal?.catalogue.shards[ShardNumber(key)]?.lastArrival ?? now
                 contents.rows[.lostRange, default: []].append(
-                    GivenUp(numbers: range, arrivedBy: max(now, newest)).row(shard: key))
+                    LostRange(numbers: range, arrivedBy: max(now, newest)).row(shard: key))
             }
         }
     }

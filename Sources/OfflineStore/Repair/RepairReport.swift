@@ -1,6 +1,6 @@
 import SegmentStorage
 
-/// What ``SegmentStore/repair(at:applies:timeSource:logger:)`` did, or would do.
+/// What ``SegmentStore/repair(at:dryRun:timeSource:logger:)`` did, or would do.
 public struct RepairReport: Hashable, Sendable {
     /// What was found before anything was done.
     public var found: StoreReport

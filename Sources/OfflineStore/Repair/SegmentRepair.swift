@@ -19,7 +19,7 @@ struct SegmentRepair {
         row = inspection.segment.row
         // Nothing comes before the header's end, also where a file was cut within it.
         end = inspection.size.map { max(SegmentHeader.size, min($0, Int(clamping: inspection.segment.row.bytes))) }
-        slices = inspection.slices.filter { catalogue.shards[ShardKey($0.shardKey)] != nil }
+        slices = inspection.slices.filter { catalogue.shards[ShardNumber($0.shardKey)] != nil }
         streams = Self.descriptors(of: slices, catalogue)
         rewritesHeader = inspection.damage.contains { $0.bytes?.lowerBound == 0 }
         damaged = inspection.damage.compactMap(\.bytes).filter { $0.lowerBound < inspection.size ?? 0 }
@@ -38,9 +38,9 @@ struct SegmentRepair {
     }
 
     private static func descriptors(of slices: [Slice], _ catalogue: Catalogue) -> [StreamDescriptor] {
-        var keys: [StreamKey: ShardSet] = [:]
+        var keys: [StreamNumber: ShardSet] = [:]
         for slice in slices {
-            guard let shard = catalogue.shards[ShardKey(slice.shardKey)] else { continue }
+            guard let shard = catalogue.shards[ShardNumber(slice.shardKey)] else { continue }
             keys[shard.stream, default: []].insert(shard.key)
         }
         return keys.sorted { $0.key < $1.key }.compactMap { key, shards in
@@ -54,11 +54,11 @@ struct SegmentRepair {
         var row = row
         row.state = .sealed
         row.bytes = UInt64(end + footer.count)
-        row.footerOffset = row.bytes - UInt64(SegmentIndex.tailSize)
-        row.footerChecksum = SegmentIndex.checksum(ofTail: Array(footer.suffix(SegmentIndex.tailSize)))
+        row.footerOffset = row.bytes - UInt64(SegmentIndex.trailerSize)
+        row.footerChecksum = SegmentIndex.checksum(ofTrailer: Array(footer.suffix(SegmentIndex.trailerSize)))
         var parts: [UInt64: SegmentStreamRow] = [:]
         for slice in slices {
-            guard let shard = catalogue.shards[ShardKey(slice.shardKey)] else { continue }
+            guard let shard = catalogue.shards[ShardNumber(slice.shardKey)] else { continue }
             var part =
                 parts[slice.stream]
                 ?? SegmentStreamRow(

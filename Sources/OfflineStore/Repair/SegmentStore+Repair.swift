@@ -21,23 +21,23 @@ extension SegmentStore {
     ///
     /// - Parameters:
     ///   - path: the store's directory.
-    ///   - applies: whether anything is done; otherwise the report says what would be.
+    ///   - dryRun: whether nothing is changed, and the report says what would be done. Default: true.
     public static func repair(
-        at path: String, applies: Bool, timeSource: any TimeSource = SystemTimeSource(),
+        at path: String, dryRun: Bool = true, timeSource: any TimeSource = SystemTimeSource(),
         logger: Logger = Logger(label: "shardline.store")
     ) async throws -> RepairReport {
         try await repair(
-            at: path, applies: applies, timeSource: timeSource, logger: logger, internals: Internals())
+            at: path, dryRun: dryRun, timeSource: timeSource, logger: logger, internals: Internals())
     }
 
     static func repair(
-        at path: String, applies: Bool, timeSource: any TimeSource, logger: Logger, internals: Internals
+        at path: String, dryRun: Bool, timeSource: any TimeSource, logger: Logger, internals: Internals
     ) async throws -> RepairReport {
         let directory = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
         let now = timeSource.wallTime
         let repair = Repair(directory: directory, fileSystem: internals.fileSystem, now: now)
-        let begun = try await BlockingThreads.shared.run { try begin(repair, applies: applies) }
-        guard applies, begun.report.isNeeded else { return begun.report }
+        let begun = try await BlockingThreads.shared.run { try begin(repair, applies: !dryRun) }
+        guard !dryRun, begun.report.isNeeded else { return begun.report }
         var report = begun.report
         if begun.passesJournal {
             var internals = internals

@@ -36,9 +36,10 @@ struct SegmentSurvey {
                     Slice(block, run: $0, offset: UInt64(range.lowerBound), bytes: range.count, stream: 0)
                 }
             case .piece(.streams(let found), _): streams += found
-            case .piece(.tail(let tail), let range):
-                if tail.kind == .section {
-                    sections.append(Section(start: Int(tail.firstBlock), end: range.upperBound, commits: tail.commits))
+            case .piece(.trailer(let trailer), let range):
+                if trailer.kind == .section {
+                    sections.append(
+                        Section(start: Int(trailer.firstBlock), end: range.upperBound, commits: trailer.commits))
                 }
             case .piece: break
             }

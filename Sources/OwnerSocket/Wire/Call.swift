@@ -15,12 +15,12 @@ enum Request: Sendable {
     case lastRecords([RecordSpan], stream: String)
     case createMapping(MappingDefinition)
     case listMappings(stream: String?)
-    case describeMapping(MappingKey)
-    case claimMapping(MappingKey, configuration: [UInt8]?, failureStream: String?)
-    case mappingStates(MappingKey)
-    case releaseMapping(MappingKey, epoch: UInt64)
-    case seekMapping(MappingKey, StartingPosition, ShardID?)
-    case deleteMapping(MappingKey)
+    case describeMapping(MappingID)
+    case claimMapping(MappingID, configuration: [UInt8]?, failureStream: String?)
+    case mappingStates(MappingID)
+    case releaseMapping(MappingID, epoch: UInt64)
+    case seekMapping(MappingID, StartingPosition, ShardID?)
+    case deleteMapping(MappingID)
     /// Asks the owner to give the store up.
     case release
     /// Asks the owner for a copy of the store in this directory.
@@ -123,18 +123,18 @@ enum Request: Sendable {
             self = .position(try reader.startingPosition(), stream: try reader.string(), try reader.shard())
         case 8: self = .createMapping(try reader.mappingDefinition())
         case 9: self = .listMappings(stream: try reader.optional { try $0.string() })
-        case 10: self = .describeMapping(try reader.mappingKey())
+        case 10: self = .describeMapping(try reader.mappingID())
         case 11:
             self = .claimMapping(
-                try reader.mappingKey(), configuration: try reader.optional { try $0.array() },
+                try reader.mappingID(), configuration: try reader.optional { try $0.array() },
                 failureStream: try reader.optional { try $0.string() })
-        case 12: self = .releaseMapping(try reader.mappingKey(), epoch: try reader.number())
+        case 12: self = .releaseMapping(try reader.mappingID(), epoch: try reader.number())
         case 13:
             self = .seekMapping(
-                try reader.mappingKey(), try reader.startingPosition(), try reader.optional { try $0.shard() })
-        case 14: self = .deleteMapping(try reader.mappingKey())
+                try reader.mappingID(), try reader.startingPosition(), try reader.optional { try $0.shard() })
+        case 14: self = .deleteMapping(try reader.mappingID())
         case 15: self = .release
-        case 16: self = .mappingStates(try reader.mappingKey())
+        case 16: self = .mappingStates(try reader.mappingID())
         case 17: self = .backup(try reader.string())
         case 18: self = .countRecords(try reader.each { try $0.recordSpan() }, stream: try reader.string())
         case 19: self = .updateStream(try reader.string(), retention: try reader.duration())

@@ -4,7 +4,7 @@ import StreamStorage
 // Changes, mappings and what became of them.
 
 extension WireWriter {
-    mutating func write(_ key: MappingKey) {
+    mutating func write(_ key: MappingID) {
         write(key.stream)
         write(key.name)
     }
@@ -154,16 +154,16 @@ extension WireWriter {
 }
 
 extension WireReader {
-    mutating func mappingKey() throws -> MappingKey { MappingKey(stream: try string(), name: try string()) }
+    mutating func mappingID() throws -> MappingID { MappingID(stream: try string(), name: try string()) }
 
     mutating func mappingDefinition() throws -> MappingDefinition {
         MappingDefinition(
-            key: try mappingKey(), startingPosition: try startingPosition(), configuration: try array())
+            key: try mappingID(), startingPosition: try startingPosition(), configuration: try array())
     }
 
     mutating func mappingDescription() throws -> MappingDescription {
         MappingDescription(
-            key: try mappingKey(), id: try number(), startingPosition: try startingPosition(),
+            key: try mappingID(), id: try number(), startingPosition: try startingPosition(),
             createdAt: try timestamp(), configuration: try array(), epoch: try number(), isClaimed: try bool(),
             checkpoints: try each { try $0.checkpoint() }, expiredShards: try each { try $0.shardDescription() },
             retention: try duration())
@@ -214,12 +214,12 @@ extension WireReader {
                 Append(try newRecords(), to: stream, target: target, expectedLast: expectedLast, epoch: epoch))
         case 1:
             return .checkpoint(
-                CheckpointMove(mapping: try mappingKey(), epoch: try number(), checkpoint: try checkpoint()))
-        case 2: return .attempts(try note(), of: try mappingKey(), shard: try shard(), epoch: try number())
+                CheckpointMove(mapping: try mappingID(), epoch: try number(), checkpoint: try checkpoint()))
+        case 2: return .attempts(try note(), of: try mappingID(), shard: try shard(), epoch: try number())
         case 3:
             return .park(
                 ParkedKeyChange(
-                    mapping: try mappingKey(), shard: try shard(), partitionKey: try string(),
+                    mapping: try mappingID(), shard: try shard(), partitionKey: try string(),
                     value: try optional { try $0.array() }, epoch: try number()))
         case 4:
             return .seal(
@@ -262,7 +262,8 @@ extension WireReader {
 /// The kinds of error by their number on the wire, from 1. New ones go to the end.
 enum WireCode {
     static let all: [ShardlineError.Code] = [
-        .invalidArgument, .unknownStream, .streamExists, .unknownShard, .unknownMapping, .mappingExists, .mappingBusy,
+        .invalidArgument, .streamNotFound, .streamExists, .shardNotFound, .mappingNotFound, .mappingExists,
+        .mappingBusy,
         .fenced, .recordTooLarge, .commitTooLarge, .shardClosed, .conflict, .storeBusy, .ownerGone, .diskFull,
         .storeFailed, .outcomeUnknown, .corrupt, .readFailed, .newerFormat, .metadataOlderThanJournal, .notAccessible,
         .closed,

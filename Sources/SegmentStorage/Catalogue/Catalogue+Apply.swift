@@ -113,7 +113,7 @@ extension Catalogue {
 
     private mutating func apply(_ run: RecordsEntry.Run) -> Applied {
         // In place: at full load this is done for every run of every commit.
-        let key = ShardKey(run.shardKey)
+        let key = ShardNumber(run.shardKey)
         let last = SequenceNumber(run.firstSequence).advanced(by: Int(run.count) - 1)
         let isKnown = shards.update(key) { $0.advance(to: last, at: Timestamp(milliseconds: run.arrival)) }
         return isKnown || deletedShards[key] != nil ? .done : .unknown
@@ -198,7 +198,7 @@ extension Catalogue {
         return .done
     }
 
-    private mutating func deleteStream(_ key: StreamKey, commit: UInt64) -> Applied {
+    private mutating func deleteStream(_ key: StreamNumber, commit: UInt64) -> Applied {
         guard let stream = streams.removeValue(forKey: key) else { return .unknown }
         if names[UTF8Key(stream.name)] == key { names[UTF8Key(stream.name)] = nil }
         for number in stream.mappings.values { mappings[number] = nil }
@@ -206,7 +206,7 @@ extension Catalogue {
         return .done
     }
 
-    private mutating func remove(shard key: ShardKey, commit: UInt64) {
+    private mutating func remove(shard key: ShardNumber, commit: UInt64) {
         guard let shard = shards.removeValue(forKey: key) else { return }
         deletedShards[key] = commit
         retiredSecond = max(retiredSecond ?? 0, shard.creationSecond)

@@ -54,8 +54,8 @@ extension Catalogue {
 
     /// Shards that can be forgotten now, by stream: they are listed no longer, and no mapping has anything to do in
     /// them, nor may one that runs be on its way through them. Some of many, beginning with those that were closed first.
-    func forgettableShards(at now: Timestamp, running: Set<MappingNumber>) -> [StreamKey: [ShardKey]] {
-        var found: [StreamKey: [ShardKey]] = [:]
+    func forgettableShards(at now: Timestamp, running: Set<MappingNumber>) -> [StreamNumber: [ShardNumber]] {
+        var found: [StreamNumber: [ShardNumber]] = [:]
         for stream in streams.values {
             let mappings = stream.mappings.values.compactMap { self.mappings[$0] }
             let shards = removedShards(of: stream, at: now).filter { shard in

@@ -8,15 +8,15 @@ import StreamStorage
 /// a crash come to the same value because they do the same.
 package struct Catalogue: Sendable, Hashable {
     /// All streams by key.
-    package var streams: [StreamKey: StreamState] = [:]
+    package var streams: [StreamNumber: StreamState] = [:]
     /// The keys of the streams by name.
-    package var names: [UTF8Key: StreamKey] = [:]
+    package var names: [UTF8Key: StreamNumber] = [:]
     /// All shards of all streams by key.
     package var shards: ShardTable<ShardState> = [:]
     /// All mappings by number.
     package var mappings: [MappingNumber: MappingState] = [:]
     /// The shards of deleted streams and the commit that deleted them: replay may still meet their records.
-    package var deletedShards: [ShardKey: UInt64] = [:]
+    package var deletedShards: [ShardNumber: UInt64] = [:]
     /// The latest creation second of a shard that is no longer there: none that is made later gets it, or an earlier one
     /// (API-Q-8).
     package var retiredSecond: UInt64?
@@ -32,14 +32,14 @@ package struct Catalogue: Sendable, Hashable {
 
 /// A stream.
 package struct StreamState: Sendable, Hashable {
-    package let key: StreamKey
+    package let key: StreamNumber
     package let name: String
     package var retention: Duration
     package var maximumRecordSize: Int
     package var isFailureStream: Bool
     package let createdAt: Timestamp
     /// The keys of its shards by their number; closed ones are there until they are removed (API-R-4).
-    package var shards: [ShardID: ShardKey] = [:]
+    package var shards: [ShardID: ShardNumber] = [:]
     /// The open shards by the first hash key that they own.
     package var openShards: [Route] = []
     /// What the next child shard is numbered.
@@ -54,8 +54,8 @@ package struct StreamState: Sendable, Hashable {
     var expiredThrough: Timestamp?
 
     package init(
-        key: StreamKey, name: String, retention: Duration, maximumRecordSize: Int, isFailureStream: Bool,
-        createdAt: Timestamp, shards: [ShardID: ShardKey] = [:], openShards: [Route] = [], nextShardNumber: UInt32,
+        key: StreamNumber, name: String, retention: Duration, maximumRecordSize: Int, isFailureStream: Bool,
+        createdAt: Timestamp, shards: [ShardID: ShardNumber] = [:], openShards: [Route] = [], nextShardNumber: UInt32,
         mappings: [UTF8Key: MappingNumber] = [:], atCommit: UInt64, createdWith: StreamSettings? = nil,
         expiredThrough: Timestamp? = nil
     ) {
@@ -93,11 +93,11 @@ package struct StreamState: Sendable, Hashable {
     /// Where the hash keys from `first` to the next route's go.
     package struct Route: Sendable, Hashable {
         package let first: HashKey
-        let shard: ShardKey
+        let shard: ShardNumber
         let id: ShardID
         let creationSecond: UInt64
 
-        package init(first: HashKey, shard: ShardKey, id: ShardID, creationSecond: UInt64) {
+        package init(first: HashKey, shard: ShardNumber, id: ShardID, creationSecond: UInt64) {
             self.first = first
             self.shard = shard
             self.id = id
@@ -111,7 +111,7 @@ package struct StreamState: Sendable, Hashable {
     }
 
     /// The open shard that owns `key`.
-    package func shard(owning key: HashKey) -> ShardKey { openShards[routeIndex(of: key)].shard }
+    package func shard(owning key: HashKey) -> ShardNumber { openShards[routeIndex(of: key)].shard }
 
     /// The place in ``openShards`` of the shard that owns `key`.
     func routeIndex(of key: HashKey) -> Int {
@@ -132,8 +132,8 @@ package struct StreamState: Sendable, Hashable {
 
 /// A shard.
 package struct ShardState: Sendable, Hashable {
-    package let key: ShardKey
-    package let stream: StreamKey
+    package let key: ShardNumber
+    package let stream: StreamNumber
     package let id: ShardID
     package let range: HashKeyRange
     /// None, or one after a split, or two after a merge.
@@ -162,7 +162,8 @@ package struct ShardState: Sendable, Hashable {
     var arrivalFloor = Timestamp(milliseconds: 0)
 
     package init(
-        key: ShardKey, stream: StreamKey, id: ShardID, range: HashKeyRange, parents: [ShardID], creationSecond: UInt64,
+        key: ShardNumber, stream: StreamNumber, id: ShardID, range: HashKeyRange, parents: [ShardID],
+        creationSecond: UInt64,
         openedAt: Timestamp, origin: SequenceNumber, closedAt: Timestamp? = nil, children: [ShardID] = [],
         lastSequence: SequenceNumber, floor: SequenceNumber, skipped: [ClosedRange<SequenceNumber>] = [],
         lastArrival: Timestamp, epoch: UInt64 = 0, atCommit: UInt64,
@@ -204,7 +205,7 @@ package struct ShardState: Sendable, Hashable {
 /// A mapping.
 package struct MappingState: Sendable, Hashable {
     package let number: MappingNumber
-    let stream: StreamKey
+    let stream: StreamNumber
     package let name: String
     let startingPosition: StartingPosition
     let createdAt: Timestamp
@@ -212,9 +213,9 @@ package struct MappingState: Sendable, Hashable {
     /// The newest claim; checkpoint moves with a lower one are refused.
     var epoch: UInt64
     /// Its progress in the shards that it has come to.
-    package var checkpoints: [ShardKey: CheckpointState] = [:]
+    package var checkpoints: [ShardNumber: CheckpointState] = [:]
     /// The keys that wait aside in each shard.
-    package var parked: [ShardKey: [UTF8Key: ParkedState]] = [:]
+    package var parked: [ShardNumber: [UTF8Key: ParkedState]] = [:]
     /// The commit that changed this last, checkpoints and parked keys aside.
     var atCommit: UInt64
 }
@@ -260,7 +261,7 @@ extension Catalogue {
     }
 
     /// Takes note that what arrived in a stream up to this moment has expired permanently. Never goes back.
-    mutating func expire(_ key: StreamKey, through time: Timestamp?) {
+    mutating func expire(_ key: StreamNumber, through time: Timestamp?) {
         guard let time, let known = streams[key], known.expiredThrough.map({ $0 < time }) ?? true else { return }
         streams[key]?.expiredThrough = time
         for route in known.openShards {
@@ -271,7 +272,7 @@ extension Catalogue {
     /// The stream of this name.
     package func stream(_ name: String) throws -> StreamState {
         guard let key = names[UTF8Key(name)], let stream = streams[key] else {
-            throw ShardlineError(.unknownStream, "there is no stream '\(name)'")
+            throw ShardlineError(.streamNotFound, "there is no stream '\(name)'")
         }
         return stream
     }
@@ -289,16 +290,16 @@ extension Catalogue {
     /// A shard of a stream by its number.
     package func shard(_ id: ShardID, of stream: StreamState) throws -> ShardState {
         guard let key = stream.shards[id], let shard = shards[key] else {
-            throw ShardlineError(.unknownShard, stream.words(ofUnknown: id))
+            throw ShardlineError(.shardNotFound, stream.words(ofUnknown: id))
         }
         return shard
     }
 
     /// A mapping by stream and name.
-    package func mapping(_ key: MappingKey) throws -> MappingState {
+    package func mapping(_ key: MappingID) throws -> MappingState {
         guard let number = try stream(key.stream).mappings[UTF8Key(key.name)], let mapping = mappings[number] else {
             throw ShardlineError(
-                .unknownMapping, "there is no mapping '\(key.name)' on the stream '\(key.stream)'")
+                .mappingNotFound, "there is no mapping '\(key.name)' on the stream '\(key.stream)'")
         }
         return mapping
     }

@@ -4,22 +4,22 @@ package struct ShardSet: Sendable {
     private var words: [UInt64] = []
 
     package init() {}
-    package init(_ keys: some Sequence<ShardKey>) { formUnion(keys) }
+    package init(_ keys: some Sequence<ShardNumber>) { formUnion(keys) }
 
     package var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
 
-    package func contains(_ key: ShardKey) -> Bool {
+    package func contains(_ key: ShardNumber) -> Bool {
         let word = Int(key.rawValue / 64)
         return word < words.count && words[word] & 1 << (key.rawValue % 64) != 0
     }
 
-    package mutating func insert(_ key: ShardKey) {
+    package mutating func insert(_ key: ShardNumber) {
         let word = Int(key.rawValue / 64)
         while words.count <= word { words.append(0) }
         words[word] |= 1 << (key.rawValue % 64)
     }
 
-    package mutating func formUnion(_ keys: some Sequence<ShardKey>) { for key in keys { insert(key) } }
+    package mutating func formUnion(_ keys: some Sequence<ShardNumber>) { for key in keys { insert(key) } }
 
     package mutating func formUnion(_ other: ShardSet) {
         while words.count < other.words.count { words.append(0) }
@@ -39,7 +39,7 @@ extension ShardSet: Sequence {
             bits = words.first ?? 0
         }
 
-        package mutating func next() -> ShardKey? {
+        package mutating func next() -> ShardNumber? {
             while bits == 0 {
                 word += 1
                 guard word < words.count else { return nil }
@@ -47,7 +47,7 @@ extension ShardSet: Sequence {
             }
             let bit = bits.trailingZeroBitCount
             bits &= bits - 1
-            return ShardKey(UInt32(word * 64 + bit))
+            return ShardNumber(UInt32(word * 64 + bit))
         }
     }
 
@@ -55,7 +55,7 @@ extension ShardSet: Sequence {
 }
 
 extension ShardSet: ExpressibleByArrayLiteral {
-    package init(arrayLiteral elements: ShardKey...) { self.init(elements) }
+    package init(arrayLiteral elements: ShardNumber...) { self.init(elements) }
 }
 
 extension ShardSet: Hashable {

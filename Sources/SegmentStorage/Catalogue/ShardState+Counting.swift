@@ -88,9 +88,9 @@ extension Catalogue {
     ///
     /// - Parameter isRebuilt: whether rows are lost, so that not even jumps are known.
     package mutating func findSkipped(
-        lost: [UInt32: [GivenUp]], isRebuilt: Bool = false, runs: (ShardState) throws -> [ClosedRange<UInt64>]?
-    ) rethrows -> [ShardKey] {
-        var found: [ShardKey] = []
+        lost: [UInt32: [LostRange]], isRebuilt: Bool = false, runs: (ShardState) throws -> [ClosedRange<UInt64>]?
+    ) rethrows -> [ShardNumber] {
+        var found: [ShardNumber] = []
         for shard in shards.values where shard.skipped.isEmpty {
             let highest = isRebuilt ? max(shard.lastSequence, shard.floor) : shard.floor
             guard highest.rawValue >= shard.origin.rawValue + OpenedEntry.jump else { continue }

@@ -19,7 +19,7 @@ package struct ShardTable<Value: Sendable>: Sendable {
 
     var isEmpty: Bool { count == 0 }
 
-    package subscript(key: ShardKey) -> Value? {
+    package subscript(key: ShardNumber) -> Value? {
         get {
             let (page, place) = Self.place(of: key)
             guard page < pages.count else { return nil }
@@ -42,7 +42,7 @@ package struct ShardTable<Value: Sendable>: Sendable {
     }
 
     /// Changes the value of `key` in place; false where there is none.
-    mutating func update(_ key: ShardKey, _ change: (inout Value) -> Void) -> Bool {
+    mutating func update(_ key: ShardNumber, _ change: (inout Value) -> Void) -> Bool {
         let (page, place) = Self.place(of: key)
         guard page < pages.count else { return false }
         return Self.update(&pages[page], place, change)
@@ -61,7 +61,7 @@ package struct ShardTable<Value: Sendable>: Sendable {
     }
 
     /// Looks at the value of `key` where it lies; nil where there is none.
-    func read<Result>(_ key: ShardKey, _ body: (borrowing Value) -> Result) -> Result? {
+    func read<Result>(_ key: ShardNumber, _ body: (borrowing Value) -> Result) -> Result? {
         let (page, place) = Self.place(of: key)
         guard page < pages.count, let values = pages[page]?.values, let value = values[place] else { return nil }
         return body(value)
@@ -69,13 +69,13 @@ package struct ShardTable<Value: Sendable>: Sendable {
 
     /// Takes the value out; answers what was there.
     @discardableResult
-    package mutating func removeValue(forKey key: ShardKey) -> Value? {
+    package mutating func removeValue(forKey key: ShardNumber) -> Value? {
         guard let value = self[key] else { return nil }
         self[key] = nil
         return value
     }
 
-    private static func place(of key: ShardKey) -> (page: Int, place: Int) {
+    private static func place(of key: ShardNumber) -> (page: Int, place: Int) {
         let number = Int(key.rawValue)
         return (number / pageSize, number % pageSize)
     }
@@ -86,7 +86,7 @@ package struct ShardTable<Value: Sendable>: Sendable {
     }
 
     /// The keys, rising.
-    package var keys: [ShardKey] { map(\.key) }
+    package var keys: [ShardNumber] { map(\.key) }
     /// The values in the order of their keys.
     package var values: [Value] { map(\.value) }
 }
@@ -98,7 +98,7 @@ extension ShardTable: Sequence {
 
         fileprivate init(_ pages: [Page?]) { self.pages = pages }
 
-        package mutating func next() -> (key: ShardKey, value: Value)? {
+        package mutating func next() -> (key: ShardNumber, value: Value)? {
             while place / ShardTable.pageSize < pages.count {
                 guard let page = pages[place / ShardTable.pageSize] else {
                     place += ShardTable.pageSize
@@ -106,7 +106,7 @@ extension ShardTable: Sequence {
                 }
                 let found = place
                 place += 1
-                if let value = page.values[found % ShardTable.pageSize] { return (ShardKey(UInt32(found)), value) }
+                if let value = page.values[found % ShardTable.pageSize] { return (ShardNumber(UInt32(found)), value) }
             }
             return nil
         }
@@ -116,7 +116,7 @@ extension ShardTable: Sequence {
 }
 
 extension ShardTable: ExpressibleByDictionaryLiteral {
-    package init(dictionaryLiteral elements: (ShardKey, Value)...) {
+    package init(dictionaryLiteral elements: (ShardNumber, Value)...) {
         self.init()
         for (key, value) in elements { self[key] = value }
     }

@@ -1,7 +1,7 @@
 import DiskAccess
 import StreamModel
 
-/// Makes sections of an epoch, one act on the disk a step (STORE-F5).
+/// Makes sections of a memtable, one act on the disk a step (STORE-F5).
 ///
 /// The order is the promise: what is written is synced, then registered in SQLite together with the new start position,
 /// then seen by readers. Between any two steps a crash leaves the store as it was before the flush or as it is after.
@@ -49,14 +49,14 @@ struct FlushMachine {
     /// - Parameters:
     ///   - rows: what changed in the catalogue since the last flush.
     ///   - start: the store's row with the position that replay begins at once this is registered.
-    init(_ epoch: Epoch, rows: [MetadataChange], start: StoreRow, now: Timestamp, archive: SegmentArchive) {
-        let plan = FlushPlan(epoch, in: archive.set, ownSegmentFrom: archive.ownSegmentFrom)
+    init(_ memtable: Memtable, rows: [MetadataChange], start: StoreRow, now: Timestamp, archive: SegmentArchive) {
+        let plan = FlushPlan(memtable, in: archive.set, ownSegmentFrom: archive.ownSegmentFrom)
         self.archive = archive
         self.rows = rows
         self.start = start
         self.now = now.milliseconds
         streams = plan.streams
-        commits = epoch.firstCommit...max(epoch.firstCommit, epoch.lastCommit)
+        commits = memtable.firstCommit...max(memtable.firstCommit, memtable.lastCommit)
         sections = plan.parts.map { SectionWriter($0) }
         isDirectorySynced = plan.parts.allSatisfy { $0.registered != nil }
     }
@@ -180,7 +180,8 @@ private struct SectionWriter {
                 .section, slices: slices, streams: Set(slices.map(\.stream)).sorted().compactMap { streams[$0] },
                 firstBlock: start, commits: commits, written: now, at: archive.reader.place(part.segment, end))
             index = (
-                end, UInt64(bytes.count), SegmentIndex.checksum(ofTail: Array(bytes.suffix(SegmentIndex.tailSize)))
+                end, UInt64(bytes.count),
+                SegmentIndex.checksum(ofTrailer: Array(bytes.suffix(SegmentIndex.trailerSize)))
             )
             try output?.append(bytes, to: file)
             try output?.writeAll(to: file)

@@ -1,6 +1,6 @@
 import StreamModel
 
-/// Which records of an epoch go into which segment (STORE-F1, STORE-F7).
+/// Which records of a memtable go into which segment (STORE-F1, STORE-F7).
 package struct FlushPlan {
     /// What one segment gets.
     package struct Part {
@@ -11,22 +11,22 @@ package struct FlushPlan {
         var runs: SectionRuns
     }
 
-    /// Stored or raw bytes of one stream in one epoch from which it gets a segment to itself.
+    /// Stored or raw bytes of one stream in one memtable from which it gets a segment to itself.
     package static let ownSegmentFrom = 4 << 20
 
     package private(set) var parts: [Part] = []
     /// Every stream that has records here, with the shards that have.
     package private(set) var streams: [UInt64: StreamDescriptor] = [:]
 
-    /// Places the epoch's runs. Those of streams and shards that the catalogue does not know are of deleted ones: they
+    /// Places the memtable's runs. Those of streams and shards that the catalogue does not know are of deleted ones: they
     /// are dropped. The catalogue is looked at here only, so what is deleted later is garbage that retention frees.
-    package init(_ epoch: Epoch, in set: SegmentSet, ownSegmentFrom: Int = Self.ownSegmentFrom) {
-        var found: [StreamKey: StreamRuns] = [:]
+    package init(_ memtable: Memtable, in set: SegmentSet, ownSegmentFrom: Int = Self.ownSegmentFrom) {
+        var found: [StreamNumber: StreamRuns] = [:]
         // Most frames hold records of the stream of the one before.
-        var (current, its) = (StreamKey(0), StreamRuns())
-        for (place, frame) in epoch.frames.enumerated() {
+        var (current, its) = (StreamNumber(0), StreamRuns())
+        for (place, frame) in memtable.frames.enumerated() {
             for (index, run) in frame.runs.enumerated() {
-                guard let stream = epoch.catalogue.shards[run.shard]?.stream else { continue }
+                guard let stream = memtable.catalogue.shards[run.shard]?.stream else { continue }
                 if stream != current {
                     if !its.places.isEmpty { found[current] = its }
                     (current, its) = (stream, found.removeValue(forKey: stream) ?? StreamRuns())
@@ -39,15 +39,15 @@ package struct FlushPlan {
         }
         if !its.places.isEmpty { found[current] = its }
         for (stream, runs) in found.sorted(by: { $0.key < $1.key }) {
-            guard let state = epoch.catalogue.streams[stream] else { continue }
+            guard let state = memtable.catalogue.streams[stream] else { continue }
             place(
-                UInt64(stream.rawValue), runs, of: epoch, retention: state.retention.wholeMilliseconds,
+                UInt64(stream.rawValue), runs, of: memtable, retention: state.retention.wholeMilliseconds,
                 isBig: runs.byteCount >= ownSegmentFrom, in: set)
-            streams[UInt64(stream.rawValue)] = Self.descriptor(of: state, runs.shards, epoch.catalogue)
+            streams[UInt64(stream.rawValue)] = Self.descriptor(of: state, runs.shards, memtable.catalogue)
         }
     }
 
-    /// What an epoch has of a stream.
+    /// What a memtable has of a stream.
     private struct StreamRuns {
         var places: [SectionRuns.Place] = []
         var byteCount = 0
@@ -55,14 +55,14 @@ package struct FlushPlan {
     }
 
     private mutating func place(
-        _ stream: UInt64, _ runs: StreamRuns, of epoch: Epoch, retention: Int64, isBig: Bool, in set: SegmentSet
+        _ stream: UInt64, _ runs: StreamRuns, of memtable: Memtable, retention: Int64, isBig: Bool, in set: SegmentSet
     ) {
         let own = SegmentGrouping(retentionMilliseconds: retention, isOwn: true)
         let shared = SegmentGrouping(retentionMilliseconds: retention, isOwn: false)
         let newest = set.newest(of: stream)
         func add(_ segment: UInt64, _ grouping: SegmentGrouping, _ registered: RegisteredSegment?) {
             var part = Part(
-                segment: segment, grouping: grouping, registered: registered, runs: SectionRuns(epoch.frames))
+                segment: segment, grouping: grouping, registered: registered, runs: SectionRuns(memtable.frames))
             part.runs.append(runs.places, of: stream, byteCount: runs.byteCount)
             parts.append(part)
         }

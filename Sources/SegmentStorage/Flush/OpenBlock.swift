@@ -38,7 +38,7 @@ struct OpenBlock {
 
     /// Takes as many records of `run` from the `start`-th as there is room for; answers how many.
     mutating func append(
-        _ run: borrowing Epoch.Run, of stream: UInt64, in chunk: borrowing RecordChunk, from start: Int
+        _ run: borrowing Memtable.Run, of stream: UInt64, in chunk: borrowing RecordChunk, from start: Int
     ) -> Int {
         let first = run.records.lowerBound + start
         let begin = Int(chunk.offsets[first])
@@ -75,7 +75,7 @@ struct OpenBlock {
 
     /// Enters a run of its own for these of the chunk's records, whose bytes follow at the end.
     mutating func describe(
-        _ run: borrowing Epoch.Run, of stream: UInt64, in chunk: borrowing RecordChunk, _ records: Range<Int>
+        _ run: borrowing Memtable.Run, of stream: UInt64, in chunk: borrowing RecordChunk, _ records: Range<Int>
     ) {
         runs.append(
             RecordsEntry.Run(

@@ -1,7 +1,7 @@
 import DiskAccess
 import StreamModel
 
-/// Turns the runs of an epoch into blocks, one at a time (STORE-F2): sorted, small neighbours together, a large record
+/// Turns the runs of a memtable into blocks, one at a time (STORE-F2): sorted, small neighbours together, a large record
 /// alone.
 package struct SectionBuilder {
     /// Raw bytes from which a run that the journal stored alone is taken over as it is stored.
@@ -33,7 +33,7 @@ package struct SectionBuilder {
         let later = runs.places[run + 8]
         Prefetch.bytes(Prefetch.record, at: addresses[Int(later.frame)] + UInt(later.offset))
         Prefetch.bytes(
-            64, at: runAddresses[Int(later.frame)] + UInt(later.run) * UInt(MemoryLayout<Epoch.Run>.stride))
+            64, at: runAddresses[Int(later.frame)] + UInt(later.run) * UInt(MemoryLayout<Memtable.Run>.stride))
     }
 
     /// The next block, to be written at `place`; nil when all runs are in blocks.
@@ -81,7 +81,7 @@ package struct SectionBuilder {
     }
 }
 
-extension Epoch.Frame {
+extension Memtable.Frame {
     /// Whether a flush takes the only run over as the journal stored it (STORE-F4).
     fileprivate var isVerbatim: Bool {
         guard let stored, stored.rawCount >= SectionBuilder.verbatimFrom, runs.count == 1 else { return false }

@@ -1,6 +1,6 @@
 import StreamModel
 
-/// The runs of an epoch that one section gets.
+/// The runs of a memtable that one section gets.
 ///
 /// Only where each lies is kept, as a run may be a record or two: nothing here refers to memory but the frames.
 package struct SectionRuns: Sendable {
@@ -13,7 +13,7 @@ package struct SectionRuns: Sendable {
         package var offset: UInt32
 
         /// The place of a stream's run `run` in `frame`, which is the `number`-th.
-        package init(stream: UInt64, run: Int, of frame: borrowing Epoch.Frame, number: Int) {
+        package init(stream: UInt64, run: Int, of frame: borrowing Memtable.Frame, number: Int) {
             self.stream = stream
             self.frame = UInt32(number)
             self.run = UInt32(run)
@@ -21,13 +21,13 @@ package struct SectionRuns: Sendable {
         }
     }
 
-    package let frames: [Epoch.Frame]
+    package let frames: [Memtable.Frame]
     private(set) var places: [Place] = []
     /// Encoded bytes of each stream's records.
     private(set) var byteCounts: [UInt64: UInt64] = [:]
 
     /// None yet of these frames' runs.
-    package init(_ frames: [Epoch.Frame]) { self.frames = frames }
+    package init(_ frames: [Memtable.Frame]) { self.frames = frames }
 
     /// Runs of one stream, in the order of their commits.
     package mutating func append(_ places: [Place], of stream: UInt64, byteCount: Int) {
@@ -40,7 +40,7 @@ package struct SectionRuns: Sendable {
     consuming func sorted() -> SectionRuns {
         struct Lane {
             var stream: UInt64
-            var shard: ShardKey
+            var shard: ShardNumber
             var count = 0
         }
         var lanes: [Lane] = []

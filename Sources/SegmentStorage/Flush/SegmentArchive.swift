@@ -40,7 +40,7 @@ final class SegmentArchive: Sendable {
             guard segment.row.state == .open, !segment.sections.isEmpty else { return false }
             if segment.row.bytes >= sealFrom { return true }
             var span = segment.row.grouping.longestSpan
-            if let owner = segment.owner, let stream = catalogue.streams[StreamKey(UInt32(owner))] {
+            if let owner = segment.owner, let stream = catalogue.streams[StreamNumber(UInt32(owner))] {
                 span = min(span, stream.retention.wholeMilliseconds / 8)
             }
             return now.milliseconds - segment.firstArrival >= span
@@ -53,7 +53,7 @@ final class SegmentArchive: Sendable {
         set.all.filter { segment in
             segment.row.state == .deleting
                 || segment.streams.values.allSatisfy { part in
-                    guard let stream = catalogue.streams[StreamKey(UInt32(part.stream))] else { return true }
+                    guard let stream = catalogue.streams[StreamNumber(UInt32(part.stream))] else { return true }
                     return part.lastArrival <= stream.expiry(at: now).milliseconds
                 }
         }

@@ -27,7 +27,7 @@ package struct PieceHeader {
     package enum Magic: UInt32 {
         case block = 0x4B42_4C53  // SLBK
         case index = 0x5849_4C53  // SLIX
-        case tail = 0x5449_4C53  // SLIT
+        case trailer = 0x5449_4C53  // SLIT
     }
 
     package var magic: Magic

@@ -135,9 +135,9 @@ extension Entry {
         case .seal: self = .seal(try SealEntry(from: &inside))
         case .streamCreated: self = .streamCreated(try StreamCreatedEntry(from: &inside))
         case .streamChanged: self = .streamChanged(try StreamChangedEntry(from: &inside, hasExpiry: flags == 1))
-        case .streamDeleted: self = .streamDeleted(StreamKey(try inside.take()))
+        case .streamDeleted: self = .streamDeleted(StreamNumber(try inside.take()))
         case .mapping: self = try Self.mapping(from: &inside)
-        case .takeOver: self = .takeOver(shard: ShardKey(try inside.take()), epoch: try inside.take())
+        case .takeOver: self = .takeOver(shard: ShardNumber(try inside.take()), epoch: try inside.take())
         case .opened:
             let incarnation: UInt32 = try inside.take()
             let cut: UInt64 = try inside.take()
@@ -147,14 +147,14 @@ extension Entry {
                 OpenedEntry(
                     incarnation: incarnation, cutCommit: cut, finding: try inside.takeText(), numberJump: jump))
         case .shardsRemoved:
-            let stream = StreamKey(try inside.take())
+            let stream = StreamNumber(try inside.take())
             let count = try inside.takeCount(elementsOf: 4)
-            var shards: [ShardKey] = []
-            for _ in 0..<count { shards.append(ShardKey(try inside.take())) }
+            var shards: [ShardNumber] = []
+            for _ in 0..<count { shards.append(ShardNumber(try inside.take())) }
             self = .shardsRemoved(stream, shards)
         case .attempts:
             let mapping = MappingNumber(try inside.take())
-            let shard = ShardKey(try inside.take())
+            let shard = ShardNumber(try inside.take())
             let first = try inside.takeSequence()
             let last = try inside.takeSequence()
             let count: UInt32 = try inside.take()
@@ -209,7 +209,7 @@ extension CheckpointEntry {
         from reader: inout ByteReader, isStateOutside: Bool, commit: ArraySlice<UInt8>, seed: UInt32
     ) throws(FormatDamage) {
         mapping = MappingNumber(try reader.take())
-        shard = ShardKey(try reader.take())
+        shard = ShardNumber(try reader.take())
         epoch = try reader.take()
         revision = try reader.take()
         position = try reader.takeSequence()
@@ -252,7 +252,7 @@ extension ParkedEntry {
 
     init(from reader: inout ByteReader) throws(FormatDamage) {
         mapping = MappingNumber(try reader.take())
-        shard = ShardKey(try reader.take())
+        shard = ShardNumber(try reader.take())
         let isParked = try reader.takeFlag()
         partitionKey = try reader.takeText()
         value = isParked ? try reader.takeBlob() : nil
@@ -273,11 +273,11 @@ extension SealEntry {
     }
 
     init(from reader: inout ByteReader) throws(FormatDamage) {
-        stream = StreamKey(try reader.take())
+        stream = StreamNumber(try reader.take())
         closedAt = try reader.takeTime()
         parents = []
         for _ in 0..<(try reader.takeCount(elementsOf: 12)) {
-            parents.append(Parent(shard: ShardKey(try reader.take()), lastSequence: try reader.takeSequence()))
+            parents.append(Parent(shard: ShardNumber(try reader.take()), lastSequence: try reader.takeSequence()))
         }
         children = try NewShard.list(from: &reader)
     }
@@ -298,7 +298,7 @@ extension NewShard {
     static func list(from reader: inout ByteReader) throws(FormatDamage) -> [NewShard] {
         var shards: [NewShard] = []
         for _ in 0..<(try reader.takeCount(elementsOf: encodedCount)) {
-            let key = ShardKey(try reader.takeKey())
+            let key = ShardNumber(try reader.takeKey())
             let id = ShardID(try reader.take())
             let first = HashKey(try reader.take(UInt128.self))
             let last = HashKey(try reader.take(UInt128.self))
@@ -324,7 +324,7 @@ extension StreamCreatedEntry {
     }
 
     init(from reader: inout ByteReader) throws(FormatDamage) {
-        key = StreamKey(try reader.takeKey())
+        key = StreamNumber(try reader.takeKey())
         name = try reader.takeText()
         retention = .milliseconds(try reader.takeTime().milliseconds)
         maximumRecordSize = Int(try reader.take(UInt32.self))
@@ -344,7 +344,7 @@ extension StreamChangedEntry {
     }
 
     init(from reader: inout ByteReader, hasExpiry: Bool) throws(FormatDamage) {
-        key = StreamKey(try reader.take())
+        key = StreamNumber(try reader.take())
         retention = .milliseconds(try reader.takeTime().milliseconds)
         maximumRecordSize = Int(try reader.take(UInt32.self))
         isFailureStream = try reader.takeFlag()
@@ -369,14 +369,14 @@ extension MappingCreatedEntry {
 
     init(from reader: inout ByteReader) throws(FormatDamage) {
         number = MappingNumber(try reader.takeKey())
-        stream = StreamKey(try reader.take())
+        stream = StreamNumber(try reader.take())
         name = try reader.takeText()
         startingPosition = try StartingPosition(from: &reader)
         createdAt = try reader.takeTime()
         configuration = try reader.takeBlob()
         starts = []
         for _ in 0..<(try reader.takeCount(elementsOf: 12)) {
-            starts.append(Start(shard: ShardKey(try reader.take()), position: try reader.takeSequence()))
+            starts.append(Start(shard: ShardNumber(try reader.take()), position: try reader.takeSequence()))
         }
     }
 }

@@ -9,13 +9,13 @@ package enum Entry: Sendable, Hashable {
     case seal(SealEntry)
     case streamCreated(StreamCreatedEntry)
     case streamChanged(StreamChangedEntry)
-    case streamDeleted(StreamKey)
+    case streamDeleted(StreamNumber)
     case mappingCreated(MappingCreatedEntry)
     case mappingChanged(MappingChangedEntry)
     case mappingDeleted(MappingNumber)
-    case takeOver(shard: ShardKey, epoch: UInt64)
+    case takeOver(shard: ShardNumber, epoch: UInt64)
     case opened(OpenedEntry)
-    case shardsRemoved(StreamKey, [ShardKey])
+    case shardsRemoved(StreamNumber, [ShardNumber])
     case attempts(AttemptsEntry)
 
     /// Whether it says what streams, shards and mappings there are, not what is in them and how far they are.
@@ -32,7 +32,7 @@ package enum Entry: Sendable, Hashable {
 /// A checkpoint's new place.
 package struct CheckpointEntry: Sendable, Hashable {
     var mapping: MappingNumber
-    var shard: ShardKey
+    var shard: ShardNumber
     var epoch: UInt64
     var revision: UInt64
     var position: SequenceNumber
@@ -44,7 +44,7 @@ package struct CheckpointEntry: Sendable, Hashable {
 /// A key that is parked, or (without a value) is parked no longer.
 package struct ParkedEntry: Sendable, Hashable {
     var mapping: MappingNumber
-    var shard: ShardKey
+    var shard: ShardNumber
     var partitionKey: String
     var value: [UInt8]?
 }
@@ -52,10 +52,10 @@ package struct ParkedEntry: Sendable, Hashable {
 /// The end of shards and the beginning of their children.
 package struct SealEntry: Sendable, Hashable {
     struct Parent: Sendable, Hashable {
-        var shard: ShardKey
+        var shard: ShardNumber
         var lastSequence: SequenceNumber
     }
-    var stream: StreamKey
+    var stream: StreamNumber
     var closedAt: Timestamp
     var parents: [Parent]
     var children: [NewShard]
@@ -63,7 +63,7 @@ package struct SealEntry: Sendable, Hashable {
 
 /// A shard that begins.
 struct NewShard: Sendable, Hashable {
-    var key: ShardKey
+    var key: ShardNumber
     var id: ShardID
     var range: HashKeyRange
     var creationSecond: UInt64
@@ -73,7 +73,7 @@ struct NewShard: Sendable, Hashable {
 
 /// A stream that begins.
 package struct StreamCreatedEntry: Sendable, Hashable {
-    var key: StreamKey
+    var key: StreamNumber
     var name: String
     var retention: Duration
     var maximumRecordSize: Int
@@ -84,7 +84,7 @@ package struct StreamCreatedEntry: Sendable, Hashable {
 
 /// New settings of a stream.
 package struct StreamChangedEntry: Sendable, Hashable {
-    var key: StreamKey
+    var key: StreamNumber
     var retention: Duration
     var maximumRecordSize: Int
     var isFailureStream: Bool
@@ -95,11 +95,11 @@ package struct StreamChangedEntry: Sendable, Hashable {
 /// A mapping that begins, with its starting position resolved in every shard (ESM-P4).
 package struct MappingCreatedEntry: Sendable, Hashable {
     struct Start: Sendable, Hashable {
-        var shard: ShardKey
+        var shard: ShardNumber
         var position: SequenceNumber
     }
     var number: MappingNumber
-    var stream: StreamKey
+    var stream: StreamNumber
     var name: String
     var startingPosition: StartingPosition
     var createdAt: Timestamp
@@ -128,7 +128,7 @@ package struct OpenedEntry: Sendable, Hashable {
 /// How often a unit was tried (ESM-A9).
 package struct AttemptsEntry: Sendable, Hashable {
     var mapping: MappingNumber
-    var shard: ShardKey
+    var shard: ShardNumber
     var note: AttemptNote
 }
 

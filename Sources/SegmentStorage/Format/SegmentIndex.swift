@@ -74,12 +74,12 @@ package struct Slice: Hashable, Sendable {
 /// The index behind a section's blocks, and the footer that merges those of a sealed segment (STORE-F1, STORE-F3).
 ///
 /// Both are parts of at most 64 KiB, each a piece with its own checksum: the streams' descriptors, the slices in order,
-/// a directory of the slices' parts, and the tail, which is always the last 80 bytes:
+/// a directory of the slices' parts, and the trailer, which is always the last 80 bytes:
 ///
 ///     16 u64 first block · 24 u64 first part · 32 u64 directory · 40 u32 bytes of the directory · 44 u32 parts of slices
 ///     48 u64 slices · 56 u64 first commit · 64 u64 last commit · 72 i64 written ms
 package struct SegmentIndex: Sendable {
-    package static let tailSize = 80
+    package static let trailerSize = 80
     static let partLimit = 64 << 10
 
     package enum Kind: UInt16, Sendable {
@@ -93,8 +93,8 @@ package struct SegmentIndex: Sendable {
         case directory = 3
     }
 
-    /// What the fixed tail says.
-    package struct Tail: Hashable, Sendable {
+    /// What the fixed trailer says.
+    package struct Trailer: Hashable, Sendable {
         package var kind: Kind
         package var firstBlock: UInt64
         package var firstPart: UInt64
@@ -107,16 +107,16 @@ package struct SegmentIndex: Sendable {
 
         /// The piece at `place`, 80 bytes.
         package func encoded(at place: SegmentPlace) -> [UInt8] {
-            var tail = PieceHeader.begin(.tail, kind: kind.rawValue)
-            for offset in [firstBlock, firstPart, directory] { LittleEndian.append(offset, to: &tail) }
-            LittleEndian.append(directoryBytes, to: &tail)
-            LittleEndian.append(parts, to: &tail)
-            LittleEndian.append(slices, to: &tail)
-            LittleEndian.append(commits.lowerBound, to: &tail)
-            LittleEndian.append(commits.upperBound, to: &tail)
-            LittleEndian.append(written, to: &tail)
-            PieceHeader.finish(&tail, length: tailSize, covered: tailSize, at: place)
-            return tail
+            var trailer = PieceHeader.begin(.trailer, kind: kind.rawValue)
+            for offset in [firstBlock, firstPart, directory] { LittleEndian.append(offset, to: &trailer) }
+            LittleEndian.append(directoryBytes, to: &trailer)
+            LittleEndian.append(parts, to: &trailer)
+            LittleEndian.append(slices, to: &trailer)
+            LittleEndian.append(commits.lowerBound, to: &trailer)
+            LittleEndian.append(commits.upperBound, to: &trailer)
+            LittleEndian.append(written, to: &trailer)
+            PieceHeader.finish(&trailer, length: trailerSize, covered: trailerSize, at: place)
+            return trailer
         }
     }
 
@@ -130,7 +130,7 @@ package struct SegmentIndex: Sendable {
         package var offset: UInt64
     }
 
-    /// The bytes of an index that begins at `place`, the tail at their end.
+    /// The bytes of an index that begins at `place`, the trailer at their end.
     ///
     /// - Parameter slices: sorted by stream, shard and number.
     package static func encode(
@@ -162,11 +162,11 @@ package struct SegmentIndex: Sendable {
         let directory = here
         let piece = encodeDirectory(references, at: directory)
         index.append(contentsOf: piece)
-        let tail = Tail(
+        let trailer = Trailer(
             kind: kind, firstBlock: firstBlock, firstPart: place.offset, directory: directory.offset,
             directoryBytes: UInt32(piece.count), parts: UInt32(references.count), slices: UInt64(slices.count),
             commits: commits, written: written)
-        index.append(contentsOf: tail.encoded(at: here))
+        index.append(contentsOf: trailer.encoded(at: here))
         return index
     }
 
@@ -192,20 +192,20 @@ package struct SegmentIndex: Sendable {
         return piece
     }
 
-    /// The checksum that a tail bears: what the metadata remembers of a section.
-    package static func checksum(ofTail bytes: [UInt8]) -> UInt32 {
+    /// The checksum that a trailer bears: what the metadata remembers of a section.
+    package static func checksum(ofTrailer bytes: [UInt8]) -> UInt32 {
         LittleEndian.read(UInt32.self, from: bytes, at: 12)
     }
 
-    package static func decodeTail(_ bytes: [UInt8], at place: SegmentPlace) throws(FormatDamage) -> Tail {
-        guard bytes.count == tailSize else { throw FormatDamage("the index' tail is cut short") }
-        let header = try PieceHeader.verify(bytes, .tail, covered: tailSize, at: place)
+    package static func decodeTrailer(_ bytes: [UInt8], at place: SegmentPlace) throws(FormatDamage) -> Trailer {
+        guard bytes.count == trailerSize else { throw FormatDamage("the index' trailer is cut short") }
+        let header = try PieceHeader.verify(bytes, .trailer, covered: trailerSize, at: place)
         func number(_ offset: Int) -> UInt64 { LittleEndian.read(UInt64.self, from: bytes, at: offset) }
         let (first, last) = (number(56), number(64))
-        guard header.bytes == tailSize, let kind = Kind(rawValue: header.kind), first <= last,
+        guard header.bytes == trailerSize, let kind = Kind(rawValue: header.kind), first <= last,
             number(16) <= number(24), number(24) <= number(32), number(32) <= place.offset
-        else { throw FormatDamage("the index' tail contradicts itself") }
-        return Tail(
+        else { throw FormatDamage("the index' trailer contradicts itself") }
+        return Trailer(
             kind: kind, firstBlock: number(16), firstPart: number(24), directory: number(32),
             directoryBytes: LittleEndian.read(UInt32.self, from: bytes, at: 40),
             parts: LittleEndian.read(UInt32.self, from: bytes, at: 44), slices: number(48), commits: first...last,

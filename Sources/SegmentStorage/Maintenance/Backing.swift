@@ -5,14 +5,14 @@ package struct Backing: Sendable {
     package var metadata: any Metadata
     /// Nil: nothing is ever flushed, the journal grows.
     package var flusher: (any Flusher)?
-    package var past: any Past
+    package var past: any FlushedRecords
     /// Ends all of it; no call comes after.
     package var close: @Sendable () throws -> Void
     /// What a backup copies; nil: there is nothing but the journal.
     package var backup: (any BackupSource)?
 
     package init(
-        metadata: any Metadata, flusher: (any Flusher)? = nil, past: any Past,
+        metadata: any Metadata, flusher: (any Flusher)? = nil, past: any FlushedRecords,
         close: @escaping @Sendable () throws -> Void, backup: (any BackupSource)? = nil
     ) {
         self.metadata = metadata
@@ -34,5 +34,5 @@ package protocol BackupSource: Sendable {
 
 extension Backing {
     /// Everything stays in the journal and in memory.
-    static let journalOnly = Backing(metadata: NoMetadata(), flusher: nil, past: NoPast(), close: {})
+    static let journalOnly = Backing(metadata: NoMetadata(), flusher: nil, past: NoFlushedRecords(), close: {})
 }

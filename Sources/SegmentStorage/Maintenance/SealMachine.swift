@@ -34,8 +34,8 @@ struct SealMachine {
         case .writing:
             var slices: [Slice] = []
             var streams: [StreamDescriptor] = []
-            for tail in segment.tails {
-                let content = try archive.reader.everything(tail, in: segment.row.id)
+            for trailer in segment.trailers {
+                let content = try archive.reader.everything(trailer, in: segment.row.id)
                 slices += content.slices
                 streams += content.streams
             }
@@ -51,8 +51,8 @@ struct SealMachine {
             var row = segment.row
             row.state = .sealed
             row.bytes = offset + UInt64(footer.count)
-            row.footerOffset = row.bytes - UInt64(SegmentIndex.tailSize)
-            row.footerChecksum = SegmentIndex.checksum(ofTail: Array(footer.suffix(SegmentIndex.tailSize)))
+            row.footerOffset = row.bytes - UInt64(SegmentIndex.trailerSize)
+            row.footerChecksum = SegmentIndex.checksum(ofTrailer: Array(footer.suffix(SegmentIndex.trailerSize)))
             sealed = RegisteredSegment(row: row, sections: [], streams: segment.streams)
             phase = .syncing
             return .wroteFooter

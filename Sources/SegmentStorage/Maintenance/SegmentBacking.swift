@@ -6,7 +6,7 @@ import Synchronization
 /// What stands behind the journal of a store on disk: segments and the database that knows them.
 ///
 /// Snapshot, flush and housekeeping are called by one thread at a time, reads by any task.
-package final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
+package final class SegmentBacking: Metadata, Flusher, FlushedRecords, BackupSource {
     /// Sizes that tests make small.
     package struct Options: Sendable {
         /// Bytes of decoded blocks and indexes that are kept for readers (STORE-M4).
@@ -30,9 +30,9 @@ package final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
         var metadata: (any MetadataStore)?
         var row: StoreRow?
         var archive: SegmentArchive?
-        var past: SegmentPast?
+        var past: FlushedSegments?
         /// The deleted shards that have a row still.
-        var deleted: Set<ShardKey> = []
+        var deleted: Set<ShardNumber> = []
     }
 
     private let fileSystem: any FileSystem
@@ -113,13 +113,13 @@ package final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
                 )
             }
             var catalogue = try Catalogue(contents, store: row)
-            let givenUp = try contents.givenUp
-            catalogue.extend(over: givenUp)
+            let lostRanges = try contents.lostRanges
+            catalogue.extend(over: lostRanges)
             try openArchive(row, contents)
             state.withLock { $0.deleted = Set(catalogue.deletedShards.keys) }
             return MetadataSnapshot(
                 store: StoreID(bytes: row.id), catalogue: catalogue, start: row.start,
-                lastCommit: try contents.lastCommit, givenUp: givenUp)
+                lastCommit: try contents.lastCommit, lostRanges: lostRanges)
         }
     }
 
@@ -146,8 +146,8 @@ package final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
         // A store that can be opened needs no metadata from a repair that was given up.
         let repaired = "\(directory)/\(StoreLayout.repairedMetadataFile)"
         if try fileSystem.status(repaired) != nil { try fileSystem.remove(repaired) }
-        let past = SegmentPast(
-            set: archive.set, reader: archive.reader, lost: try contents.givenUp, threads: threads)
+        let past = FlushedSegments(
+            set: archive.set, reader: archive.reader, lost: try contents.lostRanges, threads: threads)
         state.withLock { state in
             state.row = row
             state.archive = archive
@@ -187,47 +187,47 @@ package final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
 
     // MARK: Flusher
 
-    package func flush(_ epoch: Epoch) throws {
-        guard var flush = flushMachine(epoch) else { return }
+    package func flush(_ memtable: Memtable) throws {
+        guard var flush = flushMachine(memtable) else { return }
         do {
             try translated { while try flush.step() != nil {} }
         } catch let error as ShardlineError where error.code == .diskFull {
             flush.abandon()
             throw error
         }
-        finish(epoch)
+        finish(memtable)
     }
 
     /// The steps of ``flush(_:)``; whoever takes them calls ``finish(_:)`` behind the last.
-    func flushMachine(_ epoch: Epoch) -> FlushMachine? {
+    func flushMachine(_ memtable: Memtable) -> FlushMachine? {
         let (archive, row) = state.withLock { ($0.archive, $0.row) }
         guard let archive, let row else { return nil }
         let rows =
-            epoch.catalogue.changes(epoch.dirty)
-            + forgotten(epoch).sorted().map { .remove(.deletedShard, key: [.number($0.rawValue)]) }
+            memtable.catalogue.changes(memtable.dirty)
+            + forgotten(memtable).sorted().map { .remove(.deletedShard, key: [.number($0.rawValue)]) }
         return FlushMachine(
-            epoch, rows: rows, start: row.with(epoch.catalogue).with(epoch.next),
+            memtable, rows: rows, start: row.with(memtable.catalogue).with(memtable.next),
             now: timeSource.wallTime, archive: archive)
     }
 
-    package func finish(_ epoch: Epoch) {
-        let forgotten = forgotten(epoch)
+    package func finish(_ memtable: Memtable) {
+        let forgotten = forgotten(memtable)
         state.withLock { state in
-            state.row = state.row?.with(epoch.catalogue).with(epoch.next)
-            state.deleted.formUnion(epoch.dirty.shards.filter { epoch.catalogue.deletedShards[$0] != nil })
+            state.row = state.row?.with(memtable.catalogue).with(memtable.next)
+            state.deleted.formUnion(memtable.dirty.shards.filter { memtable.catalogue.deletedShards[$0] != nil })
             state.deleted.subtract(forgotten)
         }
     }
 
-    /// The deleted shards whose records no replay meets any more once the start is where the epoch moves it.
-    private func forgotten(_ epoch: Epoch) -> Set<ShardKey> {
-        func isForgotten(_ key: ShardKey) -> Bool {
-            (epoch.catalogue.deletedShards[key] ?? .max) < epoch.next.commit
+    /// The deleted shards whose records no replay meets any more once the start is where the memtable moves it.
+    private func forgotten(_ memtable: Memtable) -> Set<ShardNumber> {
+        func isForgotten(_ key: ShardNumber) -> Bool {
+            (memtable.catalogue.deletedShards[key] ?? .max) < memtable.next.commit
         }
-        return state.withLock { $0.deleted }.filter(isForgotten).union(epoch.dirty.shards.lazy.filter(isForgotten))
+        return state.withLock { $0.deleted }.filter(isForgotten).union(memtable.dirty.shards.lazy.filter(isForgotten))
     }
 
-    package func tidy(_ catalogue: Catalogue, now: Timestamp, seals: Bool = true) throws {
+    package func applyRetention(_ catalogue: Catalogue, now: Timestamp, seals: Bool = true) throws {
         guard let archive = state.withLock({ $0.archive }) else { return }
         try holders.withLock { holders in
             // What a backup copies stays; the next look removes it.
@@ -270,12 +270,12 @@ package final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
     package func holdDeletions() { holders.withLock { $0 += 1 } }
     package func letDelete() { holders.withLock { $0 -= 1 } }
 
-    // MARK: Past
+    // MARK: FlushedRecords
 
     package func read(
         _ shard: ShardState, _ range: ClosedRange<SequenceNumber>, maximumRecords: Int, maximumBytes: Int
-    ) async throws -> PastBatch {
-        guard let past = state.withLock({ $0.past }) else { return PastBatch() }
+    ) async throws -> FlushedBatch {
+        guard let past = state.withLock({ $0.past }) else { return FlushedBatch() }
         return try await past.read(shard, range, maximumRecords: maximumRecords, maximumBytes: maximumBytes)
     }
 
@@ -286,7 +286,7 @@ package final class SegmentBacking: Metadata, Flusher, Past, BackupSource {
     package func position(
         of shard: ShardState, before kept: SequenceNumber, arrivedAtOrAfter time: Timestamp
     ) -> SequenceNumber {
-        let past: any Past = state.withLock { $0.past } ?? NoPast()
+        let past: any FlushedRecords = state.withLock { $0.past } ?? NoFlushedRecords()
         return past.position(of: shard, before: kept, arrivedAtOrAfter: time)
     }
 
@@ -317,7 +317,7 @@ extension StoreRow {
         var row = self
         row.format = Self.format
         row.incarnation = max(incarnation, catalogue.incarnation)
-        row.nextShardKey = max(nextShardKey, catalogue.nextShard)
+        row.nextShard = max(nextShard, catalogue.nextShard)
         row.nextStream = max(nextStream, UInt64(catalogue.nextStream))
         row.nextMapping = max(nextMapping, UInt64(catalogue.nextMapping))
         return row

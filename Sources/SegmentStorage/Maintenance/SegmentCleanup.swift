@@ -61,11 +61,11 @@ package struct SegmentCleanup {
             guard let header = try? PieceHeader.peek(try file.bytes(at: Int(at), count: PieceHeader.size)) else {
                 return false
             }
-            if header.magic == .tail, header.bytes == SegmentIndex.tailSize {
+            if header.magic == .trailer, header.bytes == SegmentIndex.trailerSize {
                 let place = reader.place(segment, at)
-                let bytes = try file.bytes(at: Int(at), count: SegmentIndex.tailSize)
-                if let tail = try? SegmentIndex.decodeTail(bytes, at: place), tail.kind == .section,
-                    tail.commits.upperBound < startCommit
+                let bytes = try file.bytes(at: Int(at), count: SegmentIndex.trailerSize)
+                if let trailer = try? SegmentIndex.decodeTrailer(bytes, at: place), trailer.kind == .section,
+                    trailer.commits.upperBound < startCommit
                 {
                     return true
                 }

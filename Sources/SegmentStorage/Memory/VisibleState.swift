@@ -6,12 +6,12 @@ import Synchronization
 package final class VisibleState: Sendable {
     struct State: Sendable {
         var catalogue: Catalogue
-        var tails: ShardTable<Tail>
+        var shardMemtables: ShardTable<ShardMemtable>
         /// The claims on mappings that somebody runs.
         var claims: [MappingNumber: Claim] = [:]
         var dirty = DirtyRows()
         /// By shard, what damage took and a repair has given up.
-        var lost: [ShardKey: [ClosedRange<UInt64>]] = [:]
+        var lost: [ShardNumber: [ClosedRange<UInt64>]] = [:]
         var isClosed = false
 
         /// Whoever runs a mapping.
@@ -36,10 +36,11 @@ package final class VisibleState: Sendable {
     ///   - dirty: the rows of `catalogue` that differ from what is saved.
     ///   - lost: by shard, what damage took and a repair has given up.
     init(
-        _ catalogue: Catalogue, tails: ShardTable<Tail>, watermark: UInt64, dirty: DirtyRows = DirtyRows(),
-        lost: [ShardKey: [ClosedRange<UInt64>]] = [:]
+        _ catalogue: Catalogue, shardMemtables: ShardTable<ShardMemtable>, watermark: UInt64,
+        dirty: DirtyRows = DirtyRows(),
+        lost: [ShardNumber: [ClosedRange<UInt64>]] = [:]
     ) {
-        state = Mutex(State(catalogue: catalogue, tails: tails, dirty: dirty, lost: lost))
+        state = Mutex(State(catalogue: catalogue, shardMemtables: shardMemtables, dirty: dirty, lost: lost))
         watermarkValue = Atomic(watermark)
         syncedValue = Atomic(0)
     }
@@ -68,10 +69,10 @@ package final class VisibleState: Sendable {
     var isClosed: Bool { state.withLock { $0.isClosed } }
 
     /// Makes a commit visible as a whole: its records, and what its entries say.
-    func publish(_ entries: [Entry], frames: [Epoch.Frame], commit: UInt64) {
+    func publish(_ entries: [Entry], frames: [Memtable.Frame], commit: UInt64) {
         let woken = state.withLock { state in
-            var touched: Set<ShardKey> = []
-            var woken: [Tail] = []
+            var touched: Set<ShardNumber> = []
+            var woken: [ShardMemtable] = []
             for entry in entries {
                 touched.formUnion(state.catalogue.shardsThatChange(by: entry))
                 state.dirty.note(entry, in: state.catalogue)
@@ -91,22 +92,28 @@ package final class VisibleState: Sendable {
             for frame in frames {
                 let runs = frame.runs.span
                 for index in runs.indices {
-                    if index + 8 < runs.count { state.tails.read(runs[index + 8].shard) { $0.fetchAhead() } }
-                    if index + 4 < runs.count { state.tails.read(runs[index + 4].shard) { $0.fetchPlaceAhead() } }
+                    if index + 8 < runs.count { state.shardMemtables.read(runs[index + 8].shard) { $0.fetchAhead() } }
+                    if index + 4 < runs.count {
+                        state.shardMemtables.read(runs[index + 4].shard) { $0.fetchPlaceAhead() }
+                    }
                     let run = runs[index]
                     // Looked at where it lies: as many shards as a commit has are as many references not counted.
-                    state.tails.read(run.shard) { tail in
-                        if tail.append(frame.records(of: run), commit: commit) { woken.append(copy tail) }
+                    state.shardMemtables.read(run.shard) { shardMemtable in
+                        if shardMemtable.append(frame.records(of: run), commit: commit) {
+                            woken.append(copy shardMemtable)
+                        }
                     }
                 }
             }
-            for shard in touched.sorted() { if let tail = state.tails[shard] { woken.append(tail) } }
-            for shard in touched where state.catalogue.shards[shard] == nil { state.tails[shard] = nil }
+            for shard in touched.sorted() {
+                if let shardMemtable = state.shardMemtables[shard] { woken.append(shardMemtable) }
+            }
+            for shard in touched where state.catalogue.shards[shard] == nil { state.shardMemtables[shard] = nil }
             // Under the lock, so that who sees the records sees what else the commit said.
             watermarkValue.store(commit, ordering: .releasing)
             return woken
         }
-        for tail in woken { tail.wake() }
+        for shardMemtable in woken { shardMemtable.wake() }
     }
 
     /// What changed since the last call, with the catalogue that it changed to.
@@ -120,28 +127,28 @@ package final class VisibleState: Sendable {
     /// Puts back what could not be saved.
     func putBack(_ dirty: DirtyRows) { state.withLock { $0.dirty.formUnion(dirty) } }
 
-    /// The tails of these shards, as far as they are there.
-    func tail(of shard: ShardKey) -> Tail? { state.withLock { $0.tails[shard] } }
+    /// The shardMemtables of these shards, as far as they are there.
+    func shardMemtable(of shard: ShardNumber) -> ShardMemtable? { state.withLock { $0.shardMemtables[shard] } }
 
     /// Ends all calls that read or wait.
     func close() {
-        let tails = state.withLock { state in
+        let shardMemtables = state.withLock { state in
             state.isClosed = true
-            return state.tails.sorted { $0.key < $1.key }.map(\.value)
+            return state.shardMemtables.sorted { $0.key < $1.key }.map(\.value)
         }
-        for tail in tails { tail.wake() }
+        for shardMemtable in shardMemtables { shardMemtable.wake() }
     }
 }
 
 extension VisibleState.State {
     fileprivate mutating func addTail(_ shard: NewShard) {
-        tails[shard.key] = Tail(flushedThrough: shard.origin, horizon: shard.origin)
+        shardMemtables[shard.key] = ShardMemtable(flushedThrough: shard.origin, horizon: shard.origin)
     }
 }
 
 extension Catalogue {
     /// Shards whose waiting readers have something to learn from an entry, records aside.
-    func shardsThatChange(by entry: Entry) -> [ShardKey] {
+    func shardsThatChange(by entry: Entry) -> [ShardNumber] {
         switch entry {
         case .seal(let seal): seal.parents.map(\.shard)
         case .streamDeleted(let key): streams[key].map { Array($0.shards.values) } ?? []
@@ -155,7 +162,7 @@ extension DirtyRows {
     /// Notes which rows an entry changes; `catalogue` is the one before it.
     package mutating func note(_ entry: Entry, in catalogue: Catalogue) {
         switch entry {
-        case .records(let records): for run in records.runs { shards.insert(ShardKey(run.shardKey)) }
+        case .records(let records): for run in records.runs { shards.insert(ShardNumber(run.shardKey)) }
         case .checkpoint(let move):
             checkpoints.insert(CheckpointPlace(mapping: move.mapping, shard: move.shard))
         case .attempts(let entry):

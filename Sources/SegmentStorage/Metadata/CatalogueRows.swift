@@ -74,7 +74,7 @@ extension Catalogue {
     package init(_ contents: MetadataContents, store: StoreRow) throws(MetadataError) {
         self.init()
         nextStream = UInt32(truncatingIfNeeded: store.nextStream)
-        nextShard = store.nextShardKey
+        nextShard = store.nextShard
         nextMapping = UInt32(truncatingIfNeeded: store.nextMapping)
         incarnation = store.incarnation
         for row in contents[.stream] {
@@ -97,7 +97,7 @@ extension Catalogue {
         for key in streams.keys { streams[key]?.openShards.sort { $0.first < $1.first } }
         for row in contents[.skipped] {
             var reader = RowReader(row)
-            let (key, ranges) = (ShardKey(try reader.short()), try reader.ranges())
+            let (key, ranges) = (ShardNumber(try reader.short()), try reader.ranges())
             _ = shards.update(key) { $0.skipped = ranges }
         }
         if let row = contents[.retired].first {
@@ -107,7 +107,7 @@ extension Catalogue {
         }
         for row in contents[.streamCreation] {
             var reader = RowReader(row)
-            let key = StreamKey(try reader.short())
+            let key = StreamNumber(try reader.short())
             streams[key]?.createdWith = try StreamSettings(&reader)
         }
         for (key, stream) in streams {
@@ -116,11 +116,11 @@ extension Catalogue {
         }
         for row in contents[.streamExpiry] {
             var reader = RowReader(row)
-            expire(StreamKey(try reader.short()), through: try reader.time())
+            expire(StreamNumber(try reader.short()), through: try reader.time())
         }
         for row in contents[.deletedShard] {
             var reader = RowReader(row)
-            deletedShards[ShardKey(try reader.short())] = try reader.word()
+            deletedShards[ShardNumber(try reader.short())] = try reader.word()
         }
         for row in contents[.mapping] {
             let mapping = try MappingState(row)
@@ -130,14 +130,14 @@ extension Catalogue {
         }
         for row in contents[.checkpoint] {
             var reader = RowReader(row)
-            let (mapping, shard) = (MappingNumber(try reader.short()), ShardKey(try reader.short()))
+            let (mapping, shard) = (MappingNumber(try reader.short()), ShardNumber(try reader.short()))
             let checkpoint = try CheckpointState(&reader)
             guard shards[shard] != nil else { continue }
             mappings[mapping]?.checkpoints[shard] = checkpoint
         }
         for row in contents[.parked] {
             var reader = RowReader(row)
-            let (mapping, shard) = (MappingNumber(try reader.short()), ShardKey(try reader.short()))
+            let (mapping, shard) = (MappingNumber(try reader.short()), ShardNumber(try reader.short()))
             let key = UTF8Key(try reader.text())
             let state = ParkedState(value: try reader.blob(), atCommit: try reader.word())
             guard shards[shard] != nil else { continue }
@@ -166,7 +166,8 @@ extension StreamState {
     fileprivate init(_ row: MetadataRow) throws(MetadataError) {
         var reader = RowReader(row)
         self.init(
-            key: StreamKey(try reader.short()), name: try reader.text(), retention: .milliseconds(try reader.integer()),
+            key: StreamNumber(try reader.short()), name: try reader.text(),
+            retention: .milliseconds(try reader.integer()),
             // The columns stand in another order than the properties.
             maximumRecordSize: 0, isFailureStream: false, createdAt: try reader.time(), nextShardNumber: 0, atCommit: 0)
         maximumRecordSize = Int(try reader.integer())
@@ -216,8 +217,8 @@ extension ShardState {
     /// The shard that the row says.
     package init(_ row: MetadataRow) throws(MetadataError) {
         var reader = RowReader(row)
-        let key = ShardKey(try reader.short())
-        let stream = StreamKey(try reader.short())
+        let key = ShardNumber(try reader.short())
+        let stream = StreamNumber(try reader.short())
         let id = ShardID(try reader.short())
         let range = HashKeyRange(first: try reader.hashKey(), last: try reader.hashKey())
         let parents = [try reader.optional(), try reader.optional()].compactMap { $0 }
@@ -246,7 +247,7 @@ extension MappingState {
 
     fileprivate init(_ row: MetadataRow) throws(MetadataError) {
         var reader = RowReader(row)
-        let (number, stream) = (MappingNumber(try reader.short()), StreamKey(try reader.short()))
+        let (number, stream) = (MappingNumber(try reader.short()), StreamNumber(try reader.short()))
         let (name, starting) = (try reader.text(), try reader.startingPosition())
         let configuration = try reader.blob()
         self.init(

@@ -1,6 +1,6 @@
 /// Which parts of the catalogue changed since the last snapshot.
 package struct DirtyRows: Sendable, Hashable {
-    package var streams: Set<StreamKey> = []
+    package var streams: Set<StreamNumber> = []
     package var shards: ShardSet = []
     /// The shards whose numbers have jumped.
     package var jumped: ShardSet = []
@@ -9,7 +9,8 @@ package struct DirtyRows: Sendable, Hashable {
     package var parked: Set<CheckpointPlace> = []
 
     package init(
-        streams: Set<StreamKey> = [], shards: ShardSet = [], jumped: ShardSet = [], mappings: Set<MappingNumber> = [],
+        streams: Set<StreamNumber> = [], shards: ShardSet = [], jumped: ShardSet = [],
+        mappings: Set<MappingNumber> = [],
         checkpoints: Set<CheckpointPlace> = [], parked: Set<CheckpointPlace> = []
     ) {
         self.streams = streams
@@ -22,9 +23,9 @@ package struct DirtyRows: Sendable, Hashable {
 
     package struct CheckpointPlace: Sendable, Hashable {
         var mapping: MappingNumber
-        var shard: ShardKey
+        var shard: ShardNumber
 
-        package init(mapping: MappingNumber, shard: ShardKey) {
+        package init(mapping: MappingNumber, shard: ShardNumber) {
             self.mapping = mapping
             self.shard = shard
         }

@@ -10,17 +10,17 @@ package struct MetadataSnapshot: Sendable {
     /// The last commit with entries that was known to be synced when this was saved: the journal must hold it.
     package var lastCommit: UInt64 = 0
     /// By shard, what damage took and a repair has given up; ``catalogue`` is extended over it.
-    package var givenUp: [UInt32: [GivenUp]] = [:]
+    package var lostRanges: [UInt32: [LostRange]] = [:]
 
     package init(
         store: StoreID, catalogue: Catalogue, start: JournalPosition? = nil, lastCommit: UInt64 = 0,
-        givenUp: [UInt32: [GivenUp]] = [:]
+        lostRanges: [UInt32: [LostRange]] = [:]
     ) {
         self.store = store
         self.catalogue = catalogue
         self.start = start
         self.lastCommit = lastCommit
-        self.givenUp = givenUp
+        self.lostRanges = lostRanges
     }
 }
 

@@ -11,7 +11,7 @@ package struct SegmentRow: Hashable, Sendable {
     package var grouping: SegmentGrouping
     /// What is valid of the file; bytes behind it are of a flush that did not come to its end.
     package var bytes: UInt64
-    /// Where the footer's tail lies, and its checksum; 0 while the segment is open.
+    /// Where the footer's trailer lies, and its checksum; 0 while the segment is open.
     package var footerOffset: UInt64
     package var footerChecksum: UInt32
     package var commits: ClosedRange<UInt64>
@@ -87,7 +87,7 @@ package struct SectionRow: Hashable, Sendable {
             ])
     }
 
-    package var tailOffset: UInt64 { indexOffset + indexLength - UInt64(SegmentIndex.tailSize) }
+    package var trailerOffset: UInt64 { indexOffset + indexLength - UInt64(SegmentIndex.trailerSize) }
 }
 
 /// What a segment holds of one stream.

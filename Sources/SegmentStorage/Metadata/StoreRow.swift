@@ -13,14 +13,14 @@ package struct StoreRow: Hashable, Sendable {
     package var startBlock: UInt32
     package var startCommit: UInt64
     package var startChain: UInt32
-    package var nextShardKey: UInt32
+    package var nextShard: UInt32
     package var nextSegment: UInt64
     package var nextStream: UInt64
     package var nextMapping: UInt64
 
     package init(
         id: [UInt8], incarnation: UInt32 = 0, startFile: UInt64 = 0, startBlock: UInt32 = 0, startCommit: UInt64 = 0,
-        startChain: UInt32 = 0, nextShardKey: UInt32 = 1, nextSegment: UInt64 = 1, nextStream: UInt64 = 1,
+        startChain: UInt32 = 0, nextShard: UInt32 = 1, nextSegment: UInt64 = 1, nextStream: UInt64 = 1,
         nextMapping: UInt64 = 1
     ) {
         self.id = id
@@ -29,7 +29,7 @@ package struct StoreRow: Hashable, Sendable {
         self.startBlock = startBlock
         self.startCommit = startCommit
         self.startChain = startChain
-        self.nextShardKey = nextShardKey
+        self.nextShard = nextShard
         self.nextSegment = nextSegment
         self.nextStream = nextStream
         self.nextMapping = nextMapping
@@ -40,7 +40,7 @@ package struct StoreRow: Hashable, Sendable {
             .store,
             [
                 .blob(id), .integer(format), .number(incarnation), .bits(startFile), .number(startBlock),
-                .bits(startCommit), .number(startChain), .number(nextShardKey), .bits(nextSegment), .bits(nextStream),
+                .bits(startCommit), .number(startChain), .number(nextShard), .bits(nextSegment), .bits(nextStream),
                 .bits(nextMapping),
             ])
     }
@@ -59,7 +59,7 @@ package struct StoreRow: Hashable, Sendable {
         self.init(
             id: id, incarnation: UInt32(truncatingIfNeeded: numbers[1]), startFile: UInt64(bitPattern: numbers[2]),
             startBlock: UInt32(truncatingIfNeeded: numbers[3]), startCommit: UInt64(bitPattern: numbers[4]),
-            startChain: UInt32(truncatingIfNeeded: numbers[5]), nextShardKey: UInt32(truncatingIfNeeded: numbers[6]),
+            startChain: UInt32(truncatingIfNeeded: numbers[5]), nextShard: UInt32(truncatingIfNeeded: numbers[6]),
             nextSegment: UInt64(bitPattern: numbers[7]), nextStream: UInt64(bitPattern: numbers[8]),
             nextMapping: UInt64(bitPattern: numbers[9]))
         format = numbers[0]

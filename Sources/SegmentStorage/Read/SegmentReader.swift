@@ -36,13 +36,13 @@ package final class SegmentReader: Sendable {
         return block
     }
 
-    /// The parts of slices of the index with this tail.
-    package func directory(_ tail: (offset: UInt64, checksum: UInt32), in segment: UInt64) throws -> [SegmentIndex
+    /// The parts of slices of the index with this trailer.
+    package func directory(_ trailer: (offset: UInt64, checksum: UInt32), in segment: UInt64) throws -> [SegmentIndex
         .PartReference]
     {
-        let key = PieceCache.Key(segment: segment, offset: tail.offset)
+        let key = PieceCache.Key(segment: segment, offset: trailer.offset)
         if case .directory(let known)? = cache[key] { return known }
-        let content = try self.tail(tail, in: segment)
+        let content = try self.trailer(trailer, in: segment)
         let directory = try checked(segment, content.directory) {
             try SegmentIndex.decodeDirectory(
                 try self.bytes(segment, content.directory, Int(content.directoryBytes)),
@@ -55,29 +55,31 @@ package final class SegmentReader: Sendable {
         return directory
     }
 
-    /// The tail of an index, which must be the one that the metadata registered.
-    package func tail(_ tail: (offset: UInt64, checksum: UInt32), in segment: UInt64) throws -> SegmentIndex.Tail {
-        try checked(segment, tail.offset) { try self.readTail(tail, in: segment) }
+    /// The trailer of an index, which must be the one that the metadata registered.
+    package func trailer(_ trailer: (offset: UInt64, checksum: UInt32), in segment: UInt64) throws
+        -> SegmentIndex.Trailer
+    {
+        try checked(segment, trailer.offset) { try self.readTrailer(trailer, in: segment) }
     }
 
     /// The same, once, with what is wrong as it was found.
-    package func readTail(
-        _ tail: (offset: UInt64, checksum: UInt32), in segment: UInt64
-    ) throws -> SegmentIndex.Tail {
-        let bytes = try self.bytes(segment, tail.offset, SegmentIndex.tailSize)
-        let content = try SegmentIndex.decodeTail(bytes, at: self.place(segment, tail.offset))
-        guard SegmentIndex.checksum(ofTail: bytes) == tail.checksum else {
+    package func readTrailer(
+        _ trailer: (offset: UInt64, checksum: UInt32), in segment: UInt64
+    ) throws -> SegmentIndex.Trailer {
+        let bytes = try self.bytes(segment, trailer.offset, SegmentIndex.trailerSize)
+        let content = try SegmentIndex.decodeTrailer(bytes, at: self.place(segment, trailer.offset))
+        guard SegmentIndex.checksum(ofTrailer: bytes) == trailer.checksum else {
             throw FormatDamage("the index is not the one that was registered")
         }
         return content
     }
 
-    /// The slices of the index with this tail, found as readers find them, with what is wrong as it was found.
-    package func readParts(of tail: SegmentIndex.Tail, in segment: UInt64) throws -> [Slice] {
+    /// The slices of the index with this trailer, found as readers find them, with what is wrong as it was found.
+    package func readParts(of trailer: SegmentIndex.Trailer, in segment: UInt64) throws -> [Slice] {
         let parts = try SegmentIndex.decodeDirectory(
-            try bytes(segment, tail.directory, Int(tail.directoryBytes)), at: place(segment, tail.directory))
-        guard parts.count == tail.parts else {
-            throw FormatDamage("the directory names \(parts.count) of \(tail.parts) parts")
+            try bytes(segment, trailer.directory, Int(trailer.directoryBytes)), at: place(segment, trailer.directory))
+        guard parts.count == trailer.parts else {
+            throw FormatDamage("the directory names \(parts.count) of \(trailer.parts) parts")
         }
         var slices: [Slice] = []
         for part in parts {
@@ -88,8 +90,8 @@ package final class SegmentReader: Sendable {
             else { throw FormatDamage("the directory contradicts its parts") }
             slices += found
         }
-        guard UInt64(slices.count) == tail.slices else {
-            throw FormatDamage("the index names \(slices.count) of \(tail.slices) runs")
+        guard UInt64(slices.count) == trailer.slices else {
+            throw FormatDamage("the index names \(slices.count) of \(trailer.slices) runs")
         }
         return slices
     }
@@ -108,9 +110,9 @@ package final class SegmentReader: Sendable {
 
     /// All slices and descriptors of an index, past the cache: for making a footer of the sections'.
     func everything(
-        _ tail: (offset: UInt64, checksum: UInt32), in segment: UInt64
+        _ trailer: (offset: UInt64, checksum: UInt32), in segment: UInt64
     ) throws -> (slices: [Slice], streams: [StreamDescriptor]) {
-        let content = try self.tail(tail, in: segment)
+        let content = try self.trailer(trailer, in: segment)
         var slices: [Slice] = []
         var streams: [StreamDescriptor] = []
         var at = content.firstPart

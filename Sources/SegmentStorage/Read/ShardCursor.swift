@@ -13,7 +13,7 @@ struct ShardCursor {
     private let shardKey: UInt32
     private let segments: [RegisteredSegment]
     private var segment = 0
-    private var tail = 0
+    private var trailer = 0
     private var part = 0
     private var pending: ArraySlice<Slice> = []
 
@@ -43,7 +43,7 @@ struct ShardCursor {
         }
         segment = low
         guard low < segments.count else { return }
-        tail = segments[low].row.state == .open ? try firstTail(of: segments[low], reaching: position) : 0
+        trailer = segments[low].row.state == .open ? try firstTrailer(of: segments[low], reaching: position) : 0
         while let found = try peek(), found.slice.lastSequence < position { pending.removeFirst() }
     }
 
@@ -56,17 +56,17 @@ struct ShardCursor {
     private mutating func peek() throws -> Found? {
         while segment < segments.count {
             if let slice = pending.first { return Found(segment: segments[segment].row.id, slice: slice) }
-            let tails = segments[segment].tails
-            guard tail < tails.count else {
+            let trailers = segments[segment].trailers
+            guard trailer < trailers.count else {
                 segment += 1
-                (tail, part) = (0, 0)
+                (trailer, part) = (0, 0)
                 continue
             }
-            let directory = try reader.directory(tails[tail], in: segments[segment].row.id)
+            let directory = try reader.directory(trailers[trailer], in: segments[segment].row.id)
             if part == 0 { part = firstPart(in: directory) }
             // The part before the first that begins behind the shard may still end with it.
             guard part < directory.count, precedesOrIs(directory[part]) else {
-                tail += 1
+                trailer += 1
                 part = 0
                 continue
             }
@@ -114,14 +114,14 @@ struct ShardCursor {
 
     /// The shard's last number in a segment; nil where its indexes name none.
     private func lastSequence(in segment: RegisteredSegment) throws -> UInt64? {
-        for tail in segment.tails.reversed() {
-            if let last = try lastSequence(tail, in: segment.row.id) { return last }
+        for trailer in segment.trailers.reversed() {
+            if let last = try lastSequence(trailer, in: segment.row.id) { return last }
         }
         return nil
     }
 
-    private func lastSequence(_ tail: (offset: UInt64, checksum: UInt32), in segment: UInt64) throws -> UInt64? {
-        let directory = try reader.directory(tail, in: segment)
+    private func lastSequence(_ trailer: (offset: UInt64, checksum: UInt32), in segment: UInt64) throws -> UInt64? {
+        let directory = try reader.directory(trailer, in: segment)
         var index = directory.count - 1
         while index >= 0 {
             if precedesOrIs(directory[index]) {
@@ -135,17 +135,17 @@ struct ShardCursor {
 
     /// The first section that does not end before `position`: looked for from the end, where readers mostly are, in
     /// steps that double, and then by halves.
-    private func firstTail(of segment: RegisteredSegment, reaching position: UInt64) throws -> Int {
-        let tails = segment.tails
+    private func firstTrailer(of segment: RegisteredSegment, reaching position: UInt64) throws -> Int {
+        let trailers = segment.trailers
         /// Whether the shard's records up to the end of this section end before the position.
         func endsBefore(_ index: Int) throws -> Bool {
             // A section without records of the shard says nothing of its own.
             for index in stride(from: index, through: 0, by: -1) {
-                if let last = try lastSequence(tails[index], in: segment.row.id) { return last < position }
+                if let last = try lastSequence(trailers[index], in: segment.row.id) { return last < position }
             }
             return true
         }
-        var high = tails.count
+        var high = trailers.count
         var low = 0
         var step = 1
         while high > low {

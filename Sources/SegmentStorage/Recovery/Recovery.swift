@@ -20,9 +20,9 @@ package struct IdentityChange: Sendable {
 struct Recovery {
     private(set) var start: JournalStart
     private(set) var ring: Ring.State
-    private(set) var tails: ShardTable<Tail>
+    private(set) var shardMemtables: ShardTable<ShardMemtable>
     /// What the journal holds beyond the segments.
-    private(set) var frames: [Epoch.Frame] = []
+    private(set) var frames: [Memtable.Frame] = []
     /// The rows that the journal changed since they were saved: the next flush moves the start past its entries.
     private(set) var dirty = DirtyRows()
     private(set) var firstCommit: UInt64
@@ -31,7 +31,7 @@ struct Recovery {
     /// The places in the journal at which acknowledged commits are lost; none unless damage is passed.
     private(set) var holes: [JournalHole] = []
     /// By shard, what damage took and a repair has given up.
-    private(set) var lost: [ShardKey: [ClosedRange<UInt64>]] = [:]
+    private(set) var lost: [ShardNumber: [ClosedRange<UInt64>]] = [:]
     /// Whether damage is passed: then the journal is begun anew.
     let passesDamage: Bool
 
@@ -78,12 +78,12 @@ struct Recovery {
         }
         var replay = try Replay(live, start: snapshot?.start, seed: seed, passesDamage: passesDamage)
         firstCommit = replay.nextCommit
-        var tails: ShardTable<Tail> = [:]
-        var frames: [Epoch.Frame] = []
+        var shardMemtables: ShardTable<ShardMemtable> = [:]
+        var frames: [Memtable.Frame] = []
         var dirty = DirtyRows()
-        var unknown: ShardKey?
-        var first: [ShardKey: SequenceNumber] = [:]
-        var last: [ShardKey: SequenceNumber] = [:]
+        var unknown: ShardNumber?
+        var first: [ShardNumber: SequenceNumber] = [:]
+        var last: [ShardNumber: SequenceNumber] = [:]
         try describing("reading the journal") {
             try replay.run { commit in
                 for entry in commit.entries {
@@ -91,7 +91,7 @@ struct Recovery {
                     catalogue.apply(entry, commit: commit.header.number)
                     guard case .records(let records) = entry else { continue }
                     if var frame = try Self.frame(of: records, in: commit, catalogue: catalogue) {
-                        var kept: [Epoch.Run] = []
+                        var kept: [Memtable.Run] = []
                         for run in frame.runs {
                             if let before = last[run.shard], run.firstSequence <= before {
                                 unknown = run.shard
@@ -105,7 +105,7 @@ struct Recovery {
                         if !kept.isEmpty { frames.append(frame) }
                     }
                     for run in records.runs {
-                        let key = ShardKey(run.shardKey)
+                        let key = ShardNumber(run.shardKey)
                         if catalogue.shards[key] == nil, catalogue.deletedShards[key] == nil { unknown = key }
                     }
                 }
@@ -129,10 +129,10 @@ struct Recovery {
         }
         // Shards that the rows don't know yet too: a jump of numbers begins behind what is lost.
         if let snapshot {
-            catalogue.extend(over: snapshot.givenUp)
-            for (key, ranges) in snapshot.givenUp { lost[ShardKey(key)] = ranges.map(\.numbers) }
-            var inJournal: [ShardKey: [ClosedRange<UInt64>]]?
-            let found = try catalogue.findSkipped(lost: snapshot.givenUp) { shard in
+            catalogue.extend(over: snapshot.lostRanges)
+            for (key, ranges) in snapshot.lostRanges { lost[ShardNumber(key)] = ranges.map(\.numbers) }
+            var inJournal: [ShardNumber: [ClosedRange<UInt64>]]?
+            let found = try catalogue.findSkipped(lost: snapshot.lostRanges) { shard in
                 let known = inJournal ?? Self.numbers(in: frames)
                 inJournal = known
                 do {
@@ -151,13 +151,13 @@ struct Recovery {
                 first[shard.key].map(\.previous)
                 ?? (snapshot?.catalogue.shards[shard.key]?.lastSequence ?? shard.origin)
             let isPast = snapshot?.catalogue.shards[shard.key] != nil
-            tails[shard.key] = Tail(
+            shardMemtables[shard.key] = ShardMemtable(
                 flushedThrough: isPast ? max(flushed, shard.origin) : shard.origin, horizon: shard.origin)
         }
         for frame in frames {
-            for run in frame.runs { tails[run.shard]?.append(frame.records(of: run), commit: frame.commit) }
+            for run in frame.runs { shardMemtables[run.shard]?.append(frame.records(of: run), commit: frame.commit) }
         }
-        self.tails = tails
+        self.shardMemtables = shardMemtables
         self.dirty = dirty
         self.frames = frames
         isNew = snapshot == nil
@@ -259,7 +259,7 @@ struct Recovery {
     /// The records of an entry whose shards are known; nil where none is.
     private static func frame(
         of records: RecordsEntry, in commit: ReadCommit, catalogue: Catalogue
-    ) throws -> Epoch.Frame? {
+    ) throws -> Memtable.Frame? {
         func damaged(_ what: String) -> ShardlineError {
             ShardlineError(.corrupt, "commit \(commit.header.number) of the journal holds \(what)")
         }
@@ -267,7 +267,7 @@ struct Recovery {
         guard let raw = records.codec.decode(stored, rawCount: Int(records.rawBytes)) else {
             throw damaged("records that can't be decompressed, though their checksum is right")
         }
-        var runs: [Epoch.Run] = []
+        var runs: [Memtable.Run] = []
         // Of each run the starts and the end, as no run has to begin where another one ends.
         var offsets: [UInt32] = []
         for run in records.runs {
@@ -275,9 +275,9 @@ struct Recovery {
                 let its = RecordEncoding.offsets(of: Int(run.count), in: raw.span, from: Int(run.rawOffset)),
                 its.last == run.rawOffset + run.rawBytes
             else { throw damaged("a run that is no sequence of records, though its checksum is right") }
-            guard let shard = catalogue.shards[ShardKey(run.shardKey)] else { continue }
+            guard let shard = catalogue.shards[ShardNumber(run.shardKey)] else { continue }
             runs.append(
-                Epoch.Run(
+                Memtable.Run(
                     shard: shard.key, id: shard.id, creationSecond: shard.creationSecond,
                     records: offsets.count..<offsets.count + Int(run.count),
                     firstSequence: SequenceNumber(run.firstSequence), arrival: Timestamp(milliseconds: run.arrival)))
@@ -285,15 +285,15 @@ struct Recovery {
         }
         guard !runs.isEmpty else { return nil }
         let isAlone = records.runs.count == 1 && raw.count >= StoredBody.ownFrameFrom
-        return Epoch.Frame(
+        return Memtable.Frame(
             commit: commit.header.number, chunk: RecordChunk(bytes: raw, offsets: offsets), runs: runs,
             stored: isAlone
                 ? StoredBody(codec: records.codec, rawCount: raw.count, checksum: records.bodyChecksum, stored: stored)
                 : nil)
     }
 
-    private static func numbers(in frames: [Epoch.Frame]) -> [ShardKey: [ClosedRange<UInt64>]] {
-        var numbers: [ShardKey: [ClosedRange<UInt64>]] = [:]
+    private static func numbers(in frames: [Memtable.Frame]) -> [ShardNumber: [ClosedRange<UInt64>]] {
+        var numbers: [ShardNumber: [ClosedRange<UInt64>]] = [:]
         for run in frames.lazy.flatMap(\.runs) {
             numbers[run.shard, default: []].append((run.firstSequence...run.lastSequence).rawValues)
         }

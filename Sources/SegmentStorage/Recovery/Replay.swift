@@ -76,7 +76,7 @@ package struct Replay {
         }
     }
 
-    /// What does not fit the rest of a file goes to the next one (STORE-J3). Files in between may hold a tail that an
+    /// What does not fit the rest of a file goes to the next one (STORE-J3). Files in between may hold a shardMemtable that an
     /// earlier recovery has cut.
     private func firstCommitOfLaterFile() throws -> (Int, ReadCommit)? {
         for next in (endFile + 1)..<max(endFile + 1, files.count) {
@@ -165,7 +165,7 @@ package struct Replay {
         return nil
     }
 
-    /// A commit behind the end that is valid by itself and no leftover of an earlier lap or a tail that was cut.
+    /// A commit behind the end that is valid by itself and no leftover of an earlier lap or a shardMemtable that was cut.
     private func laterCommit() throws -> (header: CommitHeader, path: String)? {
         // Behind an orderly end only another opening writes.
         let incarnation = lastHeader?.flags.contains(.closed) == true ? incarnation + 1 : incarnation

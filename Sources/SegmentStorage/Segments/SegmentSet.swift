@@ -14,10 +14,10 @@ package final class RegisteredSegment: Sendable {
         self.streams = streams
     }
 
-    /// Where the indexes' tails lie, and their checksums: one a section, or the footer's.
-    package var tails: [(offset: UInt64, checksum: UInt32)] {
+    /// Where the indexes' trailers lie, and their checksums: one a section, or the footer's.
+    package var trailers: [(offset: UInt64, checksum: UInt32)] {
         switch row.state {
-        case .open: sections.map { ($0.tailOffset, $0.indexChecksum) }
+        case .open: sections.map { ($0.trailerOffset, $0.indexChecksum) }
         case .sealed, .deleting: [(row.footerOffset, row.footerChecksum)]
         }
     }

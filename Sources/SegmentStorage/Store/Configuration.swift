@@ -19,7 +19,7 @@ extension SegmentStore {
         public var journalLimit = 128 << 20
         /// Bytes of records that are gathered in memory before they are flushed to segments. Default 16 MiB; 1 MiB to
         /// 1 TiB. Memory for records is about twice this.
-        public var epochSize = 16 << 20
+        public var memtableSize = 16 << 20
         /// Bytes of calls that may be on their way to the journal; more wait. Default 4 MiB, at least 64 KiB.
         public var queueSize = 4 << 20
 
@@ -36,8 +36,8 @@ extension SegmentStore {
                 if value < least { wrong.append("\(name) \(value) (allowed: at least \(least) bytes)") }
             }
             check("journalLimit", journalLimit, atLeast: 16 << 20)
-            if !(1 << 20...1 << 40).contains(epochSize) {
-                wrong.append("epochSize \(epochSize) (allowed: \(1 << 20) to \(1 << 40) bytes)")
+            if !(1 << 20...1 << 40).contains(memtableSize) {
+                wrong.append("memtableSize \(memtableSize) (allowed: \(1 << 20) to \(1 << 40) bytes)")
             }
             check("queueSize", queueSize, atLeast: 64 << 10)
             guard wrong.isEmpty else { throw ShardlineError(.invalidArgument, wrong.joined(separator: "; ")) }

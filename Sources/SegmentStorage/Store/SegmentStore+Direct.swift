@@ -4,20 +4,20 @@ import StreamStorage
 extension SegmentStore: DirectStore {
     /// As ``DirectStore/directShard(_:of:)``.
     package func directShard(_ shard: ShardID, of stream: String) throws -> any DirectShard {
-        let (state, tail, _) = try resolve(stream, shard)
+        let (state, shardMemtable, _) = try resolve(stream, shard)
         return MemoryShard(
-            key: state.key, stream: state.stream, name: stream, tail: tail, visible: parts.visible,
+            key: state.key, stream: state.stream, name: stream, shardMemtable: shardMemtable, visible: core.visible,
             timeSource: timeSource)
     }
 
     /// As ``DirectStore/epoch(of:)``.
-    package func epoch(of mapping: MappingKey) throws -> UInt64 {
-        try parts.visible.withOpen { try $0.catalogue.mapping(mapping).epoch }
+    package func epoch(of mapping: MappingID) throws -> UInt64 {
+        try core.visible.withOpen { try $0.catalogue.mapping(mapping).epoch }
     }
 
     /// As ``DirectStore/retention(of:)``.
     package func retention(of stream: String) throws -> Duration {
-        try parts.visible.withOpen { try $0.catalogue.stream(stream).retention }
+        try core.visible.withOpen { try $0.catalogue.stream(stream).retention }
     }
 
     /// As ``DirectStore/submit(_:urgency:_:)``.
@@ -30,7 +30,7 @@ extension SegmentStore: DirectStore {
             body(answer.map(\.outcome))
         }
         do {
-            try parts.queue.push(call, urgency: urgency)
+            try core.queue.push(call, urgency: urgency)
         } catch {
             body(.failure(error))
         }
@@ -39,15 +39,15 @@ extension SegmentStore: DirectStore {
 
 /// A shard by its key, so that reading it looks up no names.
 private struct MemoryShard: DirectShard {
-    let key: ShardKey
-    let stream: StreamKey
+    let key: ShardNumber
+    let stream: StreamNumber
     let name: String
-    let tail: Tail
+    let shardMemtable: ShardMemtable
     let visible: VisibleState
     let timeSource: any TimeSource
 
     /// What reading has to know of the shard's state.
-    private struct Look {
+    private struct ReadState {
         var lastSequence: SequenceNumber
         var lastPosition: SequenceNumber
         /// Those that took the shard's keys, once it is closed.
@@ -56,29 +56,29 @@ private struct MemoryShard: DirectShard {
         var expiry: Timestamp
     }
 
-    private func look() throws -> Look {
+    private func readState() throws -> ReadState {
         let now = timeSource.wallTime
         return try visible.withOpen { state in
             guard let expiry = state.catalogue.streams[stream]?.expiry(at: now),
                 let look = state.catalogue.shards.read(
                     key,
                     {
-                        Look(
+                        ReadState(
                             lastSequence: $0.lastSequence, lastPosition: $0.lastPosition,
                             children: $0.closedAt == nil ? nil : $0.children,
                             expiry: expiry)
                     })
-            else { throw ShardlineError(.unknownStream, "there is no stream '\(name)'") }
+            else { throw ShardlineError(.streamNotFound, "there is no stream '\(name)'") }
             return look
         }
     }
 
     func read(after position: SequenceNumber, maximumRecords: Int, maximumBytes: Int) throws -> ReadResult? {
-        let shard = try look()
+        let shard = try readState()
         // What may have expired takes a search.
-        guard position >= tail.horizon else { return nil }
+        guard position >= shardMemtable.horizon else { return nil }
         var result = ReadResult(batch: RecordBatch(), next: position, tip: shard.lastSequence)
-        switch tail.read(
+        switch shardMemtable.read(
             after: position, watermark: visible.watermark, maximumRecords: maximumRecords, maximumBytes: maximumBytes)
         {
         case .past: return nil
@@ -98,6 +98,6 @@ private struct MemoryShard: DirectShard {
     }
 
     func whenAvailable(after position: SequenceNumber, _ body: @escaping @Sendable () -> Void) throws {
-        tail.notify(body) { [visible] in visible.hasNews(in: key, after: position) }
+        shardMemtable.notify(body) { [visible] in visible.hasNews(in: key, after: position) }
     }
 }

@@ -27,9 +27,9 @@ extension SegmentStore {
     private func positions(
         of start: StartingPosition, in name: String, shard: ShardID?,
         by position: (ShardID) async throws -> SequenceNumber
-    ) async throws -> [ShardKey: SequenceNumber] {
+    ) async throws -> [ShardNumber: SequenceNumber] {
         let now = timeSource.wallTime
-        let shards: [(ShardKey, ShardID)] = try parts.visible.withOpen { state in
+        let shards: [(ShardNumber, ShardID)] = try core.visible.withOpen { state in
             let stream = try state.catalogue.stream(name)
             if let shard { return [(try state.catalogue.shard(shard, of: stream).key, shard)] }
             return state.catalogue.listedShards(of: stream, at: now).map { ($0.key, $0.id) }
@@ -39,11 +39,11 @@ extension SegmentStore {
                 .invalidArgument,
                 "a sequence number belongs to one shard; '\(name)' has \(shards.count): name the shard")
         }
-        var positions: [ShardKey: SequenceNumber] = [:]
+        var positions: [ShardNumber: SequenceNumber] = [:]
         for (key, id) in shards {
             do {
                 positions[key] = try await position(id)
-            } catch let error as ShardlineError where error.code == .unknownShard && shard == nil {
+            } catch let error as ShardlineError where error.code == .shardNotFound && shard == nil {
                 // It has left the list since.
             }
         }
@@ -53,7 +53,7 @@ extension SegmentStore {
     /// As ``StreamStore/listMappings(of:)``.
     public func listMappings(of stream: String?) async throws -> [MappingDescription] {
         let now = timeSource.wallTime
-        return try parts.visible.withOpen { state in
+        return try core.visible.withOpen { state in
             let only = try stream.map { try state.catalogue.stream($0).key }
             return state.catalogue.mappings.values
                 .filter { only == nil || $0.stream == only }
@@ -63,20 +63,20 @@ extension SegmentStore {
     }
 
     /// As ``StreamStore/describeMapping(_:)``.
-    public func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+    public func describeMapping(_ mapping: MappingID) async throws -> MappingDescription {
         let now = timeSource.wallTime
-        return try parts.visible.withOpen { state in
+        return try core.visible.withOpen { state in
             guard let description = state.describe(try state.catalogue.mapping(mapping), at: now) else {
-                throw ShardlineError(.unknownStream, "there is no stream '\(mapping.stream)'")
+                throw ShardlineError(.streamNotFound, "there is no stream '\(mapping.stream)'")
             }
             return description
         }
     }
 
     /// As ``StreamStore/claimMapping(_:with:)``.
-    public func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
+    public func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription {
         // Taken before the journal says so, so that of two that ask at once one is refused.
-        let number = try parts.visible.withOpen { state in
+        let number = try core.visible.withOpen { state in
             let number = try state.catalogue.mapping(mapping).number
             if let claim = state.claims[number] {
                 let what = claim.epoch == .max ? "is being started or deleted at this moment" : "is running already"
@@ -88,33 +88,33 @@ extension SegmentStore {
         do {
             try await ask(.claimMapping(mapping, configuration: claim.configuration))
             let now = timeSource.wallTime
-            return try parts.visible.withOpen { state in
+            return try core.visible.withOpen { state in
                 guard let claimed = state.catalogue.mappings[number],
                     let description = state.describe(claimed, at: now)
                 else {
-                    throw ShardlineError(.unknownMapping, "the mapping '\(mapping)' was deleted")
+                    throw ShardlineError(.mappingNotFound, "the mapping '\(mapping)' was deleted")
                 }
                 state.claims[number] = VisibleState.State.Claim(
                     epoch: claimed.epoch, failureStream: claim.failureStream, states: claim.states)
                 return description
             }
         } catch {
-            try? parts.visible.withOpen { $0.claims[number] = nil }
+            try? core.visible.withOpen { $0.claims[number] = nil }
             throw error
         }
     }
 
     /// As ``StreamStore/mappingStates(_:)``.
-    public func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]? {
-        let states = try parts.visible.withOpen { state in
+    public func mappingStates(_ mapping: MappingID) async throws -> [MappingShardState]? {
+        let states = try core.visible.withOpen { state in
             state.claims[try state.catalogue.mapping(mapping).number]?.states
         }
         return states?()
     }
 
     /// As ``StreamStore/releaseMapping(_:epoch:)``.
-    public func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
-        try parts.visible.withOpen { state in
+    public func releaseMapping(_ mapping: MappingID, epoch: UInt64) async throws {
+        try core.visible.withOpen { state in
             let number = try state.catalogue.mapping(mapping).number
             // A seek raises the mapping's epoch but leaves the claim with its holder.
             if let claim = state.claims[number], claim.epoch <= epoch { state.claims[number] = nil }
@@ -124,9 +124,9 @@ extension SegmentStore {
     /// As ``StreamStore/seekMapping(_:to:shard:)``; all shards that exist are moved where none is named.
     @discardableResult
     public func seekMapping(
-        _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
+        _ mapping: MappingID, to position: StartingPosition, shard: ShardID?
     ) async throws -> MappingDescription {
-        _ = try parts.visible.withOpen { try $0.catalogue.mapping(mapping).number }
+        _ = try core.visible.withOpen { try $0.catalogue.mapping(mapping).number }
         let positions = try await positions(of: position, in: mapping.stream, shard: shard) { shard in
             try await seekPosition(of: position, in: mapping.stream, shard: shard)
         }
@@ -135,8 +135,8 @@ extension SegmentStore {
     }
 
     /// As ``StreamStore/deleteMapping(_:)``.
-    public func deleteMapping(_ mapping: MappingKey) async throws {
-        let number = try parts.visible.withOpen { state in
+    public func deleteMapping(_ mapping: MappingID) async throws {
+        let number = try core.visible.withOpen { state in
             let number = try state.catalogue.mapping(mapping).number
             guard state.claims[number] == nil else {
                 throw ShardlineError(.mappingBusy, "the mapping '\(mapping)' is running: stop it before deleting it")
@@ -148,7 +148,7 @@ extension SegmentStore {
         do {
             try await ask(.deleteMapping(mapping))
         } catch {
-            try? parts.visible.withOpen { $0.claims[number] = nil }
+            try? core.visible.withOpen { $0.claims[number] = nil }
             throw error
         }
     }
@@ -161,19 +161,19 @@ extension VisibleState.State.Claim {
 
 extension VisibleState.State {
     /// The first of a stream's mappings, by name, that somebody runs.
-    func runningMapping(of stream: StreamState) -> MappingKey? {
+    func runningMapping(of stream: StreamState) -> MappingID? {
         stream.mappings.filter { claims[$0.value] != nil }.keys.min().map {
-            MappingKey(stream: stream.name, name: $0.string)
+            MappingID(stream: stream.name, name: $0.string)
         }
     }
 
     /// A mapping that somebody runs, and that hands over to this stream what it gives up.
-    func runningMapping(givingUpTo stream: StreamState) -> MappingKey? {
+    func runningMapping(givingUpTo stream: StreamState) -> MappingID? {
         claims.filter { $0.value.failureStream == stream.name }.keys.min().flatMap { number in
             guard let mapping = catalogue.mappings[number], let source = catalogue.streams[mapping.stream] else {
                 return nil
             }
-            return MappingKey(stream: source.name, name: mapping.name)
+            return MappingID(stream: source.name, name: mapping.name)
         }
     }
 
@@ -191,7 +191,7 @@ extension VisibleState.State {
                     finishedRanges: checkpoint.ranges, state: checkpoint.state, attempts: checkpoint.attempts))
         }
         return MappingDescription(
-            key: MappingKey(stream: stream.name, name: mapping.name), id: UInt64(mapping.number.rawValue),
+            key: MappingID(stream: stream.name, name: mapping.name), id: UInt64(mapping.number.rawValue),
             startingPosition: mapping.startingPosition, createdAt: mapping.createdAt,
             configuration: mapping.configuration, epoch: mapping.epoch, isClaimed: claims[mapping.number] != nil,
             checkpoints: checkpoints.sorted { $0.shard < $1.shard },

@@ -28,8 +28,8 @@ extension SegmentStore {
     private func readWhenAvailable(_ request: ReadRequest) async throws -> ReadResult {
         while true {
             try Task.checkCancellation()
-            let (shard, tail, _) = try resolve(request.stream, request.shard)
-            await tail.wait { [visible = parts.visible] in
+            let (shard, shardMemtable, _) = try resolve(request.stream, request.shard)
+            await shardMemtable.wait { [visible = core.visible] in
                 visible.hasNews(in: shard.key, after: request.after)
             }
             try Task.checkCancellation()
@@ -38,23 +38,25 @@ extension SegmentStore {
         }
     }
 
-    /// The shard, its tail, and up to when its records have expired now.
-    func resolve(_ name: String, _ id: ShardID) throws -> (shard: ShardState, tail: Tail, expiry: Timestamp) {
+    /// The shard, its shardMemtable, and up to when its records have expired now.
+    func resolve(_ name: String, _ id: ShardID) throws -> (
+        shard: ShardState, shardMemtable: ShardMemtable, expiry: Timestamp
+    ) {
         let now = timeSource.wallTime
-        return try parts.visible.withOpen { state in
+        return try core.visible.withOpen { state in
             let stream = try state.catalogue.stream(name)
             let shard = try state.catalogue.shard(id, of: stream)
-            return (shard, state.tails[shard.key]!, stream.expiry(at: now))
+            return (shard, state.shardMemtables[shard.key]!, stream.expiry(at: now))
         }
     }
 
     private func readNow(_ request: ReadRequest) async throws -> ReadResult {
         try request.validate()
-        let (shard, tail, expiry) = try resolve(request.stream, request.shard)
+        let (shard, shardMemtable, expiry) = try resolve(request.stream, request.shard)
         try shard.numbered.checkRead(request)
         var result: ReadResult
         do {
-            result = try await records(behind: request.after, request, shard, tail)
+            result = try await records(behind: request.after, request, shard, shardMemtable)
         } catch let error as ShardlineError where error.code == .corrupt {
             // What retention has ended is nobody's loss, damaged or gone from between what is left.
             guard request.after < (try await trimHorizon(of: shard, expiry: expiry)) else { throw error }
@@ -64,7 +66,7 @@ extension SegmentStore {
         // Behind a jump of numbers what is lost may begin further on, and what is in front of it may have expired.
         let isNextLost = result.lost.map { $0.lowerBound <= request.after.advanced(by: 1) } ?? false
         let mayHaveExpired =
-            request.after < tail.horizon
+            request.after < shardMemtable.horizon
             || result.batch.first.map {
                 $0.approximateArrivalTimestamp <= expiry || $0.sequenceNumber > request.after.advanced(by: 1)
             } ?? (!isNextLost && request.after < shard.lastSequence)
@@ -77,7 +79,7 @@ extension SegmentStore {
         } else if mayHaveExpired, request.after < .max {
             let horizon = try await trimHorizon(of: shard, expiry: expiry)
             if request.after < horizon {
-                result = try await records(behind: horizon, request, shard, tail)
+                result = try await records(behind: horizon, request, shard, shardMemtable)
                 // A child's numbers begin behind its parents': what is before them never was.
                 let before = max(request.after, shard.origin)
                 if before < horizon { result.tellExpired(before.advanced(by: 1)...horizon, in: shard) }
@@ -88,14 +90,14 @@ extension SegmentStore {
     }
 
     private func records(
-        behind position: SequenceNumber, _ request: ReadRequest, _ shard: ShardState, _ tail: Tail
+        behind position: SequenceNumber, _ request: ReadRequest, _ shard: ShardState, _ shardMemtable: ShardMemtable
     ) async throws -> ReadResult {
         var result = ReadResult(batch: RecordBatch(), next: position, tip: shard.lastSequence)
         var left = (records: request.maximumRecords, bytes: request.maximumBytes)
         while left.records > 0, left.bytes > 0 {
             let found: RecordBatch
-            switch tail.read(
-                after: result.next, watermark: parts.visible.watermark, maximumRecords: left.records,
+            switch shardMemtable.read(
+                after: result.next, watermark: core.visible.watermark, maximumRecords: left.records,
                 maximumBytes: left.bytes)
             {
             case .nothing: return result
@@ -105,9 +107,9 @@ extension SegmentStore {
                 result.tip = max(result.tip, last)
                 return result
             case .past(let through):
-                let past: PastBatch
+                let past: FlushedBatch
                 do {
-                    past = try await parts.backing.past.read(
+                    past = try await core.backing.past.read(
                         shard, result.next.advanced(by: 1)...through, maximumRecords: left.records,
                         maximumBytes: left.bytes)
                 } catch {
@@ -137,38 +139,39 @@ extension SegmentStore {
     ///
     /// - Parameter expiry: what arrived up to this moment has expired.
     func trimHorizon(of shard: ShardState, expiry: Timestamp) async throws -> SequenceNumber {
-        guard let tail = parts.visible.tail(of: shard.key) else { return shard.origin }
-        if tail.holdsEverything(arrivedAfter: expiry) { return tail.horizon }
-        return tail.raiseHorizon(to: try await position(in: shard, tail, arrivedAtOrAfter: expiry + .milliseconds(1)))
+        guard let shardMemtable = core.visible.shardMemtable(of: shard.key) else { return shard.origin }
+        if shardMemtable.holdsEverything(arrivedAfter: expiry) { return shardMemtable.horizon }
+        return shardMemtable.raiseHorizon(
+            to: try await position(in: shard, shardMemtable, arrivedAtOrAfter: expiry + .milliseconds(1)))
     }
 
     /// Before the first record that arrived at or after `time`, and before what damage took from in front of it and
     /// may have arrived by then; at the tip where there is neither.
     private func position(
-        in shard: ShardState, _ tail: Tail, arrivedAtOrAfter time: Timestamp
+        in shard: ShardState, _ shardMemtable: ShardMemtable, arrivedAtOrAfter time: Timestamp
     ) async throws -> SequenceNumber {
-        let first = try await firstSequence(in: shard, tail, arrivedAtOrAfter: time)
-        return parts.backing.past.position(
+        let first = try await firstSequence(in: shard, shardMemtable, arrivedAtOrAfter: time)
+        return core.backing.past.position(
             of: shard, before: first ?? shard.lastSequence.advanced(by: 1), arrivedAtOrAfter: time)
     }
 
     private func firstSequence(
-        in shard: ShardState, _ tail: Tail, arrivedAtOrAfter time: Timestamp
+        in shard: ShardState, _ shardMemtable: ShardMemtable, arrivedAtOrAfter time: Timestamp
     ) async throws -> SequenceNumber? {
         // Memory first: a record may move from there to the segments in between, never the other way.
-        let inMemory = tail.firstSequence(arrivedAtOrAfter: time, watermark: parts.visible.watermark)
-        guard tail.flushedThrough > tail.horizon else { return inMemory }
-        return try await parts.backing.past.firstSequence(of: shard, arrivedAtOrAfter: time) ?? inMemory
+        let inMemory = shardMemtable.firstSequence(arrivedAtOrAfter: time, watermark: core.visible.watermark)
+        guard shardMemtable.flushedThrough > shardMemtable.horizon else { return inMemory }
+        return try await core.backing.past.firstSequence(of: shard, arrivedAtOrAfter: time) ?? inMemory
     }
 
     /// As ``StreamStore/position(of:in:shard:)``.
     public func position(
         of start: StartingPosition, in stream: String, shard id: ShardID
     ) async throws -> SequenceNumber {
-        let (shard, tail, expiry) = try resolve(stream, id)
+        let (shard, shardMemtable, expiry) = try resolve(stream, id)
         guard !shard.isRemoved(by: expiry) else {
             throw ShardlineError(
-                .unknownShard,
+                .shardNotFound,
                 "the stream '\(stream)' has no shard \(id) any more: it was closed longer ago than records are kept")
         }
         try start.validate(now: timeSource.wallTime)
@@ -177,10 +180,10 @@ extension SegmentStore {
         case .latest: return shard.lastSequence
         case .atTimestamp(let time):
             let horizon = try await trimHorizon(of: shard, expiry: expiry)
-            return max(try await position(in: shard, tail, arrivedAtOrAfter: time), horizon)
+            return max(try await position(in: shard, shardMemtable, arrivedAtOrAfter: time), horizon)
         case .atSequenceNumber, .afterSequenceNumber, .at, .after:
             let position = try start.position(in: stream, shard: shard.numbered) { number in
-                parts.visible.withState { $0.catalogue.stream(of: number)?.name }
+                core.visible.withState { $0.catalogue.stream(of: number)?.name }
             }
             return position ?? shard.lastSequence
         }
@@ -198,7 +201,7 @@ extension SegmentStore {
 
     /// The numbers that records have in each of these spans, in order.
     private func numbers(in spans: [RecordSpan], of stream: String) throws -> [[ClosedRange<UInt64>]] {
-        try parts.visible.withOpen { state in
+        try core.visible.withOpen { state in
             let shards = try state.catalogue.stream(stream).shards
             return spans.map { span in
                 guard let key = shards[span.shard] else { return [] }
@@ -243,7 +246,7 @@ extension ReadResult {
 
 extension VisibleState {
     /// Whether a reader that waits behind `position` has something to learn.
-    func hasNews(in shard: ShardKey, after position: SequenceNumber) -> Bool {
+    func hasNews(in shard: ShardNumber, after position: SequenceNumber) -> Bool {
         withState { state in
             guard !state.isClosed else { return true }
             return state.catalogue.shards.read(shard) { $0.closedAt != nil || $0.lastSequence > position } ?? true

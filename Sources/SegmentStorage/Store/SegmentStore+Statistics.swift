@@ -5,17 +5,17 @@ extension SegmentStore {
     ///
     /// Looks at the directory, so it is for reports, not for a loop. Throws `notAccessible` where it can't be read.
     public func statistics() async throws -> StoreStatistics {
-        let parts = parts
+        let core = core
         return try await BlockingThreads.shared.run {
-            var statistics = parts.counters.statistics
-            statistics.syncs = parts.ring.syncs
-            statistics.liveJournalBytes = parts.ring.liveBytes
-            statistics.reservedJournalBytes = parts.ring.bytesInUse + parts.ring.bytesFree - statistics.liveJournalBytes
-            try describing("measuring the store '\(parts.directory)'") {
-                statistics.segmentBytes = try parts.size(in: parts.directory + "/" + StoreLayout.segmentFolder) { _ in
+            var statistics = core.counters.statistics
+            statistics.syncs = core.ring.syncs
+            statistics.liveJournalBytes = core.ring.liveBytes
+            statistics.reservedJournalBytes = core.ring.bytesInUse + core.ring.bytesFree - statistics.liveJournalBytes
+            try describing("measuring the store '\(core.directory)'") {
+                statistics.segmentBytes = try core.size(in: core.directory + "/" + StoreLayout.segmentFolder) { _ in
                     true
                 }
-                statistics.metadataBytes = try parts.size(in: parts.directory) { $0.hasPrefix("metadata.sqlite") }
+                statistics.metadataBytes = try core.size(in: core.directory) { $0.hasPrefix("metadata.sqlite") }
             }
             return statistics
         }

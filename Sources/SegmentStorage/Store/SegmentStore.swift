@@ -16,25 +16,25 @@ import Synchronization
 /// try await store.close()
 /// ```
 public final class SegmentStore: StreamStore {
-    package let parts: Parts
+    package let core: StoreCore
     /// The clocks that arrivals, retention and waits go by.
-    public var timeSource: any TimeSource { parts.timeSource }
+    public var timeSource: any TimeSource { core.timeSource }
     /// The directory that holds the store.
-    public var directory: String { parts.directory }
+    public var directory: String { core.directory }
     /// Where the store says what happens to it.
-    public var logger: Logger { parts.logger }
+    public var logger: Logger { core.logger }
 
-    package init(_ parts: Parts) { self.parts = parts }
+    package init(_ core: StoreCore) { self.core = core }
 
     deinit {
         // Whoever forgets to close gives the store up all the same; its threads end by themselves.
-        parts.beginClosing()
+        core.beginClosing()
     }
 
     /// Commits are atomic; under ``Durability/synced`` numbers are dense and what is acknowledged survives the loss of
     /// power.
     public var capabilities: StoreCapabilities {
-        parts.configuration.durability == .synced ? [.atomicCommit, .denseSequenceNumbers, .synced] : .atomicCommit
+        core.configuration.durability == .synced ? [.atomicCommit, .denseSequenceNumbers, .synced] : .atomicCommit
     }
 
     /// Opens the store in a directory, or makes a new one there; asks nobody for it and waits for nobody. What users call
@@ -56,25 +56,25 @@ public final class SegmentStore: StreamStore {
         internals: Internals
     ) async throws -> SegmentStore {
         try configuration.validate()
-        let parts = try await BlockingThreads.shared.run {
-            try Parts.open(
+        let core = try await BlockingThreads.shared.run {
+            try StoreCore.open(
                 path, configuration: configuration, timeSource: timeSource, logger: logger, internals: internals)
         }
-        if internals.startsThreads { parts.startThreads() }
-        return SegmentStore(parts)
+        if internals.startsThreads { core.startThreads() }
+        return SegmentStore(core)
     }
 
     /// Ends all calls, makes what was acknowledged durable and gives the directory up. More calls do nothing.
     public func close() async throws {
-        parts.beginClosing()
-        await parts.closed()
+        core.beginClosing()
+        await core.closed()
     }
 
-    /// As ``StreamStore/failed()``: after a failed write or sync.
-    public func failed() async throws -> ShardlineError { try await parts.health.signal.wait() }
+    /// As ``StreamStore/waitForFailure()``: after a failed write or sync.
+    public func waitForFailure() async throws -> ShardlineError { try await core.health.signal.wait() }
 
     /// Why the store takes nothing more until it is opened anew; nil as long as all is well.
-    package var failure: ShardlineError? { parts.health.failure }
+    package var failure: ShardlineError? { core.health.failure }
 
     // MARK: Streams
 
@@ -88,12 +88,12 @@ public final class SegmentStore: StreamStore {
 
     /// As ``StreamStore/listStreams()``.
     public func listStreams() async throws -> [StreamDescription] {
-        let names = try parts.visible.withOpen { $0.catalogue.names.keys.sorted().map(\.string) }
+        let names = try core.visible.withOpen { $0.catalogue.names.keys.sorted().map(\.string) }
         var streams: [StreamDescription] = []
         for name in names {
             do {
                 streams.append(try await describeStream(name))
-            } catch let error as ShardlineError where error.code == .unknownStream {
+            } catch let error as ShardlineError where error.code == .streamNotFound {
                 // Deleted since the list was made.
             }
         }
@@ -103,7 +103,7 @@ public final class SegmentStore: StreamStore {
     /// As ``StreamStore/describeStream(_:)``.
     public func describeStream(_ name: String) async throws -> StreamDescription {
         let now = timeSource.wallTime
-        let (stream, shards, lost, initial) = try parts.visible.withOpen { state in
+        let (stream, shards, lost, initial) = try core.visible.withOpen { state in
             let stream = try state.catalogue.stream(name)
             return (
                 stream, state.catalogue.listedShards(of: stream, at: now), state.lost,
@@ -119,7 +119,7 @@ public final class SegmentStore: StreamStore {
             descriptions.append(shard.description(trimHorizon: horizon, recordCount: Int(clamping: count)))
         }
         return StreamDescription(
-            name: stream.name, id: stream.id(in: parts.store), createdAt: stream.createdAt, retention: stream.retention,
+            name: stream.name, id: stream.id(in: core.store), createdAt: stream.createdAt, retention: stream.retention,
             maximumRecordSize: stream.maximumRecordSize, isFailureStream: stream.isFailureStream,
             initialSettings: initial, shards: descriptions)
     }
@@ -130,7 +130,7 @@ public final class SegmentStore: StreamStore {
         do {
             return try await trimHorizon(of: shard, expiry: expiry)
         } catch let error as ShardlineError where error.code == .corrupt || error.code == .readFailed {
-            return parts.visible.tail(of: shard.key)?.horizon ?? shard.origin
+            return core.visible.shardMemtable(of: shard.key)?.horizon ?? shard.origin
         }
     }
 
@@ -145,7 +145,7 @@ public final class SegmentStore: StreamStore {
     /// As ``StreamStore/deleteStream(_:force:)``.
     public func deleteStream(_ name: String, force: Bool) async throws {
         // Nobody may claim what is about to go.
-        let held = try parts.visible.withOpen { state in
+        let held = try core.visible.withOpen { state in
             let stream = try state.catalogue.stream(name)
             if !force, let running = state.runningMapping(of: stream) { throw ShardlineError.isRunning(running) }
             if !force, let running = state.runningMapping(givingUpTo: stream) {
@@ -158,14 +158,14 @@ public final class SegmentStore: StreamStore {
         do {
             try await ask(.deleteStream(name: name))
         } catch {
-            try? parts.visible.withOpen { state in for number in held { state.claims[number] = nil } }
+            try? core.visible.withOpen { state in for number in held { state.claims[number] = nil } }
             throw error
         }
     }
 
     /// Asks the writer for something that is not a commit of changes, and waits for its sync.
     func ask(_ request: CallRequest) async throws {
-        let answer = try await parts.push(request, storedCount: 0, reserved: 0, urgency: .now)
+        let answer = try await core.push(request, storedCount: 0, reserved: 0, urgency: .now)
         if case .unknown(let cause) = answer {
             throw ShardlineError(
                 .outcomeUnknown, "whether this was written is not known: \(cause)", cause: cause)
@@ -178,20 +178,20 @@ public final class SegmentStore: StreamStore {
     public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
         let bytes = try Change.checkSize(of: changes)
         if changes.isEmpty {
-            try parts.visible.withOpen { _ in }
+            try core.visible.withOpen { _ in }
             return .committed([])
         }
         // Calls without records pass those that wait for room (STORE-C6).
-        if bytes > 0 { try await parts.admission.admit(bytes) }
+        if bytes > 0 { try await core.admission.admit(bytes) }
         let prepared: [PreparedChange]
         do {
             prepared = try await prepare(changes)
         } catch {
-            parts.admission.release(bytes)
+            core.admission.release(bytes)
             throw error
         }
         let stored = prepared.reduce(0) { if case .append(let append) = $1 { $0 + append.storedCount } else { $0 } }
-        let answer = try await parts.push(.commit(prepared), storedCount: stored, reserved: bytes, urgency: urgency)
+        let answer = try await core.push(.commit(prepared), storedCount: stored, reserved: bytes, urgency: urgency)
         return answer.outcome
     }
 
@@ -204,7 +204,7 @@ public final class SegmentStore: StreamStore {
                 continue
             }
             // Never the whole catalogue: a second reference would make the next commit copy it.
-            let (stream, target) = try parts.visible.withOpen { state in
+            let (stream, target) = try core.visible.withOpen { state in
                 let stream = try state.catalogue.stream(append.stream)
                 guard case .shard(let id) = append.target else { return (stream, ShardState?.none) }
                 return (stream, try state.catalogue.shard(id, of: stream))
@@ -214,7 +214,7 @@ public final class SegmentStore: StreamStore {
                     .invalidArgument, "an append by key can't expect a last number or hold a claim: name the shard")
             }
             try NewRecord.validate(append.records, maximumRecordSize: stream.maximumRecordSize)
-            var encoder = AppendEncoder(append, stream: stream, target: target, seed: parts.seed)
+            var encoder = AppendEncoder(append, stream: stream, target: target, seed: core.seed)
             // Large calls let others run in between.
             while encoder.encode(atLeast: PreparedAppend.longestFrame) { await Task.yield() }
             prepared.append(.append(encoder.finish()))

@@ -14,14 +14,14 @@ package enum CallRequest: Sendable {
     case createStream(name: String, settings: StreamSettings)
     case updateStream(name: String, retention: Duration)
     case deleteStream(name: String)
-    case createMapping(MappingDefinition, starts: [ShardKey: SequenceNumber])
-    case claimMapping(MappingKey, configuration: [UInt8]?)
+    case createMapping(MappingDefinition, starts: [ShardNumber: SequenceNumber])
+    case claimMapping(MappingID, configuration: [UInt8]?)
     /// `all`: in all shards, those included that are listed no longer.
-    case seekMapping(MappingKey, positions: [ShardKey: SequenceNumber], all: Bool)
-    case deleteMapping(MappingKey)
+    case seekMapping(MappingID, positions: [ShardNumber: SequenceNumber], all: Bool)
+    case deleteMapping(MappingID)
     /// Makes durable what retention has ended. `atOnce`: all of it, not only what has come together. Of the shards those
     /// are forgotten that no mapping has anything to do in.
-    case applyRetention(atOnce: Bool, forgetting: [StreamKey: [ShardKey]])
+    case applyRetention(atOnce: Bool, forgetting: [StreamNumber: [ShardNumber]])
 }
 
 extension CallRequest {
@@ -66,7 +66,7 @@ package enum CallAnswer: Sendable {
 
 /// What a change came to; the caller makes receipts for single records of it.
 package enum PlannedReceipt: Sendable {
-    case appended(PreparedAppend, [Epoch.Frame])
+    case appended(PreparedAppend, [Memtable.Frame])
     case sealed([ShardID])
     case takenOver(last: SequenceNumber)
     case done
@@ -100,7 +100,7 @@ package final class CallQueue: Sendable {
     }
 
     /// What the writer finds when it looks.
-    struct Look {
+    struct DequeuedCalls {
         var calls: [PendingCall]
         /// Calls that may wait for company are there, and were left.
         var leftRelaxed: Bool
@@ -122,13 +122,13 @@ package final class CallQueue: Sendable {
 
     /// Calls up to `limit` stored bytes, at least one; none where all may wait for company and `takesRelaxed` is not
     /// set.
-    func take(limit: Int, takesRelaxed: Bool) -> Look {
+    func take(limit: Int, takesRelaxed: Bool) -> DequeuedCalls {
         monitor.withLock { state in
             state.isKicked = false
             state.isRelaxedKnown = false
             guard state.urgent > 0 || takesRelaxed || state.isClosing else {
                 state.isRelaxedKnown = !state.calls.isEmpty
-                return Look(calls: [], leftRelaxed: !state.calls.isEmpty, isClosing: false)
+                return DequeuedCalls(calls: [], leftRelaxed: !state.calls.isEmpty, isClosing: false)
             }
             var count = 0
             var bytes = 0
@@ -140,7 +140,7 @@ package final class CallQueue: Sendable {
             state.calls.removeFirst(count)
             // What is left behind a full group goes with the next one, urgent or not.
             state.urgent = state.calls.isEmpty ? 0 : max(1, state.urgent - count)
-            return Look(calls: calls, leftRelaxed: false, isClosing: state.isClosing && state.calls.isEmpty)
+            return DequeuedCalls(calls: calls, leftRelaxed: false, isClosing: state.isClosing && state.calls.isEmpty)
         }
     }
 

@@ -31,7 +31,7 @@ package final class JournalWriter: @unchecked Sendable {
     let admission: Admission
     private let ring: Ring
     private let visible: VisibleState
-    private let epochs: EpochQueue
+    private let memtables: MemtableQueue
     private let timeSource: any TimeSource
     /// How long what was acknowledged may wait for its sync; nil: it is synced before.
     private let syncInterval: Duration?
@@ -60,7 +60,7 @@ package final class JournalWriter: @unchecked Sendable {
 
     init(
         _ start: JournalStart, queue: CallQueue, admission: Admission, ring: Ring, visible: VisibleState,
-        epochs: EpochQueue, health: StoreHealth, space: DiskSpace?, saver: CatalogueSaver,
+        memtables: MemtableQueue, health: StoreHealth, space: DiskSpace?, saver: CatalogueSaver,
         timeSource: any TimeSource, syncInterval: Duration?, logger: Logger, counters: StoreCounters,
         metrics: any MetricsFactory
     ) {
@@ -68,7 +68,7 @@ package final class JournalWriter: @unchecked Sendable {
         self.admission = admission
         self.ring = ring
         self.visible = visible
-        self.epochs = epochs
+        self.memtables = memtables
         self.health = health
         self.space = space
         self.saver = saver
@@ -166,7 +166,7 @@ package final class JournalWriter: @unchecked Sendable {
         if case .surelyNotWritten(let error) = lost, let space, space.refusal == nil {
             // From now on checkpoints go another way, those of this group first.
             space.ranOut(error.message)
-            epochs.ask()
+            memtables.ask()
             return answerWithoutRoom(calls, at: now)
         }
         for (call, answer) in zip(calls, answers) {
@@ -320,19 +320,19 @@ package final class JournalWriter: @unchecked Sendable {
         return .unknown(failure)
     }
 
-    private func publish(_ entries: [Entry], _ frames: [Epoch.Frame]) {
+    private func publish(_ entries: [Entry], _ frames: [Memtable.Frame]) {
         let commit = nextCommit - 1
         visible.publish(entries, frames: frames, commit: commit)
         let next = ring.position(commit: nextCommit, chain: chain)
         let ringBytes = ring.bytesInUse
-        if syncInterval != nil, epochs.closes(with: frames, ringBytes: ringBytes) {
+        if syncInterval != nil, memtables.closes(with: frames, ringBytes: ringBytes) {
             // A start position must not point behind what a loss of power may take (STORE-C11).
             do throws(Lost) { try synchronize() } catch { return }
         }
-        if epochs.add(frames, commit: commit, next: next, ringBytes: ringBytes) {
-            admission.block { epochs.isBehind }
+        if memtables.add(frames, commit: commit, next: next, ringBytes: ringBytes) {
+            admission.block { memtables.isBehind }
         }
-        if ring.hasNoneFree { epochs.ask() }
+        if ring.hasNoneFree { memtables.ask() }
     }
 
     // MARK: Idle and end

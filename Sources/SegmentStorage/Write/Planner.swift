@@ -13,7 +13,7 @@ package struct Planner {
     /// The commit that comes about.
     package private(set) var builder: CommitBuilder
     package private(set) var entries: [Entry] = []
-    package private(set) var frames: [Epoch.Frame] = []
+    package private(set) var frames: [Memtable.Frame] = []
 
     package init(_ catalogue: Catalogue, seed: UInt32, now: Timestamp, commit: UInt64) {
         self.catalogue = catalogue
@@ -66,14 +66,14 @@ package struct Planner {
     /// Everything that can stand against the call, found before anything of it is planned.
     private func refusal(of changes: [PreparedChange]) throws -> CallAnswer? {
         // What earlier changes of the same call will have done.
-        var last: [ShardKey: SequenceNumber] = [:]
-        var epochs: [ShardKey: UInt64] = [:]
-        var sealed: Set<StreamKey> = []
+        var last: [ShardNumber: SequenceNumber] = [:]
+        var epochs: [ShardNumber: UInt64] = [:]
+        var sealed: Set<StreamNumber> = []
         for (index, change) in changes.enumerated() {
             switch change {
             case .append(let prepared):
                 guard catalogue.streams[prepared.stream] != nil else {
-                    throw ShardlineError(.unknownStream, "there is no stream '\(prepared.append.stream)'")
+                    throw ShardlineError(.streamNotFound, "there is no stream '\(prepared.append.stream)'")
                 }
                 guard !sealed.contains(prepared.stream) else {
                     throw ShardlineError(
@@ -124,8 +124,8 @@ package struct Planner {
     }
 
     private func refusal(
-        of prepared: PreparedAppend, at index: Int, last: inout [ShardKey: SequenceNumber],
-        epochs: [ShardKey: UInt64]
+        of prepared: PreparedAppend, at index: Int, last: inout [ShardNumber: SequenceNumber],
+        epochs: [ShardNumber: UInt64]
     ) throws -> CallAnswer? {
         guard case .shard(let id) = prepared.append.target, let stream = catalogue.streams[prepared.stream] else {
             return nil
@@ -152,7 +152,7 @@ package struct Planner {
         return nil
     }
 
-    private func check(_ key: MappingKey, shard: ShardID, epoch: UInt64) throws {
+    private func check(_ key: MappingID, shard: ShardID, epoch: UInt64) throws {
         let mapping = try catalogue.mapping(key)
         let stream = try catalogue.stream(key.stream)
         if !stream.hasRemoved(shard) { _ = try catalogue.shard(shard, of: stream) }
@@ -163,7 +163,7 @@ package struct Planner {
     }
 
     /// The shard of a mapping's stream; nil where retention has removed it, and everything in it is over.
-    private func shard(_ id: ShardID, of key: MappingKey) throws -> ShardState? {
+    private func shard(_ id: ShardID, of key: MappingID) throws -> ShardState? {
         let stream = try catalogue.stream(key.stream)
         return stream.hasRemoved(id) ? nil : try catalogue.shard(id, of: stream)
     }
@@ -184,7 +184,7 @@ package struct Planner {
         let before = frames.count
         for frame in prepared.frames {
             let chunk = frame.chunk
-            var runs: [Epoch.Run] = []
+            var runs: [Memtable.Run] = []
             var table: [RecordsEntry.Run] = []
             runs.reserveCapacity(frame.runs.count)
             table.reserveCapacity(frame.runs.count)
@@ -203,7 +203,7 @@ package struct Planner {
                         arrival: arrival.milliseconds, rawOffset: start,
                         rawBytes: chunk.offsets[run.records.upperBound] - start))
                 runs.append(
-                    Epoch.Run(
+                    Memtable.Run(
                         shard: run.shard, id: run.id, creationSecond: run.creationSecond, records: run.records,
                         firstSequence: first, arrival: arrival))
             }
@@ -215,7 +215,7 @@ package struct Planner {
             entries.append(entry)
             let isAlone = runs.count == 1 && chunk.bytes.count >= StoredBody.ownFrameFrom
             frames.append(
-                Epoch.Frame(commit: commit, chunk: chunk, runs: runs, stored: isAlone ? frame.stored : nil))
+                Memtable.Frame(commit: commit, chunk: chunk, runs: runs, stored: isAlone ? frame.stored : nil))
         }
         return .appended(prepared, Array(frames[before...]))
     }
@@ -271,7 +271,7 @@ package struct Planner {
         for (index, range) in seal.children.enumerated() {
             children.append(
                 NewShard(
-                    key: ShardKey(catalogue.nextShard + UInt32(index)),
+                    key: ShardNumber(catalogue.nextShard + UInt32(index)),
                     id: ShardID(stream.nextShardNumber + UInt32(index)), range: range, creationSecond: second,
                     origin: origin))
         }
@@ -295,19 +295,19 @@ package struct Planner {
             taken: creationSeconds(of: 0..<UInt32(settings.shards), except: nil))
         let shards = HashKeyRange.even(settings.shards).enumerated().map { index, range in
             NewShard(
-                key: ShardKey(catalogue.nextShard + UInt32(index)), id: ShardID(UInt32(index)), range: range,
+                key: ShardNumber(catalogue.nextShard + UInt32(index)), id: ShardID(UInt32(index)), range: range,
                 creationSecond: second, origin: .zero)
         }
         add(
             .streamCreated(
                 StreamCreatedEntry(
-                    key: StreamKey(catalogue.nextStream), name: name, retention: settings.retention,
+                    key: StreamNumber(catalogue.nextStream), name: name, retention: settings.retention,
                     maximumRecordSize: settings.maximumRecordSize, isFailureStream: settings.isFailureStream,
                     createdAt: now, shards: shards)))
     }
 
     /// When shards with these numbers were made in the streams there are.
-    private func creationSeconds(of numbers: Range<UInt32>, except stream: StreamKey?) -> Set<UInt64> {
+    private func creationSeconds(of numbers: Range<UInt32>, except stream: StreamNumber?) -> Set<UInt64> {
         var seconds: Set<UInt64> = []
         for (_, shard) in catalogue.shards where numbers.contains(shard.id.number) && shard.stream != stream {
             seconds.insert(shard.creationSecond)
@@ -322,7 +322,7 @@ package struct Planner {
         add(stream.changed(retention: retention, expiredThrough: max(stream.expiry(at: now), now - retention)))
     }
 
-    private mutating func applyRetention(atOnce: Bool, forgetting shards: [StreamKey: [ShardKey]]) {
+    private mutating func applyRetention(atOnce: Bool, forgetting shards: [StreamNumber: [ShardNumber]]) {
         for stream in catalogue.streamsWithUnnotedExpiry(at: now, atOnce: atOnce) {
             add(stream.changed(expiredThrough: stream.expiry(at: now)))
         }
@@ -339,7 +339,8 @@ package struct Planner {
         }
     }
 
-    private mutating func createMapping(_ definition: MappingDefinition, _ starts: [ShardKey: SequenceNumber]) throws {
+    private mutating func createMapping(_ definition: MappingDefinition, _ starts: [ShardNumber: SequenceNumber]) throws
+    {
         let key = definition.key
         let stream = try catalogue.stream(key.stream)
         guard stream.mappings[UTF8Key(key.name)] == nil else {
@@ -362,12 +363,12 @@ package struct Planner {
     }
 
     private mutating func seekMapping(
-        _ key: MappingKey, to positions: [ShardKey: SequenceNumber], all: Bool
+        _ key: MappingID, to positions: [ShardNumber: SequenceNumber], all: Bool
     ) throws {
         let mapping = try catalogue.mapping(key)
         let epoch = mapping.epoch + 1
         add(mapping.changed(epoch: epoch))
-        func move(_ shard: ShardKey, to position: SequenceNumber, isShardEnd: Bool) {
+        func move(_ shard: ShardNumber, to position: SequenceNumber, isShardEnd: Bool) {
             add(
                 .checkpoint(
                     CheckpointEntry(

@@ -7,7 +7,7 @@ import StreamStorage
 package struct PreparedAppend: Sendable {
     /// Consecutive records of one shard in a frame.
     package struct Run: Sendable {
-        package var shard: ShardKey
+        package var shard: ShardNumber
         package var id: ShardID
         package var creationSecond: UInt64
         /// Which records of the frame, as its offsets count them.
@@ -22,7 +22,7 @@ package struct PreparedAppend: Sendable {
     }
 
     package var append: Append
-    package var stream: StreamKey
+    package var stream: StreamNumber
     package var frames: [Frame]
     /// For every record, in the order of the frames, its place in the call; nil where that is the same.
     var order: [Int]?
@@ -38,7 +38,7 @@ extension PreparedAppend {
     static let longestFrame = 256 << 10
 
     /// The receipts of all records in the order of the call; `numbered` are its frames as the writer numbered them.
-    func receipts(_ numbered: [Epoch.Frame]) -> [PutReceipt] {
+    func receipts(_ numbered: [Memtable.Frame]) -> [PutReceipt] {
         [PutReceipt](unsafeUninitializedCapacity: append.records.count) { receipts, count in
             for frame in numbered {
                 for run in frame.runs {

@@ -7,12 +7,12 @@ final class StoreHealth: Sendable {
     /// For whoever waits.
     let signal = OneTimeSignal<ShardlineError>()
     private let admission: Admission
-    private let epochs: EpochQueue
+    private let memtables: MemtableQueue
     private let logger: Logger
 
-    init(admission: Admission, epochs: EpochQueue, logger: Logger) {
+    init(admission: Admission, memtables: MemtableQueue, logger: Logger) {
         self.admission = admission
-        self.epochs = epochs
+        self.memtables = memtables
         self.logger = logger
     }
 
@@ -24,6 +24,6 @@ final class StoreHealth: Sendable {
         guard signal.send(error) else { return }
         logger.error("\(error.message)")
         admission.refuse(with: error)
-        epochs.fail()
+        memtables.fail()
     }
 }

@@ -82,7 +82,7 @@ struct ConsumeRun: Sendable {
         guard eventSource.isResumed else {
             return errors.say("\(name) is new and begins at \((from ?? .trimHorizon).words)")
         }
-        let description = try await stream.store.describeMapping(MappingKey(stream: stream.name, name: mapping))
+        let description = try await stream.store.describeMapping(MappingID(stream: stream.name, name: mapping))
         let progress = try await MappingProgress.all(of: description, in: stream.store)
         let behind = Readable.count(progress.reduce(0) { $0 + $1.behind }, "record")
         let lost = progress.reduce(0) { $0 + $1.expired }

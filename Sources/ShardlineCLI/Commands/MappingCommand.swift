@@ -20,7 +20,7 @@ struct MappingArguments: ParsableArguments {
     @Argument(help: "The mapping's name.")
     var mapping: String
 
-    var key: MappingKey { MappingKey(stream: stream, name: mapping) }
+    var key: MappingID { MappingID(stream: stream, name: mapping) }
 }
 
 extension MappingDescription {

@@ -34,7 +34,7 @@ struct RepairCommand: AsyncParsableCommand {
 
     func run() async throws {
         let report = try await SegmentStore.repair(
-            at: store.directory(named: directory), applies: apply, logger: store.logger)
+            at: store.directory(named: directory), dryRun: !apply, logger: store.logger)
         try Output.untilClosed {
             if json {
                 try Output.standard.write(json: report.json + [UInt8(ascii: "\n")])

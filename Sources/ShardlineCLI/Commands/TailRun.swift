@@ -18,7 +18,7 @@ struct TailRun: Sendable {
     private let printer: RecordPrinter
     private let warnings: Output
 
-    /// Throws `unknownStream`, `unknownShard`.
+    /// Throws `streamNotFound`, `shardNotFound`.
     init(
         stream: RecordStream, from start: StartingPosition, shard: ShardID?, limit: Int, printer: RecordPrinter,
         warnings: Output = .error
@@ -35,7 +35,7 @@ struct TailRun: Sendable {
         }
         if let shard, starts.isEmpty {
             throw ShardlineError(
-                .unknownShard,
+                .shardNotFound,
                 "the stream '\(stream.name)' has no shard \(shard); `shardline stream describe \(stream.name)` lists them"
             )
         }

@@ -75,7 +75,7 @@ struct SeekReport: Sendable {
     init(_ moves: [Move]) { self.moves = moves }
 
     /// What a seek would do; nothing is moved. Throws what the seek itself would.
-    init(of mapping: MappingKey, to position: StartingPosition, only shard: ShardID?, in store: some StreamStore)
+    init(of mapping: MappingID, to position: StartingPosition, only shard: ShardID?, in store: some StreamStore)
         async throws
     {
         let before = try await store.describeMapping(mapping)

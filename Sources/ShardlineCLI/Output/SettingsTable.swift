@@ -6,7 +6,7 @@ import StreamStorage
 enum SettingsTable {
     /// The rows of the settings of `mapping`, the first after `title`, the others below it; the text as it is where this
     /// version can't read it.
-    static func lines(ofJSON json: [UInt8], of mapping: MappingKey, title: String) -> [String] {
+    static func lines(ofJSON json: [UInt8], of mapping: MappingID, title: String) -> [String] {
         guard !json.isEmpty else { return ["\(title)not known"] }
         guard let settings = try? StoredSettings(json: json) else {
             return ["\(title)\(Output.escaped(json, backslash: "\\"))"]
@@ -20,7 +20,7 @@ enum SettingsTable {
     }
 
     private static func rows(
-        of stored: StoredSettings, of mapping: MappingKey
+        of stored: StoredSettings, of mapping: MappingID
     ) -> [(name: String, value: String)] {
         let settings = stored.configuration
         let defaults = EventSourceMapping.Configuration()

@@ -17,7 +17,7 @@ extension StoreReport {
         case .damaged: lines = ["damaged; what is whole: \(read)"]
         }
         lines += Self.limited(findings, "finding") { $0.lines }
-        lines += Self.limited(givenUp, "range", "ranges") { ["given up by an earlier repair: \($0.text)"] }
+        lines += Self.limited(lostRanges, "range", "ranges") { ["given up by an earlier repair: \($0.text)"] }
         if verdict == .damaged {
             lines.append(
                 isBackup
@@ -64,8 +64,8 @@ extension StoreReport {
             }
             report.name("findings")
             report.array { list in for finding in findings { finding.write(to: &list) } }
-            report.name("givenUp")
-            report.array { list in for range in givenUp { range.write(to: &list) } }
+            report.name("lostRanges")
+            report.array { list in for range in lostRanges { range.write(to: &list) } }
         }
         return writer.bytes
     }

@@ -31,7 +31,7 @@ extension InMemoryStore {
     public func fail(with error: ShardlineError) { signal.send(error) }
 
     /// As `StreamStore/failed()`: after ``fail(with:)``.
-    public func failed() async throws -> ShardlineError { try await signal.wait() }
+    public func waitForFailure() async throws -> ShardlineError { try await signal.wait() }
 
     /// Declares records damaged and given up: a reader that comes there is told the gap in `ReadResult/lost`.
     public func loseRecords(_ range: ClosedRange<SequenceNumber>, in stream: String, shard: ShardID) throws {
@@ -45,7 +45,7 @@ extension InMemoryStore {
     public var commitCount: Int { state.withLock { $0.commitCount } }
 
     /// What is parked of a mapping in one shard, by partition key.
-    public func parkedKeys(of mapping: MappingKey, shard: ShardID) throws -> [UTF8Key: [UInt8]] {
+    public func parkedKeys(of mapping: MappingID, shard: ShardID) throws -> [UTF8Key: [UInt8]] {
         try state.withLock { try $0.catalogue.mapping(mapping).parked[shard] ?? [:] }
     }
 

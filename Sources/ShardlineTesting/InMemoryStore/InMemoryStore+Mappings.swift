@@ -58,7 +58,7 @@ extension InMemoryStore {
     }
 
     /// As `StreamStore/describeMapping(_:)`.
-    public func describeMapping(_ mapping: MappingKey) async throws -> MappingDescription {
+    public func describeMapping(_ mapping: MappingID) async throws -> MappingDescription {
         let now = timeSource.wallTime
         return try state.withLock { state in
             try state.checkOpen()
@@ -69,7 +69,7 @@ extension InMemoryStore {
     }
 
     /// As `StreamStore/claimMapping(_:with:)`.
-    public func claimMapping(_ mapping: MappingKey, with claim: MappingClaim) async throws -> MappingDescription {
+    public func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription {
         try update(mapping) { mapping, state in
             guard mapping.claim == nil else {
                 throw ShardlineError(.mappingBusy, "the mapping '\(mapping.definition.key)' is running already")
@@ -83,7 +83,7 @@ extension InMemoryStore {
     }
 
     /// As `StreamStore/mappingStates(_:)`.
-    public func mappingStates(_ mapping: MappingKey) async throws -> [MappingShardState]? {
+    public func mappingStates(_ mapping: MappingID) async throws -> [MappingShardState]? {
         let states = try state.withLock { state in
             try state.checkOpen()
             return try state.catalogue.mapping(mapping).states
@@ -92,7 +92,7 @@ extension InMemoryStore {
     }
 
     /// As `StreamStore/releaseMapping(_:epoch:)`.
-    public func releaseMapping(_ mapping: MappingKey, epoch: UInt64) async throws {
+    public func releaseMapping(_ mapping: MappingID, epoch: UInt64) async throws {
         _ = try update(mapping) { mapping, _ in
             // A seek raises the mapping's epoch but leaves the claim with its holder.
             if let claim = mapping.claim, claim <= epoch {
@@ -106,7 +106,7 @@ extension InMemoryStore {
     /// As `StreamStore/seekMapping(_:to:shard:)`; all shards that exist are moved where none is named.
     @discardableResult
     public func seekMapping(
-        _ mapping: MappingKey, to position: StartingPosition, shard: ShardID?
+        _ mapping: MappingID, to position: StartingPosition, shard: ShardID?
     ) async throws -> MappingDescription {
         let now = timeSource.wallTime
         var place: SequenceNumber?
@@ -128,7 +128,7 @@ extension InMemoryStore {
     }
 
     /// As `StreamStore/deleteMapping(_:)`.
-    public func deleteMapping(_ mapping: MappingKey) async throws {
+    public func deleteMapping(_ mapping: MappingID) async throws {
         try state.withLock { state in
             try state.checkOpen()
             guard try state.catalogue.mapping(mapping).claim == nil else {
@@ -139,7 +139,7 @@ extension InMemoryStore {
     }
 
     private func update(
-        _ key: MappingKey, _ body: (inout MemoryMapping, inout State) throws -> Void
+        _ key: MappingID, _ body: (inout MemoryMapping, inout State) throws -> Void
     ) throws -> MappingDescription {
         let now = timeSource.wallTime
         return try state.withLock { state in

@@ -52,7 +52,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As ``StreamStore/lastRecords(in:of:)``.
+    /// As `StreamStore/lastRecords(in:of:)`.
     public func lastRecords(in spans: [RecordSpan], of stream: String) async throws -> [SequenceNumber?] {
         try state.withLock { state in
             try state.checkOpen()

@@ -111,7 +111,7 @@ public final class InMemoryStore: StreamStore {
         }
     }
 
-    /// As `StreamStore/deleteStream(_:force:)`; reads that wait on it throw `unknownStream`.
+    /// As `StreamStore/deleteStream(_:force:)`; reads that wait on it throw `streamNotFound`.
     public func deleteStream(_ name: String, force: Bool) async throws {
         let waiters = try state.withLock { state in
             try state.checkOpen()

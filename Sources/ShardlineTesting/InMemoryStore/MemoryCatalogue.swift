@@ -5,7 +5,7 @@ import StreamStorage
 /// the original only if nothing is refused.
 struct MemoryCatalogue {
     var streams: [UTF8Key: MemoryStream] = [:]
-    var mappings: [MappingKey: MemoryMapping] = [:]
+    var mappings: [MappingID: MemoryMapping] = [:]
     var lastStreamID: UInt64 = 0
     var lastMappingID: UInt64 = 0
     /// Epochs are never given out twice, so a mapping made anew under an old name does not take moves of the old one.
@@ -15,7 +15,7 @@ struct MemoryCatalogue {
 
     func stream(_ name: String) throws -> MemoryStream {
         guard let stream = streams[UTF8Key(name)] else {
-            throw ShardlineError(.unknownStream, "there is no stream '\(name)' in this store")
+            throw ShardlineError(.streamNotFound, "there is no stream '\(name)' in this store")
         }
         return stream
     }
@@ -44,11 +44,11 @@ struct MemoryCatalogue {
         if let giving { throw ShardlineError.isInUse(stream.name, by: giving.definition.key) }
     }
 
-    func mapping(_ key: MappingKey) throws -> MemoryMapping {
+    func mapping(_ key: MappingID) throws -> MemoryMapping {
         _ = try stream(key.stream)
         guard let mapping = mappings[key] else {
             throw ShardlineError(
-                .unknownMapping, "there is no mapping '\(key.name)' on the stream '\(key.stream)'")
+                .mappingNotFound, "there is no mapping '\(key.name)' on the stream '\(key.stream)'")
         }
         return mapping
     }
@@ -74,7 +74,8 @@ struct MemoryStream {
     func shard(_ id: ShardID) throws -> MemoryShard {
         guard id.number < shards.count else {
             throw ShardlineError(
-                .unknownShard, "the stream '\(name)' has no shard \(id.number); its shards are 0 to \(shards.count - 1)"
+                .shardNotFound,
+                "the stream '\(name)' has no shard \(id.number); its shards are 0 to \(shards.count - 1)"
             )
         }
         let shard = shards[Int(id.number)]
@@ -94,7 +95,7 @@ struct MemoryStream {
 
     private func removed(_ id: ShardID) -> ShardlineError {
         ShardlineError(
-            .unknownShard,
+            .shardNotFound,
             "the stream '\(name)' has no shard \(id.number) any more: it was closed longer ago than records are kept")
     }
 

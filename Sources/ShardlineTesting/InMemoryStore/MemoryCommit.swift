@@ -185,7 +185,7 @@ struct MemoryCommit {
         catalogue.mappings[move.mapping]?.checkpoints[checkpoint.shard] = checkpoint
     }
 
-    private mutating func apply(_ note: AttemptNote, of key: MappingKey, shard: ShardID, epoch: UInt64) throws {
+    private mutating func apply(_ note: AttemptNote, of key: MappingID, shard: ShardID, epoch: UInt64) throws {
         guard let mapping = try checked(key, shard: shard, epoch: epoch) else { return }
         guard note.cause.utf8.count <= 4096 else {
             throw ShardlineError(.invalidArgument, "the cause in an attempt note has at most 4,096 bytes")
@@ -203,7 +203,7 @@ struct MemoryCommit {
     }
 
     /// The mapping, for a change in this shard; nil where retention has removed that, and everything in it is over.
-    private func checked(_ key: MappingKey, shard: ShardID, epoch: UInt64) throws -> MemoryMapping? {
+    private func checked(_ key: MappingID, shard: ShardID, epoch: UInt64) throws -> MemoryMapping? {
         let mapping = try catalogue.mapping(key)
         let stream = try catalogue.stream(key.stream)
         let isForgotten = shard.number < stream.shards.count && stream.shards[Int(shard.number)].isForgotten

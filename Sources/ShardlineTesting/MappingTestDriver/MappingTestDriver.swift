@@ -80,7 +80,7 @@ public struct MappingTestDriver {
         var hasDestination = true
         if case .none = configuration.failureDestination { hasDestination = false }
         lane = LaneCore(
-            LaneCore.Beginning(position: .zero),
+            LaneCore.InitialState(position: .zero),
             settings: configuration.laneSettings(
                 hasDestination: hasDestination,
                 payload: configuration.payloadLimit.map { LaneCore.PayloadMeasure.rawBytes(limit: $0) }),

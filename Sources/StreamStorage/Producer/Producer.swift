@@ -45,7 +45,7 @@ public final class Producer: Sendable {
     ///   - onAcknowledged: called for every durable batch, one after the other, before the next one is sent. What it
     ///     throws ends the producer.
     ///   - body: enqueues the records, from one task or several.
-    /// - Throws: `unknownStream`, `invalidArgument` (the configuration) before `body` runs; what ended the producer, as
+    /// - Throws: `streamNotFound`, `invalidArgument` (the configuration) before `body` runs; what ended the producer, as
     ///   ``ShardlineError`` with ``UnacknowledgedRecords`` as its cause; what `body` throws.
     public static func withProducer<Result>(
         to stream: RecordStream, configuration: Configuration = Configuration(),

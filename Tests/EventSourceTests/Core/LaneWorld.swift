@@ -64,7 +64,7 @@ struct LaneWorld {
     private let settings: LaneCore.Settings
 
     init(
-        _ settings: LaneCore.Settings, from beginning: LaneCore.Beginning = .init(position: .zero), seed: UInt64 = 1
+        _ settings: LaneCore.Settings, from beginning: LaneCore.InitialState = .init(position: .zero), seed: UInt64 = 1
     ) {
         lane = LaneCore(beginning, settings: settings, denseNumbers: true, jitterSeed: seed)
         self.settings = settings
@@ -78,7 +78,7 @@ struct LaneWorld {
     func afterCrash() -> LaneWorld {
         var next = LaneWorld(
             settings,
-            from: LaneCore.Beginning(position: checkpoints.last ?? .zero, note: durableNote, notesAttempts: true))
+            from: LaneCore.InitialState(position: checkpoints.last ?? .zero, note: durableNote, notesAttempts: true))
         next.function = function
         next.destination = destination
         next.elapsed = elapsed
@@ -187,7 +187,7 @@ struct LaneWorld {
         while let next = wake, violations.isEmpty { advance(by: max(next.sinceOrigin - elapsed, .zero)) }
     }
 
-    // MARK: - What the lane's surroundings do
+    // MARK: - What the lane's environment do
 
     private mutating func perform(_ action: LaneCore.Action) -> LaneCore.Event? {
         switch action {

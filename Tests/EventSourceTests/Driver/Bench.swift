@@ -59,7 +59,7 @@ struct Bench {
 
     /// How far the mapping is, durably, in the first shard.
     func checkpoint(of name: String = "m") async throws -> UInt64 {
-        let mapping = try await store.describeMapping(MappingKey(stream: "s", name: name))
+        let mapping = try await store.describeMapping(MappingID(stream: "s", name: name))
         return mapping.checkpoints.first { $0.shard == ShardID(0) }?.position.rawValue ?? 0
     }
 

@@ -82,13 +82,13 @@ import Testing
         try await store.createStreamIfNeeded(stream, shards: 1)
         try await store.createMapping(
             MappingDefinition(
-                key: MappingKey(stream: stream, name: name), startingPosition: .trimHorizon,
+                key: MappingID(stream: stream, name: name), startingPosition: .trimHorizon,
                 configuration: EventSourceMapping.Configuration().json))
     }
 
     private func stored(_ name: String, on stream: String) async throws -> StoredSettings {
         try StoredSettings(
-            json: try await store.describeMapping(MappingKey(stream: stream, name: name)).configuration)
+            json: try await store.describeMapping(MappingID(stream: stream, name: name)).configuration)
     }
 
     private func refusal(_ body: () async throws -> Void) async -> String {
@@ -128,7 +128,7 @@ import Testing
         var seen: [String: String] = [:]
         for stream in Set(words) {
             for mapping in Set(words) {
-                let key = MappingKey(stream: stream, name: mapping)
+                let key = MappingID(stream: stream, name: mapping)
                 for name in StoredSettings.defaultNames(of: key) {
                     let before = seen.updateValue(key.description, forKey: name)
                     #expect(before == nil, "\(name) of \(key) and of \(before ?? "")")
@@ -179,7 +179,7 @@ import Testing
     @Test func `a mapping that is deleted and made again has its stream again`() async throws {
         for (stream, name) in [("s", "m"), ("s", "m.v2")] {
             let first = try await mapping(name, on: stream).failureStream
-            try await store.deleteMapping(MappingKey(stream: stream, name: name))
+            try await store.deleteMapping(MappingID(stream: stream, name: name))
             #expect(try await mapping(name, on: stream).failureStream == first)
         }
     }

@@ -124,7 +124,7 @@ struct DeliveryTests {
         await bench.advanceThroughPauses { $0 == .checkpointed(SequenceNumber(3)) }
         try await bench.store.seekMapping(mapping.key, to: .afterSequenceNumber(SequenceNumber(1)), shard: ShardID(0))
         await bench.time.sleepers(1)
-        bench.time.advance(by: MappingRun.watchInterval)
+        bench.time.advance(by: MappingExecution.watchInterval)
         await bench.advanceThroughPauses { $0 == .checkpointed(SequenceNumber(3)) }
         mapping.triggerGracefulShutdown()
         try await run
@@ -138,12 +138,12 @@ struct DeliveryTests {
         async let run: Void = mapping.run(until: .stopped)
         await bench.time.sleepers(1)
         try await bench.store.deleteStream("s", force: true)
-        bench.time.advance(by: MappingRun.watchInterval)
+        bench.time.advance(by: MappingExecution.watchInterval)
         do {
             try await run
             Issue.record("the run ended without an error")
         } catch let error as ShardlineError {
-            #expect([.unknownMapping, .unknownStream].contains(error.code))
+            #expect([.mappingNotFound, .streamNotFound].contains(error.code))
         }
     }
 

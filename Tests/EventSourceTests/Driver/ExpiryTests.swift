@@ -161,7 +161,7 @@ struct ExpiryTests {
         }
         #expect(mapping.statistics.expired == 3)
         bench.time.advance(by: .seconds(1))
-        let description = try await bench.store.describeMapping(MappingKey(stream: "s", name: "m"))
+        let description = try await bench.store.describeMapping(MappingID(stream: "s", name: "m"))
         #expect(description.expiredShards.isEmpty)
         #expect(try await bench.store.describeStream("s").shards.map(\.id.number) == [1, 2])
     }

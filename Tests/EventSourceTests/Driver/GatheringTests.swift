@@ -11,7 +11,7 @@ struct GatheringTests {
 
     /// A round in which so many shards are read anew, which takes so long; returns when the pause after it ends.
     private static func round(
-        _ gathering: Gathering, shards: Int, taking milliseconds: Int, from begin: Int = 0
+        _ gathering: ReadCoalescer, shards: Int, taking milliseconds: Int, from begin: Int = 0
     ) -> MonotonicTime? {
         gathering.beginRound(at: at(begin))
         for number in 0..<shards {
@@ -22,20 +22,20 @@ struct GatheringTests {
     }
 
     @Test func `few shards never wait`() {
-        let gathering = Gathering()
+        let gathering = ReadCoalescer()
         #expect(Self.round(gathering, shards: 63, taking: 100) == nil)
         #expect(Self.round(gathering, shards: 63, taking: 100, from: 100) == nil)
     }
 
     @Test func `a round of many shards is followed by a pause of four times its time, of at most 50 ms`() {
         for (taking, end) in [(0, nil), (3, 3 + 12), (10, 10 + 40), (500, 500 + 50)] as [(Int, Int?)] {
-            let gathering = Gathering()
+            let gathering = ReadCoalescer()
             #expect(Self.round(gathering, shards: 64, taking: taking) == end.map(Self.at))
         }
     }
 
     @Test func `what has news in the pause is read at its end, once each, in the order in which it came`() {
-        let gathering = Gathering()
+        let gathering = ReadCoalescer()
         #expect(Self.round(gathering, shards: 64, taking: 3) != nil)
         gathering.beginRound(at: Self.at(4))
         let waiting = ([9, 3, 200] as [UInt32]).filter { gathering.holds(ShardID($0), 7) }
@@ -55,7 +55,7 @@ struct GatheringTests {
     }
 
     @Test func `shards that waited count as those of a round`() {
-        let gathering = Gathering()
+        let gathering = ReadCoalescer()
         _ = Self.round(gathering, shards: 64, taking: 3)
         gathering.beginRound(at: Self.at(4))
         let waiting = (0..<100).count { gathering.holds(ShardID(UInt32($0)), 1) }
@@ -71,7 +71,7 @@ struct GatheringTests {
     func
         `a reader that comes too late for memory halves the longest pause, which grows again millisecond by millisecond`()
     {
-        let gathering = Gathering()
+        let gathering = ReadCoalescer()
         var now = 0
         /// The pause behind a long round, with or without reads that miss memory in it.
         func pause(missing count: Int = 0) -> Int {

@@ -63,7 +63,7 @@ struct RunTests {
 
     @Test func `the settings of a run are those that its store shows, also where it resumes (ESM-L4)`() async throws {
         let bench = try await Bench()
-        let key = MappingKey(stream: "s", name: "m")
+        let key = MappingID(stream: "s", name: "m")
         func stored() async throws -> EventSourceMapping.Configuration {
             try await EventSourceMapping.Configuration(json: bench.store.describeMapping(key).configuration)
         }
@@ -82,7 +82,7 @@ struct RunTests {
 
     @Test func `a running mapping shows through its store which shard is stuck, and why`() async throws {
         let bench = try await Bench()
-        let key = MappingKey(stream: "s", name: "m")
+        let key = MappingID(stream: "s", name: "m")
         try await bench.put(1...1)
         let mapping = try await bench.mapping { _, context in
             if context.attempt <= 2 { throw MalformedRecord() }

@@ -124,7 +124,7 @@ struct RunningOutTests {
     }
 
     @Test func `shards that do not get on are one line, at first and whenever it is twice as bad`() {
-        func blocked(_ count: Int, _ seconds: Int, _ phase: MappingShardState.Phase) -> [StandstillLog.Blocked] {
+        func blocked(_ count: Int, _ seconds: Int, _ phase: MappingShardState.Phase) -> [StalledShardLog.Blocked] {
             (0..<count).map { index in
                 var state = MappingShardState(
                     shard: ShardID(UInt32(index)), phase: phase, checkpoint: .zero, tip: SequenceNumber(1))
@@ -134,7 +134,7 @@ struct RunningOutTests {
                 return .init(state: state, time: .seconds(index == 0 ? seconds : 10), age: .seconds(3720))
             }
         }
-        var log = StandstillLog()
+        var log = StalledShardLog()
         let told = stride(from: 10, through: 600, by: 10).compactMap { log.line(blocked: blocked(1, $0, .delivering)) }
         #expect(
             told
@@ -159,7 +159,7 @@ struct RunningOutTests {
     }
 
     @Test func `a function that is slower than what is put is told of when records get old, and at each doubling`() {
-        var log = StandstillLog()
+        var log = StalledShardLog()
         var told: [String] = []
         // Looked at every ten seconds for a day, in which the oldest record gets 8 seconds older each time.
         for look in 0..<8640 {
@@ -171,7 +171,7 @@ struct RunningOutTests {
                 == "the function is slower than what is put: 8 records are not done, the oldest at hand is 1m 4s old and gets older"
         )
         // An old backlog that is worked off is none of it.
-        var other = StandstillLog()
+        var other = StalledShardLog()
         let lines = (0..<100).compactMap { other.line(age: .seconds(100_000 - 1000 * $0), lag: 1000) }
         #expect(lines.isEmpty, "\(lines)")
     }

@@ -14,8 +14,8 @@ enum SegmentIndexFuzz {
     }
 
     private static func checkParts(_ bytes: [UInt8]) throws {
-        if let tail = try? SegmentIndex.decodeTail(bytes, at: place) {
-            try hold(tail.encoded(at: place) == bytes, "a tail encodes again to other bytes")
+        if let trailer = try? SegmentIndex.decodeTrailer(bytes, at: place) {
+            try hold(trailer.encoded(at: place) == bytes, "a trailer encodes again to other bytes")
         }
         if let directory = try? SegmentIndex.decodeDirectory(bytes, at: place) {
             try hold(

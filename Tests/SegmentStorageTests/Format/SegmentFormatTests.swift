@@ -55,17 +55,17 @@ import Testing
     /// Reads all there is, as readers, seal and rebuild together do. Throws where anything is wrong.
     private static func readAll(_ file: [UInt8], _ id: UInt64 = 5) throws(FormatDamage) -> [Slice: [[UInt8]]] {
         _ = try SegmentHeader.decode(file, storeID: storeID, segment: id)
-        let tailAt = file.count - SegmentIndex.tailSize
-        let tail = try SegmentIndex.decodeTail(Array(file[tailAt...]), at: place(id, tailAt))
-        let directoryEnd = Int(tail.directory) + Int(tail.directoryBytes)
+        let trailerAt = file.count - SegmentIndex.trailerSize
+        let trailer = try SegmentIndex.decodeTrailer(Array(file[trailerAt...]), at: place(id, trailerAt))
+        let directoryEnd = Int(trailer.directory) + Int(trailer.directoryBytes)
         let directory = try SegmentIndex.decodeDirectory(
-            Array(file[Int(tail.directory)..<directoryEnd]), at: place(id, Int(tail.directory)))
-        guard directoryEnd == tailAt, directory.count == tail.parts else { throw FormatDamage("directory") }
-        var at = Int(tail.firstPart)
+            Array(file[Int(trailer.directory)..<directoryEnd]), at: place(id, Int(trailer.directory)))
+        guard directoryEnd == trailerAt, directory.count == trailer.parts else { throw FormatDamage("directory") }
+        var at = Int(trailer.firstPart)
         var slices: [Slice] = []
-        while at < Int(tail.directory) {
+        while at < Int(trailer.directory) {
             let (kind, length) = try SegmentIndex.partKind(Array(file[at...]))
-            guard at + length <= tailAt else { throw FormatDamage("too long") }
+            guard at + length <= trailerAt else { throw FormatDamage("too long") }
             let part = Array(file[at..<at + length])
             if kind == .slices {
                 slices += try SegmentIndex.decodeSlices(part, at: place(id, at))
@@ -75,7 +75,7 @@ import Testing
             at += length
         }
         var found: [Slice: [[UInt8]]] = [:]
-        var blocksEnd = Int(tail.firstBlock)
+        var blocksEnd = Int(trailer.firstBlock)
         for slice in slices.sorted(by: { $0.blockOffset < $1.blockOffset }) {
             let start = Int(slice.blockOffset)
             guard start + Int(slice.blockBytes) <= file.count else { throw FormatDamage("block") }
@@ -84,7 +84,7 @@ import Testing
             found[slice] = (0..<run.count).map { Array(run[$0].bytes) }
             blocksEnd = max(blocksEnd, start + Int(slice.blockBytes))
         }
-        guard blocksEnd == Int(tail.firstPart) else { throw FormatDamage("bytes that nobody vouches for") }
+        guard blocksEnd == Int(trailer.firstPart) else { throw FormatDamage("bytes that nobody vouches for") }
         return found
     }
 
@@ -113,7 +113,7 @@ import Testing
         let file = Self.segment()
         for length in stride(from: 0, to: file.count, by: 61) {
             #expect(throws: (any Error).self) {
-                guard length > SegmentHeader.size + SegmentIndex.tailSize else { throw FormatDamage("short") }
+                guard length > SegmentHeader.size + SegmentIndex.trailerSize else { throw FormatDamage("short") }
                 _ = try Self.readAll(Array(file[..<length]))
             }
         }

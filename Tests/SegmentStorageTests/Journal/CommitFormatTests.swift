@@ -12,7 +12,8 @@ import Testing
     private static let everyKind: [Entry] = {
         let range = HashKeyRange(first: HashKey(5), last: HashKey(.max))
         let shard = NewShard(
-            key: ShardKey(7), id: ShardID(3), range: range, creationSecond: 1_700_000_000, origin: SequenceNumber(41))
+            key: ShardNumber(7), id: ShardID(3), range: range, creationSecond: 1_700_000_000, origin: SequenceNumber(41)
+        )
         let note = AttemptNote(first: SequenceNumber(3), last: SequenceNumber(9), count: 4, cause: "signal 11 – ü")
         let positions: [StartingPosition] = [
             .trimHorizon, .latest, .atTimestamp(Timestamp(milliseconds: -5)), .atSequenceNumber(SequenceNumber(8)),
@@ -21,9 +22,9 @@ import Testing
         var entries: [Entry] = positions.enumerated().map { index, position in
             .mappingCreated(
                 MappingCreatedEntry(
-                    number: MappingNumber(UInt32(index)), stream: StreamKey(2), name: "m-\(index)",
+                    number: MappingNumber(UInt32(index)), stream: StreamNumber(2), name: "m-\(index)",
                     startingPosition: position, createdAt: Timestamp(milliseconds: 12), configuration: [1, 2, 3],
-                    starts: [.init(shard: ShardKey(7), position: SequenceNumber(40))]))
+                    starts: [.init(shard: ShardNumber(7), position: SequenceNumber(40))]))
         }
         for state in [
             [], [1, 2, 3], noise(Entry.longestStateInHead), noise(Entry.longestStateInHead + 1), noise(70_000),
@@ -31,7 +32,7 @@ import Testing
             entries.append(
                 .checkpoint(
                     CheckpointEntry(
-                        mapping: MappingNumber(1), shard: ShardKey(7), epoch: 1 << 40, revision: 99,
+                        mapping: MappingNumber(1), shard: ShardNumber(7), epoch: 1 << 40, revision: 99,
                         position: SequenceNumber(50), isShardEnd: state.isEmpty,
                         ranges: [
                             SequenceNumber(52)...SequenceNumber(52), SequenceNumber(54)...SequenceNumber(1 << 50),
@@ -39,30 +40,32 @@ import Testing
                         state: state)))
         }
         entries += [
-            .parked(ParkedEntry(mapping: MappingNumber(1), shard: ShardKey(7), partitionKey: "schlüssel", value: [9])),
-            .parked(ParkedEntry(mapping: MappingNumber(1), shard: ShardKey(7), partitionKey: "k", value: nil)),
+            .parked(
+                ParkedEntry(mapping: MappingNumber(1), shard: ShardNumber(7), partitionKey: "schlüssel", value: [9])),
+            .parked(ParkedEntry(mapping: MappingNumber(1), shard: ShardNumber(7), partitionKey: "k", value: nil)),
             .seal(
                 SealEntry(
-                    stream: StreamKey(2), closedAt: Timestamp(milliseconds: 77),
-                    parents: [.init(shard: ShardKey(1), lastSequence: SequenceNumber(40))], children: [shard, shard])),
+                    stream: StreamNumber(2), closedAt: Timestamp(milliseconds: 77),
+                    parents: [.init(shard: ShardNumber(1), lastSequence: SequenceNumber(40))], children: [shard, shard])
+            ),
             .streamCreated(
                 StreamCreatedEntry(
-                    key: StreamKey(2), name: "flüge", retention: .seconds(86_400), maximumRecordSize: 1 << 20,
+                    key: StreamNumber(2), name: "flüge", retention: .seconds(86_400), maximumRecordSize: 1 << 20,
                     isFailureStream: true, createdAt: Timestamp(milliseconds: 5), shards: [shard])),
             .streamChanged(
                 StreamChangedEntry(
-                    key: StreamKey(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: false)),
+                    key: StreamNumber(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: false)),
             .streamChanged(
                 StreamChangedEntry(
-                    key: StreamKey(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: true,
+                    key: StreamNumber(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: true,
                     expiredThrough: Timestamp(milliseconds: -3))),
-            .streamDeleted(StreamKey(2)),
+            .streamDeleted(StreamNumber(2)),
             .mappingChanged(MappingChangedEntry(number: MappingNumber(1), epoch: 1 << 33, configuration: [7])),
             .mappingDeleted(MappingNumber(1)),
-            .takeOver(shard: ShardKey(7), epoch: 5),
+            .takeOver(shard: ShardNumber(7), epoch: 5),
             .opened(OpenedEntry(incarnation: 3, cutCommit: 17, finding: "torn", numberJump: 1 << 32)),
-            .shardsRemoved(StreamKey(2), [ShardKey(1), ShardKey(2)]),
-            .attempts(AttemptsEntry(mapping: MappingNumber(1), shard: ShardKey(7), note: note)),
+            .shardsRemoved(StreamNumber(2), [ShardNumber(1), ShardNumber(2)]),
+            .attempts(AttemptsEntry(mapping: MappingNumber(1), shard: ShardNumber(7), note: note)),
         ]
         return entries
     }()
@@ -169,7 +172,7 @@ import Testing
     /// STORE-J4: an unknown kind in a valid commit was written by a newer version.
     @Test func `an unknown kind of entry is told from damage`() throws {
         var builder = CommitBuilder(seed: Self.seed)
-        builder.append(.streamDeleted(StreamKey(1)))
+        builder.append(.streamDeleted(StreamNumber(1)))
         var bytes = Self.bytes(builder.finish(Self.header()))
         bytes[80] = 200
         let length = Int(LittleEndianNumber.number(bytes, at: 48))

@@ -14,7 +14,7 @@ struct TestStore {
     let disk: MemoryFileSystem
     let time: VirtualTime
     let store: SegmentStore
-    var parts: SegmentStore.Parts { store.parts }
+    var core: StoreCore { store.core }
 
     static let directory = "/store"
 

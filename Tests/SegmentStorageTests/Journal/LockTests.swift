@@ -24,9 +24,9 @@ struct LockTests {
         let directory = try TestDirectory()
         var store: SegmentStore? = try await SegmentStore.open(at: directory.path, logger: silent)
         try await store?.createStream("s", shards: 1)
-        let parts = try #require(store?.parts)
+        let core = try #require(store?.core)
         store = nil
-        await parts.closed()
+        await core.closed()
         let again = try await SegmentStore.open(at: directory.path, logger: silent)
         #expect(try await again.listStreams().map(\.name) == ["s"])
         try await again.close()
@@ -109,13 +109,13 @@ struct LockTests {
         var configuration = SegmentStore.Configuration()
         configuration.durability = .interval(.zero)
         configuration.journalLimit = 1
-        configuration.epochSize = 2
+        configuration.memtableSize = 2
         configuration.queueSize = 3
         let directory = try TestDirectory()
         let error = await expectError(.invalidArgument) {
             try await SegmentStore.open(at: directory.path, configuration: configuration, logger: silent)
         }
-        for name in ["interval", "journalLimit", "epochSize", "queueSize"] {
+        for name in ["interval", "journalLimit", "memtableSize", "queueSize"] {
             #expect(error?.message.contains(name) == true)
         }
     }

@@ -44,16 +44,16 @@ struct PoisonTests {
 
     @Test func `who only waits is told that the store has failed`() async throws {
         let test = try await opened()
-        async let told = test.store.failed()
+        async let told = test.store.waitForFailure()
         test.disk.onOperation { $0.kind == .synchronize ? .error(EIO) : nil }
         await expectError(.outcomeUnknown) { try await test.put("lost") }
         #expect(try await told.code == .storeFailed)
         // Later too, and whoever gives up waiting is let go.
-        #expect(try await test.store.failed().code == .storeFailed)
+        #expect(try await test.store.waitForFailure().code == .storeFailed)
         try await test.store.close()
         let healthy = try await opened()
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await #expect(throws: CancellationError.self) { try await healthy.store.failed() } }
+            group.addTask { await #expect(throws: CancellationError.self) { try await healthy.store.waitForFailure() } }
             group.cancelAll()
         }
         try await healthy.store.close()

@@ -29,7 +29,7 @@ struct RecoveryTests {
         }
         let test = try await TestStore.open(disk)
         #expect(try await test.texts() == expected)
-        #expect(test.parts.ring.filesInUse > 6)
+        #expect(test.core.ring.filesInUse > 6)
         try await test.store.close()
     }
 
@@ -37,11 +37,11 @@ struct RecoveryTests {
     @Test func `a store that was flushed and opened several times opens again`() async throws {
         let directory = try TestDirectory()
         var internals = SegmentStore.Internals()
-        internals.epochSize = 1
+        internals.memtableSize = 1
         var count = 0
         for round in 0..<5 {
             // Every other round nothing is flushed, so that the rows get newer than the start position.
-            internals.epochSize = round % 2 == 0 ? 1 : 1 << 20
+            internals.memtableSize = round % 2 == 0 ? 1 : 1 << 20
             let store = try await SegmentStore.open(
                 at: directory.path, configuration: SegmentStore.Configuration(), timeSource: SystemTimeSource(),
                 logger: silent, internals: internals)

@@ -12,14 +12,14 @@ struct VisibilityTests {
     @Test func `nothing is visible before its sync`() async throws {
         let test = try await TestStore.open()
         try await test.store.createStream("s", shards: 1)
-        let visible = test.parts.visible
-        let key = ShardKey(1)
+        let visible = test.core.visible
+        let key = ShardNumber(1)
         let seen = Shared<[Bool]>([])
         test.disk.onOperation { operation in
             // The writer is about to sync what it wrote: whoever looks now must find nothing.
             guard operation.kind == .synchronize else { return nil }
             var isEmpty = false
-            if case .nothing? = visible.tail(of: key)?.read(
+            if case .nothing? = visible.shardMemtable(of: key)?.read(
                 after: .zero, watermark: visible.watermark, maximumRecords: 10, maximumBytes: 1000)
             {
                 isEmpty = true
@@ -39,8 +39,8 @@ struct VisibilityTests {
         try await test.store.createStream("s", shards: 2)
         try await test.store.createStream("t", shards: 1)
         try await test.store.createMapping(
-            MappingDefinition(key: MappingKey(stream: "s", name: "m"), startingPosition: .trimHorizon))
-        let epoch = try await test.store.claimMapping(MappingKey(stream: "s", name: "m")).epoch
+            MappingDefinition(key: MappingID(stream: "s", name: "m"), startingPosition: .trimHorizon))
+        let epoch = try await test.store.claimMapping(MappingID(stream: "s", name: "m")).epoch
         try await withThrowingTaskGroup(of: Void.self) { group in
             let done = Shared(false)
             group.addTask {
@@ -52,7 +52,7 @@ struct VisibilityTests {
                         .append(Append([NewRecord("x", partitionKey: "k")], to: "t", target: .shard(ShardID(0)))),
                         .checkpoint(
                             CheckpointMove(
-                                mapping: MappingKey(stream: "s", name: "m"), epoch: epoch,
+                                mapping: MappingID(stream: "s", name: "m"), epoch: epoch,
                                 checkpoint: ShardCheckpoint(shard: ShardID(0), position: SequenceNumber(round)))),
                     ])
                 }
@@ -65,7 +65,7 @@ struct VisibilityTests {
                         ReadRequest(stream: "s", shard: ShardID(1), after: .zero)
                     ).next
                     let third = try await test.store.describeStream("t").shards[0].tip
-                    let moved = try await test.store.describeMapping(MappingKey(stream: "s", name: "m")).checkpoints[0]
+                    let moved = try await test.store.describeMapping(MappingID(stream: "s", name: "m")).checkpoints[0]
                     #expect(first <= second && second <= third && third <= moved.position)
                 }
             }

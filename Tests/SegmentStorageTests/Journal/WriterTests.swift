@@ -17,7 +17,7 @@ struct WriterTests {
         async let created = test.store.createStream("s", settings: StreamSettings())
         await steps.stepWhenQueued()
         _ = try await created
-        let key = MappingKey(stream: "s", name: "m")
+        let key = MappingID(stream: "s", name: "m")
         async let mapping = test.store.createMapping(MappingDefinition(key: key, startingPosition: .trimHorizon))
         await steps.stepWhenQueued()
         _ = try await mapping
@@ -29,7 +29,7 @@ struct WriterTests {
     private func checkpoint(_ position: UInt64, epoch: UInt64) -> Change {
         .checkpoint(
             CheckpointMove(
-                mapping: MappingKey(stream: "s", name: "m"), epoch: epoch,
+                mapping: MappingID(stream: "s", name: "m"), epoch: epoch,
                 checkpoint: ShardCheckpoint(shard: ShardID(0), position: SequenceNumber(position))))
     }
 
@@ -41,7 +41,7 @@ struct WriterTests {
         let numbers = try await withThrowingTaskGroup(of: (Int, UInt64).self) { group in
             for (index, text) in texts.enumerated() {
                 group.addTask { (index, try await test.put(text)[0].sequenceNumber.rawValue) }
-                while test.parts.queue.count <= index { await Task.yield() }
+                while test.core.queue.count <= index { await Task.yield() }
             }
             #expect(steps.step() == .worked)
             return try await group.reduce(into: [Int: UInt64]()) { $0[$1.0] = $1.1 }
@@ -64,7 +64,7 @@ struct WriterTests {
             ])
         }
         async let first = append()
-        while test.parts.queue.count < 1 { await Task.yield() }
+        while test.core.queue.count < 1 { await Task.yield() }
         async let second = append()
         await steps.stepWhenQueued(2)
         guard case .committed = try await first, case .conflict(0, let last) = try await second else {
@@ -78,19 +78,19 @@ struct WriterTests {
     @Test func `a lazy checkpoint goes after five milliseconds`() async throws {
         let (test, steps, epoch) = try await opened()
         async let lazy = test.store.commit([checkpoint(1, epoch: epoch)], urgency: .relaxed)
-        while test.parts.queue.count < 1 { await Task.yield() }
+        while test.core.queue.count < 1 { await Task.yield() }
         #expect(steps.step() == .idle(.milliseconds(5)))
         #expect(steps.step(after: .milliseconds(4)) == .idle(.milliseconds(1)))
         #expect(steps.step(after: .milliseconds(1)) == .worked)
         _ = try await lazy
-        #expect(test.parts.queue.count == 0)
+        #expect(test.core.queue.count == 0)
     }
 
     /// STORE-C7
     @Test func `a lazy checkpoint rides with the next group`() async throws {
         let (test, steps, epoch) = try await opened()
         async let lazy = test.store.commit([checkpoint(1, epoch: epoch)], urgency: .relaxed)
-        while test.parts.queue.count < 1 { await Task.yield() }
+        while test.core.queue.count < 1 { await Task.yield() }
         #expect(steps.step() == .idle(.milliseconds(5)))
         let syncs = test.disk.operations.count { $0.kind == .synchronize }
         async let put = test.put("a")
@@ -107,9 +107,9 @@ struct WriterTests {
         await steps.stepWhenQueued()
         _ = try await first
         async let lazy = test.store.commit([checkpoint(2, epoch: epoch)], urgency: .relaxed)
-        while test.parts.queue.count < 1 { await Task.yield() }
+        while test.core.queue.count < 1 { await Task.yield() }
         let again = try await TestStore.open(test.disk.afterCrash())
-        let key = MappingKey(stream: "s", name: "m")
+        let key = MappingID(stream: "s", name: "m")
         #expect(try await again.store.describeMapping(key).checkpoints.map(\.position) == [SequenceNumber(1)])
         // The claim of before the crash is gone, its epoch is not given again.
         #expect(try await again.store.describeMapping(key).isClaimed == false)
@@ -125,7 +125,7 @@ struct WriterTests {
         let (test, steps, _) = try await opened()
         try await withThrowingTaskGroup(of: PutReceipt.self) { group in
             group.addTask { try await test.put("stored")[0] }
-            while test.parts.queue.count < 1 { await Task.yield() }
+            while test.core.queue.count < 1 { await Task.yield() }
             group.cancelAll()
             _ = steps.step()
             let receipt = try await group.next()
@@ -143,13 +143,13 @@ struct WriterTests {
                 contentsOf: keys.map { NewRecord("\($0) \(round)", partitionKey: $0) })
         }
         async let first = put(1)
-        while test.parts.queue.count < 1 { await Task.yield() }
+        while test.core.queue.count < 1 { await Task.yield() }
         async let split = test.store.commit([
             .seal(Seal(stream: "s", parents: [ShardID(0)], children: HashKeyRange.even(2)))
         ])
-        while test.parts.queue.count < 2 { await Task.yield() }
+        while test.core.queue.count < 2 { await Task.yield() }
         async let second = put(2)
-        while test.parts.queue.count < 3 { await Task.yield() }
+        while test.core.queue.count < 3 { await Task.yield() }
         #expect(steps.step() == .worked)
         #expect(Set(try await first.map(\.shard.number)) == [0])
         _ = try await split
@@ -227,13 +227,13 @@ struct BackpressureTests {
     @Test func `checkpoints pass producers that wait for room`() async throws {
         let test = try await TestStore.open(queueSize: 64 << 10)
         try await test.store.createStream("s", shards: 1)
-        let key = MappingKey(stream: "s", name: "m")
+        let key = MappingID(stream: "s", name: "m")
         try await test.store.createMapping(MappingDefinition(key: key, startingPosition: .trimHorizon))
         let epoch = try await test.store.claimMapping(key).epoch
-        test.parts.admission.block { true }
+        test.core.admission.block { true }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await test.put("late") }
-            while test.parts.admission.waitingCount < 1 { await Task.yield() }
+            while test.core.admission.waitingCount < 1 { await Task.yield() }
             _ = try await test.store.commit([
                 .checkpoint(
                     CheckpointMove(
@@ -241,7 +241,7 @@ struct BackpressureTests {
                         checkpoint: ShardCheckpoint(shard: ShardID(0), position: SequenceNumber(0))))
             ])
             #expect(try await test.texts() == [])
-            test.parts.admission.block { false }
+            test.core.admission.block { false }
             try await group.waitForAll()
         }
         #expect(try await test.texts() == ["late"])

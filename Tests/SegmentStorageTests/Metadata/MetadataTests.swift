@@ -65,15 +65,16 @@ import Testing
                     parents: [.init(shard: shard.key, lastSequence: SequenceNumber(2))],
                     children: [
                         NewShard(
-                            key: ShardKey(catalogue.nextShard), id: ShardID(3), range: shard.range, creationSecond: 6,
+                            key: ShardNumber(catalogue.nextShard), id: ShardID(3), range: shard.range,
+                            creationSecond: 6,
                             origin: SequenceNumber(2))
                     ])), commit: 15)
         for commit: UInt64 in 16...17 {
             catalogue.apply(
                 .opened(OpenedEntry(incarnation: 2, cutCommit: 0, finding: "", numberJump: OpenedEntry.jump)),
                 commit: commit)
-            let first = catalogue.shards[ShardKey(1)]?.nextSequence ?? .zero
-            _ = catalogue.shards.update(ShardKey(1)) { $0.advance(to: first, at: Timestamp(milliseconds: 1)) }
+            let first = catalogue.shards[ShardNumber(1)]?.nextSequence ?? .zero
+            _ = catalogue.shards.update(ShardNumber(1)) { $0.advance(to: first, at: Timestamp(milliseconds: 1)) }
         }
         catalogue.retiredSecond = 7
         catalogue.apply(
@@ -86,7 +87,7 @@ import Testing
         dirty.shards = ShardSet(catalogue.shards.keys)
         dirty.jumped = dirty.shards
         // Of a stream that is gone.
-        dirty.shards.insert(ShardKey(1000))
+        dirty.shards.insert(ShardNumber(1000))
         dirty.mappings = Set(catalogue.mappings.keys)
         for (number, mapping) in catalogue.mappings {
             dirty.checkpoints.formUnion(mapping.checkpoints.keys.map { .init(mapping: number, shard: $0) })
@@ -114,7 +115,7 @@ import Testing
         let (catalogue, dirty) = catalogue()
         var store = StoreRow(
             id: JournalStandIn.store.bytes, incarnation: 3, startFile: 4, startBlock: 5, startCommit: 6)
-        store.nextShardKey = catalogue.nextShard
+        store.nextShard = catalogue.nextShard
         store.nextStream = UInt64(catalogue.nextStream)
         store.nextMapping = UInt64(catalogue.nextMapping)
         try metadata.apply(catalogue.changes(dirty) + segmentRows().map { .put($0) } + [.put(store.row)])
@@ -177,7 +178,7 @@ import Testing
         #expect(row == store)
         var read = try Catalogue(contents, store: row)
         read.incarnation = catalogue.incarnation
-        #expect(read.deletedShards == [ShardKey(77): 2])
+        #expect(read.deletedShards == [ShardNumber(77): 2])
         read.deletedShards = [:]
         #expect(read == catalogue)
         #expect(try contents[.segment].map { try $000000000000.segmentRow().row } == [Self.segmentRows()[0]])

@@ -13,7 +13,7 @@ import Testing
 
     /// A store with something flushed, and the next epoch: into a registered segment and into a new one.
     private static func prepared(_ directory: TemporaryDirectory, records: Int = 30) throws -> (
-        SegmentBacking, JournalStandIn, Epoch
+        SegmentBacking, JournalStandIn, Memtable
     ) {
         var numbers = SeededNumbers(5)
         var journal = JournalStandIn()
@@ -31,7 +31,7 @@ import Testing
 
     /// Opens what the crash left; answers how far it is, after checking that it is the one or the other.
     private static func reopen(
-        _ directory: TemporaryDirectory, _ journal: JournalStandIn, _ epoch: Epoch
+        _ directory: TemporaryDirectory, _ journal: JournalStandIn, _ epoch: Memtable
     ) async throws -> (SegmentBacking, isFlushed: Bool) {
         let backing = SegmentBacking.inDirectory(directory, options: options)
         let snapshot = try #require(try backing.load())

@@ -124,7 +124,7 @@ import Testing
                 }
             }
             try backing.flush(journal.epoch())
-            try backing.tidy(journal.catalogue, now: Timestamp(milliseconds: Int64(1_000 + epoch)))
+            try backing.applyRetention(journal.catalogue, now: Timestamp(milliseconds: Int64(1_000 + epoch)))
             if Int.random(in: 0...5, using: &numbers) == 0 {
                 try backing.close()
                 backing = SegmentBacking.inDirectory(directory, clock: clock, options: options)
@@ -166,7 +166,7 @@ import Testing
             journal.put([Array(repeating: UInt8(round), count: 40)], in: "a", shard: UInt32(round % 2), at: 1_000_000)
             try backing.flush(journal.epoch())
         }
-        try backing.tidy(journal.catalogue, now: Timestamp(milliseconds: 1_000_001))
+        try backing.applyRetention(journal.catalogue, now: Timestamp(milliseconds: 1_000_001))
         let archive = try #require(backing.archive)
         let sealed = try #require(archive.set.all.first)
         #expect(sealed.row.state == .sealed)

@@ -13,8 +13,8 @@ import Testing
         try FileManager.default.contentsOfDirectory(atPath: directory.path + "/segments").sorted()
     }
 
-    private func tidy(_ backing: SegmentBacking, _ journal: JournalStandIn, at now: Int64) throws {
-        try backing.tidy(journal.catalogue, now: Timestamp(milliseconds: now))
+    private func applyRetention(_ backing: SegmentBacking, _ journal: JournalStandIn, at now: Int64) throws {
+        try backing.applyRetention(journal.catalogue, now: Timestamp(milliseconds: now))
     }
 
     @Test func `a segment goes at the very millisecond at which its last record is too old`() async throws {
@@ -24,10 +24,10 @@ import Testing
         journal.put([[1], [2]], in: "a", at: 50_000)
         journal.put([[3]], in: "a", at: 50_007)
         try backing.flush(journal.epoch())
-        try tidy(backing, journal, at: 60_006)
+        try applyRetention(backing, journal, at: 60_006)
         #expect(try files() == ["000000000001.segment"])
         #expect(try await backing.all(of: journal.shard("a")).count == 3)
-        try tidy(backing, journal, at: 60_007)
+        try applyRetention(backing, journal, at: 60_007)
         #expect(try files().isEmpty)
         #expect(try await backing.all(of: journal.shard("a")).isEmpty)
         try backing.close()
@@ -45,10 +45,10 @@ import Testing
         journal.put([[2]], in: "b", at: 50_000)
         try backing.flush(journal.epoch())
         journal.change("b", retention: .seconds(20))
-        try tidy(backing, journal, at: 60_000)
+        try applyRetention(backing, journal, at: 60_000)
         #expect(try files() == ["000000000001.segment"])
         #expect(try await backing.all(of: journal.shard("b")).map(\.data) == [[2]])
-        try tidy(backing, journal, at: 70_000)
+        try applyRetention(backing, journal, at: 70_000)
         #expect(try files().isEmpty)
     }
 
@@ -65,11 +65,11 @@ import Testing
         #expect(try files().count == 2)
         journal.deleteStream("own")
         journal.deleteStream("shared")
-        try tidy(backing, journal, at: 50_001)
+        try applyRetention(backing, journal, at: 50_001)
         #expect(try files() == ["000000000002.segment"])
         #expect(try await backing.all(of: journal.shard("other")).map(\.data) == [[2]])
         journal.deleteStream("other")
-        try tidy(backing, journal, at: 50_001)
+        try applyRetention(backing, journal, at: 50_001)
         #expect(try files().isEmpty)
         // A stream made anew under the old name has another key, and sees nothing of the old one.
         journal.createStream("own")
@@ -104,7 +104,7 @@ import Testing
             while try flush.step() != nil { rest += 1 }
             backing.finish(epoch)
             try backing.flush(journal.epoch())
-            try tidy(backing, journal, at: 1_000_001)
+            try applyRetention(backing, journal, at: 1_000_001)
             #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path + "/segments").isEmpty)
             if rest == 0 { break }
             step += 1
@@ -122,7 +122,7 @@ import Testing
         let file = try archive.files.file(of: 1)
         var cursor = ShardCursor(archive.set.all, stream: 1, shardKey: 1, reader: archive.reader)
         let slice = try #require(try cursor.next()?.slice)
-        try tidy(backing, journal, at: 70_000)
+        try applyRetention(backing, journal, at: 70_000)
         #expect(try files().isEmpty)
         let bytes = try file.bytes(at: Int(slice.blockOffset), count: Int(slice.blockBytes))
         #expect(try Block.decode(bytes, at: archive.reader.place(1, slice.blockOffset)).entry.runs[0].count == 2)
@@ -136,7 +136,7 @@ import Testing
             journal.put([[1]], in: "a", at: round * 50_000)
             try backing.flush(journal.epoch())
             #expect(try files() == ["00000000000\(round).segment"])
-            try tidy(backing, journal, at: round * 50_000 + 10_000)
+            try applyRetention(backing, journal, at: round * 50_000 + 10_000)
             try backing.close()
             backing = SegmentBacking.inDirectory(directory)
             _ = try backing.load()

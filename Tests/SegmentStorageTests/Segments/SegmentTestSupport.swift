@@ -59,10 +59,10 @@ struct JournalStandIn {
     private(set) var commit: UInt64 = 0
     private var flushedThrough: UInt64 = 0
     private var epochs: UInt64 = 0
-    private var frames: [Epoch.Frame] = []
+    private var frames: [Memtable.Frame] = []
     private var dirty = DirtyRows()
     /// What was put into each shard, in order.
-    private(set) var records: [ShardKey: [Expected]] = [:]
+    private(set) var records: [ShardNumber: [Expected]] = [:]
 
     struct Expected: Hashable, Sendable {
         var sequence: UInt64
@@ -89,11 +89,11 @@ struct JournalStandIn {
         _ name: String, shards: Int = 1, retention: Duration = .seconds(86_400), at now: Int64 = 1_000
     ) -> StreamState {
         commit += 1
-        let key = StreamKey(catalogue.nextStream)
+        let key = StreamNumber(catalogue.nextStream)
         let ranges = HashKeyRange.even(shards)
         let new = (0..<shards).map { index in
             NewShard(
-                key: ShardKey(catalogue.nextShard + UInt32(index)), id: ShardID(UInt32(index)), range: ranges[index],
+                key: ShardNumber(catalogue.nextShard + UInt32(index)), id: ShardID(UInt32(index)), range: ranges[index],
                 creationSecond: 1, origin: .zero)
         }
         catalogue.apply(
@@ -151,7 +151,7 @@ struct JournalStandIn {
             shard: shard.id, shardCreationSecond: shard.creationSecond, firstSequence: first,
             arrival: Timestamp(milliseconds: arrival))
         let body = stored ? StoredBody(bytes, seed: Self.store.seed) : nil
-        frames.append(Epoch.Frame(run, of: shard.key, commit: commit, stored: body))
+        frames.append(Memtable.Frame(run, of: shard.key, commit: commit, stored: body))
         let entry = RecordsEntry.Run(
             shardKey: shard.key.rawValue, count: UInt32(data.count), firstSequence: first.rawValue, arrival: arrival,
             rawOffset: 0, rawBytes: UInt32(bytes.count))
@@ -164,14 +164,14 @@ struct JournalStandIn {
     }
 
     /// All since the last epoch, as one.
-    mutating func epoch() -> Epoch {
+    mutating func epoch() -> Memtable {
         epochs += 1
         defer {
             frames = []
             dirty = DirtyRows()
             flushedThrough = commit
         }
-        return Epoch(
+        return Memtable(
             number: epochs, firstCommit: flushedThrough + 1, lastCommit: commit, frames: frames, dirty: dirty,
             catalogue: catalogue,
             next: JournalPosition(fileNumber: 3, block: 7, commit: commit + 1, chain: UInt32(commit)))
@@ -232,7 +232,7 @@ struct FlushRun {
 extension SectionRuns {
     /// These runs, those of one shard in the order of their numbers.
     init(_ runs: [FlushRun]) {
-        self.init(runs.map { Epoch.Frame($0.run, of: ShardKey($0.shardKey), commit: 1, stored: $0.stored) })
+        self.init(runs.map { Memtable.Frame($0.run, of: ShardNumber($0.shardKey), commit: 1, stored: $0.stored) })
         for (frame, run) in runs.enumerated() {
             append(
                 [Place(stream: run.stream, run: 0, of: frames[frame], number: frame)], of: run.stream,

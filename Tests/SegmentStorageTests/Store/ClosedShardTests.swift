@@ -9,7 +9,7 @@ import Testing
 /// the process.
 @Suite(.timeLimit(.minutes(1)))
 struct ClosedShardTests {
-    private static let key = MappingKey(stream: "s", name: "m")
+    private static let key = MappingID(stream: "s", name: "m")
 
     /// A stream with three records whose shard was split, and a mapping that has done the first of them.
     private static func machine(hasMapping: Bool = true) async throws -> SteppedMachine {
@@ -43,7 +43,7 @@ struct ClosedShardTests {
 
     /// What the store knows of its shards, and of the mapping's checkpoints, and what the rows do.
     private static func known(_ machine: SteppedMachine) throws -> (shards: [UInt32], checkpoints: Int, rows: Int) {
-        let catalogue = machine.store.parts.visible.catalogue
+        let catalogue = machine.store.core.visible.catalogue
         let contents = try machine.metadata.read()
         return (
             catalogue.shards.values.map(\.id.number).sorted(),
@@ -178,11 +178,11 @@ struct ClosedShardTests {
         machine.time.advance(by: .seconds(110))
         // The rows say that it is gone, and the journal begins before it was closed.
         machine.maintain()
-        let before = machine.store.parts.visible.catalogue
+        let before = machine.store.core.visible.catalogue
         machine = try machine.crashed()
-        var after = machine.store.parts.visible.catalogue
+        var after = machine.store.core.visible.catalogue
         after.incarnation = before.incarnation
         #expect(after == before)
-        #expect(machine.store.parts.visible.catalogue.streams.values.map(\.openShards.count) == [2])
+        #expect(machine.store.core.visible.catalogue.streams.values.map(\.openShards.count) == [2])
     }
 }

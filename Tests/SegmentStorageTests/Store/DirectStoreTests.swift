@@ -60,7 +60,7 @@ struct DirectStoreTests {
         #expect(try test.store.readAtOnce(ReadRequest(stream: "s", shard: ShardID(0), after: .zero)) == nil)
         try await test.store.close()
         let directory = TemporaryDirectory()
-        let flushed = try await FlushedStore.open(directory, clock: HandClock(1_700_000_000_000), epochSize: 1)
+        let flushed = try await FlushedStore.open(directory, clock: HandClock(1_700_000_000_000), memtableSize: 1)
         try await flushed.store.createStream("s", shards: 1)
         try await flushed.store.stream("s").put("a", partitionKey: "k")
         try await flushed.store.stream("s").put("b", partitionKey: "k")
@@ -71,7 +71,7 @@ struct DirectStoreTests {
 
     @Test func `what a reader in memory has not come to stays there for two epochs behind its own`() async throws {
         let directory = TemporaryDirectory()
-        let flushed = try await FlushedStore.open(directory, clock: HandClock(1_700_000_000_000), epochSize: 1)
+        let flushed = try await FlushedStore.open(directory, clock: HandClock(1_700_000_000_000), memtableSize: 1)
         try await flushed.store.createStream("s", shards: 1)
         let stream = flushed.store.stream("s")
         func inMemory() throws -> Int? {
@@ -117,7 +117,7 @@ struct DirectStoreTests {
 
     @Test func `a submitted checkpoint is durable when it is answered, a fenced one is refused`() async throws {
         let test = try await store()
-        let mapping = MappingKey(stream: "s", name: "m")
+        let mapping = MappingID(stream: "s", name: "m")
         try await test.put("a", "b")
         try await test.store.createMapping(MappingDefinition(key: mapping, startingPosition: .trimHorizon))
         let claim = try await test.store.claimMapping(mapping)

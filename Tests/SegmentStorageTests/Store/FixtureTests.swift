@@ -34,12 +34,12 @@ struct FixtureTests {
         let directory = TemporaryDirectory()
         let clock = HandClock(1_700_000_000_000)
         let open = try await FlushedStore.open(
-            directory, clock: clock, epochSize: 4_000, options: .init(sealFrom: 5_000))
+            directory, clock: clock, memtableSize: 4_000, options: .init(sealFrom: 5_000))
         let store = open.store
         try await store.createStream("orders", shards: 2, retention: .seconds(365 * 86_400))
         try await store.createStream("audit", shards: 1, retention: .seconds(365 * 86_400))
         try await store.createStream("gone", shards: 1)
-        let key = MappingKey(stream: "orders", name: "billing")
+        let key = MappingID(stream: "orders", name: "billing")
         try await store.createMapping(
             MappingDefinition(key: key, startingPosition: .trimHorizon, configuration: Array("{}".utf8)))
         let claim = try await store.claimMapping(key)
@@ -129,7 +129,7 @@ struct FixtureTests {
             let audit = try await store.read(ReadRequest(stream: "audit", shard: ShardID(0), after: .zero))
             #expect(audit.batch.map { $0.bytes.count } == [70_000, 7])
             #expect(audit.batch.last?.explicitHashKey == HashKey(5))
-            let mapping = try await store.describeMapping(MappingKey(stream: "orders", name: "billing"))
+            let mapping = try await store.describeMapping(MappingID(stream: "orders", name: "billing"))
             let checkpoint = try #require(mapping.checkpoints.first { $0.shard == ShardID(1) })
             #expect(checkpoint.position == SequenceNumber(9))
             #expect(checkpoint.state == [1, 2, 3])

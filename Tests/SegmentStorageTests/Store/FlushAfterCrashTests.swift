@@ -11,8 +11,8 @@ struct FlushAfterCrashTests {
     private let clock = HandClock(1_700_000_000_000)
 
     @Test func `a flush saves also what only the journal of a killed process knew`() async throws {
-        let killed = try await FlushedStore.open(directory, clock: clock, epochSize: 1 << 20)
-        let mapping = MappingKey(stream: "s", name: "m")
+        let killed = try await FlushedStore.open(directory, clock: clock, memtableSize: 1 << 20)
+        let mapping = MappingID(stream: "s", name: "m")
         try await killed.store.createStream("s", shards: 1)
         try await killed.store.createStream("other", shards: 2)
         try await killed.store.createMapping(MappingDefinition(key: mapping, startingPosition: .trimHorizon))
@@ -26,7 +26,7 @@ struct FlushAfterCrashTests {
         let left = try directory.copy()
         try await killed.store.close()
 
-        let flushing = try await FlushedStore.open(left, clock: clock, epochSize: 1_000)
+        let flushing = try await FlushedStore.open(left, clock: clock, memtableSize: 1_000)
         try await flushing.store.stream("s").put(String(repeating: "x", count: 2_000), partitionKey: "k")
         try await flushing.flusher.reached(1)
         let leftAgain = try left.copy()

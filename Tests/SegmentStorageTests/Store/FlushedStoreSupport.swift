@@ -28,7 +28,7 @@ final class ObservedFlusher: Flusher {
         self.clock = clock
     }
 
-    func flush(_ epoch: Epoch) throws {
+    func flush(_ epoch: Memtable) throws {
         _ = state.wait(atMost: nil) { state -> Void? in
             guard !state.isHeld else { return nil }
             state.isBusy = true
@@ -45,7 +45,7 @@ final class ObservedFlusher: Flusher {
             try backing.flush(epoch)
         }
         // Not only when the store has nothing else to do.
-        try backing.tidy(epoch.catalogue, now: clock.wallTime)
+        try backing.applyRetention(epoch.catalogue, now: clock.wallTime)
         state.withLock { $0.flushes += 1 }
         state.wakeAll()
     }
@@ -55,14 +55,14 @@ final class ObservedFlusher: Flusher {
         state.wakeAll()
     }
 
-    func tidy(_ catalogue: Catalogue, now: Timestamp, seals: Bool) throws {
+    func applyRetention(_ catalogue: Catalogue, now: Timestamp, seals: Bool) throws {
         let isHeld = state.withLock { state in
             if !state.isHeld { state.isBusy = true }
             return state.isHeld
         }
         guard !isHeld else { return }
         defer { rest() }
-        try backing.tidy(catalogue, now: now, seals: seals)
+        try backing.applyRetention(catalogue, now: now, seals: seals)
     }
 
     /// Begins no flush from now on, and returns when none is under way.
@@ -98,7 +98,7 @@ struct FlushedStore {
     let backing: SegmentBacking
 
     static func open(
-        _ directory: TemporaryDirectory, clock: HandClock, epochSize: Int = 20_000, ringFileSize: Int = 64 << 10,
+        _ directory: TemporaryDirectory, clock: HandClock, memtableSize: Int = 20_000, ringFileSize: Int = 64 << 10,
         options: SegmentBacking.Options = .init()
     ) async throws -> FlushedStore {
         let backing = SegmentBacking(
@@ -107,7 +107,7 @@ struct FlushedStore {
         let flusher = ObservedFlusher(backing, directory, clock)
         var internals = SegmentStore.Internals()
         internals.ringFileSize = ringFileSize
-        internals.epochSize = epochSize
+        internals.memtableSize = memtableSize
         internals.makeBacking = { _ in
             Backing(
                 metadata: backing, flusher: flusher, past: backing, close: { try backing.close() }, backup: backing)

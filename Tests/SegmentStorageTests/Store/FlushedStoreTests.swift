@@ -73,13 +73,13 @@ struct FlushedStoreTests {
         let start = try #require(try SegmentBacking.inDirectory(directory).load()?.start)
         #expect(start.commit > 50)
         let again = try await FlushedStore.open(directory, clock: clock)
-        #expect(again.store.parts.epochs.unflushedBytes < 30_000)
+        #expect(again.store.core.memtables.unflushedBytes < 30_000)
         #expect(try await again.all(of: "s").count == 100)
         try await again.store.close()
     }
 
     @Test func `memory stays bounded while the flush stands still, and producers wait`() async throws {
-        let open = try await FlushedStore.open(directory, clock: clock, epochSize: 50_000)
+        let open = try await FlushedStore.open(directory, clock: clock, memtableSize: 50_000)
         try await open.store.createStream("s", shards: 1)
         open.flusher.hold(true)
         let acknowledged = Counter()
@@ -95,9 +95,9 @@ struct FlushedStoreTests {
             }
             // Nothing may be taken any more once two epochs are full; let go when that is so.
             var most = 0
-            while open.store.parts.epochs.isBehind == false { await Task.yield() }
+            while open.store.core.memtables.isBehind == false { await Task.yield() }
             for _ in 0..<2_000 {
-                most = max(most, open.store.parts.epochs.unflushedBytes)
+                most = max(most, open.store.core.memtables.unflushedBytes)
                 await Task.yield()
             }
             #expect(acknowledged.value < 200)
@@ -114,7 +114,7 @@ struct FlushedStoreTests {
     }
 
     @Test func `a reader sees retention to the millisecond, in segments and in memory`() async throws {
-        let open = try await FlushedStore.open(directory, clock: clock, epochSize: 4_000)
+        let open = try await FlushedStore.open(directory, clock: clock, memtableSize: 4_000)
         try await open.store.createStream("s", shards: 1, retention: .seconds(10))
         let start = 1_700_000_000_000 as Int64
         for index in 0..<40 {
@@ -140,7 +140,7 @@ struct FlushedStoreTests {
     }
 
     @Test func `a time is found in segments and in memory`() async throws {
-        let open = try await FlushedStore.open(directory, clock: clock, epochSize: 4_000)
+        let open = try await FlushedStore.open(directory, clock: clock, memtableSize: 4_000)
         try await open.store.createStream("s", shards: 1)
         let start = 1_700_000_000_000 as Int64
         for index in 0..<40 {
@@ -179,7 +179,7 @@ struct FlushedStoreTests {
         try await open.store.close()
         let backing = SegmentBacking.inDirectory(directory)
         let catalogue = try #require(try backing.load()).catalogue
-        try backing.tidy(catalogue, now: clock.wallTime)
+        try backing.applyRetention(catalogue, now: clock.wallTime)
         let live = Set(catalogue.streams.keys.map { UInt64($0.rawValue) })
         #expect(try #require(backing.archive).set.all.allSatisfy { !live.isDisjoint(with: $0.streams.keys) })
     }
@@ -187,7 +187,7 @@ struct FlushedStoreTests {
     @Test func `mappings and checkpoints outlive the journal they were written in`() async throws {
         var open = try await FlushedStore.open(directory, clock: clock)
         try await open.store.createStream("s", shards: 1)
-        let key = MappingKey(stream: "s", name: "m")
+        let key = MappingID(stream: "s", name: "m")
         try await open.store.createMapping(
             MappingDefinition(key: key, startingPosition: .trimHorizon, configuration: [1, 2]))
         let claim = try await open.store.claimMapping(key, with: MappingClaim(configuration: [3]))

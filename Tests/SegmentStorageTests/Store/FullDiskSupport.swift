@@ -8,9 +8,9 @@ import TestSupport
 
 @testable import SegmentStorage
 
-/// A store on a simulated disk of little room, without threads: the test steps the writer and the housekeeper.
+/// A store on a simulated disk of little room, without threads: the test steps the writer and the maintenance.
 struct FullDisk {
-    static let key = MappingKey(stream: "s", name: "m")
+    static let key = MappingID(stream: "s", name: "m")
 
     let disk: MemoryFileSystem
     let model: ModelMetadata
@@ -41,7 +41,7 @@ struct FullDisk {
     ///
     /// - Parameter needsRoom: as with SQLite, the database can't be opened while the disk has no room for a file.
     static func open(
-        _ disk: MemoryFileSystem, _ model: ModelMetadata, time: VirtualTime, epochSize: Int = 20_000,
+        _ disk: MemoryFileSystem, _ model: ModelMetadata, time: VirtualTime, memtableSize: Int = 20_000,
         needsRoom: Bool = false
     ) async throws -> FullDisk {
         let log = Log()
@@ -55,7 +55,7 @@ struct FullDisk {
         var internals = SegmentStore.Internals()
         internals.fileSystem = disk
         internals.ringFileSize = 64 << 10
-        internals.epochSize = epochSize
+        internals.memtableSize = memtableSize
         internals.newStore = StoreID(bytes: Array(1...16))
         internals.startsThreads = false
         internals.makeBacking = { _ in
@@ -75,11 +75,11 @@ struct FullDisk {
         for index in 0..<12 { try await full.put("record \(index)") }
         try await before(full)
         full.time.advance(by: .seconds(1))
-        full.keepHouse()
+        full.runMaintenance()
         // What the flush is to write does not go in any more.
         full.disk.capacity = full.disk.usedBytes + 3_000
         try await full.put(noise(24_000))
-        if !leavesHouse { full.keepHouse() }
+        if !leavesHouse { full.runMaintenance() }
         return full
     }
 
@@ -104,16 +104,16 @@ struct FullDisk {
 
     // MARK: Stepping
 
-    func step() { _ = store.parts.writer.step(at: time.monotonicTime) }
+    func step() { _ = store.core.writer.step(at: time.monotonicTime) }
 
-    /// One round of the housekeeper.
-    func keepHouse() { store.parts.housekeeper.work(on: store.parts.epochs.next(atMost: .zero)) }
+    /// One round of the maintenance.
+    func runMaintenance() { store.core.maintenance.work(on: store.core.memtables.next(atMost: .zero)) }
 
     /// Runs a call and steps the writer when it waits.
     @discardableResult
     func stepping<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
         async let result = body()
-        while store.parts.queue.count < 1 { await Task.yield() }
+        while store.core.queue.count < 1 { await Task.yield() }
         step()
         return try await result
     }

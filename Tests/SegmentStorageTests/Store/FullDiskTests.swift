@@ -23,7 +23,7 @@ struct FullDiskTests {
         for half in 1...7_200 {
             full.time.advance(by: .milliseconds(500))
             #expect(full.moveCheckpoint(to: 1 + half * (full.count - 1) / 7_200) == nil)
-            if half % 2 == 0 { full.keepHouse() }
+            if half % 2 == 0 { full.runMaintenance() }
         }
         // Neither the journal nor a segment was touched, and nothing was tried over and over.
         #expect(full.written == before)
@@ -43,19 +43,19 @@ struct FullDiskTests {
         #expect(message.contains("KiB are free, 2 MiB are needed; no records are taken until there is room"))
         #expect(error?.isRetriable == true)
         // Nothing of it waits for the writer.
-        #expect(full.store.parts.queue.count == 0)
+        #expect(full.store.core.queue.count == 0)
     }
 
     @Test func `calls that were in the queue are sorted: records are refused, checkpoints kept`() async throws {
         let full = try await FullDisk.filled(leavesHouse: true)
         async let put = full.store.stream("s").put("late", partitionKey: "k")
-        while full.store.parts.queue.count < 1 { await Task.yield() }
+        while full.store.core.queue.count < 1 { await Task.yield() }
         let moved = Shared<(any Error)?>(nil)
         full.submit([full.checkpoint(at: 1)]) { result in
             if case .failure(let error) = result { moved.withLock { $0 = error } }
         }
-        full.keepHouse()
-        #expect(full.store.parts.space.refusal != nil)
+        full.runMaintenance()
+        #expect(full.store.core.space.refusal != nil)
         full.step()
         do {
             _ = try await put
@@ -112,7 +112,7 @@ struct FullDiskTests {
         let full = try await FullDisk.open(MemoryFileSystem(), ModelMetadata(), time: VirtualTime())
         try await full.prepare()
         for index in 0..<12 { try await full.put("record \(index)") }
-        full.keepHouse()
+        full.runMaintenance()
         #expect(full.disk.contents["/store/reserve"]?.count == DiskSpace.reserveSize)
         return full
     }
@@ -143,8 +143,8 @@ struct FullDiskTests {
         #expect(full.lines.count { $0.contains("is full") } == 1)
         // And with room it is as any other.
         disk.capacity += 8 << 20
-        full.keepHouse()
-        #expect(full.store.parts.space.refusal == nil)
+        full.runMaintenance()
+        #expect(full.store.core.space.refusal == nil)
         #expect(disk.contents["/store/reserve"]?.count == DiskSpace.reserveSize)
     }
 
@@ -171,19 +171,19 @@ struct FullDiskTests {
         // Somebody else has its place already.
         try full.disk.remove("/store/reserve")
         full.disk.capacity -= DiskSpace.reserveSize
-        full.keepHouse()
-        #expect(full.store.parts.space.refusal != nil)
+        full.runMaintenance()
+        #expect(full.store.core.space.refusal != nil)
         #expect(full.lines.count { $0.contains("is full") && $0.contains("checkpoints may have to wait") } == 1)
         #expect(!full.lines.contains { $0.contains("checkpoints are kept") })
     }
 
     @Test func `a disk that never has room for all that may wait has a reserve too`() async throws {
         let small = try await FullDisk.open(
-            MemoryFileSystem(), ModelMetadata(), time: VirtualTime(), epochSize: 32 << 20)
+            MemoryFileSystem(), ModelMetadata(), time: VirtualTime(), memtableSize: 32 << 20)
         small.disk.capacity = 24 << 20
         try await small.prepare()
         small.time.advance(by: .seconds(1))
-        small.keepHouse()
+        small.runMaintenance()
         #expect(small.disk.contents["/store/reserve"]?.count == DiskSpace.reserveSize)
     }
 
@@ -192,9 +192,9 @@ struct FullDiskTests {
         try await full.prepare()
         full.disk.capacity = full.disk.usedBytes + (1 << 20)
         let before = full.written
-        for _ in 0..<3 { full.keepHouse() }
+        for _ in 0..<3 { full.runMaintenance() }
         #expect(full.written == before)
-        #expect(full.store.parts.space.refusal == nil)
+        #expect(full.store.core.space.refusal == nil)
     }
 
     // MARK: When there is room again
@@ -206,7 +206,7 @@ struct FullDiskTests {
             try open.disk.createDirectory(folder)
         }
         _ = try open.disk.open("/store/reserve/mine", .create)
-        open.keepHouse()
+        open.runMaintenance()
         #expect(open.disk.contents["/store/reserve"]?.count == DiskSpace.reserveSize)
         #expect(open.disk.contents["/store/quarantine/reserve-2/mine"] == [])
         #expect(open.lines.count { $0.contains("quarantine/reserve-2") } == 1)
@@ -219,11 +219,11 @@ struct FullDiskTests {
         #expect(full.moveCheckpoint(to: 7) == nil)
         // What the reserve had is free, but its place alone is not enough.
         full.disk.capacity += 50_000
-        full.keepHouse()
-        #expect(full.store.parts.space.refusal != nil)
+        full.runMaintenance()
+        #expect(full.store.core.space.refusal != nil)
         full.disk.capacity += 1 << 20
-        full.keepHouse()
-        #expect(full.store.parts.space.refusal == nil)
+        full.runMaintenance()
+        #expect(full.store.core.space.refusal == nil)
         #expect(full.disk.contents["/store/reserve"]?.count == DiskSpace.reserveSize)
         try await full.put("after")
         #expect(full.moveCheckpoint(to: 9) == nil)
@@ -241,13 +241,13 @@ struct FullDiskTests {
         full.disk.capacity += 8 << 20
         // As a quota does it.
         full.disk.onOperation { $0.kind == .write && $0.path.contains("/segments/") ? .error(ENOSPC) : nil }
-        for _ in 0..<5 { full.keepHouse() }
-        #expect(full.store.parts.space.refusal != nil)
+        for _ in 0..<5 { full.runMaintenance() }
+        #expect(full.store.core.space.refusal != nil)
         #expect(full.disk.contents["/store/reserve"] == nil)
         #expect(full.moveCheckpoint(to: 2) == nil)
         #expect(full.lines.count { $0.contains("full") } == 1)
         full.disk.onOperation(nil)
-        full.keepHouse()
+        full.runMaintenance()
         try await full.put("after")
         #expect(try await full.texts().count == full.count)
     }
@@ -262,13 +262,14 @@ struct FullDiskTests {
         let disk = MemoryFileSystem(contents: contents)
         let again = try await FullDisk.open(disk, full.model, time: full.time)
         again.time.advance(by: .seconds(1))
-        again.keepHouse()
+        again.runMaintenance()
         #expect(again.disk.contents["/store/reserve"]?.count == DiskSpace.reserveSize)
         #expect(try await again.texts().count == full.count)
     }
 
     @Test func `no room for another journal file is a full disk too`() async throws {
-        let open = try await FullDisk.open(MemoryFileSystem(), ModelMetadata(), time: VirtualTime(), epochSize: 1 << 20)
+        let open = try await FullDisk.open(
+            MemoryFileSystem(), ModelMetadata(), time: VirtualTime(), memtableSize: 1 << 20)
         try await open.prepare()
         open.disk.capacity = open.disk.usedBytes
         var refused: (any Error)?
@@ -280,7 +281,7 @@ struct FullDiskTests {
         #expect(open.moveCheckpoint(to: count) == nil)
         #expect(try await open.position() == count)
         open.disk.capacity = 1 << 40
-        open.keepHouse()
+        open.runMaintenance()
         try await open.put("after")
         #expect(try await open.texts().count == count + 1)
     }

@@ -36,7 +36,7 @@ struct IntervalRowsTests {
             group.addTask { try await call() }
             group.addTask {
                 while !Task.isCancelled {
-                    _ = store.parts.writer.step(at: store.timeSource.monotonicTime)
+                    _ = store.core.writer.step(at: store.timeSource.monotonicTime)
                     await Task.yield()
                 }
                 return nil
@@ -53,7 +53,7 @@ struct IntervalRowsTests {
     ) async throws {
         let (disk, metadata) = (MemoryFileSystem(), ModelMetadata())
         let store = try await open(disk, metadata)
-        let mapping = MappingKey(stream: "s", name: "m")
+        let mapping = MappingID(stream: "s", name: "m")
         _ = try await write(store) { try await store.createStream("s", shards: 1) }
         _ = try await write(store) { try await store.createStream("dead", shards: 1) }
         _ = try await write(store) {
@@ -63,7 +63,7 @@ struct IntervalRowsTests {
         _ = try await write(store) {
             try await store.commit([.append(Append([NewRecord(Array("bad".utf8), partitionKey: "k")], to: "s"))])
         }
-        if flushes { store.parts.epochs.closeNow() }
+        if flushes { store.core.memtables.closeNow() }
         _ = try await write(store) {
             try await store.commit([
                 .append(Append([NewRecord(Array("document".utf8), partitionKey: "k")], to: "dead")),
@@ -73,7 +73,7 @@ struct IntervalRowsTests {
                         checkpoint: ShardCheckpoint(shard: ShardID(0), position: SequenceNumber(1)))),
             ])
         }
-        #expect(store.parts.housekeeper.stepNow())
+        #expect(store.core.maintenance.stepNow())
 
         let again = try await open(disk.afterCrash(), metadata)
         let checkpoint = try await again.describeMapping(mapping).checkpoints.first?.position
@@ -99,16 +99,16 @@ struct IntervalRowsTests {
         _ = try await write(store) { try await store.createStream("s", shards: 1) }
         #expect(try await put("flushed", to: store) == SequenceNumber(1))
         if endsOrderly {
-            store.parts.beginClosing()
-            while store.parts.writer.step(at: store.timeSource.monotonicTime) != .finished {}
-            store.parts.epochs.closeNow()
-            #expect(store.parts.housekeeper.stepNow())
+            store.core.beginClosing()
+            while store.core.writer.step(at: store.timeSource.monotonicTime) != .finished {}
+            store.core.memtables.closeNow()
+            #expect(store.core.maintenance.stepNow())
             let again = try await open(disk.afterCrash(), metadata)
             #expect(try await put("next", to: again) == SequenceNumber(2))
             return
         }
-        store.parts.epochs.closeNow()
-        #expect(store.parts.housekeeper.stepNow())
+        store.core.memtables.closeNow()
+        #expect(store.core.maintenance.stepNow())
         #expect(try await put("seen", to: store) == SequenceNumber(2))
 
         let again = try await open(disk.afterCrash(), metadata)
@@ -143,7 +143,7 @@ struct IntervalRowsTests {
                         ]))
             ])
         }
-        let mapping = MappingKey(stream: "s", name: "m")
+        let mapping = MappingID(stream: "s", name: "m")
         _ = try await write(again) {
             try await again.createMapping(MappingDefinition(key: mapping, startingPosition: .latest))
         }
@@ -161,10 +161,10 @@ struct IntervalRowsTests {
         let store = try await open(disk, metadata)
         let time = try #require(store.timeSource as? VirtualTime)
         _ = try await write(store) { try await store.createStream("s", shards: 1) }
-        let writer = store.parts.writer
+        let writer = store.core.writer
         for number in 1...4 {
             async let receipt = store.stream("s").put([UInt8(number)], partitionKey: "k")
-            while !store.parts.queue.hasNews { await Task.yield() }
+            while !store.core.queue.hasNews { await Task.yield() }
             #expect(writer.step(at: time.monotonicTime) == .worked)
             _ = try await receipt
             time.advance(by: .seconds(25))
@@ -178,7 +178,7 @@ struct IntervalRowsTests {
     @Test func `of the journal only what was written since its last sync is synced again`() async throws {
         let store = try await open(MemoryFileSystem(), ModelMetadata())
         _ = try await write(store) { try await store.createStream("s", shards: 1) }
-        let ring = store.parts.ring
+        let ring = store.core.ring
         func syncs() throws -> Int {
             let before = ring.syncs
             try ring.synchronizeAll()

@@ -22,7 +22,7 @@ struct JumpCountTests {
         var store = try await open(flushes: flushes)
         try await store.createStream("jumped", shards: 3)
         try await store.createMapping(
-            MappingDefinition(key: MappingKey(stream: "jumped", name: "m"), startingPosition: .trimHorizon))
+            MappingDefinition(key: MappingID(stream: "jumped", name: "m"), startingPosition: .trimHorizon))
         var counts = [0, 0, 0]
         for round in [[4, 0, 0], [0, 0, 0], [3, 1, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0], [0, 2, 0]] {
             try await store.close()
@@ -32,7 +32,7 @@ struct JumpCountTests {
             for (shard, count) in round.enumerated() { counts[shard] += count }
             try await JumpedStore.expect(store, counts, behind: counts)
             // A mapping goes on at the newest record, and nothing is behind.
-            let key = MappingKey(stream: "jumped", name: "m")
+            let key = MappingID(stream: "jumped", name: "m")
             try await store.seekMapping(key, to: .latest, shard: nil)
             try await JumpedStore.expect(store, counts, behind: [0, 0, 0])
             try await store.seekMapping(key, to: .trimHorizon, shard: nil)
@@ -110,7 +110,7 @@ struct JumpCountTests {
             } else {
                 for end in ["", "-wal", "-shm"] { try? POSIXFileSystem().remove(path + end) }
             }
-            _ = try await SegmentStore.repair(at: copy.path, applies: true, timeSource: clock, logger: silent)
+            _ = try await SegmentStore.repair(at: copy.path, dryRun: false, timeSource: clock, logger: silent)
             let repaired = try await SegmentStore.open(at: copy.path, timeSource: clock, logger: silent)
             let counts = try await repaired.describeStream("jumped").shards.map(\.recordCount)
             #expect(counts == [11, 5], "\(table.map { $0.rawValue } ?? "all")")
@@ -171,7 +171,7 @@ struct JumpCountTests {
 
     @Test func `ranges of jumps are as many as are kept, and counts never grow by a jump`() {
         var shard = ShardState(
-            key: ShardKey(1), stream: StreamKey(1), id: ShardID(0), range: HashKeyRange.even(1)[0], parents: [],
+            key: ShardNumber(1), stream: StreamNumber(1), id: ShardID(0), range: HashKeyRange.even(1)[0], parents: [],
             creationSecond: 0, openedAt: clock.wallTime, origin: .zero, lastSequence: .zero, floor: .zero,
             lastArrival: clock.wallTime, atCommit: 0)
         for _ in 0..<ShardState.mostSkippedRanges + 5 {

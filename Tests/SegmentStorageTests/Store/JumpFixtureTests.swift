@@ -13,7 +13,7 @@ import Testing
 struct JumpFixtureTests {
     private static let fixture = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("Fixtures/v1-jumps.tar.gz").path
-    private static let mapping = MappingKey(stream: "jumped", name: "m")
+    private static let mapping = MappingID(stream: "jumped", name: "m")
 
     private static func tar(_ arguments: [String]) throws {
         let process = try SpawnedProcess(
@@ -84,7 +84,7 @@ enum JumpedStore {
     ) async throws -> SegmentStore {
         var internals = SegmentStore.Internals()
         internals.ringFileSize = 64 << 10
-        if flushes { internals.epochSize = 1 }
+        if flushes { internals.memtableSize = 1 }
         if jumps { internals.identity = IdentityChange(finding: "restored", incarnations: 1) }
         return try await SegmentStore.open(
             at: directory.path, configuration: .init(), timeSource: clock, logger: silent, internals: internals)
@@ -123,7 +123,7 @@ enum JumpedStore {
             #expect(found == shard.recordCount, "\(shard.id)", sourceLocation: sourceLocation)
         }
         guard let behind else { return }
-        let mapping = try await store.describeMapping(MappingKey(stream: "jumped", name: "m"))
+        let mapping = try await store.describeMapping(MappingID(stream: "jumped", name: "m"))
         let spans = shards.map { shard in
             RecordSpan(
                 shard: shard.id, after: mapping.checkpoints.first { $0.shard == shard.id }?.position ?? .zero)

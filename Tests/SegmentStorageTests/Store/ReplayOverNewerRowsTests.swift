@@ -13,14 +13,14 @@ struct ReplayOverNewerRowsTests {
     private let clock = HandClock(1_700_000_000_000)
 
     private func open(_ directory: TemporaryDirectory) async throws -> FlushedStore {
-        try await FlushedStore.open(directory, clock: clock, epochSize: 1 << 20, ringFileSize: 1 << 20)
+        try await FlushedStore.open(directory, clock: clock, memtableSize: 1 << 20, ringFileSize: 1 << 20)
     }
 
     @Test func `a stream and a mapping that were made anew under their old names are there after a restart`()
         async throws
     {
         let first = try await open(directory)
-        let mapping = MappingKey(stream: "s", name: "m")
+        let mapping = MappingID(stream: "s", name: "m")
         for round in 0..<3 {
             try await first.store.createStream("s", shards: 1)
             for _ in 0..<2 {

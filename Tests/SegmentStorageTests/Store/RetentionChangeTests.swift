@@ -82,13 +82,13 @@ struct RetentionChangeTests {
         machine.maintain()
         machine.time.advance(by: .seconds(1_800))
         machine.maintain()
-        let commit = machine.store.parts.visible.watermark
+        let commit = machine.store.core.visible.watermark
         for _ in 0..<5 {
             machine.time.advance(by: .seconds(3_600))
             machine.maintain()
         }
         // Nothing but the mark that proves the last commit.
-        #expect(machine.store.parts.visible.watermark <= commit + 1)
+        #expect(machine.store.core.visible.watermark <= commit + 1)
     }
 
     @Test func `what is put with the clock set far back does not expire at once`() async throws {

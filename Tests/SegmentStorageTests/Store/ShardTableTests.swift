@@ -8,9 +8,9 @@ import Testing
     func `a table holds what was put and not removed`(seed: UInt64) {
         var numbers = SeededNumbers(seed)
         var table: ShardTable<String> = [:]
-        var model: [ShardKey: String] = [:]
+        var model: [ShardNumber: String] = [:]
         for step in 0..<2_000 {
-            let key = ShardKey(UInt32.random(in: 0...300, using: &numbers))
+            let key = ShardNumber(UInt32.random(in: 0...300, using: &numbers))
             switch Int.random(in: 0...4, using: &numbers) {
             case 0:
                 #expect(table.removeValue(forKey: key) == model.removeValue(forKey: key))
@@ -34,35 +34,35 @@ import Testing
     }
 
     @Test func `a copy of a table stays as it was`() {
-        var table: ShardTable<Int> = [ShardKey(3): 1]
+        var table: ShardTable<Int> = [ShardNumber(3): 1]
         let copy = table
-        table[ShardKey(3)]? += 1
-        _ = table.update(ShardKey(3)) { $0 += 1 }
-        #expect(copy[ShardKey(3)] == 1 && table[ShardKey(3)] == 3)
+        table[ShardNumber(3)]? += 1
+        _ = table.update(ShardNumber(3)) { $0 += 1 }
+        #expect(copy[ShardNumber(3)] == 1 && table[ShardNumber(3)] == 3)
     }
 
     @Test func `tables with the same values are equal, whatever else was in them`() {
-        var one: ShardTable<Int> = [ShardKey(1): 1]
-        one[ShardKey(9_000)] = 2
-        one[ShardKey(9_000)] = nil
-        let other: ShardTable<Int> = [ShardKey(1): 1]
+        var one: ShardTable<Int> = [ShardNumber(1): 1]
+        one[ShardNumber(9_000)] = 2
+        one[ShardNumber(9_000)] = nil
+        let other: ShardTable<Int> = [ShardNumber(1): 1]
         #expect(one == other && one.hashValue == other.hashValue)
-        #expect(one != [ShardKey(1): 2] && one != [ShardKey(2): 1])
+        #expect(one != [ShardNumber(1): 2] && one != [ShardNumber(2): 1])
     }
 
     @Test(arguments: 0..<10 as Range<UInt64>)
     func `a set holds what was put in, in order`(seed: UInt64) {
         var numbers = SeededNumbers(seed)
-        var sets: [(ShardSet, Set<ShardKey>)] = []
+        var sets: [(ShardSet, Set<ShardNumber>)] = []
         for limit in [10, 70, 1_000] as [UInt32] {
-            var (set, model): (ShardSet, Set<ShardKey>) = ([], [])
+            var (set, model): (ShardSet, Set<ShardNumber>) = ([], [])
             for _ in 0..<50 {
-                let key = ShardKey(UInt32.random(in: 0...limit, using: &numbers))
+                let key = ShardNumber(UInt32.random(in: 0...limit, using: &numbers))
                 set.insert(key)
                 model.insert(key)
             }
             #expect(Array(set) == model.sorted())
-            #expect((0...limit).allSatisfy { set.contains(ShardKey($0)) == model.contains(ShardKey($0)) })
+            #expect((0...limit).allSatisfy { set.contains(ShardNumber($0)) == model.contains(ShardNumber($0)) })
             sets.append((set, model))
         }
         for (one, oneModel) in sets {
@@ -73,6 +73,6 @@ import Testing
                 #expect((one == other) == (oneModel == otherModel))
             }
         }
-        #expect(ShardSet().isEmpty && !sets[0].0.isEmpty && !ShardSet().contains(ShardKey(5)))
+        #expect(ShardSet().isEmpty && !sets[0].0.isEmpty && !ShardSet().contains(ShardNumber(5)))
     }
 }

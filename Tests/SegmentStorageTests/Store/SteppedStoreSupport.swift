@@ -17,14 +17,14 @@ struct SteppedMachine {
 
     init(
         disk: MemoryFileSystem = MemoryFileSystem(), metadata: ModelMetadata = ModelMetadata(),
-        time: VirtualTime = VirtualTime(), epochSize: Int = 16 << 10
+        time: VirtualTime = VirtualTime(), memtableSize: Int = 16 << 10
     ) throws {
         self.disk = disk
         self.metadata = metadata
         self.time = time
-        var surroundings = SteppedStore.Surroundings(fileSystem: disk, metadata: metadata, threads: .shared)
-        surroundings.epochSize = epochSize
-        stepped = try SteppedStore.open(at: "/store", timeSource: time, logger: silent, surroundings: surroundings)
+        var environment = SteppedStore.Environment(fileSystem: disk, metadata: metadata, threads: .shared)
+        environment.memtableSize = memtableSize
+        stepped = try SteppedStore.open(at: "/store", timeSource: time, logger: silent, environment: environment)
     }
 
     /// Does something with the store while its writer works.
@@ -48,9 +48,9 @@ struct SteppedMachine {
 
     /// One round of maintenance, as it comes every second, with what it asks of the writer; then what is to be saved.
     func maintain() {
-        _ = stepped.keepHouse()
+        _ = stepped.runMaintenance()
         writeAll()
-        _ = stepped.keepHouse()
+        _ = stepped.runMaintenance()
     }
 
     /// Has the writer do everything that waits for it.
@@ -63,15 +63,15 @@ struct SteppedMachine {
 
     /// Flushes everything that is in memory only.
     func flush() {
-        store.parts.epochs.closeNow()
-        _ = stepped.keepHouse()
+        store.core.memtables.closeNow()
+        _ = stepped.runMaintenance()
     }
 
     /// The machine after an orderly end, its clock changed by so much.
     func reopened(clock change: Duration = .zero) throws -> SteppedMachine {
         stepped.beginClosing()
         while stepped.write() != .finished {}
-        while stepped.keepHouse() {}
+        while stepped.runMaintenance() {}
         return try next(disk, metadata, change)
     }
 

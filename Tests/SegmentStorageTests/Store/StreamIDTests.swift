@@ -63,7 +63,7 @@ import Testing
             try FileManager.default.removeItem(atPath: "\(used.directory.path)/\(file)")
         }
         _ = try await SegmentStore.repair(
-            at: used.directory.path, applies: true, timeSource: used.clock, logger: silent)
+            at: used.directory.path, dryRun: false, timeSource: used.clock, logger: silent)
         #expect(try await self.ids(used.directory.path, used.clock)["orders"] == ids["orders"])
     }
 }

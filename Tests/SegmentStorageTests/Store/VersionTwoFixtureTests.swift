@@ -38,7 +38,7 @@ struct VersionTwoFixtureTests {
         var internals = SegmentStore.Internals()
         internals.ringFileSize = 64 << 10
         internals.reserveSize = 64 << 10
-        internals.epochSize = 6_000
+        internals.memtableSize = 6_000
         internals.newStore = StoreID(bytes: Array(101...116))
         internals.makeBacking = { _ in
             Backing(
@@ -86,7 +86,7 @@ struct VersionTwoFixtureTests {
         for name in ["billing", "search"] {
             try await store.createMapping(
                 MappingDefinition(
-                    key: MappingKey(stream: "orders", name: name), startingPosition: .trimHorizon,
+                    key: MappingID(stream: "orders", name: name), startingPosition: .trimHorizon,
                     configuration: Array(#"{"failureStream":"dead"}"#.utf8)))
         }
         try await Self.put(0..<60, into: "orders", store, clock)
@@ -100,7 +100,7 @@ struct VersionTwoFixtureTests {
         store = try await Self.open(directory, clock, jumps: true).store
         try await Self.put(80..<140, into: "orders", store, clock)
         for (name, text) in [("billing", "a"), ("search", "b")] {
-            let key = MappingKey(stream: "orders", name: name)
+            let key = MappingID(stream: "orders", name: name)
             let epoch = try await store.claimMapping(
                 key, with: MappingClaim(failureStream: "dead")
             ).epoch
@@ -125,8 +125,8 @@ struct VersionTwoFixtureTests {
         }
         // Shard 0 of "short" goes with what is in it; its children keep their records for longer than it was kept.
         clock.set(Self.begin + 120_000)
-        while store.parts.visible.withState({ $0.catalogue.shards.count }) > 5 {
-            store.parts.epochs.ask()
+        while store.core.visible.withState({ $0.catalogue.shards.count }) > 5 {
+            store.core.memtables.ask()
             await Task.yield()
         }
         try await store.updateStream("short", retention: Self.year)

@@ -91,13 +91,13 @@ import Testing
         let before = try target.contents()
         for place in [backup, backup + "/store"] {
             let error = await expectError(.notAccessible) {
-                try await SegmentStore.repair(at: place, applies: true, timeSource: used.clock, logger: silent)
+                try await SegmentStore.repair(at: place, dryRun: false, timeSource: used.clock, logger: silent)
             }
             #expect(error?.message.contains("repair a copy of") == true, "\(error as Any)")
         }
         #expect(try target.contents() == before)
         try FileManager.default.copyItem(atPath: backup + "/store", toPath: restored)
-        _ = try await SegmentStore.repair(at: restored, applies: true, timeSource: used.clock, logger: silent)
+        _ = try await SegmentStore.repair(at: restored, dryRun: false, timeSource: used.clock, logger: silent)
         #expect(try await SegmentStore.check(at: restored, timeSource: used.clock).verdict == .whole)
     }
 

@@ -105,9 +105,9 @@ import Testing
     @Test func `segments stay and journal files are not used again while a backup has them`() async throws {
         let used = try await UsedStore(count: 0)
         let open = try await used.open()
-        let parts = open.store.parts
+        let core = open.store.core
         let ring = try used.directory.files(in: "journal")
-        parts.ring.hold()
+        core.ring.hold()
         open.backing.holdDeletions()
         for index in 0..<200 {
             try await open.store.stream("orders").put(UsedStore.text(index), partitionKey: "k")
@@ -116,11 +116,11 @@ import Testing
         #expect(Set(try used.directory.files(in: "journal")).isSuperset(of: ring))
         #expect(try used.directory.files(in: "journal").count > ring.count + 2)
         used.clock.set(1_700_000_000_000 + 400 * 86_400_000)
-        try open.backing.tidy(parts.visible.catalogue, now: used.clock.wallTime)
+        try open.backing.applyRetention(core.visible.catalogue, now: used.clock.wallTime)
         #expect(!(try used.directory.files(in: "segments").isEmpty))
         open.backing.letDelete()
-        try parts.ring.letGo()
-        try open.backing.tidy(parts.visible.catalogue, now: used.clock.wallTime)
+        try core.ring.letGo()
+        try open.backing.applyRetention(core.visible.catalogue, now: used.clock.wallTime)
         #expect(try used.directory.files(in: "segments").isEmpty)
         try await open.store.close()
     }

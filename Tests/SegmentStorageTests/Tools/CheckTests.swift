@@ -125,7 +125,7 @@ import Testing
         func check(_ directory: TemporaryDirectory) async throws -> StoreReport {
             try await SegmentStore.check(at: directory.path, timeSource: clock)
         }
-        // As the housekeeper makes one ahead: as long as the others, and nothing but zeros behind its header.
+        // As the maintenance makes one ahead: as long as the others, and nothing but zeros behind its header.
         let used = try killed.files(in: "journal")[0]
         let bytes = try #require(try killed.contents()[used])
         let spare = "journal/000000000999.journal"
@@ -138,7 +138,7 @@ import Testing
             #expect(report.verdict == .whole, "\(report.findings)")
             #expect(report.findings.map(\.file) == [spare] && report.findings.map(\.severity) == [.note])
             let repair = try await SegmentStore.repair(
-                at: directory.path, applies: false, timeSource: clock, logger: silent)
+                at: directory.path, dryRun: true, timeSource: clock, logger: silent)
             #expect(!repair.isNeeded && repair.steps == [])
             // Opening is of the same mind.
             let store = try await SegmentStore.open(at: directory.path, timeSource: clock, logger: silent)

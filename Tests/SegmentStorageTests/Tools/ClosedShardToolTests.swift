@@ -26,11 +26,11 @@ struct ClosedShardToolTests {
         ])
         clock.set(1_700_000_002_000)
         try await store.stream("s").put("child", partitionKey: "k")
-        store.parts.epochs.closeNow()
+        store.core.memtables.closeNow()
         try await open.flusher.reached(1)
         clock.set(1_700_000_101_000)
-        while store.parts.visible.withState({ $0.catalogue.shards.count }) > 3 {
-            store.parts.epochs.ask()
+        while store.core.visible.withState({ $0.catalogue.shards.count }) > 3 {
+            store.core.memtables.ask()
             await Task.yield()
         }
         try await store.close()
@@ -41,7 +41,7 @@ struct ClosedShardToolTests {
     private func expectGone(_ directory: TemporaryDirectory, wasDamaged: Bool = false) async throws {
         let store = try await SegmentStore.open(at: directory.path, timeSource: clock, logger: silent)
         #expect(try await store.describeStream("s").shards.map(\.id.number) == [1, 2])
-        #expect(store.parts.visible.withState { $0.catalogue.shards.count } == 3)
+        #expect(store.core.visible.withState { $0.catalogue.shards.count } == 3)
         #expect(try await store.everything(of: "s").texts == ["child"])
         #expect(try await store.everything(of: "kept").texts == ["kept"])
         try await store.close()
@@ -59,7 +59,7 @@ struct ClosedShardToolTests {
         where name.hasPrefix("metadata.sqlite") {
             try FileManager.default.removeItem(atPath: "\(directory.path)/\(name)")
         }
-        let report = try await SegmentStore.repair(at: directory.path, applies: true, timeSource: clock)
+        let report = try await SegmentStore.repair(at: directory.path, dryRun: false, timeSource: clock)
         #expect(report.isApplied)
         try await expectGone(directory)
     }
@@ -80,7 +80,7 @@ struct ClosedShardToolTests {
         try directory.flip(segment, at: size - 40)
         #expect(try await SegmentStore.check(at: directory.path, timeSource: clock).verdict == .damaged)
         let report = try await SegmentStore.repair(
-            at: directory.path, applies: true, timeSource: clock, logger: silent)
+            at: directory.path, dryRun: false, timeSource: clock, logger: silent)
         #expect(report.isApplied && report.lost.isEmpty)
         if !deletesStream { return try await expectGone(directory, wasDamaged: true) }
         let store = try await SegmentStore.open(at: directory.path, timeSource: clock, logger: silent)

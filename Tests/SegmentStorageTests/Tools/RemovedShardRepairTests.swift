@@ -34,7 +34,7 @@ struct RemovedShardRepairTests {
         var flushCount = 0
         func flush() async throws {
             flushCount += 1
-            store.parts.epochs.closeNow()
+            store.core.memtables.closeNow()
             try await open.flusher.reached(flushCount)
         }
         try await store.createStream("s", shards: 1, retention: .seconds(100))
@@ -58,8 +58,8 @@ struct RemovedShardRepairTests {
         try await flush()
         if removes {
             clock.set(1_700_000_101_000)
-            while store.parts.visible.withState({ $0.catalogue.shards.count }) > 5 {
-                store.parts.epochs.ask()
+            while store.core.visible.withState({ $0.catalogue.shards.count }) > 5 {
+                store.core.memtables.ask()
                 await Task.yield()
             }
             if flushes {
@@ -106,12 +106,12 @@ struct RemovedShardRepairTests {
 
     private func repair(_ directory: TemporaryDirectory) async throws {
         let report = try await SegmentStore.repair(
-            at: directory.path, applies: true, timeSource: clock, logger: silent)
+            at: directory.path, dryRun: false, timeSource: clock, logger: silent)
         #expect(report.isApplied)
         let check = try await SegmentStore.check(at: directory.path, timeSource: clock)
         #expect(check.verdict == .whole && check.findings == [], "\(check.findings)")
         let again = try await SegmentStore.repair(
-            at: directory.path, applies: false, timeSource: clock, logger: silent)
+            at: directory.path, dryRun: true, timeSource: clock, logger: silent)
         #expect(!again.isNeeded)
     }
 

@@ -12,9 +12,9 @@ import Testing
 /// STORE-D5).
 @Suite(.timeLimit(.minutes(2))) struct RepairTests {
     private func repair(
-        _ directory: TemporaryDirectory, _ clock: HandClock, applies: Bool = true
+        _ directory: TemporaryDirectory, _ clock: HandClock, dryRun: Bool = false
     ) async throws -> RepairReport {
-        try await SegmentStore.repair(at: directory.path, applies: applies, timeSource: clock, logger: silent)
+        try await SegmentStore.repair(at: directory.path, dryRun: dryRun, timeSource: clock, logger: silent)
     }
 
     /// Repairs, and expects that every record is served or told to be lost, and that all is whole then.
@@ -24,7 +24,7 @@ import Testing
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws -> RepairReport {
         let before = try directory.contents()
-        let plan = try await repair(directory, clock, applies: false)
+        let plan = try await repair(directory, clock, dryRun: true)
         #expect(try directory.contents() == before, "saying it changes something", sourceLocation: sourceLocation)
         #expect(plan.isNeeded && !plan.isApplied && !plan.steps.isEmpty, sourceLocation: sourceLocation)
         let report = try await repair(directory, clock)
@@ -36,7 +36,7 @@ import Testing
         }
         let check = try await SegmentStore.check(at: directory.path, timeSource: clock)
         #expect(check.verdict == .whole, "\(check.findings)", sourceLocation: sourceLocation)
-        #expect(check.givenUp.reduce(0) { $0 + $1.count } == report.lost.reduce(0) { $0 + $1.count })
+        #expect(check.lostRanges.reduce(0) { $0 + $1.count } == report.lost.reduce(0) { $0 + $1.count })
         // Nothing is left to do.
         let again = try await repair(directory, clock)
         #expect(!again.isNeeded && again.steps.isEmpty, "\(again)", sourceLocation: sourceLocation)
@@ -244,7 +244,7 @@ import Testing
             #expect(end.lost == [lost...lost])
             try await store.close()
             // With what came in segments, too.
-            let open = try await FlushedStore.open(directory, clock: clock, epochSize: 1)
+            let open = try await FlushedStore.open(directory, clock: clock, memtableSize: 1)
             try await open.store.stream("audit").put("more", partitionKey: "k")
             try await open.flusher.reached(1)
             try await open.store.close()
@@ -267,21 +267,21 @@ import Testing
 
     @Test func `of what an earlier version gave up, only what is behind it says whether it has expired`() throws {
         var contents = MetadataContents()
-        let known = GivenUp(numbers: 10...12, arrivedBy: Timestamp(milliseconds: 7))
+        let known = LostRange(numbers: 10...12, arrivedBy: Timestamp(milliseconds: 7))
         contents.rows[.lostRange] = [
             MetadataRow(.lostRange, [.number(1), .number(5), .number(9), .text("damage")]), known.row(shard: 1),
         ]
-        let given = try #require(try contents.givenUp[1])
-        #expect(given == [GivenUp(numbers: 5...9, arrivedBy: nil), known])
+        let given = try #require(try contents.lostRanges[1])
+        #expect(given == [LostRange(numbers: 5...9, arrivedBy: nil), known])
         #expect(known.row(shard: 1).values.last == .text("damage, arrived by 7"))
 
         let shard = ShardState(
-            key: ShardKey(1), stream: StreamKey(1), id: ShardID(0), range: HashKeyRange.even(1)[0], parents: [],
+            key: ShardNumber(1), stream: StreamNumber(1), id: ShardID(0), range: HashKeyRange.even(1)[0], parents: [],
             creationSecond: 0,
             openedAt: Timestamp(milliseconds: 0), origin: .zero, lastSequence: SequenceNumber(20), floor: .zero,
             lastArrival: Timestamp(milliseconds: 30), atCommit: 0)
-        func position(before kept: UInt64, at time: Int64, _ ranges: [GivenUp]) -> UInt64 {
-            GivenUp.position(
+        func position(before kept: UInt64, at time: Int64, _ ranges: [LostRange]) -> UInt64 {
+            LostRange.position(
                 of: shard, before: SequenceNumber(kept), arrivedAtOrAfter: Timestamp(milliseconds: time), ranges
             ).rawValue
         }
@@ -292,7 +292,7 @@ import Testing
         // A jump of numbers is none.
         #expect(position(before: 13 + OpenedEntry.jump, at: 7, given) == 4)
         // Nothing is behind it: the shard's newest arrival is its own, or later.
-        let end = [GivenUp(numbers: 5...20, arrivedBy: nil)]
+        let end = [LostRange(numbers: 5...20, arrivedBy: nil)]
         #expect(position(before: 21, at: 30, end) == 4)
         #expect(position(before: 21, at: 31, end) == 20)
     }

@@ -135,7 +135,7 @@ private final class ImageMetadata: MetadataStore {
         }
         func repair(_ disk: MemoryFileSystem) async throws -> RepairReport {
             try await SegmentStore.repair(
-                at: Self.store, applies: true, timeSource: clock, logger: silent,
+                at: Self.store, dryRun: false, timeSource: clock, logger: silent,
                 internals: Self.internals(disk, clock))
         }
         let whole = try Self.disk(directory)

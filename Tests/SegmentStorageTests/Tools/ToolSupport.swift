@@ -51,9 +51,9 @@ extension TemporaryDirectory {
 struct UsedStore {
     let directory = TemporaryDirectory()
     let clock = HandClock(1_700_000_000_000)
-    private static let epochSize = 20_000
+    private static let memtableSize = 20_000
     private static let options = SegmentBacking.Options(sealFrom: 6_000)
-    static let mapping = MappingKey(stream: "orders", name: "billing")
+    static let mapping = MappingID(stream: "orders", name: "billing")
 
     static func text(_ index: Int) -> String { "order \(index) " + String(repeating: "-", count: index % 90) }
 
@@ -62,7 +62,7 @@ struct UsedStore {
 
     init(count: Int = 200, closes: Bool = true) async throws {
         let open = try await FlushedStore.open(
-            directory, clock: clock, epochSize: Self.epochSize, options: Self.options)
+            directory, clock: clock, memtableSize: Self.memtableSize, options: Self.options)
         opened = open
         let store = open.store
         try await store.createStream("orders", shards: 2, retention: .seconds(365 * 86_400))
@@ -96,7 +96,7 @@ struct UsedStore {
     }
 
     func open() async throws -> FlushedStore {
-        try await FlushedStore.open(directory, clock: clock, epochSize: Self.epochSize, options: Self.options)
+        try await FlushedStore.open(directory, clock: clock, memtableSize: Self.memtableSize, options: Self.options)
     }
 
     func check() async throws -> StoreReport {

@@ -22,7 +22,7 @@ import Testing
         var settings = EventSourceMapping.Configuration()
         settings.failureDestination = destination
         return MappingDescription(
-            key: MappingKey(stream: "s", name: name), id: 1, startingPosition: .latest,
+            key: MappingID(stream: "s", name: name), id: 1, startingPosition: .latest,
             createdAt: Timestamp(milliseconds: 0), configuration: settings.json, epoch: 1, isClaimed: false,
             checkpoints: [])
     }

@@ -125,7 +125,7 @@ import Testing
             let error = await #expect(throws: ShardlineError.self) {
                 try await Self.run(store, recorder, shard: ShardID(4))
             }
-            #expect(error?.code == .unknownShard)
+            #expect(error?.code == .shardNotFound)
         }
     }
 

@@ -12,7 +12,7 @@ import Testing
         let columns = try FlightColumns(header: Array("tailnum,dep_time,dep_delay".utf8))
         let results = try LateRunsResults(path: folder.path + "/results.sqlite")
         let store = InMemoryStore()
-        let key = MappingKey(stream: "departures", name: "late-runs")
+        let key = MappingID(stream: "departures", name: "late-runs")
         func follow(_ late: Int) async throws -> [LateRun] {
             try await store.createStreamIfNeeded("departures", shards: 1)
             try await store.stream("departures").put(

@@ -8,7 +8,7 @@ import Testing
 
 /// What expired before a mapping had done it is shown as that, and a seek past it says so.
 @Suite struct ExpiredProgressTests {
-    private let key = MappingKey(stream: "s", name: "m")
+    private let key = MappingID(stream: "s", name: "m")
 
     /// Five records in shard 0, of which two are done, and the first four have expired; "late" has done all.
     private func withExpired(_ body: (InMemoryStore, VirtualTime) async throws -> Void) async throws {

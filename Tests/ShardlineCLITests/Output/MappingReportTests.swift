@@ -11,7 +11,7 @@ import Testing
 
     private func report(_ state: MappingShardState?, isClaimed: Bool = true, settings: [UInt8] = []) -> MappingReport {
         let mapping = MappingDescription(
-            key: MappingKey(stream: "s", name: "m"), id: 1, startingPosition: .trimHorizon, createdAt: now,
+            key: MappingID(stream: "s", name: "m"), id: 1, startingPosition: .trimHorizon, createdAt: now,
             configuration: settings, epoch: 2, isClaimed: isClaimed, checkpoints: [])
         return MappingReport(
             mapping, [MappingProgress(shard: ShardID(0), isShardEnd: false, behind: 6, checkpoint: nil, state: state)])

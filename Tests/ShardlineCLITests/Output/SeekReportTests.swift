@@ -7,7 +7,7 @@ import Testing
 @testable import ShardlineCLI
 
 @Suite struct SeekReportTests {
-    private let key = MappingKey(stream: "s", name: "m")
+    private let key = MappingID(stream: "s", name: "m")
 
     /// Five records in shard 0 and two in shard 1, of which the mapping has done the first three and the first.
     private func withMapping(_ body: (InMemoryStore) async throws -> Void) async throws {

@@ -18,7 +18,7 @@ import Testing
         for number in 1...1_000 as ClosedRange<UInt64> {
             report.findings.append(
                 .init(.damage, file: "metadata.sqlite", "finding \(number)", lost: [range(number)]))
-            report.givenUp.append(range(number))
+            report.lostRanges.append(range(number))
         }
         var lines = report.lines
         #expect(lines.count { $0.contains(": finding ") } == 50)

@@ -182,7 +182,7 @@ extension CrashWalk {
             history.settings = History.Settings()
             history.settings.interval = interval
             history.settings.ringFileSize = 16 << 10
-            history.settings.epochSize = 4 << 10
+            history.settings.memtableSize = 4 << 10
             history.settings.ownSegmentFrom = 3 << 10
             history.settings.sealFrom = 8 << 10
             history.settings.mappings = mappings

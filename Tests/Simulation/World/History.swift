@@ -54,7 +54,7 @@ package struct History: Sendable {
     package struct Settings: Hashable, Sendable {
         package var shards = 2
         package var retention = 30_000
-        package var epochSize = 8 << 10
+        package var memtableSize = 8 << 10
         package var ringFileSize = 32 << 10
         package var sealFrom = 32 << 10
         package var ownSegmentFrom = 6 << 10
@@ -83,7 +83,7 @@ package struct History: Sendable {
         var random = SeededRandom(seed)
         settings.shards = random.pick(1...3)
         settings.retention = random.pick([20_000, 60_000, 600_000])
-        settings.epochSize = random.pick([4, 8, 16]) << 10
+        settings.memtableSize = random.pick([4, 8, 16]) << 10
         settings.ringFileSize = random.pick([16, 32, 64]) << 10
         settings.sealFrom = random.pick([16, 64]) << 10
         settings.ownSegmentFrom = random.pick([3, 8, 32]) << 10

@@ -83,7 +83,7 @@ extension Life {
         world.tell { $0.willDeleteMapping(name) }
         let ended = deletionsEnded
         do {
-            try await store.deleteMapping(MappingKey(stream: World.stream, name: name))
+            try await store.deleteMapping(MappingID(stream: World.stream, name: name))
             world.tell { $0.hasDeletedMapping(name) }
         } catch {
             if !isInDoubt(error) { world.tell { $0.hasNotDeletedMapping(name) } }

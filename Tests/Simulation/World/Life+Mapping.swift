@@ -36,7 +36,7 @@ extension Life {
         let shard = Judge.Shard(world.judge.streamOfPuts, Int(context.shard.number))
         let items = batch.compactMap(Records.item)
         guard items.count == batch.count else { return world.fail("\(name) got data of \(shard) that nobody put") }
-        let checkpoint = try await store.describeMapping(MappingKey(stream: World.stream, name: name)).checkpoints
+        let checkpoint = try await store.describeMapping(MappingID(stream: World.stream, name: name)).checkpoints
             .first { $0.shard == context.shard }
         world.tell { $0.invoked(name, shard, with: items, checkpoint: checkpoint?.position.rawValue ?? 0) }
         var did: [UInt64] = []

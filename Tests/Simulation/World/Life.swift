@@ -80,13 +80,13 @@ final class Life: @unchecked Sendable {
                 }
             }
         }
-        scheduler.start("housekeeper") {
+        scheduler.start("maintenance") {
             while true {
                 // On a full disk there is news all the time, but no use in hurrying.
-                let hadNews = stepped.hasHousework
-                guard stepped.keepHouse() else { return }
-                let isStuck = hadNews && stepped.hasHousework
-                scheduler.park(until: time.monotonicTime + .seconds(1)) { !isStuck && stepped.hasHousework }
+                let hadNews = stepped.hasMaintenance
+                guard stepped.runMaintenance() else { return }
+                let isStuck = hadNews && stepped.hasMaintenance
+                scheduler.park(until: time.monotonicTime + .seconds(1)) { !isStuck && stepped.hasMaintenance }
             }
         }
     }
@@ -187,7 +187,7 @@ final class Life: @unchecked Sendable {
     func failed(_ error: any Error, _ what: String, deletions: Int? = nil) {
         guard world.isAlive else { return }
         if error is CancellationError, isEnding || wantsReopening { return }
-        let notFound: [ShardlineError.Code] = [.unknownStream, .unknownShard, .unknownMapping, .fenced]
+        let notFound: [ShardlineError.Code] = [.streamNotFound, .shardNotFound, .mappingNotFound, .fenced]
         if hasDeleted, let error = error as? ShardlineError, notFound.contains(error.code) { return }
         // Nobody may claim what is about to be deleted: one deletion at least was under way since then.
         if let deletions, deletionsBegun > deletions, (error as? ShardlineError)?.code == .mappingBusy { return }
@@ -365,9 +365,9 @@ final class Life: @unchecked Sendable {
         world.tell { $0.willSeek(name) }
         do {
             _ = try await store.seekMapping(
-                MappingKey(stream: World.stream, name: name), to: .trimHorizon, shard: nil)
+                MappingID(stream: World.stream, name: name), to: .trimHorizon, shard: nil)
             world.tell { $0.hasSought(name) }
-        } catch let error as ShardlineError where error.code == .unknownMapping {
+        } catch let error as ShardlineError where error.code == .mappingNotFound {
             world.tell { $0.hasNotSought(name) }
         } catch {
             if !isInDoubt(error) { world.tell { $0.hasNotSought(name) } }

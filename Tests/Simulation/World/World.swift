@@ -246,13 +246,13 @@ package final class World: @unchecked Sendable {
 
     /// Opens the store; nil where that failed as it may.
     private func open() -> SteppedStore? {
-        var surroundings = SteppedStore.Surroundings(fileSystem: disk, metadata: metadata, threads: threads)
-        surroundings.ringFileSize = history.settings.ringFileSize
-        surroundings.epochSize = history.settings.epochSize
-        surroundings.sealFrom = UInt64(history.settings.sealFrom)
-        surroundings.ownSegmentFrom = history.settings.ownSegmentFrom
-        surroundings.journalLimit = 8 * history.settings.ringFileSize
-        surroundings.cacheLimit = 4 << 10
+        var environment = SteppedStore.Environment(fileSystem: disk, metadata: metadata, threads: threads)
+        environment.ringFileSize = history.settings.ringFileSize
+        environment.memtableSize = history.settings.memtableSize
+        environment.sealFrom = UInt64(history.settings.sealFrom)
+        environment.ownSegmentFrom = history.settings.ownSegmentFrom
+        environment.journalLimit = 8 * history.settings.ringFileSize
+        environment.cacheLimit = 4 << 10
         var configuration = SegmentStore.Configuration()
         // Whoever opens a store may choose anew.
         let interval = history.settings.interval.flatMap { lives > 1 && random.once(in: 5) ? nil : $0 }
@@ -265,7 +265,7 @@ package final class World: @unchecked Sendable {
             result = Result {
                 try SteppedStore.open(
                     at: Self.directory, configuration: configuration, timeSource: time, logger: logger,
-                    surroundings: surroundings)
+                    environment: environment)
             }
         }
         guard scheduler.run(atMost: 1_000_000, until: { result != nil && scheduler.threadsAtWork == 0 }) == .done
@@ -439,7 +439,7 @@ package final class World: @unchecked Sendable {
         guard isAlive, let life else { return }
         lookAtJournal()
         // One epoch is filled while another is flushed, and what is in the queue comes on top (STORE-M4).
-        let bound = 4 * history.settings.epochSize + (1 << 20)
+        let bound = 4 * history.settings.memtableSize + (1 << 20)
         let used = life.stepped.unflushedBytes
         if used > bound { fail("\(used) bytes of records are in memory, more than \(bound) (STORE-M4)") }
     }

@@ -3,7 +3,7 @@ import StreamModel
 import StreamStorage
 
 /// One run of a mapping: claims it, drives its shards, and begins anew when its checkpoints were moved.
-struct MappingRun {
+struct MappingExecution {
     /// How often a running mapping looks whether it was sought or taken over: an idle one would not notice otherwise.
     static let watchInterval = Duration.seconds(1)
     /// To so many lanes it tells what has expired, before it looks at its claim again.
@@ -17,7 +17,7 @@ struct MappingRun {
     private enum SessionEnd { case done, fenced }
 
     /// What happens to a session.
-    private enum Happening: Sendable {
+    private enum SessionEvent: Sendable {
         case lane(ShardID, LaneEnd)
         case stopRequested
         case graceOver
@@ -111,7 +111,7 @@ struct MappingRun {
         var isFenced = false
         var failure: (any Error)?
         var damage: (any Error)?
-        let happenings = Mailbox<Happening>()
+        let events = Mailbox<SessionEvent>()
         await withDiscardingTaskGroup { group in
             func startLanes() async {
                 do {
@@ -128,19 +128,19 @@ struct MappingRun {
             }
             group.addTask {
                 await mapping.control.stopped()
-                if !Task.isCancelled { happenings.post(.stopRequested) }
+                if !Task.isCancelled { events.post(.stopRequested) }
             }
-            group.addTask { if let found = await watch(session, workers) { happenings.post(found) } }
+            group.addTask { if let found = await watch(session, workers) { events.post(found) } }
             group.addTask {
-                do { happenings.post(.storeFailed(try await session.store.failed())) } catch { return }
+                do { events.post(.storeFailed(try await session.store.waitForFailure())) } catch { return }
             }
-            for worker in workers.workers(session, ended: { happenings.post(.lane($0, $1)) }) {
+            for worker in workers.workers(session, ended: { events.post(.lane($0, $1)) }) {
                 group.addTask { await worker.run() }
             }
             await startLanes()
             while lanes.running > 0 {
-                for happening in await happenings.take() {
-                    switch happening {
+                for event in await events.take() {
+                    switch event {
                     case .lane(let shard, let end):
                         lanes.ended(shard, end)
                         switch end {
@@ -161,7 +161,7 @@ struct MappingRun {
                         let timeSource = session.timeSource
                         group.addTask {
                             do { try await timeSource.sleep(until: timeSource.monotonicTime + grace) } catch { return }
-                            happenings.post(.graceOver)
+                            events.post(.graceOver)
                         }
                     case .graceOver:
                         logger.warning("the grace time is over, running invocations are cancelled")
@@ -205,7 +205,7 @@ struct MappingRun {
 
     /// Looks now and then whether the claim still holds, and shows blocked lanes in the metrics. Returns what ends the
     /// session; nil where it was cancelled.
-    private func watch(_ session: MappingSession, _ workers: LaneWorkers) async -> Happening? {
+    private func watch(_ session: MappingSession, _ workers: LaneWorkers) async -> SessionEvent? {
         var round = 0
         while true {
             do {

@@ -7,7 +7,7 @@ import Testing
 
 /// STORE-J8: where the log ends, told from damage.
 @Suite(.timeLimit(.minutes(2)))
-struct TailTests {
+struct ShardMemtableTests {
     /// A disk on which "a" and "b" are durable, before and after the commit of one more record.
     private func images(
         of record: [UInt8], durability: SegmentStore.Durability = .synced
@@ -169,13 +169,13 @@ final class Steps {
     /// Steps once when a call is in the queue.
     @discardableResult
     func stepWhenQueued(_ count: Int = 1) async -> JournalWriter.Step {
-        while test.parts.queue.count < count { await Task.yield() }
-        return test.parts.writer.step(at: now)
+        while test.core.queue.count < count { await Task.yield() }
+        return test.core.writer.step(at: now)
     }
 
     /// Steps once, this much later.
     func step(after duration: Duration = .zero) -> JournalWriter.Step {
         now = now + duration
-        return test.parts.writer.step(at: now)
+        return test.core.writer.step(at: now)
     }
 }

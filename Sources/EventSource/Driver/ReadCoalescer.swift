@@ -12,7 +12,7 @@ import StreamModel
 /// read there says so (``missedMemory()``), and pauses are shorter for a time.
 ///
 /// One worker and its drivers use it, in the worker's task.
-final class Gathering {
+final class ReadCoalescer {
     /// So many shards in one round are many.
     private static let many = 64
     /// A pause is so many times as long as the round before it.
@@ -23,7 +23,7 @@ final class Gathering {
     private static let growth = Duration.milliseconds(1)
 
     /// No pause is longer now.
-    private var longest = Gathering.pauses.upperBound
+    private var longest = ReadCoalescer.pauses.upperBound
     private var hasMissed = false
     private var held: [(ShardID, Int)] = []
     private var isPausing = false

@@ -2,7 +2,7 @@ import DiskAccess
 import StreamModel
 
 /// A part of the journal that is to become sections of segments: whole commits, all of them synced.
-package struct Epoch: Sendable {
+package struct Memtable: Sendable {
     /// Records that a commit has in one body.
     package struct Frame: Sendable {
         package var commit: UInt64
@@ -14,7 +14,7 @@ package struct Epoch: Sendable {
 
     /// Consecutive records of one shard in a frame. Plain values: there may be one for every record or two.
     package struct Run: Sendable {
-        package var shard: ShardKey
+        package var shard: ShardNumber
         package var id: ShardID
         package var creationSecond: UInt64
         /// Which of the chunk's records.
@@ -31,7 +31,7 @@ package struct Epoch: Sendable {
     package var lastCommit: UInt64
     /// In the order of the commits.
     package var frames: [Frame]
-    /// What changed since the epoch before; what was deleted is here too, and is no longer in the catalogue.
+    /// What changed since the memtable before; what was deleted is here too, and is no longer in the catalogue.
     package var dirty: DirtyRows
     /// All as of ``lastCommit``, or a little later.
     package var catalogue: Catalogue
@@ -39,13 +39,13 @@ package struct Epoch: Sendable {
     package var next: JournalPosition
 }
 
-extension Epoch.Frame {
+extension Memtable.Frame {
     /// A frame with one run.
-    package init(_ records: RecordRun, of shard: ShardKey, commit: UInt64, stored: StoredBody?) {
+    package init(_ records: RecordRun, of shard: ShardNumber, commit: UInt64, stored: StoredBody?) {
         self.init(
             commit: commit, chunk: records.chunk,
             runs: [
-                Epoch.Run(
+                Memtable.Run(
                     shard: shard, id: records.shard, creationSecond: records.shardCreationSecond,
                     records: records.range, firstSequence: records.firstSequence, arrival: records.arrival)
             ],
@@ -53,14 +53,14 @@ extension Epoch.Frame {
     }
 
     /// The records of a run of this frame.
-    package func records(of run: Epoch.Run) -> RecordRun {
+    package func records(of run: Memtable.Run) -> RecordRun {
         RecordRun(
             chunk, run.records, shard: run.id, shardCreationSecond: run.creationSecond,
             firstSequence: run.firstSequence, arrival: run.arrival)
     }
 
     /// Encoded bytes of a run's records.
-    package func byteCount(of run: Epoch.Run) -> Int {
+    package func byteCount(of run: Memtable.Run) -> Int {
         Int(chunk.offsets[run.records.upperBound] - chunk.offsets[run.records.lowerBound])
     }
 

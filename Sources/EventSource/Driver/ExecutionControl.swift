@@ -2,7 +2,7 @@ import StreamModel
 import Synchronization
 
 /// Whether a mapping runs, and whether it was asked to stop.
-final class RunControl: Sendable {
+final class ExecutionControl: Sendable {
     private struct State {
         var isRunning = false
         var stopGrace: Duration?

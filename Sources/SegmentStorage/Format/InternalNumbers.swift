@@ -1,15 +1,15 @@
 /// A stream's number in its store; never given out twice, so a stream made anew under an old name has another one.
-package struct StreamKey: Hashable, Comparable, Sendable {
+package struct StreamNumber: Hashable, Comparable, Sendable {
     package let rawValue: UInt32
     package init(_ rawValue: UInt32) { self.rawValue = rawValue }
-    package static func < (left: StreamKey, right: StreamKey) -> Bool { left.rawValue < right.rawValue }
+    package static func < (left: StreamNumber, right: StreamNumber) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// A shard's number in its store, over all streams; never given out twice (STORE-J4).
-package struct ShardKey: Hashable, Comparable, Sendable {
+package struct ShardNumber: Hashable, Comparable, Sendable {
     package let rawValue: UInt32
     package init(_ rawValue: UInt32) { self.rawValue = rawValue }
-    package static func < (left: ShardKey, right: ShardKey) -> Bool { left.rawValue < right.rawValue }
+    package static func < (left: ShardNumber, right: ShardNumber) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// A mapping's number in its store; never given out twice.

@@ -2,7 +2,7 @@ import StreamModel
 import Synchronization
 
 /// The records of one shard that are not in segments yet, or were just put there (STORE-M1).
-package final class Tail: Sendable {
+package final class ShardMemtable: Sendable {
     private struct Run {
         package var records: RecordRun
         package var commit: UInt64
@@ -58,7 +58,7 @@ package final class Tail: Sendable {
         }
     }
 
-    /// What the tail has behind a position.
+    /// What the shardMemtable has behind a position.
     package enum Found {
         case records(RecordBatch, last: SequenceNumber)
         case nothing
@@ -74,7 +74,7 @@ package final class Tail: Sendable {
         state = Mutex(State(flushedThrough: flushedThrough, horizon: horizon))
     }
 
-    /// Has the processor fetch the tail, which gets records in a moment; then, once that is there, the place for them.
+    /// Has the processor fetch the shardMemtable, which gets records in a moment; then, once that is there, the place for them.
     func fetchAhead() { Prefetch.bytes(128, at: UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque())) }
     func fetchPlaceAhead() { Prefetch.bytes(128, at: next.load(ordering: .relaxed)) }
 
@@ -181,7 +181,7 @@ package final class Tail: Sendable {
         }
     }
 
-    /// The first visible record that arrived at or after `time`; nil where the tail has none.
+    /// The first visible record that arrived at or after `time`; nil where the shardMemtable has none.
     package func firstSequence(arrivedAtOrAfter time: Timestamp, watermark: UInt64) -> SequenceNumber? {
         let run: RecordRun? = state.withLock { state in
             state.runs.first { run in
@@ -224,7 +224,7 @@ package final class Tail: Sendable {
         }
     }
 
-    /// Whether all records that the tail holds arrived behind `time`, and nothing is anywhere else: then nothing has
+    /// Whether all records that the shardMemtable holds arrived behind `time`, and nothing is anywhere else: then nothing has
     /// expired and nobody needs to be asked.
     func holdsEverything(arrivedAfter time: Timestamp) -> Bool {
         state.withLock { state in

@@ -7,7 +7,7 @@ import StreamStorage
 ///
 /// The mapping is looked at every ten seconds. The same is in the metrics `LaneBlockedSeconds`, `IteratorAge`,
 /// `CheckpointLag` and `OldestRecordAge` (ESM-M1, ESM-M8).
-struct StandstillLog {
+struct StalledShardLog {
     /// A shard whose lane has been on one unit for a while.
     struct Blocked {
         var state: MappingShardState

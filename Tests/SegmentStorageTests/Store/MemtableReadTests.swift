@@ -3,8 +3,8 @@ import Testing
 
 @testable import SegmentStorage
 
-/// Reading and trimming a tail against a list of its records (STORE-M1, STORE-M2).
-@Suite struct TailReadTests {
+/// Reading and trimming a shardMemtable against a list of its records (STORE-M1, STORE-M2).
+@Suite struct MemtableReadTests {
     private struct Kept {
         var number: UInt64
         var commit: UInt64
@@ -12,7 +12,7 @@ import Testing
         var (bytes, encoded): (Int, Int)
     }
 
-    private let tail = Tail(flushedThrough: .zero, horizon: .zero)
+    private let shardMemtable = ShardMemtable(flushedThrough: .zero, horizon: .zero)
     private var kept: [Kept] = []
     private var next: UInt64 = 1
 
@@ -25,7 +25,7 @@ import Testing
             offsets.append(UInt32(bytes.count))
         }
         let chunk = RecordChunk(bytes: bytes, offsets: offsets)
-        tail.append(
+        shardMemtable.append(
             RecordRun(
                 chunk, 1..<sizes.count + 1, shard: ShardID(0), shardCreationSecond: 1,
                 firstSequence: SequenceNumber(next), arrival: Timestamp(milliseconds: 1)), commit: commit)
@@ -60,7 +60,7 @@ import Testing
             let all = visible.reduce(0) { $0 + $1.encoded }
             let bytes = max(
                 1, [all + Int.random(in: -1...1, using: &numbers), all / 2, 1, .max].randomElement(using: &numbers)!)
-            switch tail.read(
+            switch shardMemtable.read(
                 after: SequenceNumber(position), watermark: watermark, maximumRecords: records, maximumBytes: bytes)
             {
             case .past: Issue.record("nothing was trimmed")
@@ -87,13 +87,13 @@ import Testing
             fill(&numbers)
             // Within a run, at its end, behind all, and not beyond the last time.
             let last = UInt64.random(in: 0...next, using: &numbers)
-            tail.trim(through: SequenceNumber(last))
+            shardMemtable.trim(through: SequenceNumber(last))
             trimmed = max(trimmed, last)
-            #expect(tail.flushedThrough == SequenceNumber(trimmed))
+            #expect(shardMemtable.flushedThrough == SequenceNumber(trimmed))
             // A record that comes behind a trim for more than there was has a higher number.
             next = max(next, trimmed + 1)
             let left = kept.filter { $0.number > trimmed }.map(\.number)
-            switch tail.read(
+            switch shardMemtable.read(
                 after: SequenceNumber(trimmed), watermark: .max, maximumRecords: .max, maximumBytes: .max)
             {
             case .past: Issue.record("nothing behind \(trimmed) was trimmed")

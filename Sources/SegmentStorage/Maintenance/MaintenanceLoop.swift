@@ -4,9 +4,9 @@ import StreamModel
 import StreamStorage
 import Synchronization
 
-/// What goes on behind the writer's back: flushes epochs to segments, saves what a person may want to see in the
+/// What goes on behind the writer's back: flushes memtables to segments, saves what a person may want to see in the
 /// metadata, removes what is too old, keeps a file of the ring ready. One thread drives it: ``step()``.
-package final class Housekeeper: @unchecked Sendable {
+package final class MaintenanceLoop: @unchecked Sendable {
     // Everything that is not constant is touched by the one thread that calls step().
 
     /// How often it looks around without being asked.
@@ -18,7 +18,7 @@ package final class Housekeeper: @unchecked Sendable {
     private let queue: CallQueue
     private let ring: Ring
     private let visible: VisibleState
-    private let epochs: EpochQueue
+    private let memtables: MemtableQueue
     private let admission: Admission
     private let health: StoreHealth
     private let space: DiskSpace
@@ -28,9 +28,9 @@ package final class Housekeeper: @unchecked Sendable {
     private var lookedAround: MonotonicTime
     /// Whether the writer has been asked for what retention has ended, and has not answered.
     private let isAsking = SharedFlag()
-    /// So many epochs that are in segments stay in tails for readers that have not come to them.
-    private static let keptEpochs = 2
-    /// Of these epochs, the oldest first, what tails still hold, up to these numbers: with many shards a reader is a
+    /// So many memtables that are in segments stay in shardMemtables for readers that have not come to them.
+    private static let keptMemtables = 2
+    /// Of these memtables, the oldest first, what shardMemtables still hold, up to these numbers: with many shards a reader is a
     /// little behind, and would read them from segments at several times the cost, to be further behind then.
     private var unread: [ShardTable<SequenceNumber>] = []
     private var peak = 1
@@ -38,14 +38,15 @@ package final class Housekeeper: @unchecked Sendable {
     private var peakSince: MonotonicTime
 
     init(
-        backing: Backing, queue: CallQueue, ring: Ring, visible: VisibleState, epochs: EpochQueue, admission: Admission,
+        backing: Backing, queue: CallQueue, ring: Ring, visible: VisibleState, memtables: MemtableQueue,
+        admission: Admission,
         health: StoreHealth, space: DiskSpace, saver: CatalogueSaver, timeSource: any TimeSource, logger: Logger
     ) {
         self.backing = backing
         self.queue = queue
         self.ring = ring
         self.visible = visible
-        self.epochs = epochs
+        self.memtables = memtables
         self.admission = admission
         self.health = health
         self.space = space
@@ -59,30 +60,30 @@ package final class Housekeeper: @unchecked Sendable {
     /// Waits for work, at most for a while, and does it; returns whether there is going to be more.
     func step() -> Bool {
         // A full disk is tried again, but not all the time.
-        if space.refusal != nil { epochs.pause(Self.pause) }
-        work(on: epochs.next(atMost: Self.pause))
+        if space.refusal != nil { memtables.pause(Self.pause) }
+        work(on: memtables.next(atMost: Self.pause))
         return hasMore
     }
 
     /// Does what there is to do now, without waiting for any; as ``step()`` otherwise.
     package func stepNow() -> Bool {
-        work(on: epochs.next(atMost: .zero))
+        work(on: memtables.next(atMost: .zero))
         return hasMore
     }
 
     /// With a full disk the end must come all the same: what is not in segments stays in the journal.
-    private var hasMore: Bool { !(epochs.isEnding || (space.refusal != nil && epochs.isToEnd)) }
+    private var hasMore: Bool { !(memtables.isEnding || (space.refusal != nil && memtables.isToEnd)) }
 
-    /// Does what is due, and flushes `epoch`.
-    func work(on epoch: EpochQueue.Closed?) {
+    /// Does what is due, and flushes `memtable`.
+    func work(on memtable: MemtableQueue.Closed?) {
         guard health.failure == nil else { return }
-        guard space.refusal == nil else { return workWithoutRoom(epoch) }
-        if let epoch { attempt("flushing to segments") { try flush(epoch) } }
+        guard space.refusal == nil else { return workWithoutRoom(memtable) }
+        if let memtable { attempt("flushing to segments") { try flush(memtable) } }
         // Under a load that leaves no pause between flushes too: else retention would never come to delete.
-        if epoch == nil || timeSource.monotonicTime - lookedAround >= Self.pause, health.failure == nil {
+        if memtable == nil || timeSource.monotonicTime - lookedAround >= Self.pause, health.failure == nil {
             askForRetention()
             attempt("saving metadata") { try saver.saveChanges() }
-            attempt("deleting segments that nobody may read any more") { try tidy(seals: true) }
+            attempt("deleting segments that nobody may read any more") { try applyRetention(seals: true) }
             // Beside it there must be room for what is written next: on a small disk too, which never has `needed`.
             attempt("making the reserve for a full disk") {
                 if space.hasRoom(for: ring.fileSize) { try makeReserve() }
@@ -103,23 +104,23 @@ package final class Housekeeper: @unchecked Sendable {
 
     /// On a full disk (STORE-C9): what retention deletes may make room; with enough of it everything that waits is
     /// done, the reserve first, and then records are taken again.
-    private func workWithoutRoom(_ epoch: EpochQueue.Closed?) {
-        attempt("deleting segments that nobody may read any more") { try tidy(seals: false) }
+    private func workWithoutRoom(_ memtable: MemtableQueue.Closed?) {
+        attempt("deleting segments that nobody may read any more") { try applyRetention(seals: false) }
         guard health.failure == nil, space.seemsEnough() else { return }
         let isDone = attempt("using the disk again") {
             try makeReserve()
-            if let epoch { try flush(epoch) }
+            if let memtable { try flush(memtable) }
             try prepareRing()
             try saver.saveChanges()
         }
         if isDone { space.regained() } else { space.giveUpReserve() }
     }
 
-    private func flush(_ closed: EpochQueue.Closed) throws {
+    private func flush(_ closed: MemtableQueue.Closed) throws {
         guard let flusher = backing.flusher else { return }
         try saver.save { dirty, catalogue in
             try flusher.flush(
-                Epoch(
+                Memtable(
                     number: closed.number, firstCommit: closed.firstCommit, lastCommit: closed.lastCommit,
                     frames: closed.frames, dirty: dirty, catalogue: catalogue, next: closed.next))
         }
@@ -127,19 +128,20 @@ package final class Housekeeper: @unchecked Sendable {
         for frame in closed.frames { for run in frame.runs { last[run.shard] = run.lastSequence } }
         // Segments have it by now, so a reader finds every record in one place or the other (STORE-F5).
         unread.append(last)
-        if unread.count > Self.keptEpochs {
-            for (shard, sequence) in unread.removeFirst() { visible.tail(of: shard)?.trim(through: sequence) }
+        if unread.count > Self.keptMemtables {
+            for (shard, sequence) in unread.removeFirst() { visible.shardMemtable(of: shard)?.trim(through: sequence) }
         }
-        for (index, epoch) in unread.enumerated() {
+        for (index, memtable) in unread.enumerated() {
             var left: ShardTable<SequenceNumber> = [:]
-            for (shard, sequence) in epoch where visible.tail(of: shard)?.trimIfRead(through: sequence) == false {
+            for (shard, sequence) in memtable
+            where visible.shardMemtable(of: shard)?.trimIfRead(through: sequence) == false {
                 left[shard] = sequence
             }
             unread[index] = left
         }
         try ring.release(before: closed.next)
-        epochs.finishFirst(ringBytes: ring.bytesInUse)
-        admission.block { epochs.isBehind }
+        memtables.finishFirst(ringBytes: ring.bytesInUse)
+        admission.block { memtables.isBehind }
     }
 
     /// Has the writer make durable what retention has ended, where that is due: readers stop seeing it by the clock.
@@ -162,8 +164,8 @@ package final class Housekeeper: @unchecked Sendable {
         try? queue.push(call, urgency: .relaxed)
     }
 
-    private func tidy(seals: Bool) throws {
-        try backing.flusher?.tidy(visible.catalogue, now: timeSource.wallTime, seals: seals)
+    private func applyRetention(seals: Bool) throws {
+        try backing.flusher?.applyRetention(visible.catalogue, now: timeSource.wallTime, seals: seals)
     }
 
     /// Where nothing is flushed there is nothing that a full disk could go on with.

@@ -2,15 +2,15 @@ import DiskAccess
 import StreamModel
 
 /// The records that are in segments, as readers see them (STORE-D2: served is what validates, and nothing else).
-final class SegmentPast: Past {
+final class FlushedSegments: FlushedRecords {
     let set: SegmentSet
     let reader: SegmentReader
     private let threads: BlockingThreads
     /// What damage has cost and somebody has given up, by shard.
-    private let lost: [UInt32: [GivenUp]]
+    private let lost: [UInt32: [LostRange]]
 
     init(
-        set: SegmentSet, reader: SegmentReader, lost: [UInt32: [GivenUp]],
+        set: SegmentSet, reader: SegmentReader, lost: [UInt32: [LostRange]],
         threads: BlockingThreads = .shared
     ) {
         self.set = set
@@ -21,11 +21,11 @@ final class SegmentPast: Past {
 
     func read(
         _ shard: ShardState, _ range: ClosedRange<SequenceNumber>, maximumRecords: Int, maximumBytes: Int
-    ) async throws -> PastBatch {
+    ) async throws -> FlushedBatch {
         // Where nothing can be in segments no thread is asked.
         let isLost = lost[shard.key.rawValue] != nil
         guard isLost || !set.segments(of: UInt64(shard.stream.rawValue), shard: shard.id.number).isEmpty else {
-            return PastBatch()
+            return FlushedBatch()
         }
         return try await threads.run {
             try self.readNow(shard, range, maximumRecords: maximumRecords, maximumBytes: maximumBytes)
@@ -43,7 +43,7 @@ final class SegmentPast: Past {
     func position(
         of shard: ShardState, before kept: SequenceNumber, arrivedAtOrAfter time: Timestamp
     ) -> SequenceNumber {
-        GivenUp.position(of: shard, before: kept, arrivedAtOrAfter: time, lost[shard.key.rawValue] ?? [])
+        LostRange.position(of: shard, before: kept, arrivedAtOrAfter: time, lost[shard.key.rawValue] ?? [])
     }
 
     /// The numbers of the shard's records, on the caller's thread, which may block.
@@ -79,9 +79,9 @@ final class SegmentPast: Past {
     /// As ``read(_:_:maximumRecords:maximumBytes:)``, on the caller's thread, which may block.
     func readNow(
         _ shard: ShardState, _ range: ClosedRange<SequenceNumber>, maximumRecords: Int, maximumBytes: Int
-    ) throws -> PastBatch {
+    ) throws -> FlushedBatch {
         try withSegments(of: shard) { segments in
-            var result = PastBatch()
+            var result = FlushedBatch()
             var expected = range.lowerBound.rawValue
             var last = range.upperBound.rawValue
             var bytes = 0

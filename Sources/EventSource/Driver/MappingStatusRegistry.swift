@@ -4,7 +4,7 @@ import StreamStorage
 import Synchronization
 
 /// Where the drivers of a mapping's shards write what they do, for whoever asks.
-final class MappingBoard: Sendable {
+final class MappingStatusRegistry: Sendable {
     fileprivate struct Entry {
         var state: MappingShardState
         /// What lanes before the running one have counted.
@@ -158,7 +158,7 @@ final class MappingBoard: Sendable {
 
     private let entries = Mutex<[ShardID: Shard]>([:])
     private let ages = Mutex(Ages())
-    private let log = Mutex(StandstillLog())
+    private let log = Mutex(StalledShardLog())
 
     /// What is written of a shard that a lane has come to.
     subscript(shard: ShardID) -> Shard? { entries.withLock { $0[shard] } }
@@ -198,20 +198,20 @@ final class MappingBoard: Sendable {
     /// operator should know of it. `backlog` is what the store says; nil: it could not be asked.
     func pulse(to metrics: MappingMetrics, at now: Moment, backlog: MappingBacklog?, _ logger: Logger) {
         var oldest = Duration.zero
-        var blocked: [StandstillLog.Blocked] = []
+        var blocked: [StalledShardLog.Blocked] = []
         for entry in entries.withLock({ Array($0.values) }) {
             let (shard, busyFrom) = entry.withEntry { ($0.state, $0.busyFrom) }
             guard let from = busyFrom else { continue }
             // Under a clock that went back no record is younger than nothing.
             let age = max(.zero, shard.oldestArrival.map { now.wall - $0 } ?? .zero)
             oldest = max(oldest, age)
-            guard now.monotonic - from >= StandstillLog.patience else { continue }
+            guard now.monotonic - from >= StalledShardLog.patience else { continue }
             metrics.blocked(now.monotonic - from, age: shard.oldestArrival.map { _ in age })
             blocked.append(.init(state: shard, time: now.monotonic - from, age: age))
         }
         if let backlog { metrics.show(backlog, at: now.wall) }
         let (found, waiting, age) = (blocked, backlog?.records, oldest)
-        let line = log.withLock { log -> StandstillLog.Line? in
+        let line = log.withLock { log -> StalledShardLog.Line? in
             let slow = log.line(age: age, lag: waiting)
             return log.line(blocked: found) ?? (found.isEmpty ? slow : nil)
         }

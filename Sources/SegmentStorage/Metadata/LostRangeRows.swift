@@ -1,6 +1,6 @@
 import StreamModel
 
-extension GivenUp {
+extension LostRange {
     /// The row for it. The time stands in the reason, so that versions that know nothing of it read the row too.
     package func row(shard: UInt32) -> MetadataRow {
         let time = arrivedBy.map { "\(Self.timeMark)\($0.milliseconds)" } ?? ""
@@ -21,15 +21,15 @@ extension GivenUp {
 
 extension MetadataContents {
     /// By shard, what was given up.
-    package var givenUp: [UInt32: [GivenUp]] {
+    package var lostRanges: [UInt32: [LostRange]] {
         get throws(MetadataError) {
-            var given: [UInt32: [GivenUp]] = [:]
+            var given: [UInt32: [LostRange]] = [:]
             for row in self[.lostRange] {
                 var reader = RowReader(row)
                 let (shard, first, last) = (try reader.short(), try reader.word(), try reader.word())
                 guard first <= last else { continue }
                 given[shard, default: []].append(
-                    GivenUp(numbers: first...last, arrivedBy: GivenUp.time(in: try reader.text())))
+                    LostRange(numbers: first...last, arrivedBy: LostRange.time(in: try reader.text())))
             }
             return given
         }

@@ -2,51 +2,51 @@ import DiskAccess
 import StreamModel
 import Synchronization
 
-/// What is in the journal and not in segments yet, cut into epochs that are flushed one after the other (STORE-M4).
-package final class EpochQueue: Sendable {
+/// What is in the journal and not in segments yet, cut into memtables that are flushed one after the other (STORE-M4).
+package final class MemtableQueue: Sendable {
     /// What is closed and waits for the flush; the catalogue is added when it begins.
     struct Closed: Sendable {
         var number: UInt64
         var firstCommit: UInt64
         var lastCommit: UInt64
-        var frames: [Epoch.Frame]
+        var frames: [Memtable.Frame]
         var bytes: Int
         var next: JournalPosition
     }
 
     private struct State {
-        var frames: [Epoch.Frame] = []
+        var frames: [Memtable.Frame] = []
         var bytes = 0
         var firstCommit: UInt64
         var lastCommit: UInt64
         var next: JournalPosition?
         var lastNumber: UInt64 = 0
         var closed: [Closed] = []
-        /// Ring bytes in use when the last epoch was closed: only what came since counts for the next one.
+        /// Ring bytes in use when the last memtable was closed: only what came since counts for the next one.
         var ringBase = 0
         var isEnding = false
         var hasFailed = false
-        /// Something else than an epoch is to be done.
+        /// Something else than a memtable is to be done.
         var isAsked = false
     }
 
     private let monitor: Monitor<State>
-    private let epochSize: Int
+    private let memtableSize: Int
     private let ringLimit: Int
     private let isFlushed: Bool
 
     /// - Parameters:
     ///   - isFlushed: whether there is anybody who flushes; else nothing is kept here.
     ///   - firstCommit: the first that is not in segments.
-    init(firstCommit: UInt64, epochSize: Int, ringLimit: Int, isFlushed: Bool) {
+    init(firstCommit: UInt64, memtableSize: Int, ringLimit: Int, isFlushed: Bool) {
         monitor = Monitor(State(firstCommit: firstCommit, lastCommit: firstCommit - 1))
-        self.epochSize = epochSize
+        self.memtableSize = memtableSize
         self.ringLimit = ringLimit
         self.isFlushed = isFlushed
     }
 
-    /// Adds a commit; returns whether it closed an epoch.
-    func add(_ frames: [Epoch.Frame], commit: UInt64, next: JournalPosition, ringBytes: Int) -> Bool {
+    /// Adds a commit; returns whether it closed a memtable.
+    func add(_ frames: [Memtable.Frame], commit: UInt64, next: JournalPosition, ringBytes: Int) -> Bool {
         guard isFlushed else { return false }
         let closes = monitor.withLock { state in
             state.bytes += Self.bytes(of: frames)
@@ -62,22 +62,22 @@ package final class EpochQueue: Sendable {
         return closes
     }
 
-    /// Whether adding this is going to close an epoch.
-    func closes(with frames: [Epoch.Frame], ringBytes: Int) -> Bool {
+    /// Whether adding this is going to close a memtable.
+    func closes(with frames: [Memtable.Frame], ringBytes: Int) -> Bool {
         guard isFlushed else { return false }
         return monitor.withLock { isFull($0, adding: Self.bytes(of: frames), ringBytes: ringBytes) }
     }
 
     private func isFull(_ state: State, adding bytes: Int, ringBytes: Int) -> Bool {
-        state.bytes + bytes >= epochSize || ringBytes - state.ringBase >= ringLimit / 2
+        state.bytes + bytes >= memtableSize || ringBytes - state.ringBase >= ringLimit / 2
     }
 
-    /// What a run takes in memory beside its records, here and in its shard's tail: with one record a run, as many
+    /// What a run takes in memory beside its records, here and in its shard's shardMemtable: with one record a run, as many
     /// shards and small puts have it, that is as much as the records.
     private static let runCost = 160
     private static let frameCost = 256
 
-    private static func bytes(of frames: [Epoch.Frame]) -> Int {
+    private static func bytes(of frames: [Memtable.Frame]) -> Int {
         var bytes = 0
         for index in frames.indices {
             bytes += frameCost + frames[index].byteCount + runCost * frames[index].runs.count
@@ -97,7 +97,7 @@ package final class EpochQueue: Sendable {
         state.firstCommit = state.lastCommit + 1
     }
 
-    /// Whether memory holds as much as it may: one epoch is being flushed and the next one is full.
+    /// Whether memory holds as much as it may: one memtable is being flushed and the next one is full.
     var isBehind: Bool { monitor.withLock { $0.closed.count > 1 } }
 
     /// Whether ``next(atMost:)`` would return at once.
@@ -116,7 +116,7 @@ package final class EpochQueue: Sendable {
         monitor.wakeAll()
     }
 
-    /// Lets ``next(atMost:)`` return, epoch or not.
+    /// Lets ``next(atMost:)`` return, memtable or not.
     func ask() {
         let isNew = monitor.withLock { state in
             defer { state.isAsked = true }
@@ -125,7 +125,7 @@ package final class EpochQueue: Sendable {
         if isNew { monitor.wakeAll() }
     }
 
-    /// The next epoch to flush, which stays in the queue until ``finishFirst(ringBytes:)``; nil after the time, or when
+    /// The next memtable to flush, which stays in the queue until ``finishFirst(ringBytes:)``; nil after the time, or when
     /// the end has come.
     func next(atMost duration: Duration) -> Closed? {
         monitor.wait(atMost: duration) { state -> Closed?? in
@@ -137,7 +137,7 @@ package final class EpochQueue: Sendable {
         } ?? nil
     }
 
-    /// The first epoch is in segments.
+    /// The first memtable is in segments.
     func finishFirst(ringBytes: Int) {
         monitor.withLock { state in
             state.closed.removeFirst()
