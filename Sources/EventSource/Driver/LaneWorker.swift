@@ -23,7 +23,7 @@ struct LaneWorker {
         case finish
     }
 
-    /// After so many posts others get the processor: whoever puts records must not wait behind a thousand shards.
+    /// How many inputs are handled in a row.
     private static let turn = 64
 
     let session: MappingSession
@@ -31,64 +31,94 @@ struct LaneWorker {
     /// Told how each lane ended.
     let ended: @Sendable (ShardID, LaneEnd) -> Void
 
+    /// What a worker has while it works. The task of ``run()`` alone uses it.
+    private struct Lanes {
+        var drivers: [ShardID: ShardDriver] = [:]
+        let alarms = LaneAlarms()
+        let gathering = ReadCoalescer()
+        /// What all lanes were told, for those that come later.
+        var last: ShardDriver.Input?
+        private var handled = 0
+
+        /// Counts an input. Whether others get the processor now: a caller that puts must not wait behind a thousand shards.
+        mutating func isTurnOver() -> Bool {
+            handled += 1
+            return handled.isMultiple(of: LaneWorker.turn)
+        }
+    }
+
     /// Works until it is told to finish.
     func run() async {
         await withDiscardingTaskGroup { group in
-            var lanes: [ShardID: ShardDriver] = [:]
-            let alarms = LaneAlarms()
-            var last: ShardDriver.Input?
+            var lanes = Lanes()
             var posts: [Input] = []
-            var handled = 0
-            let gathering = ReadCoalescer()
-            func settle(_ shard: ShardID, _ end: LaneEnd?, _ group: inout DiscardingTaskGroup) {
-                guard let end, let driver = lanes.removeValue(forKey: shard) else { return }
-                finish(driver, end, in: &group)
-            }
             while true {
                 await mailbox.take(into: &posts)
-                gathering.beginRound(at: session.timeSource.monotonicTime)
+                lanes.gathering.beginRound(at: session.timeSource.monotonicTime)
                 for post in posts {
                     switch post {
-                    case .begin(let start):
-                        let driver = ShardDriver(
-                            start, session: session, mailbox: mailbox, alarms: alarms, gathering: gathering)
-                        lanes[start.shard.id] = driver
-                        settle(start.shard.id, driver.start(in: &group), &group)
-                        if let last { settle(start.shard.id, driver.handle(last, in: &group), &group) }
-                    case .lane(let shard, .available(let number)) where gathering.holds(shard, number): break
-                    case .gathered:
-                        let released = gathering.release()
-                        for (index, (shard, number)) in released.enumerated() {
-                            if index + 2 < released.count { lanes[released[index + 2].0]?.fetchAhead() }
-                            settle(shard, lanes[shard]?.handle(.available(number), in: &group), &group)
-                            handled += 1
-                            if handled % Self.turn == 0 { await Task.yield() }
-                        }
-                    case .lane(let shard, let post):
-                        settle(shard, lanes[shard]?.handle(post, in: &group), &group)
-                    case .alarms(let time):
-                        let due = alarms.woke(for: time, at: max(time, session.timeSource.monotonicTime))
-                        for shard in due { settle(shard, lanes[shard]?.handle(.alarm, in: &group), &group) }
-                    case .all(let post):
-                        last = post
-                        // In an order that is always the same, so that a run can be repeated exactly.
-                        for shard in lanes.keys.sorted() {
-                            settle(shard, lanes[shard]?.handle(post, in: &group), &group)
-                        }
                     case .finish:
                         // What is left are reads and alarms.
                         group.cancelAll()
                         return
+                    case .gathered: await release(&lanes, in: &group)
+                    default: handle(post, &lanes, in: &group)
                     }
-                    if let next = alarms.nextToSleepFor() { wake(with: .alarms(next), at: next, in: &group) }
-                    handled += 1
-                    if handled % Self.turn == 0 { await Task.yield() }
+                    if let next = lanes.alarms.nextToSleepFor() { wake(with: .alarms(next), at: next, in: &group) }
+                    if lanes.isTurnOver() { await Task.yield() }
                 }
-                if let end = gathering.endRound(at: session.timeSource.monotonicTime) {
+                if let end = lanes.gathering.endRound(at: session.timeSource.monotonicTime) {
                     wake(with: .gathered, at: end, in: &group)
                 }
             }
         }
+    }
+
+    private func handle(_ post: Input, _ lanes: inout Lanes, in group: inout DiscardingTaskGroup) {
+        switch post {
+        case .begin(let start): begin(start, &lanes, in: &group)
+        case .lane(let shard, .available(let number)) where lanes.gathering.holds(shard, number): break
+        case .lane(let shard, let post): tell(shard, post, &lanes, in: &group)
+        case .alarms(let time):
+            let due = lanes.alarms.woke(for: time, at: max(time, session.timeSource.monotonicTime))
+            for shard in due { tell(shard, .alarm, &lanes, in: &group) }
+        case .all(let post):
+            lanes.last = post
+            // In an order that is always the same, so that a run can be repeated exactly.
+            for shard in lanes.drivers.keys.sorted() { tell(shard, post, &lanes, in: &group) }
+        case .gathered, .finish: break
+        }
+    }
+
+    /// Hands the lanes what was held back to be read together.
+    private func release(_ lanes: inout Lanes, in group: inout DiscardingTaskGroup) async {
+        let released = lanes.gathering.release()
+        for (index, (shard, number)) in released.enumerated() {
+            if index + 2 < released.count { lanes.drivers[released[index + 2].0]?.fetchAhead() }
+            tell(shard, .available(number), &lanes, in: &group)
+            if lanes.isTurnOver() { await Task.yield() }
+        }
+    }
+
+    private func begin(_ start: MappingLanes.Start, _ lanes: inout Lanes, in group: inout DiscardingTaskGroup) {
+        let driver = ShardDriver(
+            start, session: session, mailbox: mailbox, alarms: lanes.alarms, gathering: lanes.gathering)
+        lanes.drivers[start.shard.id] = driver
+        settle(start.shard.id, driver.start(in: &group), &lanes, in: &group)
+        if let last = lanes.last { tell(start.shard.id, last, &lanes, in: &group) }
+    }
+
+    private func tell(
+        _ shard: ShardID, _ post: ShardDriver.Input, _ lanes: inout Lanes, in group: inout DiscardingTaskGroup
+    ) {
+        settle(shard, lanes.drivers[shard]?.handle(post, in: &group), &lanes, in: &group)
+    }
+
+    private func settle(
+        _ shard: ShardID, _ end: LaneEnd?, _ lanes: inout Lanes, in group: inout DiscardingTaskGroup
+    ) {
+        guard let end, let driver = lanes.drivers.removeValue(forKey: shard) else { return }
+        finish(driver, end, in: &group)
     }
 
     private func wake(with post: Input, at time: MonotonicTime, in group: inout DiscardingTaskGroup) {

@@ -103,92 +103,131 @@ struct MappingExecution {
         return try end.get()
     }
 
+    /// What a session has come to so far, and what its events lead to. The task of ``drive(_:_:_:_:)`` alone uses it.
+    private struct Course {
+        var lanes: MappingLanes
+        let workers: LaneWorkers
+        let session: MappingSession
+        var isFenced = false
+        /// The first of all; it ends the session.
+        var failure: (any Error)? {
+            didSet { if oldValue != nil { failure = oldValue } }
+        }
+        /// Of shards that can't be read: told once the others have come to their end.
+        var damage: (any Error)?
+
+        mutating func startLanes() async {
+            do {
+                for start in try await lanes.ready() { workers.begin(start) }
+            } catch {
+                failure = error
+                workers.tellAll(.cancelled)
+            }
+        }
+
+        func stopLanes() {
+            // The lanes hear of it first: one whose call is refused does not try again then.
+            workers.tellAll(.stop)
+            session.permits.close()
+        }
+
+        /// Ends all lanes at once.
+        func endLanes(_ end: LaneEnd) {
+            workers.tellAll(.ended(end))
+            session.permits.close()
+        }
+
+        mutating func ended(_ shard: ShardID, _ end: LaneEnd) async {
+            lanes.ended(shard, end)
+            switch end {
+            case .stopped, .cancelled: break
+            case .shardEnd: await startLanes()
+            case .fenced:
+                isFenced = true
+                stopLanes()
+            case .damaged(let error): damage = error
+            case .failed(let error):
+                failure = error
+                stopLanes()
+            }
+        }
+
+        func result() throws -> SessionEnd {
+            try Task.checkCancellation()
+            if let failure { throw failure }
+            if isFenced { return .fenced }
+            if let damage { throw damage }
+            return .done
+        }
+    }
+
     private func drive(
         _ session: MappingSession, _ claimed: MappingDescription, _ goals: [ShardID: ShardDriver.Goal]?,
         _ workers: LaneWorkers
     ) async throws -> SessionEnd {
-        var lanes = MappingLanes(session: session, claimed: claimed, goals: goals, resumed: mapping.isResumed)
-        var isFenced = false
-        var failure: (any Error)?
-        var damage: (any Error)?
+        var course = Course(
+            lanes: MappingLanes(session: session, claimed: claimed, goals: goals, resumed: mapping.isResumed),
+            workers: workers, session: session)
         let events = Mailbox<SessionEvent>()
         await withDiscardingTaskGroup { group in
-            func startLanes() async {
-                do {
-                    for start in try await lanes.ready() { workers.begin(start) }
-                } catch {
-                    if failure == nil { failure = error }
-                    workers.tellAll(.cancelled)
-                }
-            }
-            func stopLanes() {
-                // First the word to stop: a lane whose call is refused does not try again then.
-                workers.tellAll(.stop)
-                session.permits.close()
-            }
-            group.addTask {
-                await mapping.control.stopped()
-                if !Task.isCancelled { events.post(.stopRequested) }
-            }
-            group.addTask { if let found = await watch(session, workers) { events.post(found) } }
-            group.addTask {
-                do { events.post(.storeFailed(try await session.store.waitForFailure())) } catch { return }
-            }
-            for worker in workers.workers(session, ended: { events.post(.lane($0, $1)) }) {
-                group.addTask { await worker.run() }
-            }
-            await startLanes()
-            while lanes.running > 0 {
-                for event in await events.take() {
-                    switch event {
-                    case .lane(let shard, let end):
-                        lanes.ended(shard, end)
-                        switch end {
-                        case .stopped, .cancelled: break
-                        case .shardEnd: await startLanes()
-                        case .fenced:
-                            isFenced = true
-                            stopLanes()
-                        case .damaged(let error): damage = error
-                        case .failed(let error):
-                            if failure == nil { failure = error }
-                            stopLanes()
-                        }
-                    case .stopRequested:
-                        logger.debug("stopping in order")
-                        stopLanes()
-                        let grace = mapping.control.stopGrace ?? .zero
-                        let timeSource = session.timeSource
-                        group.addTask {
-                            do { try await timeSource.sleep(until: timeSource.monotonicTime + grace) } catch { return }
-                            events.post(.graceOver)
-                        }
-                    case .graceOver:
-                        logger.warning("the grace time is over, running invocations are cancelled")
-                        workers.tellAll(.cancelled)
-                        group.cancelAll()
-                    case .fenced:
-                        isFenced = true
-                        workers.tellAll(.ended(.fenced))
-                        session.permits.close()
-                    case .failed(let error):
-                        if failure == nil { failure = error }
-                        stopLanes()
-                    case .storeFailed(let error):
-                        if failure == nil { failure = error }
-                        workers.tellAll(.ended(.failed(error)))
-                        session.permits.close()
-                    }
-                }
+            listen(session, workers, events, in: &group)
+            await course.startLanes()
+            while course.lanes.running > 0 {
+                for event in await events.take() { await handle(event, &course, events, in: &group) }
             }
             workers.finish()
             group.cancelAll()
         }
-        try Task.checkCancellation()
-        if let failure { throw failure }
-        if isFenced { return .fenced }
-        if let damage { throw damage }
-        return .done
+        return try course.result()
+    }
+
+    /// Starts the workers, and what tells of a session's events.
+    private func listen(
+        _ session: MappingSession, _ workers: LaneWorkers, _ events: Mailbox<SessionEvent>,
+        in group: inout DiscardingTaskGroup
+    ) {
+        group.addTask {
+            await mapping.control.stopped()
+            if !Task.isCancelled { events.post(.stopRequested) }
+        }
+        group.addTask { if let found = await watch(session, workers) { events.post(found) } }
+        group.addTask {
+            do { events.post(.storeFailed(try await session.store.waitForFailure())) } catch { return }
+        }
+        for worker in workers.workers(session, ended: { events.post(.lane($0, $1)) }) {
+            group.addTask { await worker.run() }
+        }
+    }
+
+    private func handle(
+        _ event: SessionEvent, _ course: inout Course, _ events: Mailbox<SessionEvent>,
+        in group: inout DiscardingTaskGroup
+    ) async {
+        switch event {
+        case .lane(let shard, let end): await course.ended(shard, end)
+        case .stopRequested:
+            logger.debug("stopping in order")
+            course.stopLanes()
+            let grace = mapping.control.stopGrace ?? .zero
+            let timeSource = course.session.timeSource
+            group.addTask {
+                do { try await timeSource.sleep(until: timeSource.monotonicTime + grace) } catch { return }
+                events.post(.graceOver)
+            }
+        case .graceOver:
+            logger.warning("the grace time is over, running invocations are cancelled")
+            course.workers.tellAll(.cancelled)
+            group.cancelAll()
+        case .fenced:
+            course.isFenced = true
+            course.endLanes(.fenced)
+        case .failed(let error):
+            course.failure = error
+            course.stopLanes()
+        case .storeFailed(let error):
+            course.failure = error
+            course.endLanes(.failed(error))
+        }
     }
 
     /// Tells lanes that hold records past their retention what the store has ended: one that is stuck reads nothing, and

@@ -118,7 +118,7 @@ struct MappingSetup {
             maximumRecordSize: size, isFailureStream: true)
         do {
             try await store.createStream(name, settings: settings)
-            logger.info("made the stream '\(name)' for records that are given up")
+            logger.info("created the stream '\(name)' for records that are given up")
         } catch let error as ShardlineError where error.code == .streamExists {
             let existing = try await store.describeStream(name)
             guard existing.maximumRecordSize >= min(needed, Limits.largestFailureRecordSize) else {

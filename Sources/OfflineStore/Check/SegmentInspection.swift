@@ -45,15 +45,31 @@ struct SegmentInspection {
         if length < Int(clamping: segment.row.bytes) {
             damage.append((length..<Int(clamping: segment.row.bytes), "the file is cut short", []))
         }
-        // Without the records themselves, of which there may be gigabytes.
-        var found: [UInt64: [Slice]] = [:]
-        var damaged: [(Range<Int>, String)] = []
+        let found = try scan(file, upTo: end, store: store)
+        let index = RegisteredIndex(segment, store: store, files: files)
+        if let reason = index.damage { judge(reason) }
+        let readable = compare(index, with: found.blocks)
+        addUnnamed(found.blocks, beside: readable, isIndexWhole: index.damage == nil, streamOfShard: streamOfShard)
+        slices.sort(by: Slice.precedes)
+        let used = [0..<min(end, SegmentHeader.size)] + index.used + index.slices.map(Self.bytes)
+        judge(found.damaged, used: used)
+    }
+
+    /// What is in a segment's pieces, without the records themselves, of which there may be gigabytes.
+    private struct Found {
+        /// By the offset of a block, its runs as an index would name them, but for their stream.
+        var blocks: [UInt64: [Slice]] = [:]
+        var damaged: [(bytes: Range<Int>, reason: String)] = []
+    }
+
+    private mutating func scan(_ file: any File, upTo end: Int, store: StoreID) throws(FileError) -> Found {
+        var found = Found()
         var scan = SegmentScan(
-            file, segment: id, storeSeed: store.seed, from: min(SegmentHeader.size, end), to: end)
+            file, segment: segment.row.id, storeSeed: store.seed, from: min(SegmentHeader.size, end), to: end)
         while let next = try scan.next() {
             switch next {
             case .piece(.block(let block), let range):
-                found[UInt64(range.lowerBound)] = block.entry.runs.indices.map {
+                found.blocks[UInt64(range.lowerBound)] = block.entry.runs.indices.map {
                     Slice(block, run: $0, offset: UInt64(range.lowerBound), bytes: range.count, stream: 0)
                 }
                 blocks += 1
@@ -61,42 +77,56 @@ struct SegmentInspection {
             case .piece: break
             case .damage(let range, let reason):
                 if reason.isNewerVersion { newer = reason }
-                damaged.append((range, reason.reason))
+                found.damaged.append((range, reason.reason))
             }
         }
         streams = StreamDescriptor.merged(streams)
-        let index = RegisteredIndex(segment, store: store, files: files)
-        if let reason = index.damage { judge(reason) }
-        var used: [Range<Int>] = [0..<min(end, SegmentHeader.size)] + index.used
+        return found
+    }
+
+    private static func bytes(_ slice: Slice) -> Range<Int> {
+        Int(clamping: slice.blockOffset)..<Int(clamping: slice.blockOffset + UInt64(slice.blockBytes))
+    }
+
+    /// Sorts what the index names into what can be read and what can't; returns the places of the first.
+    private mutating func compare(_ index: RegisteredIndex, with blocks: [UInt64: [Slice]]) -> Set<Place> {
         var readable: Set<Place> = []
         for slice in index.slices {
-            let range = Int(clamping: slice.blockOffset)..<Int(clamping: slice.blockOffset + UInt64(slice.blockBytes))
-            used.append(range)
-            if let runs = found[slice.blockOffset], slice.run < runs.count, slice.isSame(as: runs[Int(slice.run)]) {
+            if let runs = blocks[slice.blockOffset], slice.run < runs.count, slice.isSame(as: runs[Int(slice.run)]) {
                 slices.append(slice)
                 readable.insert(Place(slice))
             } else {
                 lost.append(slice)
             }
         }
+        return readable
+    }
+
+    /// Adds runs that are in blocks and that the index does not name.
+    private mutating func addUnnamed(
+        _ blocks: [UInt64: [Slice]], beside readable: Set<Place>, isIndexWhole wasWhole: Bool,
+        streamOfShard: (UInt32) -> UInt64?
+    ) {
         let known = Dictionary(
             streams.flatMap { stream in stream.shards.map { ($0.key, stream.id) } }, uniquingKeysWith: { $1 })
         var unnamed: [Slice] = []
         // A repair names nothing of shards that are gone, though their records stay in blocks that others share.
-        for var slice in found.values.joined()
+        for var slice in blocks.values.joined()
         where !readable.contains(Place(slice)) && streamOfShard(slice.shardKey) != nil {
             slice.stream = known[slice.shardKey] ?? streamOfShard(slice.shardKey) ?? 0
             unnamed.append(slice)
         }
-        if !unnamed.isEmpty {
-            if index.damage == nil {
-                let at = unnamed.map { Int($0.blockOffset) }.min() ?? 0
-                damage.append((at..<at + 1, "the index does not name all records of its blocks", []))
-                isIndexWhole = false
-            }
-            slices += unnamed
+        guard !unnamed.isEmpty else { return }
+        if wasWhole {
+            let at = unnamed.map { Int($0.blockOffset) }.min() ?? 0
+            damage.append((at..<at + 1, "the index does not name all records of its blocks", []))
+            isIndexWhole = false
         }
-        slices.sort(by: Slice.precedes)
+        slices += unnamed
+    }
+
+    /// Tells damage that matters from damage in bytes that nothing uses, and both from what is missing.
+    private mutating func judge(_ damaged: [(bytes: Range<Int>, reason: String)], used: [Range<Int>]) {
         for (range, reason) in damaged {
             let gone = lost.filter { range.overlaps(Int($0.blockOffset)..<Int($0.blockOffset) + Int($0.blockBytes)) }
             if segment.row.state == .open || !gone.isEmpty || used.contains(where: { $0.overlaps(range) }) {

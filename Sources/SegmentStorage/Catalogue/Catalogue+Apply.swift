@@ -22,93 +22,117 @@ extension Catalogue {
             for run in records.runs where apply(run) == .unknown { applied = .unknown }
             return applied
         case .checkpoint(let move): return apply(move, commit: commit)
-        case .attempts(let entry):
-            // Rows may know already that retention has removed the shard, here and below.
-            guard let origin = shards[entry.shard]?.origin else { return .unknown }
-            return changeMapping(entry.mapping) { mapping in
-                // A note belongs to the checkpoint that it was written behind; a later move drops it.
-                var checkpoint =
-                    mapping.checkpoints[entry.shard]
-                    ?? CheckpointState(
-                        epoch: 0, revision: 0, position: origin, isShardEnd: false, ranges: [], state: [],
-                        attempts: nil, atCommit: commit)
-                guard checkpoint.atCommit <= commit else { return }
-                checkpoint.attempts = entry.note
-                checkpoint.atCommit = commit
-                mapping.checkpoints[entry.shard] = checkpoint
-            }
-        case .parked(let entry):
-            guard shards[entry.shard] != nil else { return .unknown }
-            return changeMapping(entry.mapping) { mapping in
-                let key = UTF8Key(entry.partitionKey)
-                let known = mapping.parked[entry.shard]?[key]
-                if let known, known.atCommit > commit { return }
-                mapping.parked[entry.shard, default: [:]][key] = entry.value.map {
-                    ParkedState(value: $0, atCommit: commit)
-                }
-                if mapping.parked[entry.shard]?.isEmpty == true { mapping.parked[entry.shard] = nil }
-            }
+        case .attempts(let entry): return apply(entry, commit: commit)
+        case .parked(let entry): return apply(entry, commit: commit)
         case .seal(let seal): return apply(seal, commit: commit)
         case .streamCreated(let entry): return apply(entry, commit: commit)
-        case .streamChanged(let entry):
-            guard let known = streams[entry.key] else { return .unknown }
-            // Never goes back, and its row may not have been saved together with the stream's.
-            expire(entry.key, through: entry.expiredThrough)
-            guard known.atCommit < commit else { return .done }
-            streams[entry.key]?.retention = entry.retention
-            streams[entry.key]?.maximumRecordSize = entry.maximumRecordSize
-            streams[entry.key]?.isFailureStream = entry.isFailureStream
-            streams[entry.key]?.atCommit = commit
-            return .done
+        case .streamChanged(let entry): return apply(entry, commit: commit)
         case .streamDeleted(let key): return deleteStream(key, commit: commit)
         case .mappingCreated(let entry): return apply(entry, commit: commit)
-        case .mappingChanged(let entry):
-            return changeMapping(entry.number) { mapping in
-                guard mapping.atCommit < commit else { return }
-                mapping.epoch = entry.epoch
-                mapping.configuration = entry.configuration
-                mapping.atCommit = commit
-            }
-        case .mappingDeleted(let number):
-            guard let mapping = mappings.removeValue(forKey: number) else { return .unknown }
-            if streams[mapping.stream]?.mappings[UTF8Key(mapping.name)] == number {
-                streams[mapping.stream]?.mappings[UTF8Key(mapping.name)] = nil
-            }
-            return .done
-        case .takeOver(let shard, let epoch):
-            guard let known = shards[shard] else { return .unknown }
-            if epoch > known.epoch {
-                shards[shard]?.epoch = epoch
-                shards[shard]?.atCommit = max(known.atCommit, commit)
-            }
-            return .done
-        case .opened(let entry):
-            // A restore leaves so many openings to the store that was backed up, and as many streams: what the two
-            // create from here on has other numbers.
-            if entry.incarnation >= incarnation + OpenedEntry.restoredIncarnations, nextStream < 1 << 31 {
-                nextStream += OpenedEntry.restoredIncarnations
-            }
-            incarnation = max(incarnation, entry.incarnation)
-            if entry.numberJump > 0 {
-                for (key, shard) in shards where shard.closedAt == nil && shard.atCommit < commit {
-                    shards[key]?.jump(over: entry.numberJump)
-                    shards[key]?.atCommit = commit
-                }
-            }
-            return .done
-        case .shardsRemoved(let stream, let keys):
-            for key in keys {
-                if let id = shards[key]?.id { streams[stream]?.shards[id] = nil }
-                remove(shard: key, commit: commit)
-            }
-            for number in (streams[stream]?.mappings ?? [:]).values {
-                for key in keys {
-                    mappings[number]?.checkpoints[key] = nil
-                    mappings[number]?.parked[key] = nil
-                }
-            }
-            return .done
+        case .mappingChanged(let entry): return apply(entry, commit: commit)
+        case .mappingDeleted(let number): return deleteMapping(number)
+        case .takeOver(let shard, let epoch): return takeOver(shard, epoch: epoch, commit: commit)
+        case .opened(let entry): return apply(entry, commit: commit)
+        case .shardsRemoved(let stream, let keys): return removeShards(keys, of: stream, commit: commit)
         }
+    }
+
+    private mutating func apply(_ entry: AttemptsEntry, commit: UInt64) -> Applied {
+        // Rows may know already that retention has removed the shard, here and below.
+        guard let origin = shards[entry.shard]?.origin else { return .unknown }
+        return changeMapping(entry.mapping) { mapping in
+            // A note belongs to the checkpoint that it was written behind; a later move drops it.
+            var checkpoint =
+                mapping.checkpoints[entry.shard]
+                ?? CheckpointState(
+                    epoch: 0, revision: 0, position: origin, isShardEnd: false, ranges: [], state: [],
+                    attempts: nil, atCommit: commit)
+            guard checkpoint.atCommit <= commit else { return }
+            checkpoint.attempts = entry.note
+            checkpoint.atCommit = commit
+            mapping.checkpoints[entry.shard] = checkpoint
+        }
+    }
+
+    private mutating func apply(_ entry: ParkedEntry, commit: UInt64) -> Applied {
+        guard shards[entry.shard] != nil else { return .unknown }
+        return changeMapping(entry.mapping) { mapping in
+            let key = UTF8Key(entry.partitionKey)
+            let known = mapping.parked[entry.shard]?[key]
+            if let known, known.atCommit > commit { return }
+            mapping.parked[entry.shard, default: [:]][key] = entry.value.map {
+                ParkedState(value: $0, atCommit: commit)
+            }
+            if mapping.parked[entry.shard]?.isEmpty == true { mapping.parked[entry.shard] = nil }
+        }
+    }
+
+    private mutating func apply(_ entry: StreamChangedEntry, commit: UInt64) -> Applied {
+        guard let known = streams[entry.key] else { return .unknown }
+        // Never goes back, and its row may not have been saved together with the stream's.
+        expire(entry.key, through: entry.expiredThrough)
+        guard known.atCommit < commit else { return .done }
+        streams[entry.key]?.retention = entry.retention
+        streams[entry.key]?.maximumRecordSize = entry.maximumRecordSize
+        streams[entry.key]?.isFailureStream = entry.isFailureStream
+        streams[entry.key]?.atCommit = commit
+        return .done
+    }
+
+    private mutating func apply(_ entry: MappingChangedEntry, commit: UInt64) -> Applied {
+        return changeMapping(entry.number) { mapping in
+            guard mapping.atCommit < commit else { return }
+            mapping.epoch = entry.epoch
+            mapping.configuration = entry.configuration
+            mapping.atCommit = commit
+        }
+    }
+
+    private mutating func deleteMapping(_ number: MappingNumber) -> Applied {
+        guard let mapping = mappings.removeValue(forKey: number) else { return .unknown }
+        if streams[mapping.stream]?.mappings[UTF8Key(mapping.name)] == number {
+            streams[mapping.stream]?.mappings[UTF8Key(mapping.name)] = nil
+        }
+        return .done
+    }
+
+    private mutating func takeOver(_ shard: ShardNumber, epoch: UInt64, commit: UInt64) -> Applied {
+        guard let known = shards[shard] else { return .unknown }
+        if epoch > known.epoch {
+            shards[shard]?.epoch = epoch
+            shards[shard]?.atCommit = max(known.atCommit, commit)
+        }
+        return .done
+    }
+
+    private mutating func apply(_ entry: OpenedEntry, commit: UInt64) -> Applied {
+        // A restore leaves so many openings to the store that was backed up, and as many streams: what the two
+        // create from here on has other numbers.
+        if entry.incarnation >= incarnation + OpenedEntry.restoredIncarnations, nextStream < 1 << 31 {
+            nextStream += OpenedEntry.restoredIncarnations
+        }
+        incarnation = max(incarnation, entry.incarnation)
+        if entry.numberJump > 0 {
+            for (key, shard) in shards where shard.closedAt == nil && shard.atCommit < commit {
+                shards[key]?.jump(over: entry.numberJump)
+                shards[key]?.atCommit = commit
+            }
+        }
+        return .done
+    }
+
+    private mutating func removeShards(_ keys: [ShardNumber], of stream: StreamNumber, commit: UInt64) -> Applied {
+        for key in keys {
+            if let id = shards[key]?.id { streams[stream]?.shards[id] = nil }
+            remove(shard: key, commit: commit)
+        }
+        for number in (streams[stream]?.mappings ?? [:]).values {
+            for key in keys {
+                mappings[number]?.checkpoints[key] = nil
+                mappings[number]?.parked[key] = nil
+            }
+        }
+        return .done
     }
 
     private mutating func apply(_ run: RecordsEntry.Run) -> Applied {

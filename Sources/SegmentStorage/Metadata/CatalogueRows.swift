@@ -77,11 +77,21 @@ extension Catalogue {
         nextShard = store.nextShard
         nextMapping = UInt32(truncatingIfNeeded: store.nextMapping)
         incarnation = store.incarnation
+        try takeStreams(contents)
+        try takeShards(contents)
+        try takeStreamSettings(contents)
+        try takeMappings(contents)
+    }
+
+    private mutating func takeStreams(_ contents: MetadataContents) throws(MetadataError) {
         for row in contents[.stream] {
             let stream = try StreamState(row)
             streams[stream.key] = stream
             names[UTF8Key(stream.name)] = stream.key
         }
+    }
+
+    private mutating func takeShards(_ contents: MetadataContents) throws(MetadataError) {
         for row in contents[.shard] {
             let shard = try ShardState(row)
             guard streams[shard.stream] != nil else { continue }
@@ -105,6 +115,13 @@ extension Catalogue {
             _ = try reader.short()
             retiredSecond = try reader.word()
         }
+        for row in contents[.deletedShard] {
+            var reader = RowReader(row)
+            deletedShards[ShardNumber(try reader.short())] = try reader.word()
+        }
+    }
+
+    private mutating func takeStreamSettings(_ contents: MetadataContents) throws(MetadataError) {
         for row in contents[.streamCreation] {
             var reader = RowReader(row)
             let key = StreamNumber(try reader.short())
@@ -118,10 +135,9 @@ extension Catalogue {
             var reader = RowReader(row)
             expire(StreamNumber(try reader.short()), through: try reader.time())
         }
-        for row in contents[.deletedShard] {
-            var reader = RowReader(row)
-            deletedShards[ShardNumber(try reader.short())] = try reader.word()
-        }
+    }
+
+    private mutating func takeMappings(_ contents: MetadataContents) throws(MetadataError) {
         for row in contents[.mapping] {
             let mapping = try MappingState(row)
             guard streams[mapping.stream] != nil else { continue }

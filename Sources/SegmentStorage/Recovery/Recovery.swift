@@ -54,128 +54,47 @@ struct Recovery {
         var ring = Ring.State()
         let (files, uncached) = try Self.openFiles(in: directory, fileSystem: fileSystem, ring: &ring)
         let store = try Self.store(snapshot: snapshot, files: files)
-        // Their headers were read by now, so it is known of each file.
+        // Opening read the files' headers, so each file knows whether it can be read past the cache.
         if !uncached.allSatisfy(\.isUncached) {
             logger.warning(
                 "the file system of '\(directory)/\(StoreLayout.journalFolder)' can't read past its cache; the cache was told to forget the journal before it was read, and where that has no effect a failed write from before a crash could go unnoticed"
             )
         }
         let seed = store?.seed ?? 0
-        var catalogue = snapshot?.catalogue ?? Catalogue()
         if store != nil {
             for file in files { try describing("reading the journal") { try file.findNumber(seed: seed) } }
         }
         let inLog = files.filter { $0.number != nil }.sorted { $0.number! < $1.number! }
-        // Files that are not behind the start are the log; the others are free or never were part of it.
+        // Files that are not before the start are the log; the others are free or never were part of it.
         let live = inLog.filter { $0.number! >= snapshot?.start?.fileNumber ?? 0 }
-        if snapshot?.start == nil, let first = live.first, let head = try first.head(block: 1, seed: seed),
-            head.number > 1, !passesDamage
-        {
-            throw ShardlineError(
-                .metadataOlderThanJournal,
-                "the journal in '\(directory)/\(StoreLayout.journalFolder)' begins at commit \(head.number), but the store's metadata knows nothing of what was before: put back the metadata.sqlite that belongs to it"
-            )
-        }
+        let folder = "\(directory)/\(StoreLayout.journalFolder)"
+        if !passesDamage { try Self.requireBeginning(of: live, snapshot, seed: seed, folder: folder) }
         var replay = try Replay(live, start: snapshot?.start, seed: seed, passesDamage: passesDamage)
         firstCommit = replay.nextCommit
-        var shardMemtables: ShardTable<ShardMemtable> = [:]
-        var frames: [Memtable.Frame] = []
-        var dirty = DirtyRows()
-        var unknown: ShardNumber?
-        var first: [ShardNumber: SequenceNumber] = [:]
-        var last: [ShardNumber: SequenceNumber] = [:]
-        try describing("reading the journal") {
-            try replay.run { commit in
-                for entry in commit.entries {
-                    dirty.note(entry, in: catalogue)
-                    catalogue.apply(entry, commit: commit.header.number)
-                    guard case .records(let records) = entry else { continue }
-                    if var frame = try Self.frame(of: records, in: commit, catalogue: catalogue) {
-                        var kept: [Memtable.Run] = []
-                        for run in frame.runs {
-                            if let before = last[run.shard], run.firstSequence <= before {
-                                unknown = run.shard
-                                if passesDamage { continue }
-                            }
-                            last[run.shard] = run.lastSequence
-                            first[run.shard] = first[run.shard] ?? run.firstSequence
-                            kept.append(run)
-                        }
-                        frame.runs = kept
-                        if !kept.isEmpty { frames.append(frame) }
-                    }
-                    for run in records.runs {
-                        let key = ShardNumber(run.shardKey)
-                        if catalogue.shards[key] == nil, catalogue.deletedShards[key] == nil { unknown = key }
-                    }
-                }
-            }
-        }
-        holes = replay.holes
-        if let known = snapshot?.lastCommit, known >= replay.nextCommit {
-            guard passesDamage else {
-                throw ShardlineError(
-                    .corrupt,
-                    "the journal in '\(directory)/\(StoreLayout.journalFolder)' ends before commit \(replay.nextCommit), but commit \(known) was acknowledged: a file of it was cut, removed or replaced. Nothing was changed and nothing is served: put the file back from a copy, or let `shardline repair` pass what is lost"
-                )
-            }
-            holes.append(JournalHole(commits: replay.nextCommit...known, parts: [], records: nil))
-        }
-        if let unknown, !passesDamage {
-            throw ShardlineError(
-                .corrupt,
-                "the journal in '\(directory)/\(StoreLayout.journalFolder)' holds records of shard key \(unknown.rawValue) that don't fit what the store knows of it: metadata.sqlite and the journal don't belong together"
-            )
-        }
-        // Shards that the rows don't know yet too: a jump of numbers begins behind what is lost.
-        if let snapshot {
-            catalogue.extend(over: snapshot.lostRanges)
-            for (key, ranges) in snapshot.lostRanges { lost[ShardNumber(key)] = ranges.map(\.numbers) }
-            var inJournal: [ShardNumber: [ClosedRange<UInt64>]]?
-            let found = try catalogue.findSkipped(lost: snapshot.lostRanges) { shard in
-                let known = inJournal ?? Self.numbers(in: frames)
-                inJournal = known
-                do {
-                    return try describing("opening the store") { try metadata.flushedNumbers(of: shard) }
-                        + known[shard.key, default: []]
-                } catch let error as ShardlineError where [.corrupt, .readFailed].contains(error.code) {
-                    // Only counts need it; readers of the shard are told of the damage.
-                    return nil
-                }
-            }
-            dirty.jumped.formUnion(found)
-        }
-        for shard in catalogue.shards.values {
-            // A row may be newer than the start of the replay, so what is flushed ends before the first replayed.
-            let flushed =
-                first[shard.key].map(\.previous)
-                ?? (snapshot?.catalogue.shards[shard.key]?.lastSequence ?? shard.origin)
-            let isPast = snapshot?.catalogue.shards[shard.key] != nil
-            shardMemtables[shard.key] = ShardMemtable(
-                flushedThrough: isPast ? max(flushed, shard.origin) : shard.origin, horizon: shard.origin)
-        }
-        for frame in frames {
-            for run in frame.runs { shardMemtables[run.shard]?.append(frame.records(of: run), commit: frame.commit) }
-        }
-        self.shardMemtables = shardMemtables
-        self.dirty = dirty
-        self.frames = frames
+        var found = ReplayedJournal(catalogue: snapshot?.catalogue ?? Catalogue(), passesDamage: passesDamage)
+        try describing("reading the journal") { try replay.run { try found.take($0) } }
+        holes = try found.holes(of: replay, snapshot, folder: folder)
+        // Shards that the rows don't know yet too: a jump of numbers begins after what is lost.
+        if let snapshot { lost = try found.takeLost(snapshot, metadata) }
+        shardMemtables = found.memtables(snapshot)
         isNew = snapshot == nil
+        dirty = found.dirty
+        frames = found.frames
         opened = Self.opened(
-            replay, isNew: snapshot?.start == nil, holes: holes, known: catalogue.incarnation, identity: identity,
-            logger: logger)
+            replay, isNew: snapshot?.start == nil, holes: holes, known: found.catalogue.incarnation,
+            identity: identity, logger: logger)
         var nextCommit = replay.nextCommit
         if !holes.isEmpty {
             // Rows may be of commits that are lost; what comes now has to count as newer than they.
-            nextCommit = max(nextCommit, (snapshot?.lastCommit ?? 0) + 1, catalogue.newestCommit + 1)
+            nextCommit = max(nextCommit, (snapshot?.lastCommit ?? 0) + 1, found.catalogue.newestCommit + 1)
         }
         start = JournalStart(
-            store: store ?? newStore(), catalogue: catalogue, nextCommit: nextCommit, chain: replay.chain,
+            store: store ?? newStore(), catalogue: found.catalogue, nextCommit: nextCommit, chain: replay.chain,
             incarnation: opened.incarnation)
         ring.nextNumber = max((inLog.last?.number ?? 0) + 1, snapshot?.start?.fileNumber ?? 1)
         Self.sort(files, live: live, end: replay, fileSize: ringFileSize, into: &ring)
         if passesDamage {
-            // Nothing is written behind what is damaged: a new file takes what comes, and the old ones go.
+            // Nothing is written after what is damaged: a new file takes what comes, and the old ones go.
             ring.nextBlock = .max
             ring.nextNumber = max(ring.nextNumber, (snapshot?.start?.fileNumber ?? 0) + 1)
         }
@@ -184,6 +103,19 @@ struct Recovery {
     }
 
     // MARK: Files
+
+    /// Throws where the journal begins after the store's first commit and no metadata know what was before.
+    private static func requireBeginning(
+        of live: [JournalFileReader], _ snapshot: MetadataSnapshot?, seed: UInt32, folder: String
+    ) throws {
+        guard snapshot?.start == nil, let first = live.first, let head = try first.head(block: 1, seed: seed),
+            head.number > 1
+        else { return }
+        throw ShardlineError(
+            .metadataOlderThanJournal,
+            "the journal in '\(folder)' begins at commit \(head.number), but the store's metadata knows nothing of what was before: put back the metadata.sqlite that belongs to it"
+        )
+    }
 
     private static func openFiles(
         in directory: String, fileSystem: any FileSystem, ring: inout Ring.State
@@ -257,7 +189,7 @@ struct Recovery {
     // MARK: Commits
 
     /// The records of an entry whose shards are known; nil where none is.
-    private static func frame(
+    static func frame(
         of records: RecordsEntry, in commit: ReadCommit, catalogue: Catalogue
     ) throws -> Memtable.Frame? {
         func damaged(_ what: String) -> ShardlineError {
@@ -292,7 +224,7 @@ struct Recovery {
                 : nil)
     }
 
-    private static func numbers(in frames: [Memtable.Frame]) -> [ShardNumber: [ClosedRange<UInt64>]] {
+    static func numbers(in frames: [Memtable.Frame]) -> [ShardNumber: [ClosedRange<UInt64>]] {
         var numbers: [ShardNumber: [ClosedRange<UInt64>]] = [:]
         for run in frames.lazy.flatMap(\.runs) {
             numbers[run.shard, default: []].append((run.firstSequence...run.lastSequence).rawValues)

@@ -74,7 +74,7 @@ struct StreamCreateCommand: AsyncParsableCommand {
             )
         }
         Output.error.say(
-            "made the stream '\(name)': \(Readable.count(settings.shards, "shard")), records are kept for \(Readable.duration(settings.retention))"
+            "created the stream '\(name)': \(Readable.count(settings.shards, "shard")), records are kept for \(Readable.duration(settings.retention))"
         )
     }
 }

@@ -132,7 +132,7 @@ import Testing
                 == "shardline: warning: the stream 'a' was created with 1 shard, not 3; it stays as it is\n"
                 + "shardline: the stream 'a' exists already and stays as it is: 1 shard, records are kept for 1d\n")
         let other = try await Self.shardline(["stream", "create", "b", "--shards", "3", "--if-not-exists"], folder)
-        #expect(other.status == 0 && other.errors.contains("made the stream 'b': 3 shards"))
+        #expect(other.status == 0 && other.errors.contains("created the stream 'b': 3 shards"))
         #expect(try await Self.shardline(["help", "stream", "create"], folder).status == 0)
     }
 
