@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// The files of this package, read from where this file was compiled.
 struct SourceTree {
@@ -19,21 +20,31 @@ struct SourceTree {
     static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
+    /// Files that were read, by the folder: taking their comments apart takes long, and each rule needs all of them.
+    private static let known = Mutex<[String: [File]]>([:])
+
     /// All Swift files below these folders of the package.
     static func files(below folders: String...) throws -> [File] {
         try folders.flatMap { folder -> [File] in
-            let base = root.appending(path: folder)
-            guard FileManager.default.fileExists(atPath: base.path) else { return [] }
-            return try FileManager.default.subpathsOfDirectory(atPath: base.path).sorted()
-                .filter { $0.hasSuffix(".swift") && !$0.contains(".build/") }
-                .map { path in
-                    let text = try String(contentsOf: base.appending(path: path), encoding: .utf8)
-                    return File(
-                        path: "\(folder)/\(path)", text: text,
-                        code: Self.withoutCommentsAndStrings(text).split(
-                            separator: "\n", omittingEmptySubsequences: false))
-                }
+            if let files = known.withLock({ $0[folder] }) { return files }
+            let files = try read(below: folder)
+            known.withLock { $0[folder] = files }
+            return files
         }
+    }
+
+    private static func read(below folder: String) throws -> [File] {
+        let base = root.appending(path: folder)
+        guard FileManager.default.fileExists(atPath: base.path) else { return [] }
+        return try FileManager.default.subpathsOfDirectory(atPath: base.path).sorted()
+            .filter { $0.hasSuffix(".swift") && !$0.contains(".build/") }
+            .map { path in
+                let text = try String(contentsOf: base.appending(path: path), encoding: .utf8)
+                return File(
+                    path: "\(folder)/\(path)", text: text,
+                    code: Self.withoutCommentsAndStrings(text).split(
+                        separator: "\n", omittingEmptySubsequences: false))
+            }
     }
 
     /// Any text file of the package.

@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(10))) func `as many seeds as fit into the time break no invariant`() async throws {
-        let seconds = Self.number("SHARDLINE_SIM_SECONDS") ?? 60
+        let seconds = Self.number("SHARDLINE_SIM_SECONDS") ?? 20
         let seed = Self.number("SHARDLINE_SIM_SEED").map { UInt64($0) } ?? Self.seedOfTheDay
         print("simulation: seeds from \(seed) on, for \(seconds) seconds")
         let summary = await Campaign(firstSeed: seed, seconds: seconds).run()
