@@ -44,7 +44,7 @@ let package = Package(
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
-        // The rooms, from the bottom up: each may import only what stands above it in this list.
+        // The targets, from the bottom up: each may import only targets above it in this list.
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CHash"),
@@ -63,7 +63,7 @@ let package = Package(
                 sqlite,
             ],
             swiftSettings: swift),
-        // What reads, checks, repairs, backs up and restores a store that no process has open.
+        // Reads, checks, repairs, backs up and restores a store that no process has open.
         .target(
             name: "OfflineStore",
             dependencies: ["SegmentStorage", "StreamStorage", "StreamModel", "DiskAccess", collections, logging],
@@ -117,20 +117,20 @@ let package = Package(
             ],
             swiftSettings: swift),
 
-        // What several test targets share.
+        // Shared by several test targets.
         .target(
             name: "TestSupport",
             dependencies: [
                 "StreamModel", "StreamStorage", "DiskAccess", "EventSource", "ShardlineTesting", "CHash",
             ],
             path: "Tests/Support", swiftSettings: swift),
-        // A store whose steps its caller takes: for the simulation, and to measure the steps one by one.
+        // A store that is driven step by step by its caller, for the simulation and to measure single steps.
         .target(
             name: "StoreSteps",
             dependencies: ["SegmentStorage", "StreamStorage", "StreamModel", "DiskAccess", logging],
             path: "Tests/StoreSteps", swiftSettings: swift),
-        // A whole process in one thread: the store, producers and mappings on a simulated disk, in an order that follows
-        // from a seed, and the model that judges it.
+        // A whole process in one thread: the store, producers and mappings on a simulated disk, in an order that is
+        // derived from a seed, and the model that judges them.
         .target(
             name: "Simulation",
             dependencies: [
@@ -140,7 +140,7 @@ let package = Package(
             path: "Tests/Simulation", swiftSettings: swift),
         .executableTarget(
             name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: swift),
-        // What must be delivered, told without the event source: the judge of its tests.
+        // A model of what must be delivered, independent of the event source: its tests compare with it.
         .target(name: "DeliveryModel", path: "Tests/DeliveryModel", swiftSettings: swift),
 
         .testTarget(
@@ -195,7 +195,7 @@ let package = Package(
                 "ShardlineTesting", "TestSupport", logging,
             ],
             swiftSettings: swift),
-        // What `make fuzz` fuzzes, with its corpus and without a fuzzer.
+        // The functions that `make fuzz` fuzzes, run on the fuzzing corpus without a fuzzer.
         .testTarget(
             name: "FuzzTests",
             dependencies: [
@@ -235,8 +235,8 @@ let package = Package(
     ]
 )
 
-// The benchmarks of single pieces need the insides of the rooms, which only targets of this package see, and a library
-// that no user should fetch. So they are targets of this package, but only where the variable is 1.
+// Microbenchmarks need the internals of the targets, which only targets of this package see, and a library that users
+// should not have to fetch. So they are targets of this package, but only where the variable is 1.
 if Context.environment["SHARDLINE_BENCHMARKS"] == "1" {
     package.dependencies.append(.package(url: "https://github.com/ordo-one/benchmark", from: "1.38.0", traits: []))
     package.targets += [

@@ -18,14 +18,14 @@
 typedef struct {
     int control;
     pid_t child;
-    // The child's wait status, once it has ended.
+    // Set once the child has ended, with its wait status.
     int has_ended;
     int status;
 } guard_state;
 
 static void run_shell(char *const environment[], const char *command, const int pipes[3], int report, pid_t guard) {
-    // A session of its own: signals of the terminal and of the guard's group never reach it, and nothing below it can
-    // enter the guard's.
+    // A session of its own: signals of the terminal and of the guard's group don't reach it, and no process below it
+    // can enter the guard's group.
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != guard) _exit(125);
@@ -33,7 +33,7 @@ static void run_shell(char *const environment[], const char *command, const int 
     int error = 0;
     for (int i = 0; i < 3; i++)
         if (dup2(pipes[i], i) < 0) error = errno;
-    // Keep only the report's end, which closes by itself when the exec succeeds.
+    // Keeps only the end of the report, which the exec closes when it succeeds.
     if (error == 0 && report != 3) {
         if (dup3(report, 3, O_CLOEXEC) < 0) error = errno;
         else report = 3;
@@ -54,7 +54,7 @@ static void run_shell(char *const environment[], const char *command, const int 
     _exit(127);
 }
 
-// The strings of the parameters, as execve takes them; all of it is given back by the exec or the guard's end.
+// The strings of the parameters in the form of execve. The exec or the guard's end releases their memory.
 static int read_parameters(int file, const char **command, char ***environment) {
     struct stat status;
     if (fstat(file, &status) != 0) return errno;
@@ -121,7 +121,7 @@ static void suspend(guard_state *state) {
     shardline_tell_word(state->control, shardline_suspended, info.si_code == CLD_STOPPED);
 }
 
-// Returns when everything is to be killed.
+// Returns when everything has to be killed.
 static void watch(guard_state *state, int signals) {
     struct pollfd wanted[2] = {{state->control, POLLIN, 0}, {signals, POLLIN, 0}};
     while (!state->has_ended) {
@@ -134,14 +134,14 @@ static void watch(guard_state *state, int signals) {
         char order = 0;
         ssize_t count = recv(state->control, &order, 1, MSG_DONTWAIT);
         if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-        // The end of the socket is the end of the owner, however it ended.
+        // The end of the socket means that the owner has ended, in whatever way.
         if (count != 1 || order == 'K') return;
         if (order == 'T') kill(-state->child, SIGTERM);
         if (order == 'S') suspend(state);
     }
 }
 
-// What is killed leaves its own children to this process, level by level, until there is nothing.
+// The children of a process that is killed become children of this one, so this goes on until none is left.
 static void kill_everything(guard_state *state, int signals) {
     int status;
     pid_t pid;
@@ -159,7 +159,7 @@ _Noreturn void shardline_guard(const int descriptors[most_descriptors]) {
     int error = signals < 0 ? errno : start(&state, descriptors);
     for (int i = 0; i < 3; i++) close(descriptors[i]);
     close(descriptors[4]);
-    // The lock, where there is one, stays open until this process ends.
+    // The lock, if any, stays open until this process ends.
     if (error == 0) {
         shardline_tell_word(state.control, word_started, state.child);
         watch(&state, signals);

@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-// In C because what a process does between fork and exec may only be async-signal-safe calls, which Swift can't promise;
-// and not posix_spawn because it has no way to tie the child's life to its parent's.
+// In C, because a process may make only async-signal-safe calls between fork and exec, which Swift can't guarantee. Not
+// posix_spawn, because it can't tie the child's life to its parent's.
 
 static void close_all(int descriptors[], int count) {
     for (int i = 0; i < count; i++) {
@@ -24,7 +24,7 @@ static void close_all(int descriptors[], int count) {
     }
 }
 
-// Descriptors 0 to 2 may be free in this process; a pipe end there would be overwritten by the dup2 of another.
+// Descriptors 0 to 2 may be free in this process. A pipe end there would be overwritten by the dup2 of another one.
 static int move_up(int pair[2]) {
     for (int i = 0; i < 2; i++) {
         if (pair[i] > 2) continue;
@@ -67,7 +67,7 @@ int shardline_start_server(int *requests, pid_t *server) {
         close_all(pair, 2);
         return error;
     }
-    // No signal may be handled in the new process before its handlers are gone.
+    // No signal may be handled in the new process before its handlers are reset.
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -96,7 +96,7 @@ static int write_all(int descriptor, const void *bytes, size_t count) {
     return 0;
 }
 
-// The command and the environment as a file in memory, since a message on a socket can't hold a large one.
+// The command and the environment as a file in memory, since a message on a socket can't hold large ones.
 static int write_parameters(const char *command, char *const environment[], int *file) {
     int descriptor = memfd_create("function", MFD_CLOEXEC);
     if (descriptor < 0) return errno;
@@ -145,7 +145,7 @@ int shardline_spawn(int requests, const char *command, char *const environment[]
     for (int i = 0; i < 4 && error == 0; i++) {
         pair[0] = pair[1] = -1;
         error = i < 3 ? make_pipe(pair) : make_sockets(pair);
-        // The child reads its input and writes the others.
+        // The child reads its input and writes the other two.
         theirs[i] = i == 0 ? pair[0] : pair[1];
         ours[i] = i == 0 ? pair[1] : pair[0];
         if (error == 0 && i < 3 && fcntl(ours[i], F_SETFL, O_NONBLOCK) != 0) error = errno;
@@ -217,8 +217,8 @@ int shardline_signal(int watch, int number) {
 void shardline_fill_standard_descriptors(void) {
     for (int descriptor = 0; descriptor <= 2; descriptor++) {
         if (fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
-        // All below it are open, so it is the one that is given out. Input and output are opened the wrong way round, so that
-        // reading and writing still fail; messages go nowhere.
+        // All descriptors below this one are open, so this is the one that open returns. Input is opened for writing
+        // and output for reading, so that using them still fails; standard error is discarded.
         if (open("/dev/null", descriptor == 1 ? O_RDONLY : O_WRONLY) < 0) return;
     }
 }

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-// The fork server: a fork of a process with threads, so it makes only async-signal-safe calls.
+// The fork server. It is a fork of a process with threads, so it makes only async-signal-safe calls.
 
 int shardline_tell_word(int control, int word, int value) {
     guard_word told = {word, value};
@@ -39,7 +39,7 @@ void shardline_drain(int signals) {
     while (read(signals, &info, sizeof info) > 0) {}
 }
 
-// A number in a text without white space before it; `*end` is what is behind it.
+// Reads a number at the start of a text; `*end` is the place after it.
 static long number(const char *text, const char **end) {
     long value = 0;
     while (*text >= '0' && *text <= '9') value = value * 10 + (*text++ - '0');
@@ -55,7 +55,7 @@ static int kill_one(pid_t pid, int spares_own_session) {
 
 static int open_at(int folder, const char *name, int flags) { return openat(folder, name, flags | O_CLOEXEC); }
 
-// The parent of a process, by /proc/PID/stat; 0 where it is gone.
+// The parent of a process, from /proc/PID/stat; 0 where the process is gone.
 static pid_t parent(int proc, const char *name) {
     char path[64];
     size_t length = strlen(name);
@@ -69,14 +69,14 @@ static pid_t parent(int proc, const char *name) {
     close(file);
     if (count <= 0) return 0;
     text[count] = 0;
-    // Behind the name, which may hold anything: ") S PARENT".
+    // After the name, which may contain anything: ") S PARENT".
     const char *name_end = strrchr(text, ')');
     if (name_end == NULL || strlen(name_end) < 5) return 0;
     const char *end;
     return (pid_t)number(name_end + 4, &end);
 }
 
-// The long way, for a kernel that has no list of a process's children.
+// The slow way, for a kernel without a list of a process's children.
 static int kill_below_by_search(int spares_own_session) {
     int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (proc < 0) return 0;
@@ -111,7 +111,7 @@ int shardline_kill_below(int spares_own_session) {
         for (;;) {
             const char *end;
             long pid = number(at, &end);
-            // A number that the buffer ends in is read on.
+            // A number at the end of the buffer may be incomplete; it is completed by the next read.
             if (end == at || *end == 0) break;
             found += kill_one((pid_t)pid, spares_own_session);
             at = end + 1;
@@ -123,7 +123,7 @@ int shardline_kill_below(int spares_own_session) {
     return found;
 }
 
-// Processes are killed by their command's name; this one is to outlive such a kill for as long as it takes.
+// Processes are often killed by their command's name; this one must not be killed together with the owner.
 static void rename_itself(pid_t owner) {
     prctl(PR_SET_NAME, "function-guard");
     int file = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
@@ -134,7 +134,7 @@ static void rename_itself(pid_t owner) {
     text[count] = 0;
     const char *at = strrchr(text, ')');
     uintptr_t first = 0, last = 0;
-    // Fields 48 and 49 are where the arguments lie; the third is behind the name.
+    // Fields 48 and 49 are the bounds of the arguments; field 3 is the first after the name.
     for (int field = 2; at != NULL && field < 49; field++) {
         at = strchr(at + 1, ' ');
         if (at == NULL) return;
@@ -173,7 +173,7 @@ static int receive_request(int requests, char *request, int descriptors[most_des
 
 static void reap(void) {
     while (waitpid(-1, NULL, WNOHANG) > 0) {}
-    // A guard that was killed has left what is below it to this process.
+    // The processes below a guard that was killed have become children of this process.
     shardline_kill_below(1);
 }
 
@@ -192,7 +192,7 @@ pid_t shardline_next_end(int signals, int spares_own_session, int *status) {
         pid_t pid = waitpid(-1, status, WNOHANG);
         if (pid > 0) return pid;
         if (pid < 0 && errno == ECHILD) return 0;
-        // What a process that can't be killed yet leaves meanwhile comes without a signal.
+        // Processes below one that can't be killed yet may become children of this process later, without a signal.
         struct pollfd wanted = {signals, POLLIN, 0};
         if (poll(&wanted, 1, 10) > 0) shardline_drain(signals);
     }
@@ -214,7 +214,8 @@ static int serve_request(int requests, int signals, int *lock) {
             shardline_guard(descriptors);
         }
         if (pid < 0) shardline_tell_word(descriptors[3], word_failed, errno);
-        // As long as this process lives, what a guard has left may live.
+        // The lock is kept as long as this process lives, because processes that a guard has left behind may live that
+        // long.
         if (count == 6) {
             if (*lock >= 0) close(*lock);
             *lock = descriptors[5];
@@ -229,7 +230,7 @@ static int serve_request(int requests, int signals, int *lock) {
 _Noreturn void shardline_serve(int requests) {
     pid_t owner = getppid();
     setsid();
-    // What happens here is no business of handlers, nor of signals but SIGKILL: all of them stay blocked.
+    // The owner's signal handlers must not run here. All signals but SIGKILL stay blocked.
     for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     rename_itself(owner);

@@ -1,8 +1,8 @@
 import Glibc
 
-/// Why the disk refused something: what was tried, on which path, and the system's error number.
+/// A failed file operation: the operation, its path and the system's error number.
 package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// What was tried.
+    /// The operation that failed.
     package enum Operation: String, Sendable, CaseIterable {
         case open, read, write, synchronize, synchronizeDirectory = "synchronize the directory"
         case rename, remove, truncate, list, createDirectory = "create the directory"
@@ -14,7 +14,7 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The system's error number (`errno`), or ``notRegular``.
     package var code: Int32
 
-    /// The code for a pipe, a device or a folder in a file's place: the system opens those without an error.
+    /// The code for a pipe, a device or a folder in place of a file: the system opens those without an error.
     package static let notRegular: Int32 = -1
 
     package init(_ operation: Operation, _ path: String, code: Int32) {
@@ -29,15 +29,15 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
     package var isMissing: Bool { code == ENOENT }
     /// Something has this name already.
     package var isThereAlready: Bool { code == EEXIST }
-    /// What is to be replaced is a directory with something in it, or none.
+    /// The target of a rename is a directory that is not empty, or is not a directory.
     package var isTaken: Bool { code == EEXIST || code == ENOTEMPTY || code == ENOTDIR }
     /// Rights are missing, or the file system can only be read.
     package var isPermission: Bool { code == EACCES || code == EPERM || code == EROFS }
     /// The file system can only be read.
     package var isReadOnly: Bool { code == EROFS }
-    /// Something that is no file stands in a file's place.
+    /// Something other than a regular file has the file's name.
     package var isInWay: Bool { code == Self.notRegular || code == EISDIR }
-    /// The file system or the kernel does not know what was asked, such as O_DIRECT.
+    /// The file system or the kernel does not support what was asked, such as O_DIRECT.
     package var isUnsupported: Bool { code == EINVAL || code == EOPNOTSUPP }
 
     package var description: String {

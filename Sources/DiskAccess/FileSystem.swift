@@ -1,50 +1,51 @@
-/// The one way to the disk: everything that a store does with files goes through here, so that a simulated disk can
-/// take the real one's place.
+/// The interface to the disk: all file operations of a store but SQLite's go through here, so that tests can use a
+/// simulated disk.
 ///
-/// All calls block: only threads of our own may make them, never a thread of Swift's cooperative pool.
+/// All calls block. Only threads of Shardline's own may make them, never a thread of Swift's cooperative pool.
 package protocol FileSystem: Sendable {
     /// Opens a file.
     func open(_ path: String, _ mode: FileMode) throws(FileError) -> any File
-    /// Makes a directory that only its owner may enter (0700); does nothing where it is there already.
+    /// Makes a directory that only its owner may enter (0700); does nothing where it exists.
     func createDirectory(_ path: String) throws(FileError)
-    /// Makes such a directory that was not there; `EEXIST` where anything has this name, a link included.
+    /// Makes a new directory with the same rights; `EEXIST` where anything has this name, a link included.
     func createNewDirectory(_ path: String) throws(FileError)
-    /// Removes a directory that has nothing in it.
+    /// Removes an empty directory.
     func removeDirectory(_ path: String) throws(FileError)
     /// The names in a directory, sorted, without `.` and `..`.
     func list(_ directory: String) throws(FileError) -> [String]
-    /// What is at a path; nil where nothing is.
+    /// The status of what is at a path; nil where nothing is.
     func status(_ path: String) throws(FileError) -> FileStatus?
-    /// The path without links, `.` and `..`; where nothing is at it yet, its directory's with its name behind. Nil where
-    /// there is no such directory.
+    /// The path without links, `.` and `..`. Where nothing is at the path yet: its directory's canonical path and its
+    /// name. Nil where the directory does not exist.
     func canonicalPath(_ path: String) -> String?
-    /// Gives a file another name in place of what had it; durable after ``synchronizeDirectory(_:)``.
+    /// Renames a file, replacing what has the new name; durable after ``synchronizeDirectory(_:)``.
     func rename(_ path: String, to newPath: String) throws(FileError)
-    /// Takes a file's name away; durable after ``synchronizeDirectory(_:)``.
+    /// Removes a file's name; durable after ``synchronizeDirectory(_:)``.
     func remove(_ path: String) throws(FileError)
     /// Makes the names in a directory durable.
     func synchronizeDirectory(_ path: String) throws(FileError)
     /// The bytes that this process could still write on the disk of `path`.
     func freeSpace(at path: String) throws(FileError) -> Int
-    /// Takes the file as a lock and writes this process' number into it, or says who has it.
+    /// Takes an exclusive lock on the file, which is made where it is missing, and writes this process's number into
+    /// it, or says which process has it.
     func lock(_ path: String) throws(FileError) -> LockOutcome
-    /// Takes all rights but its owner's from a file or directory, and answers whether there were others. Passes over what
-    /// is neither, such as links and sockets.
+    /// Removes all rights but the owner's from a file or directory; returns whether there were others. Ignores anything
+    /// else, such as links and sockets.
     func keepToOwner(_ path: String) throws(FileError) -> Bool
-    /// Lets its owner read and write a file, and nobody else (0600).
+    /// Lets only the owner read and write a file (0600).
     func giveToOwner(_ path: String) throws(FileError)
-    /// Takes the file, which must be there, as a lock that several readers may have at a time and no owner beside them.
-    /// Changes nothing of it.
+    /// Takes a shared lock on the file, which must exist: several readers may hold it at a time, and no owner beside
+    /// them. Does not change the file.
     func lockForReading(_ path: String) throws(FileError) -> LockOutcome
 }
 
 extension FileSystem {
-    /// Nothing to take where files have no rights, as on a simulated disk.
+    /// A simulated disk has no rights.
     package func keepToOwner(_ path: String) throws(FileError) -> Bool { false }
     package func giveToOwner(_ path: String) throws(FileError) {}
     /// A simulated disk has no links.
     package func canonicalPath(_ path: String) -> String? { path }
-    /// A file system that knows one sort of lock takes that.
+    /// A file system with only one kind of lock takes that.
     package func lockForReading(_ path: String) throws(FileError) -> LockOutcome { try lock(path) }
 }
 
@@ -58,7 +59,7 @@ package enum FileMode: Sendable {
     case readDirect
     /// For reading and writing.
     case readWrite
-    /// A new file for reading and writing that only its owner may use (0600); an error where it is there already.
+    /// A new file for reading and writing that only its owner may use (0600); an error where it exists.
     case create
 }
 
@@ -69,7 +70,7 @@ package struct FileStatus: Hashable, Sendable {
     /// Whether it has bytes at offsets; pipes, terminals and directories have none.
     package var isRegularFile: Bool
 
-    /// A directory or a regular file, unless something else is said.
+    /// A directory or a regular file, unless `isRegularFile` says otherwise.
     package init(size: Int, isDirectory: Bool, isRegularFile: Bool? = nil) {
         self.size = size
         self.isDirectory = isDirectory
@@ -77,65 +78,66 @@ package struct FileStatus: Hashable, Sendable {
     }
 }
 
-/// What became of an attempt to lock.
+/// The result of an attempt to lock.
 package enum LockOutcome: Sendable {
-    /// The lock is ours as long as the object lives.
+    /// The lock is held until it is released or the object ends.
     case acquired(any FileLock)
-    /// Somebody has it; the process' number where it could be read.
+    /// Another process has it, or this one; its process ID where it is known.
     case held(by: Int32?)
 }
 
 /// A lock that is held until ``release()`` or the object's end.
 package protocol FileLock: AnyObject, Sendable {
-    /// Gives the lock up; more calls do nothing.
+    /// Releases the lock; further calls do nothing.
     func release()
 }
 
-/// The system's unit of files in memory.
+/// The system's page.
 package enum Page {
     package static let size = 4096
 }
 
-/// An open file; closed by the end of the object.
+/// An open file; closed when the object ends.
 package protocol File: AnyObject, Sendable {
     var path: String { get }
     /// The file's length in bytes.
     func size() throws(FileError) -> Int
-    /// Writes the pieces one behind the other from `offset`; returns how many bytes of them went out, which may be
-    /// fewer than all. At most 1,024 pieces.
+    /// Writes the pieces one after the other from `offset`; returns the number of bytes written, which may be fewer
+    /// than all. At most 1,024 pieces.
     func write(_ pieces: ArraySlice<UnsafeRawBufferPointer>, at offset: Int) throws(FileError) -> Int
-    /// Writes `bytes` past the system's page cache, for what nobody reads soon: it costs the processor a fraction of a
-    /// write through the cache, whose new pages are slow to get. The memory's address, its length and `offset` have to be
-    /// multiples of ``Page/size``. Returns how many bytes went out, a multiple of that; the rest, or all of it, has to be
-    /// written the other way.
+    /// Writes `bytes` past the system's page cache, for data that is not read soon: it takes a fraction of the
+    /// processor time of a write through the cache, where new pages are expensive. The memory's address, its length and
+    /// `offset` have to be multiples of ``Page/size``. Returns the number of bytes written, a multiple of that and
+    /// possibly 0; the caller writes the rest through the cache.
     func writeDirect(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) -> Int
-    /// Reads from `offset` into `room`; returns how many bytes came, 0 at the end of the file.
+    /// Reads from `offset` into `room`; returns the number of bytes read, 0 at the end of the file.
     func read(into room: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int
-    /// Makes what was written durable, the length included.
+    /// Makes written bytes and the length durable. After an error it is not known what is durable. A retry may succeed
+    /// although data is lost, so the caller must not retry.
     func synchronize() throws(FileError)
-    /// Asks the disk to begin writing this part; a hint, no promise of any kind.
+    /// Asks the system to begin writing this part to the disk; a hint without any guarantee.
     func beginWriting(_ range: Range<Int>)
-    /// Takes what is on the disk already from the system's page cache, so that it is read from the disk next; a hint. What
-    /// was changed and not written stays.
+    /// Removes the file's clean pages from the system's page cache, so that the next read comes from the disk; a hint.
+    /// Dirty pages stay.
     func forgetCached()
     /// Sets the length.
     func truncate(to size: Int) throws(FileError)
 }
 
-/// A write that did not get through to its end.
+/// A write that failed before its end.
 package struct WriteFailure: Error, Sendable {
-    /// How many bytes went out before it.
+    /// The number of bytes written before the failure.
     package var written: Int
     package var cause: FileError
 }
 
 extension File {
-    /// There is no cache to go past on a simulated disk.
+    /// A simulated disk has no cache.
     package func writeDirect(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) -> Int { 0 }
-    /// Nothing to forget there either.
+    /// A simulated disk has no cache.
     package func forgetCached() {}
 
-    /// Writes all pieces from `offset`, going on behind short writes.
+    /// Writes all pieces from `offset`, continuing after short writes.
     package func writeAll(_ pieces: [UnsafeRawBufferPointer], at offset: Int) throws(WriteFailure) {
         var left = pieces[...]
         var written = 0
@@ -181,7 +183,7 @@ extension File {
         if let failure { throw failure }
     }
 
-    /// Fills `room` from `offset` as far as the file goes; returns how many bytes came.
+    /// Fills `room` from `offset` up to the end of the file; returns the number of bytes read.
     package func readAll(into room: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
         var done = 0
         while done < room.count {

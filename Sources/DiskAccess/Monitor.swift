@@ -1,8 +1,8 @@
 import Glibc
 
-/// A lock around a value, with a way for a thread to sleep until another one has changed it.
+/// A lock around a value, on which a thread can sleep until another thread has changed the value.
 ///
-/// Only threads of our own may sleep here. Taking the lock for a moment is fine everywhere.
+/// Only threads of Shardline's own may call ``wait(atMost:until:)``; any thread may take the lock for a moment.
 package final class Monitor<State>: @unchecked Sendable {
     private var state: State
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -13,7 +13,7 @@ package final class Monitor<State>: @unchecked Sendable {
         pthread_mutex_init(mutex, nil)
         var attributes = pthread_condattr_t()
         pthread_condattr_init(&attributes)
-        // The wall clock may jump, a wait may not.
+        // A jump of the wall clock must not change a wait.
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
         pthread_cond_init(condition, &attributes)
         pthread_condattr_destroy(&attributes)
@@ -26,7 +26,7 @@ package final class Monitor<State>: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    /// Reads or changes the value under the lock. Wakes nobody: ``wakeAll()`` does.
+    /// Reads or changes the value under the lock. Does not wake sleeping threads; ``wakeAll()`` does.
     package func withLock<Result, Failure: Error>(
         _ body: (inout State) throws(Failure) -> Result
     ) throws(Failure) -> Result {
@@ -38,8 +38,9 @@ package final class Monitor<State>: @unchecked Sendable {
     /// Wakes all threads that sleep.
     package func wakeAll() { pthread_cond_broadcast(condition) }
 
-    /// Sleeps until `body` returns something, which it is asked at first, after each waking, and at the end of the
-    /// time; then nil is the answer if it still has nothing.
+    /// Sleeps until `body` returns a value, and returns that. `body` is called under the lock: at first, after each
+    /// wake-up, and when `duration` is over; nil is returned if it has no value then. Without a duration it waits
+    /// forever.
     package func wait<Result>(atMost duration: Duration?, until body: (inout State) -> Result?) -> Result? {
         var deadline = timespec()
         if let duration {

@@ -6,7 +6,7 @@ import Synchronization
 package struct POSIXFileSystem: FileSystem {
     package init() {}
 
-    /// The path as another process understands it, whose working directory may be another one.
+    /// The absolute path, for a process with another working directory.
     package static func absolute(_ path: String) throws(FileError) -> String {
         if path.hasPrefix("/") { return path }
         guard let directory = getcwd(nil, 0) else { throw FileError(.status, path, code: errno) }
@@ -25,12 +25,12 @@ package struct POSIXFileSystem: FileSystem {
         return POSIXFile(descriptor: try openRegular(.open, path, flags), path: path)
     }
 
-    /// Opens a regular file and nothing else: a pipe in its place would have whoever opens or reads it wait for ever.
+    /// Opens regular files only: opening or reading a pipe in a file's place could block forever.
     private func openRegular(
         _ operation: FileError.Operation, _ path: String, _ flags: Int32
     ) throws(FileError) -> Int32 {
-        // O_CLOEXEC everywhere: a child process must hold no file of ours, least of all the lock. Regular files do not
-        // care for O_NONBLOCK.
+        // O_CLOEXEC everywhere: a child process must not inherit files, least of all the lock. O_NONBLOCK has no effect
+        // on regular files.
         let descriptor = try retrying(operation, path) { Glibc.open(path, flags | O_CLOEXEC | O_NONBLOCK, 0o600) }
         var facts = stat()
         let code = fstat(descriptor, &facts) == 0 ? nil : errno
@@ -105,7 +105,8 @@ package struct POSIXFileSystem: FileSystem {
             Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         }
         defer { close(descriptor) }
-        // Not tried again after EINTR or anything else: a second fsync may say "done" of what the first one lost.
+        // A failed fsync is never retried, not even after EINTR: a second one may succeed although the first one's data
+        // is lost.
         guard fsync(descriptor) == 0 else { throw FileError(.synchronizeDirectory, path, code: errno) }
     }
 
@@ -119,7 +120,7 @@ package struct POSIXFileSystem: FileSystem {
         let descriptor = try openRegular(.lock, path, O_RDWR | O_CREAT)
         if let holder = try holder(of: descriptor, path, LOCK_EX) { return holder }
         let lock = POSIXLock(descriptor: descriptor)
-        // The number is only told to people, so a disk that is too full for it does not keep the store shut.
+        // The process ID is only for messages, so a disk that is too full for it does not keep the store from opening.
         let number = Array("\(getpid())\n".utf8)
         _ = ftruncate(descriptor, 0)
         _ = pwrite(descriptor, number, number.count, 0)
@@ -127,7 +128,7 @@ package struct POSIXFileSystem: FileSystem {
     }
 
     package func keepToOwner(_ path: String) throws(FileError) -> Bool {
-        // Through a descriptor that follows no link, so that nobody can have another file's rights changed by us.
+        // The descriptor follows no link, so that a link can't make this change another file's rights.
         let descriptor = Glibc.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else {
             if [ENOENT, ELOOP, ENXIO].contains(errno) { return false }
@@ -155,13 +156,14 @@ package struct POSIXFileSystem: FileSystem {
         return try holder(of: descriptor, path, LOCK_SH) ?? .acquired(POSIXLock(descriptor: descriptor))
     }
 
-    /// Takes the lock, or says who has it and closes the descriptor.
+    /// Takes the lock and returns nil; or closes the descriptor and says which process has the lock.
     private func holder(of descriptor: Int32, _ path: String, _ kind: Int32) throws(FileError) -> LockOutcome? {
         guard flock(descriptor, kind | LOCK_NB) != 0 else { return nil }
         let code = errno
         defer { close(descriptor) }
         guard code == EWOULDBLOCK else { throw FileError(.lock, path, code: code) }
-        // The system knows who has it; the file says what number that process has where it runs, such as a container.
+        // The system knows the holder. The file has the holder's process ID as the holder sees it, such as in a
+        // container.
         var facts = stat()
         if fstat(descriptor, &facts) == 0,
             let process = ProcessState.lockHolder(device: facts.st_dev, file: facts.st_ino)
@@ -172,7 +174,7 @@ package struct POSIXFileSystem: FileSystem {
         let text = try POSIXFile(descriptor: copy, path: path).bytes(at: 0, count: 32)
         let digits = text.prefix { (0x30...0x39).contains($0) }
         let process = Int32(String(decoding: digits, as: UTF8.self))
-        // Who only reads writes no number: then the file names an owner of before, who is gone.
+        // A reader writes no number: the file then names an earlier owner, which is gone.
         return .held(by: process.flatMap { kill($0, 0) == 0 || errno == EPERM ? $0 : nil })
     }
 
@@ -187,6 +189,7 @@ package struct POSIXFileSystem: FileSystem {
     }
 }
 
+/// An open file descriptor. Any thread may call any member; the lock of `direct` is not held during a write.
 private final class POSIXFile: File {
     let path: String
     private let descriptor: Int32
@@ -195,9 +198,9 @@ private final class POSIXFile: File {
     private enum Direct {
         case unknown
         case open(Int32)
-        /// The file's system took the flag and then refused to write.
+        /// The file system accepted the flag and then refused to write.
         case refused(Int32)
-        /// The file's system doesn't do that, or the process has no descriptor left for it.
+        /// The file system does not support it, or the process has no descriptor left.
         case none
     }
     private let direct = Mutex(Direct.unknown)
@@ -230,14 +233,14 @@ private final class POSIXFile: File {
         while true {
             let count = pwritev(descriptor, vectors, Int32(vectors.count), off_t(offset))
             if count > 0 { return count }
-            // Zero bytes without an error would be tried for ever.
+            // Zero bytes without an error would be retried forever.
             if count == 0 { throw FileError(.write, path, code: ENOSPC) }
             if errno != EINTR { throw FileError(.write, path, code: errno) }
         }
     }
 
     func writeDirect(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) -> Int {
-        // What no file system takes is no reason to give it up.
+        // A misaligned write fails on every file system, so it does not disable direct writes for the file.
         guard offset % Page.size == 0, bytes.count % Page.size == 0, Int(bitPattern: bytes.baseAddress) % Page.size == 0
         else { return 0 }
         let opened = direct.withLock { direct -> Int32? in
@@ -250,7 +253,7 @@ private final class POSIXFile: File {
         }
         guard let opened else { return 0 }
         var done = 0
-        // A write that was cut inside of a page, as on a full disk, is somebody else's to go on with.
+        // The caller continues a write that was cut inside a page, as on a full disk.
         while done < bytes.count, done % Page.size == 0 {
             let count = pwrite(opened, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
             if count > 0 {
@@ -258,8 +261,8 @@ private final class POSIXFile: File {
             } else if count == 0 {
                 break
             } else if errno == EINVAL || errno == EOPNOTSUPP {
-                // The file's system took the flag at opening and refuses the call, or the device counts in larger units.
-                // It will not do other than that with the next one; the other way works everywhere.
+                // The file system accepted the flag at opening and refuses the write, or the device has larger blocks.
+                // Later direct writes would fail too, so the file is written through the cache from now on.
                 stopWritingDirect()
                 break
             } else if errno != EINTR {
@@ -271,7 +274,7 @@ private final class POSIXFile: File {
 
     private func stopWritingDirect() {
         direct.withLock { direct in
-            // Closed with the file, since another thread may be about to write with it.
+            // Closed together with the file, since another thread may be about to write to it.
             if case .open(let descriptor) = direct { direct = .refused(descriptor) }
         }
     }
@@ -285,7 +288,7 @@ private final class POSIXFile: File {
     }
 
     func synchronize() throws(FileError) {
-        // Not tried again, see synchronizeDirectory.
+        // Never retried, see synchronizeDirectory.
         guard fdatasync(descriptor) == 0 else { throw FileError(.synchronize, path, code: errno) }
     }
 
@@ -300,6 +303,7 @@ private final class POSIXFile: File {
     }
 }
 
+/// A flock(2) lock. The system releases it when the descriptor is closed, also by the end of the process.
 private final class POSIXLock: FileLock {
     private let descriptor: Mutex<Int32?>
 

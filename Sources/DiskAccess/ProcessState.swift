@@ -1,32 +1,32 @@
 import CPosix
 import Glibc
 
-/// What the system says that a process does: whether it could answer.
+/// The state of a process by the system's account: whether it could answer.
 package enum ProcessState: Hashable, Sendable {
-    /// It runs, or sleeps until something comes.
+    /// It runs, or sleeps until an event.
     case running
-    /// By Ctrl-Z or SIGSTOP; it goes on with SIGCONT.
+    /// It was stopped by Ctrl-Z or SIGSTOP; SIGCONT continues it.
     case stopped
     /// A debugger or tracer holds it.
     case traced
-    /// It waits in the kernel, mostly for a disk, and can't even be ended.
+    /// It waits in the kernel, mostly for a disk, and can't be killed.
     case uninterruptible
     /// It has ended.
     case ended
-    /// There is no such process to be seen from here: it has ended, or is in another container.
+    /// This process sees no such process: it has ended, or is in another container.
     case invisible
 
     /// The state of a process at this moment. Blocks for a moment.
     ///
     /// - Parameters:
-    ///   - process: its number, as this process sees it.
-    ///   - processes: where the system shows its processes.
+    ///   - process: its process ID, as this process sees it.
+    ///   - processes: the directory in which the system lists its processes.
     package static func of(_ process: Int32, in processes: String = "/proc") -> ProcessState {
         guard process > 0, let text = contents(of: "\(processes)/\(process)/stat") else { return .invisible }
         return ProcessState(stat: text)
     }
 
-    /// Reads the text of `/proc/PID/stat`: number, name in parentheses, which may hold anything, and the state's letter.
+    /// Parses `/proc/PID/stat`: process ID, name in parentheses, which may hold any bytes, and the state's letter.
     init(stat: [UInt8]) {
         let rest = stat[(stat.lastIndex(of: UInt8(ascii: ")")).map { $0 + 1 } ?? stat.endIndex)...]
         guard let letter = rest.first(where: { $0 != UInt8(ascii: " ") }) else {
@@ -42,7 +42,8 @@ package enum ProcessState: Hashable, Sendable {
         }
     }
 
-    /// What keeps the process from answering and what to do about it, as a predicate; nil where nothing is known to.
+    /// What keeps the process from answering and what to do about it, as the predicate of a sentence; nil where nothing
+    /// is known.
     package func remedy(for process: Int32) -> String? {
         switch self {
         case .running, .ended, .invisible: nil
@@ -53,10 +54,10 @@ package enum ProcessState: Hashable, Sendable {
         }
     }
 
-    /// A process that has something open, for messages: its number, and what keeps it from answering, if anything does.
+    /// The name of a process for messages: its process ID and what keeps it from answering, if anything does.
     ///
-    /// - Parameter advice: what else to do, such as "end it first": a process that is kept from answering has to be
-    ///   helped before.
+    /// - Parameter advice: what to do about the process, such as "end it first". It comes after the advice for a
+    ///   process that can't answer.
     package static func holder(_ process: Int32?, _ advice: String? = nil) -> String {
         let remedy = process.flatMap { of($0).remedy(for: $0) }
         let name = process.map { "process \($0)" } ?? "another process"
@@ -64,13 +65,13 @@ package enum ProcessState: Hashable, Sendable {
             + (advice.map { (remedy == nil ? ": " : "; then ") + $0 } ?? "")
     }
 
-    /// Who is at the other end of a socket, as this process sees it; nil where it can't be seen.
+    /// The process at the other end of a Unix socket, as this process sees it; nil where it is not visible.
     package static func peer(of socket: Int32) -> Int32? {
         let process = shardline_peer_process(socket)
         return process > 0 ? process : nil
     }
 
-    /// The process that holds a lock of flock(2) on a file, by the system's list; nil where that doesn't say.
+    /// The process that holds a flock(2) lock on a file, by the system's list; nil where the list does not name it.
     static func lockHolder(device: dev_t, file: ino_t, in list: String = "/proc/locks") -> Int32? {
         guard let text = contents(of: list, atMost: 1 << 20) else { return nil }
         // 1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF
@@ -79,7 +80,7 @@ package enum ProcessState: Hashable, Sendable {
             guard words.count >= 6, words[1] == "FLOCK", let process = Int32(words[4]), process > 0 else { continue }
             let place = words[5].split(separator: ":")
             guard place.count == 3, ino_t(place[2]) == file else { continue }
-            // As makedev(3) puts them together.
+            // Split as makedev(3) composes them.
             let (major, minor) = (device >> 8 & 0xFFF, device & 0xFF | device >> 12 & 0xFFFFFF00)
             if UInt(place[0], radix: 16) == major, UInt(place[1], radix: 16) == minor { return process }
         }

@@ -1,13 +1,13 @@
 import Glibc
 
-/// What this process has used of the machine, for reports.
+/// The resource usage of this process, for reports.
 package struct ProcessUsage: Sendable {
     /// Processor time of all threads, in seconds.
     package var processorSeconds: Double
     /// The most memory that was resident at once since the start or ``forgetPeak()``, in bytes (VmHWM).
     package var peakResidentBytes: Int
 
-    /// As it is now. Blocks for a moment.
+    /// The usage now. Blocks for a moment.
     package static var now: ProcessUsage {
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
@@ -17,17 +17,17 @@ package struct ProcessUsage: Sendable {
             peakResidentBytes: peak() ?? usage.ru_maxrss * 1024)
     }
 
-    /// How many processors the system has for its processes, at least 1.
+    /// The number of online processors, at least 1.
     package static let processorCount = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 
-    /// How many files this process may have open at once (`ulimit -n`).
+    /// The most files that this process may have open at once (`ulimit -n`).
     package static var openFileLimit: Int {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
         return Int(clamping: limit.rlim_cur)
     }
 
-    /// Lets ``peakResidentBytes`` begin anew at what is resident now. Does nothing where the system can't.
+    /// Resets ``peakResidentBytes`` to what is resident now. Does nothing where the system does not support it.
     package static func forgetPeak() {
         let descriptor = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return }

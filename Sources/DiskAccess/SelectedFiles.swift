@@ -1,15 +1,15 @@
 import Glibc
 
-/// A directory of which only some files can be seen, and nothing can be changed: as it will be for whoever gets a copy
-/// of these files alone. What lies outside of it is not to be seen either.
+/// A read-only view of some files of a directory: what a copy of only these files would contain. Nothing outside the
+/// directory is visible.
 package struct SelectedFiles: FileSystem {
     private let base: any FileSystem
     private let directory: String
     private let names: Set<String>
 
     /// - Parameters:
-    ///   - directory: where the files are.
-    ///   - names: files and folders below it; a folder shows what is named in it.
+    ///   - directory: the directory of the files.
+    ///   - names: the visible files and folders, relative to the directory; in a folder only named files are visible.
     package init(of base: any FileSystem, in directory: String, names: Set<String>) {
         self.base = base
         self.directory = directory

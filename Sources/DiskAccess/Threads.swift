@@ -2,7 +2,7 @@ import CPosix
 import Glibc
 import Synchronization
 
-/// A thread of our own, for a loop that blocks: never one of the cooperative pool.
+/// A thread for a loop that blocks, outside Swift's cooperative pool.
 package final class WorkerThread: Sendable {
     private struct State {
         var isDone = false
@@ -10,7 +10,7 @@ package final class WorkerThread: Sendable {
     }
     private let state = Mutex(State())
 
-    /// Starts a thread that runs `body`; `name` (at most 15 bytes) is what tools show of it.
+    /// Starts a thread that runs `body`. Tools such as `top` show `name`, at most 15 bytes.
     package init(name: String, _ body: @escaping @Sendable () -> Void) {
         startThread(name: name) { [self] in
             body()
@@ -35,10 +35,10 @@ package final class WorkerThread: Sendable {
     }
 }
 
-/// Runs calls that block for code that may not: on threads of its own, which come when they are needed and go when
-/// they are idle.
+/// Runs blocking calls for async code on its own threads, which start when they are needed and end after 2 idle
+/// seconds.
 package final class BlockingThreads: Sendable {
-    /// For everything that has no reason to have its own.
+    /// The default, with at most 8 threads.
     package static let shared = BlockingThreads(limit: 8)
 
     private struct State {
@@ -50,20 +50,20 @@ package final class BlockingThreads: Sendable {
     private let limit: Int
     private let handOver: (@Sendable (@escaping @Sendable () -> Void) -> Void)?
 
-    /// At most `limit` calls run at once; more wait in their order.
+    /// At most `limit` calls run at once; further calls wait in order.
     package init(limit: Int) {
         self.limit = limit
         handOver = nil
     }
 
-    /// No threads at all: each call is handed to `handOver`, which runs it when it likes. For simulations, where
-    /// nothing really blocks and the order is somebody else's to choose.
+    /// Uses no threads: each call is handed to `handOver`, which decides when it runs. For simulations, which choose
+    /// the order and where nothing blocks.
     package init(handingTo handOver: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void) {
         limit = 0
         self.handOver = handOver
     }
 
-    /// Runs `body` and returns its result. A cancelled task waits too: what was begun is always finished.
+    /// Runs `body` and returns its result. Cancellation has no effect: `body` always runs to its end.
     package func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
             enqueue { continuation.resume(with: Swift.Result { try body() }) }

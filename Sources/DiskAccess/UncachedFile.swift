@@ -1,10 +1,11 @@
 import Synchronization
 
-/// A file that is read past the system's page cache where its file system can do that, and through the cache where not,
-/// after the cache was told to forget the file.
+/// A file that is read past the system's page cache where its file system supports that; elsewhere it is read through
+/// the cache, after the system was asked to drop the file from it.
 ///
-/// Some file systems refuse O_DIRECT at opening, others take it and refuse the reads (FUSE, devices that count in larger
-/// units than 4,096 bytes). Either is noticed, once for the file.
+/// Some file systems refuse O_DIRECT at opening, others accept it and refuse the reads (FUSE, devices with blocks
+/// larger than 4,096 bytes). Either switches the file to the cache permanently. Any thread may read; the lock is not
+/// held during I/O.
 package final class UncachedFile: File {
     private enum Way {
         case direct(any File)
@@ -28,20 +29,21 @@ package final class UncachedFile: File {
         }
     }
 
-    /// Whether it is read past the cache, as far as is known yet.
+    /// Whether the file is read past the cache, as far as is known yet.
     package var isUncached: Bool {
         way.withLock { if case .direct = $0 { true } else { false } }
     }
 
-    /// As ``File/read(into:at:)``; memory, length and offset have to be multiples of ``Page/size``, but for an offset at
-    /// which a read before has ended.
+    /// As ``File/read(into:at:)``. Memory, length and offset have to be multiples of ``Page/size``; the offset may also
+    /// be the end of an earlier read.
     package func read(into room: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
         if let direct = way.withLock({ if case .direct(let file) = $0 { file } else { nil } }) {
             do throws(FileError) {
                 return try direct.read(into: room, at: offset)
             } catch {
                 guard error.isUnsupported else { throw error }
-                // The end of a file that is no multiple of a page is nothing to be refused for good.
+                // An unaligned read at the end of the file is refused too, and does not mean that the file system
+                // refuses direct reads.
                 if offset % Page.size != 0, try offset >= file.size() { return 0 }
                 way.withLock { $0 = .cached }
                 file.forgetCached()

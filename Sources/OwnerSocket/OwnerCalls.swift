@@ -3,13 +3,16 @@ import StreamModel
 import StreamStorage
 import Synchronization
 
-/// A client's calls that wait for the owner's answers.
+/// A client's calls that wait for the owner's replies.
+///
+/// Calls may be made on any thread. Replies arrive on the channel's receiving thread, which also ends the calls when
+/// the connection ends. Lock order: `state`, then the channel's lock.
 final class OwnerCalls: Sendable {
     private struct Pending {
         let continuation: CheckedContinuation<Reply, any Error>
         /// Whether the outcome is in doubt once a byte of the call has gone out.
         let isCommit: Bool
-        /// Whether the answer may take any time.
+        /// Whether the reply may take any time.
         let isPatient: Bool
     }
 
@@ -18,7 +21,7 @@ final class OwnerCalls: Sendable {
         var pending: [UInt64: Pending] = [:]
         /// What every call throws once the connection has ended.
         var end: ShardlineError?
-        /// The owner has said goodbye.
+        /// The owner has announced a clean release.
         var isReleased = false
     }
 
@@ -60,7 +63,7 @@ final class OwnerCalls: Sendable {
 
     var isReleased: Bool { state.withLock { $0.isReleased } }
 
-    /// Whether a call waits, and the oldest one whose answer should come soon.
+    /// Whether a call waits, and the oldest one whose reply should come soon.
     var waiting: (any: Bool, oldest: UInt64?) {
         state.withLock { state in
             (!state.pending.isEmpty, state.pending.lazy.filter { !$0.value.isPatient }.map(\.key).min())
@@ -71,7 +74,8 @@ final class OwnerCalls: Sendable {
         ShardlineError(.ownerGone, "the process \(owner) that owned the store gives it up")
     }
 
-    /// The owner gives the store up: what it hasn't got is surely not done, what it has is answered still.
+    /// The owner releases the store: a call that it hasn't received is certainly not done; one that it has is still
+    /// answered.
     private func leave() {
         let error = state.withLock { state in
             let first = state.end ?? releasedByOwner
@@ -85,7 +89,7 @@ final class OwnerCalls: Sendable {
     }
 
     private func end(with error: ShardlineError) {
-        // First of all, since closing lets the receiving thread find an end of its own.
+        // Set first, because closing the channel lets the receiving thread report an end of its own.
         let error = state.withLock { state in
             let first = state.end ?? error
             state.end = first
@@ -98,7 +102,7 @@ final class OwnerCalls: Sendable {
             return state.pending
         }
         for (id, call) in pending {
-            // Once a byte has gone out the owner may have done it.
+            // Once a byte has gone out, the owner may have written the commit.
             if call.isCommit, !unsent.contains(id) {
                 call.continuation.resume(returning: .outcome(.unknown(cause: error)))
             } else {
@@ -107,9 +111,9 @@ final class OwnerCalls: Sendable {
         }
     }
 
-    /// Sends a request and returns the owner's answer, which is never a failure.
+    /// Sends a request and returns the owner's reply, which is never `failed` or `cancelled`: those are thrown.
     ///
-    /// A cancelled call is cancelled at the owner and ends with the owner's answer, so that a commit that was written is
+    /// A cancelled call is cancelled at the owner and ends with the owner's reply, so that a commit that was written is
     /// never taken for one that was not.
     func call(_ request: Request) async throws -> Reply {
         try Task.checkCancellation()
@@ -135,7 +139,7 @@ final class OwnerCalls: Sendable {
                     Frame(.request, call: id, payload: payload),
                     Pending(continuation: continuation, isCommit: isCommit, isPatient: isPatient)
                 )
-                // A cancellation that came before the request was sent said nothing to the owner.
+                // A cancellation before the request was sent has not told the owner anything.
                 if Task.isCancelled { cancel(id) }
             }
         } onCancel: {
@@ -145,7 +149,7 @@ final class OwnerCalls: Sendable {
         case .failed(let error): throw error
         case .cancelled:
             try Task.checkCancellation()
-            // The owner ends what is asked of it also where this end closes the connection.
+            // The owner also cancels what is under way when this end closes the connection.
             throw state.withLock { $0.end } ?? releasedByOwner
         default: return reply
         }
@@ -153,8 +157,8 @@ final class OwnerCalls: Sendable {
 
     private func send(_ frame: Frame, _ call: Pending) {
         let frame = EncodedFrame(frame)
-        // Kept and queued in one step: between the two an owner's goodbye and end would find a call that waits and is
-        // not among the unsent ones, and would take it for one that may have been done.
+        // Queued and registered under one lock: in between, the owner's clean release and end would find a registered
+        // call that is not among the unsent ones, and would treat it as possibly done.
         let refused = state.withLock { state -> ShardlineError? in
             if let end = state.end { return end }
             guard channel.send(frame) else { return releasedByOwner }

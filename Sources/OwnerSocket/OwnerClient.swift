@@ -7,7 +7,7 @@ import Synchronization
 
 /// A store that another process of this machine owns, used through the owner's socket.
 ///
-/// It is a ``StreamStore`` like any other: what can be done with the store itself can be done through it.
+/// It is a ``StreamStore`` like any other: everything that can be done with the store itself can be done through it.
 /// Many calls may be under way at a time. When the owner ends, commits that may have reached it come back as
 /// ``CommitOutcome/unknown(cause:)``; every other call throws `ownerGone`, and so do all later ones.
 ///
@@ -16,17 +16,17 @@ import Synchronization
 /// try await store.stream("departures").put(line, partitionKey: key)
 /// ```
 public final class OwnerClient: StreamStore {
-    /// What the owner's store can promise.
+    /// The capabilities of the owner's store.
     public let capabilities: StoreCapabilities
-    /// The clocks that this end's waits go by.
+    /// The clocks that waits on this side are measured by.
     public let timeSource: any TimeSource
-    /// The process that owns the store, by the number that it has where it runs.
+    /// The number of the process that owns the store, in the owner's own process namespace.
     public let ownerProcess: Int32
-    /// The same process as this one sees it; nil where it can't, as in another container.
+    /// The number of the same process in this process' namespace; nil where it is not visible, as in another container.
     package let visibleOwner: Int32?
-    /// Whether the owner has said that it gives the store up: whoever is next may have it, and nothing is in doubt.
+    /// Whether the owner has announced a clean release, after which any process may open the store.
     package var ownerReleasedCleanly: Bool { calls.isReleased }
-    /// Where this end says what it finds.
+    /// Where this side logs.
     public let logger: Logger
     private let calls: OwnerCalls
 
@@ -47,11 +47,12 @@ public final class OwnerClient: StreamStore {
     ///
     /// - Parameters:
     ///   - directory: the store's directory.
-    ///   - timeSource: the clocks that this end's waits go by; arrivals and retention go by the owner's.
-    ///   - logger: where this end says what it finds.
-    /// - Throws: ``ShardlineError``: `ownerGone` where nobody serves the store, `storeBusy` where its owner does
-    ///   not answer within 10 seconds, or 3 where it is stopped (Ctrl-Z), `notAccessible` where this user may not connect,
-    ///   `newerFormat` where the owner is another version of Shardline.
+    ///   - timeSource: the clocks that waits on this side are measured by; arrivals and retention use the owner's
+    ///     clocks.
+    ///   - logger: where this side logs.
+    /// - Throws: ``ShardlineError``: `ownerGone` where no process serves the store, `storeBusy` where its owner does
+    ///   not answer within 10 seconds, or within 3 where it is stopped (Ctrl-Z), `notAccessible` where this user may
+    ///   not connect, `newerFormat` where the owner is another version of Shardline.
     public static func connect(
         at directory: String, timeSource: any TimeSource = SystemTimeSource(),
         logger: Logger = Logger(label: "shardline.store")
@@ -59,7 +60,7 @@ public final class OwnerClient: StreamStore {
         try await connect(at: directory, timeSource: timeSource, logger: logger, patience: OwnerPatience())
     }
 
-    /// As ``connect(at:timeSource:logger:)``, for whom an owner that doesn't greet has less time.
+    /// As ``connect(at:timeSource:logger:)``, but waits at most `limit` for an owner that doesn't greet.
     package static func connect(
         at directory: String, timeSource: any TimeSource, logger: Logger, within limit: Duration
     ) async throws -> OwnerClient {
@@ -67,7 +68,7 @@ public final class OwnerClient: StreamStore {
             at: directory, timeSource: timeSource, logger: logger, patience: OwnerPatience(atMost: limit))
     }
 
-    /// The same, with less patience for tests.
+    /// As ``connect(at:timeSource:logger:)``, with shorter waits for tests.
     static func connect(
         at directory: String, timeSource: any TimeSource = SystemTimeSource(),
         logger: Logger = Logger(label: "shardline.store"), patience: OwnerPatience
@@ -79,8 +80,8 @@ public final class OwnerClient: StreamStore {
         return OwnerClient(calls, welcome: welcome, process: process, timeSource: timeSource, logger: logger)
     }
 
-    /// Whether a call waits for its answer, and the oldest that should be answered soon: a read that waits for records and
-    /// a backup take as long as they take.
+    /// Whether a call waits for its reply, and the oldest one that should be answered soon. A read that waits for
+    /// records and a backup may take any time.
     package var waitingCalls: (any: Bool, oldest: UInt64?) { calls.waiting }
 
     private static func greet(_ directory: String, _ patience: OwnerPatience) throws -> (UnixSocket, Welcome) {
@@ -118,7 +119,7 @@ public final class OwnerClient: StreamStore {
         }
     }
 
-    /// - Parameter isSilent: called with how often so far, when nothing came for the time that was set; may throw.
+    /// - Parameter isSilent: called with the number of timeouts so far, each time the receive limit passes; may throw.
     private static func firstFrame(
         of socket: UnixSocket, kind: Frame.Kind, isSilent: (Int) throws -> Void
     ) throws -> Frame {
@@ -127,7 +128,8 @@ public final class OwnerClient: StreamStore {
         defer { room.deallocate() }
         var looks = 0
         while true {
-            // Byte by byte, so that nothing is read too much: an owner that ends says goodbye right behind its greeting.
+            // Byte by byte, so that nothing after the first message is consumed: an owner that ends sends its clean
+            // release directly after its greeting.
             let count: Int
             do {
                 count = try socket.receive(into: room)
@@ -145,25 +147,26 @@ public final class OwnerClient: StreamStore {
         }
     }
 
-    /// Asks the owner to give the store up, as `put`, `tail` and the like do when a process that consumes comes.
+    /// Asks the owner to release the store, as a process that consumes asks `put` or `tail`.
     ///
-    /// True: it is going to, so the store can be opened in a moment; this client's calls throw `ownerGone` from then on.
-    /// False: the owner needs the store itself.
+    /// True: the owner releases it, so the store can be opened in a moment; this client's calls throw `ownerGone` from
+    /// then on. False: the owner needs the store itself.
     package func requestRelease() async throws -> Bool {
         guard case .released(let isGoing) = try await calls.call(.release) else { throw OwnerCalls.mismatch }
         return isGoing
     }
 
-    /// Has the owner copy the store into a directory of this machine, and check the copy; both go on meanwhile.
+    /// Lets the owner copy the store into a directory of this machine and check the copy. Puts and reads go on
+    /// meanwhile.
     ///
-    /// - Parameter path: a new or empty directory, from the root on; the owner's rights must be enough for it.
+    /// - Parameter path: an absolute path of a new or empty directory, which the owner must be allowed to write.
     public func backup(to path: String) async throws -> BackupSummary {
         guard case .backedUp(let summary) = try await calls.call(.backup(path)) else { throw OwnerCalls.mismatch }
         return summary
     }
 
-    /// Ends the connection: calls that are under way throw `closed`, commits among them are unknown. The store itself
-    /// stays with its owner.
+    /// Ends the connection: calls under way throw `closed`, and commits among them come back as unknown. The owner
+    /// keeps the store.
     public func close() async throws { calls.close() }
 }
 
@@ -173,7 +176,7 @@ extension OwnerClient {
     /// As ``StreamStore/createStream(_:settings:)``.
     @discardableResult
     public func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
-        // Said here too, so that nothing that can't be put on the wire is sent.
+        // Validated on this side too, so that nothing is sent that the wire format can't hold.
         try settings.validate(name: name)
         return try stream(await calls.call(.createStream(name, settings)))
     }
@@ -192,7 +195,7 @@ extension OwnerClient {
     /// As ``StreamStore/updateStream(_:retention:)``.
     @discardableResult
     public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
-        // Said here too, so that nothing that can't be put on the wire is sent.
+        // Validated on this side too, so that nothing is sent that the wire format can't hold.
         try StreamSettings.validate(retention: retention)
         return try stream(await calls.call(.updateStream(name, retention: retention)))
     }
@@ -202,7 +205,7 @@ extension OwnerClient {
         guard case .done = try await calls.call(.deleteStream(name, force: force)) else { throw OwnerCalls.mismatch }
     }
 
-    /// As ``StreamStore/commit(_:urgency:)``; `unknown` where the owner ended under it.
+    /// As ``StreamStore/commit(_:urgency:)``; `unknown` where the owner ends during the call.
     public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
         try Change.checkSize(of: changes)
         guard case .outcome(let outcome) = try await calls.call(.commit(changes, urgency)) else {
@@ -262,8 +265,8 @@ extension OwnerClient {
         try self.mapping(await calls.call(.describeMapping(mapping)))
     }
 
-    /// As ``StreamStore/claimMapping(_:with:)``; the claim ends with this connection at the latest. What
-    /// this process' run does is not told to others.
+    /// As ``StreamStore/claimMapping(_:with:)``; the claim ends with this connection at the latest. Other processes
+    /// can't ask for the states of a mapping that this process runs.
     public func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription {
         try self.mapping(
             await calls.call(

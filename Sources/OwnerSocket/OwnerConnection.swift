@@ -5,7 +5,11 @@ import StreamModel
 import StreamStorage
 import Synchronization
 
-/// One client of an owner: answers its calls, many at a time, and cleans up behind it.
+/// One client of an owner: answers its calls, many at a time, and releases its claims when it is gone.
+///
+/// Messages are received on the channel's receiving thread, and each call is answered by a task. ``sayGoodbye()``,
+/// ``stop()`` and ``ended()`` may be called on any thread. Lock order: `state`, then the channel's lock; the server's
+/// lock is not taken under either.
 final class OwnerConnection: Sendable {
     private struct Call {
         let task: Task<Void, Never>
@@ -14,26 +18,28 @@ final class OwnerConnection: Sendable {
 
     private struct State {
         var isGreeted = false
-        /// No call is begun any more.
+        /// No further call is accepted.
         var isEnding = false
         /// The receiving thread has ended.
         var isReceived = false
         var calls: [UInt64: Call] = [:]
-        /// Reads are answered as cancelled: the owner gives the store up.
+        /// The owner releases the store: reads are answered as cancelled.
         var isLeaving = false
-        /// Claims that this client holds: whoever is gone runs no mapping.
+        /// The epochs of the claims that this client holds; they are released when it is gone, since it runs no mapping
+        /// then.
         var claims: [MappingID: UInt64] = [:]
         var isCleaning = false
         var isEnded = false
         var waiting: [CheckedContinuation<Void, Never>] = []
     }
 
-    /// The receiving thread waits while answers that are unsent and calls that are under way have more bytes than this
-    /// together, so that a client can't fill the owner's memory. One call may be larger.
+    /// The receiving thread waits while unsent replies and calls under way together hold more bytes than this, so that
+    /// a client can't fill the owner's memory. A single call may be larger.
     private static let bytesInMemory = 64 << 20
-    /// The most calls of one client at a time; a wait at the tip of every shard of the largest stream fits.
+    /// The most calls of one client at a time; enough for a waiting read at the tip of every shard of the largest
+    /// stream.
     private static let callLimit = 65_536
-    /// What one read returns at most, whatever it asks for, so that the reply fits in a frame.
+    /// The most that one read returns, whatever it asks for, so that the reply fits in a message.
     private static let readLimit = (records: 100_000, bytes: 32 << 20)
 
     private let channel: SocketChannel
@@ -62,7 +68,7 @@ final class OwnerConnection: Sendable {
             let calls = state.withLock { state in
                 state.isEnding = true
                 state.isReceived = true
-                // Who was told to leave has closed its direction and waits for the answers.
+                // A client that was told of the release has closed its sending direction and waits for the replies.
                 return state.isLeaving ? [] : Array(state.calls.values)
             }
             for call in calls { call.task.cancel() }
@@ -70,7 +76,8 @@ final class OwnerConnection: Sendable {
         }
     }
 
-    /// Tells the client that the store is given up: reads are cancelled, everything else that it has sent is answered.
+    /// Tells the client that this process releases the store: reads are cancelled, every other call that it has sent is
+    /// answered.
     func sayGoodbye() {
         let reads = state.withLock { state in
             state.isLeaving = true
@@ -80,7 +87,7 @@ final class OwnerConnection: Sendable {
         for read in reads { read.task.cancel() }
     }
 
-    /// Receives nothing more from a client that doesn't leave by itself, and cancels what is under way.
+    /// Receives nothing more from a client that doesn't disconnect by itself, and cancels what is under way.
     func stop() {
         let calls = state.withLock { state in
             state.isEnding = true
@@ -90,7 +97,7 @@ final class OwnerConnection: Sendable {
         for call in calls { call.task.cancel() }
     }
 
-    /// Returns when the last call was answered and the claims are released.
+    /// Returns after the last call was answered and the claims are released.
     func ended() async {
         await withCheckedContinuation { continuation in
             let isEnded = state.withLock { state in
@@ -127,7 +134,7 @@ final class OwnerConnection: Sendable {
             guard !state.isEnding else { return }
             guard state.calls[frame.call] == nil else { throw WireError("a client used a call's number twice") }
             guard state.calls.count < Self.callLimit else { throw WireError("a client has too many calls under way") }
-            // It ends by taking the lock, so it can't end before it is kept.
+            // The task removes its call under this lock, so it can't do so before the call is stored.
             let isRead = Request.isRead(frame.payload)
             channel.countUnderWay(frame.payload.count)
             let task = Task { [self] in
@@ -166,7 +173,7 @@ final class OwnerConnection: Sendable {
                     logger.warning("the claim on '\(mapping)' of a client that is gone stays: \(error)")
                 }
             }
-            // What is unsent goes out, unless nobody reads it.
+            // What is unsent still goes out, unless the client reads nothing.
             try? await BlockingThreads.shared.run { [channel] in channel.finish(atMost: .seconds(2)) }
             let waiting = state.withLock { state in
                 state.isEnded = true

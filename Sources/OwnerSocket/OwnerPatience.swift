@@ -1,16 +1,16 @@
 import DiskAccess
 import StreamModel
 
-/// How long an owner that doesn't greet is waited for, and what is said of it then.
+/// How long to wait for an owner that doesn't greet, and the error after that.
 struct OwnerPatience: Sendable {
-    /// How often it is looked what the owner does.
+    /// The time between two looks at the owner's process.
     var look = Duration.milliseconds(250)
-    /// How long a stopped one is waited for: somebody may be about to continue it.
+    /// How long to wait for a stopped owner: a person may be about to continue it.
     var stopped = Duration.seconds(3)
-    /// How long any other is.
+    /// How long to wait for any other owner.
     var silent = Duration.seconds(10)
 
-    /// Throws where the owner, looked at so often, was waited for long enough. Blocks for a moment.
+    /// Throws `storeBusy` once the owner has been waited for long enough: `looks` times ``look``. Blocks briefly.
     func check(_ process: Int32?, in directory: String, after looks: Int) throws {
         let waited = look * looks
         let isStopped = process.map { ProcessState.of($0) == .stopped } ?? false
@@ -35,7 +35,7 @@ struct OwnerPatience: Sendable {
 }
 
 extension OwnerPatience {
-    /// The usual patience, but no more than a limit.
+    /// The default times, each at most `limit`.
     init(atMost limit: Duration) {
         let limit = max(.milliseconds(1), limit)
         self.init()
@@ -46,9 +46,9 @@ extension OwnerPatience {
 }
 
 extension OwnerClient {
-    /// What keeps the owner from answering, as a sentence; nil where nothing is known to. Blocks for a moment.
+    /// What keeps the owner from answering, as a sentence; nil where nothing is known. Blocks briefly.
     ///
-    /// - Parameter isLate: whether it should have answered long ago, so that something is to be said in any case.
+    /// - Parameter isLate: whether a reply is long overdue, so that a sentence is returned in any case.
     package func whatIsWrong(isLate: Bool) -> String? {
         guard let process = visibleOwner else {
             return isLate ? "process \(ownerProcess), which has the store open, does not answer" : nil

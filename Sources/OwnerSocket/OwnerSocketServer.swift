@@ -7,8 +7,11 @@ import Synchronization
 
 /// Lets other processes use a store that this process owns, through a local socket in the store's directory.
 ///
-/// The socket is `owner.sock` with the rights 0600: who may use the store's files may connect, nobody else. Every call
-/// of ``StreamStore`` goes through it; ``OwnerClient`` is the other end.
+/// The socket is `owner.sock` with the mode 0600: only the user who may use the store's files may connect. It carries
+/// every call of ``StreamStore``; ``OwnerClient`` is the other end.
+///
+/// The thread `owner-accept` accepts connections; ``run()`` and ``stop()`` may be called on any thread. No other lock
+/// is taken while the server's own is held.
 ///
 /// ```swift
 /// let server = try OwnerSocketServer(store: store, at: directory)
@@ -21,10 +24,10 @@ package final class OwnerSocketServer: Sendable {
         var connections: [UInt64: OwnerConnection] = [:]
     }
 
-    /// More clients than this at a time are turned away.
+    /// The most clients at a time; further connections are closed.
     private static let connectionLimit = 256
 
-    /// How long clients may take to leave when the store is given up.
+    /// How long clients may take to disconnect after the store is released.
     private static let patience = Duration.seconds(2)
 
     private let store: any StreamStore
@@ -34,16 +37,16 @@ package final class OwnerSocketServer: Sendable {
     private let logger: Logger
     private let state = Mutex(State())
 
-    /// Listens for clients; they are served while ``run()`` runs.
+    /// Listens for clients. They are served while ``run()`` runs.
     ///
     /// - Parameters:
-    ///   - store: what is served. Its directory's lock must be this process': a socket that a former owner has left is
-    ///     replaced.
+    ///   - store: the store to serve. This process must hold the lock of its directory, because a socket that a former
+    ///     owner has left is replaced.
     ///   - directory: the store's directory.
-    ///   - onReleaseRequest: asked when a client wants to own the store itself. True: this process gives it up as soon
-    ///     as it can. Without this, or with false, the client is told that the store is taken.
-    ///   - logger: told of connections that end with an error.
-    /// - Throws: ``ShardlineError`` `notAccessible` where no socket can be made in the directory.
+    ///   - onReleaseRequest: called when a client wants to own the store itself. True: this process releases the store
+    ///     as soon as it can. With false, or without this, the client is told that the store is in use.
+    ///   - logger: receives connections that end with an error.
+    /// - Throws: ``ShardlineError`` `notAccessible` where no socket can be created in the directory.
     package init(
         store: any StreamStore, at directory: String, onReleaseRequest: (@Sendable () async -> Bool)? = nil,
         logger: Logger = Logger(label: "shardline.owner")
@@ -61,9 +64,11 @@ package final class OwnerSocketServer: Sendable {
 
     /// Serves clients until the task is cancelled or ``stop()`` is called.
     ///
-    /// Then clients are told that the store is given up: their reads end with `ownerGone`, everything else that has
-    /// reached the owner is answered with its outcome, and what has not is surely not done. Claims that clients hold are
-    /// released, and the socket is removed. Close the store after this has returned.
+    /// At its end it tells the clients that this process releases the store. Their reads end with `ownerGone`, every
+    /// other call that has reached the owner is answered with its outcome, and a call that has not is certainly not
+    /// done. Then the claims that clients hold are released, and the socket is removed.
+    ///
+    /// Close the store only after this has returned: until then calls that were received are still being answered.
     package func run() async throws {
         let accepting = WorkerThread(name: "owner-accept") { [self] in accept() }
         await withTaskCancellationHandler {
@@ -78,7 +83,7 @@ package final class OwnerSocketServer: Sendable {
         for connection in connections { connection.sayGoodbye() }
         let left = Monitor(false)
         async let hurrying: Void = BlockingThreads.shared.run {
-            // A client that doesn't leave by itself is not waited for.
+            // A client that doesn't disconnect by itself is not waited for.
             if left.wait(atMost: Self.patience, until: { $0 ? true : nil }) == nil {
                 for connection in connections { connection.stop() }
             }
@@ -90,7 +95,7 @@ package final class OwnerSocketServer: Sendable {
         path.remove()
     }
 
-    /// Ends ``run()``. More calls do nothing.
+    /// Ends ``run()``. Further calls do nothing.
     package func stop() {
         state.withLock { $0.isStopped = true }
         listener.shutDown()
@@ -106,14 +111,14 @@ package final class OwnerSocketServer: Sendable {
                     logger.error("other processes can't reach this store any more: \(error)")
                     return
                 }
-                // Nothing but time brings descriptors back; the client waits in the backlog.
+                // Only time frees descriptors; the client waits in the backlog meanwhile.
                 usleep(50_000)
             }
         }
     }
 
     private func serve(_ socket: UnixSocket) {
-        // A client that reads nothing for a minute is given up.
+        // A client that reads nothing for a minute is disconnected.
         socket.limitWaiting(receiving: nil, sending: .seconds(60))
         let connection = state.withLock { state -> OwnerConnection? in
             guard !state.isStopped, state.connections.count < Self.connectionLimit else { return nil }

@@ -3,7 +3,7 @@ import DiskAccess
 import Glibc
 import StreamModel
 
-/// A frame whose bytes are made.
+/// An encoded message.
 struct EncodedFrame {
     let kind: Frame.Kind
     let call: UInt64
@@ -16,20 +16,23 @@ struct EncodedFrame {
     }
 }
 
-/// One connection: a thread that receives frames and one that sends them.
+/// One connection: a thread that receives messages and one that sends them.
 ///
-/// Sending never blocks the caller; the threads are ours, so that a peer that doesn't read holds up nobody else.
+/// All other calls may be made on any thread. ``send(_:)`` never blocks; ``waitForRoom(below:)`` and
+/// ``finish(atMost:)`` do. No other lock is taken while the lock of `outgoing` is held.
+///
+/// Each connection has its own two threads, so that a peer that doesn't read holds up no other connection.
 final class SocketChannel: Sendable {
     private struct Outgoing {
         var frames: Deque<EncodedFrame> = []
         var bytes = 0
-        /// Bytes of what was received and is not dealt with yet.
+        /// Bytes of calls that were received and not answered yet.
         var underWay = 0
-        /// Nothing more is accepted; what is there is still sent.
+        /// Nothing more is accepted; what is queued is still sent.
         var isEnding = false
-        /// Behind the last frame the receiving direction stays open.
+        /// The receiving direction stays open after the last message.
         var keepsReceiving = false
-        /// Nobody is held up for the sake of room any more.
+        /// ``SocketChannel/waitForRoom(below:)`` no longer waits.
         var isHurrying = false
         /// Nothing more is sent.
         var isOver = false
@@ -43,11 +46,12 @@ final class SocketChannel: Sendable {
     /// Starts both threads.
     ///
     /// - Parameters:
-    ///   - name: what tools show of the threads; at most 15 bytes.
-    ///   - buffer: what cuts the arriving bytes into frames.
-    ///   - onFrame: called for each frame by the receiving thread, which it may hold up. What it throws ends the
+    ///   - name: the threads' name, as tools show it; at most 15 bytes.
+    ///   - buffer: splits the received bytes into messages.
+    ///   - onFrame: called for each message on the receiving thread, and may block it. An error that it throws ends the
     ///     connection.
-    ///   - onEnd: called once, after the last `onFrame`, with the reason; nil: the other side has closed.
+    ///   - onEnd: called once, on the receiving thread after the last `onFrame`, with the reason; nil: the other side
+    ///     has closed.
     func start(
         name: String, buffer: FrameBuffer, onFrame: @escaping @Sendable (Frame) throws -> Void,
         onEnd: @escaping @Sendable ((any Error)?) -> Void
@@ -58,11 +62,11 @@ final class SocketChannel: Sendable {
         _ = WorkerThread(name: name) { [self] in sendAll() }
     }
 
-    /// Queues a frame. False: nothing of it will ever go out.
+    /// Queues a message. False: it will never be sent, not even in part.
     @discardableResult
     func send(_ frame: Frame) -> Bool { send(EncodedFrame(frame)) }
 
-    /// As ``send(_:)``, with nothing left to be done that takes time.
+    /// As ``send(_:)`` with a message that is already encoded, so that it can be called under a lock.
     func send(_ frame: EncodedFrame) -> Bool {
         let isAccepted = outgoing.withLock { outgoing in
             guard !outgoing.isEnding, !outgoing.isOver else { return false }
@@ -74,8 +78,8 @@ final class SocketChannel: Sendable {
         return isAccepted
     }
 
-    /// Sends nothing more behind the frame that is on its way, but goes on receiving. Returns the calls whose requests
-    /// stay unsent.
+    /// Sends nothing after the message that is being sent, but goes on receiving. Returns the calls whose requests stay
+    /// unsent.
     func stopSending() -> Set<UInt64> {
         let unsent = outgoing.withLock { outgoing in
             outgoing.isEnding = true
@@ -90,25 +94,25 @@ final class SocketChannel: Sendable {
         return unsent
     }
 
-    /// Holds the receiving thread up until fewer than `bytes` are queued or under way, or the connection is over.
+    /// Blocks the receiving thread until fewer than `bytes` are queued or under way, or the connection is over.
     func waitForRoom(below bytes: Int) {
         _ = outgoing.wait(atMost: nil) { $0.bytes + $0.underWay < bytes || $0.isOver || $0.isHurrying ? true : nil }
     }
 
-    /// Counts what was received as under way, or with a negative number as dealt with.
+    /// Counts received bytes as under way; a negative number counts them as answered.
     func countUnderWay(_ bytes: Int) {
         outgoing.withLock { $0.underWay += bytes }
         if bytes < 0 { outgoing.wakeAll() }
     }
 
-    /// Receives nothing more. What was received already is handled, and can be answered.
+    /// Receives nothing more. What was received already is handled and can still be answered.
     func stopReceiving() {
         outgoing.withLock { $0.isHurrying = true }
         outgoing.wakeAll()
         socket.shutDownReceiving()
     }
 
-    /// Sends what is queued, then ends the connection, at the latest after `duration`.
+    /// Sends what is queued and then ends the connection, at the latest after `duration`. Blocks until then.
     func finish(atMost duration: Duration) {
         outgoing.withLock { $0.isEnding = true }
         outgoing.wakeAll()
@@ -148,7 +152,7 @@ final class SocketChannel: Sendable {
             }
             guard let bytes = next ?? nil else { break }
             do { try socket.send(bytes) } catch {
-                // The receiving thread finds the end by itself.
+                // The receiving thread reports the end.
                 close()
                 return
             }

@@ -2,7 +2,7 @@ import CPosix
 import Glibc
 import StreamModel
 
-/// A socket's descriptor; closed by the end of the object, so never while a thread still uses it.
+/// A socket's descriptor. Only `deinit` closes it, so no thread can still be using it.
 final class UnixSocket: Sendable {
     let descriptor: Int32
 
@@ -10,16 +10,16 @@ final class UnixSocket: Sendable {
 
     deinit { close(descriptor) }
 
-    /// Ends both directions: whoever blocks in a call on this socket returns from it.
+    /// Ends both directions: a thread that blocks in a call on this socket returns from it.
     func shutDown() { _ = shutdown(descriptor, Int32(SHUT_RDWR)) }
 
-    /// Ends the receiving direction only, so that answers can still go out.
+    /// Ends the receiving direction only, so that replies can still go out.
     func shutDownReceiving() { _ = shutdown(descriptor, Int32(SHUT_RD)) }
 
-    /// Ends the sending direction only: the other side finds the end behind the last byte.
+    /// Ends the sending direction only: the other side reads an end of file after the last byte.
     func shutDownSending() { _ = shutdown(descriptor, Int32(SHUT_WR)) }
 
-    /// The next connection that comes, where this socket listens; nil once it was shut down.
+    /// The next connection to this listening socket; nil once the socket was shut down.
     func accept() throws(SocketError) -> UnixSocket? {
         while true {
             let accepted = shardline_accept(descriptor)
@@ -32,7 +32,7 @@ final class UnixSocket: Sendable {
         }
     }
 
-    /// Some bytes that arrived; 0 at the end.
+    /// Receives bytes that have arrived and returns how many; 0 at the end.
     func receive(into room: UnsafeMutableRawBufferPointer) throws(SocketError) -> Int {
         while true {
             let count = recv(descriptor, room.baseAddress, room.count, 0)
@@ -46,7 +46,7 @@ final class UnixSocket: Sendable {
         let code = bytes.withUnsafeBytes { buffer -> Int32 in
             var sent = 0
             while sent < buffer.count {
-                // Without the flag a peer that has gone would end this process by a signal.
+                // Without the flag, sending to a peer that is gone would end this process with SIGPIPE.
                 let count = Glibc.send(
                     descriptor, buffer.baseAddress! + sent, buffer.count - sent, Int32(MSG_NOSIGNAL))
                 if count >= 0 { sent += count } else if errno != EINTR { return errno }
@@ -56,7 +56,7 @@ final class UnixSocket: Sendable {
         if code != 0 { throw SocketError("send", code: code) }
     }
 
-    /// Lets calls that block give up after this time; nil: never.
+    /// Sets after which time a blocking call fails with a timeout; nil: never.
     func limitWaiting(receiving: Duration?, sending: Duration?) {
         for (option, duration) in [(SO_RCVTIMEO, receiving), (SO_SNDTIMEO, sending)] {
             let (seconds, attoseconds) = (duration ?? .zero).components
@@ -66,7 +66,7 @@ final class UnixSocket: Sendable {
     }
 }
 
-/// Why the system refused something about a socket.
+/// A system call on a socket that failed.
 struct SocketError: Error, Hashable, CustomStringConvertible {
     var operation: String
     /// The system's error number.
@@ -77,7 +77,7 @@ struct SocketError: Error, Hashable, CustomStringConvertible {
         self.code = code
     }
 
-    /// Nothing came, or nothing was taken, within the time that was set.
+    /// Nothing was received or sent within the limit.
     var isTimeout: Bool { code == EAGAIN || code == EWOULDBLOCK }
 
     var description: String { "can't \(operation): \(String(cString: strerror(code)))" }
@@ -90,8 +90,8 @@ struct SocketPath {
 
     /// Calls `body` with the address of the socket.
     ///
-    /// An address holds 107 bytes of path. A longer one goes through an open descriptor of the directory, whose own name
-    /// under /proc is short.
+    /// An address holds 107 bytes of path. A longer one goes through an open descriptor of the directory, whose own
+    /// name under /proc is short.
     private func withAddress(
         _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32, _ operation: String
     ) throws(SocketError) {
@@ -121,11 +121,12 @@ struct SocketPath {
         return UnixSocket(descriptor: descriptor)
     }
 
-    /// A socket that listens there, in place of what a former owner has left; only its owner may connect (0600).
+    /// A socket that listens at this path, replacing one that a former owner has left. Only the same user may connect
+    /// (0600).
     func listen() throws(SocketError) -> UnixSocket {
         let socket = try makeSocket()
         remove()
-        // The file gets the socket's own mode from its first moment; changing it afterwards would leave a gap.
+        // The file is created with the socket's own mode; changing the mode afterwards would leave a gap.
         guard fchmod(socket.descriptor, 0o600) == 0 else {
             throw SocketError("set the rights of a socket", code: errno)
         }
@@ -134,9 +135,9 @@ struct SocketPath {
         return socket
     }
 
-    /// A socket that is connected to whoever listens there.
+    /// A socket that is connected to the process that listens there.
     ///
-    /// - Parameter patience: how long a place in the queue of somebody who takes no connection is waited for.
+    /// - Parameter patience: how long to wait for a place in the backlog of an owner that accepts no connection.
     func connect(patience: Duration = .seconds(10)) throws(SocketError) -> UnixSocket {
         let socket = try makeSocket()
         socket.limitWaiting(receiving: nil, sending: patience)
@@ -145,6 +146,6 @@ struct SocketPath {
         return socket
     }
 
-    /// Takes the name away, if it is there.
+    /// Removes the socket's file, if it is there.
     func remove() { unlink(directory + "/" + Self.name) }
 }

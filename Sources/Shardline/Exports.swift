@@ -1,4 +1,4 @@
-// What a user gets with `import Shardline`.
+// The modules that `import Shardline` imports.
 @_exported public import EventSource
 @_exported public import OfflineStore
 @_exported public import OwnerSocket

@@ -5,9 +5,9 @@ package import SegmentStorage
 public import StreamModel
 public import StreamStorage
 
-// What a program shows with Foundation's `localizedDescription` is the message too; without these it would be "The
-// operation could not be completed" and a number. They stand here since the model does without Foundation, and cost
-// nothing: the event source reads and writes JSON with FoundationEssentials already.
+// These conformances make Foundation's `localizedDescription` the message; without them it is "The operation could not
+// be completed" and a number. They are in this module because the model doesn't import Foundation. The event source
+// already links FoundationEssentials for JSON.
 
 extension ShardlineError: LocalizedError {
     /// The message.
@@ -15,22 +15,22 @@ extension ShardlineError: LocalizedError {
 }
 
 extension BatchFailure: LocalizedError {
-    /// What is said of it in logs and documents.
+    /// The text for logs and failure documents.
     public var errorDescription: String? { description }
 }
 
 extension PermanentFailure: LocalizedError {
-    /// What is said of it in logs and documents.
+    /// The text for logs and failure documents.
     public var errorDescription: String? { description }
 }
 
 extension MalformedRecord: LocalizedError {
-    /// What is said of it in logs and documents.
+    /// The text for logs and failure documents.
     public var errorDescription: String? { description }
 }
 
 extension UnacknowledgedRecords: LocalizedError {
-    /// How many records are acknowledged, in doubt and not written.
+    /// The numbers of records that are acknowledged, in doubt and not written.
     public var errorDescription: String? { description }
 }
 

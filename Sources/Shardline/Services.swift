@@ -9,8 +9,8 @@ extension EventSourceMapping: Service {
     /// Delivers records until the service group shuts down gracefully, the task is cancelled, or
     /// ``triggerGracefulShutdown(grace:)`` is called.
     ///
-    /// A graceful shutdown waits for running invocations up to ``Configuration/shutdownGrace``, and checkpoints them.
-    /// Throws as ``run(until:)``.
+    /// A graceful shutdown waits for running invocations, at most ``Configuration/shutdownGrace``, and checkpoints
+    /// them. Throws the errors of ``run(until:)``.
     public func run() async throws {
         try await withGracefulShutdownHandler {
             try await self.run(until: .stopped)
@@ -21,12 +21,13 @@ extension EventSourceMapping: Service {
 }
 
 extension SegmentStore: Service {
-    /// Waits until the service group shuts down, and closes the store. Meanwhile the command `shardline` of the same user
-    /// works on the store from a terminal: `mapping describe`, `tail`, `put`, `backup` and others go through a socket in
-    /// the store's directory that is its owner's alone. Throws `storeFailed` where the store takes nothing
-    /// more until it is opened anew, which ends the group.
+    /// Waits until the service group shuts down, and closes the store. Meanwhile the same user can use the command
+    /// `shardline` on the store: `mapping describe`, `tail`, `put`, `backup` and others go through a socket in the
+    /// store's directory, which only its owner can use. Throws `storeFailed` if the store has failed and accepts no
+    /// more writes until it is opened again, which ends the group.
     ///
-    /// Name the store before the mappings and producers that use it: a group shuts down in reverse, so they end first.
+    /// List the store before the mappings and producers that use it: a group shuts down in reverse order, so they end
+    /// first.
     public func run() async throws {
         let server = ownerSocketServer()
         async let served: Void? = server?.serveUntilStopped()
@@ -51,7 +52,7 @@ extension SegmentStore: Service {
         try await close()
     }
 
-    /// What other processes reach the store by. Without it the store works all the same, so nothing ends for it.
+    /// The server for other processes. The store works without it, so a failure is only logged.
     private func ownerSocketServer() -> OwnerSocketServer? {
         do {
             return try OwnerSocketServer(store: self, at: directory)

@@ -1,2 +1,2 @@
-// Tests of a mapping need what the mapping is made of.
+// Tests of a mapping also need the modules of Shardline.
 @_exported public import Shardline

@@ -1,11 +1,11 @@
 public import StreamModel
 import Synchronization
 
-/// Clocks that stand still until a test moves them.
+/// Clocks that move only when a test moves them.
 ///
-/// Sleepers wake in the order of their deadlines, those of one deadline in the order in which they lay down. A test
-/// that moves the clock for a task that is about to sleep first waits for it with ``sleepers(_:)``; so it needs no
-/// yields and no luck:
+/// Sleepers wake in the order of their deadlines; sleepers with the same deadline in the order in which they started to
+/// sleep. Before a test moves the clock for a task that is about to sleep, it waits for that task with
+/// ``sleepers(_:)``, which makes it deterministic without yields:
 ///
 /// ```swift
 /// let time = VirtualTime()
@@ -32,9 +32,9 @@ public final class VirtualTime: TimeSource {
         var wall: Timestamp
         var wallRest = Duration.zero
         var nextID: UInt64 = 0
-        /// By deadline, then by arrival.
+        /// Ordered by deadline, then by the start of the sleep.
         var sleepers: [Sleeper] = []
-        /// Cancelled before they lay down.
+        /// The sleeps that were cancelled before they were queued.
         var cancelled: Set<UInt64> = []
         var watchers: [Watcher] = []
 
@@ -54,20 +54,21 @@ public final class VirtualTime: TimeSource {
 
     private let state: Mutex<State>
 
-    /// Clocks that stand at `wallTime`; by default 2013-01-01T00:00:00Z.
+    /// Clocks whose wall time is `wallTime`, by default 2013-01-01T00:00:00Z.
     public init(wallTime: Timestamp = Timestamp(milliseconds: 1_356_998_400_000)) {
         state = Mutex(State(wall: wallTime))
     }
 
-    /// The wall clock, where the test has moved it.
+    /// The wall time to which the test has moved the clocks.
     public var wallTime: Timestamp { state.withLock { $0.wall } }
-    /// The monotonic clock, where the test has moved it.
+    /// The monotonic time to which the test has moved the clocks.
     public var monotonicTime: MonotonicTime { state.withLock { $0.monotonic } }
 
-    /// Moves both clocks by `duration`, stopping at the deadline of every sleeper on the way to wake it.
+    /// Moves both clocks by `duration`, which must not be negative. Wakes each sleeper when the clocks are at its
+    /// deadline.
     ///
-    /// Who is woken runs when its executor lets it; a task that sleeps again within `duration` finds the clock where
-    /// this call has left it.
+    /// A woken task runs when its executor schedules it. If it sleeps again, the clocks may already be at the end of
+    /// `duration`.
     public func advance(by duration: Duration) {
         precondition(duration >= .zero, "the monotonic clock never goes back")
         let target = state.withLock { $0.monotonic + duration }
@@ -85,7 +86,7 @@ public final class VirtualTime: TimeSource {
         }
     }
 
-    /// Moves both clocks to the next sleeper's deadline and wakes it; false where nobody sleeps.
+    /// Moves both clocks to the next sleeper's deadline and wakes it. Returns false if no task sleeps.
     @discardableResult
     public func advanceToNextSleeper() -> Bool {
         let next = state.withLock { state in state.sleepers.first.map { $0.deadline - state.monotonic } }
@@ -94,12 +95,12 @@ public final class VirtualTime: TimeSource {
         return true
     }
 
-    /// Lets the wall clock jump, forwards or back, as a machine's may; the monotonic clock stays where it is.
+    /// Sets the wall clock, forwards or back, as can happen on a machine. The monotonic clock doesn't change.
     public func setWallTime(_ wallTime: Timestamp) {
         state.withLock { $0.wall = wallTime }
     }
 
-    /// Returns as soon as at least `count` tasks sleep, or the calling task is cancelled.
+    /// Returns when at least `count` tasks sleep or the calling task is cancelled.
     public func sleepers(_ count: Int) async {
         let id = state.withLock { state in
             state.nextID += 1
@@ -125,10 +126,10 @@ public final class VirtualTime: TimeSource {
         }
     }
 
-    /// For when the first of the sleepers waits; nil where nobody sleeps.
+    /// The deadline of the first sleeper; nil if no task sleeps.
     package var nextDeadline: MonotonicTime? { state.withLock { $0.sleepers.first?.deadline } }
 
-    /// How many tasks sleep now.
+    /// The number of tasks that sleep now.
     public var sleeperCount: Int { state.withLock { $0.sleepers.count } }
 
     /// Returns when a test has moved the clock to `deadline`; throws `CancellationError` when the task is cancelled.
@@ -138,7 +139,7 @@ public final class VirtualTime: TimeSource {
             state.nextID += 1
             return state.nextID
         }
-        // A cancellation that came when the sleeper was awake already must not be kept for ever.
+        // Removes a cancellation that came after the sleeper had woken.
         defer { state.withLock { _ = $0.cancelled.remove(id) } }
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in

@@ -6,9 +6,9 @@ package import StreamModel
 package import StreamStorage
 import Synchronization
 
-/// Runs `body` with a store that this process owns only as long as nobody else wants to.
+/// Runs `body` with a store that this process owns only until another process needs to own it.
 ///
-/// - Parameter waiting: gets a line where calls wait for an owner that does not answer.
+/// - Parameter waiting: receives a line where calls wait for an owner that does not answer.
 package func withGuestStore<Result: Sendable>(
     at directory: String, logger: Logger, waiting: @escaping @Sendable (String) -> Void = { _ in },
     _ body: (any StreamStore) async throws -> Result
@@ -19,7 +19,7 @@ package func withGuestStore<Result: Sendable>(
         group.addTask { await OwnerWatch(say: waiting) { store.owner }.run() }
         let result: Swift.Result<Result, any Error>
         do {
-            // Whatever is wrong with the store is said before anything else.
+            // An error of the store is reported before `body` runs.
             try await store.isReady()
             result = .success(try await body(store))
         } catch {
@@ -31,14 +31,19 @@ package func withGuestStore<Result: Sendable>(
     }
 }
 
-/// A store that may change hands under its users: opened by this process while nobody owns it, used through the
-/// owner's socket while somebody does, and given up when a process asks for it that must own it.
+/// A store whose owner may change while it is used: this process opens it while no other process owns it, uses it
+/// through the owner's socket while another does, and releases it when a process that must own it asks for it.
 ///
-/// Calls wait while it changes hands. What only looks is asked again behind a change; what writes never is, unless it
-/// was surely not sent. Where an owner went without a goodbye, what writes waits for another owner only: the store of
-/// one that died is not opened for the sake of a write.
+/// Calls wait while the owner changes. A read is repeated after a change. A commit is never repeated unless it was
+/// certainly not sent; any other change that a crash of the owner has cut off is repeated at the next owner.
+///
+/// After a clean release of the owner this process may open the store for a write. After a crash of the owner it may
+/// not: a write then waits only for another owner. For a read it may open the store in both cases.
+///
+/// ``run()`` runs in one task and is the only one that changes the phase; calls may be made on any thread. No other
+/// lock is taken while the lock of `state` is held, and waiters are resumed after it is released.
 package final class GuestStore: Sendable {
-    /// Who has the store.
+    /// Which process has the store.
     private enum Phase {
         case changing
         case ready(any StreamStore, generation: Int)
@@ -46,24 +51,24 @@ package final class GuestStore: Sendable {
     }
 
     private enum Event: Sendable {
-        /// A process asks for the store that this one owns for the time with this number.
+        /// A process asks for the store during the ownership with this number.
         case release(tenure: Int)
-        /// The store that this process owns takes nothing more.
+        /// The store that this process owns has failed.
         case failed(ShardlineError)
         /// A call found that the owner of this generation is gone.
         case lost(generation: Int, Succession)
     }
 
-    /// Who may have the store next, and how long that is waited for.
+    /// Which process may have the store next.
     private enum Succession: Sendable {
-        /// This process, or whoever is faster.
+        /// This process, or any other that is faster.
         case anyone
-        /// Somebody asked for it; this process only where they don't come.
+        /// The process that asked for it; this process only if that one doesn't come.
         case whoAsked
-        /// Another process.
+        /// Another process only.
         case others
 
-        /// When this process may open the store; nil: never.
+        /// How long after the change this process may open the store; nil: never.
         var opensAfter: Duration? {
             switch self {
             case .anyone: .zero
@@ -100,7 +105,7 @@ package final class GuestStore: Sendable {
 
     // MARK: Changing hands
 
-    /// Keeps the store at hand until the task is cancelled.
+    /// Opens the store or connects to its owner, again after each change, until the task is cancelled.
     func run() async {
         var succession = Succession.anyone
         var tenure = 0
@@ -133,7 +138,7 @@ package final class GuestStore: Sendable {
         case client(OwnerClient)
     }
 
-    // Throws what kept it from both, once the patience is over.
+    // Throws what kept it from opening and from connecting, after the succession's patience.
     private func acquire(_ succession: Succession) async throws -> Hold {
         let begun = timeSource.monotonicTime
         while true {
@@ -161,8 +166,8 @@ package final class GuestStore: Sendable {
             .storeBusy, "\(busy.message); others work on it through that one, which does not answer", cause: silence)
     }
 
-    // Until somebody asks for the store or the task is cancelled; then the store is closed. Or until it has failed, which
-    // is answered: nobody else could use it while this process has it.
+    // Serves the store until a process asks for it, the task is cancelled or the store has failed; then closes it.
+    // Returns the failure: no other process could use a failed store while this one has it open.
     private func serve(
         _ store: SegmentStore, tenure: Int, _ iterator: inout AsyncStream<Event>.Iterator
     ) async -> ShardlineError? {
@@ -194,13 +199,14 @@ package final class GuestStore: Sendable {
                 waiting: while let event = await iterator.next() {
                     switch event {
                     case .failed: break waiting
-                    // Who asks twice may have the second question heard when the store is back here.
+                    // A second request of the same process may arrive when this process owns the store again; it is for
+                    // an earlier ownership.
                     case .release(let asked): if asked == tenure { break waiting }
                     case .lost: break
                     }
                 }
                 change(to: .changing)
-                // Short, as commits are; reads that wait end with the store.
+                // Commits are short; reads that wait end with the store.
                 while state.withLock({ $0.writes }) > 0 { await settle() }
                 server?.stop()
             }
@@ -210,7 +216,7 @@ package final class GuestStore: Sendable {
         return store.failure
     }
 
-    // A moment for commits that are under way; also when the task is cancelled, since they are waited for all the same.
+    // Pauses while commits are in flight. They are awaited even when the task is cancelled.
     private func settle() async {
         do { try await timeSource.sleep(until: timeSource.monotonicTime + .milliseconds(1)) } catch {
             await Task.yield()
@@ -238,15 +244,15 @@ package final class GuestStore: Sendable {
 
     // MARK: Calls
 
-    /// The owner, where that is another process.
+    /// The client of the owner, where that is another process.
     var owner: OwnerClient? {
         state.withLock { if case .ready(let store, _) = $0.phase { store as? OwnerClient } else { nil } }
     }
 
-    /// Returns once the store is there. Throws what keeps it from being there.
+    /// Returns once the store is available. Throws what keeps it from being available.
     func isReady() async throws { _ = try await current(after: 0) }
 
-    // The store of a generation behind `generation`; counts a write on it.
+    // The store of a generation after `generation`; counts a write on it.
     private func current(
         after generation: Int, writing: Bool = false
     ) async throws -> (store: any StreamStore, generation: Int) {
@@ -295,7 +301,7 @@ package final class GuestStore: Sendable {
         (error as? ShardlineError).map { $0.code == .ownerGone || $0.code == .closed } ?? false
     }
 
-    /// A call that changes nothing: it is asked again when the store has changed hands under it.
+    /// Runs a call that changes nothing; repeats it when the store's owner has changed during the call.
     private func look<Answer>(_ call: (any StreamStore) async throws -> Answer) async throws -> Answer {
         var last = 0
         while true {
@@ -309,8 +315,9 @@ package final class GuestStore: Sendable {
         }
     }
 
-    /// A call that changes something: it is made once. One that throws that the owner is gone was surely not sent, and
-    /// goes to the next owner. After a goodbye that may be this process; an owner that died has no successor by itself.
+    /// Runs a call that changes something; if it throws `ownerGone`, it goes to the next owner. A commit that throws
+    /// this was certainly not sent; another change may have been done before a crash. After a clean release the next
+    /// owner may be this process; after a crash of the owner it may only be another process.
     private func write<Answer>(_ call: (any StreamStore) async throws -> Answer) async throws -> Answer {
         var last = 0
         while true {
@@ -412,6 +419,6 @@ extension GuestStore: StreamStore {
         try await write { try await $0.deleteMapping(mapping) }
     }
 
-    /// Whoever has made it closes it, by ending ``run()``.
+    /// Does nothing: the caller that created the store closes it by ending ``run()``.
     package func close() async throws {}
 }

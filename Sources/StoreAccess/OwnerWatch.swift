@@ -2,21 +2,21 @@ import DiskAccess
 package import OwnerSocket
 package import StreamModel
 
-/// Says, while calls wait for the process that has the store open, what keeps that from answering: nobody would see why
-/// a command hangs. The calls go on waiting, since what they ask for may be done all the same.
+/// Reports, while calls wait for the process that has the store open, what keeps it from answering; otherwise a command
+/// would hang without a reason. The calls go on waiting, since the owner may still do them.
 package struct OwnerWatch: Sendable {
-    /// How many looks in a row have to find the same, a second apart: a stop may last a moment only.
+    /// How many times in a row the same must be found, a second apart: a stop may last only a moment.
     private static let looks = 2
-    /// After how many looks a call that should have been answered at once is late.
+    /// After how many seconds a call that should have been answered at once is late.
     private static let lateAfter = 10
 
     private let owner: @Sendable () -> OwnerClient?
     private let say: @Sendable (String) -> Void
     private let timeSource: any TimeSource
 
-    /// Watches the owner that `owner` answers, nil while there is none.
+    /// Watches the owner that `owner` returns; nil: there is no other owner.
     ///
-    /// - Parameter say: gets what keeps it from answering, as a line.
+    /// - Parameter say: receives what keeps the owner from answering, as a line.
     package init(
         timeSource: any TimeSource = SystemTimeSource(), say: @escaping @Sendable (String) -> Void,
         _ owner: @escaping @Sendable () -> OwnerClient?

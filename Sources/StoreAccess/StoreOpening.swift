@@ -5,33 +5,34 @@ internal import OwnerSocket
 internal import SegmentStorage
 internal import StreamModel
 
-/// Opens a store that somebody may have: asks who has it only as a guest, and waits.
+/// Opens a store that another process may own: asks an owner that is only a guest to release it, and waits.
 struct StoreOpening: Sendable {
     let path: String
     let configuration: SegmentStore.Configuration
     let timeSource: any TimeSource
     let logger: Logger
-    /// How long any owner is waited for; nil: one that goes, as long as that takes, and no other.
+    /// How long to wait for any owner. nil: only for one that releases the store (``leaving``), or that opens or closes
+    /// it (``silence``).
     let limit: Duration?
 
-    /// How often it is tried; far below the second for which a guest leaves the store to who asked for it.
+    /// The pause between two attempts. It is far below the second that a guest leaves the store free after releasing
+    /// it, so the process that asked opens it first.
     static let step = Duration.milliseconds(20)
-    /// How often at least an owner is asked that has said that it needs the store: with each such answer the pause is
-    /// twice as long, up to this.
+    /// The longest pause. It doubles with each answer of the owner that it needs the store.
     static let longestStep = Duration.milliseconds(500)
-    /// How long an owner is waited for that opens or closes the store, as far as can be seen.
+    /// How long to wait for an owner that serves nobody, as one does that opens or closes the store.
     static let silence = Duration.seconds(2)
-    /// How long one is waited for that has said that it goes.
+    /// How long to wait for an owner that has agreed to release the store.
     static let leaving = Duration.seconds(15)
-    /// How often a process is asked again that said that it goes.
+    /// How long after its agreement the same process is not asked again.
     private static let askingAgain = Duration.seconds(1)
 
     private enum Answer {
-        /// It gives the store up.
+        /// The owner releases the store.
         case goes
-        /// It needs the store.
+        /// The owner needs the store.
         case stays
-        /// It serves nobody: it opens or closes the store, or it is none that does.
+        /// The owner serves nobody: it opens or closes the store, or never serves it.
         case silent
     }
 
@@ -57,19 +58,20 @@ struct StoreOpening: Sendable {
                 case .goes: if limit == nil { patience = Self.leaving }
                 case .stays: if limit == nil { throw busy }
                 case .silent:
-                    // A store of this process that serves nobody is no guest's, and nobody is about to close it.
+                    // A store that this process has open without serving it is not a guest's, and nothing is about to
+                    // close it.
                     if limit == nil, asked == nil, (busy.cause as? StoreHolder)?.process == getpid() { throw busy }
                 }
                 let rest = patience - (timeSource.monotonicTime - begun)
                 guard rest > .zero else { throw busy }
-                // The store of an owner that ends is free between two questions at the latest.
+                // The next attempt succeeds if the owner has ended by then.
                 try await timeSource.sleep(until: timeSource.monotonicTime + min(step, rest))
                 step = answer == .stays ? min(step * 2, Self.longestStep) : Self.step
             }
         }
     }
 
-    /// Asks the owner for the store, unless it has just said that it goes.
+    /// Asks the owner to release the store, unless it has just agreed to.
     private func ask(_ asked: inout Asked?, within patience: Duration) async -> Answer {
         let owner: OwnerClient
         do {
@@ -83,7 +85,8 @@ struct StoreOpening: Sendable {
             answer = .goes
         } else {
             do {
-                // In the place of one that went another guest may have been faster than this process.
+                // Another guest may have opened the store after the former owner released it, so a new owner is asked
+                // as well.
                 if try await owner.requestRelease() {
                     asked = Asked(process: process, at: timeSource.monotonicTime)
                     logger.debug("process \(process) gives the store up")
@@ -92,7 +95,7 @@ struct StoreOpening: Sendable {
                     answer = .stays
                 }
             } catch {
-                // It has ended by itself meanwhile.
+                // The owner has ended meanwhile.
                 answer = .silent
             }
         }

@@ -1,13 +1,13 @@
 import CHash
 
 extension HashKey {
-    /// A message of MD5 that fills one block: its bytes, one more, and its length.
+    /// The size of an MD5 block, and the longest key that fits in it with the padding byte and the length.
     private static let blockCount = 64
     private static let longestInBlock = 55
 
     /// The hash keys of all records, in their order: the explicit one, or the partition key's MD5.
     ///
-    /// Sixteen keys are hashed side by side, which costs a small part of one after the other.
+    /// Sixteen keys are hashed side by side, which costs a small part of hashing them one after the other.
     package static func all(of records: [NewRecord]) -> [HashKey] {
         [HashKey](unsafeUninitializedCapacity: records.count) { keys, initialized in
             records.withUnsafeBufferPointer { records in
@@ -51,7 +51,7 @@ extension HashKey {
         }
     }
 
-    /// Writes a key as the one block of its message (RFC 1321, 3.1 and 3.2); of longer keys something.
+    /// Writes a key as the only block of its message (RFC 1321, 3.1 and 3.2). The block of a longer key is not used.
     private static func write(_ key: String, to block: UnsafeMutableRawPointer) {
         block.initializeMemory(as: UInt8.self, repeating: 0, count: blockCount)
         var key = key
@@ -61,7 +61,7 @@ extension HashKey {
             (block + bytes.count).storeBytes(of: 0x80, as: UInt8.self)
             (block + 56).storeBytes(of: UInt64(bytes.count) * 8, as: UInt64.self)
         }
-        // The empty key has no bytes, but a message all the same.
+        // The empty key has no bytes, but its message has the padding byte.
         if key.utf8.isEmpty { block.storeBytes(of: 0x80, as: UInt8.self) }
     }
 }

@@ -22,7 +22,7 @@ public struct HashKey: Hashable, Comparable, Sendable, CustomStringConvertible, 
         self.init(digest: digest.0, digest.1)
     }
 
-    /// The big-endian number that the two halves of a digest are, as they lie in memory.
+    /// The big-endian number that the two halves of a digest form, as they are in memory.
     init(digest high: UInt64, _ low: UInt64) {
         value = UInt128(high.byteSwapped) << 64 | UInt128(low.byteSwapped)
     }
@@ -35,7 +35,8 @@ public struct HashKey: Hashable, Comparable, Sendable, CustomStringConvertible, 
 
     /// Decimal, as Kinesis writes hash keys.
     public var description: String {
-        // A flush of a thousand shards writes two thousand of them, and numbers of 128 bits have no fast way of their own.
+        // A flush of a thousand shards writes two thousand hash keys, and the standard library's conversion of
+        // `UInt128` is slow.
         let part: UInt128 = 10_000_000_000_000_000_000
         var (rest, low) = value.quotientAndRemainder(dividingBy: part)
         var text = String(UInt64(low))

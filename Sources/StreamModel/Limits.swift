@@ -1,6 +1,6 @@
 /// The limits of streams, records and calls, in one place.
 ///
-/// They are Kinesis' where Kinesis has one; the others say so.
+/// They are Kinesis' limits where Kinesis has one; the others say so.
 public enum Limits {
     /// Shards of one stream: 1 to 10,000.
     public static let shards = 1...10_000
@@ -18,16 +18,16 @@ public enum Limits {
     public static let callSize = 64 << 20
     /// Retention of a stream unless it says otherwise: 24 hours, as in Kinesis.
     public static let defaultRetention = Duration.seconds(24 * 3600)
-    /// How long a stream may keep its records: 1 second to 365 days. Kinesis begins at 24 hours.
+    /// How long a stream may keep its records: 1 second to 365 days. Kinesis' minimum is 24 hours.
     public static let retention = Duration.seconds(1)...Duration.seconds(365 * 24 * 3600)
-    /// Retention of a dead-letter stream that is made together with its mapping: 14 days.
+    /// Retention of a dead-letter stream that is created together with its mapping: 14 days.
     public static let failureRetention = Duration.seconds(14 * 24 * 3600)
 
     /// Whether `name` may name a stream or a mapping.
     public static func isName(_ name: String) -> Bool {
         let bytes = name.utf8
         guard nameLength.contains(bytes.count) else { return false }
-        // "." and ".." would be read as folders wherever a name becomes part of a path.
+        // "." and ".." would be taken as directories where a name becomes part of a path.
         guard name != ".", name != ".." else { return false }
         return bytes.allSatisfy { byte in
             switch byte {

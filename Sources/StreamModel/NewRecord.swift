@@ -2,9 +2,9 @@
 public struct NewRecord: Sendable {
     /// Decides the shard, by its MD5; records of one key stay in order. 1 to 256 characters.
     public var partitionKey: String
-    /// Takes the place of the partition key's hash where given (Kinesis' `ExplicitHashKey`).
+    /// Replaces the partition key's hash (Kinesis' `ExplicitHashKey`); nil: the hash decides the shard.
     public var explicitHashKey: HashKey?
-    /// What the consumer gets, as it is.
+    /// The bytes that the consumer receives, unchanged.
     public var data: [UInt8]
 
     /// A record of bytes.
@@ -51,13 +51,13 @@ public struct NewRecord: Sendable {
     }
 }
 
-/// What a put answers for one record: where it is now, durably.
+/// The result of a put for one record: where the record is now, durably.
 public struct PutReceipt: Hashable, Sendable {
     /// The shard that took the record.
     public let shard: ShardID
     /// Its place in the shard.
     public let sequenceNumber: SequenceNumber
-    /// When the store took it.
+    /// When the store accepted it.
     public let approximateArrivalTimestamp: Timestamp
     /// When the shard was created, in seconds since 1970: part of the sequence number's text.
     public let shardCreationSecond: UInt64

@@ -1,15 +1,15 @@
 import CPrefetch
 
-/// Memory that is read soon, fetched while something else is done.
+/// Fetches memory into the cache that is read soon.
 ///
-/// With a thousand shards the records of a batch, or of a block of a segment, lie in as many places as they are: most of
-/// what it takes to walk them is waiting for memory, unless somebody has asked for it in time.
+/// With a thousand shards each record of a batch, or of a segment's block, is in another place. Walking them is mostly
+/// waiting for memory unless it was prefetched.
 package enum Prefetch {
-    /// An encoded record of common length, or what begins one that is longer.
+    /// The size of an encoded record of common length, or the beginning of a longer one.
     package static let record = 192
 
-    /// Has the processor fetch `count` bytes from `address` on. Nothing is read, so an address of what is gone does no
-    /// harm.
+    /// Asks the processor to fetch `count` bytes from `address` on. Nothing is read, so an address that was freed does
+    /// no harm.
     @inline(__always)
     package static func bytes(_ count: Int, at address: UInt) {
         for line in stride(from: 0, to: UInt(count), by: 64) {

@@ -1,7 +1,7 @@
-/// One record as a consumer gets it: a view into the chunk that it was read in.
+/// One record as a consumer receives it: a view into the chunk that it was read in.
 ///
-/// A record is a few words and a reference, so it may be kept, captured and sent to tasks; as long as it lives, so
-/// does its chunk (up to some hundred KiB). Keep ``copy()`` of a record that is to stay for long.
+/// A record is a few words and a reference, so it may be kept, captured and sent to tasks. Its chunk (up to some
+/// hundred KiB) stays in memory as long as the record does. To keep a record for a long time, keep its ``copy()``.
 public struct Record: Sendable {
     /// The shard that the record is in.
     public let shard: ShardID
@@ -9,7 +9,7 @@ public struct Record: Sendable {
     public let shardCreationSecond: UInt64
     /// The record's place in its shard.
     public let sequenceNumber: SequenceNumber
-    /// When the store took the record. Never decreases within a shard.
+    /// When the store accepted the record. Never decreases within a shard.
     public let approximateArrivalTimestamp: Timestamp
     private let chunk: [UInt8]
     private let hashKeyStart: UInt32
@@ -21,7 +21,7 @@ public struct Record: Sendable {
         bytes: [UInt8], at start: Int, shard: ShardID, shardCreationSecond: UInt64, sequenceNumber: SequenceNumber,
         runArrival: Timestamp
     ) {
-        // Stores hand out only chunks that were checked when they were made or read.
+        // Stores return only chunks that were validated when they were made or read.
         let layout = RecordEncoding.layout(in: bytes.span, at: start)!
         chunk = bytes
         hashKeyStart = layout.hashKeyStart.map(UInt32.init) ?? .max
@@ -35,10 +35,10 @@ public struct Record: Sendable {
             milliseconds: runArrival.milliseconds + Int64(layout.arrivalDelta))
     }
 
-    /// The key that the producer gave; decides the shard unless there is an explicit hash key.
+    /// The key that the producer gave. It decides the shard unless there is an explicit hash key.
     public var partitionKey: String { String(decoding: chunk[Int(keyStart)..<Int(dataStart)], as: UTF8.self) }
 
-    /// The producer's data, without a copy. The span lives as long as the record's variable.
+    /// The producer's data, without a copy. The span is valid as long as the record's variable.
     public var data: Span<UInt8> {
         @_lifetime(borrow self)
         get { chunk.span.extracting(Int(dataStart)..<Int(end)) }
@@ -65,7 +65,7 @@ public struct Record: Sendable {
             arrivalSecond: approximateArrivalTimestamp.second)
     }
 
-    /// The same record with memory of its own, for keeping.
+    /// The same record with memory of its own, to be kept for a long time.
     public func copy() -> Record {
         var bytes: [UInt8] = []
         RecordEncoding.append(

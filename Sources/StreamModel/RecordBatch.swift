@@ -1,9 +1,9 @@
-/// Records of one shard in sequence order, as a function gets them.
+/// Records of one shard in sequence order, as a function receives them.
 ///
 /// A batch shares the chunks that its records were read in: making, slicing and copying one copies no record.
 public struct RecordBatch: RandomAccessCollection, Sendable {
     package private(set) var runs: [RecordRun] = []
-    /// The place of each run's first record, from the second run on: most batches of a shard have one.
+    /// The place of each run's first record, from the second run on. Most batches have one run and store nothing here.
     private var laterStarts: [Int] = []
     /// How many records the batch has.
     public private(set) var count = 0
@@ -11,7 +11,7 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
     /// A batch without records.
     public init() {}
 
-    /// These runs, one behind the other, without a look at each of what they refer to.
+    /// A batch of these runs in their order. It does not touch the runs' chunks.
     package init(_ runs: [RecordRun]) {
         self.runs = runs
         guard runs.count > 1 else {
@@ -32,7 +32,7 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
         runs.append(run)
     }
 
-    /// Makes room for so many runs.
+    /// Reserves memory for the given number of runs.
     package mutating func reserve(runs count: Int) {
         runs.reserveCapacity(count)
         if count > 1 { laterStarts.reserveCapacity(count - 1) }
@@ -46,9 +46,9 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
         return bytes
     }
 
-    /// The first record's number, without a look at the record. The batch must have one.
+    /// The first record's number, without reading the record. The batch must not be empty.
     package var firstSequence: SequenceNumber { runs.span[0].firstSequence }
-    /// The last record's number, without a look at the record. The batch must have one.
+    /// The last record's number, without reading the record. The batch must not be empty.
     package var lastSequence: SequenceNumber { runs.span[runs.count - 1].lastSequence }
 
     package mutating func append(_ other: RecordBatch) { for run in other.runs { append(run) } }
@@ -62,7 +62,7 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
     public subscript(position: Int) -> Record {
         precondition(position >= 0 && position < count, "the batch has no record \(position), only \(count) records")
         let run = runIndex(of: position)
-        // Through a span, as the array's own subscript would retain what a run consists of for every record.
+        // Through a span, because the array's own subscript would retain the run's members for every record.
         return runs.span[run][position - start(of: run)]
     }
 
@@ -80,7 +80,7 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
         return low
     }
 
-    /// The records at these places as a batch of its own, which counts from 0.
+    /// The records at these places as a batch of their own, which counts from 0.
     package func extracting(_ bounds: Range<Int>) -> RecordBatch {
         var part = RecordBatch()
         guard !bounds.isEmpty else { return part }
@@ -103,7 +103,7 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
         return start(of: run) + Int(sequenceNumber.rawValue - runs[run].firstSequence.rawValue)
     }
 
-    /// Walks the runs, so that a record costs no search.
+    /// Walks the runs, so that no record has to be searched.
     public struct Iterator: IteratorProtocol {
         private let runs: [RecordRun]
         private var run = 0
@@ -115,9 +115,9 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
             left = batch.count
         }
 
-        /// The next record, nil behind the last.
+        /// The next record; nil after the last.
         @inlinable public mutating func next() -> Record? {
-            // Inlined, since an optional record that leaves a function costs as much as the record.
+            // Inlined, because returning an optional record from a function costs as much as making the record.
             guard left > 0 else { return nil }
             left -= 1
             return take()
@@ -129,13 +129,13 @@ public struct RecordBatch: RandomAccessCollection, Sendable {
                 index = 0
                 fetchAhead()
             }
-            // Through a span, as the array's own subscript would retain what a run consists of for every record.
+            // Through a span, because the array's own subscript would retain the run's members for every record.
             let record = runs.span[run][index]
             index += 1
             return record
         }
 
-        /// Has the record fetched that a run begins with which is due in a moment: runs of one record lie anywhere.
+        /// Prefetches the first record of a later run: runs of one record are scattered in memory.
         @inline(__always) private func fetchAhead() {
             let later = run + 4
             guard later < runs.count else { return }

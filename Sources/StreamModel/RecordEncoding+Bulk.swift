@@ -1,7 +1,7 @@
-/// What is done with all records of a put at once. Written for speed: a loop here touches no reference count, and
-/// bytes go to raw memory, which was measured to cost a fifth of appending to an array.
+/// Operations on all records of a put at once. Written for speed: the loops touch no reference count, and bytes go to
+/// raw memory, which was measured to cost a fifth of appending to an array.
 extension RecordEncoding {
-    /// The bytes that each record takes in a chunk (without an arrival delta), in their order.
+    /// The bytes that each record takes in a chunk (without an arrival delta), in the records' order.
     package static func sizes(of records: [NewRecord]) -> [Int] {
         [Int](unsafeUninitializedCapacity: records.count) { sizes, count in
             records.withUnsafeBufferPointer { records in
@@ -22,10 +22,10 @@ extension RecordEncoding {
         }
     }
 
-    /// A chunk of some records, and where in it each begins; behind the last its end.
+    /// A chunk of some records, and the offset of each; the last offset is the end.
     ///
     /// - Parameters:
-    ///   - places: which of `order` are wanted; without an order, which of the records.
+    ///   - places: which of `order` to take; without an order, which of the records.
     ///   - sizes: the bytes of each record, in the same order.
     package static func chunk(
         of records: [NewRecord], _ places: Range<Int>, order: [Int]?, sizes: [Int]
@@ -41,7 +41,7 @@ extension RecordEncoding {
                     var at = 0
                     for place in places {
                         let index = order?[place] ?? place
-                        // The size was counted of the same record, so this says that the room suffices.
+                        // The size was computed from the same record, so this shows that there is enough room.
                         precondition(at + sizes[place] <= total && index < records.count)
                         offsets.initializeElement(at: place - places.lowerBound, to: UInt32(at))
                         if let base {
@@ -59,12 +59,12 @@ extension RecordEncoding {
         return (bytes, offsets)
     }
 
-    /// Copies the record that begins at `start` so that its arrival is told from a run that began `later` milliseconds
-    /// before its own. There must be room for it and a number more; answers the bytes written and the arrival's delta.
+    /// Copies the record that begins at `start` into another run, which begins `later` milliseconds before the record's
+    /// own. `room` must hold the record and one more number. Returns the bytes written and the new arrival delta.
     package static func copy(
         _ chunk: Span<UInt8>, at start: Int, later: UInt64, to room: UnsafeMutableRawBufferPointer
     ) -> (count: Int, arrivalDelta: UInt64) {
-        // Chunks are made by the journal or were checked when they were read.
+        // The journal makes chunks, and chunks that are read are validated first.
         let layout = layout(in: chunk, at: start)!
         let rest = (layout.hashKeyStart ?? layout.keyStart)..<layout.end
         precondition(room.count >= rest.count + 3 * Varint.longest)
@@ -80,7 +80,8 @@ extension RecordEncoding {
         return (at - begin + rest.count, delta)
     }
 
-    /// Writes `record`, without an arrival delta, from `place` on, where there must be room for it.
+    /// Writes `record`, without an arrival delta, at `place`, where there must be room for it. Returns the place after
+    /// it.
     private static func write(
         _ record: UnsafePointer<NewRecord>, to place: UnsafeMutableRawPointer
     ) -> UnsafeMutableRawPointer {
@@ -105,12 +106,12 @@ extension RecordEncoding {
 }
 
 extension NewRecord {
-    /// Throws what ``validate(maximumRecordSize:)`` throws for the first of the records that can't be put.
+    /// Throws the error of ``validate(maximumRecordSize:)`` for the first of the records that can't be put.
     package static func validate(_ records: [NewRecord], maximumRecordSize: Int) throws {
         try records.withUnsafeBufferPointer { records in
             for index in records.indices {
                 let key = records[index].partitionKey.utf8.count
-                // What is neither empty nor long needs no closer look.
+                // A key that is neither empty nor long needs no closer look.
                 if key > 0, key <= Limits.partitionKeyLength.upperBound,
                     records[index].data.count <= maximumRecordSize
                 {

@@ -1,4 +1,4 @@
-/// How a record lies in a chunk of bytes, in memory, in the journal and in segments alike:
+/// The encoding of a record in a chunk of bytes, the same in memory, in the journal and in segments:
 ///
 ///     varint  key length · 4 + (2 if an explicit hash key is there) + (1 if an arrival delta is there)
 ///     varint  data length
@@ -6,7 +6,7 @@
 ///     [16 B   explicit hash key, big-endian]
 ///     key (UTF-8) · data
 package enum RecordEncoding {
-    /// Where the parts of one encoded record lie in its chunk.
+    /// Where the parts of an encoded record are in its chunk.
     package struct Layout: Sendable {
         package var hashKeyStart: Int?
         package var arrivalDelta: UInt64
@@ -35,7 +35,7 @@ package enum RecordEncoding {
         chunk.append(contentsOf: record.data)
     }
 
-    /// Reads the record that begins at `start`; nil where the bytes are no whole record.
+    /// Reads the record that begins at `start`; nil where the bytes are not a complete record.
     package static func layout(in chunk: Span<UInt8>, at start: Int) -> Layout? {
         var at = start
         guard let head = Varint.read(chunk, &at), let dataLength = Varint.read(chunk, &at) else { return nil }
@@ -54,10 +54,10 @@ package enum RecordEncoding {
             dataStart: keyStart + Int(keyLength), end: keyStart + Int(keyLength) + Int(dataLength))
     }
 
-    /// The start of each of `count` records that lie one behind the other from `start`, and behind them their common
-    /// end; nil where the bytes are not so many whole records.
+    /// The start of each of `count` consecutive records from `start` on, and their common end as the last element; nil
+    /// where the bytes don't hold the given number of complete records.
     package static func offsets(of count: Int, in chunk: Span<UInt8>, from start: Int = 0) -> [UInt32]? {
-        // A record takes at least two bytes, so a count that can't be true is refused before room is made for it.
+        // A record takes at least two bytes, so an impossible count is refused before memory is reserved for it.
         guard count >= 0, count <= (chunk.count - start) / 2 else { return nil }
         var offsets: [UInt32] = []
         offsets.reserveCapacity(count + 1)
@@ -72,10 +72,10 @@ package enum RecordEncoding {
     }
 }
 
-/// Unsigned numbers in groups of 7 bits, the lowest first, the top bit set in all bytes but the last; in as few bytes as
-/// they need, so that a value has one form only.
+/// Unsigned numbers in groups of 7 bits, the lowest first, with the top bit set in all bytes but the last. Only the
+/// shortest form is valid, so that a value has one encoding.
 package enum Varint {
-    /// No number takes more bytes.
+    /// The most bytes that a number takes.
     package static let longest = 10
 
     package static func size(_ value: UInt64) -> Int { value == 0 ? 1 : (70 - value.leadingZeroBitCount) / 7 }
@@ -89,7 +89,7 @@ package enum Varint {
         bytes.append(UInt8(rest))
     }
 
-    /// Writes the number from `place` on and returns what is behind it.
+    /// Writes the number at `place` and returns the place after it.
     static func write(_ value: UInt64, to place: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
         var at = place
         var rest = value
@@ -102,10 +102,10 @@ package enum Varint {
         return at + 1
     }
 
-    /// Reads the number at `at` and moves `at` behind it; nil where it is cut short, over 64 bits or longer than needed.
+    /// Reads the number at `at` and moves `at` after it; nil where it is cut short, over 64 bits or longer than needed.
     @inline(__always)
     package static func read(_ bytes: Span<UInt8>, _ at: inout Int) -> UInt64? {
-        // Most numbers have one byte; the loop costs as much as all else that is done for a record.
+        // Most numbers have one byte; the loop would cost as much as everything else that is done for a record.
         guard at < bytes.count else { return nil }
         let first = bytes[at]
         guard first >= 0x80 else {

@@ -1,13 +1,13 @@
-/// Encoded records one behind the other, and where each begins: what the runs of a frame share.
+/// Consecutive encoded records and the offset of each; the runs of a journal frame share one chunk.
 ///
-/// An object, so that a run refers to all of it by one reference: with a record or two to a run, as many shards have
-/// them, counting references is what a run costs.
+/// A class, so that a run holds one reference. With a record or two to a run, as streams of many shards have them, most
+/// of a run's cost is reference counting.
 package final class RecordChunk: Sendable {
     /// The encoded records (``RecordEncoding``).
     package let bytes: [UInt8]
-    /// The start of every record in `bytes`, and behind the last its end.
+    /// The start of every record in `bytes`, and as the last element the end.
     package let offsets: [UInt32]
-    /// Where `bytes` lie in memory, for ``Prefetch`` alone.
+    /// The address of `bytes`, for ``Prefetch`` only.
     package let address: UInt
 
     package init(bytes: [UInt8], offsets: [UInt32]) {
@@ -17,17 +17,17 @@ package final class RecordChunk: Sendable {
     }
 }
 
-/// Consecutive records of one shard that lie in one chunk of bytes: what stores keep and hand out.
+/// Consecutive records of one shard in one chunk of bytes: the form in which stores keep and return records.
 ///
 /// A copy shares the chunk. The records' numbers are dense: the i-th has `firstSequence + i`.
 package struct RecordRun: Sendable {
-    /// The run's records, and perhaps those of other runs beside them.
+    /// The run's records, and possibly those of other runs.
     package let chunk: RecordChunk
-    // Half as long as a range of integers: stores keep runs of single records.
+    // Half the size of a range of integers: stores keep runs of single records.
     @usableFromInline var lower: UInt32
     @usableFromInline var upper: UInt32
     package let shard: ShardID
-    // Kept, as the chunk's offsets are elsewhere in memory and a read wants to know it of every run.
+    // Stored, because the chunk's offsets are elsewhere in memory and a read needs this number of every run.
     @usableFromInline var bytesOfAll: UInt32
     package let shardCreationSecond: UInt64
     package internal(set) var firstSequence: SequenceNumber
@@ -63,13 +63,13 @@ package struct RecordRun: Sendable {
     package var bytes: [UInt8] { chunk.bytes }
     /// The chunk's offsets.
     package var offsets: [UInt32] { chunk.offsets }
-    // Inlined in other rooms: a call of one of these would count a reference to the chunk.
+    // Inlined in other modules, because a call would retain the chunk.
 
-    /// Which of the records that the chunk knows are this run's.
+    /// Which records of the chunk belong to this run.
     @inlinable @inline(__always) package var range: Range<Int> { Int(lower)..<Int(upper) }
     @inlinable @inline(__always) package var count: Int { Int(upper - lower) }
     @inlinable @inline(__always) package var lastSequence: SequenceNumber { firstSequence.advanced(by: count - 1) }
-    /// Encoded bytes of the run's records where they lie one behind the other.
+    /// The encoded bytes of the run's records.
     @inlinable @inline(__always) package var byteCount: Int { Int(bytesOfAll) }
 
     package subscript(index: Int) -> Record {
@@ -79,26 +79,26 @@ package struct RecordRun: Sendable {
             runArrival: arrival)
     }
 
-    /// The name outside of the record at this place.
+    /// The record's sequence number as Kinesis writes it.
     package func kinesisSequenceNumber(at index: Int) -> KinesisSequenceNumber {
         KinesisSequenceNumber(
             shard: shard, shardCreationSecond: shardCreationSecond, sequenceNumber: firstSequence.advanced(by: index),
             arrivalSecond: arrival(at: index).second)
     }
 
-    /// When the store took the record at this place.
+    /// When the store accepted the record at this place.
     package func arrival(at index: Int) -> Timestamp {
         Timestamp(milliseconds: arrival.milliseconds + Int64(layout(of: index).arrivalDelta))
     }
 
-    /// Where in ``bytes`` the parts of a record lie: for looking at records without making them.
+    /// The places in ``bytes`` of a record's parts, so that a record can be examined without making a ``Record``.
     package func layout(of index: Int) -> RecordEncoding.Layout {
-        // Stores hand out only chunks that were checked when they were made or read.
+        // Stores return only chunks that were validated when they were made or read.
         let bytes = chunk.bytes
         return RecordEncoding.layout(in: bytes.span, at: Int(chunk.offsets[Int(lower) + index]))!
     }
 
-    /// The records at these places of the run, which must not be none.
+    /// The records at these places of the run; the range must not be empty.
     package func extracting(_ bounds: Range<Int>) -> RecordRun {
         var part = self
         precondition(bounds.lowerBound >= 0 && bounds.upperBound <= count && !bounds.isEmpty)

@@ -11,7 +11,7 @@ public struct SequenceNumber: Hashable, Comparable, Sendable, Codable, CustomStr
 
     /// Before every record: the position of a reader that has read nothing.
     public static let zero = SequenceNumber(0)
-    /// The greatest number there is: the position of a reader that is done with a closed shard.
+    /// The greatest number: the position of a reader that has finished a closed shard.
     public static let max = SequenceNumber(UInt64(Int64.max))
 
     /// The counter in decimal.
@@ -20,7 +20,7 @@ public struct SequenceNumber: Hashable, Comparable, Sendable, Codable, CustomStr
     public static func < (left: SequenceNumber, right: SequenceNumber) -> Bool { left.rawValue < right.rawValue }
 
     @inlinable package func advanced(by count: Int) -> SequenceNumber { SequenceNumber(rawValue + UInt64(count)) }
-    /// The number in front of this one; ``zero`` has none and stays.
+    /// The number before this one; ``zero`` has none and stays.
     package var previous: SequenceNumber { SequenceNumber(rawValue == 0 ? 0 : rawValue - 1) }
 
     /// Reads the counter.
@@ -36,8 +36,8 @@ public struct SequenceNumber: Hashable, Comparable, Sendable, Codable, CustomStr
 }
 
 extension ClosedRange<SequenceNumber> {
-    /// How many numbers the range has. That many records only where a store says that each of them was a record's:
-    /// numbers jump, so records are counted by the store.
+    /// How many numbers the range has. This is the number of records only where the store says that every number
+    /// belongs to a record. Elsewhere numbers jump, and the store counts the records.
     package var numberCount: UInt64 { upperBound.rawValue - lowerBound.rawValue + 1 }
 }
 

@@ -1,4 +1,4 @@
-/// What every call of Shardline throws, apart from `CancellationError`.
+/// The error that every call of Shardline throws, apart from `CancellationError`.
 ///
 /// The message says what was wrong, what is allowed and, where there is one, what to do. It is one line, ready for
 /// an operator to read: `"\(error)"`, `String(reflecting: error)` and, where `Shardline` is imported, Foundation's
@@ -35,17 +35,18 @@ public struct ShardlineError: Error, Sendable, CustomStringConvertible, CustomDe
         public static let shardClosed = Code("shardClosed")
         /// The shard's last sequence number was not the expected one. Nothing was written.
         public static let conflict = Code("conflict")
-        /// Another process owns the store.
+        /// Another process owns the store, or this one has it open already.
         public static let storeBusy = Code("storeBusy")
-        /// The process that owned the store is gone; what was in flight is in doubt.
+        /// The process that owned the store is gone; whether calls in flight were done is not known.
         public static let ownerGone = Code("ownerGone")
-        /// The disk has no room. Surely not written; retry when there is room.
+        /// The disk has no room. Certainly not written; retry when there is room.
         public static let diskFull = Code("diskFull")
-        /// A write or sync failed earlier, so the store takes nothing more until it is opened anew. Surely not written.
+        /// A write or sync failed earlier, so the store accepts nothing until it is opened again. Certainly not
+        /// written.
         public static let storeFailed = Code("storeFailed")
-        /// Whether the call was written is not known: settle it by reading, never by sending it again blindly.
+        /// Whether the call was written is not known. Read the stream to find out; don't just send it again.
         public static let outcomeUnknown = Code("outcomeUnknown")
-        /// What was read is damaged. Nothing of it is served.
+        /// What was read is damaged. None of it is returned.
         public static let corrupt = Code("corrupt")
         /// The disk failed to read.
         public static let readFailed = Code("readFailed")
@@ -53,7 +54,7 @@ public struct ShardlineError: Error, Sendable, CustomStringConvertible, CustomDe
         public static let newerFormat = Code("newerFormat")
         /// The store's metadata is older than its journal: a lost SQLite transaction or a mixed-up copy.
         public static let metadataOlderThanJournal = Code("metadataOlderThanJournal")
-        /// The directory or a file in it can't be used: missing, not ours, not permitted.
+        /// The directory or a file in it can't be used: it is missing, something else, or not permitted.
         public static let notAccessible = Code("notAccessible")
         /// The store or producer was closed.
         public static let closed = Code("closed")

@@ -1,9 +1,9 @@
-/// Text as a shell takes it for one word, for messages and for commands that are copied from them.
+/// Quotes text as one word of a shell, for messages and for commands that are copied from them.
 package enum ShellWord {
-    /// `'text'`, and `'it'\''s'` where an apostrophe is in it. Text with characters that a terminal would not just show is
-    /// written as bash, ksh and zsh read it: `$'two\nlines'`.
+    /// `'text'`, and `'it'\''s'` for text with an apostrophe. Text with characters that a terminal would interpret is
+    /// written in the form of bash, ksh and zsh: `$'two\nlines'`.
     ///
-    /// - Parameter longest: longer text is cut after so many characters, with an ellipsis for the rest; nil: never.
+    /// - Parameter longest: longer text is cut after this number of characters and ends with an ellipsis; nil: never.
     package static func quoted(_ text: String, longest: Int? = nil) -> String {
         let scalars = Array(text.unicodeScalars)
         let shown = longest.map { scalars.prefix($0) } ?? scalars[...]
@@ -23,8 +23,8 @@ package enum ShellWord {
         return word + (shown.count < scalars.count ? "…'" : "'")
     }
 
-    /// Whether a terminal shows the character and does nothing else. The two joiners are shown, as scripts and emoji need
-    /// them.
+    /// Whether a terminal shows the character and does nothing else. The two joiners count as shown, because scripts
+    /// and emoji need them.
     private static func isShown(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .control, .lineSeparator, .paragraphSeparator: false
@@ -33,7 +33,7 @@ package enum ShellWord {
         }
     }
 
-    // To a shell \xNN is a byte, so beyond ASCII it has to be the character.
+    // In a shell \xNN is a byte, so characters beyond ASCII need \u or \U.
     private static func escaped(_ scalar: Unicode.Scalar) -> String {
         let digits = String(scalar.value, radix: 16, uppercase: true)
         let (letter, count) = scalar.value < 0x80 ? ("x", 2) : scalar.value < 0x1_0000 ? ("u", 4) : ("U", 8)

@@ -1,8 +1,9 @@
-/// Which stream it is, whatever its name: no two streams ever have the same id, also of one name, or in two stores.
+/// Identifies a stream whatever its name: no two streams ever have the same id, not even with one name or in two
+/// stores.
 ///
-/// A stream that is deleted and created again under its name is another one, with sequence numbers that begin again.
+/// A stream that is deleted and created again under its name is another stream, whose sequence numbers start again.
 /// State that a consumer keeps outside the store, such as the number up to which a shard's records are in a database,
-/// belongs to a stream's id and shard: see the page "Exactly once". The id stays the same for as long as the stream
+/// belongs to a stream's id and a shard: see the page "Exactly once". The id stays the same for as long as the stream
 /// exists: when the store is opened again, restored from a backup, or repaired.
 public struct StreamID: Hashable, Comparable, Sendable, CustomStringConvertible, LosslessStringConvertible {
     /// The id as a number.
@@ -13,8 +14,8 @@ public struct StreamID: Hashable, Comparable, Sendable, CustomStringConvertible,
 
     /// The id of a stream of one store.
     ///
-    /// The store never gives a number out twice. The time tells streams apart that copies of one store have made after
-    /// they went separate ways; of it only the low 32 bits count, since segments repeat no more.
+    /// The store never assigns a number twice. The time distinguishes streams that were created in different copies of
+    /// one store. Only its low 32 bits count, since segments store no more.
     ///
     /// - Parameters:
     ///   - store: the store's own id, 16 random bytes.
@@ -50,7 +51,7 @@ public struct StreamID: Hashable, Comparable, Sendable, CustomStringConvertible,
 }
 
 extension Timestamp {
-    /// The low half of the milliseconds, which come again every 49.7 days.
+    /// The low half of the milliseconds, which repeats every 49.7 days.
     package var low32: UInt32 { UInt32(truncatingIfNeeded: milliseconds) }
 
     /// The latest time up to `bound` whose low half is this.

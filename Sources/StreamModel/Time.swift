@@ -6,8 +6,8 @@ public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible
     /// The moment this many milliseconds after 1970.
     public init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
-    /// Milliseconds that files and other processes may hold: 140,000 years around 1970, so that no sum or difference
-    /// with a retention or an age overflows.
+    /// The milliseconds that files and other processes may hold: 140,000 years around 1970, so that no sum or
+    /// difference with a retention or an age overflows.
     package static let plausible: ClosedRange<Int64> = -(1 << 52)...1 << 52
 
     /// Whole seconds since 1970, rounded down; 0 before 1970.
@@ -59,7 +59,7 @@ public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible
 /// A moment of a clock that never goes back and has no relation to the calendar.
 /// Used for windows, back-off and time-outs.
 public struct MonotonicTime: Hashable, Comparable, Sendable {
-    /// Since an arbitrary moment that is the same for all readings of one ``TimeSource``.
+    /// The time since an arbitrary moment that is the same for all readings of one ``TimeSource``.
     public let sinceOrigin: Duration
 
     /// The moment this long after the clock's origin.
@@ -77,9 +77,10 @@ public struct MonotonicTime: Hashable, Comparable, Sendable {
     }
 }
 
-/// Both clocks that a store or a mapping reads, and the one way to wait. Injected, so that tests run in virtual time.
+/// The two clocks that a store or a mapping reads, and its only way to wait. Injected, so that tests run in virtual
+/// time.
 public protocol TimeSource: Sendable {
-    /// The wall clock. It may jump; whoever uses it clamps.
+    /// The wall clock. It may jump; the caller clamps.
     var wallTime: Timestamp { get }
     /// The monotonic clock.
     var monotonicTime: MonotonicTime { get }
@@ -93,7 +94,7 @@ extension Duration {
         return seconds * 1000 + attoseconds / 1_000_000_000_000_000
     }
 
-    /// As the command's options take it, in the largest unit that divides it: `36h`, `90s`, `1500ms`.
+    /// The duration as the command's options take it, in the largest unit that divides it: `36h`, `90s`, `1500ms`.
     package var optionText: String {
         let (seconds, attoseconds) = components
         if attoseconds != 0 {
@@ -107,7 +108,7 @@ extension Duration {
         return "\(seconds)s"
     }
 
-    /// In seconds, for reports.
+    /// The duration in seconds, for reports.
     package var inSeconds: Double {
         let (seconds, attoseconds) = components
         return Double(seconds) + Double(attoseconds) / 1e18

@@ -1,8 +1,8 @@
-/// Text that is compared, ordered and hashed by its UTF-8 bytes, as Kinesis takes a partition key.
+/// Text that is compared, ordered and hashed by its UTF-8 bytes, as Kinesis compares partition keys.
 ///
-/// `String` compares by canonical equivalence: the two forms of "café", one with a letter é and one with an accent of its
-/// own, are equal and one key of a dictionary, although they are two partition keys and mostly belong to two shards. A
-/// function that keeps state for each partition key, or for each name in its data, keeps it by this type:
+/// `String` compares by canonical equivalence. The two forms of "café", one with the letter é and one with a combining
+/// accent, are equal and one key of a dictionary, although they are two partition keys and mostly belong to two shards.
+/// A function that keeps state for each partition key, or for each name in its data, uses this type as the key:
 ///
 /// ```swift
 /// var totals: [UTF8Key: Int] = [:]

@@ -1,15 +1,15 @@
 public import StreamModel
 
-/// What became of a backup, or of a restore.
+/// The result of a backup or of a restore.
 public struct BackupSummary: Hashable, Sendable {
     /// The files that were copied.
     public var files: Int
     /// Their bytes.
     public var bytes: Int
-    /// The records that they hold, all of them read back and found whole; those that have expired and are still in the
-    /// store's files count as well, though nobody can read them.
+    /// The records in those files, all of them read back and checked. Expired records that are still in the store's
+    /// files are counted, although they can't be read.
     public var records: Int
-    /// When the backup was begun: everything that was acknowledged before is in it.
+    /// When the backup was begun: it contains everything that was acknowledged before.
     public var begunAt: Timestamp
 
     /// A summary with these facts.

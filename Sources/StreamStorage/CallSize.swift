@@ -1,7 +1,7 @@
 import StreamModel
 
 extension Change {
-    /// The bytes of keys and data in one call. Throws `commitTooLarge` where the they are more than a store takes.
+    /// The bytes of keys and data in one call. Throws `commitTooLarge` where a store does not accept that many.
     @discardableResult
     package static func checkSize(of changes: [Change]) throws -> Int {
         var bytes = 0

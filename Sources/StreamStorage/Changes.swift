@@ -1,6 +1,6 @@
 public import StreamModel
 
-/// One of the things that a commit writes.
+/// One change that a commit writes.
 public enum Change: Sendable {
     /// New records of one stream.
     case append(Append)
@@ -8,11 +8,11 @@ public enum Change: Sendable {
     case checkpoint(CheckpointMove)
     /// How often a unit was tried, kept across a crash (ESM-A9).
     case attempts(AttemptNote, of: MappingID, shard: ShardID, epoch: UInt64)
-    /// A key that waits aside, or waits no longer.
+    /// A partition key that is parked, or is no longer parked.
     case park(ParkedKeyChange)
-    /// The end of shards and the beginning of their children.
+    /// The closing of shards and the opening of their children.
     case seal(Seal)
-    /// A new owner's claim on a shard of a stream; appends with an older epoch are refused from then on.
+    /// Takes a shard of a stream over for a new writer; appends with an older epoch are refused from then on.
     case takeOver(stream: String, shard: ShardID, epoch: UInt64)
 }
 
@@ -22,7 +22,7 @@ public struct Append: Sendable {
     public enum Target: Hashable, Sendable {
         /// Each to the open shard that owns its hash key.
         case byKey
-        /// All to this shard; the outcome is `sealed` if it is closed.
+        /// All to this shard; the outcome is `sealed` if the shard is closed.
         case shard(ShardID)
     }
 
@@ -32,9 +32,9 @@ public struct Append: Sendable {
     public var records: [NewRecord]
     /// Where the records go. Default: by their keys.
     public var target: Target
-    /// With a shard as target: refuse unless this is the last number given out there.
+    /// With a shard as target: the append is refused unless this is the shard's last assigned number.
     public var expectedLast: SequenceNumber?
-    /// With a shard as target: the writer's claim on it, refused once a newer one has taken over. 0: no claim.
+    /// With a shard as target: the writer's epoch on it, refused once a newer writer has taken over. 0: no claim.
     public var epoch: UInt64
 
     /// An append of `records` to `stream`.
@@ -50,16 +50,17 @@ public struct Append: Sendable {
     }
 }
 
-/// The end of one shard (a split) or two neighbours (a merge), and their children, in one commit.
+/// The closing of one shard (a split) or of two neighbours (a merge), and the opening of their children, in one commit.
 public struct Seal: Hashable, Sendable {
     /// The stream's name.
     public var stream: String
     /// The shards that are closed.
     public var parents: [ShardID]
-    /// The ranges of the children, which together are those of the parents. Their numbers follow the stream's last.
+    /// The ranges of the children, which together are those of the parents. The children's numbers follow the stream's
+    /// last shard number.
     public var children: [HashKeyRange]
 
-    /// The end of `parents` in favour of `children`.
+    /// A seal that closes `parents` and opens `children`.
     public init(stream: String, parents: [ShardID], children: [HashKeyRange]) {
         self.stream = stream
         self.parents = parents
@@ -67,7 +68,7 @@ public struct Seal: Hashable, Sendable {
     }
 }
 
-/// A key of a mapping that is parked, or is parked no longer.
+/// A partition key of a mapping that is parked, or is no longer parked.
 public struct ParkedKeyChange: Hashable, Sendable {
     /// The mapping whose key it is.
     public var mapping: MappingID
@@ -75,9 +76,9 @@ public struct ParkedKeyChange: Hashable, Sendable {
     public var shard: ShardID
     /// The partition key.
     public var partitionKey: String
-    /// What is kept about it; nil: it is parked no longer.
+    /// What is stored about the key; nil: it is no longer parked.
     public var value: [UInt8]?
-    /// The claim of whoever runs the mapping.
+    /// The epoch of the mapping's claim.
     public var epoch: UInt64
 
     /// A change of one key.
@@ -90,25 +91,25 @@ public struct ParkedKeyChange: Hashable, Sendable {
     }
 }
 
-/// What became of a commit that was not refused by an error.
+/// The outcome of a commit that did not throw an error.
 public enum CommitOutcome: Sendable {
-    /// All is written; one receipt a change, in their order.
+    /// Everything is written; one receipt for each change, in their order.
     case committed([ChangeReceipt])
-    /// Nothing is written: the shard's last number is not the expected one but this.
+    /// Nothing is written: the shard's last number is `last`, not the expected one.
     case conflict(change: Int, last: SequenceNumber)
     /// Nothing is written: the shard is closed and these are its children.
     case sealed(change: Int, children: [ShardID])
-    /// Whether it is written can't be known. Read before sending it again.
+    /// Whether it is written is not known. Read the stream before sending the commit again.
     case unknown(cause: any Error)
 }
 
-/// What a change came to.
+/// The result of one change.
 public enum ChangeReceipt: Sendable {
     /// An append: a receipt for each record, in the order of the call.
     case appended([PutReceipt])
-    /// A seal: the children's numbers, in the order of the call.
+    /// A seal: the children's shard numbers, in the order of the call.
     case sealed([ShardID])
-    /// A take-over: the shard's last number.
+    /// A takeover: the shard's last number.
     case takenOver(last: SequenceNumber)
     /// Anything else.
     case done

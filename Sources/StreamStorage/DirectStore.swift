@@ -1,14 +1,15 @@
 import StreamModel
 
-/// A store in this process that answers without a task of its own for each call: what a mapping of many shards asks
-/// of it for every invocation.
+/// A store in this process that answers without a task for each call. A mapping of many shards uses these calls for
+/// every invocation.
 ///
-/// The calls mean what ``StreamStore``'s do. Whoever has no use for them, such as a store across a network, is asked
-/// by those.
+/// The calls mean the same as those of ``StreamStore``. A store that doesn't implement them, such as one across a
+/// network, is used through ``StreamStore``.
 package protocol DirectStore: StreamStore {
-    /// A shard for whoever reads it again and again, found once. Throws `streamNotFound`, `shardNotFound`.
+    /// A shard for repeated reads, looked up once. Throws `streamNotFound`, `shardNotFound`.
     func directShard(_ shard: ShardID, of stream: String) throws -> any DirectShard
-    /// The newest claim on a mapping, without all of its checkpoints. Throws `streamNotFound`, `mappingNotFound`.
+    /// The epoch of the newest claim on a mapping, without reading its checkpoints. Throws `streamNotFound`,
+    /// `mappingNotFound`.
     func epoch(of mapping: MappingID) throws -> UInt64
     /// How long a stream's records are kept now. Throws `streamNotFound`.
     func retention(of stream: String) throws -> Duration
@@ -21,9 +22,9 @@ package protocol DirectStore: StreamStore {
 
 /// One shard of a ``DirectStore``. Its calls throw `streamNotFound` once the stream is deleted, and `closed`.
 package protocol DirectShard: Sendable {
-    /// What ``StreamStore/read(_:)`` finds without waiting, as long as it is in memory; nil where it may be elsewhere.
+    /// The result of ``StreamStore/read(_:)`` without waiting, where it is in memory; nil where it may be on disk.
     func read(after position: SequenceNumber, maximumRecords: Int, maximumBytes: Int) throws -> ReadResult?
-    /// Calls `body` once, on any thread, when there may be something behind the position; at once where there is, and
-    /// in the end when the store is closed. It must not block.
+    /// Calls `body` once, on any thread, when there may be records after the position: at once where there are, and at
+    /// the latest when the store is closed. `body` must not block.
     func whenAvailable(after position: SequenceNumber, _ body: @escaping @Sendable () -> Void) throws
 }

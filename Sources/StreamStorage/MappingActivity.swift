@@ -1,17 +1,17 @@
 public import StreamModel
 
-/// What whoever runs a mapping says of itself when it takes it, with ``StreamStore/claimMapping(_:with:)``.
+/// What the process that runs a mapping says about itself when it claims it with ``StreamStore/claimMapping(_:with:)``.
 public struct MappingClaim: Sendable {
-    /// The settings in force from now on, which take the place of the stored ones, durably; opaque to the store. nil:
-    /// the stored ones stay.
+    /// The settings from now on, which durably replace the stored ones; opaque to the store. nil: the stored ones stay.
     public var configuration: [UInt8]?
-    /// The stream of the same store that takes what the run gives up, which must not be deleted meanwhile; nil: none does.
+    /// The stream of the same store that receives the records that the execution gives up. It must not be deleted
+    /// meanwhile. nil: none.
     public var failureStream: String?
-    /// Tells what the run does in each shard, for ``StreamStore/mappingStates(_:)``; called at any time from any thread
-    /// as long as the claim is held. It does not travel to another process. nil: nothing is told.
+    /// Returns what the execution is doing in each shard, for ``StreamStore/mappingStates(_:)``. It is called at any
+    /// time on any thread while the claim is held, and is not passed to another process. nil: no states are available.
     public var states: (@Sendable () -> [MappingShardState])?
 
-    /// A claim that says this.
+    /// A claim with these facts.
     public init(
         configuration: [UInt8]? = nil, failureStream: String? = nil,
         states: (@Sendable () -> [MappingShardState])? = nil
@@ -23,7 +23,7 @@ public struct MappingClaim: Sendable {
 }
 
 extension ShardlineError {
-    /// Why a stream is not deleted: a mapping of it runs.
+    /// The error of a deletion of a stream while a mapping of the stream runs.
     package static func isRunning(_ mapping: MappingID) -> ShardlineError {
         ShardlineError(
             .mappingBusy,
@@ -31,7 +31,7 @@ extension ShardlineError {
         )
     }
 
-    /// Why a stream is not deleted: a mapping that runs hands over to it what it gives up.
+    /// The error of a deletion of a stream while a running mapping uses it as its failure stream.
     package static func isInUse(_ stream: String, by mapping: MappingID) -> ShardlineError {
         ShardlineError(
             .mappingBusy,
@@ -40,35 +40,35 @@ extension ShardlineError {
     }
 }
 
-/// Where a mapping is in one shard.
+/// What a mapping is doing in one shard.
 public struct MappingShardState: Hashable, Sendable {
     /// What a shard's lane is doing.
     public enum Phase: String, Hashable, Sendable, CaseIterable {
-        /// Nothing is there to be done.
+        /// There is nothing to do.
         case idle
-        /// A batch fills, or waits for its turn.
+        /// A batch is filling, or waits for its turn.
         case batching
-        /// The function runs.
+        /// The function is running.
         case invoking
-        /// A failed unit waits for its next try.
+        /// A failed unit waits for its next attempt.
         case retrying
-        /// The failure destination has not taken what was given up.
+        /// The failure destination has not accepted the records that were given up yet.
         case delivering
-        /// The shard is closed and done.
+        /// The shard is closed and all of its records are done.
         case ended
-        /// The lane does not run.
+        /// The lane is not running.
         case stopped
         /// The shard can't be read any further.
         case damaged
     }
 
-    /// The records that a lane is on: a batch, what is left of one, or what is given up.
+    /// The records that a lane is working on: a batch, what is left of one, or records that are given up.
     public struct Unit: Hashable, Sendable {
-        /// The first record's partition key: the failing record's, once it is isolated.
+        /// The first record's partition key; once the failing record is isolated, that record's.
         public var partitionKey: String
         /// The first record's number.
         public var sequenceNumber: KinesisSequenceNumber
-        /// How many records they are.
+        /// The number of records.
         public var recordCount: Int
 
         /// A unit with these facts.
@@ -83,24 +83,24 @@ public struct MappingShardState: Hashable, Sendable {
     public var shard: ShardID
     /// What its lane is doing.
     public var phase: Phase
-    /// Everything up to here is done, durably.
+    /// All records up to this number are done, durably.
     public var checkpoint: SequenceNumber
-    /// The newest number that was seen in the shard.
+    /// The newest number that the lane has seen in the shard.
     public var tip: SequenceNumber
-    /// Failed invocations of the unit that is being tried; 0 where none has failed.
+    /// Failed invocations of the current unit; 0 where none has failed.
     public var attempts = 0
-    /// Why the last one failed; nil where the lane has gone on since.
+    /// Why the last invocation failed; nil once the lane has gone on.
     public var lastError: String?
-    /// Since when the lane has been on one unit, by the wall clock; nil where it is on none.
+    /// Since when the lane has been working on one unit, by the wall clock; nil where it has none.
     public var busySince: Timestamp?
-    /// The records that the lane is on, or was on when it stopped; nil where it is on none, or on records that it never
-    /// had as they expired or were lost.
+    /// The records that the lane is working on, or was working on when it stopped. nil where it has none, or only
+    /// records that it never read because they expired or were lost.
     public var unit: Unit?
-    /// When the oldest record arrived that the lane has read and that is not done; nil where there is none.
+    /// The arrival of the oldest record that the lane has read and that is not done; nil where there is none.
     public var oldestArrival: Timestamp?
-    /// Records that damage took before this run came to them: it went on behind the gap (ESM-G4).
+    /// Records in lost ranges that this execution reached and went on after (ESM-G4).
     public var lost = 0
-    /// Records that retention ended before they were done, as far as their number is known (ESM-G4).
+    /// Records that expired before they were done, as far as their number is known (ESM-G4).
     public var expired = 0
 
     /// A state with these facts.
@@ -122,8 +122,8 @@ public struct MappingShardState: Hashable, Sendable {
         self.expired = expired
     }
 
-    /// Whether the function has failed with what the lane is on or can't be reached, the failure destination has failed,
-    /// or the shard is damaged.
+    /// Whether the function has failed on the current unit or can't be reached, the failure destination has failed, or
+    /// the shard is damaged.
     public var isFailing: Bool {
         switch phase {
         case .damaged: true

@@ -16,31 +16,31 @@ public struct MappingID: Hashable, Sendable, CustomStringConvertible {
     /// `stream/name`.
     public var description: String { "\(stream)/\(name)" }
 
-    /// By bytes: U+212A, the Kelvin sign, is not K.
+    /// Compares bytes: U+212A, the Kelvin sign, is not K.
     public static func == (left: MappingID, right: MappingID) -> Bool {
         UTF8Key(left.stream) == UTF8Key(right.stream) && UTF8Key(left.name) == UTF8Key(right.name)
     }
 
-    /// By bytes, too.
+    /// Hashes bytes, as `==` compares them.
     public func hash(into hasher: inout Hasher) {
         hasher.combine(UTF8Key(stream))
         hasher.combine(UTF8Key(name))
     }
 }
 
-/// Where a mapping or a reader begins.
+/// Where a mapping or a reader starts.
 public enum StartingPosition: Hashable, Sendable {
     /// The oldest record that is retained.
     case trimHorizon
-    /// Behind the newest record.
+    /// After the newest record.
     case latest
     /// The first record that arrived at or after this moment, which must not be in the future or before 1970.
     case atTimestamp(Timestamp)
-    /// The record with this number, or the next one after it. Nothing tells of which stream and shard a counter is: with
-    /// ``at(_:)`` the store checks it.
+    /// The record with this number, or the next one after it. The store can't check which stream and shard the counter
+    /// belongs to; with ``at(_:)`` it does.
     case atSequenceNumber(SequenceNumber)
-    /// The first record after this number. Nothing tells of which stream and shard a counter is: with ``after(_:)`` the
-    /// store checks it.
+    /// The first record after this number. The store can't check which stream and shard the counter belongs to; with
+    /// ``after(_:)`` it does.
     case afterSequenceNumber(SequenceNumber)
     /// The record with this number, such as a record's `kinesisSequenceNumber`, or the next one after it. A number of
     /// another stream, of a deleted stream with the same name or of another shard is refused with `invalidArgument`.
@@ -49,11 +49,11 @@ public enum StartingPosition: Hashable, Sendable {
     case after(KinesisSequenceNumber)
 }
 
-/// What a mapping is made with.
+/// What a mapping is created with.
 public struct MappingDefinition: Hashable, Sendable {
     /// Its stream and name.
     public var key: MappingID
-    /// Where it begins, resolved when it is made.
+    /// Where it starts, resolved when it is created.
     public var startingPosition: StartingPosition
     /// Its settings, opaque to the store (JSON of `EventSourceMapping.Configuration`).
     public var configuration: [UInt8]
@@ -70,22 +70,23 @@ public struct MappingDefinition: Hashable, Sendable {
 public struct MappingDescription: Hashable, Sendable {
     /// Its stream and name.
     public var key: MappingID
-    /// Stable as long as the mapping exists; another one for a mapping made anew under the same name.
+    /// Stays the same as long as the mapping exists; a mapping that is recreated under the same name has another one.
     public var id: UInt64
-    /// Where it began.
+    /// Where it started.
     public var startingPosition: StartingPosition
-    /// When it was made.
+    /// When it was created.
     public var createdAt: Timestamp
-    /// The settings that it runs with, or ran with when it ran last, or was made with; opaque to the store.
+    /// The settings that it runs with, or last ran with, or was created with; opaque to the store.
     public var configuration: [UInt8]
-    /// The newest claim; checkpoint moves with a lower one are refused.
+    /// The epoch of the newest claim; checkpoint moves with a lower one are refused.
     public var epoch: UInt64
-    /// Whether somebody runs it now.
+    /// Whether it is running now.
     public var isClaimed: Bool
-    /// Its progress in each shard, by shard; shards that it has not come to are missing.
+    /// Its progress in each shard, by shard; shards that it has not reached are missing.
     public var checkpoints: [ShardCheckpoint]
-    /// Shards that the stream lists no longer and that the mapping has not been through, by number: its next run gives
-    /// up what it had not done of them, with the condition `RecordsExpired`, before it begins with their children.
+    /// Shards that the stream no longer lists and that the mapping has not finished, by number. Its next execution
+    /// gives up the records that were not processed, with the condition `RecordsExpired`, before it starts with the
+    /// children.
     public var expiredShards: [ShardDescription]
     /// How long the stream keeps records now.
     public var retention: Duration
@@ -113,15 +114,16 @@ public struct MappingDescription: Hashable, Sendable {
 public struct ShardCheckpoint: Hashable, Sendable {
     /// The shard.
     public var shard: ShardID
-    /// Everything up to this number is done.
+    /// All records up to this number are done.
     public var position: SequenceNumber
-    /// Whether the shard is closed and done to its end (ESM-H4).
+    /// Whether the shard is closed and all of its records are done (ESM-H4).
     public var isShardEnd: Bool
-    /// What is done beyond `position` (ESM-K4), in order; at most 1,000 ranges.
+    /// Records after `position` that are done (ESM-K4), in order; at most 1,000 ranges.
     public var finishedRanges: [ClosedRange<SequenceNumber>]
     /// The function's state as of `position` (ESM-T8), opaque to the store.
     public var state: [UInt8]
-    /// The tries of the first unit behind `position`, where the store was told of any since it moved (ESM-A9).
+    /// How often the first unit after `position` was tried, where the store was told since the checkpoint moved
+    /// (ESM-A9).
     public var attempts: AttemptNote?
 
     /// A checkpoint with these facts.
@@ -138,16 +140,16 @@ public struct ShardCheckpoint: Hashable, Sendable {
     }
 }
 
-/// A checkpoint's new place.
+/// A checkpoint's new position.
 ///
-/// A move to a lower position is ignored, one with an older epoch refused with `fenced`. It drops the attempt note. A
-/// move in a shard that retention has removed is ignored: everything in it is over.
+/// A move to a lower position is ignored, and one with an older epoch is refused with `fenced`. A move drops the
+/// attempt note. A move in a shard that retention has removed is ignored, since nothing is left to do in it.
 public struct CheckpointMove: Hashable, Sendable {
     /// The mapping.
     public var mapping: MappingID
-    /// The claim of whoever runs the mapping, from ``StreamStore/claimMapping(_:with:)``.
+    /// The epoch of the mapping's claim, from ``StreamStore/claimMapping(_:with:)``.
     public var epoch: UInt64
-    /// The shard and how far it is done; the attempt note in it is not looked at.
+    /// The shard and its progress; the attempt note in it is ignored.
     public var checkpoint: ShardCheckpoint
 
     /// A move of one mapping's checkpoint.
@@ -158,15 +160,15 @@ public struct CheckpointMove: Hashable, Sendable {
     }
 }
 
-/// How often a unit was tried, so that a function that kills its process does not do it for ever (ESM-A9).
+/// How often a unit was tried, so that a function that kills its process does not do so forever (ESM-A9).
 public struct AttemptNote: Hashable, Sendable {
     /// The unit's first record.
     public var first: SequenceNumber
     /// The unit's last record.
     public var last: SequenceNumber
-    /// Invocations of the unit that were begun.
+    /// The number of invocations of the unit that were begun.
     public var count: Int
-    /// Why the last one failed, if it is known; at most 4 KiB.
+    /// Why the last one failed, where that is known; at most 4 KiB.
     public var cause: String
 
     /// A note of one unit.

@@ -1,6 +1,9 @@
 import Synchronization
 
-/// Tells whoever waits of something that happens once: that a store has failed, that the process was interrupted.
+/// An event that happens once, such as the failure of a store or the interruption of the process, for any number of
+/// waiters.
+///
+/// All calls may be made on any thread. Waiters are resumed after the lock is released.
 package final class OneTimeSignal<Value: Sendable>: Sendable {
     private struct State {
         var value: Value?
@@ -12,10 +15,10 @@ package final class OneTimeSignal<Value: Sendable>: Sendable {
 
     package init() {}
 
-    /// What has happened; nil as long as it hasn't.
+    /// The value; nil until it is sent.
     package var value: Value? { state.withLock { $0.value } }
 
-    /// Keeps the first value and wakes who waits; false where there was one already.
+    /// Keeps the first value and wakes the waiters; false where there was a value already.
     @discardableResult
     package func send(_ value: Value) -> Bool {
         let (isFirst, waiters) = state.withLock { state in
@@ -28,7 +31,7 @@ package final class OneTimeSignal<Value: Sendable>: Sendable {
         return isFirst
     }
 
-    /// Returns the value as soon as there is one. Throws `CancellationError`.
+    /// Returns the value as soon as it is sent. Throws `CancellationError`.
     package func wait() async throws -> Value {
         let id = state.withLock { state in
             state.lastWaiter += 1

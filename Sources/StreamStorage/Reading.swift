@@ -1,14 +1,14 @@
 public import StreamModel
 
-/// What a reader asks of one shard.
+/// A read of one shard.
 public struct ReadRequest: Sendable {
     /// What to do when there is nothing to read.
     public enum Wait: Hashable, Sendable {
-        /// Answer at once.
+        /// Return at once.
         case no
-        /// Answer as soon as something is there, at the latest after this time.
+        /// Return as soon as something is there, at the latest after this time.
         case atMost(Duration)
-        /// Answer as soon as something is there, or the task is cancelled.
+        /// Return as soon as something is there, or the task is cancelled.
         case untilAvailable
     }
 
@@ -16,14 +16,14 @@ public struct ReadRequest: Sendable {
     public var stream: String
     /// The shard.
     public var shard: ShardID
-    /// Read what is after this number, which is at most the shard's tip, or ``SequenceNumber/max`` in a closed shard.
+    /// Read the records after this number. It is at most the shard's tip, or ``SequenceNumber/max`` in a closed shard.
     public var after: SequenceNumber
     /// The most records to return, at least 1. Default 10,000.
     public var maximumRecords: Int
-    /// Return no further record once this many bytes are reached, at least 1; the first record comes always. Default
-    /// 1 MiB.
+    /// Return no further record once this many bytes are reached, at least 1; the first record is always returned.
+    /// Default 1 MiB.
     public var maximumBytes: Int
-    /// What to do at the tip. Default: answer at once.
+    /// What to do at the tip. Default: return at once.
     public var wait: Wait
 
     /// A request with these values.
@@ -41,7 +41,7 @@ public struct ReadRequest: Sendable {
 }
 
 extension ReadRequest {
-    /// Throws `invalidArgument` for limits that allow nothing.
+    /// Throws `invalidArgument` for limits below 1.
     package func validate() throws {
         var wrong: [String] = []
         if maximumRecords < 1 { wrong.append("maximumRecords \(maximumRecords)") }
@@ -69,24 +69,24 @@ public struct RecordSpan: Hashable, Sendable {
     }
 }
 
-/// What a read found.
+/// The result of a read.
 public struct ReadResult: Sendable {
-    /// The records, in order; empty at the tip, and where only a gap or the end is to be told.
+    /// The records, in order; empty at the tip, and where the result reports only a gap or the end.
     public var batch: RecordBatch
-    /// Numbers behind the request's position that retention has removed (ESM-G4); the batch begins behind them.
+    /// Numbers after the request's position that retention has removed (ESM-G4); the batch begins after them.
     public var expired: ClosedRange<SequenceNumber>?
-    /// Numbers that damage has cost and `repair` or an operator has given up; the batch ends before or begins behind
-    /// them, and reading goes on at ``next``.
+    /// A lost range: numbers that damage took and that `repair` or an operator declared lost. The batch ends before or
+    /// begins after it, and reading goes on at ``next``.
     public var lost: ClosedRange<SequenceNumber>?
-    /// Where to read on: the last number that this result covers.
+    /// The position of the next read: the last number that this result covers.
     public var next: SequenceNumber
-    /// The newest number that is visible in the shard.
+    /// The newest visible number of the shard.
     public var tip: SequenceNumber
-    /// Not nil when the shard is closed and nothing is behind ``next``: its children (both parents of a merge name the
-    /// same child).
+    /// The shard's children where the shard is closed and nothing is after ``next``, otherwise nil. Both parents of a
+    /// merge name the same child.
     public var endOfShard: [ShardID]?
 
-    /// Whether there is nothing that a waiting reader should be woken for.
+    /// Whether the result has nothing to wake a waiting reader for.
     package var isNothing: Bool { batch.isEmpty && expired == nil && lost == nil && endOfShard == nil }
 
     /// A result with these facts.

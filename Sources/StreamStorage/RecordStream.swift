@@ -18,7 +18,7 @@ extension StreamStore {
     /// The stream of this name, whether or not it exists yet; its calls throw `streamNotFound` until it does.
     public func stream(_ name: String) -> RecordStream { RecordStream(store: self, name: name) }
 
-    /// Makes a stream, durably. Throws `streamExists`, `invalidArgument`.
+    /// Creates a stream, durably. Throws `streamExists`, `invalidArgument`.
     ///
     /// - Parameters:
     ///   - name: 1 to 128 characters of `[a-zA-Z0-9_.-]`.
@@ -35,17 +35,17 @@ extension StreamStore {
             settings: StreamSettings(shards: shards, retention: retention, maximumRecordSize: maximumRecordSize))
     }
 
-    /// Makes a stream, durably, unless there is one of this name: that one stays as it is, whatever its shards and
-    /// settings, and what it is can be read from the description. So a program can begin with this every time it runs.
+    /// Creates a stream, durably, unless one of this name exists. An existing stream stays unchanged, whatever its
+    /// shards and settings; the returned description shows them. A program can therefore call this at every start.
     ///
-    /// Where that one was created with other shards or settings than are given here, the store's ``logger`` gets a warning
-    /// that says so. It is no error: streams are split and merged, and their settings change.
+    /// Where the existing stream was created with other shards or settings, the store's ``logger`` gets a warning. That
+    /// is no error, because streams are split and merged, and their settings change.
     ///
-    /// The parameters are those of ``createStream(_:shards:retention:maximumRecordSize:)``, and have to be within their
-    /// limits also where the stream exists; nil stands for the default, and for any where the stream exists. Throws
-    /// `invalidArgument`.
+    /// The parameters are those of ``createStream(_:shards:retention:maximumRecordSize:)``, and must be within their
+    /// limits even where the stream exists. nil means the default; for an existing stream, nil matches any value.
+    /// Throws `invalidArgument`.
     ///
-    /// - Returns: the stream that was made, or the one that is there.
+    /// - Returns: the stream that was created, or the existing one.
     @discardableResult
     public func createStreamIfNeeded(
         _ name: String, shards: Int, retention: Duration? = nil, maximumRecordSize: Int? = nil
@@ -69,8 +69,8 @@ extension StreamStore {
 extension RecordStream {
     /// Puts one record and returns when it is durable.
     ///
-    /// Throws `invalidArgument` (a bad key), `recordTooLarge`, `streamNotFound`, `diskFull`, `storeFailed`, `closed`:
-    /// then it was surely not written. `outcomeUnknown`: it may have been.
+    /// Throws `invalidArgument` (a bad key), `recordTooLarge`, `streamNotFound`, `diskFull`, `storeFailed`,
+    /// `ownerGone`, `closed`: the record was certainly not written. Throws `outcomeUnknown`: it may have been.
     @discardableResult
     public func put(
         _ data: [UInt8], partitionKey: String, explicitHashKey: HashKey? = nil
@@ -80,7 +80,8 @@ extension RecordStream {
         ])[0]
     }
 
-    /// Puts one record of text, in UTF-8, and returns when it is durable. Throws as `put(_:partitionKey:explicitHashKey:)`.
+    /// Puts one record of text, in UTF-8, and returns when it is durable. Throws as
+    /// `put(_:partitionKey:explicitHashKey:)`.
     @discardableResult
     public func put(
         _ text: some StringProtocol, partitionKey: String, explicitHashKey: HashKey? = nil
@@ -88,9 +89,10 @@ extension RecordStream {
         try await put(Array(text.utf8), partitionKey: partitionKey, explicitHashKey: explicitHashKey)
     }
 
-    /// Puts records in one commit, all or none, and returns when they are durable: one receipt a record, in order.
+    /// Puts records in one commit, all or none, and returns when they are durable: one receipt for each record, in
+    /// order.
     ///
-    /// At most 64 MiB a call. Throws as `put(_:partitionKey:explicitHashKey:)`, and `commitTooLarge`.
+    /// At most 64 MiB of keys and data a call. Throws as `put(_:partitionKey:explicitHashKey:)`, and `commitTooLarge`.
     @discardableResult
     public func put(contentsOf records: [NewRecord]) async throws -> [PutReceipt] {
         guard !records.isEmpty else { return [] }

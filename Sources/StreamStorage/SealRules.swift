@@ -1,7 +1,7 @@
 import StreamModel
 
 extension Seal {
-    /// Throws `invalidArgument` unless this is a split of one shard or a merge of two neighbours whose children own
+    /// Throws `invalidArgument` unless this is a split of one shard or a merge of two neighbours, and the children own
     /// exactly the hash keys of the parents.
     ///
     /// - Parameter ranges: the ranges of ``parents``, in their order.
@@ -23,7 +23,7 @@ extension Seal {
         }
     }
 
-    /// The one range that `ranges` make together; nil where they leave a gap or overlap.
+    /// The one range that `ranges` form together; nil where they leave a gap or overlap.
     private static func union(of ranges: [HashKeyRange]) -> HashKeyRange? {
         let sorted = ranges.sorted { $0.first < $1.first }
         guard let first = sorted.first, sorted.allSatisfy({ $0.first <= $0.last }) else { return nil }

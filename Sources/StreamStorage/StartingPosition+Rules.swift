@@ -1,7 +1,7 @@
 package import StreamModel
 
 extension StartingPosition {
-    /// Whether it is a place in one shard only.
+    /// Whether it is a position in one shard only.
     package var isOfOneShard: Bool {
         switch self {
         case .trimHorizon, .latest, .atTimestamp: false
@@ -9,7 +9,7 @@ extension StartingPosition {
         }
     }
 
-    /// The same by its counter alone, as it is stored.
+    /// The same position by its counter alone, as it is stored.
     package var withoutShard: StartingPosition {
         switch self {
         case .trimHorizon, .latest, .atTimestamp, .atSequenceNumber, .afterSequenceNumber: self
@@ -18,14 +18,14 @@ extension StartingPosition {
         }
     }
 
-    /// The position before what it names in a shard; nil where it names no number.
+    /// The position before the record that it names in a shard; nil where it names no number.
     ///
     /// Throws `invalidArgument` for a number of another shard (API-Q-8), and for one beyond the tip, which would skip
-    /// records that are still to come.
+    /// records that are still to be put.
     ///
     /// - Parameters:
-    ///   - shard: the shard, when it was made, and the last number that a reader can have come to.
-    ///   - owner: the stream with the shard that a number is of, if it is there.
+    ///   - shard: the shard whose position is wanted.
+    ///   - owner: returns the stream with the shard that a number belongs to, if it exists.
     package func position(
         in stream: String, shard: NumberedShard, owner: (KinesisSequenceNumber) -> String?
     ) throws -> SequenceNumber? {
@@ -49,8 +49,8 @@ extension StartingPosition {
         }
     }
 
-    /// Throws `invalidArgument` for a time that no record can have arrived at yet, or before 1970 (ESM-S23). One before
-    /// the oldest record is allowed, and means that.
+    /// Throws `invalidArgument` for a time in the future or before 1970 (ESM-S23). A time before the oldest record is
+    /// allowed and means that record.
     package func validate(now: Timestamp) throws {
         guard case .atTimestamp(let moment) = self else { return }
         guard moment <= now else {
@@ -67,13 +67,13 @@ extension StartingPosition {
     }
 }
 
-/// A shard as far as numbers are held against it.
+/// The facts about a shard that sequence numbers are checked against.
 package struct NumberedShard: Sendable {
     package var id: ShardID
     package var creationSecond: UInt64
     /// The newest record's number.
     package var tip: SequenceNumber
-    /// The last number that a reader can have come to: ``tip``, or one that numbers have jumped over since.
+    /// The last number that a reader can have reached: ``tip``, or a number after it that a jump has skipped since.
     package var lastPosition: SequenceNumber
     package var isClosed: Bool
 
@@ -87,14 +87,14 @@ package struct NumberedShard: Sendable {
         self.isClosed = isClosed
     }
 
-    /// Throws `invalidArgument` where a read begins at no position of the shard.
+    /// Throws `invalidArgument` where the position of a read is not one of the shard.
     package func checkRead(_ request: ReadRequest) throws {
-        // Where a reader stands that is done with a closed shard: nothing is skipped, as nothing comes after it.
+        // The position of a reader that has finished a closed shard: nothing is skipped, as no records follow.
         if isClosed, request.after >= tip { return }
         try check(request.after, in: request.stream)
     }
 
-    /// Throws `invalidArgument` for a position behind which records are still to come that it would skip.
+    /// Throws `invalidArgument` for a position after the last one, which would skip records that are still to be put.
     package func check(
         _ position: SequenceNumber, meaning number: SequenceNumber? = nil, in stream: String
     ) throws {

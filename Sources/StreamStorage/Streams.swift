@@ -1,6 +1,6 @@
 public import StreamModel
 
-/// What a stream is made with.
+/// The settings that a stream is created with.
 public struct StreamSettings: Hashable, Sendable {
     /// How many shards the stream starts with: 1 to 10,000. Default 1.
     public var shards: Int
@@ -9,7 +9,8 @@ public struct StreamSettings: Hashable, Sendable {
     public var retention: Duration
     /// The most bytes of data in one record. Default 1 MiB; up to 10 MiB, 16 MiB for a failure stream.
     public var maximumRecordSize: Int
-    /// Whether failure documents go there: allows records up to 16 MiB, so that the largest record fits in base64.
+    /// Whether the stream takes failure documents: allows records up to 16 MiB, so that the largest record fits in
+    /// base64.
     public var isFailureStream: Bool
 
     /// Settings with these values.
@@ -23,13 +24,13 @@ public struct StreamSettings: Hashable, Sendable {
         self.isFailureStream = isFailureStream
     }
 
-    /// Throws `invalidArgument` that names everything outside its limits, the stream's name included.
+    /// Throws `invalidArgument` with every value outside its limits, the stream's name included.
     ///
     /// - Parameters:
     ///   - name: the stream's name.
-    ///   - retention: how the retention was given, where that was text.
-    ///   - maximumRecordSize: how the size was given.
-    ///   - label: what the setting of this name is called where it was given.
+    ///   - retention: the retention as the user wrote it, where it was text.
+    ///   - maximumRecordSize: the size as the user wrote it.
+    ///   - label: returns the name under which the user knows a setting.
     package func validate(
         name: String, retention given: String? = nil, maximumRecordSize givenSize: String? = nil,
         label: (String) -> String = { $0 }
@@ -58,8 +59,8 @@ public struct StreamSettings: Hashable, Sendable {
     /// Throws `invalidArgument` for a retention outside its limits.
     ///
     /// - Parameters:
-    ///   - given: how it was given, where that was text.
-    ///   - label: what it is called where it was given.
+    ///   - given: the retention as the user wrote it, where it was text.
+    ///   - label: the name under which the user knows it.
     package static func validate(retention: Duration, given: String? = nil, label: String = "retention") throws {
         if let problem = problem(ofRetention: retention, given: given, label: label) {
             throw ShardlineError(.invalidArgument, problem)
@@ -76,20 +77,20 @@ public struct StreamSettings: Hashable, Sendable {
 public struct StreamDescription: Hashable, Sendable {
     /// The stream's name, unique in its store.
     public var name: String
-    /// Which stream it is: another one for a stream that was created again under the same name.
+    /// The stream's id; a stream that is created again under the same name has another one.
     public var id: StreamID
-    /// When it was made.
+    /// When it was created.
     public var createdAt: Timestamp
     /// How long records are kept.
     public var retention: Duration
     /// The most bytes of data in one record.
     public var maximumRecordSize: Int
-    /// Whether failure documents go there.
+    /// Whether it takes failure documents.
     public var isFailureStream: Bool
-    /// What it was created with: since then shards may have been split and merged, and settings changed.
+    /// The settings that it was created with: shards may have been split and merged since, and settings changed.
     public var initialSettings: StreamSettings
-    /// All shards that are listed still, by number. A closed one is until it was closed longer ago than records are
-    /// kept (API-R-4); its children go on naming it.
+    /// All shards that are still listed, by number. A closed one is listed until its closing is longer ago than the
+    /// retention (API-R-4); its children go on naming it.
     public var shards: [ShardDescription]
 
     /// A description with these facts.
@@ -107,8 +108,8 @@ public struct StreamDescription: Hashable, Sendable {
         self.shards = shards
     }
 
-    /// In what the stream was created otherwise than it is wanted here, in words; nil where in nothing. A setting that has
-    /// been changed since to what is wanted does not count, nor does one that is nil.
+    /// Describes how the stream's initial settings differ from the given ones; nil where they don't. A nil setting is
+    /// not compared, and neither is one that was changed to the given value since.
     package func differenceOfCreation(
         shards: Int?, retention: Duration?, maximumRecordSize: Int?
     ) -> String? {
@@ -138,7 +139,7 @@ public struct ShardDescription: Hashable, Sendable {
     public var hashKeyRange: HashKeyRange
     /// None, or one after a split, or two after a merge.
     public var parents: [ShardID]
-    /// In seconds since 1970, part of the sequence numbers' text; later than every parent's (API-Q-5).
+    /// In seconds since 1970, part of the sequence number's text; later than every parent's (API-Q-5).
     public var creationSecond: UInt64
     /// When it was opened.
     public var openedAt: Timestamp
@@ -146,11 +147,11 @@ public struct ShardDescription: Hashable, Sendable {
     public var closedAt: Timestamp?
     /// The position before the oldest record that is retained.
     public var trimHorizon: SequenceNumber
-    /// The number of the newest record that is visible; ``SequenceNumber/zero`` in an empty shard without parents.
+    /// The number of the newest visible record; ``SequenceNumber/zero`` in an empty shard without parents.
     public var tip: SequenceNumber
     /// How many records are retained.
     public var recordCount: Int
-    /// The position before the first record that the shard ever had: its parents' last number.
+    /// The position before the shard's first record ever: its parents' last number.
     public var origin: SequenceNumber
 
     /// A description with these facts.

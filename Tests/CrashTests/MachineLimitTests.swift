@@ -147,7 +147,7 @@ import Testing
                 throw directory.failure(["the worker ended with \(end): \(worker.errors())"])
             }
             #expect(reason.contains("Permission denied"), "\(reason)")
-            #expect(reason.contains("the store takes nothing more until it is opened anew"), "\(reason)")
+            #expect(reason.contains("the store takes nothing more until it is opened again"), "\(reason)")
             directory.ledger.note(Array(reports.dropLast()))
             // Before the rights are back, opening it says what is missing.
             let early = try asPlainUser("audit \"$1/home/store\" close")

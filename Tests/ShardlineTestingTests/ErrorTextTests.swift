@@ -23,8 +23,8 @@ import Testing
         expect(ShardlineError(.storeBusy, "in use"), says: "in use")
         expect(ShardlineError(.diskFull, "full", cause: ShardlineError(.closed, "below")), says: "full")
         expect(BatchFailure(from: record, because: "no luck"), says: "from record 1 on: no luck")
-        expect(PermanentFailure(because: .malformed), says: "for good: the record is malformed")
-        expect(PermanentFailure(record, because: "bad"), says: "record 1, for good: bad")
+        expect(PermanentFailure(because: .malformed), says: "permanently: the record is malformed")
+        expect(PermanentFailure(record, because: "bad"), says: "record 1, permanently: bad")
         expect(PermanentFailure(record, because: "bad").cause, says: "bad")
         expect(MalformedRecord("two commas"), says: "the record is malformed: two commas")
     }

@@ -1,30 +1,30 @@
 import Shardline
 
-/// What the job needs of one line of the file: the aircraft, and how late it left.
+/// What the job needs from one line of the file: the aircraft, and how late it left.
 public struct Departure: Equatable, Sendable {
     /// The aircraft's tail number.
     public var aircraft: String
-    /// Minutes behind the timetable; negative for an early departure.
+    /// Minutes after the scheduled time; negative for an early departure.
     public var delay: Int
 
     /// Whether the aircraft left late: by a minute or more.
     public var isLate: Bool { delay > 0 }
 }
 
-/// A line that tells of no departure. The function throws it as it would any other error; the mapping has to find out
-/// by itself which record is behind it.
+/// A line that is not a departure. The function throws this error like any other; the mapping has to find out by itself
+/// which record has caused it.
 public struct NotADeparture: Error, CustomStringConvertible {
     /// What is wrong, with the line.
     public var description: String
 }
 
-/// Where the job's columns stand in a file, from its header.
+/// The positions of the job's columns in a file, from its header.
 public struct FlightColumns: Equatable, Sendable {
     private let aircraft: Int
     private let departureTime: Int
     private let delay: Int
 
-    /// Finds `tailnum`, `dep_time` and `dep_delay` in a header; throws `invalidArgument` that names what is missing.
+    /// Finds `tailnum`, `dep_time` and `dep_delay` in a header; throws `invalidArgument` with the missing names.
     public init(header: some Collection<UInt8>) throws {
         let names = Self.fields(of: header)
         let missing = ["tailnum", "dep_time", "dep_delay"].filter { !names.contains($0) }
@@ -38,8 +38,8 @@ public struct FlightColumns: Equatable, Sendable {
         delay = names.firstIndex(of: "dep_delay")!
     }
 
-    /// The departure that a line tells of. Throws ``NotADeparture`` where time or aircraft are `NA` (a cancelled
-    /// flight) or where the line is broken.
+    /// The departure in a line. Throws ``NotADeparture`` where time or aircraft are `NA` (a cancelled flight) or the
+    /// line is malformed.
     public func departure(in line: some Collection<UInt8>) throws -> Departure {
         let fields = Self.fields(of: line)
         func problem(_ what: String) -> NotADeparture {
@@ -52,14 +52,14 @@ public struct FlightColumns: Equatable, Sendable {
         return Departure(aircraft: fields[aircraft], delay: minutes)
     }
 
-    /// The key that keeps the departures of one aircraft in order: its tail number, as it stands in the line.
+    /// The key that keeps the departures of one aircraft in order: its tail number, unchanged.
     public func partitionKey(of line: some Collection<UInt8>) -> String {
         let fields = Self.fields(of: line)
         guard fields.count > aircraft, !fields[aircraft].isEmpty else { return "NA" }
         return String(fields[aircraft].unicodeScalars.prefix(Limits.partitionKeyLength.upperBound))
     }
 
-    /// The fields of one line of comma-separated values; a field may stand in quotes, with quotes doubled in it.
+    /// The fields of one line of comma-separated values; a field may be quoted, with doubled quotes in it.
     static func fields(of line: some Collection<UInt8>) -> [String] {
         var fields: [String] = []
         var field: [UInt8] = []

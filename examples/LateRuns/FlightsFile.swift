@@ -3,11 +3,11 @@ import Shardline
 
 /// A file of departures: comma-separated values with a header, plain or compressed with gzip.
 public struct FlightsFile: Sendable {
-    /// Where it was read from.
+    /// The path that it was read from.
     public let path: String
-    /// Where the columns stand.
+    /// The positions of the columns.
     public let columns: FlightColumns
-    /// The lines behind the header, without their ends; empty lines are left out.
+    /// The lines after the header, without their ends; empty lines are left out.
     public let lines: [ArraySlice<UInt8>]
 
     /// Reads a whole file; blocks until it is read.
@@ -38,7 +38,7 @@ public struct FlightsFile: Sendable {
         lines[range].map { NewRecord(Array($0), partitionKey: columns.partitionKey(of: $0)) }
     }
 
-    /// Reads a file that may be compressed: zlib looks at its first bytes and passes on what is not.
+    /// Reads a file that may be compressed: zlib passes uncompressed files on unchanged.
     private static func unpacked(_ path: String) throws -> [UInt8] {
         guard let file = gzopen(path, "rb") else {
             throw ShardlineError(.notAccessible, "'\(path)' can't be opened; does it exist, and may you read it?")

@@ -1,27 +1,27 @@
 import Foundation
 import Shardline
 
-/// Where a job keeps its files.
+/// The directories in which jobs keep their files.
 public enum JobDirectory {
-    /// A directory that was made for a job.
+    /// A directory that was created for a job.
     public struct Made: Sendable {
-        /// Where it is.
+        /// Its path.
         public let path: String
-        /// The directories above it that had to be made first, the highest first.
+        /// The directories above it that were created with it, the highest first.
         let above: [String]
 
-        /// Removes it with everything in it, and what was made above it unless something else is in there now.
+        /// Removes it with everything in it, and the directories that were created above it where they are empty.
         public func remove() throws {
             try JobDirectory.remove(path)
             JobDirectory.removeEmpty(above)
         }
     }
 
-    /// A new directory among the system's temporary ones.
+    /// Creates a directory among the system's temporary ones.
     public static func makeTemporary() throws -> String { try make(in: nil, name: "shardline-demo").path }
 
-    /// A new directory of this name and a random number in `parent`, which is made where it isn't there; nil: among the
-    /// system's temporary ones.
+    /// Creates a directory with this name and a random number in `parent`, which is created where it doesn't exist;
+    /// nil: among the system's temporary ones.
     public static func make(in parent: String?, name: String) throws -> Made {
         let folder = parent.map { URL(filePath: $0).absoluteURL } ?? FileManager.default.temporaryDirectory
         let path = folder.appending(path: "\(name)-\(UUID().uuidString.prefix(8))").path
@@ -54,7 +54,7 @@ public enum JobDirectory {
     /// Removes a directory with everything in it.
     public static func remove(_ path: String) throws { try FileManager.default.removeItem(atPath: path) }
 
-    /// The first of these files that is there.
+    /// The first of these files that is readable.
     public static func firstFile(of paths: [String]) -> String? {
         paths.first { FileManager.default.isReadableFile(atPath: $0) }
     }

@@ -1,17 +1,17 @@
 import Foundation
 import Shardline
 
-/// What an observer of the job is told.
+/// An event for an observer of the job.
 public enum JobEvent: Codable, Sendable {
     /// The job has begun, and the stream held this many lines.
     case started(stored: Int)
-    /// An invocation of the function has begun or ended; and the figures at this moment.
+    /// An invocation of the function has begun or ended, with the figures at this moment.
     case invocation(InvocationReport, JobFigures)
     /// The job has ended.
     case finished(JobReport)
 }
 
-/// How the mapping worked.
+/// Figures about the mapping's work.
 public struct JobFigures: Codable, Equatable, Sendable {
     /// Calls of the function.
     public var invocations = 0
@@ -19,13 +19,13 @@ public struct JobFigures: Codable, Equatable, Sendable {
     public var retries = 0
     /// Units that were halved.
     public var splits = 0
-    /// Batches, by what closed them.
+    /// Batches by the reason why they were closed.
     public var batches: [String: Int] = [:]
 
-    /// Nothing done yet.
+    /// All figures 0.
     public init() {}
 
-    /// What a mapping has done so far.
+    /// The figures of a mapping.
     init(_ statistics: MappingStatistics) {
         invocations = statistics.invocations
         retries = statistics.retries
@@ -33,7 +33,7 @@ public struct JobFigures: Codable, Equatable, Sendable {
         batches = statistics.batches
     }
 
-    /// The figures of two runs together.
+    /// The sum of the figures of two executions.
     public static func + (left: JobFigures, right: JobFigures) -> JobFigures {
         var sum = left
         sum.invocations += right.invocations
@@ -44,20 +44,20 @@ public struct JobFigures: Codable, Equatable, Sendable {
     }
 }
 
-/// What the job came to.
+/// The result of the job.
 public struct JobReport: Codable, Equatable, Sendable {
     /// Records in each shard.
     public var recordsPerShard: [Int]
-    /// Records of each shard that were isolated, as the documents in the failure stream say.
+    /// Isolated records of each shard, by the documents in the failure stream.
     public var isolatedPerShard: [Int]
     /// Aircraft that flew.
     public var aircraft: Int
     /// The aircraft with the longest runs.
     public var longest: [LateRun]
-    /// How the mapping worked.
+    /// Figures about the mapping's work.
     public var figures = JobFigures()
 
-    /// Reads what is in the store and in the results.
+    /// Reads the report from the store and the results.
     init(of job: LateRunsJob, store: some StreamStore, results: LateRunsResults) async throws {
         let stream = try await store.describeStream(LateRunsJob.stream)
         recordsPerShard = try await store.countRecords(
@@ -80,7 +80,7 @@ public struct JobReport: Codable, Equatable, Sendable {
         longest = try await results.longestRuns(atMost: 5)
     }
 
-    /// Of a failure document, what says which shard the record is of.
+    /// The part of a failure document that names the record's shard.
     private struct FailureDocument: Decodable {
         struct Document: Decodable {
             struct BatchInfo: Decodable { var shardId: String }

@@ -1,10 +1,10 @@
 import GRDB
 import Shardline
 
-/// The consumer function: follows each aircraft's departures in order and keeps its longest run of late ones.
+/// The consumer function: follows each aircraft's departures in order and keeps its longest run of late departures.
 ///
-/// It makes no attempt to deal with a record that is no departure: it throws, as most functions would. To find that
-/// record among the others of its batch, and to keep it aside, is the mapping's work.
+/// It throws at a record that is not a departure, as most functions would. Finding that record among the others of its
+/// batch, and setting it aside, is the mapping's work.
 public struct LateRunsFunction: BatchFunction {
     private let columns: FlightColumns
     private let results: LateRunsResults
@@ -12,7 +12,7 @@ public struct LateRunsFunction: BatchFunction {
 
     /// A function that reads lines with these columns and writes into these results.
     ///
-    /// `observe` is told of the beginning and the end of each invocation, on a thread that may block.
+    /// `observe` is called at the beginning and the end of each invocation, on a thread that may block.
     public init(
         columns: FlightColumns, results: LateRunsResults,
         observe: @escaping @Sendable (InvocationReport) -> Void = { _ in }
@@ -22,7 +22,7 @@ public struct LateRunsFunction: BatchFunction {
         self.observe = observe
     }
 
-    /// Follows one unit of records. Throws ``NotADeparture`` before anything is written.
+    /// Follows one unit of records in one transaction. Throws ``NotADeparture`` before anything is written.
     public mutating func handle(_ batch: RecordBatch, context: InvocationContext) async throws {
         let (columns, observe) = (columns, observe)
         let (stream, shard) = (context.streamID, context.shard)
@@ -46,15 +46,15 @@ public struct LateRunsFunction: BatchFunction {
     }
 }
 
-/// What an observer is told of one invocation of the function.
+/// An observer's report on one invocation of the function.
 public struct InvocationReport: Codable, Equatable, Sendable {
-    /// How far the invocation is.
+    /// The state of an invocation.
     public enum Outcome: String, Codable, Sendable {
         /// It has begun.
         case running
         /// Its records are done.
         case done
-        /// It has thrown.
+        /// It has thrown an error.
         case failed
     }
 
@@ -64,9 +64,9 @@ public struct InvocationReport: Codable, Equatable, Sendable {
     public var first: UInt64
     /// The last record's number.
     public var last: UInt64
-    /// How far it is.
+    /// The state of the invocation.
     public var outcome = Outcome.running
-    /// Records that were in the results already: they had been delivered before.
+    /// Records that were in the results already because they had been delivered before.
     public var followedBefore = 0
 
     init(shard: ShardID, first: SequenceNumber, last: SequenceNumber) {

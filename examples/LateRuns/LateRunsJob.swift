@@ -3,26 +3,28 @@ import Logging
 import Shardline
 import Synchronization
 
-/// The whole job: puts a file's departures into a stream and follows them from there, until all are done.
+/// The whole job: puts the departures of a file into a stream and consumes the stream until all are done.
 ///
-/// It may be killed at any moment and run again: it goes on putting behind the last line that the stream holds, and
-/// consuming at its checkpoint.
+/// It may be killed at any moment and run again. It then puts the lines after the last one that the stream holds, and
+/// consumes from its checkpoints.
 public struct LateRunsJob: Sendable {
-    /// How the job runs.
+    /// The job's settings.
     public struct Settings: Sendable {
         /// Shards of the stream. Default 4.
         public var shards = 4
-        /// Records in one batch, at most. Default 100.
+        /// The most records in one batch. Default 100.
         public var batchSize = 100
         /// How long a batch may wait to fill. Default 1 second.
         public var batchWindow = Duration.seconds(1)
         /// Lines in one put. Default 200.
         public var linesAtOnce = 200
-        /// How often putting pauses, evenly over the file, so that some batches wait for their window in vain. Default 4.
+        /// How many pauses putting makes, spread evenly over the file, so that some batches close by their window.
+        /// Default 4.
         public var pauses = 4
         /// How long each pause is. Default 1.3 seconds: longer than the window.
         public var pause = Duration.milliseconds(1300)
-        /// Whether all lines are put before the function sees the first one. Default false: both at the same time.
+        /// Whether all lines are put before the function receives the first one. Default false: both run at the same
+        /// time.
         public var consumesWhenAllIsPut = false
 
         /// The defaults.
@@ -33,14 +35,14 @@ public struct LateRunsJob: Sendable {
     public static let stream = "departures"
     /// The mapping's name.
     public static let mapping = "late-runs"
-    /// The stream that what was isolated goes to: the mapping's own dead-letter stream.
+    /// The stream that receives isolated records: the mapping's own dead-letter stream.
     public static let failureStream = "\(stream).\(mapping).failed"
 
-    /// Where everything is kept.
+    /// The directory of the store and of the results.
     public let directory: String
-    /// What is put.
+    /// The file whose lines are put.
     public let file: FlightsFile
-    /// How it runs.
+    /// The job's settings.
     public let settings: Settings
     private let logger: Logger
 
@@ -61,7 +63,7 @@ public struct LateRunsJob: Sendable {
     public var resultsPath: String { Self.resultsPath(in: directory) }
     private static func resultsPath(in directory: String) -> String { "\(directory)/late-runs.sqlite" }
 
-    /// Whether a job has run to its end in this directory.
+    /// Whether a job has finished in this directory.
     public static func isFinished(in directory: String) async throws -> Bool {
         guard FileManager.default.fileExists(atPath: resultsPath(in: directory)) else { return false }
         let results = try LateRunsResults(path: resultsPath(in: directory))
@@ -69,9 +71,9 @@ public struct LateRunsJob: Sendable {
         return try await results.note("finished") != nil
     }
 
-    /// Runs until everything is put and done, and reports.
+    /// Runs until everything is put and done, and returns a report.
     ///
-    /// Throws `invalidArgument` where the directory holds the work on another file.
+    /// Throws `invalidArgument` where the directory holds a job on another file.
     public func run(observe: @escaping @Sendable (JobEvent) -> Void = { _ in }) async throws -> JobReport {
         do {
             try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
@@ -124,12 +126,11 @@ public struct LateRunsJob: Sendable {
         return report
     }
 
-    /// Makes the stream if it isn't there, and finds out how many lines it holds.
+    /// Creates the stream if it isn't there, and returns how many lines it holds.
     ///
-    /// Lines are put in file order, call after call, and each call is in the stream whole or not at all. So the number
-    /// of records in the stream is the number of lines behind which to go on. The lines that were acknowledged would
-    /// not do: a put can be durable without its acknowledgement having arrived, and to put it again would count its
-    /// departures twice.
+    /// Lines are put in file order, call after call, and each call writes all of its records or none. So the number of
+    /// records in the stream is the number of lines that were put. The number of acknowledged lines would be wrong: a
+    /// put can be durable although its acknowledgement was lost, and putting it again would count its departures twice.
     private func linesStored(in store: some StreamStore) async throws -> Int {
         guard try await store.listStreams().contains(where: { $0.name == Self.stream }) else {
             try await store.createStream(Self.stream, shards: settings.shards)
@@ -182,7 +183,7 @@ public struct LateRunsJob: Sendable {
     }
 }
 
-/// The mapping's figures for an observer of the function, which is made before the mapping is.
+/// Passes the mapping's figures to an observer of the function, which is created before the mapping.
 private final class FiguresBox: Sendable {
     private let read = Mutex<(@Sendable () -> JobFigures)?>(nil)
     var now: JobFigures { read.withLock { $0 }?() ?? JobFigures() }

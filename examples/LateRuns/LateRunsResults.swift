@@ -1,21 +1,22 @@
 import GRDB
 import Shardline
 
-/// What the job has found out so far, in an SQLite file: each aircraft's runs of late departures, and for each shard of a
-/// stream the number of the last record that is in them.
+/// The results so far, in an SQLite file: each aircraft's runs of late departures, and for each shard of a stream the
+/// number of the last record that they include.
 ///
-/// Both are written in one transaction. That makes a redelivery harmless: a record that comes again finds its number
-/// reached, and changes nothing. The stream is named by its id, so one that was deleted and created again begins anew.
+/// Both are written in one transaction, which makes redelivery harmless: the number of a record that comes again is not
+/// above the stored one, so it changes nothing. The stream is identified by its id, so a stream that was deleted and
+/// created again starts from the beginning.
 public struct LateRunsResults: Sendable {
     private let database: DatabaseQueue
 
-    /// Opens or makes the file at `path`.
+    /// Opens or creates the file at `path`.
     public init(path: String) throws {
         var configuration = GRDB.Configuration()
         configuration.journalMode = .wal
         database = try DatabaseQueue(path: path, configuration: configuration)
-        // With a write-ahead log GRDB lets the last transactions go with the power. They must not: the checkpoint moves
-        // as soon as the function returns.
+        // With a write-ahead log GRDB may lose the last transactions in a power failure. They must be synced before the
+        // function returns, because the checkpoint moves then.
         try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
         try database.write { db in
             try db.execute(
@@ -30,7 +31,7 @@ public struct LateRunsResults: Sendable {
         }
     }
 
-    /// Runs `body` where SQLite's calls may block: on the database's own queue.
+    /// Runs `body` on the database's own queue, where SQLite's calls may block.
     func perform<Result: Sendable>(_ body: @escaping @Sendable (Database) throws -> Result) async throws -> Result {
         try await database.writeWithoutTransaction(body)
     }
@@ -70,7 +71,7 @@ public struct LateRunsResults: Sendable {
         return before
     }
 
-    /// The aircraft with the longest runs of late departures; of equally long ones the first by tail number.
+    /// The aircraft with the longest runs of late departures, equally long ones by tail number.
     public func longestRuns(atMost limit: Int) async throws -> [LateRun] {
         try await database.read { db in
             try Row.fetchAll(
@@ -95,14 +96,14 @@ public struct LateRunsResults: Sendable {
         }
     }
 
-    /// Makes or replaces a note about the job itself.
+    /// Creates or replaces a note about the job itself.
     func setNote(_ key: String, to value: String) async throws {
         try await database.write { db in
             try db.execute(sql: "INSERT OR REPLACE INTO job (key, value) VALUES (?, ?)", arguments: [key, value])
         }
     }
 
-    /// Ends all use of the file.
+    /// Closes the file.
     public func close() throws { try database.close() }
 }
 

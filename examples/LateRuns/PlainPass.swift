@@ -1,10 +1,10 @@
 import Shardline
 
-/// The answer that the job must come to, found without it: by one pass over the file.
+/// The expected results of the job, computed without Shardline by one pass over the file.
 public struct PlainPass: Equatable, Sendable {
-    /// Records for each shard.
+    /// The number of records in each shard.
     public private(set) var recordsPerShard: [Int]
-    /// For each shard, records that are no departures.
+    /// For each shard, the number of records that are not departures.
     public private(set) var isolatedPerShard: [Int]
     /// The longest run of every aircraft that flew, by tail number.
     public private(set) var runs: [LateRun]

@@ -9,20 +9,20 @@ struct LateRunsProgram {
         let file = try FlightsFile(path: CommandLine.arguments.dropFirst().first ?? "examples/flights-2013-01.csv.gz")
         let directory = try JobDirectory.makeTemporary()
 
-        // A store is a directory, owned by this process as long as it is open.
+        // A store is a directory that this process owns as long as it is open.
         let store = try await SegmentStore.open(at: "\(directory)/store")
         try await store.createStream("departures", shards: 4)
         let departures = store.stream("departures")
 
-        // Each put returns when its records are on disk. The aircraft is the partition key: it decides the shard, and
-        // within a shard records stay in order, so each aircraft's departures do.
+        // Each put returns when its records are on disk. The aircraft is the partition key. It decides the shard, and
+        // records stay in order within a shard, so the departures of each aircraft stay in order.
         for start in stride(from: 0, to: file.lines.count, by: 500) {
             try await departures.put(contentsOf: file.records(start..<min(start + 500, file.lines.count)))
         }
 
-        // The function gets the records of each shard in order, in batches; one instance of it for each shard. Where it
-        // throws, the batch is halved until the bad record is alone, and that one goes to the stream
-        // departures.late-runs.failed. Nobody has to repair cancelled flights, so there are no retries.
+        // The function receives the records of each shard in order, in batches, with one instance for each shard. Where
+        // it throws, the batch is halved until the bad record is isolated, and that one goes to the stream
+        // departures.late-runs.failed. A cancelled flight never succeeds, so there are no retries.
         var settings = EventSourceMapping.Configuration()
         settings.batchSize = 100
         settings.maximumRetryAttempts = 0
@@ -33,7 +33,7 @@ struct LateRunsProgram {
             "late-runs", from: departures, startingAt: .trimHorizon, configuration: settings, logger: logger
         ) { _ in LateRunsFunction(columns: file.columns, results: results) }
 
-        // As a job: until everything that was put is done. A service would call run() and go on for ever.
+        // As a job: until everything that was put is done. A service would call run() and never return.
         try await lateRuns.run(until: .caughtUp)
 
         for run in try await results.longestRuns(atMost: 5) {

@@ -1,8 +1,8 @@
 import FoundationEssentials
 import StreamModel
 
-/// The settings as JSON: an object with the settings' own names, all of which may be missing; durations are seconds,
-/// -1 or null stands for "no limit" (-1 as in Lambda's API; in Swift it is nil), the destination is its text form.
+/// The settings as a JSON object with the settings' names; every member is optional. Durations are in seconds. -1, as
+/// in Lambda's API, or null means "no limit" (nil in Swift). The destination is in its text form.
 extension EventSourceMapping.Configuration: Codable {
     enum CodingKeys: String, CodingKey, CaseIterable {
         case batchSize, batchWindow, maximumRetryAttempts, maximumRecordAge, bisectOnError, reportsBatchItemFailures
@@ -17,9 +17,8 @@ extension EventSourceMapping.Configuration: Codable {
         init?(intValue: Int) { nil }
     }
 
-    /// Reads settings; what is missing keeps its default. Throws `invalidArgument` for an unknown name and for values
-    /// outside their limits. The member `deadLetterStream`, which the store keeps beside a mapping's settings, is no setting
-    /// and passed over.
+    /// Reads settings; a missing one keeps its default. Throws `invalidArgument` for an unknown name and for values
+    /// outside their limits. The member `deadLetterStream`, which the store adds to a mapping's settings, is ignored.
     public init(from decoder: any Decoder) throws {
         self.init()
         let known = Set(CodingKeys.allCases.map(\.rawValue))
@@ -93,7 +92,7 @@ extension EventSourceMapping.Configuration: Codable {
         try values.encode(region, forKey: .region)
     }
 
-    /// Reads settings from JSON. Throws `invalidArgument` that says what is wrong and what is allowed.
+    /// Reads settings from JSON. Throws `invalidArgument`; the message says what is wrong and what is allowed.
     public init(json: [UInt8]) throws {
         do {
             self = try JSONDecoder().decode(Self.self, from: Data(json))
@@ -116,11 +115,11 @@ extension EventSourceMapping.Configuration: Codable {
     package var json: [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        // Numbers that are no JSON numbers don't occur: durations are finite.
+        // Durations are finite, so every number is a JSON number.
         return [UInt8]((try? encoder.encode(self)) ?? Data("{}".utf8))
     }
 
-    /// Seconds to a duration, rounded to nanoseconds so that writing and reading gives the same one.
+    /// Converts seconds to a duration, rounded to nanoseconds, so that writing and reading gives the same value.
     private static func duration(_ seconds: Double) -> Duration {
         guard seconds.isFinite, abs(seconds) < 1e9 else {
             return .seconds(seconds > 0 ? 1_000_000_000 : -1_000_000_000)

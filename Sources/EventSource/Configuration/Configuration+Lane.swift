@@ -1,5 +1,5 @@
 extension EventSourceMapping.Configuration {
-    /// The settings as a lane takes them.
+    /// The settings for a lane.
     package func laneSettings(hasDestination: Bool, payload: LaneCore.PayloadMeasure?) -> LaneCore.Settings {
         var settings = LaneCore.Settings()
         settings.batchSize = batchSize

@@ -2,18 +2,19 @@ import StreamModel
 import StreamStorage
 
 extension EventSourceMapping.Configuration {
-    /// Throws `invalidArgument` that names every setting outside its limits, with what is allowed (ESM-S27).
+    /// Throws `invalidArgument` if a setting is outside its limits. The message names all of them, with what is allowed
+    /// (ESM-S27).
     public func validate() throws {
         try Self.refuse(violations(.swift))
     }
 
-    /// How messages name settings: in the words of the place where they are set.
+    /// How messages name settings: as in Swift, JSON or on the command line.
     package struct Naming: Sendable {
         /// The name for the setting of this name.
         package var name: @Sendable (String) -> String
-        /// What stands there for "no limit" in the setting of this name; nil where nothing does.
+        /// The text for "no limit" in the setting of this name; nil if there is none.
         package var noLimit: @Sendable (String) -> String?
-        /// How durations were given, by their settings' names, where that was text.
+        /// The text that durations were given as, by their settings' names.
         package var given: [String: String] = [:]
 
         package init(
@@ -23,9 +24,9 @@ extension EventSourceMapping.Configuration {
             self.name = name
         }
 
-        /// As a Swift program sets them.
+        /// The names in a Swift program.
         package static let swift = Naming(noLimit: { _ in "nil" }, name: { $0 })
-        /// As JSON has them.
+        /// The names in JSON.
         package static let json = Naming(noLimit: { _ in "-1 or null" }) { name in
             switch name {
             case "backOff.first": "backOffFirst"
@@ -35,11 +36,11 @@ extension EventSourceMapping.Configuration {
         }
     }
 
-    /// Throws `invalidArgument` for settings that were read from JSON, in its words.
+    /// Throws `invalidArgument` for settings that were read from JSON, with the names of JSON.
     func validateJSON() throws { try Self.refuse(violations(.json)) }
 
-    /// The same, and what only shows together with the mapping's name and stream: bad names, the source as its own
-    /// destination (ESM-S31), a dead-letter stream whose name would be too long.
+    /// The same, and in addition checks the mapping's name and stream: invalid names, the source as its own destination
+    /// (ESM-S31), a dead-letter stream whose name would be too long.
     package func validate(mapping: String, stream: String, naming: Naming = .swift) throws {
         let destination = naming.name("failureDestination")
         var wrong: [String] = []
@@ -52,7 +53,7 @@ extension EventSourceMapping.Configuration {
         switch failureDestination {
         case .deadLetterStream:
             let name = StoredSettings.plainName(of: MappingID(stream: stream, name: mapping))
-            // Where the mapping's own name is bad that has been said already.
+            // An invalid name of the mapping is reported already.
             if !Limits.isName(name), Limits.isName(mapping) {
                 wrong.append("\(destination) \(Self.tooLong(name))")
             }
@@ -77,7 +78,7 @@ extension EventSourceMapping.Configuration {
             guard let meaning, let none = naming.noLimit(name) else { return "(allowed: \(words))" }
             return "(allowed: \(words), or \(none) for \(meaning))"
         }
-        /// - Parameter meaning: what a setting without a value means, where it may have none.
+        /// - Parameter meaning: what a setting without a value means, if it may have none.
         func check(
             _ name: String, _ value: Int?, _ range: ClosedRange<Int>, unit: String = "", without meaning: String? = nil
         ) {
@@ -132,7 +133,7 @@ extension EventSourceMapping.Configuration {
         return wrong
     }
 
-    /// A duration in seconds, without a needless fraction.
+    /// A duration in seconds, without a fraction if it is a whole number.
     static func text(_ duration: Duration) -> String {
         let seconds = duration.inSeconds
         return seconds == seconds.rounded() && abs(seconds) < 1e15 ? "\(Int(seconds)) s" : "\(seconds) s"

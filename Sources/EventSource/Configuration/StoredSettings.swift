@@ -1,11 +1,11 @@
 import StreamModel
 import StreamStorage
 
-/// What the store keeps of a mapping's settings: those of ``EventSourceMapping/Configuration``, and the name of the
-/// mapping's own dead-letter stream, which is decided when the mapping is created and stays.
+/// A mapping's settings as the store keeps them: those of ``EventSourceMapping/Configuration``, and the name of the
+/// mapping's own dead-letter stream, which is chosen when the mapping is created and never changes.
 package struct StoredSettings: Hashable, Sendable {
     package var configuration: EventSourceMapping.Configuration
-    /// The name; nil where a version before kept none, and took ``defaultNames(of:)``'s plain one.
+    /// The name; nil in settings of older versions, which always used the plain name (``plainName(of:)``).
     package var deadLetterStream: String?
 
     package init(_ configuration: EventSourceMapping.Configuration, deadLetterStream: String?) {
@@ -13,13 +13,13 @@ package struct StoredSettings: Hashable, Sendable {
         self.deadLetterStream = deadLetterStream
     }
 
-    /// Reads what ``json`` writes, and what versions before wrote. Throws `invalidArgument`.
+    /// Reads what ``json`` or an older version wrote. Throws `invalidArgument`.
     package init(json: [UInt8]) throws {
         configuration = try EventSourceMapping.Configuration(json: json)
         if case .string(let name)? = JSONValue(json)?[Self.member], Limits.isName(name) { deadLetterStream = name }
     }
 
-    /// The settings' own JSON, with one member more.
+    /// The configuration's JSON with one additional member.
     package var json: [UInt8] {
         let settings = configuration.json
         guard let deadLetterStream else { return settings }
@@ -29,7 +29,7 @@ package struct StoredSettings: Hashable, Sendable {
 
     static let member = "deadLetterStream"
 
-    /// The stream that takes what the mapping gives up; nil where none does.
+    /// The stream that takes the records that the mapping gives up; nil if no stream does.
     package func failureStream(of key: MappingID) -> String? {
         switch configuration.failureDestination {
         case .deadLetterStream: deadLetterStream ?? Self.plainName(of: key)
@@ -38,20 +38,21 @@ package struct StoredSettings: Hashable, Sendable {
         }
     }
 
-    /// `{stream}.{mapping}.failed`: the mapping of `b.c` on the stream `a` and that of `c` on `a.b` come to the same.
+    /// `{stream}.{mapping}.failed`. It is ambiguous: the mapping `b.c` on the stream `a` and the mapping `c` on `a.b`
+    /// have the same plain name.
     package static func plainName(of key: MappingID) -> String { "\(key.stream).\(key.name).failed" }
 
-    /// The names that a new mapping's dead-letter stream may have, the first one unless a mapping of before has it.
+    /// The names that a new mapping's dead-letter stream may have: the first one, unless an older mapping uses it.
     ///
-    /// The plain name belongs to mappings without a dot in their own name, as its last dot but one then says where that
-    /// begins. With a dot the number of dots goes behind it, which says so again.
+    /// Mappings without a dot in their name have the plain name: its second-to-last dot is then before the mapping's
+    /// name. For other mappings the number of dots is appended, which makes the name unambiguous too.
     package static func defaultNames(of key: MappingID) -> [String] {
         let plain = plainName(of: key)
         let dots = key.name.utf8.count { $0 == UInt8(ascii: ".") }
         return dots == 0 ? [plain, "\(plain).0"] : ["\(plain).\(dots)"]
     }
 
-    /// The mappings with a dot in their name whose plain name is that of `key`, which has none.
+    /// The mappings with a dot in their name that have the same plain name as `key`, which has no dot.
     package static func namesakes(of key: MappingID) -> [MappingID] {
         key.stream.indices.filter { key.stream[$0] == "." }.map { dot in
             MappingID(

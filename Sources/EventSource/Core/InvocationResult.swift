@@ -1,33 +1,34 @@
 import StreamModel
 
 extension LaneCore {
-    /// What an invocation came to.
+    /// The result of an invocation.
     package enum InvocationResult: Sendable {
         /// All records of the unit are done (ESM-R1).
         case success
-        /// The function failed on the unit as a whole: it threw, exited, ran out of time (ESM-R9).
+        /// The function failed on the unit as a whole: it threw an error, its process exited, or it timed out (ESM-R9).
         case failed(FunctionFailure)
-        /// What is before the record with this number is done, that one and what follows is not (ESM-R10). With
-        /// reports off it counts as a failure of the whole; an answer that is not to be looked at (ESM-R4) is a
-        /// ``success`` and the caller's to see.
+        /// The records before this number are done; the record with this number and the later ones are not (ESM-R10).
+        /// With reports off this counts as a failure of the whole unit. The caller recognizes responses that must not
+        /// be read (ESM-R4) and passes ``success`` for them.
         case partial(from: SequenceNumber, FunctionFailure)
         /// The function's report can't be used, so the unit failed as a whole (ESM-R5 to ESM-R8, ESM-R11, ESM-R12,
         /// ESM-R14).
         case badReport(FunctionFailure)
-        /// Trying again is of no use: the record with this number, or with nil an unnamed one of the unit, is bad for
-        /// good (ESM-R20).
+        /// A record of the unit can never succeed: the one with this number, or with nil one that the function didn't
+        /// name (ESM-R20).
         case permanent(SequenceNumber?, FunctionFailure)
         /// The function was not reached; the attempt does not count (ESM-A4, ESM-A6).
         case notReached(FunctionFailure)
-        /// The function was not called, as retention has ended records of the unit meanwhile; told behind the horizon that
-        /// says so (ESM-A11).
+        /// The function was not called, because records of the unit have expired meanwhile. The lane gets the new
+        /// horizon before this result (ESM-A11).
         case expired
-        /// The caller ended the invocation before its result was known; nothing is known of the unit (ESM-L3).
+        /// The caller cancelled the invocation before its result was known; whether the function did the unit is
+        /// unknown (ESM-L3).
         case cancelled
-        /// The function was not called, as the lane is to stop: nothing is counted.
+        /// The function was not called, because the lane is stopping. Nothing is counted.
         case notCalled
 
-        /// Whether the function had the unit, whatever came of it.
+        /// Whether the function received the unit, with any result.
         package var isReached: Bool {
             switch self {
             case .notReached, .notCalled, .expired: false
@@ -36,11 +37,11 @@ extension LaneCore {
         }
     }
 
-    /// Why an invocation failed, in words.
+    /// Why an invocation failed, as text.
     package struct FunctionFailure: Hashable, Sendable {
-        /// The error's text; at most some KiB.
+        /// The error's text, at most a few KiB.
         package var text: String
-        /// The error's type, where there is one.
+        /// The error's type, if there is one.
         package var type: String?
 
         package init(_ text: String, type: String? = nil) {
@@ -51,9 +52,9 @@ extension LaneCore {
 
     /// One entry of a function's report of failed records (`batchItemFailures`).
     package struct ReportedFailure: Hashable, Sendable {
-        /// The entry's `itemIdentifier`; nil where it is missing, null or no string.
+        /// The entry's `itemIdentifier`; nil if it is missing, null or not a string.
         package var identifier: String?
-        /// Whether the entry says that the record is bad for good (ESM-R20).
+        /// Whether the entry says that the record can never succeed (ESM-R20).
         package var isPermanent: Bool
         /// What the function says about it.
         package var failure: FunctionFailure?
@@ -82,7 +83,7 @@ extension LaneCore.Unit {
                         "the function reported a failed record \(shown), which is no sequence number of this batch",
                         type: "BadReport"))
             }
-            // Of several entries for one record the one that says more counts.
+            // If several entries name one record, a permanent one counts.
             if let found = lowest {
                 guard
                     named.sequenceNumber < found.number

@@ -2,7 +2,8 @@ import StreamModel
 import StreamStorage
 
 extension LaneCore {
-    /// The lane is free: takes what is next from the queue, if it is due. True if there may be more to decide.
+    /// Closes the next batch if it is due, or gives up the missing or expired records that come first. The lane has no
+    /// unit when this is called. Returns true if there may be more to decide.
     mutating func closeBatch(_ now: Moment) -> Bool {
         guard !hasTakenGoal else {
             windowOpened = nil
@@ -36,7 +37,7 @@ extension LaneCore {
         return true
     }
 
-    /// Why the open batch ends now and with how many records; nil: it waits (ESM-B1).
+    /// Why the open batch is closed now, and with how many records; nil if it waits for more (ESM-B1).
     private mutating func closing(
         opened: MonotonicTime, _ now: MonotonicTime
     ) -> (count: Int, cause: ClosingCause)? {
@@ -49,17 +50,18 @@ extension LaneCore {
         if queue.hasGap { return (available, .gap) }
         if shardHasEnded { return (available, .shardEnd) }
         if settings.batchWindow == .zero {
-            // What is there, all of it: a read that is cut short by its limits doesn't cut a batch (ESM-B2, ESM-S18).
+            // The batch takes all that is available: a read that ends at its own limits doesn't close a batch (ESM-B2,
+            // ESM-S18).
             if isAtTip { return (available, .window) }
         } else if now >= opened + settings.batchWindow {
             return (available, .window)
         }
-        // Nothing that may still come belongs to it.
+        // No later record belongs to this batch.
         if hasReadGoal { return (available, .caughtUp) }
         return canReadMoreAtOnce ? nil : (available, .memory)
     }
 
-    /// The records before the first gap that are wanted.
+    /// The number of records before the first gap, up to the goal.
     private var wanted: Int {
         guard let goal, hasReadGoal else { return queue.readable }
         return queue.readable(through: goal)
@@ -77,11 +79,12 @@ extension LaneCore {
         return Unit(id: unitCount, records: records, origin: origin)
     }
 
-    /// The first unit is the one that a process had begun when it ended: that end counts as a time-out (ESM-A9).
+    /// Takes the unit whose invocation was running when the previous process ended. That end counts as a time-out
+    /// (ESM-A9).
     private mutating func resumeAfterCrash(_ now: Moment) -> Bool {
         guard let note = crashNote, let first = queue.first?.sequenceNumber else { return false }
         guard note.first <= first, first <= note.last else {
-            // The note is about records that are done, or not the next ones.
+            // The note names records that are done, or that are not the next ones.
             crashNote = nil
             return true
         }

@@ -8,7 +8,7 @@ extension LaneCore {
         unpersisted.append(position)
     }
 
-    /// A durable checkpoint stands here, or further on.
+    /// A checkpoint at or after this position is durable.
     mutating func persisted(_ position: SequenceNumber) {
         persistedPosition = max(persistedPosition, position)
         unpersisted.removeAll { $0 <= position }
@@ -23,7 +23,8 @@ extension LaneCore {
         if isShardEnd { stopped(.shardEnd) }
     }
 
-    /// Everything that is wanted was read and is done: numbers between the last record and the goal belong to none.
+    /// Moves the done position to the goal once every record up to it is done: no record has the numbers after the last
+    /// one.
     mutating func settleGoal() {
         guard let goal, hasReadGoal, donePosition < goal else { return }
         let isLeft = queue.hasGap || queue.readable(through: goal) > 0
@@ -32,7 +33,8 @@ extension LaneCore {
         finished(goal)
     }
 
-    /// Asks for the checkpoint to be moved if it can be, one move at a time: what is done meanwhile goes with the next.
+    /// Asks for a checkpoint if there is progress. One move is open at a time; what is done meanwhile joins the next
+    /// one.
     mutating func settleCheckpoint() {
         guard openCheckpoint == nil, phase == .running || phase == .stopping else { return }
         let isShardEnd = isShardDone
@@ -41,7 +43,7 @@ extension LaneCore {
         act(.checkpoint(donePosition, isShardEnd: isShardEnd))
     }
 
-    /// Whether the shard is closed and nothing of it is left (ESM-H1).
+    /// Whether the shard is closed and all its records are done (ESM-H1).
     private var isShardDone: Bool {
         guard case .none = work else { return false }
         return shardHasEnded && queue.isEmpty && units.isEmpty

@@ -2,7 +2,7 @@ import StreamModel
 import StreamStorage
 
 extension LaneCore {
-    /// What becomes of the unit on top, in the order of ESM-A11. True if there may be more to decide.
+    /// Decides about the unit on top, in the order of ESM-A11. Returns true if there may be more to decide.
     mutating func decide(_ now: Moment) -> Bool {
         let unit = units[units.count - 1]
         let expired = unit.records.count(through: horizon)
@@ -27,15 +27,16 @@ extension LaneCore {
         }
         protect(now)
         if let notBefore = units[units.count - 1].notBefore, now.monotonic < notBefore { return false }
-        // One finished unit may be without its durable checkpoint, not two (ESM-P9).
+        // The function is called while at most one finished unit lacks its durable checkpoint (ESM-P9).
         guard unpersisted.count <= 1 else { return false }
         guard isNoted(unit) else { return false }
         invoke()
         return false
     }
 
-    /// How many records at the head of the unit have reached the age limit (ESM-G1, ESM-G2). Times that decrease on
-    /// other stores end the count early: a young record is never given up for an old one behind it.
+    /// The number of records at the head of the unit that have reached the age limit (ESM-G1, ESM-G2). The count ends
+    /// at the first younger record: on stores whose arrival times can decrease, a young record is never given up
+    /// because an older one follows it.
     private func countTooOld(_ records: RecordBatch, _ wall: Timestamp) -> Int {
         guard let limit = settings.maximumRecordAge else { return 0 }
         var count = 0
@@ -46,8 +47,8 @@ extension LaneCore {
         return count
     }
 
-    /// A fresh unit waits when the records before it did nothing but fail, for the sake of what the function depends
-    /// on (ESM-A8).
+    /// A fresh unit waits if a long series of records before it failed, to protect the systems that the function
+    /// depends on (ESM-A8).
     private mutating func protect(_ now: Moment) {
         let unit = units[units.count - 1]
         guard unit.attempts == 0, unit.notBefore == nil, settings.maximumRetryAttempts != 0,
@@ -59,12 +60,13 @@ extension LaneCore {
         trace(.protecting(unit.span, failedInARow: failedInARow, wait: wait))
     }
 
-    /// After an unclean end: whether the unit's next attempt is written down, as all of the first batch must be
-    /// (ESM-A9).
+    /// Whether the unit may be invoked. After an unclean end of the previous process, every attempt of the first batch
+    /// must be durable before the function is called (ESM-A9).
     private mutating func isNoted(_ unit: Unit) -> Bool {
         guard notesAttempts else { return true }
-        // A checkpoint drops the note before it, and so must not come after it. And the first batch's end must be
-        // durable before the next one may end the process, or the lane would never come past it.
+        // A checkpoint drops the note, so all checkpoints must be durable before a note is written. The end of the
+        // first batch must be durable before the second batch is invoked: if that one crashed the process, the lane
+        // would otherwise start at the first batch again.
         guard unpersisted.isEmpty, openCheckpoint == nil else { return false }
         guard batchCount == 1 else {
             notesAttempts = false
@@ -91,7 +93,7 @@ extension LaneCore {
         work = .invoking(invocation)
         trace(
             .invoked(invocation.unit.span, invocation: invocationCount, attempt: invocation.attempt))
-        // The write begins first, the function does not wait for it (ESM-P9).
+        // The checkpoint's write starts first; the function does not wait for it (ESM-P9).
         settleCheckpoint()
         act(.invoke(invocation))
     }

@@ -2,8 +2,8 @@ import StreamModel
 import StreamStorage
 
 extension LaneCore {
-    /// Gives up the first `count` records of the unit on top, with the unit's attempts; the others go on as a fresh
-    /// unit (ESM-A3, ESM-G2, ESM-G4, ESM-B5, ESM-R20).
+    /// Gives up the first `count` records of the unit on top, with the unit's attempts. The other records become a
+    /// fresh unit (ESM-A3, ESM-G2, ESM-G4, ESM-B5, ESM-R20).
     mutating func giveUpHead(_ count: Int, _ condition: GiveUpCondition) {
         let unit = units[units.count - 1]
         if count < unit.records.count { cut(at: count, .age) }
@@ -19,7 +19,7 @@ extension LaneCore {
                 failure: unit.failure, unit: unit.id, takenThrough: nil))
     }
 
-    /// Gives up records that expired before they came into a unit (ESM-G4).
+    /// Gives up records that expired before they were taken into a unit (ESM-G4).
     mutating func giveUp(expired records: RecordBatch) {
         begin(
             GiveUp(
@@ -54,12 +54,12 @@ extension LaneCore {
 
     private mutating func deliver(_ giveUp: GiveUp) {
         work = .handingOver(giveUp)
-        // What is done before it doesn't wait for the destination (ESM-P8).
+        // The checkpoint of the records before these doesn't wait for the destination (ESM-P8).
         settleCheckpoint()
         act(.handOver(giveUp))
     }
 
-    /// Without a destination the records are counted and gone (ESM-D8).
+    /// Without a destination the records are counted and dropped (ESM-D8).
     private mutating func drop(_ giveUp: GiveUp) {
         work = .none
         deliveryFailures = 0
@@ -82,7 +82,8 @@ extension LaneCore {
         if checkpointed { persisted(giveUp.last) }
     }
 
-    /// The delivery is tried again after a pause; the function is not called for it, the checkpoint stays (ESM-D9).
+    /// Retries the delivery after a pause. The function is not called meanwhile, and the checkpoint stays where it is
+    /// (ESM-D9).
     mutating func destinationFailed(_ error: String, takenThrough: SequenceNumber?, _ now: Moment) {
         guard case .handingOver(var giveUp) = work else { return }
         counters.destinationFailures += 1
@@ -107,7 +108,7 @@ extension LaneCore {
         counters.destinationDelivered += giveUp.records.count(through: position) - giveUp.recordsTaken
     }
 
-    /// True if there may be more to decide.
+    /// Repeats a failed delivery when it is due. Returns true if there may be more to decide.
     mutating func deliverAgain(_ giveUp: GiveUp, notBefore: MonotonicTime, _ now: Moment) -> Bool {
         guard settings.hasDestination else {
             drop(giveUp)
@@ -119,6 +120,6 @@ extension LaneCore {
 }
 
 extension LaneCore.GiveUp {
-    /// How many of the records the destination has already.
+    /// The number of the records that the destination already has.
     var recordsTaken: Int { takenThrough.map { records.count(through: $0) } ?? 0 }
 }

@@ -9,7 +9,7 @@ extension LaneCore {
         }
         work = .none
         let unit = invocation.unit
-        // The answer is judged by the settings that the function was called with (ESM-L4).
+        // The response is judged by the settings that the function was called with (ESM-L4).
         let settings = invocation.settings
         switch result {
         case .notReached(let failure): return notReached(failure, now)
@@ -45,7 +45,7 @@ extension LaneCore {
         }
     }
 
-    /// An invocation ended after the lane itself: what the function did is counted, and nothing follows from it.
+    /// Counts the result of an invocation that ended after its lane. Nothing is decided from it.
     package mutating func invocationAbandoned(_ result: InvocationResult) {
         guard case .invoking(let invocation) = work else { return }
         work = .none
@@ -59,7 +59,7 @@ extension LaneCore {
         }
     }
 
-    /// The same unit again after a pause, without an attempt counted (ESM-A4).
+    /// Retries the same unit after a pause, without counting an attempt (ESM-A4).
     private mutating func notReached(_ failure: FunctionFailure, _ now: Moment) {
         let top = units.count - 1
         counters.notReached += 1
@@ -85,8 +85,7 @@ extension LaneCore {
         failedPosition = max(failedPosition, records.lastSequence)
     }
 
-    /// An attempt of the unit on top has failed. The first `newlyFailed` of its records count for ESM-A8, where they
-    /// have not before.
+    /// Records a failed attempt of the unit on top. Its first `newlyFailed` records count for ESM-A8, each record once.
     mutating func fail(_ failure: FunctionFailure, newlyFailed: Int, namesFirst: Bool = false) {
         let top = units.count - 1
         units[top].attempts += 1
@@ -110,7 +109,7 @@ extension LaneCore {
         bisectOrRetry(settings, now)
     }
 
-    /// What was thrown or answered names a record that is not in the unit (ESM-R8).
+    /// The function's error or response names a record that is not in the unit (ESM-R8).
     private mutating func foreign(_ number: SequenceNumber, _ settings: Settings, _ now: Moment) {
         units[units.count - 1].failedByReport = true
         failWhole(
@@ -118,7 +117,7 @@ extension LaneCore {
                 "the function reported record \(number), which is not in this batch", type: "BadReport"), settings, now)
     }
 
-    /// A unit of several records is halved if the settings say so (ESM-X1), one record is tried again.
+    /// Halves a unit of several records if the settings say so (ESM-X1), and retries the unit otherwise.
     mutating func bisectOrRetry(_ settings: Settings, _ now: Moment) {
         let count = units[units.count - 1].records.count
         if settings.bisectsOnError, count > 1 {
@@ -133,7 +132,8 @@ extension LaneCore {
         cut(at: (count + 1) / 2, .bisect)
     }
 
-    /// Sets the pause before the next attempt (ESM-A7). Whether there is one is decided when it is due (ESM-A11).
+    /// Sets the pause before the next attempt (ESM-A7). Whether the attempt is made is decided when it is due
+    /// (ESM-A11).
     private mutating func retry(_ now: Moment) {
         let top = units.count - 1
         if let limit = settings.maximumRetryAttempts, units[top].attempts > limit { return }
@@ -162,7 +162,7 @@ extension LaneCore {
         }
     }
 
-    /// What is before `index` in the unit on top is done; the rest is a fresh unit (ESM-R15).
+    /// The records before `index` in the unit on top are done; the others become a fresh unit (ESM-R15).
     private mutating func finishHead(_ index: Int) {
         let unit = units[units.count - 1]
         counters.partialSuccesses += 1
@@ -171,14 +171,15 @@ extension LaneCore {
         succeeded(units.removeLast().records)
     }
 
-    /// The record at `index` is given up at once, what is before it is done, what is behind it goes on (ESM-R20).
+    /// The record at `index` is given up at once. The records before it are done, and those after it become a fresh
+    /// unit (ESM-R20).
     private mutating func permanent(_ index: Int, _ failure: FunctionFailure) {
         countFailedInvocation()
         let invoked = units[units.count - 1]
         trace(.failed(invoked.span.failing(at: invoked.records[index]), attempt: invoked.attempts + 1, failure))
         if index > 0 { finishHead(index) }
         if units[units.count - 1].records.count > 1 { cut(at: 1, .permanent) }
-        // The record was in the unit that was invoked, and its document counts that unit's attempts (ESM-D4).
+        // The document of the record counts the attempts of the unit that was invoked (ESM-D4).
         let top = units.count - 1
         units[top].attempts = invoked.attempts + 1
         units[top].lastInvocation = invoked.lastInvocation
@@ -186,8 +187,8 @@ extension LaneCore {
         giveUpHead(1, .permanentFailure)
     }
 
-    /// Some record of the unit is bad for good: it is looked for by halving, whether or not units are bisected on
-    /// other failures, since trying the whole again is of no use (ESM-R20).
+    /// An unnamed record of the unit can never succeed. Halving finds it, also if units are not bisected on other
+    /// failures, because a retry of the whole unit would fail again (ESM-R20).
     private mutating func permanentSomewhere(_ failure: FunctionFailure) {
         countFailedInvocation()
         fail(failure, newlyFailed: 0)
@@ -195,7 +196,7 @@ extension LaneCore {
         if count > 1 { halve(count) } else { giveUpHead(1, .permanentFailure) }
     }
 
-    /// Cuts the unit on top: its first `count` records become the unit on top, the others the one below it, both fresh.
+    /// Splits the unit on top into two fresh units: its first `count` records on top, the others below.
     mutating func cut(at count: Int, _ reason: SplitReason) {
         let unit = units.removeLast()
         let head = newUnit(unit.records.extracting(0..<count), .part(of: unit.id, reason))

@@ -3,21 +3,23 @@ import StreamStorage
 
 /// The decisions for one shard of an event source mapping: a value without I/O, clocks or concurrency.
 ///
-/// It is told what happens (``Event``) and when, by ``handle(_:at:)``, and answers what is to be done (``Action``) and
-/// why (``TraceEvent``). All of batching and failure handling is here; a driver carries out the actions.
+/// ``handle(_:at:)`` takes what happened (``Event``) and when, and returns what is to be done (``Action``) and why
+/// (``TraceEvent``). All batching and failure handling is here; a driver carries out the actions. The driver calls a
+/// lane from one thread at a time.
 ///
-/// Records go from the queue of what was read (``RecordQueue``) into batches, which become units; a stack holds the
-/// units of one batch, the next one on top. The lane works on one unit at a time, and everything of a batch is done
-/// before the next one is closed.
+/// Records that were read wait in a queue (``RecordQueue``). A batch taken from it becomes a unit, which a failure can
+/// split. A stack holds the units of one batch, the next one on top. The lane works on one unit at a time, and closes
+/// the next batch once all units of the last one are done.
 package struct LaneCore: Sendable {
-    /// Where a lane begins.
+    /// The state that a lane starts from.
     package struct InitialState: Sendable {
-        /// Everything up to here is done.
+        /// Every record up to this number is done.
         package var position: SequenceNumber
-        /// The tries of the first unit behind ``position`` that a process began and never ended, where the one before
-        /// ended uncleanly; nil after an orderly end (ESM-A9).
+        /// The attempts of the first unit after ``position`` that the previous process started without ending them, if
+        /// it ended uncleanly; nil after a clean end (ESM-A9).
         package var note: AttemptNote?
-        /// Whether the process before ended uncleanly: then the tries of the first batch are noted (ESM-A9).
+        /// Whether the previous process ended uncleanly. If so, the attempts of the first batch are noted durably
+        /// (ESM-A9).
         package var notesAttempts: Bool
 
         package init(position: SequenceNumber, note: AttemptNote? = nil, notesAttempts: Bool = false) {
@@ -27,19 +29,19 @@ package struct LaneCore: Sendable {
         }
     }
 
-    /// What the lane is about, for listings.
+    /// What the lane is doing, for listings.
     package enum Status: Hashable, Sendable {
         /// Not started, or stopped.
         case stopped
-        /// No record is there.
+        /// The queue has no record to process.
         case idle
-        /// Records are there and the batch waits to fill, at the latest until then; nil: until the read in flight ends.
+        /// The batch has records and waits for more, at the latest until this moment; nil: until the current read ends.
         case filling(until: MonotonicTime?)
-        /// The function has the unit.
+        /// The function is running on the unit.
         case invoking(UnitSpan, attempt: Int)
-        /// The unit waits before it goes to the function again, or for a write.
+        /// The unit waits for the end of a pause or for a write.
         case waiting(UnitSpan, attempts: Int, until: MonotonicTime?)
-        /// Records wait to be taken by the failure destination, which has failed so often.
+        /// Records wait for the failure destination, which has failed the given number of times.
         case handingOver(GiveUpSpan, failures: Int)
     }
 
@@ -50,23 +52,23 @@ package struct LaneCore: Sendable {
         case stopped(StopReason)
     }
 
-    /// What the lane waits for before it can decide anything more about its units.
+    /// What must end before the lane decides anything more about its units.
     enum Work: Sendable {
         case none
         case invoking(Invocation)
         case noting(AttemptNote)
         case handingOver(GiveUp)
-        /// A delivery failed and is tried again at that moment.
+        /// A delivery failed; it is retried at the given moment.
         case holding(GiveUp, until: MonotonicTime)
     }
 
     /// The settings in force.
     package internal(set) var settings: Settings
-    /// What the lane has done so far.
+    /// The counters of everything that the lane has done so far.
     package internal(set) var counters = Counters()
-    /// Everything up to here is done.
+    /// Every record up to this number is done.
     package internal(set) var donePosition: SequenceNumber
-    /// Everything up to here is done, and the checkpoint that says so is durable.
+    /// Every record up to this number is done, and the checkpoint there is durable.
     package internal(set) var persistedPosition: SequenceNumber
 
     let denseNumbers: Bool
@@ -80,36 +82,36 @@ package struct LaneCore: Sendable {
     var readNumber = 0
     var readIsOpen = false
     var readPosition: SequenceNumber
-    /// Whether the last read showed everything that was there.
+    /// Whether the last read reached the tip.
     var isAtTip = false
     var shardHasEnded = false
-    /// Retention has removed everything up to here.
+    /// Retention has removed every record up to this number.
     var horizon = SequenceNumber.zero
-    /// Everything up to here has left the queue.
+    /// Every record up to this number has left the queue.
     var takenPosition: SequenceNumber
-    /// Nothing after this number is wanted; nil: everything is.
+    /// The lane processes records up to this number only; nil: without a limit.
     var goal: SequenceNumber?
 
     // Units.
-    /// Of one batch; the last one is next.
+    /// The units of one batch, as a stack; the last one is next.
     var units: [Unit] = []
     var unitCount = 0
     var batchCount = 0
     var invocationCount = 0
-    /// Records and bytes of the batch that is worked on: held until all of it is done.
+    /// Records and bytes of the current batch. They count as held until the whole batch is done.
     var batchHolds = (records: 0, bytes: 0)
     var windowOpened: MonotonicTime?
-    /// The function was sent everything up to here.
+    /// Every record up to this number was sent to the function.
     var sentPosition: SequenceNumber
     var deliveryFailures = 0
 
-    // Protection of a function that does nothing but fail (ESM-A8).
+    // Protection of a function that keeps failing (ESM-A8).
     var failedInARow = 0
     var failedPosition = SequenceNumber.zero
     var protectionWaits = 0
 
     // Checkpoints.
-    /// Where units ended whose end isn't durable.
+    /// The ends of finished units without a durable checkpoint.
     var unpersisted: [SequenceNumber] = []
     var openCheckpoint: (position: SequenceNumber, isShardEnd: Bool)?
 
@@ -120,8 +122,8 @@ package struct LaneCore: Sendable {
 
     var announcedWake: MonotonicTime?
 
-    /// A lane that begins there. `jitterSeed` decides the random part of its pauses; `denseNumbers`: the shard's
-    /// numbers have no gaps, so that records that were never seen can be counted.
+    /// A lane with this initial state. `jitterSeed` seeds the random part of its pauses. `denseNumbers` says that the
+    /// shard's numbers have no gaps, so that records that were never read can be counted.
     package init(_ beginning: InitialState, settings: Settings, denseNumbers: Bool, jitterSeed: UInt64) {
         self.settings = settings
         self.denseNumbers = denseNumbers
@@ -135,15 +137,15 @@ package struct LaneCore: Sendable {
         generator = SplitMix(seed: jitterSeed)
     }
 
-    /// Takes note of what happened and decides what is to be done. Both clocks are read by the caller; the monotonic
-    /// one must not go back between two calls.
+    /// Takes an event and decides what is to be done. The caller reads both clocks; the monotonic time must not
+    /// decrease between two calls.
     package mutating func handle(_ event: Event, at now: Moment) -> Decisions {
         var decisions = Decisions()
         handle(event, at: now, into: &decisions)
         return decisions
     }
 
-    /// The same into decisions that were cleared, so that many of them need memory only once.
+    /// The same, written into cleared decisions, whose memory is reused.
     package mutating func handle(_ event: Event, at now: Moment, into decisions: inout Decisions) {
         swap(&self.decisions, &decisions)
         defer { swap(&self.decisions, &decisions) }
@@ -151,7 +153,7 @@ package struct LaneCore: Sendable {
         case .start: start()
         case .goal(let position): goal = position
         case .read(let number, let result):
-            // What was due at this moment comes first: these records are not in it (ESM-B11).
+            // What is due now is decided first, without the records of this read (ESM-B11).
             settle(now)
             readEnded(number, result)
         case .trimmed(let position): horizon = max(horizon, position)
@@ -168,19 +170,19 @@ package struct LaneCore: Sendable {
         settle(now)
     }
 
-    /// Whether the lane holds nothing and everything it has done is durable.
+    /// Whether the lane holds no record and the checkpoint of everything it has done is durable.
     package var isIdle: Bool {
         guard case .none = work else { return false }
         return queue.isEmpty && units.isEmpty && openCheckpoint == nil && unpersisted.isEmpty
     }
 
-    /// Whether nothing is to be done before a record comes, but for hearing that what is done is durable.
+    /// Whether the lane has nothing to do until a record comes, except to be told that its open checkpoint is durable.
     package var waitsForRecords: Bool {
         guard phase == .running, case .none = work, queue.isEmpty, units.isEmpty, !shardHasEnded else { return false }
         return openCheckpoint.map { $0.position == donePosition } ?? (donePosition == persistedPosition)
     }
 
-    /// The first record that is not done, of those that were read: shows how far a blocked lane is behind (ESM-M1).
+    /// The first record that was read and is not done. Its age shows how far a blocked lane is behind (ESM-M1).
     package var oldestHeldRecord: Record? {
         switch work {
         case .handingOver(let giveUp), .holding(let giveUp, _): giveUp.records.first
@@ -188,10 +190,10 @@ package struct LaneCore: Sendable {
         }
     }
 
-    /// Records that the lane holds in memory.
+    /// The number of records that the lane holds in memory.
     package var heldRecords: Int { queue.count + batchHolds.records }
 
-    /// What the lane is about.
+    /// What the lane is doing.
     package var status: Status {
         guard phase == .running || phase == .stopping else { return .stopped }
         switch work {
@@ -216,7 +218,7 @@ package struct LaneCore: Sendable {
         }
     }
 
-    /// Nothing more is invoked; what was read and isn't in a unit is let go (ESM-L3). Units stay, with their attempts,
+    /// Invokes nothing more and releases the records that are not in a unit (ESM-L3). Units stay, with their attempts,
     /// for a later start (ESM-A9).
     private mutating func stop() {
         guard phase == .running else { return }
@@ -230,7 +232,8 @@ package struct LaneCore: Sendable {
         readPosition = takenPosition
     }
 
-    /// Counts what the lane holds as let go, when it is not to go on: it is read again by the next one.
+    /// Releases and counts the records that the lane holds, when it doesn't go on. The shard's next lane reads them
+    /// again.
     package mutating func release() {
         let handedOver =
             switch work {
@@ -248,7 +251,7 @@ package struct LaneCore: Sendable {
         queue.measureAnew()
     }
 
-    /// Does everything that can be done now, and says what to wait for.
+    /// Decides everything that can be decided now, and when to wake up next.
     private mutating func settle(_ now: Moment) {
         if phase == .running {
             while step(now) {}
@@ -263,7 +266,7 @@ package struct LaneCore: Sendable {
         settleWake(now)
     }
 
-    /// One decision about the units; true if there may be another one to take.
+    /// Makes one decision about the units. Returns true if there may be more to decide.
     private mutating func step(_ now: Moment) -> Bool {
         switch work {
         case .invoking, .noting, .handingOver: return false
@@ -286,7 +289,7 @@ package struct LaneCore: Sendable {
         act(.stopped(reason))
     }
 
-    /// Asks to be woken when the next thing becomes due.
+    /// Asks for a tick when the next decision becomes due.
     private mutating func settleWake(_ now: Moment) {
         let wake = phase == .running ? nextWake(now) : nil
         guard wake != announcedWake else { return }
@@ -306,7 +309,7 @@ package struct LaneCore: Sendable {
         }
         guard let notBefore = unit.notBefore, notBefore > now.monotonic else { return nil }
         guard let limit = settings.maximumRecordAge else { return notBefore }
-        // The unit ends when its age does, not after the pause (ESM-A10).
+        // The unit is given up when it reaches the age limit, not after the pause (ESM-A10).
         let left = unit.records[0].approximateArrivalTimestamp + limit - now.wall
         return min(notBefore, now.monotonic + max(left, .milliseconds(1)))
     }

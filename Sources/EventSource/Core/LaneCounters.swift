@@ -1,62 +1,61 @@
 extension LaneCore {
-    /// What a lane has done so far: the figures of the mapping's metrics (ESM-M2 to ESM-M9). Those of several lanes add
-    /// up.
+    /// What a lane has done so far: the figures of the mapping's metrics (ESM-M2 to ESM-M9). A mapping's figures are
+    /// the sums of its lanes' counters.
     package struct Counters: Hashable, Sendable {
-        /// Records read from the source (ESM-M2). Read again after a stop, they count again.
+        /// Records read from the source (ESM-M2). A record that is read again after a stop counts again.
         package var polled = 0
-        /// Records of the units sent to the function; sent again, they count again (ESM-M4).
+        /// Records of the units sent to the function (ESM-M4). A record that is sent again counts again.
         package var invokedRecords = 0
-        /// The same of invocations that failed (ESM-M4), partial failures included.
+        /// Records of the invocations that failed (ESM-M4), including partial failures.
         package var failedInvokedRecords = 0
         /// Records sent to the function that this lane had sent before.
         package var resentRecords = 0
         /// Calls that reached the function (ESM-M7).
         package var invocations = 0
-        /// Calls that failed, partial failures included (ESM-M7).
+        /// Calls that failed, including partial failures (ESM-M7).
         package var errors = 0
-        /// Tries that did not reach the function (ESM-M7: throttles).
+        /// Calls that did not reach the function (ESM-M7: throttles).
         package var notReached = 0
         /// Invocations of a unit after its first one.
         package var retries = 0
-        /// Units that were halved, or whose first record was isolated (ESM-X1, ESM-X7).
+        /// Units that were halved or whose first record was isolated (ESM-X1, ESM-X7).
         package var splits = 0
-        /// Invocations that did a part of their unit (ESM-R10).
+        /// Invocations that completed a part of their unit (ESM-R10).
         package var partialSuccesses = 0
-        /// Records that the function has done.
+        /// Records that the function processed successfully.
         package var succeeded = 0
         /// Units given up, by condition.
         package var givenUpUnits: [GiveUpCondition: Int] = [:]
         /// Records given up, by condition, as far as their number is known.
         package var givenUpRecords: [GiveUpCondition: Int] = [:]
-        /// Records given up that no destination took, without expired and lost ones (ESM-M5).
+        /// Records given up that no destination took, not counting expired and lost records (ESM-M5).
         package var dropped = 0
         /// Records covered by documents that the destination took (ESM-M6).
         package var destinationDelivered = 0
         /// Deliveries to the destination that failed (ESM-M6).
         package var destinationFailures = 0
-        /// Records that retention ended before they were done, as far as their number is known (ESM-M8).
+        /// Records that expired before they were done, as far as their number is known (ESM-M8).
         package var expired = 0
-        /// Batches closed, by cause.
+        /// Closed batches, by cause.
         package var batches = BatchCounts()
-        /// Checkpoints that are durable.
+        /// Checkpoints that became durable.
         package var checkpoints = 0
-        /// Records that were read and let go when the lane ended, not done; they are read again (ESM-L3).
+        /// Records that were read and released undone when the lane ended; they are read again (ESM-L3).
         package var released = 0
-        /// Of what was given up: records that were read and that no destination took because they had expired; with
-        /// this the balance of ESM-M9 is exact.
+        /// Records that were read, then expired, and that no destination took. This makes the balance of ESM-M9 exact.
         package var expiredUnkept = 0
-        /// Of ``destinationDelivered``: records that the lane had never read (expired or lost before).
+        /// The part of ``destinationDelivered`` that the lane never read (expired or lost before).
         package var deliveredUnread = 0
 
         package init() {}
 
-        /// Records given up, whatever the condition.
+        /// Records given up, for any condition.
         package var givenUp: Int { givenUpRecords.values.reduce(0, +) }
 
-        /// Records that damage took before this lane came to them, and a repair has given up (ESM-M8, ESM-G4).
+        /// Records in lost ranges that this lane had not read before (ESM-M8, ESM-G4).
         package var lost: Int { givenUpRecords[.recordsLost] ?? 0 }
 
-        /// Records that were read and have left the lane: equals ``polled`` when the lane holds nothing (ESM-M9).
+        /// Records that were read and have left the lane. Equals ``polled`` when the lane holds nothing (ESM-M9).
         package var settled: Int {
             succeeded + dropped + (destinationDelivered - deliveredUnread) + expiredUnkept + released
         }
@@ -87,7 +86,7 @@ extension LaneCore {
         }
     }
 
-    /// Batches by why they were closed. Without memory of its own: a lane's counters are copied with every decision.
+    /// The number of closed batches by cause. Stored inline, because a lane's counters are copied with every decision.
     package struct BatchCounts: Hashable, Sendable, ExpressibleByDictionaryLiteral {
         private var counts = SIMD8<Int>()
 
@@ -102,10 +101,10 @@ extension LaneCore {
             set { counts[cause.rawValue] = newValue }
         }
 
-        /// All of them.
+        /// The number of batches with any cause.
         package var total: Int { counts.wrappedSum() }
 
-        /// Those that there were any of.
+        /// The causes with at least one batch.
         package var found: [(cause: ClosingCause, count: Int)] {
             ClosingCause.allCases.map { ($0, self[$0]) }.filter { $0.count > 0 }
         }

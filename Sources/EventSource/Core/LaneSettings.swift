@@ -1,48 +1,49 @@
 import StreamModel
 
 extension LaneCore {
-    /// What a lane needs to know of its mapping's settings. Numbers are taken as they are: whoever makes these has
-    /// validated them.
+    /// The part of a mapping's settings that a lane needs. The lane doesn't validate the values; the caller has done
+    /// so.
     package struct Settings: Sendable {
-        /// The most records of a batch (ESM-S4).
+        /// The maximum number of records of a batch (ESM-S4).
         package var batchSize = 100
-        /// How long a batch may wait to fill (ESM-S5, ESM-B3). Zero: a batch is what is there (ESM-B2).
+        /// How long a batch may wait to fill (ESM-S5, ESM-B3). Zero: a batch takes what is available at once (ESM-B2).
         package var batchWindow = Duration.zero
         /// Retries of a unit after its first invocation (ESM-S8); nil: no limit.
         package var maximumRetryAttempts: Int? = 5
         /// The age at which a record is no longer sent (ESM-S9, ESM-G1); nil: no limit.
         package var maximumRecordAge: Duration?
-        /// Whether a unit that failed is split in two instead of being retried (ESM-S10).
+        /// Whether a failed unit is split in two instead of being retried (ESM-S10).
         package var bisectsOnError = true
-        /// Whether a function may report from which record on it failed (ESM-S13).
+        /// Whether a function may report the first record that failed (ESM-S13).
         package var reportsFailures = true
-        /// Whether there is a failure destination; without one, what is given up is dropped and counted (ESM-D8).
+        /// Whether there is a failure destination. Without one, records that are given up are dropped and counted
+        /// (ESM-D8).
         package var hasDestination = false
-        /// How an event's size is measured and limited (ESM-B4); nil: it isn't (ESM-B5).
+        /// How an event's size is measured and limited (ESM-B4); nil: no limit (ESM-B5).
         package var payload: PayloadMeasure?
         /// The pauses before retries (ESM-A7).
         package var backOff = BackOff()
-        /// Bytes of records that a lane holds before it stops reading (ESM-K3).
+        /// The bytes of records that a lane holds before it stops reading (ESM-K3). 64 MiB by default.
         package var maximumHeldBytes = 64 << 20
 
         package init() {}
 
-        /// Records that a lane holds before it stops reading (ESM-K3).
+        /// The number of records that a lane holds before it stops reading (ESM-K3).
         package var maximumHeldRecords: Int { 4 * batchSize }
     }
 
     /// How the size of an invocation's event is measured (ESM-B4): `envelope`, the size of each record, and
     /// `separator` between every two.
     package struct PayloadMeasure: Sendable {
-        /// The most bytes of one event. Lambda's limit by default: 6 MiB.
+        /// The maximum bytes of one event. Lambda's limit by default: 6 MiB.
         package var limit: Int
         /// Bytes of an event without records.
         package var envelope: Int
         /// Bytes between two records.
         package var separator: Int
-        /// Bytes of one record in the event.
+        /// The bytes of one record in the event.
         package var size: @Sendable (Record) -> Int
-        /// Whether no record has a larger size than its encoded bytes: then few records need to be measured at all.
+        /// Whether the size of a record is at most its encoded bytes. If so, small batches need no measuring.
         package var isWithinEncoding = false
 
         package init(
@@ -54,7 +55,7 @@ extension LaneCore {
             self.size = size
         }
 
-        /// Only the records' data counts: for functions that get no serialized event (ESM-B5).
+        /// Counts the records' data only, for functions that get no serialized event (ESM-B5).
         package static func rawBytes(limit: Int = 6 << 20) -> PayloadMeasure {
             var measure = PayloadMeasure(limit: limit, envelope: 0, separator: 0) { $0.dataByteCount }
             measure.isWithinEncoding = true
@@ -62,7 +63,7 @@ extension LaneCore {
         }
     }
 
-    /// The pauses before retries: `first` doubled with each, never over `longest`, times a random factor (ESM-A7).
+    /// The pauses before retries: `first`, doubled with each retry up to `longest`, times a random factor (ESM-A7).
     package struct BackOff: Sendable {
         package var first = Duration.milliseconds(500)
         package var longest = Duration.seconds(60)
@@ -73,7 +74,7 @@ extension LaneCore {
 
         /// The pause before retry `k`, counted from 1.
         func delay(before k: Int, using generator: inout SplitMix) -> Duration {
-            // 2^40 times any pause in use is far above the longest one, so that the shift can't overflow.
+            // 40 doublings exceed the longest pause by far, and the shift can't overflow.
             let doubled = first * (1 << min(k - 1, 40))
             let factor = jitter.lowerBound + (jitter.upperBound - jitter.lowerBound) * generator.nextFraction()
             return min(doubled, longest) * factor

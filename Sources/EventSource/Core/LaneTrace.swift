@@ -5,7 +5,7 @@ extension MappingShardState.Unit {
     /// The unit that the lane works on.
     init(_ span: LaneCore.UnitSpan) { self.init(span.head, count: span.count) }
 
-    /// What waits for the failure destination; nil where its records were never read.
+    /// The records that wait for the failure destination; nil if they were never read.
     init?(_ span: LaneCore.GiveUpSpan) {
         guard let head = span.head else { return nil }
         self.init(head, count: span.count ?? 1)
@@ -17,7 +17,7 @@ extension MappingShardState.Unit {
 }
 
 extension LaneCore {
-    /// A record as people look for it: its key and number, and when it arrived.
+    /// What identifies a record for people: its partition key, its number, and when it arrived.
     package struct RecordName: Hashable, Sendable {
         package let partitionKey: String
         package let number: KinesisSequenceNumber
@@ -33,13 +33,13 @@ extension LaneCore {
     /// Records that wait for the failure destination.
     package struct GiveUpSpan: Hashable, Sendable {
         package let last: SequenceNumber
-        /// nil where that can't be known.
+        /// nil if it can't be known.
         package let count: Int?
-        /// The first record; nil where the lane never had it.
+        /// The first record; nil if the lane never read it.
         package let head: RecordName?
     }
 
-    /// Which records a line of the trace is about.
+    /// The records that a line of the trace is about.
     package struct UnitSpan: Hashable, Sendable {
         /// The unit's number in its lane.
         package let unit: Int
@@ -48,7 +48,7 @@ extension LaneCore {
         package let count: Int
         /// The first record.
         package let head: RecordName
-        /// The record that failed, where the function said so.
+        /// The record that failed, if the function named one.
         package internal(set) var failing: RecordName?
 
         /// The same span with the record that failed.
@@ -59,56 +59,56 @@ extension LaneCore {
         }
     }
 
-    /// Records that were given up together, as a line of the trace tells it.
+    /// Records that were given up together, for a line of the trace.
     package struct GivenUpSpan: Hashable, Sendable {
         package let condition: GiveUpCondition
         package let first: SequenceNumber
         package let last: SequenceNumber
-        /// nil where that can't be known.
+        /// nil if it can't be known.
         package let count: Int?
         package let invocations: Int
-        /// Why the last invocation failed, where one did.
+        /// Why the last invocation failed, if one did.
         package let failure: FunctionFailure?
-        /// Whether there is a destination to keep them.
+        /// Whether a failure destination gets the records.
         package let kept: Bool
-        /// The first and the last record as they are named outside; empty where they were never read.
+        /// The public sequence numbers of the first and the last record; empty if they were never read.
         package let ends: [KinesisSequenceNumber]
-        /// The first record; nil where it was never read.
+        /// The first record; nil if it was never read.
         package let head: RecordName?
     }
 
-    /// One step of a lane and its reason: with these, everything that happened to a record can be told.
+    /// One step of a lane and its reason. The trace events together explain everything that happened to a record.
     package enum TraceEvent: Hashable, Sendable {
-        /// A batch was closed, so long after its window opened.
+        /// A batch was closed, `after` its window opened.
         case closed(UnitSpan, ClosingCause, after: Duration)
-        /// The function is called with the unit, for the attempt-th time.
+        /// The function is called with the unit; `attempt` counts from 1.
         case invoked(UnitSpan, invocation: Int, attempt: Int)
         /// The unit is done.
         case succeeded(UnitSpan)
-        /// What is before this number is done; the rest goes on as a fresh unit.
+        /// The records before this number are done; the others become a fresh unit.
         case progressed(UnitSpan, before: SequenceNumber)
         /// An invocation of the unit failed.
         case failed(UnitSpan, attempt: Int, FunctionFailure)
-        /// The function was not reached; the unit is tried again after this time.
+        /// The function was not reached; the unit is retried after this pause.
         case notReached(UnitSpan, FunctionFailure, wait: Duration)
-        /// The unit goes to the function again after this time; the k-th retry.
+        /// The unit is retried after this pause; `retry` counts from 1.
         case retrying(UnitSpan, retry: Int, wait: Duration)
-        /// A fresh unit waits, since nothing has succeeded for long (ESM-A8).
+        /// A fresh unit waits because a long series of records has failed (ESM-A8).
         case protecting(UnitSpan, failedInARow: Int, wait: Duration)
-        /// The unit was cut in two.
+        /// The unit was split in two.
         case split(UnitSpan, SplitReason, into: UnitSpan, and: UnitSpan)
         /// Records are given up.
         case gaveUp(GivenUpSpan)
-        /// The destination has what was given up, up to this number.
+        /// The destination has stored the given-up records up to this number.
         case handedOver(through: SequenceNumber)
-        /// The destination failed for the k-th time; it is tried again after this time.
+        /// The destination failed, `failures` times in a row now; the delivery is retried after this pause.
         case destinationFailed(String, failures: Int, wait: Duration)
-        /// Everything up to here is done and durable.
+        /// The checkpoint at this number is durable.
         case checkpointed(SequenceNumber)
         /// The lane stopped.
         case stopped(StopReason)
 
-        /// The rule that says so, of `Documentation/Rules/EventSourceMappings.md`.
+        /// The rule of `Documentation/Rules/EventSourceMappings.md` that the step follows.
         package var rule: String {
             switch self {
             case .closed(_, .size, _): "ESM-B1"

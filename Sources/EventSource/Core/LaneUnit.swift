@@ -1,8 +1,8 @@
 import StreamModel
 
 extension LaneCore {
-    /// A run of consecutive records of the shard that is invoked together: a fresh batch, or what is left of one after
-    /// a split, a partial success, or the end of older records.
+    /// Consecutive records of a shard that the function gets in one invocation: a fresh batch, or a part of one after a
+    /// split, a partial success, or the giving up of older records.
     package struct Unit: Sendable {
         /// Where a unit comes from.
         package enum Origin: Hashable, Sendable {
@@ -20,18 +20,18 @@ extension LaneCore {
         package let origin: Origin
         /// Invocations of exactly this unit that reached the function and failed (ESM-A2, ESM-A4).
         package internal(set) var attempts = 0
-        /// Tries since the last one that reached the function, which it did not reach (ESM-A4).
+        /// Calls that did not reach the function, since the last one that did (ESM-A4).
         package internal(set) var unreached = 0
         /// Why the last invocation failed.
         package internal(set) var failure: FunctionFailure?
-        /// Whether the last failure was one that the function reported, rather than an error (ESM-R14).
+        /// Whether the last failure came from a report of the function rather than from an error (ESM-R14).
         var failedByReport = false
         /// The number of the last invocation (see ``Invocation/number``).
         package internal(set) var lastInvocation: Int?
-        /// Not to be invoked before this moment.
+        /// The unit is not invoked before this moment.
         package internal(set) var notBefore: MonotonicTime?
 
-        /// For the trace: which unit this is.
+        /// Names the unit in the trace.
         package let span: UnitSpan
 
         init(id: Int, records: RecordBatch, origin: Origin) {
@@ -51,45 +51,45 @@ extension LaneCore {
 
     /// One call of the function.
     package struct Invocation: Sendable {
-        /// Counted from 1 in the lane's life; the result is reported under it.
+        /// The invocation's number, counted from 1 for each lane. The result is reported with it.
         package let number: Int
-        /// What the function gets.
+        /// The unit that the function gets.
         package let unit: Unit
-        /// Which invocation of this unit it is, from 1.
+        /// Counts the attempts of this unit, from 1.
         package var attempt: Int { unit.attempts + 1 }
-        /// The settings in force; they stay those of this invocation whatever changes meanwhile (ESM-L4).
+        /// The settings of this invocation; later changes of the mapping's settings don't affect it (ESM-L4).
         package let settings: Settings
     }
 
     /// Why a batch was closed.
     package enum ClosingCause: Int, Hashable, Sendable, CaseIterable {
-        /// It has as many records as a batch may have (ESM-B1).
+        /// It has the maximum number of records (ESM-B1).
         case size
-        /// Its window is over; with a window of zero, nothing more was there (ESM-B2, ESM-B3).
+        /// Its window has ended; with a window of zero: no further record was available (ESM-B2, ESM-B3).
         case window
-        /// One more record would pass the payload limit, or the limit is reached (ESM-B4).
+        /// One more record would exceed the payload limit, or the limit is reached (ESM-B4).
         case payload
         /// The shard is closed and these are its last records (ESM-B10).
         case shardEnd
-        /// Behind it records are missing: lost, or expired (ESM-G4).
+        /// The records after it are missing: lost or expired (ESM-G4).
         case gap
-        /// The lane holds as many bytes as it may and can't read on (ESM-K3).
+        /// The lane holds its maximum of bytes and can't read on (ESM-K3).
         case memory
-        /// It is the unit during which the process ended before (ESM-A9).
+        /// It is the unit whose invocation was running when the previous process ended (ESM-A9).
         case crash
-        /// Everything that is wanted was read, so it doesn't wait for its window (ESM-B10).
+        /// Everything up to the goal was read, so the batch doesn't wait for its window (ESM-B10).
         case caughtUp
     }
 
-    /// Why a unit was cut.
+    /// Why a unit was split.
     package enum SplitReason: String, Hashable, Sendable {
         /// It failed and was halved (ESM-X1, ESM-X2).
         case bisect
-        /// It failed from its first record on, which is tried alone (ESM-X7).
+        /// The function reported its first record as failed; that record is retried alone (ESM-X7).
         case isolate
-        /// What is before the reported record is done (ESM-R10).
+        /// The records before the reported one are done (ESM-R10).
         case progress
-        /// One record was given up as permanently bad, and the others go on (ESM-R20).
+        /// One record was given up as a permanent failure; the others become a fresh unit (ESM-R20).
         case permanent
         /// Its first records were too old, or expired (ESM-G2, ESM-G4).
         case age

@@ -1,9 +1,9 @@
 import DequeModule
 import StreamModel
 
-/// What a lane has read and not yet taken into a unit: records, and the places where records are missing, in order.
+/// The records that a lane has read and not yet taken into a unit, and the ranges where records are missing, in order.
 struct RecordQueue: Sendable {
-    /// Records that no reader will see, and why.
+    /// A range whose records can't be read, and why.
     struct Gap: Hashable, Sendable {
         let range: ClosedRange<SequenceNumber>
         let condition: GiveUpCondition
@@ -14,26 +14,26 @@ struct RecordQueue: Sendable {
         case gap(Gap)
     }
 
-    /// One read that is all there is, as it was read: a lane that keeps up takes it as a whole again. Then there are no
-    /// items.
+    /// The queue's only content, if that is one read: a lane that keeps up takes it whole, without splitting it into
+    /// runs. `items` is empty meanwhile.
     private var whole: RecordBatch?
     private var items: Deque<Item> = []
-    /// All records.
+    /// The number of all records.
     private(set) var count = 0
     /// Encoded bytes of all records.
     private(set) var bytes = 0
-    /// The records before the first gap.
+    /// The number of records before the first gap.
     private(set) var readable = 0
     private var gaps = 0
-    // How far the records of the open batch are measured: nothing is taken from the front between two measurings
-    // without a fresh start, so places stay valid.
+    // How far the records of the open batch are measured. Every removal from the front resets this, so the indices stay
+    // valid.
     private var measured = (item: 0, index: 0, count: 0, size: 0)
 
     var isEmpty: Bool { whole == nil && items.isEmpty }
-    /// Whether records are missing somewhere behind the readable ones.
+    /// Whether a gap is queued.
     var hasGap: Bool { gaps > 0 }
 
-    /// The first record; nil where nothing or a gap is in front.
+    /// The first record; nil if the queue is empty or starts with a gap.
     var first: Record? {
         if let whole { return whole[0] }
         guard case .run(let run)? = items.first else { return nil }
@@ -90,7 +90,7 @@ struct RecordQueue: Sendable {
         return batch
     }
 
-    /// Takes the gap that is in front, if one is.
+    /// Removes and returns the gap at the front, if there is one.
     mutating func takeGap() -> Gap? {
         guard case .gap(let gap)? = items.first else { return nil }
         items.removeFirst()
@@ -118,10 +118,10 @@ struct RecordQueue: Sendable {
         self = RecordQueue()
     }
 
-    /// How many of the first `wanted` readable records fit into one event, at least one; and whether the event then
-    /// takes no more. Each record is measured once.
+    /// The number of the first `wanted` readable records that fit into one event, at least one, and whether the event
+    /// is full then. Each record is measured once.
     mutating func fitting(_ wanted: Int, _ measure: LaneCore.PayloadMeasure) -> (count: Int, isFull: Bool) {
-        // What all encoded bytes together don't reach, no part of them can.
+        // If all encoded bytes are below the limit, every batch is.
         if measure.isWithinEncoding, bytes + measure.envelope + wanted * measure.separator < measure.limit {
             return (wanted, false)
         }
@@ -141,7 +141,7 @@ struct RecordQueue: Sendable {
         return (measured.count, measured.size >= measure.limit)
     }
 
-    /// Forgets what was measured, for another batch or another measure.
+    /// Discards the measurements, for another batch or another measure.
     mutating func measureAnew() { measured = (0, 0, 0, 0) }
 }
 
@@ -157,7 +157,7 @@ extension RecordBatch {
     /// How many of the records have numbers up to `position`.
     func count(through position: SequenceNumber) -> Int {
         var found = 0
-        // Mostly none: what is asked about was done, or has expired, long before.
+        // Usually none: the position is mostly before the batch.
         guard !isEmpty, firstSequence <= position else { return 0 }
         for run in runs where run.firstSequence <= position { found += run.count(through: position) }
         return found

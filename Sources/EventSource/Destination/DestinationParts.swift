@@ -1,20 +1,20 @@
 import StreamModel
 
 extension FailureDocument {
-    /// The most bytes of documents in one commit (ESM-D10).
+    /// The maximum bytes of documents in one commit (ESM-D10): 32 MiB.
     package static let partSize = 32 << 20
 
-    /// The records that go into a failure stream: one for each record that was given up, under its own key; one under
-    /// the shard's name where there are none.
+    /// The records for a failure stream: one for each record that was given up, with its own partition key; a single
+    /// one with the shard's name as its key if the records were never read.
     ///
-    /// They come in parts of at most ``partSize`` (a single larger one is a part of its own), each with the number up
-    /// to which it covers the unit; those up to `taken` are left out.
+    /// They come in parts of at most `partSize` bytes (a larger record is a part of its own), each with the last number
+    /// that it covers. Records up to `taken` are left out.
     package func parts(behind taken: SequenceNumber?, partSize: Int = Self.partSize) -> DocumentParts {
         DocumentParts(document: self, taken: taken, partSize: partSize)
     }
 }
 
-/// The parts of one document in a failure stream, made one at a time, so that only one is in memory.
+/// The parts of one document for a failure stream. They are made one at a time, so that only one is in memory.
 package struct DocumentParts: Sequence, IteratorProtocol {
     private let document: FailureDocument
     private let head: [UInt8]
@@ -44,7 +44,7 @@ package struct DocumentParts: Sequence, IteratorProtocol {
         var size = 0
         while index < document.records.count {
             let record = document.records[index]
-            // Base64 and the rest of a document are bounded from above, so that a part is closed before it is made.
+            // An upper bound of the document's size, so that a part is closed before the document is written.
             let bytes = head.count + Base64.size(of: record.dataByteCount) + 6 * record.keyByteCount + 320
             if !part.isEmpty, size + bytes > partSize { break }
             part.append(

@@ -1,11 +1,12 @@
-/// Where records go that are given up: a type of your own.
+/// A failure destination of your own type: it takes the records that a mapping gives up.
 ///
-/// A stream of the same store and a file need none of this: ``EventSourceMapping/Configuration/Destination``.
+/// For a stream of the same store or a file, use ``EventSourceMapping/Configuration/Destination`` instead. Shards call
+/// it at the same time.
 public protocol FailureDestination: Sendable {
-    /// Takes one document, and returns when it is durable: then the checkpoint moves past its records.
+    /// Takes one document and returns when it is durable. The checkpoint then moves past its records.
     ///
-    /// To throw means that it was not taken: the delivery is repeated with growing pauses, the shard waits, and the
-    /// function is not invoked again (ESM-D9). After a crash a document may come twice, with the same
-    /// ``FailureDocument/id``.
+    /// An error means that the document was not taken: the delivery is retried with growing pauses, the shard waits,
+    /// and the function is not invoked again for these records (ESM-D9). After a crash a document may be delivered
+    /// twice, with the same ``FailureDocument/id``.
     func deliver(_ document: FailureDocument) async throws
 }

@@ -1,15 +1,15 @@
 import StreamModel
 
-/// What is told about records that were given up together: Lambda's document (ESM-D1), with the records, the error's
-/// text and the attempts. ``FailureRecord`` reads it back.
+/// The document about records that were given up together: Lambda's document (ESM-D1) with the records, the error's
+/// text and the attempts added. ``FailureRecord`` reads it.
 public struct FailureDocument: Sendable {
-    /// The last answer of the function, as the document tells it.
+    /// What the document says about the function's last response.
     public struct Response: Hashable, Sendable {
-        /// `"Unhandled"` where the function failed; nil where it answered a report that can't be used (ESM-R14).
+        /// `"Unhandled"` if the function failed; nil if its report could not be used (ESM-R14).
         public let functionError: String?
     }
 
-    /// The same for the same records of the same mapping, also when the document is sent twice after a crash.
+    /// Identifies the records and the mapping. A document that is sent again after a crash has the same id.
     public let id: String
     /// Why the records were given up.
     public let condition: GiveUpCondition
@@ -19,24 +19,25 @@ public struct FailureDocument: Sendable {
     public let mapping: String
     /// The shard of the records.
     public let shard: ShardID
-    /// The first and the last record's number, as Kinesis writes them. Where records expired or were lost before they
-    /// were read their arrival is not known, and is 0 in these numbers.
+    /// The sequence numbers of the first and the last record, as in Kinesis. If the records expired or were lost before
+    /// they were read, the arrival time in these numbers is 0.
     public let startSequenceNumber: KinesisSequenceNumber
     /// See ``startSequenceNumber``.
     public let endSequenceNumber: KinesisSequenceNumber
-    /// The records; empty where they expired or were lost before they were read.
+    /// The records; empty if they expired or were lost before they were read.
     public let records: RecordBatch
-    /// How many records; nil where that is not known.
+    /// The number of records; nil if it is not known.
     public let recordCount: Int?
-    /// Invocations of exactly these records together; 0 where they were never sent.
+    /// The number of invocations with exactly these records; 0 if they were never sent. With
+    /// ``EventSourceMapping/Configuration/awsCompatibleCounts`` at least 1.
     public let invocations: Int
     /// The id of the last invocation (``InvocationContext/requestID``).
     public let requestID: String
-    /// The function's last answer; nil where the records were not given up because of one (ESM-G3).
+    /// The function's last response; nil if the records were given up for another reason (ESM-G3).
     public let response: Response?
-    /// Why the last invocation failed, at most 4 KiB; nil where none failed.
+    /// Why the last invocation failed, at most 4 KiB; nil if none failed.
     public let errorText: String?
-    /// The type of that error, at most 256 bytes, where it is known.
+    /// The type of that error, at most 256 bytes; nil if it is not known.
     public let errorType: String?
     /// When the document was written.
     public let timestamp: Timestamp
@@ -70,12 +71,12 @@ public struct FailureDocument: Sendable {
         self.timestamp = timestamp
     }
 
-    /// What every ``json()`` begins with.
+    /// The first bytes of every ``json()``.
     static let beginning = Array(#"{"requestContext":{"requestId":"#.utf8)
 
-    /// The document with its records as one line of JSON: Lambda's members, and beside them `id`, `error` (type, text,
-    /// attempts) and `payload`, the whole invocation event (ESM-D6, ESM-D10), in which a record has its `explicitHashKey`
-    /// where it was put with one.
+    /// The document with its records as one line of JSON: Lambda's members, and in addition `id`, `error` (type, text,
+    /// attempts) and `payload`, the whole invocation event (ESM-D6, ESM-D10). In it a record has its `explicitHashKey`
+    /// if it was put with one.
     public func json() -> [UInt8] {
         var writer = JSONWriter(reserving: 2048)
         writer.object { document in
@@ -89,7 +90,7 @@ public struct FailureDocument: Sendable {
         return writer.bytes
     }
 
-    /// The document of one of its records as one line of JSON: `document`, `error`, `record` (ESM-D10).
+    /// The document for one of the records as one line of JSON: `document`, `error`, `record` (ESM-D10).
     func json(of record: Record, head: [UInt8]) -> [UInt8] {
         var writer = JSONWriter(reserving: head.count + Base64.size(of: record.dataByteCount) + 256)
         writer.raw(head)
@@ -106,7 +107,7 @@ public struct FailureDocument: Sendable {
         return writer.bytes + [UInt8(ascii: "}")]
     }
 
-    /// What the documents of all records of a unit begin with: the object's opening, `document` and `error`.
+    /// The common start of the documents of a unit's records: the opening brace, `document` and `error`.
     func sharedHead() -> [UInt8] {
         var writer = JSONWriter(reserving: 1024)
         writer.object { head in

@@ -1,7 +1,6 @@
 public import StreamModel
 
-/// What a failure destination was told of records that were given up, as it is read back: from a record of a dead-letter
-/// stream, or from a line of a failure file.
+/// A failure document as it is read: from a record of a dead-letter stream, or from a line of a failure file.
 ///
 /// ```swift
 /// let failed = try FailureRecord(record)
@@ -9,43 +8,44 @@ public import StreamModel
 /// try await flights.put(contentsOf: failed.records.map(\.newRecord))
 /// ```
 ///
-/// A dead-letter stream has a record for each record that was given up, under its partition key, so that order per key
-/// stays; a file has a line for all records that were given up together. Members and conditions that are not known here
-/// are passed over, so what newer versions write can be read, and Lambda's own documents for Kinesis, which hold no
-/// records. The page "Failure records" describes the JSON.
+/// A dead-letter stream has one record for each record that was given up, with the same partition key, which keeps the
+/// order of each key. A file has one line for all records that were given up together. Unknown members are ignored and
+/// unknown conditions are kept, so that documents of newer versions can be read, and Lambda's own documents for
+/// Kinesis, which contain no records. The page "Failure records" describes the JSON.
 public struct FailureRecord: Hashable, Sendable {
     /// One of the records that were given up.
     public struct Entry: Hashable, Sendable {
         /// The key that the producer gave.
         public var partitionKey: String
-        /// The hash key that the producer gave in place of the partition key's, if any. nil as well in documents of
-        /// versions that did not write it.
+        /// The explicit hash key that the producer gave, if any. Also nil in documents of versions that did not write
+        /// it.
         public var explicitHashKey: HashKey?
         /// The producer's data.
         public var data: [UInt8]
-        /// The place that the record had: its text is Kinesis' 56 digits.
+        /// The record's sequence number; its text has Kinesis' 56 digits.
         public var sequenceNumber: KinesisSequenceNumber
-        /// When the store took the record.
+        /// When the record arrived at the store.
         public var approximateArrivalTimestamp: Timestamp
 
-        /// The record as it was, to be put again.
+        /// The same record, for putting it again.
         public var newRecord: NewRecord {
             NewRecord(data, partitionKey: partitionKey, explicitHashKey: explicitHashKey)
         }
     }
 
-    /// The same for the same records of the same mapping, also when they were handed over twice after a crash: stream,
-    /// mapping, shard, first and last counter.
+    /// Identifies the records and the mapping: stream, mapping, shard, first and last number. A document that was
+    /// delivered again after a crash has the same id.
     public var id: String
-    /// Why the records were given up. Others than the known ones may come.
+    /// Why the records were given up. Newer versions may write unknown conditions.
     public var condition: GiveUpCondition
-    /// What the last error said, at most 4 KiB; nil where no call failed, and in Lambda's own documents.
+    /// The text of the last error, at most 4 KiB; nil if no call failed, and in Lambda's own documents.
     public var errorText: String?
-    /// The type of that error, where it is known.
+    /// The type of that error; nil if it is not known.
     public var errorType: String?
-    /// `"Unhandled"` where the function failed; nil where it answered a report that can't be used, or did not answer.
+    /// `"Unhandled"` if the function failed; nil if its report could not be used, or if the records were given up for
+    /// another reason.
     public var functionError: String?
-    /// Calls with exactly these records together; 0 where they were never sent.
+    /// The number of calls with exactly these records; 0 if they were never sent.
     public var attempts: Int
     /// The id of the last call (``InvocationContext/requestID``).
     public var requestID: String
@@ -57,35 +57,35 @@ public struct FailureRecord: Hashable, Sendable {
     public var mapping: String
     /// The shard that they were in.
     public var shard: ShardID
-    /// The first number that was given up. Where the records expired or were lost before they were read, the arrival in
-    /// it is 0.
+    /// The first number that was given up. If the records expired or were lost before they were read, the arrival time
+    /// in it is 0.
     public var startSequenceNumber: KinesisSequenceNumber
     /// The last number that was given up.
     public var endSequenceNumber: KinesisSequenceNumber
-    /// When the first of the records given up together arrived; nil where they were never read.
+    /// When the first of the records given up together arrived; nil if they were never read.
     public var approximateArrivalOfFirstRecord: Timestamp?
-    /// When the last of them arrived; nil where they were never read.
+    /// When the last of them arrived; nil if they were never read.
     public var approximateArrivalOfLastRecord: Timestamp?
-    /// How many were given up together; nil where that is not known. In a dead-letter stream each of them has a record of
-    /// its own.
+    /// The number of records that were given up together; nil if it is not known. In a dead-letter stream each of them
+    /// has its own record.
     public var recordCount: Int?
-    /// The records in their order: one in a dead-letter stream, all of them in a file, none where they expired or were
-    /// lost before they were read.
+    /// The records in order: one in a dead-letter stream, all of them in a file, none if they expired or were lost
+    /// before they were read.
     public var records: [Entry]
 
     /// Reads a record of a dead-letter stream.
     ///
-    /// - Throws: `invalidArgument` where the record is no failure document, with what is missing in it.
+    /// - Throws: `invalidArgument` if the record is not a failure document; the message says what is missing.
     public init(_ record: Record) throws { try self.init(json: record.bytes) }
 
     /// Reads a document: the data of a dead-letter stream's record, or a line of a failure file.
     ///
-    /// - Throws: `invalidArgument` where the bytes are no failure document, with what is missing in them.
+    /// - Throws: `invalidArgument` if the bytes are not a failure document; the message says what is missing.
     public init(json bytes: some Sequence<UInt8>) throws {
         guard let json = JSONValue(Array(bytes)) else { throw Self.problem("it is not JSON") }
         guard case .object = json else { throw Self.problem("it is not a JSON object") }
         let part = Part(json, "")
-        // In a stream the document stands beside the record, in a file and at Lambda it is the whole.
+        // In a stream the document is the member `document`; in a file and from Lambda it is the whole object.
         let document = json["document"] == nil ? part : try part.part("document")
         try self.init(document: document)
         let error = try part.optionalPart("error")
@@ -127,11 +127,11 @@ public struct FailureRecord: Hashable, Sendable {
         records = []
     }
 
-    /// The records of an event: the payload of a document that is a whole, where it has one (ESM-D6).
+    /// The records of the event in a document's `payload`, if it has one (ESM-D6).
     private static func records(ofPayload document: Part) throws -> [Entry] {
         guard let json = document.json["payload"], json != .null else { return [] }
         var payload = Part(json, "payload")
-        // Lambda may write the event as text.
+        // Lambda may write the event as a string.
         if let text = json.text {
             guard let event = JSONValue(Array(text.utf8)) else { throw document.problem("payload", "an event") }
             payload = Part(event, "payload")
@@ -163,7 +163,7 @@ extension FailureRecord.Entry {
 }
 
 extension FailureRecord {
-    /// An object of a document, and where in it.
+    /// An object of a document, and its path.
     fileprivate struct Part {
         let json: JSONValue
         let path: String
@@ -177,7 +177,7 @@ extension FailureRecord {
             FailureRecord.problem("its member '\(path.isEmpty ? "" : path + ".")\(name)' is not \(expected)")
         }
 
-        /// nil where there is no such member, or it is null.
+        /// nil if the member is missing or null.
         private func member(_ name: StaticString) -> JSONValue? {
             guard let value = json["\(name)"], value != .null else { return nil }
             return value
@@ -266,7 +266,7 @@ extension Timestamp {
         func number(_ text: Substring?) -> Int64 { text.flatMap { Int64($0) } ?? 0 }
         let (year, month, day) = (number(match.1), number(match.2), number(match.3))
         guard (1...12).contains(month), (1...31).contains(day) else { return nil }
-        // Years begin in March, so that the leap day is the last.
+        // Years start in March here, so that the leap day is the last one.
         let shifted = month <= 2 ? year - 1 : year
         let era = (shifted >= 0 ? shifted : shifted - 399) / 400
         let yearOfEra = shifted - era * 400
@@ -274,7 +274,7 @@ extension Timestamp {
         let days = era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
         let seconds = days * 86_400 + number(match.4) * 3600 + number(match.5) * 60 + number(match.6)
         self.init(milliseconds: seconds * 1000 + number(match.7))
-        // A day that the month has not, or an hour that the day has not, is another time.
+        // A day or an hour out of range gives another time, which is refused.
         guard description.prefix(19) == text.prefix(19) else { return nil }
     }
 

@@ -2,10 +2,12 @@ import DiskAccess
 import StreamModel
 import Synchronization
 
-/// A file that takes one document a line, synced before the checkpoint moves (ESM-D10).
+/// A file with one document on each line. A document is synced before its checkpoint moves (ESM-D10).
 ///
-/// A document that a crash has torn is cut off when the file is opened; a document whose checkpoint was lost in the crash
-/// comes again, with the same id. What others wrote into the file stays.
+/// Opening the file removes a document that a crash has torn. A document whose checkpoint was lost in a crash is
+/// written again with the same id. Lines of other writers stay.
+///
+/// Shards deliver at the same time. The file is used on a blocking thread, under one lock, so lines never mix.
 package final class FileDestination: FailureDestination {
     private struct State {
         var file: (any File)?
@@ -25,7 +27,7 @@ package final class FileDestination: FailureDestination {
         self.threads = threads
     }
 
-    /// Opens the file, or makes it. Throws `notAccessible` where that can't be.
+    /// Opens the file, or creates it. Throws `notAccessible` if it can't.
     package func open() async throws {
         do {
             try await threads.run { try self.state.withLock { try self.open(&$0) } }
@@ -49,7 +51,7 @@ package final class FileDestination: FailureDestination {
             state.end = 0
             return
         }
-        // Opening a pipe may wait for ever, and no line of it could be cut off.
+        // Opening a pipe may block without end, and a pipe can't be truncated.
         guard status.isRegularFile else {
             throw ShardlineError(
                 .notAccessible,
@@ -58,7 +60,7 @@ package final class FileDestination: FailureDestination {
         }
         let file = try fileSystem.open(path, .readWrite)
         state.end = try Self.endOfLines(in: file)
-        // Whoever made the file may have been killed before its name was durable.
+        // The process that created the file may have ended before the file's name was durable.
         try fileSystem.synchronizeDirectory(directory)
         state.file = file
     }
@@ -70,8 +72,8 @@ package final class FileDestination: FailureDestination {
             try file.writeAll(line, at: state.end)
             try file.synchronize()
         } catch {
-            // What a failed write or sync has left is not known: the next delivery opens the file anew, which cuts off
-            // a torn line.
+            // After a failed write or sync the end of the file is unknown. The next delivery opens the file again,
+            // which removes a torn line.
             state.file = nil
             throw error
         }
@@ -83,7 +85,7 @@ package final class FileDestination: FailureDestination {
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
-    /// Ends the last line where it has no end, and returns where the next one begins.
+    /// Removes a torn last line, or ends the last line if it has no newline. Returns the offset of the next line.
     private static func endOfLines(in file: any File) throws -> Int {
         let size = try file.size()
         let start = try startOfLastLine(of: file, size)
@@ -97,19 +99,19 @@ package final class FileDestination: FailureDestination {
         return size + 1
     }
 
-    /// Whether a last line without its end is what a crash has left of a document: it begins as ours do and is not whole.
-    /// All else is somebody's line, or a document that somebody took the end of the line from.
+    /// Whether a last line without a newline is a torn document: it starts like a document and is not complete. Any
+    /// other line is from another writer, or a document whose newline was removed.
     private static func isTorn(_ line: Range<Int>, of file: any File) throws -> Bool {
         let beginning = FailureDocument.beginning
         let head = try file.bytes(at: line.lowerBound, count: min(beginning.count, line.count))
-        // A length that reached the disk without its bytes reads as zeros, which are nobody's text.
+        // A length that reached the disk without its bytes reads as zeros, which are not text.
         if head.first == 0 { return true }
         guard head[...] == beginning.prefix(head.count) else { return false }
         guard head.count == beginning.count else { return true }
         return JSONValue(try file.bytes(at: line.lowerBound, count: line.count)) == nil
     }
 
-    /// Behind the last end of a line.
+    /// The offset after the last newline; 0 without one.
     private static func startOfLastLine(of file: any File, _ size: Int) throws -> Int {
         let step = 64 << 10
         var end = size

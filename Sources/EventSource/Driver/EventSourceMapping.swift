@@ -4,7 +4,8 @@ import Metrics
 import StreamModel
 import StreamStorage
 
-/// Attaches a function to a stream: its records come in batches, in order within each shard, until they are done.
+/// Attaches a function to a stream. The function gets the records in batches, in order within each shard, until they
+/// are done.
 ///
 /// ```swift
 /// let delays = try await EventSourceMapping("delays", from: departures) { batch, context in
@@ -13,22 +14,23 @@ import StreamStorage
 /// try await delays.run(until: .caughtUp)
 /// ```
 ///
-/// A mapping is durable under its name: how far it is in each shard is kept in the store, and a mapping made again
-/// under the same name goes on there. Delivery is at least once; a checkpoint never passes a record that is not done.
-/// A failing record is isolated, retried and in the end given up to the failure destination, as
-/// ``Configuration`` says; it never blocks its shard for good unless that was asked for.
+/// A mapping is durable under its name: the store keeps its checkpoint in each shard, and a mapping that is created
+/// again under the same name resumes there. Delivery is at least once; a checkpoint never passes a record that is not
+/// done. A failing record is isolated, retried, and in the end given up to the failure destination, as
+/// ``Configuration`` says. It blocks its shard permanently only if the settings say so.
 ///
-/// One process runs a mapping at a time. Shards are worked on in parallel, one invocation at a time in each.
+/// One process runs a mapping at a time. Shards are processed in parallel, with one invocation at a time in each. All
+/// members can be used from any thread.
 public final class EventSourceMapping: Sendable {
-    /// How long a run goes on.
+    /// When a run ends.
     public struct Goal: Hashable, Sendable {
         enum Kind { case stopped, caughtUp }
         let kind: Kind
 
         /// Until ``EventSourceMapping/triggerGracefulShutdown(grace:)``, or the task is cancelled.
         public static let stopped = Goal(kind: .stopped)
-        /// Until everything is done that was in the stream when the run began, and nothing else: what is put later is
-        /// left to the next run. A shard's last batch does not wait for its window, as nothing else is wanted.
+        /// Until every record is done that was in the stream when the run began. Records that are put later are left to
+        /// the next run. A shard's last batch does not wait for its window.
         public static let caughtUp = Goal(kind: .caughtUp)
     }
 
@@ -36,13 +38,14 @@ public final class EventSourceMapping: Sendable {
     public let name: String
     /// The stream whose records the function gets.
     public let stream: RecordStream
-    /// The settings in force.
+    /// The settings of this object's runs.
     public let configuration: Configuration
-    /// Whether this object found a mapping of its name in the store, which it resumes; false: it made it.
+    /// Whether the mapping was in the store and is resumed; false if this object created it.
     public let isResumed: Bool
 
-    /// The stream of the same store that takes what the mapping gives up; nil where a file, a type of your own or nothing
-    /// does. Decided when the mapping is created, and the same for as long as it exists.
+    /// The stream of the same store that takes the records that the mapping gives up; nil if the destination is a file,
+    /// a type of your own, or none. Fixed when this object is created; a mapping keeps the name of its dead-letter
+    /// stream.
     public var failureStream: String? {
         if case .stream(let name) = destination { name } else { nil }
     }
@@ -51,35 +54,35 @@ public final class EventSourceMapping: Sendable {
 
     let function: FunctionSource
     let destination: DeliveryTarget
-    /// What the store keeps of the settings.
+    /// The settings as the store keeps them.
     let stored: StoredSettings
     let names: ResourceNames
     let logger: Logger
     let observer: (@Sendable (ShardID, LaneCore.TraceEvent) -> Void)?
     let seed: UInt64
-    /// How many workers decide for its shards.
+    /// The number of workers that decide for its shards.
     let workers: Int
     let board = MappingStatusRegistry()
     let metrics: MappingMetrics
     let control = ExecutionControl()
 
-    /// Makes a mapping that calls a closure, or resumes the one of this name, durably.
+    /// Creates a durable mapping that calls a closure, or resumes the mapping of this name.
     ///
     /// Nothing is delivered before ``run(until:)``. When this returns, the starting position is fixed: with `.latest`,
-    /// nothing that is put from then on is missed.
+    /// the mapping gets every record that is put from then on.
     ///
     /// - Parameters:
     ///   - name: 1 to 128 characters of `[a-zA-Z0-9_.-]`, unique on the stream.
-    ///   - stream: where the records come from.
-    ///   - start: where a new mapping begins; a resumed one goes on at its checkpoints. Default: the oldest record.
-    ///   - configuration: the settings, to be given each time: those of a run hold for it, whatever the mapping was made
-    ///     with. The store keeps the newest for a look at them.
-    ///   - destination: takes what is given up in place of the configuration's failure destination.
-    ///   - logger: for what happens. Warnings are a unit's first failure and each doubling of its attempts, and records
-    ///     that are given up; a few a second at most, and then their sum.
-    ///   - function: the consumer code.
-    /// - Throws: `invalidArgument` that names every setting outside its limits, `streamNotFound`, and what the store
-    ///   throws.
+    ///   - stream: the stream that the records come from.
+    ///   - start: where a new mapping begins; a resumed one continues at its checkpoints. Default: the oldest record.
+    ///   - configuration: the settings of this object's runs, also if the mapping was created with others. The store
+    ///     keeps the newest settings for listings.
+    ///   - destination: takes the records that are given up, instead of the configuration's failure destination.
+    ///   - logger: gets a warning for a unit's first failure, for each doubling of its attempts, and for records that
+    ///     are given up. At most a few of a kind are logged in a second; the others are counted in one line.
+    ///   - function: the code that processes a batch.
+    /// - Throws: `invalidArgument`, which names every setting outside its limits; `streamNotFound`; and the store's
+    ///   errors.
     public convenience init(
         _ name: String, from stream: RecordStream, startingAt start: StartingPosition = .trimHorizon,
         configuration: Configuration = Configuration(), destination: (any FailureDestination)? = nil,
@@ -90,11 +93,11 @@ public final class EventSourceMapping: Sendable {
             logger: logger, source: .closure(function))
     }
 
-    /// Makes a mapping whose shards each have a function with state, or resumes the one of this name, durably.
+    /// Creates a durable mapping whose shards each have a function with state, or resumes the mapping of this name.
     ///
-    /// As the initializer with a closure, but for:
+    /// The other parameters are those of the initializer with a closure.
     ///
-    /// - Parameter makeFunction: makes the function of one shard; called when a run comes to the shard.
+    /// - Parameter makeFunction: makes the function of one shard; called when a run starts on the shard.
     public convenience init(
         _ name: String, from stream: RecordStream, startingAt start: StartingPosition = .trimHorizon,
         configuration: Configuration = Configuration(), destination: (any FailureDestination)? = nil,
@@ -106,7 +109,7 @@ public final class EventSourceMapping: Sendable {
             logger: logger, source: .perShard(makeFunction))
     }
 
-    /// Makes a mapping whose function is outside Swift, or resumes the one of this name, durably.
+    /// Creates a durable mapping whose function is outside Swift, or resumes the mapping of this name.
     package convenience init(
         _ name: String, from stream: RecordStream, startingAt start: StartingPosition = .trimHorizon,
         configuration: Configuration = Configuration(), destination: (any FailureDestination)? = nil,
@@ -117,8 +120,8 @@ public final class EventSourceMapping: Sendable {
             logger: logger, source: .outside(outsideFunction))
     }
 
-    /// Makes a mapping in which nothing is left to chance or to the machine: what is random follows from `seed`, and so
-    /// many `workers` decide for its shards. For simulations.
+    /// Creates a deterministic mapping for simulations: random values follow from `seed`, and the given number of
+    /// `workers` decide for its shards.
     package convenience init(
         _ name: String, from stream: RecordStream, startingAt start: StartingPosition = .trimHorizon,
         configuration: Configuration, destination: (any FailureDestination)? = nil, logger: Logger, seed: UInt64,
@@ -160,19 +163,20 @@ public final class EventSourceMapping: Sendable {
         isResumed = try await setup.createOrResume(startingAt: start, stored)
     }
 
-    /// What a run makes sure of.
+    /// Creates or checks what a run needs in the store.
     var setup: MappingSetup {
         MappingSetup(key: key, store: stream.store, configuration: configuration, logger: logger)
     }
 
     /// Delivers records until the goal is reached or ``triggerGracefulShutdown(grace:)`` is called.
     ///
-    /// Cancelling the task cancels running invocations too; what they had is delivered again by the next run. After a
-    /// seek (``StreamStore/seekMapping(_:to:shard:)``) the run goes on at the new positions.
+    /// Cancelling the task also cancels running invocations; the next run delivers their records again. After a seek
+    /// (``StreamStore/seekMapping(_:to:shard:)``) the run continues at the new positions.
     ///
-    /// - Throws: `mappingBusy` where the mapping runs already, `fenced` where somebody else has taken it over,
-    ///   `mappingNotFound` where it was deleted, `corrupt` where a shard was damaged (the others are done first),
-    ///   `storeFailed` where the store takes nothing more, also while there is nothing to do, and what the store throws; `CancellationError` where the task was cancelled.
+    /// - Throws: `mappingBusy` if the mapping is running already; `fenced` if another process has taken it over;
+    ///   `mappingNotFound` if it was deleted; `corrupt` if a shard is damaged (the other shards run on first);
+    ///   `storeFailed` if the store has failed and accepts no more writes, also while the mapping is idle; the store's
+    ///   other errors; `CancellationError` if the task was cancelled.
     public func run(until goal: Goal) async throws {
         guard control.begin() else {
             throw ShardlineError(.mappingBusy, "the mapping '\(key)' is running already in this process")
@@ -181,18 +185,18 @@ public final class EventSourceMapping: Sendable {
         try await MappingExecution(mapping: self, goal: goal).run()
     }
 
-    /// Ends the run in order: nothing more is invoked, running invocations are waited for, their results are
-    /// checkpointed, and ``run(until:)`` returns. Called before a run, the next one returns at once.
+    /// Ends the run gracefully: it invokes nothing more, waits for running invocations, checkpoints their results, and
+    /// ``run(until:)`` returns. If no run is active, the next one returns at once.
     ///
-    /// - Parameter grace: how long invocations are waited for before they are cancelled; nil:
+    /// - Parameter grace: how long running invocations may take before they are cancelled; nil:
     ///   ``Configuration/shutdownGrace``.
     public func triggerGracefulShutdown(grace: Duration? = nil) {
         control.stop(grace: grace ?? configuration.shutdownGrace)
     }
 
-    /// What the mapping has done since this object was made.
+    /// What the mapping has done since this object was created.
     public var statistics: MappingStatistics { board.statistics }
 
-    /// Where the mapping is in each shard that a run has come to, by shard.
+    /// The mapping's state in each shard that a run has started on, ordered by shard.
     public var shardStates: [MappingShardState] { board.shards }
 }

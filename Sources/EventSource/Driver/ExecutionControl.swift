@@ -1,7 +1,8 @@
 import StreamModel
 import Synchronization
 
-/// Whether a mapping runs, and whether it was asked to stop.
+/// Whether a mapping runs, and whether it was asked to stop. Any thread calls it. Its only lock is not held when a
+/// continuation is resumed.
 final class ExecutionControl: Sendable {
     private struct State {
         var isRunning = false
@@ -10,7 +11,7 @@ final class ExecutionControl: Sendable {
     }
     private let state = Mutex(State())
 
-    /// Takes the one run that there may be; false where the mapping runs already.
+    /// Starts the only run that is allowed at a time; false if the mapping is running already.
     func begin() -> Bool {
         state.withLock { state in
             guard !state.isRunning else { return false }
@@ -19,7 +20,7 @@ final class ExecutionControl: Sendable {
         }
     }
 
-    /// Ends the run; what was asked of it is forgotten.
+    /// Ends the run and clears its stop request.
     func end() {
         state.withLock { state in
             state.isRunning = false
@@ -27,7 +28,7 @@ final class ExecutionControl: Sendable {
         }
     }
 
-    /// Asks the run to stop; before it has begun, the next one.
+    /// Asks the run to stop, or the next run if none is active.
     func stop(grace: Duration) {
         let waiting = state.withLock { state -> CheckedContinuation<Void, Never>? in
             if state.stopGrace == nil { state.stopGrace = grace }
@@ -36,10 +37,10 @@ final class ExecutionControl: Sendable {
         waiting?.resume()
     }
 
-    /// The grace of the stop that was asked for; nil while none was.
+    /// The grace of the stop request; nil without a request.
     var stopGrace: Duration? { state.withLock { $0.stopGrace } }
 
-    /// Returns when a stop was asked for, or the task is cancelled. One task waits.
+    /// Returns when a stop was requested or the task is cancelled. Only one task may wait.
     func stopped() async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in

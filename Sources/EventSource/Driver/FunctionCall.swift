@@ -1,20 +1,22 @@
 import StreamModel
 import Synchronization
 
-/// One invocation as the task that runs it and the shard's driver both see it: when it began, and a way to cancel it
-/// alone.
+/// The state of one invocation that its task and the shard's driver share: when it began, and a way to cancel it alone.
 ///
-/// The tasks of a mapping are structured, and a task group can cancel only all of its tasks. A group for each
-/// invocation costs two more tasks, which for small batches was measured to be half of an invocation's price. So the
-/// task leaves a reference to itself here, which is taken back, under the same lock, before it ends: it is never used
-/// on a task that has ended. To cancel is what a task that is not its own may do with such a reference.
+/// A mapping's tasks are structured, and a task group can only cancel all of its tasks. A group for each invocation
+/// needs two more tasks, which were measured as half of the cost of a small batch. So the task stores an
+/// `UnsafeCurrentTask` here and removes it before it ends. Storing, removing and using the reference happen under one
+/// lock, so it is never used after its task has ended. Other tasks may only call `cancel()` on it.
+///
+/// ``cancel()`` runs the task's cancellation handlers under the lock. The order is therefore: this lock before the one
+/// of ``Permits``, never the reverse.
 final class FunctionCall: Sendable {
     private struct Running: @unchecked Sendable { let task: UnsafeCurrentTask }
 
-    /// What is known of a call once the function has begun.
+    /// Set when the function begins.
     struct Times {
         var begun: MonotonicTime
-        /// The age of the batch's last record then (ESM-M1).
+        /// The age of the batch's last record at that moment (ESM-M1).
         var age: Duration
     }
 
@@ -26,14 +28,14 @@ final class FunctionCall: Sendable {
 
     private let state = Mutex(State())
 
-    /// When the function began; nil: it waits for a permit, and its time does not run.
+    /// When the function began; nil while the call waits for a permit and its time limit does not count.
     var times: Times? { state.withLock { $0.times } }
 
     func begin(at time: MonotonicTime, age: Duration) {
         state.withLock { $0.times = Times(begun: time, age: age) }
     }
 
-    /// Cancels the task that is in ``run(_:)``, or that comes there.
+    /// Cancels the task in ``run(_:)``, also if it gets there later.
     func cancel() {
         state.withLock { state in
             state.isCancelled = true
@@ -41,7 +43,7 @@ final class FunctionCall: Sendable {
         }
     }
 
-    /// Runs `body`, which ``cancel()`` cancels.
+    /// Runs `body` so that ``cancel()`` can cancel it.
     func run<Result>(_ body: () async -> Result) async -> Result {
         withUnsafeCurrentTask { task in
             let running = task.map { Running(task: $0) }

@@ -1,7 +1,7 @@
 import HeapModule
 import StreamModel
 
-/// The alarms of a worker's lanes: one task sleeps for all of them, until the next one is due.
+/// The alarms of a worker's lanes. One task sleeps until the next alarm is due. Used in the worker's task only.
 final class LaneAlarms {
     private struct Alarm: Comparable {
         let time: MonotonicTime
@@ -10,20 +10,20 @@ final class LaneAlarms {
     }
 
     private var alarms = Heap<Alarm>()
-    /// Until when a task sleeps; nil: none does.
+    /// The moment at which the sleeping task wakes; nil without one.
     private var sleeping: MonotonicTime?
 
-    /// Sets an alarm. One that was set before stays: who is woken for nothing sets it anew.
+    /// Adds an alarm. Earlier ones stay: a lane that is woken too early sets its alarm again.
     func set(_ shard: ShardID, _ time: MonotonicTime) { alarms.insert(Alarm(time: time, shard: shard)) }
 
-    /// Until when a task has to begin to sleep now; nil: the one that sleeps wakes in time, or there is no alarm.
+    /// The moment until which a new task has to sleep; nil if the sleeping task wakes in time or no alarm is set.
     func nextToSleepFor() -> MonotonicTime? {
         guard let next = alarms.min?.time, sleeping.map({ next < $0 }) ?? true else { return nil }
         sleeping = next
         return next
     }
 
-    /// A task that slept until then has woken: the shards whose time has come.
+    /// Called when the task that slept until `time` has woken. Returns the shards whose alarms are due.
     func woke(for time: MonotonicTime, at now: MonotonicTime) -> [ShardID] {
         if sleeping == time { sleeping = nil }
         var due: [ShardID] = []

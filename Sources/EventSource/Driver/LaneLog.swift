@@ -2,17 +2,17 @@ import Logging
 import StreamModel
 import StreamStorage
 
-/// What the log says of one lane's steps: what an operator has to know are warnings, at most a few a second; the rest is
-/// for who looks closely, with the rule behind it.
+/// Logs one lane's steps. What an operator has to know is logged from notice level up, at most a few lines a second.
+/// Every step is logged at debug or trace level, with the rule that it follows.
 package struct LaneLog {
     private let logger: Logger
     private let shard: ShardDescription
-    /// Where given-up records go, in words; nil: nowhere.
+    /// The destination of given-up records, as text; nil if they are dropped.
     private let destination: String?
     private let throttle: LogThrottle
-    /// Parts of units whose failure was told: that they fail too is no news.
+    /// Parts of units whose failure was logged: their first failure is not logged again.
     private var parts: Set<Int> = []
-    /// Tries in a row of one unit that did not reach the function.
+    /// The consecutive calls of one unit that did not reach the function.
     private var unreached: (unit: Int, count: Int) = (0, 0)
 
     init(logger: Logger, shard: ShardDescription, destination: String?, throttle: LogThrottle) {
@@ -22,7 +22,7 @@ package struct LaneLog {
         self.throttle = throttle
     }
 
-    /// Tells of the steps that one event has led to.
+    /// Logs the steps that followed from one event.
     mutating func write(_ steps: [LaneCore.TraceEvent], at now: Moment) {
         for (index, step) in steps.enumerated() {
             logger.log(level: Self.level(of: step), "\(Self.text(of: step))", metadata: ["rule": "\(step.rule)"])
@@ -30,13 +30,13 @@ package struct LaneLog {
         }
     }
 
-    /// What an operator hears of a step.
+    /// Logs a step for operators.
     private mutating func tell(
         _ step: LaneCore.TraceEvent, before following: ArraySlice<LaneCore.TraceEvent>, at now: Moment
     ) {
         switch step {
         case .failed(let span, let attempt, let failure):
-            // Of a unit that is given up with this the line about that says all.
+            // If this failure ends the unit, the line about the giving up says everything.
             let isOver = following.contains { if case .gaveUp = $0 { true } else { false } }
             guard !isOver, attempt > 1 || !parts.contains(span.unit), Self.isTold(attempt) else { return }
             warn(
@@ -67,7 +67,7 @@ package struct LaneLog {
                 "\(failed) records have failed in a row, waiting \(Self.seconds(wait))")
         case .closed, .invoked, .progressed, .retrying, .handedOver, .checkpointed, .stopped: break
         }
-        // A lane has few units, but a part that was given up or cut to its end is not told of again.
+        // Parts that were given up are never removed one by one, so the set is cleared when it grows.
         if parts.count > 1000 { parts = [] }
     }
 
@@ -76,14 +76,14 @@ package struct LaneLog {
         logger.warning("\(text)")
     }
 
-    /// The first time, and then each time that it is twice as many.
+    /// True for 1, 2, 4, 8 and so on.
     private static func isTold(_ count: Int) -> Bool { count & (count - 1) == 0 }
 
     private static func seconds(_ duration: Duration) -> String {
         RecordText.pause(duration)
     }
 
-    /// What comes next, as far as it is decided.
+    /// What happens to the unit next, if that is decided.
     private static func next(_ steps: ArraySlice<LaneCore.TraceEvent>) -> String {
         for step in steps {
             switch step {
@@ -114,7 +114,7 @@ package struct LaneLog {
         return "gave up \(Self.records(span.count))\(place), \(which), \(calls) (\(span.condition))\(why)"
     }
 
-    // MARK: For who looks closely
+    // MARK: Every step
 
     private static func level(of trace: LaneCore.TraceEvent) -> Logger.Level {
         switch trace {
@@ -131,7 +131,7 @@ package struct LaneLog {
 }
 
 extension LaneLog {
-    /// One step in words.
+    /// One step as text.
     package static func text(of trace: LaneCore.TraceEvent) -> String {
         func text(_ span: LaneCore.UnitSpan) -> String {
             span.count == 1 ? "record \(span.first)" : "\(span.count) records \(span.first) to \(span.last)"

@@ -2,33 +2,36 @@ import Logging
 import StreamModel
 import StreamStorage
 
-/// Decides for some of a mapping's shards, one after the other, in one task.
+/// Decides for some of a mapping's shards, one shard at a time, in one task.
 ///
-/// Deciding takes microseconds, waking a task about as long: so that a commit which brings a few records to each of a
-/// thousand shards does not wake a thousand tasks, a mapping has as many workers as there are processors.
+/// A decision takes microseconds, and so does waking a task. A mapping has as many workers as there are processors, so
+/// that a commit with a few records for each of a thousand shards doesn't wake a thousand tasks.
+///
+/// The lanes, their drivers, the alarms and the coalescer belong to the worker's task and need no lock. Every other
+/// task or thread only posts to the mailbox.
 struct LaneWorker {
-    /// What is left in a worker's mailbox.
+    /// A message in a worker's mailbox.
     enum Input: Sendable {
         /// Drive another shard.
         case begin(MappingLanes.Start)
-        /// Word for one shard's lane.
+        /// An input for one shard's lane.
         case lane(ShardID, ShardDriver.Input)
-        /// It is time for the alarms up to then.
+        /// The task that slept until this moment for the alarms has woken.
         case alarms(MonotonicTime)
-        /// The pause in which records gathered is over.
+        /// The coalescer's pause is over.
         case gathered
-        /// Word for all lanes, those that come later included.
+        /// An input for all lanes, including those that start later.
         case all(ShardDriver.Input)
-        /// All lanes have ended and no other comes.
+        /// All lanes have ended and no other one starts.
         case finish
     }
 
-    /// How many inputs are handled in a row.
+    /// The worker yields after this many inputs, so that producers don't wait for a thousand shards.
     private static let turn = 64
 
     let session: MappingSession
     let mailbox: Mailbox<Input>
-    /// Told how each lane ended.
+    /// Called with how each lane ended.
     let ended: @Sendable (ShardID, LaneEnd) -> Void
 
     /// What a worker has while it works. The task of ``run()`` alone uses it.
@@ -40,14 +43,14 @@ struct LaneWorker {
         var last: ShardDriver.Input?
         private var handled = 0
 
-        /// Counts an input. Whether others get the processor now: a caller that puts must not wait behind a thousand shards.
+        /// Counts an input, and returns whether the worker yields now.
         mutating func isTurnOver() -> Bool {
             handled += 1
             return handled.isMultiple(of: LaneWorker.turn)
         }
     }
 
-    /// Works until it is told to finish.
+    /// Handles inputs until ``Input/finish``.
     func run() async {
         await withDiscardingTaskGroup { group in
             var lanes = Lanes()
@@ -58,7 +61,7 @@ struct LaneWorker {
                 for post in posts {
                     switch post {
                     case .finish:
-                        // What is left are reads and alarms.
+                        // Only reads and alarms are left.
                         group.cancelAll()
                         return
                     case .gathered: await release(&lanes, in: &group)
@@ -84,7 +87,7 @@ struct LaneWorker {
             for shard in due { tell(shard, .alarm, &lanes, in: &group) }
         case .all(let post):
             lanes.last = post
-            // In an order that is always the same, so that a run can be repeated exactly.
+            // In a fixed order, so that a simulation is reproducible.
             for shard in lanes.drivers.keys.sorted() { tell(shard, post, &lanes, in: &group) }
         case .gathered, .finish: break
         }
@@ -145,14 +148,14 @@ struct LaneWorker {
     }
 }
 
-/// The workers of a session, by what is said to them.
+/// The mailboxes of a session's workers. A shard always has the same worker.
 struct LaneWorkers: Sendable {
     private let mailboxes: [Mailbox<LaneWorker.Input>]
 
-    /// So many workers, whose mailboxes are made here.
+    /// Creates the mailboxes of the given number of workers.
     init(count: Int) { mailboxes = (0..<count).map { _ in Mailbox() } }
 
-    /// A task for each worker; `ended` is told how each lane ended.
+    /// The workers, each to be run in a task. `ended` is called with how each lane ended.
     func workers(
         _ session: MappingSession, ended: @escaping @Sendable (ShardID, LaneEnd) -> Void
     ) -> [LaneWorker] {
@@ -169,6 +172,6 @@ struct LaneWorkers: Sendable {
 
     func tellAll(_ post: ShardDriver.Input) { for mailbox in mailboxes { mailbox.post(.all(post)) } }
     func finish() { for mailbox in mailboxes { mailbox.post(.finish) } }
-    /// Lets them look at what nobody waited for.
+    /// Wakes the workers for posts that did not wake them.
     func nudge() { for mailbox in mailboxes { mailbox.nudge() } }
 }

@@ -2,27 +2,28 @@ import Logging
 import StreamModel
 import Synchronization
 
-/// Keeps a mapping's log readable where much goes wrong at once: the first few lines of a second are written, the others
-/// are counted, and the count is told at the second's end.
+/// Keeps a mapping's log readable when much fails at once: the first few lines of a kind in a second are written, the
+/// others are counted, and their count is logged at the end of the second.
 ///
-/// Time is handed in; whoever runs the mapping calls ``endSecond(at:_:)`` about once a second, and ``end(_:)`` at last.
+/// The caller passes the time. The mapping's run calls ``endSecond(at:_:)`` about once a second and ``end(_:)`` at its
+/// end; the drivers of all shards call ``admits(_:at:_:)`` from their workers. Nothing is logged under the lock.
 final class LogThrottle: Sendable {
     /// What a line is about.
     enum Kind: Hashable, Sendable {
         /// A call of the function that failed.
         case failure
-        /// A unit of so many records that was given up.
+        /// A unit of this many records that was given up.
         case givenUp(records: Int)
-        /// The failure destination did not take what was given up.
+        /// A failed delivery to the failure destination.
         case delivery
-        /// A shard that waits since many records have failed in a row.
+        /// A shard that waits because many records have failed in a row.
         case pause
-        /// A read or a checkpoint that the store did not do.
+        /// A read or a checkpoint that failed in the store.
         case store
 
-        /// How many things a line would have told of.
+        /// The count that stands for an unwritten line.
         fileprivate var weight: Int { if case .givenUp(let records) = self { records } else { 1 } }
-        /// Where it is counted.
+        /// The kind, without its number of records.
         fileprivate var name: Name {
             switch self {
             case .failure: .failure
@@ -36,18 +37,18 @@ final class LogThrottle: Sendable {
 
     fileprivate enum Name: CaseIterable { case failure, givenUp, delivery, pause, store }
 
-    /// Lines of one kind that are written in a second.
+    /// The maximum number of lines of one kind in a second.
     static let limit = 5
 
     private struct State: Sendable {
         var begun: MonotonicTime?
         var lines: [Name: Int] = [:]
-        /// What no line told of.
+        /// The counts of the unwritten lines.
         var silent: [Name: Int] = [:]
     }
     private let state = Mutex(State())
 
-    /// Whether a line may be written; if not, it is counted.
+    /// Whether a line may be written. If not, it is counted.
     func admits(_ kind: Kind, at now: MonotonicTime, _ logger: Logger) -> Bool {
         endSecond(at: now, logger)
         return state.withLock { state in
@@ -59,7 +60,7 @@ final class LogThrottle: Sendable {
         }
     }
 
-    /// Tells what was not written in the second that began with the first line, if it is over.
+    /// Logs the counts of the unwritten lines if the second that began with the first line is over.
     func endSecond(at now: MonotonicTime, _ logger: Logger) {
         let over = state.withLock { state -> State? in
             guard let begun = state.begun, now - begun >= .seconds(1) else { return nil }
@@ -69,7 +70,7 @@ final class LogThrottle: Sendable {
         if let over { tell(over, logger) }
     }
 
-    /// Tells the rest.
+    /// Logs the remaining counts.
     func end(_ logger: Logger) {
         let rest = state.withLock { state in
             defer { state = State() }

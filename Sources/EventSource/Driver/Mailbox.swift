@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Where the parts of a mapping leave what has happened, for the one task that decides about it.
+/// A queue from any number of tasks and threads to one reading task. The reader is resumed outside the lock.
 final class Mailbox<Post: Sendable>: Sendable {
     private struct State {
         var posts: [Post] = []
@@ -8,13 +8,14 @@ final class Mailbox<Post: Sendable>: Sendable {
     }
     private let state = Mutex(State())
 
-    /// Leaves a post; wakes the reader.
+    /// Adds a post and wakes the reader.
     func post(_ post: Post) { self.post(post) { true } }
 
-    /// Leaves a post and wakes the reader only where `wakes` says so: what nobody waits for is read with the next.
+    /// Adds a post, and wakes the reader only if `wakes` returns true. Otherwise the post is read together with the
+    /// next one.
     ///
-    /// `wakes` is asked under the mailbox's lock. So a reader that begins to care before it looks into the mailbox
-    /// either finds the post or is woken by it.
+    /// `wakes` is called under the mailbox's lock. A reader that changes its answer to true before it calls
+    /// ``take(into:)`` therefore either finds the post or is woken by it. `wakes` must not take a lock.
     func post(_ post: Post, wakes: () -> Bool) {
         let reader = state.withLock { state -> CheckedContinuation<Void, Never>? in
             state.posts.append(post)
@@ -24,14 +25,14 @@ final class Mailbox<Post: Sendable>: Sendable {
         reader?.resume()
     }
 
-    /// Wakes the reader if any post is there.
+    /// Wakes the reader if there is a post.
     func nudge() {
         let reader = state.withLock { state in state.posts.isEmpty ? nil : state.reader.take() }
         reader?.resume()
     }
 
-    /// All posts since the last call, at least one, in their order, in place of what `posts` has: its memory takes the
-    /// next ones. Only one task reads. A cancelled task waits too: cancellation is a post.
+    /// Replaces the contents of `posts` with all posts since the last call, in order and at least one; the old array's
+    /// memory is reused. Only one task may read. Cancelling the task doesn't end the wait: a cancellation is a post.
     func take(into posts: inout [Post]) async {
         posts.removeAll(keepingCapacity: true)
         await withCheckedContinuation { continuation in
@@ -44,7 +45,7 @@ final class Mailbox<Post: Sendable>: Sendable {
         state.withLock { swap(&$0.posts, &posts) }
     }
 
-    /// The same in an array of its own.
+    /// The same, in a new array.
     func take() async -> [Post] {
         var posts: [Post] = []
         await take(into: &posts)

@@ -1,17 +1,17 @@
 import StreamModel
 import StreamStorage
 
-/// What a mapping has not done, as its store says: in all shards of its stream, also in those that no lane has come to or
-/// whose lane reads no further.
+/// The records that a mapping has not done, as the store counts them: in all shards of the stream, also in those
+/// without a lane or with a lane that doesn't read.
 struct MappingBacklog: Hashable, Sendable {
-    /// Records between the checkpoints and the newest record of each shard (ESM-M8).
+    /// The number of records between the checkpoint and the newest record, over all shards (ESM-M8).
     var records = 0
-    /// When the oldest of them arrived; nil: there is none, or it can't be read.
+    /// When the oldest of them arrived; nil if there is none or it can't be read.
     var oldest: Timestamp?
 
-    /// Asks the store.
+    /// Reads the backlog from the store.
     ///
-    /// - Parameter states: what the lanes know. What they hold need not be read again.
+    /// - Parameter states: the lanes' states. Records that a lane holds are not read again.
     static func measured(
         of key: MappingID, in store: any StreamStore, states: [MappingShardState]
     ) async throws -> MappingBacklog {
@@ -28,7 +28,7 @@ struct MappingBacklog: Hashable, Sendable {
             var arrival = held[shard.id] ?? nil
             if arrival == nil {
                 let request = ReadRequest(stream: key.stream, shard: shard.id, after: position, maximumRecords: 1)
-                // What is damaged has no age, and is told elsewhere.
+                // A damaged record has no age; the damage is reported elsewhere.
                 arrival = try? await store.read(request).batch.first?.approximateArrivalTimestamp
             }
             if let arrival { backlog.oldest = min(backlog.oldest ?? arrival, arrival) }

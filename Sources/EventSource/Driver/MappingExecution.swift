@@ -2,13 +2,17 @@ import Logging
 import StreamModel
 import StreamStorage
 
-/// One run of a mapping: claims it, drives its shards, and begins anew when its checkpoints were moved.
+/// One run of a mapping. It claims the mapping, drives its shards, and claims it again after its checkpoints were
+/// moved.
+///
+/// The run's own task handles the session's events. Workers, the watch and the waits for a stop or a failure are child
+/// tasks; they only post to mailboxes.
 struct MappingExecution {
-    /// How often a running mapping looks whether it was sought or taken over: an idle one would not notice otherwise.
+    /// How often a running mapping checks its claim: an idle mapping would not notice a seek or a takeover otherwise.
     static let watchInterval = Duration.seconds(1)
-    /// To so many lanes it tells what has expired, before it looks at its claim again.
+    /// The maximum number of lanes that are told about expired records before the claim is checked again.
     static let toldAtOnce = 500
-    /// How often a blocked lane shows in the metrics (ESM-M1), in watch intervals.
+    /// How often blocked lanes are recorded in the metrics (ESM-M1), in watch intervals.
     static let pulse = 10
 
     let mapping: EventSourceMapping
@@ -16,14 +20,14 @@ struct MappingExecution {
 
     private enum SessionEnd { case done, fenced }
 
-    /// What happens to a session.
+    /// An event of a session.
     private enum SessionEvent: Sendable {
         case lane(ShardID, LaneEnd)
         case stopRequested
         case graceOver
         case fenced
         case failed(any Error)
-        /// The store takes nothing more: neither what the function did nor what was given up.
+        /// The store has failed: neither checkpoints nor given-up records can be stored.
         case storeFailed(ShardlineError)
     }
 
@@ -36,7 +40,7 @@ struct MappingExecution {
         while mapping.control.stopGrace == nil {
             let claimed: MappingDescription
             do {
-                // With the settings that are in force from now on, for who looks at the mapping.
+                // The claim stores the settings that are in force from now on, for listings.
                 claimed = try await store.claimMapping(
                     mapping.key,
                     with: MappingClaim(
@@ -56,12 +60,12 @@ struct MappingExecution {
             }
             try await store.releaseMapping(mapping.key, epoch: claimed.epoch)
             if case .done = end { return }
-            logger.notice("the mapping's checkpoints were moved or it was taken over; claiming it anew")
+            logger.notice("the mapping's checkpoints were moved or it was taken over; claiming it again")
             isFirst = false
         }
     }
 
-    /// Up to where each shard has to be done; nil: for ever.
+    /// The goal of each shard; nil if the run ends only when it is stopped.
     private func goals() async throws -> [ShardID: ShardDriver.Goal]? {
         guard case .caughtUp = goal.kind else { return nil }
         var goals: [ShardID: ShardDriver.Goal] = [:]
@@ -73,9 +77,9 @@ struct MappingExecution {
 
     private func session(_ claimed: MappingDescription, goals: [ShardID: ShardDriver.Goal]?) async throws -> SessionEnd
     {
-        // A stream can't be deleted while one of its mappings is claimed, unless by force, which ends the session.
+        // A stream with a claimed mapping can only be deleted by force, which ends the session.
         let stream = try await store.describeStream(mapping.key.stream)
-        // Since the mapping was made, or ran last, it may have been deleted; while it runs it is not.
+        // The failure stream may have been deleted before this run. It can't be deleted while the mapping runs.
         if let failures = mapping.failureStream { try await mapping.setup.ensureFailureStream(failures, for: stream) }
         let session = MappingSession(
             store: store, key: mapping.key, streamID: stream.id, epoch: claimed.epoch,
@@ -126,7 +130,7 @@ struct MappingExecution {
         }
 
         func stopLanes() {
-            // The lanes hear of it first: one whose call is refused does not try again then.
+            // The stop is posted before the permits are closed, so that a lane whose call is refused doesn't retry it.
             workers.tellAll(.stop)
             session.permits.close()
         }
@@ -230,20 +234,20 @@ struct MappingExecution {
         }
     }
 
-    /// Tells lanes that hold records past their retention what the store has ended: one that is stuck reads nothing, and
-    /// would not hear of it (ESM-G4, ESM-A5).
+    /// Tells lanes that hold expired records the trim horizon. A blocked lane doesn't read, and would not learn of it
+    /// otherwise (ESM-G4, ESM-A5).
     private func tellExpired(_ session: MappingSession, _ workers: LaneWorkers) async {
         let expiry = session.timeSource.wallTime - session.retention.value
         for shard in session.board.shardsHolding(arrivedBy: expiry).prefix(Self.toldAtOnce) {
-            // The next look asks again.
+            // The next round asks again.
             guard let horizon = try? await session.trimHorizon(of: shard) else { continue }
             session.board[shard]?.toldExpired(through: horizon)
             workers.tell(shard, .event(.trimmed(through: horizon)))
         }
     }
 
-    /// Looks now and then whether the claim still holds, and shows blocked lanes in the metrics. Returns what ends the
-    /// session; nil where it was cancelled.
+    /// Checks every ``watchInterval`` whether the claim still holds, and records blocked lanes in the metrics. Returns
+    /// the event that ends the session; nil if the task was cancelled.
     private func watch(_ session: MappingSession, _ workers: LaneWorkers) async -> SessionEvent? {
         var round = 0
         while true {
@@ -267,12 +271,12 @@ struct MappingExecution {
         }
     }
 
-    /// What is not done; nil where the store can't say, which is told elsewhere.
+    /// The backlog; nil if the store can't be read, which is reported elsewhere.
     private func backlog(_ session: MappingSession) async -> MappingBacklog? {
         try? await .measured(of: session.key, in: session.store, states: session.board.shards)
     }
 
-    /// Shows what is not done as a run ends: a job may be over before it is looked at.
+    /// Records the backlog at the end of a run, which may be shorter than the interval of the watch.
     private func showBacklog(_ session: MappingSession) async {
         guard let backlog = await backlog(session) else { return }
         session.metrics.show(backlog, at: session.timeSource.wallTime)

@@ -1,12 +1,12 @@
 import Metrics
 import StreamModel
 
-/// The figures of a mapping for swift-metrics, under Lambda's names where Lambda has one (ESM-M1 to ESM-M8), with
-/// `shardline.` before them.
+/// The figures of a mapping for swift-metrics (ESM-M1 to ESM-M8). They have Lambda's names if Lambda has them, with the
+/// prefix `shardline.`.
 ///
-/// Every one has the dimensions `stream` and `mapping`. The page "Metrics" of the documentation lists them all.
+/// Each has the dimensions `stream` and `mapping`. The page "Metrics" of the documentation lists them all.
 struct MappingMetrics: Sendable {
-    /// Metrics that count, each with the count of a lane that it tells (ESM-M2 to ESM-M8).
+    /// The counters, each with the lane's count that it shows (ESM-M2 to ESM-M8).
     static let counters: [(name: String, count: @Sendable (borrowing LaneCore.Counters) -> Int)] = [
         ("PolledEventCount", { $0.polled }),
         ("InvokedEventCount", { $0.invokedRecords }),
@@ -54,7 +54,7 @@ struct MappingMetrics: Sendable {
         oldest = Gauge(label: label("OldestRecordAge"), dimensions: dimensions, factory: factory)
     }
 
-    /// What a lane has counted between two moments.
+    /// Adds what a lane has counted between two moments.
     func record(from old: borrowing LaneCore.Counters, to new: borrowing LaneCore.Counters) {
         for (index, metric) in Self.counters.enumerated() {
             let difference = metric.count(new) - metric.count(old)
@@ -62,29 +62,28 @@ struct MappingMetrics: Sendable {
         }
     }
 
-    /// An invocation that reached the function has ended (ESM-M1, ESM-M7).
+    /// Records an invocation that reached the function (ESM-M1, ESM-M7).
     ///
     /// - Parameters:
-    ///   - duration: how long it took.
-    ///   - age: of the batch's last record when it was sent.
-    ///   - again: how many of its records had been sent before this run came to them.
+    ///   - duration: how long the invocation took.
+    ///   - age: the age of the batch's last record when it was sent.
+    ///   - again: how many of its records had been sent before this lane started.
     func invoked(for duration: Duration, age: Duration, redelivered again: Int) {
         durations.recordMilliseconds(duration.inSeconds * 1000)
         iteratorAges.record(age.wholeMilliseconds)
         if again > 0 { redelivered.increment(by: again) }
     }
 
-    /// A lane has been on one unit for so long (ESM-M8); `age` is that of its oldest record, where it is known
-    /// (ESM-M1).
+    /// Records how long a lane has been on one unit (ESM-M8), and the age of its oldest record if it is known (ESM-M1).
     func blocked(_ duration: Duration, age: Duration?) {
         blocked.record(duration.inSeconds)
         if let age { iteratorAges.record(age.wholeMilliseconds) }
     }
 
-    /// What is not done now (ESM-M8).
+    /// Records the current backlog (ESM-M8).
     func show(_ backlog: MappingBacklog, at now: Timestamp) {
         lag.record(backlog.records)
-        // Under a clock that went back no record is younger than nothing.
+        // If the clock went back, the age is zero, not negative.
         oldest.record(max(.zero, backlog.oldest.map { now - $0 } ?? .zero).wholeMilliseconds)
     }
 }

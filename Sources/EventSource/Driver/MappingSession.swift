@@ -3,13 +3,13 @@ import StreamModel
 import StreamStorage
 import Synchronization
 
-/// What the drivers of a mapping's shards share during one claim.
+/// What the drivers of a mapping's shards share while one claim lasts.
 struct MappingSession: Sendable {
     let store: any StreamStore
     let key: MappingID
-    /// Which stream it is that the mapping reads.
+    /// The ID of the stream that the mapping reads.
     let streamID: StreamID
-    /// The claim: checkpoint moves carry it.
+    /// The fencing token of the claim. Every checkpoint move carries it.
     let epoch: UInt64
     let configuration: EventSourceMapping.Configuration
     let names: ResourceNames
@@ -22,21 +22,21 @@ struct MappingSession: Sendable {
     let throttle: LogThrottle
     let logger: Logger
     let observer: (@Sendable (ShardID, LaneCore.TraceEvent) -> Void)?
-    /// The store, where it answers without a task for each call.
+    /// The store, if it supports calls without a task for each.
     let direct: (any DirectStore)?
-    /// How long the stream's records are kept, as far as it is known.
+    /// The stream's retention, as last read from the store.
     let retention: StreamRetention
 
     var timeSource: any TimeSource { store.timeSource }
 
-    /// The settings as a lane takes them.
+    /// The settings for the lanes.
     var laneSettings: LaneCore.Settings {
         configuration.laneSettings(
             hasDestination: destination.exists,
             payload: function.payload(limit: configuration.payloadLimit, names: names))
     }
 
-    /// Whether this claim is still the newest. Takes note of the retention that is in force.
+    /// Whether this claim is still the newest. Also updates the retention.
     func holdsClaim() async throws -> Bool {
         if let direct {
             retention.value = try direct.retention(of: key.stream)
@@ -47,12 +47,12 @@ struct MappingSession: Sendable {
         return mapping.epoch == epoch
     }
 
-    /// Up to where retention has ended the records of a shard; the store alone says so (ESM-G4).
+    /// The number up to which a shard's records have expired. Only the store decides this (ESM-G4).
     func trimHorizon(of shard: ShardID) async throws -> SequenceNumber {
         do {
             return try await store.position(of: .trimHorizon, in: key.stream, shard: shard)
         } catch let error as ShardlineError where error.code == .shardNotFound {
-            // Listed no longer: nothing of it is left (API-R-4).
+            // Retention has removed the shard and all its records (API-R-4).
             return .max
         }
     }
@@ -65,7 +65,7 @@ struct MappingSession: Sendable {
     }
 }
 
-/// How long a stream's records are kept, as the lanes of a session know it.
+/// A stream's retention, shared by a session's lanes. The watch writes it, the shards' tasks read it.
 final class StreamRetention: Sendable {
     private let state: Mutex<Duration>
 
@@ -77,7 +77,7 @@ final class StreamRetention: Sendable {
     }
 }
 
-/// Where documents go.
+/// Where failure documents go.
 enum DeliveryTarget: Sendable {
     case none
     /// A stream of the mapping's store.
@@ -88,7 +88,7 @@ enum DeliveryTarget: Sendable {
         if case .none = self { false } else { true }
     }
 
-    /// The place in words, for the log; nil where there is none.
+    /// The destination as text for the log; nil without one.
     var words: String? {
         switch self {
         case .none: nil
@@ -100,16 +100,16 @@ enum DeliveryTarget: Sendable {
 
 /// How the driver of a shard ended.
 enum LaneEnd: Sendable {
-    /// It was told to stop and everything is settled, or the goal is reached.
+    /// It was told to stop or its goal is reached, and everything is durable.
     case stopped
-    /// The shard is closed and done.
+    /// The shard is closed and all its records are done.
     case shardEnd
-    /// Somebody else has the mapping now, or its checkpoints were moved.
+    /// The mapping was claimed by another owner, or its checkpoints were moved.
     case fenced
-    /// It was cancelled: what was in flight comes again.
+    /// It was cancelled; the records in flight are delivered again.
     case cancelled
-    /// The shard can't be read any further; the others go on.
+    /// The shard can't be read any further; the other shards go on.
     case damaged(any Error)
-    /// The mapping can't go on.
+    /// The error ends the whole run.
     case failed(any Error)
 }

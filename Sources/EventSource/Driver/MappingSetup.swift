@@ -2,22 +2,22 @@ import Logging
 import StreamModel
 import StreamStorage
 
-/// Makes what a mapping needs in its store, or finds it there.
+/// Creates or checks what a mapping needs in its store.
 struct MappingSetup {
     let key: MappingID
     let store: any StreamStore
     let configuration: EventSourceMapping.Configuration
     let logger: Logger
 
-    /// The settings with the name of the mapping's dead-letter stream: the one that it has, or for a new one the first
-    /// that is nobody else's.
+    /// The settings with the name of the mapping's dead-letter stream: the name that the mapping has, or for a new
+    /// mapping the first name that no other mapping uses.
     func settings() async throws -> StoredSettings {
         do {
             let mapping = try await store.describeMapping(key)
-            // What this version can't read says no name.
+            // Settings that this version can't read have no name.
             let known = try? StoredSettings(json: mapping.configuration)
             let name = known?.deadLetterStream ?? StoredSettings.plainName(of: key)
-            // One that had another destination so far never used it.
+            // A mapping that had another destination so far has never used its name.
             if let before = known?.configuration.failureDestination, before != .deadLetterStream {
                 try await check(name)
             }
@@ -33,15 +33,15 @@ struct MappingSetup {
         return StoredSettings(configuration, deadLetterStream: name)
     }
 
-    /// Warns where the mapping is to give up to a stream from now on that other mappings give up to as well. That may be
-    /// wanted, as failure records name their mapping; it may also be the default name of one and the chosen name of another.
+    /// Warns if the mapping's new failure stream is also that of other mappings. That may be intended, as failure
+    /// records name their mapping; it may also be a chosen name that equals another mapping's default name.
     func warnOfShared(_ settings: StoredSettings) async throws {
         guard let name = settings.failureStream(of: key) else { return }
         func givesUpToIt(_ mapping: MappingDescription) -> Bool {
             (try? StoredSettings(json: mapping.configuration))?.failureStream(of: mapping.key) == name
         }
         do {
-            // What was so before was said before.
+            // A stream that the mapping used before was warned of before.
             if givesUpToIt(try await store.describeMapping(key)) { return }
         } catch let error as ShardlineError where error.code == .mappingNotFound {}
         let others = try await store.listMappings(of: nil).filter { $0.key != key && givesUpToIt($0) }
@@ -52,7 +52,7 @@ struct MappingSetup {
         )
     }
 
-    /// Whether there is this mapping, made by a version that gave every mapping the plain name.
+    /// Whether the mapping exists and has the plain name, as older versions gave it to every mapping.
     private func hasPlainName(_ other: MappingID) async throws -> Bool {
         do {
             let mapping = try await store.describeMapping(other)
@@ -63,7 +63,7 @@ struct MappingSetup {
         }
     }
 
-    /// Throws `invalidArgument` where the mapping is to have this dead-letter stream from now on and can't.
+    /// Throws `invalidArgument` if the mapping is to use this dead-letter stream and can't.
     private func check(_ name: String) async throws {
         guard case .deadLetterStream = configuration.failureDestination else { return }
         guard Limits.isName(name) else {
@@ -80,7 +80,7 @@ struct MappingSetup {
         } catch let error as ShardlineError where error.code == .streamNotFound {}
     }
 
-    /// Where documents go, made if need be.
+    /// Where failure documents go. Creates the stream or the file if it is missing.
     func target(own destination: (any FailureDestination)?, _ settings: StoredSettings) async throws -> DeliveryTarget {
         let source = try await store.describeStream(key.stream)
         if let destination { return .own(destination) }
@@ -94,7 +94,7 @@ struct MappingSetup {
         return .own(file)
     }
 
-    /// Makes the mapping with its starting position resolved, or finds it; true where it was there.
+    /// Creates the mapping with its starting position resolved; true if it exists already.
     func createOrResume(startingAt start: StartingPosition, _ settings: StoredSettings) async throws -> Bool {
         let definition = MappingDefinition(key: key, startingPosition: start, configuration: settings.json)
         do {
@@ -130,7 +130,7 @@ struct MappingSetup {
         }
     }
 
-    /// The largest document of a record with so many bytes of data: base64, key, error text and the document's own
-    /// members (ESM-D10).
+    /// The maximum size of the document of a record with this many bytes of data: base64, key, error text and the
+    /// document's own members (ESM-D10).
     static func documentSize(ofRecord size: Int) -> Int { Base64.size(of: size) + (32 << 10) }
 }

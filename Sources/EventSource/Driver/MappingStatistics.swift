@@ -1,67 +1,67 @@
 import StreamModel
 
-/// What a mapping has done since it was made in this process, over all its runs and shards.
+/// What an ``EventSourceMapping`` object has done since it was created, over all its runs and shards.
 public struct MappingStatistics: Hashable, Sendable {
-    /// Records read. Read again, they count again.
+    /// Records read. A record that is read again counts again.
     public var polled = 0
-    /// Records that the function has done.
+    /// Records that the function processed successfully.
     public var delivered = 0
     /// Calls that reached the function.
     public var invocations = 0
-    /// Records of these calls; sent again, they count again.
+    /// Records of these calls. A record that is sent again counts again.
     public var invokedRecords = 0
-    /// Calls that failed, partial failures included.
+    /// Calls that failed, including partial failures.
     public var errors = 0
     /// Records of the calls that failed.
     public var failedInvokedRecords = 0
-    /// Tries that did not reach the function: no calls, and no errors.
+    /// Calls that did not reach the function. They are counted neither as invocations nor as errors.
     public var throttles = 0
-    /// Calls with a unit that had been called with before.
+    /// Calls that repeated an earlier call with the same unit.
     public var retries = 0
-    /// Units that were cut in two because one of them failed.
+    /// Units that were halved, or whose first record was isolated, because a call failed.
     public var splits = 0
-    /// Calls that did a part of their records.
+    /// Calls that completed a part of their records.
     public var partialSuccesses = 0
     /// Records that were given up.
     public var givenUp = 0
-    /// Records that were given up, by why.
+    /// Records that were given up, by condition.
     public var givenUpByCondition: [GiveUpCondition: Int] = [:]
     /// Records that the failure destination has taken.
     public var deliveredToDestination = 0
-    /// Of these, records that were never read, as they had expired or were lost before.
+    /// The part of ``deliveredToDestination`` that was never read, because the records had expired or were lost before.
     public var deliveredUnread = 0
     /// Deliveries to the failure destination that failed; they are repeated.
     public var destinationFailures = 0
-    /// Records given up that no destination took, without those that had expired or were lost.
+    /// Records given up that no destination took, not counting expired and lost records.
     public var dropped = 0
-    /// Records that retention ended before they were done, as far as their number is known.
+    /// Records that expired before they were done, as far as their number is known.
     public var expired = 0
-    /// Of these, records that had been read and that no destination took.
+    /// The part of ``expired`` that had been read and that no destination took.
     public var expiredUnkept = 0
-    /// Records that were lost to damage before a run came to them, as far as their number is known.
+    /// Records in lost ranges that no run had read before, as far as their number is known.
     public var lost = 0
-    /// Records that were read and that the run let go when it ended; the next run reads them again.
+    /// Records that were read and released undone when the run ended; the next run reads them again.
     public var released = 0
-    /// Records that were sent again, of those that are known to have been sent before: by an earlier run of this mapping in
-    /// this process, before a seek while it ran, or in the unit whose attempts a run that ended without order had noted in
-    /// the store (ESM-A9).
+    /// Records that were sent again and are known to have been sent before: by an earlier run of this object, before a
+    /// seek during a run, or in the unit whose attempts an uncleanly ended run had noted in the store (ESM-A9).
     ///
-    /// The store keeps what is done, not what was sent. What another process has sent otherwise, and what was done before a
-    /// seek while nothing ran, comes again (ESM-P7) and is not counted here.
+    /// The store keeps what is done, not what was sent. Other records that another process has sent, and those before a
+    /// seek between two runs, are delivered again (ESM-P7) without being counted here.
     public var redelivered = 0
-    /// Records that were sent to the function again within a run: retries, halves, what follows a bad record.
+    /// Records that were sent to the function again within a run: in retries, in parts of a failed unit, and after a
+    /// reported record.
     public var sentAgain = 0
-    /// Batches closed, by cause: `size`, `window`, `payload`, `shardEnd`, `gap`, `memory`, `crash`, `caughtUp`.
+    /// Closed batches, by cause: `size`, `window`, `payload`, `shardEnd`, `gap`, `memory`, `crash`, `caughtUp`.
     public var batches: [String: Int] = [:]
-    /// Moves of checkpoints that are durable.
+    /// Checkpoint moves that became durable.
     public var checkpoints = 0
     /// The age of the last record of the latest batch when it was sent; nil before the first.
     public var iteratorAge: Duration?
-    /// The greatest of these ages.
+    /// The maximum of these ages.
     public var greatestIteratorAge: Duration?
 
-    /// Records that were read and that nothing more happens to: done, given up, or let go. Equals ``polled`` when no run
-    /// goes on (ESM-M9); while one does, the difference is what it holds.
+    /// Records that were read and are done, given up, or released. Equals ``polled`` when no run is active (ESM-M9);
+    /// during a run the difference is the number of records that it holds.
     public var settled: Int {
         delivered + dropped + (deliveredToDestination - deliveredUnread) + expiredUnkept + released
     }
@@ -94,7 +94,7 @@ public struct MappingStatistics: Hashable, Sendable {
 }
 
 extension MappingStatistics: CustomStringConvertible {
-    /// What an operator wants to know first, in one line.
+    /// The most important figures in one line.
     public var description: String {
         var parts = [
             "delivered \(delivered)", "invocations \(invocations), \(errors) of them failed", "given up \(givenUp)",

@@ -3,23 +3,25 @@ import StreamModel
 import StreamStorage
 import Synchronization
 
-/// Where the drivers of a mapping's shards write what they do, for whoever asks.
+/// The state and the counters of each shard, written by the shards' drivers and read by observers.
+///
+/// Drivers write from their workers' tasks; any thread reads. Each shard has its own lock, and no lock is held while
+/// another one is taken.
 final class MappingStatusRegistry: Sendable {
     fileprivate struct Entry {
         var state: MappingShardState
-        /// What lanes before the running one have counted.
+        /// The counters of the shard's earlier lanes.
         var earlier = LaneCore.Counters()
         var current = LaneCore.Counters()
-        /// Up to where records are known to have been sent before this lane began.
+        /// The records up to this number are known to have been sent before this lane started.
         var sentBefore: SequenceNumber
         var sentThrough: SequenceNumber
         var redelivered = 0
-        /// The first record of the unit that the lane is on.
+        /// The first record of the lane's current unit.
         var busyWith: SequenceNumber?
-        /// Since when, by the clock that does not jump.
+        /// Since when the lane is on it, by the monotonic clock.
         var busyFrom: MonotonicTime?
-        /// The record that ``MappingShardState/oldestArrival`` is of, and up to where the lane knows that records have
-        /// expired.
+        /// The record of ``MappingShardState/oldestArrival``, and the trim horizon that the lane knows of.
         var oldest: SequenceNumber?
         var toldExpired = SequenceNumber.zero
 
@@ -59,7 +61,7 @@ final class MappingStatusRegistry: Sendable {
         }
     }
 
-    /// What is written of one shard: its driver has it at hand, and no other shard's waits for it.
+    /// The entry of one shard. Its driver holds a reference, so that drivers of other shards never wait for its lock.
     final class Shard: Sendable {
         private let entry: Mutex<Entry>
 
@@ -69,7 +71,8 @@ final class MappingStatusRegistry: Sendable {
             entry.withLock { body(&$0) }
         }
 
-        /// A unit was sent to the function; returns how many of its records had been sent before this lane began.
+        /// Notes that a unit was sent to the function. Returns how many of its records had been sent before this lane
+        /// started.
         func sent(_ unit: LaneCore.Unit) -> Int {
             entry.withLock { entry in
                 defer { entry.sentThrough = max(entry.sentThrough, unit.last) }
@@ -81,12 +84,12 @@ final class MappingStatusRegistry: Sendable {
             }
         }
 
-        /// The lane is told that retention has ended the records up to there.
+        /// Stores the trim horizon that the lane is told of.
         func toldExpired(through horizon: SequenceNumber) {
             entry.withLock { $0.toldExpired = max($0.toldExpired, horizon) }
         }
 
-        /// What a lane has counted; returns what it had at the call before.
+        /// Stores a lane's counters and returns those of the previous call.
         func count(_ counters: LaneCore.Counters) -> LaneCore.Counters {
             entry.withLock { entry in
                 defer { entry.current = counters }
@@ -94,7 +97,7 @@ final class MappingStatusRegistry: Sendable {
             }
         }
 
-        /// How the lane ended.
+        /// Stores how the lane ended.
         func ended(_ end: LaneEnd) {
             entry.withLock { entry in
                 switch end {
@@ -107,7 +110,7 @@ final class MappingStatusRegistry: Sendable {
             }
         }
 
-        /// What a lane has decided; returns what it had counted at the call before.
+        /// Stores a lane's state and returns the counters of the previous call.
         func update(
             _ lane: borrowing LaneCore, tip: SequenceNumber, trace: [LaneCore.TraceEvent], now: Moment
         ) -> LaneCore.Counters {
@@ -125,7 +128,7 @@ final class MappingStatusRegistry: Sendable {
                         entry.state.lastError = failure.text
                     case .destinationFailed(let reason, _, _): entry.state.lastError = reason
                     case .succeeded, .progressed, .handedOver: entry.state.lastError = nil
-                    // With no destination they are gone, and nobody waits for them.
+                    // Without a destination the records are dropped, and nothing waits for them.
                     case .gaveUp(let span) where !span.kept: entry.state.lastError = nil
                     default: break
                     }
@@ -138,8 +141,8 @@ final class MappingStatusRegistry: Sendable {
         }
     }
 
-    /// Lanes that hold a record which arrived by `expiry`, and have not been told that it has expired. What goes to the
-    /// failure destination already has no other place any more, and stays.
+    /// The shards whose lanes hold a record that arrived by `expiry` and have not been told that it has expired.
+    /// Records that are already on their way to the failure destination are left alone.
     func shardsHolding(arrivedBy expiry: Timestamp) -> [ShardID] {
         entries.withLock { Array($0.values) }.compactMap { shard in
             shard.withEntry { entry in
@@ -160,10 +163,10 @@ final class MappingStatusRegistry: Sendable {
     private let ages = Mutex(Ages())
     private let log = Mutex(StalledShardLog())
 
-    /// What is written of a shard that a lane has come to.
+    /// The entry of a shard; nil if no lane has started on it.
     subscript(shard: ShardID) -> Shard? { entries.withLock { $0[shard] } }
 
-    /// A lane begins at `position`; records up to `sentBefore` are known to have been sent already.
+    /// Starts the entry of a lane at `position`. The records up to `sentBefore` are known to have been sent already.
     func began(
         _ shard: ShardID, at position: SequenceNumber, tip: SequenceNumber, sentBefore: SequenceNumber
     ) -> Shard {
@@ -186,7 +189,7 @@ final class MappingStatusRegistry: Sendable {
         return known
     }
 
-    /// The function gets records whose last one is so old.
+    /// Stores the age of the last record of a batch that was sent to the function.
     func noteAge(_ age: Duration) {
         ages.withLock { ages in
             ages.newest = age
@@ -194,15 +197,15 @@ final class MappingStatusRegistry: Sendable {
         }
     }
 
-    /// Shows in the metrics how far the mapping is behind, and which lanes are stuck (ESM-M1, ESM-M8), and says what an
-    /// operator should know of it. `backlog` is what the store says; nil: it could not be asked.
+    /// Records the mapping's lag and its blocked lanes in the metrics (ESM-M1, ESM-M8), and logs what an operator
+    /// should know about them. `backlog` comes from the store; nil if it couldn't be read.
     func pulse(to metrics: MappingMetrics, at now: Moment, backlog: MappingBacklog?, _ logger: Logger) {
         var oldest = Duration.zero
         var blocked: [StalledShardLog.Blocked] = []
         for entry in entries.withLock({ Array($0.values) }) {
             let (shard, busyFrom) = entry.withEntry { ($0.state, $0.busyFrom) }
             guard let from = busyFrom else { continue }
-            // Under a clock that went back no record is younger than nothing.
+            // If the clock went back, the age is zero, not negative.
             let age = max(.zero, shard.oldestArrival.map { now.wall - $0 } ?? .zero)
             oldest = max(oldest, age)
             guard now.monotonic - from >= StalledShardLog.patience else { continue }
@@ -218,7 +221,7 @@ final class MappingStatusRegistry: Sendable {
         if let line { logger.log(level: line.level, "\(line.text)") }
     }
 
-    /// Everything that was done.
+    /// The sums over all shards and lanes.
     var statistics: MappingStatistics {
         var statistics = MappingStatistics()
         for shard in entries.withLock({ Array($0.values) }) {
@@ -232,7 +235,7 @@ final class MappingStatusRegistry: Sendable {
         return statistics
     }
 
-    /// All shards that a lane has come to, by number.
+    /// The state of each shard that a lane has started on, ordered by shard.
     var shards: [MappingShardState] {
         entries.withLock { Array($0.values) }.map { $0.withEntry { $0.state } }.sorted { $0.shard < $1.shard }
     }

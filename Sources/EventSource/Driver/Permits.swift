@@ -1,14 +1,15 @@
 import DequeModule
 import Synchronization
 
-/// How many invocations may run at once; who comes first is served first.
+/// A FIFO semaphore for the invocations that may run at once. Any task calls it; continuations are resumed outside its
+/// lock. A cancelled waiter may take the lock while ``FunctionCall`` holds its own, so that lock comes first.
 final class Permits: Sendable {
     private struct State {
         var free: Int
         var isClosed = false
         var nextID = 0
         var waiting: Deque<(id: Int, continuation: CheckedContinuation<Bool, Never>)> = []
-        /// Cancelled before they began to wait.
+        /// The waiters that were cancelled before they were queued.
         var cancelled: Set<Int> = []
     }
     private let state: Mutex<State>
@@ -16,7 +17,7 @@ final class Permits: Sendable {
     /// `limit` permits; nil: no limit.
     init(_ limit: Int?) { state = Mutex(State(free: limit ?? .max)) }
 
-    /// What asking for a permit came to.
+    /// The result of asking for a permit.
     enum Answer { case granted(waited: Bool), refused }
 
     /// Waits for a permit; refused once the permits are closed or the task is cancelled.
@@ -63,7 +64,7 @@ final class Permits: Sendable {
         }
     }
 
-    /// Gives a permit back.
+    /// Returns a permit.
     func release() {
         let next = state.withLock { state -> CheckedContinuation<Bool, Never>? in
             if let next = state.waiting.popFirst() { return next.continuation }
@@ -73,7 +74,7 @@ final class Permits: Sendable {
         next?.resume(returning: true)
     }
 
-    /// Refuses everybody who waits and whoever comes later.
+    /// Refuses all waiting and all later requests.
     func close() {
         let waiting = state.withLock { state in
             state.isClosed = true

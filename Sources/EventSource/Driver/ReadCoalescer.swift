@@ -1,43 +1,43 @@
 import StreamModel
 
-/// Lets records gather where one commit after the other brings a few to each of many shards.
+/// Delays reads so that records collect, when every commit brings a few records to each of many shards.
 ///
-/// An invocation costs some microseconds however many records it has. With a thousand shards and a record or two of a
-/// commit for each, a worker that ran after every commit would take the processors from whoever puts records, only to
-/// fall behind with small batches. So after a round in which many shards were read anew, those that have news next wait
-/// for a while that is in proportion to what the round took. A shard that has more than a batch does not wait: it is
-/// read without being told of news.
+/// An invocation costs some microseconds for any number of records. With a thousand shards and one or two records of
+/// each commit for every shard, a worker that ran after each commit would take the processors from the producers and
+/// still fall behind with small batches. So after a round with new records in many shards, the next notices of new
+/// records wait for a pause in proportion to the time of that round. A shard with more than a batch doesn't wait: it is
+/// read without a notice.
 ///
-/// A reader that waits too long finds its records in segments, where they cost several times as much. Whoever has to
-/// read there says so (``missedMemory()``), and pauses are shorter for a time.
+/// Records that wait too long have to be read from segments, which costs several times as much. The driver reports this
+/// (``missedMemory()``), and pauses become shorter for a time.
 ///
-/// One worker and its drivers use it, in the worker's task.
+/// Used by one worker and its drivers, in the worker's task only.
 final class ReadCoalescer {
-    /// So many shards in one round are many.
+    /// The number of shards with new records in one round from which on a pause follows.
     private static let many = 64
-    /// A pause is so many times as long as the round before it.
+    /// The length of a pause, in lengths of the round before it.
     private static let share = 4
-    /// A shorter pause is none, a longer one does not pay.
+    /// The limits of a pause. A shorter one is left out; a longer one has no benefit.
     private static let pauses = Duration.milliseconds(2)...Duration.milliseconds(50)
-    /// By so much the longest pause grows again after one behind which all was in memory.
+    /// How much ``longest`` grows after a pause without a read from segments.
     private static let growth = Duration.milliseconds(1)
 
-    /// No pause is longer now.
+    /// The current maximum of a pause.
     private var longest = ReadCoalescer.pauses.upperBound
     private var hasMissed = false
     private var held: [(ShardID, Int)] = []
     private var isPausing = false
     private var begun = MonotonicTime(sinceOrigin: .zero)
-    /// Shards with news in this round.
+    /// The number of shards with new records in this round.
     private var told = 0
 
-    /// The worker looks at what has happened.
+    /// The worker starts to handle the posts of its mailbox.
     func beginRound(at now: MonotonicTime) {
         begun = now
         told = 0
     }
 
-    /// Whether the news of a shard, for its read with this number, wait for the end of a pause.
+    /// Whether the notice for a shard's read with this number waits for the end of the pause; if so, it is kept.
     func holds(_ shard: ShardID, _ number: Int) -> Bool {
         guard isPausing else {
             told += 1
@@ -47,7 +47,7 @@ final class ReadCoalescer {
         return true
     }
 
-    /// The pause is over: what was held.
+    /// Ends the pause and returns the notices that were kept.
     func release() -> [(ShardID, Int)] {
         isPausing = false
         if !hasMissed { longest = min(longest + Self.growth, Self.pauses.upperBound) }
@@ -57,14 +57,14 @@ final class ReadCoalescer {
         return held
     }
 
-    /// A read has to go to segments. Once a pause counts.
+    /// A read has to go to segments. Counted once for each pause.
     func missedMemory() {
         guard !hasMissed else { return }
         hasMissed = true
         longest = max(longest / 2, Self.pauses.lowerBound)
     }
 
-    /// Nothing more of this round is left; returns when the pause that now begins is over, where one does.
+    /// Ends the round. Returns when the pause that starts now is over; nil without a pause.
     func endRound(at now: MonotonicTime) -> MonotonicTime? {
         guard !isPausing, told >= Self.many else { return nil }
         let pause = min((now - begun) * Self.share, longest)

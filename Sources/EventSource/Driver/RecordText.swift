@@ -1,9 +1,9 @@
 import StreamModel
 import StreamStorage
 
-/// Records as messages name them: number, partition key and age.
+/// How messages name records: by number, partition key and age.
 package enum RecordText {
-    /// Longer keys are cut in messages.
+    /// The maximum length of a key in messages; longer keys are cut.
     static let longestKey = 64
 
     /// `a batch of 3 from 4959… (key 'k7', 3h 12m old)`, `record 4959… (key 'k7', 5s old) in a batch of 3`.
@@ -26,10 +26,10 @@ package enum RecordText {
         "key \(key(record.partitionKey)), \(age(now - record.arrival)) old"
     }
 
-    /// A partition key in one line, quoted as a shell takes it, and cut where it is long.
+    /// A partition key in one line, quoted for a shell, and cut if it is long.
     package static func key(_ key: String) -> String { ShellWord.quoted(key, longest: longestKey) }
 
-    /// How long something is waited for: `350ms`, `2.3s`, `12s`, and from a minute on as an age.
+    /// The length of a pause: `350ms`, `2.3s`, `12s`, and from a minute on as an age.
     static func pause(_ pause: Duration) -> String {
         let seconds = pause.inSeconds
         if seconds < 1 { return "\(Int((max(0, seconds) * 1000).rounded()))ms" }
@@ -38,7 +38,7 @@ package enum RecordText {
         return tenths % 10 == 0 ? "\(tenths / 10)s" : "\(tenths / 10).\(tenths % 10)s"
     }
 
-    /// An age in its two largest units: `45s`, `12m 5s`, `3h 12m`, `2d 4h`. Under a clock that went back it is 0.
+    /// An age in its two largest units: `45s`, `12m 5s`, `3h 12m`, `2d 4h`. If the clock went back, it is 0.
     package static func age(_ age: Duration) -> String {
         let seconds = max(0, age.components.seconds)
         for (length, unit, part, smaller) in [

@@ -5,31 +5,31 @@ import Synchronization
 
 /// Carries out what the lane of one shard decides: reads, invokes, waits, commits.
 ///
-/// A ``LaneWorker`` owns it, hands it what happened in the order in which that came, and runs in its task group what
-/// takes time; each child task posts how it ended. So there is never more than one invocation of a shard, and
-/// everything ends with the worker.
+/// A ``LaneWorker`` owns it and calls it in the worker's task only, with inputs in their order. Work that takes time
+/// runs in child tasks of the worker's group, which post their results; callbacks of the store come on its threads and
+/// only post. So a shard never has more than one invocation, and everything ends with the worker.
 final class ShardDriver {
-    /// What happened beside the deciding task.
+    /// What the worker hands to the driver.
     enum Input: Sendable {
         case event(LaneCore.Event)
-        /// Something may be there for the read with this number.
+        /// There may be records for the read with this number.
         case available(Int)
-        /// A write that the store was handed directly did not come out well.
+        /// A change that was submitted directly to the store was not committed.
         indirect case notCommitted(Change, LaneCore.Event, Result<CommitOutcome, any Error>)
-        /// The time for which an alarm was set has come.
+        /// An alarm of this shard is due.
         case alarm
-        /// Stop as soon as everything is settled (ESM-L3).
+        /// Stop as soon as the invocation in flight has ended and everything is durable (ESM-L3).
         case stop
         /// The run was cancelled.
         case cancelled
-        /// Nothing more can be done.
+        /// The lane has to end, for this reason.
         case ended(LaneEnd)
     }
 
-    /// When to stop without being told to.
+    /// When the driver stops by itself.
     enum Goal: Sendable {
         case position(SequenceNumber)
-        /// At the end of the closed shard, which comes by itself.
+        /// At the end of the closed shard, where every lane stops.
         case shardEnd
     }
 
@@ -40,7 +40,7 @@ final class ShardDriver {
     private let logger: Logger
     private let runner: FunctionRunner
     private let work: ShardWork
-    /// The shard where the store answers without a task; found at the first read.
+    /// The shard, if the store can be read without a task; set at the first read.
     private var direct: (any DirectShard)?
     private let board: MappingStatusRegistry.Shard
 
@@ -51,7 +51,7 @@ final class ShardDriver {
     /// The invocation that ran over its time limit and was cancelled.
     private var overdue: Int?
     private var isStopping = false
-    /// How it ends as soon as no invocation is in flight any more.
+    /// How the lane ends once no invocation is in flight.
     private var pendingEnd: LaneEnd?
     private var wanted: MonotonicTime?
     /// When the lane is to get its next ``Input/alarm``.
@@ -60,9 +60,9 @@ final class ShardDriver {
     private let gathering: ReadCoalescer
     private var tip: SequenceNumber
     private var openRead: LaneCore.ReadOrder?
-    /// What is known already and comes next, so that no decision is taken within another.
+    /// Events that wait for the current decision: the lane is never called from within a decision.
     private var due: [LaneCore.Event] = []
-    /// Whether a note of attempts is in the store that an orderly end must take back.
+    /// Whether the store has an attempt note, which a clean end must remove.
     private(set) var hasNote: Bool
 
     init(
@@ -93,25 +93,25 @@ final class ShardDriver {
         hasNote = start.beginning.note != nil
     }
 
-    /// Has the processor fetch the driver with its lane, which is its turn in a moment.
+    /// Prefetches the driver and its lane, which are used soon, into the processor's cache.
     func fetchAhead() {
         Prefetch.bytes(1536, at: UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()))
     }
 
-    /// Begins; returns how the lane ended if it did at once.
+    /// Starts the lane. Returns how it ended if it ended at once.
     func start(in group: inout DiscardingTaskGroup) -> LaneEnd? {
         if case .position(let position) = goal { due.append(.goal(position)) }
         return decide(.start, in: &group)
     }
 
-    /// Takes note of what happened; returns how the lane ended, if it has.
+    /// Handles an input. Returns how the lane ended, if it has.
     func handle(_ post: Input, in group: inout DiscardingTaskGroup) -> LaneEnd? {
         switch post {
         case .event(.invocationEnded(let number, let result)):
             let result = number == overdue ? timedOut : result
             measure(result)
             if let pendingEnd {
-                // Nothing follows from it any more, but the function had the records.
+                // The result is only counted: the function had the records.
                 lane.invocationAbandoned(result)
                 return pendingEnd
             }
@@ -125,7 +125,7 @@ final class ShardDriver {
             return settle(in: &group)
         case .notCommitted(let change, let event, let result):
             guard pendingEnd == nil else { return nil }
-            // What to do about it takes time.
+            // Committing again waits, so it needs a task.
             let work = work
             group.addTask { await work.commitAgain(change, after: result, then: event) }
             return nil
@@ -155,14 +155,14 @@ final class ShardDriver {
         }
     }
 
-    /// The lane has ended: what it still holds is let go, and all of its counts are told.
+    /// The lane has ended: releases the records that it holds and publishes its counters.
     func ended(as end: LaneEnd) {
         lane.release()
         session.metrics.record(from: board.count(lane.counters), to: lane.counters)
         board.ended(end)
     }
 
-    /// Ends, but not while the function runs: two invocations of one shard must never overlap (ESM-R17).
+    /// Ends the lane once the function no longer runs: two invocations of one shard must never overlap (ESM-R17).
     private func end(as end: LaneEnd) -> LaneEnd? {
         if pendingEnd == nil { pendingEnd = end }
         return invocation == nil ? pendingEnd : nil
@@ -170,16 +170,16 @@ final class ShardDriver {
 
     // MARK: The function's time limit
 
-    /// A function that runs over its time is cancelled, and has failed whatever it still returns (ESM-R9).
+    /// Cancels a function that exceeds its time limit. It counts as failed, with any result (ESM-R9).
     private func cancelIfOverdue(_ now: MonotonicTime) {
         guard let invocation, let deadline, now >= deadline else { return }
-        // That it failed with this is told as any other failure.
+        // The failure itself is logged like any other.
         logger.debug("the function takes longer than it may and is cancelled")
         overdue = invocation.number
         invocation.call.cancel()
     }
 
-    /// When the running function's time is over; where it waits for a permit, not before so much from now.
+    /// When the running function exceeds its time limit. While the call waits for a permit, the limit counts from now.
     private var deadline: MonotonicTime? {
         guard let invocation, invocation.number != overdue else { return nil }
         let begun = invocation.call.times?.begun ?? session.timeSource.monotonicTime
@@ -191,7 +191,7 @@ final class ShardDriver {
         return .failed(LaneCore.FunctionFailure("the function took longer than \(timeout)", type: "TimeOut"))
     }
 
-    /// Tells how long the function took and how old its records were, where it was called (ESM-M1, ESM-M7).
+    /// Records how long the function took and how old its records were, if it was called (ESM-M1, ESM-M7).
     private func measure(_ result: LaneCore.InvocationResult) {
         guard let ended = invocation.take(), result.isReached, let times = ended.call.times else { return }
         let redelivered = board.sent(ended.unit)
@@ -207,7 +207,7 @@ final class ShardDriver {
         return settle(in: &group)
     }
 
-    /// Lets the lane decide on everything that is due.
+    /// Lets the lane decide on all due events.
     private func settle(in group: inout DiscardingTaskGroup) -> LaneEnd? {
         var end: LaneEnd?
         while !due.isEmpty, end == nil {
@@ -217,7 +217,7 @@ final class ShardDriver {
                 due.append(.stop)
             }
         }
-        // A checkpoint that is all that is open can wait to be heard of until something else happens.
+        // If the lane waits for nothing but its checkpoint, the checkpoint's notice needn't wake the worker.
         address.hearsOfCheckpoints(!(goal == nil && !isStopping && lane.waitsForRecords))
         return end
     }
@@ -232,7 +232,7 @@ final class ShardDriver {
         default: break
         }
         let now = Moment(session.timeSource)
-        // Taken out, as an action may change what the driver knows; put back, so that they keep their memory.
+        // Taken out, because an action may change the driver; put back afterwards to reuse the memory.
         var decisions = LaneCore.Decisions()
         swap(&decisions, &self.decisions)
         lane.handle(event, at: now, into: &decisions)
@@ -250,7 +250,7 @@ final class ShardDriver {
         return end
     }
 
-    /// Tells what the lane has come to. Statistics and metrics have this one source, so that they count the same.
+    /// Publishes the lane's state. Statistics and metrics are both taken from here, so that they agree.
     private func publish(_ trace: [LaneCore.TraceEvent], at now: Moment) {
         let told = board.update(lane, tip: tip, trace: trace, now: now)
         session.metrics.record(from: told, to: lane.counters)
@@ -271,8 +271,8 @@ final class ShardDriver {
             wanted = moment
             setAlarm()
         case .checkpoint(let position, let isShardEnd):
-            // With more to do at once the next unit will wait for this move, and at the goal the run does: it does not
-            // wait for other commits.
+            // A move that something waits for doesn't wait for a group commit: on a backlog the next unit waits for it,
+            // at the goal the run.
             let isBehind =
                 tip.rawValue > position.rawValue + UInt64(session.configuration.batchSize) || isLast(position)
             commit(
@@ -290,7 +290,7 @@ final class ShardDriver {
         return nil
     }
 
-    /// Whether the run ends when the checkpoint is here.
+    /// Whether the lane's goal is reached with a checkpoint at this position.
     private func isLast(_ position: SequenceNumber) -> Bool {
         if case .position(let last) = goal { position >= last } else { false }
     }
@@ -300,12 +300,12 @@ final class ShardDriver {
     private func read(_ order: LaneCore.ReadOrder, in group: inout DiscardingTaskGroup) {
         if direct == nil { direct = try? session.direct?.directShard(shard.id, of: session.key.stream) }
         if let direct, readAtOnce(order, from: direct) { return }
-        // It is not in memory, or something is wrong: both take time.
+        // The records are not in memory, or the shard can't be read: both need a task.
         let work = work
         group.addTask { await work.read(order) }
     }
 
-    /// Takes what is in memory, or is told when something comes; false where neither can be.
+    /// Takes the records in memory, or asks for a notice of new ones. False if the shard needs a read by a task.
     private func readAtOnce(_ order: LaneCore.ReadOrder, from direct: any DirectShard) -> Bool {
         let found = try? direct.read(
             after: order.after, maximumRecords: order.maximumRecords, maximumBytes: order.maximumBytes)
@@ -338,8 +338,8 @@ final class ShardDriver {
         }
     }
 
-    /// Alarms are never taken back: one that comes too early is set anew, so a shard has few of them however often its
-    /// window moves or its function is called.
+    /// Alarms are never removed. One that comes too early is set again, so a shard has few of them even if its window
+    /// moves often or its function is called often.
     private func setAlarm() {
         let deadline = deadline
         guard let next = wanted.map({ wanted in deadline.map { min(wanted, $0) } ?? wanted }) ?? deadline else {
@@ -350,18 +350,20 @@ final class ShardDriver {
         alarms.set(shard.id, next)
     }
 
-    /// After an orderly end attempts begin at 0 again, so what was noted for a crash is taken back (ESM-A9).
+    /// A checkpoint move that removes the attempt note: after a clean end the attempts start at 0 again (ESM-A9).
     var withoutNote: Change { session.checkpoint(shard.id, lane.persistedPosition) }
 }
 
-/// Where word for one lane is left.
+/// Posts inputs for one lane to its worker's mailbox. Any thread calls ``post(_:)`` and ``postCommitted(_:_:_:)``; the
+/// worker sets the flag.
 struct LaneAddress: Sendable {
     let shard: ShardID
     private let mailbox: Mailbox<LaneWorker.Input>
     private let flag = Flag()
     private final class Flag: Sendable { let needsCheckpoints = Atomic(true) }
 
-    /// Says whether the lane waits to hear of a checkpoint; to be said before the mailbox is looked into.
+    /// Sets whether the notice of a durable checkpoint wakes the worker. Must be called before the worker waits at its
+    /// mailbox: the flag is read under the mailbox's lock.
     func hearsOfCheckpoints(_ needs: Bool) { flag.needsCheckpoints.store(needs, ordering: .relaxed) }
 
     init(shard: ShardID, mailbox: Mailbox<LaneWorker.Input>) {
@@ -371,7 +373,7 @@ struct LaneAddress: Sendable {
 
     func post(_ post: ShardDriver.Input) { mailbox.post(.lane(shard, post)) }
 
-    /// Leaves word of a write, which wakes the worker only where the lane waits for it or it failed.
+    /// Posts the result of a commit. It wakes the worker only if the lane waits for it or the commit failed.
     func postCommitted(_ change: Change, _ event: LaneCore.Event, _ result: Result<CommitOutcome, any Error>) {
         guard case .success(.committed) = result else { return post(.notCommitted(change, event, result)) }
         mailbox.post(.lane(shard, .event(event))) {

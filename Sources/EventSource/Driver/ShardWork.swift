@@ -2,9 +2,8 @@ import Logging
 import StreamModel
 import StreamStorage
 
-/// What takes time in driving a shard, each in a child task of its driver; every call posts how it ended, unless it
-/// was cancelled.
-/// An object, as every invocation's task refers to it.
+/// The work of a shard's driver that takes time. Each call runs in a child task and posts its result, unless it was
+/// cancelled. A class, so that a task holds one reference.
 final class ShardWork: Sendable {
     private let session: MappingSession
     private let shard: ShardDescription
@@ -22,15 +21,15 @@ final class ShardWork: Sendable {
 
     // MARK: Reading
 
-    /// What an order asks of the store.
+    /// The request for a read order.
     func request(_ order: LaneCore.ReadOrder, wait: ReadRequest.Wait = .no) -> ReadRequest {
         ReadRequest(
             stream: session.key.stream, shard: shard.id, after: order.after, maximumRecords: order.maximumRecords,
             maximumBytes: order.maximumBytes, wait: wait)
     }
 
-    /// Throws `streamNotFound` where another stream has the name meanwhile: a store that is asked by names finds that one,
-    /// and its records must not pass for those of the stream whose id the function is told.
+    /// Throws `streamNotFound` if another stream has the name now. The store looks streams up by name, and the new
+    /// stream's records must not be delivered with the old stream's ID.
     private func requireOwnShard(_ result: ReadResult) throws {
         guard let found = result.batch.first?.shardCreationSecond, found != shard.creationSecond else { return }
         throw ShardlineError(
@@ -46,7 +45,7 @@ final class ShardWork: Sendable {
             do {
                 let result = try await session.store.read(request)
                 try requireOwnShard(result)
-                // A store may wake its readers for nothing; the lane has no use for that.
+                // A store may wake its readers without new records.
                 if result.isNothing, result.next == order.after { continue }
                 address.post(.event(.read(order.number, result)))
                 return
@@ -69,7 +68,7 @@ final class ShardWork: Sendable {
 
     // MARK: Invoking
 
-    /// Calls the function as soon as there is a permit. Its time limit is the driver's to keep.
+    /// Calls the function once there is a permit. The driver enforces the time limit.
     func invoke(_ invocation: LaneCore.Invocation, runner: FunctionRunner, call: FunctionCall) async {
         await call.run { await invokeCancellably(invocation, runner, call) }
     }
@@ -81,7 +80,7 @@ final class ShardWork: Sendable {
             address.post(.event(.invocationEnded(invocation.number, .notCalled)))
             return
         }
-        // While it waited the records may have become too old; the lane decides anew (ESM-A11).
+        // The records may have become too old during the wait for the permit; the lane decides again (ESM-A11).
         if waited, let limit = invocation.settings.maximumRecordAge,
             timeSource.wallTime - invocation.unit.records[0].approximateArrivalTimestamp >= limit
         {
@@ -93,7 +92,8 @@ final class ShardWork: Sendable {
         }
         if let horizon = await horizonPast(invocation.unit) {
             session.permits.release()
-            // Retention comes before everything but a stop (ESM-A11); the lane gives up what has expired of the unit.
+            // Expiry comes before everything except a stop (ESM-A11): the lane gives up the expired records of the
+            // unit.
             address.post(.event(.trimmed(through: horizon)))
             address.post(.event(.invocationEnded(invocation.number, .expired)))
             return
@@ -111,8 +111,8 @@ final class ShardWork: Sendable {
         address.post(.event(.invocationEnded(invocation.number, isCancelled ? .cancelled : result)))
     }
 
-    /// The trim horizon, where it is past the unit's first record. The store is asked only about a unit that is older
-    /// than records are kept.
+    /// The trim horizon, if the unit's first record has expired. Only a unit older than the retention needs a call of
+    /// the store.
     private func horizonPast(_ unit: LaneCore.Unit) async -> SequenceNumber? {
         let first = unit.records[0]
         guard timeSource.wallTime - first.approximateArrivalTimestamp >= session.retention.value,
@@ -124,7 +124,7 @@ final class ShardWork: Sendable {
 
     // MARK: Committing
 
-    /// Writes a change until it is durable.
+    /// Commits a change, and repeats it until it is durable.
     func commit(_ change: Change, urgency: CommitUrgency, then event: LaneCore.Event) async {
         var failures = 0
         while !Task.isCancelled {
@@ -134,7 +134,7 @@ final class ShardWork: Sendable {
                     address.post(.event(event))
                     return
                 case .unknown(let cause):
-                    // A checkpoint or a note may be written twice: the second time changes nothing.
+                    // Checkpoints and notes are idempotent, so the commit is repeated.
                     failures += 1
                     complain("whether a checkpoint is durable is not known, it is written again: \(cause)")
                 case .conflict, .sealed:
@@ -154,7 +154,7 @@ final class ShardWork: Sendable {
         }
     }
 
-    /// Goes on after a write that the store was handed directly and that did not come out well.
+    /// Handles a change that was submitted directly and not committed.
     func commitAgain(
         _ change: Change, after result: Result<CommitOutcome, any Error>, then event: LaneCore.Event
     ) async {
@@ -168,7 +168,7 @@ final class ShardWork: Sendable {
         }
     }
 
-    /// Gives records to the failure destination; the lane repeats what fails (ESM-D9).
+    /// Delivers records to the failure destination. The lane repeats a failed delivery (ESM-D9).
     func deliver(_ giveUp: LaneCore.GiveUp) async {
         let document = FailureDocument(
             giveUp, key: (session.key.stream, session.key.name), shard: shard.id,
@@ -192,7 +192,8 @@ final class ShardWork: Sendable {
         }
     }
 
-    /// Documents and checkpoint in one commit, or in several ordered ones where they are large (ESM-D10).
+    /// Commits the documents together with the checkpoint: in one commit, or if they are large in several, in order
+    /// (ESM-D10).
     private func deliver(
         _ document: FailureDocument, to name: String, behind taken: SequenceNumber?, through last: SequenceNumber
     ) async {
@@ -205,7 +206,8 @@ final class ShardWork: Sendable {
                 switch try await session.store.commit(changes) {
                 case .committed: taken = part.through
                 case .unknown(let cause):
-                    // Never again blindly: the checkpoint says whether the commit is there.
+                    // The commit must not be repeated blindly, or the documents could be written twice. The checkpoint
+                    // says whether it is durable.
                     guard try await position() >= part.through else {
                         return failed("whether the documents are durable is not known: \(cause)", taken)
                     }
@@ -232,12 +234,12 @@ final class ShardWork: Sendable {
         return mapping.checkpoints.first { $0.shard == shard.id }?.position ?? .zero
     }
 
-    /// Says what the store did not do; of many shards at once a few do.
+    /// Logs what failed in the store; the throttle limits the lines of many shards.
     private func complain(_ text: String) {
         if session.throttle.admits(.store, at: timeSource.monotonicTime, logger) { logger.error("\(text)") }
     }
 
-    /// Waits before something is tried again; false where the task was cancelled.
+    /// Waits before a retry: 200 ms, doubled each time, at most 10 s. False if the task was cancelled.
     private func pause(after failures: Int) async -> Bool {
         let pause = min(Duration.milliseconds(100) * (1 << min(failures, 20)), .seconds(10))
         do {

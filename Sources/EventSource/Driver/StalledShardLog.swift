@@ -2,13 +2,13 @@ import Logging
 import StreamModel
 import StreamStorage
 
-/// What an operator hears of a mapping that does not get on: a line when that is noticed, and another one each time that
-/// it has become twice as bad. However many shards it is about, it is one line.
+/// Decides the log lines about a mapping that makes no progress: one line when this is noticed, and another each time
+/// that it has become twice as bad. One line stands for any number of shards.
 ///
-/// The mapping is looked at every ten seconds. The same is in the metrics `LaneBlockedSeconds`, `IteratorAge`,
+/// The mapping is checked every ten seconds. The same figures are in the metrics `LaneBlockedSeconds`, `IteratorAge`,
 /// `CheckpointLag` and `OldestRecordAge` (ESM-M1, ESM-M8).
 struct StalledShardLog {
-    /// A shard whose lane has been on one unit for a while.
+    /// A shard whose lane has been on one unit for at least ``patience``.
     struct Blocked {
         var state: MappingShardState
         var time: Duration
@@ -16,24 +16,24 @@ struct StalledShardLog {
         var age = Duration.zero
     }
 
-    /// A line and how loud it is.
+    /// A line and its level.
     struct Line: Hashable {
         var level: Logger.Level
         var text: String
     }
 
-    /// A unit that takes no longer is nothing to talk about.
+    /// The time on one unit from which on a shard counts as blocked.
     static let patience = Duration.seconds(10)
-    /// Nor is a record that has waited no longer.
+    /// The age of the oldest record from which on a line is logged.
     static let youngest = Duration.seconds(60)
 
     private var toldTime = Duration.zero
     private var toldCount = 0
     private var toldAge = Duration.zero
-    /// What the look before found; nil: there was none.
+    /// The age at the previous check; nil at the first one.
     private var lastAge: Duration?
 
-    /// The line about shards that are on one unit for long; nil where there is nothing new.
+    /// The line about blocked shards; nil if there is nothing new.
     mutating func line(blocked: [Blocked]) -> Line? {
         guard let worst = blocked.max(by: { $0.time < $1.time }) else {
             (toldTime, toldCount) = (.zero, 0)
@@ -50,7 +50,7 @@ struct StalledShardLog {
             }
         let others = blocked.count == 1 ? "" : ", the longest of \(blocked.count) shards"
         let unit = state.unit.map { " (\(RecordText.of($0)), the oldest record is \(RecordText.age(worst.age)) old)" }
-        // That a function fails is told by its failures.
+        // The function's failures are logged on their own.
         return Line(
             level: state.phase != .delivering && state.attempts > 0 ? .notice : .warning,
             text:
@@ -58,13 +58,13 @@ struct StalledShardLog {
         )
     }
 
-    /// The line about records that get older while the function works; nil where they do not, or nothing is new.
+    /// The line about a function that is slower than the producers; nil if it isn't or there is nothing new.
     ///
     /// - Parameters:
-    ///   - age: of the oldest record that a lane holds and that is not done.
-    ///   - lag: how many records are not done; nil where that is not known.
+    ///   - age: the age of the oldest record that a lane holds and that is not done.
+    ///   - lag: the number of records that are not done; nil if it is not known.
     mutating func line(age: Duration, lag: Int?) -> Line? {
-        // A backlog that is old and is being worked off is no news.
+        // An old backlog that doesn't get older is not logged.
         let grows = lastAge.map { age > $0 } ?? false
         lastAge = age
         if age < Self.youngest { toldAge = .zero }

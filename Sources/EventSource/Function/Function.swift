@@ -3,63 +3,65 @@ import StreamModel
 
 /// The consumer code as a closure.
 ///
-/// It gets the records of one unit, in order, all of one shard. To return means that all are done; to throw a
-/// ``BatchFailure`` that those before the named record are done; a ``PermanentFailure`` that a record can never be
-/// done; anything else that the whole unit has failed. It runs for several shards at the same time, never twice at
-/// once for the same one.
+/// It gets the records of one unit, in order, all of one shard. Returning means that all records are done. Throwing a
+/// ``BatchFailure`` means that the records before the named one are done; a ``PermanentFailure`` that a record can
+/// never succeed; any other error that the whole unit has failed. It runs for several shards at the same time, but
+/// never twice at the same time for one shard.
 ///
-/// Delivery is at least once: after a crash or a failure records come again.
+/// Delivery is at least once: after a crash or a failure, records are delivered again.
 public typealias EventFunction = @concurrent @Sendable (RecordBatch, InvocationContext) async throws -> Void
 
-/// Consumer code with state: one instance a shard, which nobody else touches, so it needs no lock.
+/// Consumer code with state. Each shard has its own instance, which is called once at a time, so it needs no lock.
 ///
-/// The state lives in memory: where it must survive, store it together with the sequence number reached in one
-/// transaction, and skip what is behind that number when it comes again. An instance lives as long as its mapping
-/// runs, also across failures: a throwing call must leave the state so that the same records can come again.
+/// The state is in memory. If it must survive the process, store it in one transaction together with the last sequence
+/// number, and skip records up to that number when they are delivered again. An instance lives as long as its mapping's
+/// run, also after failures: a call that throws must leave the state so that the same records can be delivered again.
 public protocol BatchFunction {
-    /// Handles one unit of records, in order, all of one shard. What to throw: see ``EventFunction``.
+    /// Handles one unit of records, in order, all of one shard. ``EventFunction`` says what errors mean.
     mutating func handle(_ batch: RecordBatch, context: InvocationContext) async throws
 }
 
-/// Says that a unit has failed from one record on: what is before it is done, it and what follows comes again.
+/// Says that a unit has failed from one record on: the records before it are done; it and the later ones are delivered
+/// again.
 ///
 /// Without ``EventSourceMapping/Configuration/reportsBatchItemFailures`` the whole unit counts as failed.
 public struct BatchFailure: Error, Sendable, CustomStringConvertible, CustomDebugStringConvertible {
     /// The first record that is not done.
     public let sequenceNumber: SequenceNumber
-    /// Why it is not.
+    /// Why the record is not done.
     public let cause: any Error
 
     /// Says that everything before `record` is done.
     ///
     /// - Parameters:
     ///   - record: the first record of the unit that is not done. A record of another unit fails the whole unit.
-    ///   - cause: what the documents and logs say.
+    ///   - cause: the reason in logs and failure documents.
     public init(from record: Record, because cause: some Error) {
         sequenceNumber = record.sequenceNumber
         self.cause = cause
     }
 
-    /// Says that everything before `record` is done, in words.
+    /// Says that everything before `record` is done, with the reason as text.
     public init(from record: Record, because reason: String) {
         sequenceNumber = record.sequenceNumber
         cause = StatedReason(reason)
     }
 
-    /// What is said of it in logs and documents.
+    /// The text for logs and failure documents.
     public var description: String { "from record \(sequenceNumber) on: \(cause)" }
-    /// The same.
+    /// The same as ``description``.
     public var debugDescription: String { description }
 }
 
-/// Says that a record can never be handled, so that retrying it would be in vain (ESM-R20).
+/// Says that a record can never succeed, so that a retry would fail again (ESM-R20).
 ///
-/// The named record is given up at once, without retries; what is before it is done, what is after it goes on. Without
-/// a record the unit is bisected until the failing record is alone, and that one given up at once.
+/// The named record is given up at once, without retries. The records before it are done, and the later ones are
+/// delivered next. Without a named record the unit is bisected until the failing record is alone, and that one is given
+/// up at once.
 public struct PermanentFailure: Error, Sendable, CustomStringConvertible, CustomDebugStringConvertible {
-    /// The record that can't be handled; nil where it is not known which one.
+    /// The record that can't be handled; nil if it is not known which one.
     public let sequenceNumber: SequenceNumber?
-    /// Why it can't.
+    /// Why the record can't be handled.
     public let cause: any Error
 
     /// Says that `record` can never be handled.
@@ -68,39 +70,39 @@ public struct PermanentFailure: Error, Sendable, CustomStringConvertible, Custom
         self.cause = cause
     }
 
-    /// Says that `record` can never be handled, in words.
+    /// Says that `record` can never be handled, with the reason as text.
     public init(_ record: Record, because reason: String) {
         sequenceNumber = record.sequenceNumber
         cause = StatedReason(reason)
     }
 
-    /// Says that a record of the unit can never be handled, but not which.
+    /// Says that an unknown record of the unit can never be handled.
     public init(because cause: some Error) {
         sequenceNumber = nil
         self.cause = cause
     }
 
-    /// What is said of it in logs and documents.
+    /// The text for logs and failure documents.
     public var description: String {
-        sequenceNumber.map { "record \($0), for good: \(cause)" } ?? "for good: \(cause)"
+        sequenceNumber.map { "record \($0), permanently: \(cause)" } ?? "permanently: \(cause)"
     }
-    /// The same.
+    /// The same as ``description``.
     public var debugDescription: String { description }
 }
 
 /// The usual reason for a ``PermanentFailure``: the record can't be decoded.
 public struct MalformedRecord: Error, Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible {
-    /// What is wrong with it; empty where nobody said.
+    /// What is wrong with the record; empty if not given.
     public var details: String
 
     /// A record that can't be decoded, because of `details`.
     public init(_ details: String = "") { self.details = details }
 
-    /// What is said of it in logs and documents.
+    /// The text for logs and failure documents.
     public var description: String {
         details.isEmpty ? "the record is malformed" : "the record is malformed: \(details)"
     }
-    /// The same.
+    /// The same as ``description``.
     public var debugDescription: String { description }
 }
 

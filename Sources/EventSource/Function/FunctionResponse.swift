@@ -1,6 +1,6 @@
 import StreamModel
 
-/// What the one line that a function outside Swift answers means, before it is held against the unit (ESM-R1 to
+/// The meaning of the response line of a function outside Swift, before it is checked against the unit (ESM-R1 to
 /// ESM-R12, ESM-R19, ESM-R20).
 package enum FunctionResponse: Hashable, Sendable {
     /// All records are done (ESM-R1 to ESM-R4).
@@ -9,16 +9,16 @@ package enum FunctionResponse: Hashable, Sendable {
     case report([LaneCore.ReportedFailure])
     /// The report can't be read, so the whole unit has failed (ESM-R12).
     case unreadableReport(LaneCore.FunctionFailure)
-    /// The function says that it failed, or answered nonsense (ESM-R9, ESM-R19).
+    /// The function reports that it failed, or its response is invalid (ESM-R9, ESM-R19).
     case failed(LaneCore.FunctionFailure)
-    /// The function says that it failed and would fail for ever (ESM-R20).
+    /// The function reports a failure that a retry can't fix (ESM-R20).
     case permanent(LaneCore.FunctionFailure)
 
-    /// Reads an answer.
+    /// Reads a response.
     ///
     /// - Parameters:
-    ///   - line: the answer without its end of line.
-    ///   - reportsFailures: whether `batchItemFailures` is looked at (ESM-S13).
+    ///   - line: the response without its newline.
+    ///   - reportsFailures: whether `batchItemFailures` is read (ESM-S13).
     package static func parse(_ line: [UInt8], reportsFailures: Bool) -> FunctionResponse {
         let value: JSONValue
         switch AnswerLine(line) {
@@ -29,7 +29,7 @@ package enum FunctionResponse: Hashable, Sendable {
                     "the answer is no JSON: \(excerpt(line)); allowed: one line with one JSON value, or an empty line",
                     type: "InvalidResponse"))
         case .value(let found, let repeated):
-            // Which of them counts is each reader's own choice, so one could hide an error behind another.
+            // JSON readers differ in which of them counts, so a repeated member could hide an error.
             if let name = repeated.first(where: { JSONValue.answerMembers.contains(UTF8Key($0)) }) {
                 return .failed(
                     LaneCore.FunctionFailure(
@@ -55,7 +55,7 @@ package enum FunctionResponse: Hashable, Sendable {
             })
     }
 
-    /// What the answer means for the unit that it answers.
+    /// What the response means for the unit that was sent.
     package func result(for unit: LaneCore.Unit) -> LaneCore.InvocationResult {
         switch self {
         case .success: .success
@@ -66,10 +66,10 @@ package enum FunctionResponse: Hashable, Sendable {
         }
     }
 
-    /// At most 4 KiB of a text, cut between characters.
+    /// A text cut to at most 4 KiB, between characters.
     package static func limited(_ text: String) -> String { limited(text, to: 4096) }
 
-    /// The same of an error's type: at most 256 bytes. A document that a destination can't take would hold up its shard.
+    /// An error's type cut to at most 256 bytes. A document too large for its destination would block the shard.
     package static func limitedType(_ type: String) -> String { limited(type, to: 256) }
 
     private static func limited(_ text: String, to limit: Int) -> String {
@@ -90,15 +90,15 @@ package enum FunctionResponse: Hashable, Sendable {
     }
 }
 
-/// A line that a function has answered, as it is read: before what it means.
+/// A function's response line as JSON, without its meaning.
 package enum AnswerLine: Sendable {
-    /// Nothing, or only white space (ESM-R3's empty body).
+    /// The line is empty or white space (ESM-R3's empty body).
     case blank
-    /// One JSON value, and the names that an object in it has more than once.
+    /// One JSON value, and the names that occur more than once in an object of it.
     case value(JSONValue, repeated: [String])
     case noJSON
 
-    /// Reads a line without its end. A byte-order mark before it means nothing, as some runtimes begin their output so.
+    /// Reads a line without its newline. A byte-order mark, with which some runtimes begin their output, is ignored.
     package init(_ line: [UInt8]) {
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         let text = line.starts(with: mark) ? Array(line.dropFirst(mark.count)) : line
@@ -112,18 +112,18 @@ package enum AnswerLine: Sendable {
     }
 }
 
-/// What an answer, or an entry of `batchItemFailures`, says of an error, in whatever form (ESM-R9, ESM-R19, ESM-R20).
+/// An error in a response or in an entry of `batchItemFailures`, in any of its forms (ESM-R9, ESM-R19, ESM-R20).
 private struct ReportedError {
     var failure: LaneCore.FunctionFailure
     var isPermanent: Bool
-    /// Whether there is more than `permanent`.
+    /// Whether there is any member besides `permanent`.
     var hasReason: Bool
 
-    /// Nil where it reports none: a member that is not there, or null, reports nothing.
+    /// Nil if no error is reported: missing and null members report nothing.
     init?(in object: JSONValue) {
         func given(_ name: String) -> JSONValue? { object[name].flatMap { $0 == .null ? nil : $0 } }
         let (message, type) = (given("errorMessage"), given("errorType"))
-        // Lambda's runtimes write all three of an error; alone it would be a member like any other.
+        // Lambda's runtimes write all three members of an error. A `stackTrace` alone is a member like any other.
         let isOfError = object["errorMessage"] != nil || object["errorType"] != nil
         let trace = isOfError ? given("stackTrace").flatMap { $0 == .array([]) ? nil : $0 } : nil
         let permanent = given("permanent") ?? .bool(false)
@@ -139,7 +139,7 @@ private struct ReportedError {
                 ? "the function reported \(isPermanent ? "a permanent" : "an") error without a message"
                 : "the function reported \(name) without a message"
         }
-        // Given up by mistake, a record is gone; tried again, it is not.
+        // A needless retry does less harm than giving up a record by mistake.
         if isUnclear { text += " ('permanent' is neither true nor false, so it counts as false)" }
         failure = LaneCore.FunctionFailure(
             FunctionResponse.limited(text), type: name.isEmpty ? nil : FunctionResponse.limitedType(name))
@@ -147,28 +147,28 @@ private struct ReportedError {
 }
 
 extension JSONValue {
-    /// An answer in which nothing means anything: success for ESM-R3, no answer for ESM-R19b.
+    /// A response without any known member: a success by ESM-R3, not a response by ESM-R19b.
     package enum Unknown: Hashable, Sendable {
         /// An object with these members, sorted.
         case members([String])
-        /// No object at all: what it is, in a word or two.
+        /// A value that is not an object, described in a word or two.
         case other(String)
     }
 
-    /// The members of an answer that mean something.
+    /// The members of a response that have a meaning.
     package static let answerMembers: [UTF8Key] = [
         "batchItemFailures", "errorMessage", "errorType", "permanent", "itemIdentifier",
     ]
 
-    /// Those that a function may send empty with every answer.
+    /// The members that a function may send empty with every response.
     private static let silentMembers: [UTF8Key] = ["errorMessage", "errorType", "stackTrace", "permanent"]
 
-    /// What an answer that means nothing is; nil for one that means something. `null`, `{}`, `""` and `[]` say that all
-    /// is done (ESM-R1, ESM-R2).
+    /// What a response without a known member is; nil for one with a meaning. `null`, `{}`, `""` and `[]` mean that all
+    /// records are done (ESM-R1, ESM-R2).
     package var unknownAnswer: Unknown? {
         switch self {
         case .object(let members):
-            // A log line may have the members of an error too, empty ones.
+            // A log line may also have an error's members, empty.
             let isAnswer = members["batchItemFailures"] != nil || ReportedError(in: self) != nil
             guard !isAnswer, members.keys.contains(where: { !Self.silentMembers.contains($0) }) else {
                 return nil
@@ -180,7 +180,7 @@ extension JSONValue {
         }
     }
 
-    /// The text of a string, and a word or two of anything else.
+    /// A string's text, or a word or two for any other value.
     fileprivate var shortText: String {
         switch self {
         case .string(let text): text

@@ -1,12 +1,12 @@
 import StreamModel
 
-/// Where the function of a mapping comes from.
+/// A mapping's function, as it was given.
 enum FunctionSource: Sendable {
     case closure(EventFunction)
     case perShard(@Sendable (ShardID) -> sending any BatchFunction)
     case outside(any OutsideFunction)
 
-    /// The function as one shard calls it.
+    /// The function for one shard.
     func runner(for shard: ShardID, names: ResourceNames, reportsFailures: Bool) -> FunctionRunner {
         switch self {
         case .closure(let function): .closure(function)
@@ -26,13 +26,13 @@ enum FunctionSource: Sendable {
     }
 }
 
-/// A function as one shard calls it: at most one call at a time.
+/// A function for one shard, which makes at most one call at a time.
 enum FunctionRunner: Sendable {
     case closure(EventFunction)
     case stateful(StatefulFunction)
     case outside(any OutsideFunction, KinesisEvent, reportsFailures: Bool)
 
-    /// Calls the function and says what it came to. Returns when the function has really ended.
+    /// Calls the function and returns the result once the function has ended.
     func call(_ unit: LaneCore.Unit, context: InvocationContext) async -> LaneCore.InvocationResult {
         switch self {
         case .closure(let function):
@@ -57,7 +57,7 @@ enum FunctionRunner: Sendable {
 }
 
 extension LaneCore.Unit {
-    /// What an error that the function has thrown means for this unit (ESM-R17, ESM-R20).
+    /// What an error thrown by the function means for this unit (ESM-R17, ESM-R20).
     package func result(ofThrown error: any Error) -> LaneCore.InvocationResult {
         switch error {
         case let failure as BatchFailure:
@@ -87,14 +87,14 @@ extension LaneCore.Unit {
     }
 }
 
-/// A function with state, which only its shard's calls touch.
+/// A function with state. Only its shard's driver calls it.
 package actor StatefulFunction {
     private var function: (any BatchFunction)?
 
     package init(_ function: sending any BatchFunction) { self.function = function }
 
     package func handle(_ batch: RecordBatch, context: InvocationContext) async throws {
-        // A shard never calls twice at once, so the function is there.
+        // A shard never calls twice at the same time, so the function is here.
         guard var function = function.take() else { preconditionFailure("two invocations of one shard overlap") }
         defer { self.function = function }
         try await function.handle(batch, context: context)

@@ -1,31 +1,31 @@
 import Logging
 import StreamModel
 
-/// What a function is told about its invocation, beside the records.
+/// What a function learns about its invocation in addition to the records.
 public struct InvocationContext: Sendable {
     /// The mapping's name.
     public let mapping: String
-    /// The stream that the records are of.
+    /// The stream that the records come from.
     public let stream: String
-    /// Which stream that is: another one for a stream that was created again under the same name. State that the function
-    /// keeps elsewhere about how far it is belongs to this and ``shard``.
+    /// The stream's ID; a stream that is created again under the same name has another one. A function that stores its
+    /// own position elsewhere must store it under this ID and ``shard``.
     public let streamID: StreamID
-    /// The shard that the records are of.
+    /// The shard that the records come from.
     public let shard: ShardID
-    /// How often this unit has been invoked, this time included: 1 the first time.
+    /// The number of this invocation of the unit: 1 the first time.
     public let attempt: Int
-    /// Another one for each invocation; the failure document names the last one. A UUID as text.
+    /// The invocation's own id, a UUID as text. The failure document names the id of the last invocation.
     public var requestID: String { requestIDs.id(shard: shard, invocation: invocation) }
-    /// When the invocation is cancelled, by the wall clock of the store.
+    /// When the invocation is cancelled, by the store's wall clock.
     public let deadline: Timestamp
-    /// A logger that names mapping, shard and request.
+    /// A logger with mapping, shard and request in its metadata.
     public var logger: Logger {
         var logger = laneLogger
         logger[metadataKey: "request"] = "\(requestID)"
         return logger
     }
 
-    // Made when they are asked for: most functions need neither.
+    // The id and the logger are made on demand: most functions need neither.
     private let requestIDs: RequestIDs
     private let invocation: Int
     private let laneLogger: Logger
@@ -50,6 +50,6 @@ public struct InvocationContext: Sendable {
         laneLogger = logger
     }
 
-    /// The time that is left until the invocation is cancelled; never negative.
+    /// The time until the invocation is cancelled; never negative.
     public var remainingTime: Duration { max(.zero, monotonicDeadline - timeSource.monotonicTime) }
 }

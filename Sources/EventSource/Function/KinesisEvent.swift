@@ -1,9 +1,9 @@
 import StreamModel
 
-/// The event that functions outside Swift get: Lambda's for Kinesis, one line of JSON (ESM-E1, ESM-E2).
+/// The event for functions outside Swift: Lambda's event for Kinesis as one line of JSON (ESM-E1, ESM-E2).
 package struct KinesisEvent: Sendable {
     private let names: ResourceNames
-    /// Whether explicit hash keys are in it, which Lambda's event has no place for.
+    /// Whether the event contains explicit hash keys, which Lambda's event doesn't.
     private let showsHashKeys: Bool
 
     package init(names: ResourceNames, showsHashKeys: Bool = false) {
@@ -11,7 +11,7 @@ package struct KinesisEvent: Sendable {
         self.showsHashKeys = showsHashKeys
     }
 
-    /// The event of these records, without an end of line.
+    /// The event of these records, without a newline.
     package func json(of records: RecordBatch) -> [UInt8] {
         var writer = JSONWriter(reserving: Self.envelopeSize + records.reduce(0) { $0 + size(of: $1) + 1 })
         write(records, to: &writer)
@@ -28,13 +28,12 @@ package struct KinesisEvent: Sendable {
         }
     }
 
-    /// Bytes of an event without records: `{"Records":[]}`. Between two records stands one comma.
+    /// The bytes of an event without records: `{"Records":[]}`. Between two records is one comma.
     package static let envelopeSize = 14
 
     /// The bytes that `record` takes in an event.
     package func size(of record: Record) -> Int {
-        // The length of the fixed parts depends on shard and time too little to count it anew for every record, but
-        // it must be exact: so everything that varies is added up.
+        // The size must be exact without writing the record: the fixed part plus everything that varies.
         let sequence = 56
         let milliseconds = record.approximateArrivalTimestamp.milliseconds
         let seconds = String(abs(milliseconds / 1000)).utf8.count + 4 + (milliseconds < 0 ? 1 : 0)
@@ -45,7 +44,7 @@ package struct KinesisEvent: Sendable {
             + JSONWriter.size(ofString: names.stream)
     }
 
-    /// What stands between the values: names, colons, commas, brackets, and the values that never change.
+    /// The bytes of everything but the varying values: names, colons, commas, brackets and constant values.
     private static let fixedSize =
         #"{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":,"sequenceNumber":,"data":,"approximateArrivalTimestamp":},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":,"eventName":"aws:kinesis:record","invokeIdentityArn":,"awsRegion":,"eventSourceARN":}"#
         .utf8.count

@@ -1,25 +1,25 @@
 import StreamModel
 
-/// A function that is no Swift code of this process: a child process, later an HTTP endpoint.
+/// A function that is not Swift code of this process: a child process, later an HTTP endpoint.
 ///
 /// It is called once for each unit, for several shards at the same time. When the calling task is cancelled (a
-/// time-out, or the end of the grace time) it ends the invocation really and only then returns, so that two
-/// invocations of one shard never overlap (ESM-R17).
+/// time-out, or the end of the grace time), it must end the invocation before it returns, so that two invocations of
+/// one shard never overlap (ESM-R17).
 package protocol OutsideFunction: Sendable {
-    /// Sends one event and returns what came back.
+    /// Sends one event and returns the answer.
     ///
     /// - Parameters:
-    ///   - records: the records of the event, for whoever looks over the function's shoulder.
-    ///   - event: one line of JSON without its end (``KinesisEvent``).
-    ///   - context: the invocation; its deadline is kept by the caller, by cancelling the task.
+    ///   - records: the records of the event, for observers such as bench.
+    ///   - event: one line of JSON without its newline (``KinesisEvent``).
+    ///   - context: the invocation. The caller enforces its deadline by cancelling the task.
     func invoke(_ records: RecordBatch, event: [UInt8], context: InvocationContext) async -> OutsideAnswer
 }
 
 /// How an invocation of an ``OutsideFunction`` ended.
 package enum OutsideAnswer: Sendable {
-    /// The function answered this line, without its end (ESM-R19).
+    /// The function answered with this line, given without its newline (ESM-R19).
     case answered([UInt8])
-    /// The function could not be reached: it can't be started, nobody listens. That is no attempt (ESM-A6).
+    /// The function could not be reached: it can't be started, or nothing listens. No attempt is counted (ESM-A6).
     case notReached(String)
     /// The function ended without an answer (ESM-R9).
     case failed(String, type: String?)
@@ -38,8 +38,8 @@ extension OutsideAnswer {
         }
     }
 
-    /// How many of the first of these records are done by this answer, and what is wrong with the next one: for
-    /// whoever looks over the function's shoulder, by the rules of the mapping itself. At least one record.
+    /// How many of the first records this answer completes, and why the next one failed, by the mapping's own rules.
+    /// For observers such as bench. `records` must not be empty.
     package func done(
         of records: RecordBatch, reportsFailures: Bool
     ) -> (count: Int, failure: LaneCore.FunctionFailure?) {

@@ -1,7 +1,7 @@
 import StreamModel
 
-/// The names (ARNs) that events and documents give to stream and function, in Amazon's form so that functions and
-/// readers written for Lambda work unchanged (ESM-E9).
+/// The ARNs of the stream and the function in events and documents, in Amazon's form, so that functions and readers
+/// written for Lambda work unchanged (ESM-E9).
 package struct ResourceNames: Hashable, Sendable {
     package let region: String
     package let stream: String

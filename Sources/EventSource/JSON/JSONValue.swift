@@ -1,6 +1,6 @@
 import StreamModel
 
-/// A JSON value as a function outside Swift answers it: read strictly (RFC 8259), with a limit to its depth.
+/// A JSON value, read strictly (RFC 8259) and with a limited depth.
 package enum JSONValue: Hashable, Sendable {
     case null
     case bool(Bool)
@@ -8,16 +8,16 @@ package enum JSONValue: Hashable, Sendable {
     case number(String)
     case string(String)
     case array([JSONValue])
-    /// The members in their order; of two with one name the last one counts, as with most readers.
+    /// The members, unordered. The last of several members with one name counts, as in most readers.
     case object([UTF8Key: JSONValue])
 
-    /// Reads one value that fills `bytes` but for white space; nil where that is no JSON.
+    /// Reads one value, with only white space around it; nil if `bytes` are not JSON.
     package init?(_ bytes: [UInt8]) {
         guard let value = Self.read(bytes)?.value else { return nil }
         self = value
     }
 
-    /// The same, and the names that any object in it has more than once.
+    /// The same, and the names that occur more than once in any object of the value, at most 100.
     package static func read(_ bytes: [UInt8]) -> (value: JSONValue, repeated: [String])? {
         var reader = Reader(bytes: bytes)
         reader.skipSpace()
@@ -30,13 +30,13 @@ package enum JSONValue: Hashable, Sendable {
         if case .string(let text) = self { text } else { nil }
     }
 
-    /// The value of this member of an object; nil where there is none.
+    /// The value of a member of an object; nil if there is none.
     package subscript(_ name: String) -> JSONValue? {
         if case .object(let members) = self { members[UTF8Key(name)] } else { nil }
     }
 
     private struct Reader {
-        /// Deeper than any answer that means something, shallow enough for the stack.
+        /// Deeper than any meaningful response, shallow enough for the stack.
         static let maximumDepth = 200
         let bytes: [UInt8]
         var at = 0
@@ -129,7 +129,7 @@ package enum JSONValue: Hashable, Sendable {
             at += 1
             var text: [UInt8] = []
             while true {
-                // Most of a text is taken as it is, in one piece: the data of a record may have many megabytes.
+                // Text without escapes is copied in one piece: a record's data may have many megabytes.
                 let start = at
                 at = endOfPlainText(from: start)
                 guard at < bytes.count else { return nil }
@@ -149,7 +149,7 @@ package enum JSONValue: Hashable, Sendable {
             }
         }
 
-        /// Where the next quote, backslash or control character is; the end where there is none.
+        /// The index of the next quote, backslash or control character, or the end.
         private func endOfPlainText(from start: Int) -> Int {
             bytes.withUnsafeBufferPointer { bytes in
                 var index = start

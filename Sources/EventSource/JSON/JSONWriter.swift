@@ -1,7 +1,7 @@
-/// Writes JSON into bytes by hand: events and documents are written record by record, where an encoder would cost more
-/// than the work itself.
+/// Writes JSON directly into bytes. For events and documents of many records an encoder would cost more than the rest
+/// of the work.
 package struct JSONWriter: Sendable {
-    /// What was written so far.
+    /// The bytes written so far.
     package private(set) var bytes: [UInt8] = []
     /// Whether the next member or element needs a comma before it.
     private var needsComma = false
@@ -15,7 +15,7 @@ package struct JSONWriter: Sendable {
     /// `[ … ]`
     package mutating func array(_ body: (inout JSONWriter) -> Void) { nest(UInt8(ascii: "["), UInt8(ascii: "]"), body) }
 
-    /// `"name": `, to be followed by one value. Names are ours: they hold nothing that needs an escape.
+    /// `"name":`, to be followed by one value. The name must not need an escape.
     package mutating func name(_ name: StaticString) {
         comma()
         bytes.append(UInt8(ascii: "\""))
@@ -67,21 +67,21 @@ package struct JSONWriter: Sendable {
         needsComma = true
     }
 
-    /// Text that is a JSON value already.
+    /// Text that is already a JSON value.
     package mutating func raw(_ text: String) {
         comma()
         bytes.append(contentsOf: text.utf8)
         needsComma = true
     }
 
-    /// Bytes that are a JSON value already.
+    /// Bytes that are already a JSON value.
     package mutating func raw(_ value: [UInt8]) {
         comma()
         bytes.append(contentsOf: value)
         needsComma = true
     }
 
-    /// Milliseconds as seconds with three decimals, as Kinesis' events write times.
+    /// Milliseconds as seconds with three decimals, the form of times in Kinesis events.
     package mutating func seconds(ofMilliseconds milliseconds: Int64) {
         let rest = String(abs(milliseconds % 1000))
         raw(
@@ -126,7 +126,7 @@ package struct JSONWriter: Sendable {
         }
     }
 
-    /// How many bytes `text` takes as a string, quotes included.
+    /// The bytes of `text` as a string value, including the quotes.
     package static func size(ofString text: String) -> Int {
         var size = 2
         for byte in text.utf8 {
@@ -176,7 +176,7 @@ package enum Base64 {
         }
     }
 
-    /// The bytes that `text` is in base64; nil where it is none, or not as ``append(_:to:)`` writes it.
+    /// Decodes `text`; nil unless it is exactly what ``append(_:to:)`` writes.
     package static func bytes(of text: String) -> [UInt8]? {
         var text = text
         let values = values
@@ -213,7 +213,7 @@ package enum Base64 {
         }
     }
 
-    /// What each letter stands for; 255: it is none.
+    /// The value of each letter; 255 for other bytes.
     private static let values: [UInt8] = {
         var values = [UInt8](repeating: 255, count: 256)
         for (value, letter) in alphabet.enumerated() { values[Int(letter)] = UInt8(value) }

@@ -3,21 +3,21 @@ import SegmentStorage
 import StreamModel
 import StreamStorage
 
-/// Copies a store, in use or not, so that the copy is one moment of it. All calls block.
+/// Copies a store, open or not, so that the copy shows one moment. All calls block.
 ///
-/// While it runs no file of the journal is used again and no segment is removed; puts, reads and flushes go on. The
-/// metadata are read first, so the journal copied behind them holds everything from their start position on, up to
-/// the last commit that was durable by then: every record that was acknowledged before the backup began.
+/// While it runs no file of the journal is reused and no segment is removed; puts, reads and flushes go on. The
+/// metadata must be read before the journal is copied: the journal then holds everything from their start position to
+/// the last commit that was durable by then, and so every record that was acknowledged before the backup began.
 struct Backup {
-    /// What is copied.
+    /// The store to copy.
     struct Source {
         var directory: String
-        /// Keeps what is to be copied in its place, and lets go.
+        /// Keeps the journal's files and the segments in place until the two calls below release them.
         var hold: () -> Void = {}
         var letGoJournal: () throws -> Void = {}
         var letGoSegments: () -> Void = {}
         var contents: () throws -> MetadataContents
-        /// The last commit that is durable now; nil for a store that nobody has open, whose journal is read to its end.
+        /// The last visible commit; nil for a store that no process has open, whose journal is read to its end.
         var watermark: () -> UInt64?
     }
 
@@ -72,7 +72,7 @@ struct Backup {
                 throw ShardlineError(.notAccessible, "'\(target)' is a file; a backup is a directory")
             }
             let names = try fileSystem.list(target)
-            // A backup that did not come to its end is made anew.
+            // An unfinished backup is overwritten.
             guard names.isEmpty || names.contains(BackupManifest.unfinishedName) else {
                 throw ShardlineError(
                     .notAccessible, "'\(target)' is not empty: name a new directory, a backup writes over nothing")
@@ -86,7 +86,7 @@ struct Backup {
         try fileSystem.synchronizeDirectory(target)
     }
 
-    /// The number of records in a store of which all is whole. Throws `corrupt` where not all is.
+    /// The number of records in an undamaged store. Throws `corrupt` where the store is damaged.
     static func recordsOfWhole(
         _ directory: String, _ fileSystem: any FileSystem, now: Timestamp, of what: String
     ) throws -> Int {
@@ -108,8 +108,8 @@ struct Backup {
 
     private func copyJournal(_ row: StoreRow, _ contents: MetadataContents, _ copier: inout FileCopier) throws {
         let store = StoreID(bytes: row.id)
-        // Asked before the files are listed, so that all that it promises is in them. What the metadata say may be a
-        // moment ahead of it, and is on the disk too.
+        // The watermark is read before the files are listed, so that the files hold all commits up to it. The metadata
+        // may name a later commit, which is on the disk too.
         let through = source.watermark().map { [lastCommit = try contents.lastCommit] watermark in
             max(watermark, lastCommit, row.startCommit > 0 ? row.startCommit - 1 : 0)
         }
@@ -132,7 +132,7 @@ struct Backup {
                 try replay.run { commit in
                     try stop.check()
                     last = commit.header
-                    // What is behind is being written just now.
+                    // Later commits may be in the middle of being written.
                     if commit.header.number == through { throw Reached() }
                 }
             } catch is Reached {}
@@ -175,6 +175,8 @@ struct Backup {
         }
     }
 
+    /// Writes and syncs the manifest under the unfinished name, then renames it. All files must be synced and checked
+    /// before: the manifest's name is what makes the directory a backup.
     private func finish(_ manifest: BackupManifest) throws(FileError) {
         let unfinished = "\(target)/\(BackupManifest.unfinishedName)"
         let file = try fileSystem.open(unfinished, .readWrite)

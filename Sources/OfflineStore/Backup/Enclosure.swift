@@ -3,8 +3,8 @@ import SegmentStorage
 import StreamModel
 import StreamStorage
 
-/// Where a backup or a restored store must not be made: within a store or a backup, which takes all that is in it for its
-/// own.
+/// A backup or a restored store must not be made within a store or a backup, which takes every file in its directory
+/// for its own.
 enum Enclosure {
     /// Throws `notAccessible` where a directory above `path`, links resolved, is a store's or a backup's. Blocks.
     static func refuse(_ path: String, _ fileSystem: any FileSystem) throws {
@@ -17,7 +17,7 @@ enum Enclosure {
         }
     }
 
-    /// What a directory is; nil for any other, and for one that can't be looked at.
+    /// "store" or "backup"; nil for another directory and for one that can't be read.
     private static func kind(of directory: String, _ fileSystem: any FileSystem) -> String? {
         func isThere(_ name: String) -> Bool { ((try? fileSystem.status("\(directory)/\(name)")) ?? nil) != nil }
         if isThere(StoreLayout.metadataFile) || (isThere(StoreLayout.journalFolder) && isThere("lock")) {

@@ -3,9 +3,9 @@ import SegmentStorage
 import StreamModel
 import Synchronization
 
-/// Copies files into one folder, durably, and remembers what it has copied.
+/// Copies files into one folder, syncs each copy, and lists what it has copied.
 struct FileCopier {
-    /// Set where nobody wants the copies any more.
+    /// Set by any thread when the caller's task is cancelled; checked by the copying thread.
     final class Stop: Sendable {
         private let isSet = Atomic(false)
         func set() { isSet.store(true, ordering: .relaxed) }
@@ -25,8 +25,8 @@ struct FileCopier {
         self.stop = stop
     }
 
-    /// Copies the first `count` bytes of a file and fills the copy up with zeros to `size`.
-    /// Throws `corrupt` where the file has fewer.
+    /// Copies the first `count` bytes of a file and pads the copy with zeros to `size`. Throws `corrupt` where the file
+    /// is shorter than `count`.
     mutating func copy(_ source: String, as path: String, count: Int, filledTo size: Int? = nil) throws {
         let from = try fileSystem.open(source, .read)
         let copy = try fileSystem.open("\(target)/\(path)", .create)
@@ -61,7 +61,7 @@ struct FileCopier {
         files.append(.init(path: path, size: bytes.count, checksum: Checksum.of(bytes, seed: 0)))
     }
 
-    /// Makes the folders of a store in the target, without what a copy that did not come to its end has left in them.
+    /// Makes the folders of a store in the target and removes what an unfinished copy has left in them.
     func makeFolders() throws(FileError) {
         try fileSystem.createDirectory(target)
         for folder in [StoreLayout.journalFolder, StoreLayout.segmentFolder] {
@@ -70,7 +70,8 @@ struct FileCopier {
         try removeFiles()
     }
 
-    /// Removes every file in the folders of the target. They are made for the copy, so all that is in them is part of it.
+    /// Removes every file in the folders of the target. The folders are made for the copy, so all their files belong to
+    /// it.
     func removeFiles() throws(FileError) {
         for folder in [target, "\(target)/\(StoreLayout.journalFolder)", "\(target)/\(StoreLayout.segmentFolder)"] {
             for name in try fileSystem.list(folder)
@@ -80,8 +81,8 @@ struct FileCopier {
         }
     }
 
-    /// The error of a copy for which there was no room, from which on nothing of it takes any. Who makes it again finds
-    /// the folders in their places.
+    /// The error of a copy that found no room. Removes the copied files, so that they take no room; the folders stay
+    /// for the next attempt.
     func withoutRoom(_ cause: String) -> ShardlineError {
         let isRemoved = (try? removeFiles()) != nil
         return ShardlineError(
@@ -92,7 +93,7 @@ struct FileCopier {
                     : "what was copied is in '\(target)' and can be removed"))
     }
 
-    /// Makes the names of what was copied durable.
+    /// Makes the names of the copied files durable.
     func synchronizeFolders() throws(FileError) {
         for folder in [StoreLayout.journalFolder, StoreLayout.segmentFolder] {
             try fileSystem.synchronizeDirectory("\(target)/\(folder)")

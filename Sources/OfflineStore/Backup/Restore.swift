@@ -4,21 +4,21 @@ import SegmentStorage
 import StreamModel
 import StreamStorage
 
-/// Puts a backup in place as a store again. All calls block.
+/// Makes a store of a backup. All calls block.
 ///
-/// It is made beside its place, checked, and put there by one rename: at every moment there is either nothing or a
-/// whole store. The store goes on with numbers and an incarnation of its own (STORE-C4): what the store that was backed
-/// up gave out after the backup, and somebody may have seen, is not given out again for other records.
+/// The store is made in a directory beside its place, checked, and put there by one rename: at every moment there is
+/// either nothing or a whole store. Its sequence numbers jump and it gets a new incarnation (STORE-C4): numbers that
+/// the original store gave out after the backup, and that consumers may have seen, are not given out again.
 struct Restore {
     let backup: String
     let directory: String
     let fileSystem: any FileSystem
     let now: Timestamp
     let stop: FileCopier.Stop
-    /// Where the store is made: a directory of this restore's own, which nobody could have put there before.
+    /// The directory in which the store is made; this restore creates it new.
     let staging: String
 
-    /// Makes the place beside the directory. Throws where there can be no store.
+    /// Creates the staging directory. Throws where no store can be made at `directory`.
     init(
         backup: String, directory: String, fileSystem: any FileSystem, now: Timestamp, stop: FileCopier.Stop,
         suffix: () -> String
@@ -34,7 +34,7 @@ struct Restore {
             if let status = try fileSystem.status(directory) {
                 guard status.isDirectory, try fileSystem.list(directory).isEmpty else { throw Self.isTaken(directory) }
             }
-            // Never one that is there: it may be somebody's, or a link to something of somebody's.
+            // An existing directory is never used: it may hold other data or be a link to it.
             for _ in 0..<100 {
                 let place = "\(directory).restoring-\(suffix())"
                 do throws(FileError) {
@@ -56,7 +56,7 @@ struct Restore {
             "'\(directory)' is no new and no empty directory: name a new one, a restore writes over nothing")
     }
 
-    /// Takes what was made beside the directory away where `body` fails.
+    /// Runs `body`; removes the staging directory if it fails.
     func orDiscard<Result>(_ body: () throws -> Result) throws -> Result {
         do { return try body() } catch {
             discard()
@@ -64,7 +64,7 @@ struct Restore {
         }
     }
 
-    /// Takes away what was made beside the directory, as far as that can be; it is in nobody's way.
+    /// Removes the staging directory, best effort; what is left does no harm.
     func discard() {
         try? FileCopier(fileSystem, to: staging, stop: stop).removeFiles()
         for folder in [StoreLayout.journalFolder, StoreLayout.segmentFolder] {
@@ -73,7 +73,7 @@ struct Restore {
         try? fileSystem.removeDirectory(staging)
     }
 
-    /// Copies and checks; the store in ``staging`` is complete then, and can be opened with ``identity``.
+    /// Copies and checks the files. The store in ``staging`` is then complete and can be opened with ``identity``.
     func prepare() throws -> BackupSummary {
         try describing("restoring the backup '\(backup)'") {
             let manifest = try readManifest()
@@ -106,18 +106,18 @@ struct Restore {
         _ = try Backup.recordsOfWhole(staging, fileSystem, now: now, of: "the backup '\(backup)'")
     }
 
-    /// What the store in ``staging`` is opened as, once.
+    /// The identity change with which the store in ``staging`` is opened once.
     var identity: IdentityChange {
         IdentityChange(finding: "restored from a backup", incarnations: OpenedEntry.restoredIncarnations)
     }
 
-    /// Puts the store in its place.
+    /// Renames the staging directory to the store's.
     func finish() throws {
         try describing("restoring the backup '\(backup)'") {
             do throws(FileError) {
                 try fileSystem.rename(staging, to: directory)
             } catch {
-                // Another one was quicker, or there is a link, which is not followed.
+                // Another process made the directory meanwhile, or there is a link, which is not followed.
                 guard error.isTaken else { throw error }
                 throw Self.isTaken(directory)
             }

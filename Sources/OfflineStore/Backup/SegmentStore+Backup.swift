@@ -5,19 +5,20 @@ public import StreamModel
 public import StreamStorage
 
 extension SegmentStore: BackupStore {
-    /// Copies the store into a directory while it is in use, and checks the copy.
+    /// Copies the store into a directory while it is open, and checks the copy.
     ///
-    /// Every record that was acknowledged before the call is in the copy, and it is one moment of the store: a commit
-    /// is in it whole or not at all. Puts, reads and functions go on meanwhile; files of the journal are not used again
-    /// and segments are not removed until they are copied. ``restore(_:to:timeSource:logger:)`` makes a store of it,
-    /// ``check(at:timeSource:)`` says whether it is still whole, and ``open(at:configuration:timeSource:logger:)`` refuses
-    /// it.
+    /// The copy holds every record that was acknowledged before the call, and shows one moment of the store: it holds a
+    /// commit completely or not at all. Puts, reads and functions go on meanwhile. Journal files are not reused and
+    /// segments are not removed until they are copied. ``restore(_:to:timeSource:logger:)`` makes a store of the
+    /// backup, ``check(at:timeSource:)`` says whether it is still whole, and
+    /// ``open(at:configuration:timeSource:logger:)`` refuses it.
     ///
-    /// Throws `notAccessible` for a target that can't be used, is not empty or lies within a store or a backup, `diskFull`, `corrupt` where the store is
-    /// damaged (see ``check(at:timeSource:)``), `closed`. A cancelled task gives up; what is in the target then is no
-    /// backup, and the next one may have the same target. Where there was no room, what was copied is removed again.
+    /// Throws `notAccessible` for a target that can't be used, is not empty or lies within a store or a backup;
+    /// `diskFull`, after removing what was copied; `corrupt` where the store is damaged (see
+    /// ``check(at:timeSource:)``); `closed`; `storeFailed` after a failed write or sync; and `CancellationError` for a
+    /// cancelled task. What is in the target after an error is not a backup; the next backup may use the same target.
     ///
-    /// - Parameter path: a new or empty directory; its parent must be there.
+    /// - Parameter path: a new or empty directory; its parent must exist.
     @discardableResult
     public func backup(to path: String) async throws -> BackupSummary {
         guard let source = core.backing.backup else {
@@ -41,10 +42,10 @@ extension SegmentStore: BackupStore {
         }
     }
 
-    /// Copies a store that no process has open. What is copied and checked is as with ``backup(to:)``; the store itself
-    /// is not changed.
+    /// Copies a store that no process has open, and checks the copy, as ``backup(to:)`` does. The store itself is not
+    /// changed.
     ///
-    /// Throws `storeBusy` while a process has it open, and what ``backup(to:)`` throws.
+    /// Throws `storeBusy` while a process has the store open, and what ``backup(to:)`` throws.
     @discardableResult
     public static func backup(
         of directory: String, to path: String, timeSource: any TimeSource = SystemTimeSource()
@@ -91,18 +92,20 @@ extension SegmentStore: BackupStore {
         ).run()
     }
 
-    /// Makes a store of a backup: checks every file of it, and puts it in place whole or not at all.
+    /// Makes a store of a backup: checks every file of the backup, and puts the store in place completely or not at
+    /// all.
     ///
-    /// The new store is as the old one was when the backup was made: its streams, records, mappings and checkpoints.
-    /// Its numbers jump by 2³², so that none is used again that the old store gave out afterwards (consumers may have
-    /// seen it). Both may be in use at the same time; they are two stores from then on.
+    /// The new store has the streams, records, mappings and checkpoints of the old one at the moment of the backup. Its
+    /// sequence numbers jump by 2³², so that it does not reuse numbers that the old store gave out afterwards and
+    /// consumers may have seen. Both may be in use at the same time; they are two independent stores.
     ///
-    /// Throws `corrupt` for a backup that is damaged or did not come to its end, `notAccessible` for a directory that
-    /// can't be used, is not empty or lies within a store or a backup, `newerFormat`, `diskFull`. Nothing is in the directory then.
+    /// Throws `corrupt` for a backup that is damaged or unfinished; `notAccessible` for a directory that can't be used,
+    /// is not empty or lies within a store or a backup; `newerFormat`, `diskFull`. After an error nothing is in the
+    /// directory.
     ///
     /// - Parameters:
     ///   - backup: the backup's directory.
-    ///   - path: the new store's directory; its parent must be there.
+    ///   - path: the new store's directory, which must be new or empty; its parent must exist.
     @discardableResult
     public static func restore(
         _ backup: String, to path: String, timeSource: any TimeSource = SystemTimeSource(),
@@ -137,7 +140,7 @@ extension SegmentStore: BackupStore {
         return summary
     }
 
-    /// Runs `body` on a thread that may block, and tells it where nobody waits for it any more.
+    /// Runs `body` on a thread that may block, and sets its stop flag when the task is cancelled.
     private static func stoppable<Result: Sendable>(
         _ body: @escaping @Sendable (FileCopier.Stop) throws -> Result
     ) async throws -> Result {

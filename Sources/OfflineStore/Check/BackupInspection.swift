@@ -2,11 +2,10 @@ import DiskAccess
 import SegmentStorage
 import StreamModel
 
-/// Holds a backup against its manifest, reads all that is in it, and says what of it is damaged. Changes nothing. All
-/// calls block.
+/// Compares a backup with its manifest, reads all of it, and reports what is damaged. Changes nothing. All calls block.
 ///
-/// What it calls whole can be restored, and what it calls damaged can't: like a restore it goes by the manifest, and
-/// looks at no file that is not named there.
+/// A backup that it reports as whole can be restored, a damaged one can't: like a restore it reads only the files that
+/// the manifest names.
 struct BackupInspection {
     private static let piece = 1 << 20
     private static let folders = [StoreLayout.journalFolder, StoreLayout.segmentFolder]
@@ -27,7 +26,7 @@ struct BackupInspection {
         report.isBackup = true
     }
 
-    /// Whether a directory is a backup's, also where its manifest is gone or no longer looks like one.
+    /// Whether a directory is a backup's, also where its manifest is gone or unreadable.
     static func isBackup(_ directory: String, _ fileSystem: any FileSystem) throws -> Bool {
         func holdsStore(_ names: [String]) -> Bool {
             names.contains(StoreLayout.journalFolder) || names.contains(StoreLayout.metadataFile)
@@ -36,12 +35,12 @@ struct BackupInspection {
         if try BackupManifest.isThere(in: directory, fileSystem) { return true }
         let folder = "\(directory)/\(BackupManifest.folder)"
         guard try fileSystem.status(folder)?.isDirectory == true else { return false }
-        // A store that was ever opened has a lock: the folder is only called as a backup's.
+        // A store that was ever opened has a lock: then the folder only has the name of a backup's.
         let names = try fileSystem.list(folder)
         return holdsStore(names) && !names.contains("lock")
     }
 
-    /// Looks at everything. Throws only what the disk refuses.
+    /// Reads everything. Throws only errors of the disk.
     mutating func run() throws {
         var manifest: BackupManifest?
         switch try BackupManifest.read(in: backup, fileSystem) {
@@ -78,10 +77,10 @@ struct BackupInspection {
 
     // MARK: Files
 
-    /// Holds a file against the manifest. Answers whether it is there to be read.
+    /// Compares a file with the manifest. Returns whether the file can be read.
     private mutating func verify(_ file: BackupManifest.File) throws -> Bool {
         let name = "\(BackupManifest.folder)/\(file.path)"
-        // What is in the place of a folder has nothing in it, and asking for that would be an error.
+        // Where a file has a folder's name, asking for a path below it would be an error.
         let inFolder = Self.folders.first { file.path.hasPrefix($0 + "/") }
         guard try inFolder.map({ try isDirectory($0) }) ?? true,
             let status = try fileSystem.status("\(backup)/\(name)")
@@ -114,7 +113,7 @@ struct BackupInspection {
         return checksum
     }
 
-    /// All files that could be a backup's, for one whose manifest says nothing.
+    /// All files that could belong to a backup whose manifest is missing or damaged.
     private func storeFiles() throws -> [String] {
         var names = try fileSystem.list(folder)
         for inside in Self.folders where try isDirectory(inside) {
@@ -143,7 +142,7 @@ struct BackupInspection {
 
     // MARK: Contents
 
-    /// Reads what a restore would copy, as it would be read there.
+    /// Reads the files that a restore would copy, as the restored store would read them.
     private mutating func inspect(_ names: [String]) throws {
         let visible = Set(names + (try Self.folders.filter { try isDirectory($0) }))
         var inspection = StoreInspection(

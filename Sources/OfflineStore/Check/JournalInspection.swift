@@ -2,7 +2,7 @@ import DiskAccess
 import SegmentStorage
 import StreamModel
 
-/// What the journal holds behind its start, over damage where there is some. Changes nothing.
+/// Reads the journal from its start position, continuing after damage. Changes nothing.
 struct JournalInspection {
     /// Records of one shard in one commit.
     struct Run: Sendable {
@@ -16,25 +16,26 @@ struct JournalInspection {
     private(set) var holes: [JournalHole] = []
     /// In the order of the commits.
     private(set) var runs: [Run] = []
-    /// The catalogue as of the end of the journal.
+    /// The catalogue at the end of the journal.
     private(set) var catalogue: Catalogue
     private(set) var commits = 0
     private(set) var bytes = 0
     private(set) var end = Replay.End.clean
-    /// Where the log ends.
+    /// The number of the first commit after the journal's end.
     private(set) var nextCommit: UInt64 = 1
-    /// Files whose first block says nothing any more, and files that are of another store.
+    /// Files with a damaged first block or another length than they were made with (`badHeaders`), and files of another
+    /// store (`foreign`).
     private(set) var badHeaders: [(name: String, reason: String)] = []
     private(set) var foreign: [String] = []
-    /// Files whose first block says nothing any more, and in which no commit ever was.
+    /// Files with a damaged first block in which no commit ever was.
     private(set) var unused: [String] = []
-    /// A part of the journal is of a newer version: nothing may be said of it, and nothing done to it.
+    /// Not nil where a part of the journal has a newer format: it can't be judged and must not be changed.
     private(set) var newerVersion: String?
-    /// What is whole by its checksum and yet can't be.
+    /// Entries whose checksum is right and whose content is impossible.
     private(set) var contradictions: [String] = []
 
     /// - Parameters:
-    ///   - snapshot: what the metadata know; nil where they are gone or damaged.
+    ///   - snapshot: the content of the metadata; nil where they are missing or damaged.
     init(_ directory: String, _ fileSystem: any FileSystem, snapshot: MetadataSnapshot?) throws {
         catalogue = snapshot?.catalogue ?? Catalogue()
         let files = try Self.files(in: directory, fileSystem)
@@ -67,7 +68,8 @@ struct JournalInspection {
         guard let store, newerVersion == nil else { return }
         for file in live { try file.findNumber(seed: store.seed) }
         for file in unread {
-            // One that is shorter than it was made may have held commits: what is whole says how long they are made.
+            // A file that was cut may have held commits, so only files of a length found in undamaged headers count as
+            // unused.
             guard file.number == nil, sizes.contains(file.size), try Self.isBlank(file) else { continue }
             badHeaders.removeAll { $0.name == Self.name(of: file) }
             unused.append(Self.name(of: file))
@@ -110,8 +112,8 @@ struct JournalInspection {
         "\(StoreLayout.journalFolder)/\(StoreLayout.journalFile(file.id))"
     }
 
-    /// Whether there is nothing but the zeros that the file was made with behind its first block. With a whole header
-    /// nothing would be said of such a file, so passing over a damaged one hides nothing either.
+    /// Whether the file has only the zeros that it was made with after its first block. Such a file is not reported
+    /// with an undamaged header, so a damaged one is no loss either.
     private static func isBlank(_ file: JournalFileReader) throws -> Bool {
         defer { file.unload() }
         return try file.all().dropFirst(JournalFormat.blockCount).allSatisfy { $0 == 0 }

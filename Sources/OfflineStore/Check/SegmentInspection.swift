@@ -2,31 +2,32 @@ import DiskAccess
 import SegmentStorage
 import StreamModel
 
-/// What a segment's file holds, held against what the metadata say of it.
+/// Compares a segment's file with its rows in the metadata.
 struct SegmentInspection {
     let segment: RegisteredSegment
-    /// The length of the file; nil where there is none.
+    /// The length of the file; nil where it is missing.
     private(set) var size: Int?
-    /// Runs of records that can be read, as an index would name them, in the order of an index.
+    /// Readable runs of records as index entries, in the order of an index.
     private(set) var slices: [Slice] = []
-    /// Runs that the index names and that can't be read.
+    /// Runs that the index names and whose blocks can't be read.
     private(set) var lost: [Slice] = []
-    /// The streams that the whole indexes describe.
+    /// The streams that the undamaged indexes describe.
     private(set) var streams: [StreamDescriptor] = []
-    /// Bytes that are not what was written, and matter.
+    /// Damaged bytes that are in use.
     private(set) var damage: [(bytes: Range<Int>?, reason: String, lost: [Slice])] = []
-    /// Bytes that are not what was written, and hold nothing that anybody uses.
+    /// Damaged bytes that are not in use.
     private(set) var unused: [Range<Int>] = []
     private(set) var blocks = 0
-    /// Whether readers find the runs by the index that is registered.
+    /// Whether the registered index names all runs and can be read.
     private(set) var isIndexWhole = true
     private var newer: FormatDamage?
 
-    /// Not nil where a part is of a newer version, of which nothing can be said.
+    /// Not nil where a part has a newer format and can't be judged.
     var newerVersion: FormatDamage? { newer }
     var isWhole: Bool { damage.isEmpty && newer == nil }
 
-    /// Reads all of the segment. `streamOfShard` says which stream a shard belongs to, where the segment itself can't.
+    /// Reads the whole segment. `streamOfShard` returns the stream of a shard where the segment's own indexes don't
+    /// name it.
     init(
         _ segment: RegisteredSegment, store: StoreID, files: SegmentFiles, streamOfShard: (UInt32) -> UInt64?
     ) throws(FileError) {
@@ -110,7 +111,7 @@ struct SegmentInspection {
         let known = Dictionary(
             streams.flatMap { stream in stream.shards.map { ($0.key, stream.id) } }, uniquingKeysWith: { $1 })
         var unnamed: [Slice] = []
-        // A repair names nothing of shards that are gone, though their records stay in blocks that others share.
+        // An index made by a repair leaves out removed shards, whose records stay in blocks that they share with others.
         for var slice in blocks.values.joined()
         where !readable.contains(Place(slice)) && streamOfShard(slice.shardKey) != nil {
             slice.stream = known[slice.shardKey] ?? streamOfShard(slice.shardKey) ?? 0
@@ -135,7 +136,7 @@ struct SegmentInspection {
                 unused.append(range)
             }
         }
-        // What an index names and where nothing is, such as behind the end of a file that was cut.
+        // Blocks that an index names and that don't exist, such as after the end of a file that was cut.
         let told = Set(damage.flatMap(\.lost))
         let untold = lost.filter { !told.contains($0) }
         if !untold.isEmpty {
@@ -165,7 +166,7 @@ struct SegmentInspection {
     }
 }
 
-/// The index of a segment by which readers find its runs: what the metadata have registered.
+/// The index of a segment that is registered in the metadata and that readers use.
 private struct RegisteredIndex {
     struct Damage {
         var bytes: Range<Int>
@@ -177,7 +178,7 @@ private struct RegisteredIndex {
     var damage: Damage?
 
     init(_ segment: RegisteredSegment, store: StoreID, files: SegmentFiles) {
-        // A cache of nothing, so that all is read from the file.
+        // The cache is empty, so that everything is read from the file.
         let reader = SegmentReader(files: files, cache: PieceCache(limit: 0), storeSeed: store.seed)
         for registered in segment.trailers {
             let at = Int(clamping: registered.offset)
@@ -198,7 +199,7 @@ private struct RegisteredIndex {
 }
 
 extension Slice {
-    /// The run at `run` of a block as an index names it.
+    /// The index entry of the run with index `run` in a block.
     init(_ block: Block, run: Int, offset: UInt64, bytes: Int, stream: UInt64) {
         let entry = block.entry.runs[run]
         let records = block.run(run, shard: ShardID(0), shardCreationSecond: 0)
@@ -209,7 +210,7 @@ extension Slice {
             lastArrival: records[records.count - 1].approximateArrivalTimestamp.milliseconds)
     }
 
-    /// Whether this, as an index has it, is what `found` is, as the block itself has it.
+    /// Whether this index entry matches `found`, which was made from the block itself.
     func isSame(as found: Slice) -> Bool {
         var found = found
         found.stream = stream

@@ -2,9 +2,9 @@ import DiskAccess
 import SegmentStorage
 import StreamModel
 
-/// Walks the pieces of a segment's file one behind the other, over damage to the next piece that is whole.
+/// Reads the pieces of a segment's file one after the other, and continues after damage at the next undamaged piece.
 struct SegmentScan {
-    /// A piece that is whole.
+    /// An undamaged piece.
     enum Piece {
         case block(Block)
         case streams([StreamDescriptor])
@@ -13,10 +13,10 @@ struct SegmentScan {
         case trailer(SegmentIndex.Trailer)
     }
 
-    /// What is at a place.
+    /// What the scan found at an offset.
     enum Found {
         case piece(Piece, Range<Int>)
-        /// No piece is whole that begins here; the next one that is, or the end, is behind.
+        /// No undamaged piece begins here. The range ends at the next undamaged piece or at the end.
         case damage(Range<Int>, FormatDamage)
     }
 
@@ -26,7 +26,7 @@ struct SegmentScan {
     private let end: Int
     private var at: Int
 
-    /// - Parameter end: where what is to be looked at ends, at most the file's length.
+    /// - Parameter end: the end of the part to scan, at most the file's length.
     init(_ file: any File, segment: UInt64, storeSeed: UInt32, from start: Int, to end: Int) {
         self.file = file
         self.segment = segment
@@ -84,7 +84,7 @@ struct SegmentScan {
         }
     }
 
-    /// The next place at which a whole piece begins. Pieces are not aligned, so every byte may be one.
+    /// The offset of the next undamaged piece. Pieces are not aligned, so every byte is tried.
     private func nextWhole(behind start: Int) throws(FileError) -> Int? {
         let window = 1 << 20
         var base = start + 1

@@ -3,21 +3,21 @@ public import SegmentStorage
 public import StreamModel
 
 extension SegmentStore {
-    /// Reads everything that the store in a directory holds and says what of it is damaged. Changes nothing.
+    /// Reads everything in a store's directory and reports what is damaged. Changes nothing.
     ///
-    /// It reads all files, decompresses all records and follows every shard, so it takes about as long as reading the
-    /// directory does. No process may have the store open meanwhile; where one has, the report's verdict is
-    /// ``StoreReport/Verdict-swift.enum/undecided``. Check a backup then (``backup(to:)``).
+    /// It reads all files, decompresses all records and checks the sequence numbers of every shard, so it takes about
+    /// as long as reading the directory. While a process has the store open the report's verdict is
+    /// ``StoreReport/Verdict-swift.enum/undecided``; make a backup and check that (``backup(to:)``).
     ///
-    /// Of a backup the manifest and every file's presence, length and checksum are checked as well, so it is whole where
-    /// ``restore(_:to:timeSource:logger:)`` takes it and damaged where it does not. Files that the manifest does not name
-    /// are noted: a restore leaves them out.
+    /// For a backup it also checks the manifest and every file's presence, length and checksum. The backup is whole
+    /// where ``restore(_:to:timeSource:logger:)`` accepts it and damaged where it does not. Files that the manifest
+    /// does not name get a note: a restore leaves them out.
     ///
-    /// Throws `notAccessible` for a directory that can't be read, `readFailed` where the disk fails.
+    /// Throws `notAccessible` for a directory that does not exist or can't be read; `readFailed` where the disk fails.
     ///
     /// - Parameters:
-    ///   - path: the store's directory, or a backup's.
-    ///   - timeSource: the clock that retention goes by: what has expired is not missing.
+    ///   - path: the directory of a store or of a backup.
+    ///   - timeSource: the clock for retention: expired records are not missing.
     public static func check(
         at path: String, timeSource: any TimeSource = SystemTimeSource()
     ) async throws -> StoreReport {
@@ -40,7 +40,7 @@ extension SegmentStore {
             if let backup = try BackupManifest.backup(ofFilesIn: directory, fileSystem) {
                 inspection.add(.partOfBackup(backup))
             }
-            // Kept shut for owners meanwhile, so that nothing that is read changes.
+            // The shared lock keeps owners out during the check, so that no file changes.
             guard try fileSystem.status(directory + "/lock") != nil else {
                 try inspection.run()
                 return inspection.report
@@ -59,7 +59,7 @@ extension SegmentStore {
 }
 
 extension StoreReport.Finding {
-    /// The store changes while it is looked at.
+    /// A store that is open changes during the check.
     fileprivate static func inUse(by process: Int32?) -> Self {
         .init(
             .undecided, file: "lock",
@@ -67,7 +67,7 @@ extension StoreReport.Finding {
         )
     }
 
-    /// Without its manifest nobody can say that a backup is whole.
+    /// Only a backup's manifest shows that the backup is whole.
     fileprivate static func partOfBackup(_ backup: String) -> Self {
         .init(.note, "these are the files of the backup '\(backup)': check that, to have its manifest checked too")
     }

@@ -1,15 +1,15 @@
 import SegmentStorage
 import StreamModel
 
-/// Follows a shard's records from one run to the next, and says where numbers are missing or go back.
+/// Follows a shard's records from run to run, and reports missing or repeated numbers and decreasing arrival times.
 struct ShardTrail {
-    /// What stands between two runs, or before the first.
+    /// What is wrong between two runs or before the first.
     enum Break: Hashable {
         /// Numbers that no run has.
         case missing(ClosedRange<UInt64>)
-        /// Numbers that came before.
+        /// Numbers that an earlier run has too.
         case repeated(ClosedRange<UInt64>)
-        /// The record with this number arrived before the one in front of it.
+        /// The record with this number has an earlier arrival time than the one before.
         case arrivedEarlier(UInt64)
     }
 
@@ -21,10 +21,9 @@ struct ShardTrail {
     /// - Parameter origin: the number before the shard's first.
     init(origin: UInt64) { last = origin }
 
-    /// Goes on with a run; the answer says what is wrong in front of it.
+    /// Adds a run; returns what is wrong before it.
     ///
-    /// Numbers that were jumped over (STORE-C4) are not missing; where some are missing too, they are the ones before
-    /// the jump.
+    /// Numbers that a jump skipped (STORE-C4) are not missing. Missing numbers are counted as those before the jump.
     mutating func follow(first: UInt64, count: UInt64, firstArrival: Int64, lastArrival: Int64) -> [Break] {
         var breaks: [Break] = []
         let end = first + count - 1

@@ -2,34 +2,34 @@ import DiskAccess
 import SegmentStorage
 import StreamModel
 
-/// Reads everything that a store's directory holds and says what of it is damaged. Changes nothing: not even a lock's
-/// content or SQLite's log. All calls block.
+/// Reads everything in a store's directory and reports what is damaged. Changes nothing, not even the lock's content or
+/// SQLite's log. All calls block.
 struct StoreInspection {
     let directory: String
     let fileSystem: any FileSystem
-    /// What the age of records goes by: what retention may have removed is not missing.
+    /// The time for retention: records that it may have removed are not missing.
     let now: Timestamp
 
     private(set) var report: StoreReport
-    /// What repair goes by.
+    /// The basis of a repair.
     private(set) var metadata: MetadataImage.Reading?
     private(set) var snapshot: MetadataSnapshot?
     private(set) var journal: JournalInspection?
     private(set) var segments: [SegmentInspection] = []
-    /// Segment files that the metadata do not know and whose commits the journal no longer has.
+    /// Segment files with bytes that the metadata do not register and whose commits the journal no longer has.
     private(set) var unregisteredSegmentFiles: [String] = []
-    /// By shard: what is given up already, and what is lost beyond it.
+    /// By shard: the lost ranges that are registered already (`given`), and those that this inspection found (`lost`).
     private(set) var given: [UInt32: [ClosedRange<UInt64>]] = [:]
     private(set) var lost: [UInt32: [ClosedRange<UInt64>]] = [:]
-    /// The metadata are gone, or so damaged that they have to be made anew.
+    /// The metadata are missing, or so damaged that they have to be rebuilt.
     private(set) var needsNewMetadata = false
     private(set) var trails: [UInt32: ShardTrail] = [:]
     private let givenContents: MetadataContents?
     private let planned: [UInt64: [Slice]]
 
     /// - Parameters:
-    ///   - metadata: what is taken for the store's metadata in place of the file.
-    ///   - planned: by segment, the slices with which a repair is going to register it.
+    ///   - metadata: metadata to use in place of the file.
+    ///   - planned: by segment, the index entries with which a repair will register it.
     init(
         _ directory: String, _ fileSystem: any FileSystem, now: Timestamp, metadata: MetadataContents? = nil,
         segments planned: [UInt64: [Slice]] = [:]
@@ -42,7 +42,7 @@ struct StoreInspection {
         report = StoreReport(directory: directory)
     }
 
-    /// Looks at everything. Throws only what the disk refuses.
+    /// Reads everything. Throws only errors of the disk.
     mutating func run() throws {
         let names = try fileSystem.list(directory)
         guard names.contains(StoreLayout.journalFolder) || names.contains(StoreLayout.metadataFile) else {
@@ -84,7 +84,7 @@ struct StoreInspection {
         }
         guard let first = reading.contents[.store].first else {
             if reading.faults.isEmpty, reading.contents.damaged.isEmpty {
-                // A store without this row is one whose making did not come to its end (STORE-P25).
+                // A store without this row was not completely made (STORE-P25).
                 let isNew = MetadataTable.allCases.allSatisfy { reading.contents[$0].isEmpty }
                 add(
                     .init(
@@ -135,7 +135,7 @@ struct StoreInspection {
             )
         }
         for name in journal.foreign { add(.init(.damage, file: name, "the file belongs to another store")) }
-        // Without the start everything before the first commit that is there would seem to be lost.
+        // Without the start position all commits before the first one found would seem lost.
         guard snapshot != nil else { return }
         for hole in journal.holes { add(finding(hole)) }
         for contradiction in journal.contradictions {
@@ -221,10 +221,10 @@ struct StoreInspection {
                 add(.init(.note, file: name, bytes: range, "bytes that hold nothing which is used are not as written"))
             }
         }
-        try lookAtStrangers(names, set: set, snapshot, files: files)
+        try lookAtUnregisteredFiles(names, set: set, snapshot, files: files)
     }
 
-    private mutating func lookAtStrangers(
+    private mutating func lookAtUnregisteredFiles(
         _ names: [String], set: SegmentSet, _ snapshot: MetadataSnapshot, files: SegmentFiles
     ) throws {
         let reader = SegmentReader(files: files, cache: PieceCache(limit: 0), storeSeed: snapshot.store.seed)
@@ -253,7 +253,8 @@ struct StoreInspection {
 
     // MARK: Shards
 
-    /// Follows every shard over segments and journal: numbers are dense and arrivals never decrease.
+    /// Follows every shard over segments and journal: sequence numbers must be dense, and arrival times must not
+    /// decrease.
     private mutating func followShards() {
         guard let catalogue = journal?.catalogue, snapshot != nil else { return }
         for segment in segments {
@@ -284,7 +285,7 @@ struct StoreInspection {
         for (key, shard) in catalogue.shards.sorted(by: { $0.key < $1.key }) {
             let last = trails[key.rawValue]?.last ?? shard.origin.rawValue
             guard shard.lastSequence.rawValue > last else { continue }
-            // All of it may have expired: what is left of a shard that gets no records any more.
+            // All records may have expired, as in a shard that gets no new ones.
             if isExpired(shard.lastArrival, shard, catalogue) { continue }
             miss(
                 last + 1...shard.lastSequence.rawValue, of: key.rawValue, at: StoreLayout.journalFolder,
@@ -305,7 +306,7 @@ struct StoreInspection {
         _ key: UInt32, first: UInt64, count: UInt64, arrivals: (Int64, Int64), _ catalogue: Catalogue,
         place: (file: String, offset: UInt64?)
     ) {
-        // Records of a stream that was deleted wait for their segment's end; nobody reads them.
+        // Records of a deleted stream stay until their segment is removed; they are not read.
         guard let shard = catalogue.shards[ShardNumber(key)] else { return }
         var trail = trails[key] ?? ShardTrail(origin: shard.origin.rawValue)
         let before = trail.records > 0 ? Timestamp(milliseconds: trail.lastArrival) : nil
@@ -314,7 +315,8 @@ struct StoreInspection {
         for item in breaks {
             switch item {
             case .missing(let range):
-                // Retention takes what is older than what is behind it, in a segment that is shared also from between.
+                // Retention removes older records first; records in a shared segment may also be gone from between
+                // others.
                 if isExpired(before ?? shard.openedAt, shard, catalogue) { continue }
                 miss(
                     range, of: key, at: place.file,
@@ -335,7 +337,7 @@ struct StoreInspection {
     }
 
     private mutating func miss(_ range: ClosedRange<UInt64>, of key: UInt32, at file: String, _ what: String) {
-        // What is named already with the place that is damaged is not told twice.
+        // Numbers that the finding of a damaged place names are not reported again.
         let untold = reportable(key, range, alsoWithout: lost[key] ?? [])
         note(lost: range, in: key)
         guard !untold.isEmpty else { return }
@@ -355,7 +357,7 @@ struct StoreInspection {
                 guard let shard = catalogue.shards[key] else { continue }
                 let tip = max(shard.lastSequence, shard.floor)
                 guard checkpoint.position > tip, checkpoint.position < .max else { continue }
-                // Whoever moves a checkpoint by the interface may do this; a mapping never does.
+                // A caller of the API may move a checkpoint there; a mapping never does.
                 add(
                     .init(
                         .note, file: StoreLayout.metadataFile,
@@ -383,7 +385,7 @@ struct StoreInspection {
     func range(_ key: UInt32, _ numbers: ClosedRange<UInt64>) -> StoreReport.RecordRange? {
         let catalogue = journal?.catalogue ?? snapshot?.catalogue
         let shard = catalogue?.shards[ShardNumber(key)]
-        // What belonged to a stream that was deleted is nobody's loss.
+        // Records of a deleted stream are no loss.
         if catalogue != nil, shard == nil { return nil }
         return StoreReport.RecordRange(
             stream: shard.flatMap { catalogue?.streams[$0.stream]?.name }, shard: shard?.id, shardKey: key,
@@ -391,7 +393,7 @@ struct StoreInspection {
             numbers: SequenceNumber(numbers.lowerBound)...SequenceNumber(numbers.upperBound))
     }
 
-    /// The numbers that are not given up yet.
+    /// The numbers that are not in registered lost ranges yet.
     private func reportable(
         _ key: UInt32, _ numbers: ClosedRange<UInt64>, alsoWithout others: [ClosedRange<UInt64>] = []
     ) -> [StoreReport.RecordRange] {

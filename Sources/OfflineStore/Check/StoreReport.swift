@@ -5,35 +5,35 @@ public import StreamModel
 public struct StoreReport: Hashable, Sendable {
     /// Whether the store is as it should be.
     public enum Verdict: String, Hashable, Sendable {
-        /// Everything that was acknowledged and is not given up can be read.
+        /// Everything that was acknowledged can be read, except registered lost ranges and expired records.
         case whole
-        /// Something is damaged, missing or where it does not belong.
+        /// Something is damaged, missing or in the wrong place.
         case damaged
-        /// It can't be told: the store is in use, is of a newer format, or can't be read by this user.
+        /// The check could not decide: the store is in use or has a newer format, or there is no store.
         case undecided
     }
 
-    /// One thing that was found.
+    /// One finding.
     public struct Finding: Hashable, Sendable {
         /// How much it matters.
         public enum Severity: String, Hashable, Sendable {
-            /// Something is damaged; `repair` deals with it.
+            /// Damage; `repair` handles it.
             case damage
-            /// It keeps the check from its end.
+            /// The check could not be completed.
             case undecided
-            /// Worth knowing, and no damage.
+            /// Information; no damage.
             case note
         }
 
         /// How much it matters.
         public var severity: Severity
-        /// The file, below the directory that was looked at; nil where it is about no single one.
+        /// The file's path in the checked directory; nil where the finding is about no single file.
         public var file: String?
-        /// The bytes of the file that it is about; nil for the file as a whole.
+        /// The affected bytes of the file; nil for the whole file.
         public var bytes: Range<Int>?
-        /// What is wrong, one line.
+        /// The description, one line.
         public var message: String
-        /// The records that can't be read because of it, as far as they are known.
+        /// The records that can't be read because of this, as far as they are known.
         public var lost: [RecordRange]
 
         /// A finding with these facts.
@@ -55,14 +55,15 @@ public struct StoreReport: Hashable, Sendable {
         public var stream: String?
         /// The shard; nil where the metadata that know it are damaged.
         public var shard: ShardID?
-        /// The shard's number in the store's files.
+        /// The shard's internal number in the store's files.
         public var shardKey: UInt32
-        /// What Kinesis' sequence numbers of the shard have in front; nil where it is not known.
+        /// The shard's creation second, in seconds since 1970, which begins its Kinesis sequence numbers; nil where it
+        /// is not known.
         public var shardCreationSecond: UInt64?
         /// The numbers.
         public var numbers: ClosedRange<SequenceNumber>
 
-        /// How many numbers they are.
+        /// The count of the numbers.
         public var count: UInt64 { numbers.numberCount }
     }
 
@@ -72,42 +73,42 @@ public struct StoreReport: Hashable, Sendable {
         public var streams = 0
         /// Shards in the metadata, closed ones included.
         public var shards = 0
-        /// Records that are stored and whole: those that can be read, and those that have expired and are still in the
-        /// store's files.
+        /// Undamaged records in the store's files, expired ones included.
         public var records = 0
         /// Segment files that are registered.
         public var segments = 0
-        /// Blocks of records in them that are whole.
+        /// Undamaged blocks of records in the segments.
         public var blocks = 0
-        /// Commits of the journal behind its start that are whole.
+        /// Undamaged commits of the journal from its start position.
         public var commits = 0
-        /// Bytes of all files that were looked at.
+        /// Bytes of all files that were read.
         public var bytes = 0
 
-        /// Nothing.
+        /// All counts 0.
         public init() {}
     }
 
-    /// The directory that was looked at.
+    /// The checked directory.
     public var directory: String
-    /// Whether it is a backup's: then its manifest was checked too, and `store/` is in front of the names of a store's files.
+    /// Whether the directory is a backup's. Its manifest was then checked too, and the paths of the store's files begin
+    /// with `store/`.
     public var isBackup = false
-    /// What was found, in the order in which it was met.
+    /// The findings, in the order in which they were made.
     public var findings: [Finding] = []
     /// What was read.
     public var counts = Counts()
-    /// What an earlier repair has given up: readers are told of it, mappings send a document for it.
+    /// Lost ranges that an earlier repair registered: readers get them as lost, and mappings send a document for them.
     public var lostRanges: [RecordRange] = []
 
     /// A report on this directory, with nothing in it yet.
     public init(directory: String) { self.directory = directory }
 
-    /// Whether the store is as it should be. Damage counts also where something else kept the check from its end.
+    /// Whether the store is whole. Damage takes precedence over a check that could not be completed.
     public var verdict: Verdict {
         if findings.contains(where: { $0.severity == .damage }) { return .damaged }
         return findings.contains { $0.severity == .undecided } ? .undecided : .whole
     }
 
-    /// The records that can't be read, over all findings.
+    /// The unreadable records of all findings.
     public var lost: [RecordRange] { findings.flatMap(\.lost) }
 }

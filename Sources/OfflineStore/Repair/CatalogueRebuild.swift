@@ -2,21 +2,21 @@ import SegmentStorage
 import StreamModel
 import StreamStorage
 
-/// The catalogue put together of what is left of it.
+/// Rebuilds the catalogue from undamaged rows, the journal and the segments.
 struct CatalogueRebuild {
     private(set) var catalogue: Catalogue
     private(set) var unknown: [String] = []
     private let now: Timestamp
-    /// Shards that only segments know of.
+    /// Shards that are known only from segments.
     private var described: Set<ShardNumber> = []
-    /// Streams that the journal says are deleted.
+    /// Streams that are deleted according to the journal.
     private var deleted: Set<StreamNumber> = []
-    /// The numbers of shards that are gone: none is given out again.
+    /// The IDs of removed shards, which are not given out again.
     private var removedNumbers: [StreamNumber: Set<ShardID>] = [:]
-    /// By shard that only segments know of, the newest commit with records of it.
+    /// The newest commit with records of each shard that is known only from segments.
     private var newestRecords: [ShardNumber: UInt64] = [:]
 
-    /// - Parameter catalogue: of the rows that are whole.
+    /// - Parameter catalogue: the catalogue of the undamaged rows.
     init(_ catalogue: Catalogue, now: Timestamp) {
         self.catalogue = catalogue
         self.now = now
@@ -26,25 +26,25 @@ struct CatalogueRebuild {
         catalogue.mappings.values.map { "'\($0.name)'" }.sorted().joined(separator: ", ")
     }
 
-    /// Everything that the journal says, also from before the last flush: what the rows know is newer stays.
+    /// Applies all entries of the journal, also from before the last flush. Newer rows win.
     mutating func replay(_ journal: JournalSurvey) {
         for number in journal.numbers {
             for entry in journal.commits[number]?.entries ?? [] {
                 if case .streamDeleted(let key) = entry { deleted.insert(key) }
-                // A jump is one where it is replayed.
+                // An opening's jump of numbers counts only in the replay itself.
                 if case .opened = entry { continue }
                 catalogue.apply(entry, commit: number)
-                // Also of shards whose rows are damaged: only this says that they are gone.
+                // Also for shards whose rows are damaged: only this entry shows that they are removed.
                 if case .shardsRemoved(_, let keys) = entry {
                     for key in keys { catalogue.deletedShards[key] = number }
                 }
             }
         }
-        // A commit from before the last flush may have brought back what the rows know to be gone.
+        // A commit from before the last flush may have brought back shards that are deleted according to the rows.
         for key in catalogue.deletedShards.keys.sorted() { forget(key) }
     }
 
-    /// What the segments repeat of their streams and shards, and which records they hold.
+    /// Adds the streams and shards that segments describe, and the numbers of their records.
     mutating func add(_ surveys: [SegmentSurvey]) {
         let described = StreamDescriptor.merged(surveys.flatMap(\.streams))
         for stream in described where !deleted.contains(StreamNumber(UInt32(truncatingIfNeeded: stream.id))) {
@@ -56,8 +56,8 @@ struct CatalogueRebuild {
         }
     }
 
-    /// Streams of which only rows of their shards are left, and shards of which only records in the journal are: under
-    /// names that say so, so that nothing that is whole has no place.
+    /// Adds streams of which only the rows of shards are left, and shards of which only records in the journal are
+    /// left. They get names with `recovered`, so that all undamaged records stay readable.
     mutating func adopt(_ shardRows: [MetadataRow], _ journal: JournalSurvey) {
         for shard in shardRows.compactMap({ try? ShardState($0) })
         where isUnknown(shard.key) && !deleted.contains(shard.stream) {
@@ -74,7 +74,7 @@ struct CatalogueRebuild {
         for key in catalogue.streams.keys.sorted() { complete(key) }
     }
 
-    /// Whether nothing says yet what this shard is, or that it is gone.
+    /// Whether the shard is neither known nor deleted.
     private func isUnknown(_ key: ShardNumber) -> Bool {
         catalogue.shards[key] == nil && catalogue.deletedShards[key] == nil
     }
@@ -82,7 +82,7 @@ struct CatalogueRebuild {
     private mutating func adopt(_ run: RecordsEntry.Run, ofCommit number: UInt64) {
         let key = ShardNumber(run.shardKey)
         if described.contains(key) {
-            // It was unknown when the journal was replayed.
+            // The shard was unknown when the journal was replayed.
             let last = SequenceNumber(run.firstSequence).advanced(by: Int(run.count) - 1)
             catalogue.shards[key]?.advance(to: last, at: Timestamp(milliseconds: run.arrival))
             newestRecords[key] = number
@@ -144,7 +144,7 @@ struct CatalogueRebuild {
         }
     }
 
-    /// The second of its first shard, as far as that is known, with the low half that the stream's id hangs on.
+    /// The creation second of the stream's first known shard, with the low 32 bits that are part of the stream's ID.
     private static func creation(of descriptor: StreamDescriptor) -> Timestamp {
         let second = Int64(clamping: descriptor.shards.map(\.creationSecond).min() ?? 0)
         let time = Timestamp(milliseconds: min(second, Timestamp.plausible.upperBound / 1_000) * 1_000)
@@ -160,8 +160,8 @@ struct CatalogueRebuild {
         catalogue.streams[shard.stream]?.nextShardNumber = next
     }
 
-    /// Closes the parents of known shards, and gives hash keys that no open shard owns to new ones: every key must have a
-    /// place.
+    /// Closes the parents of known shards and adds shards for hash keys that no open shard owns: every hash key needs
+    /// an open shard.
     private mutating func complete(_ key: StreamNumber) {
         guard let stream = catalogue.streams[key] else { return }
         let shards = stream.shards.values.compactMap { catalogue.shards[$0] }.sorted { $0.id < $1.id }
@@ -202,9 +202,9 @@ struct CatalogueRebuild {
         }.sorted { $0.first < $1.first }
     }
 
-    /// Of two open shards that own the same hash keys the one with the lower number was closed, and the rows that said by
-    /// what are gone. Where it still has records it becomes the parent of the shards that are known to have its keys, so
-    /// that its records come before theirs; without any it does not come back.
+    /// Of two open shards with the same hash keys the one with the lower number was closed, and the rows with its
+    /// children are lost. If it still has records it becomes the parent of the shards that own its keys, so that its
+    /// records are handled before theirs. Without records it is removed.
     private mutating func closeOverlapped(of stream: StreamNumber) {
         guard let state = catalogue.streams[stream] else { return }
         let shards = state.shards.values.compactMap { catalogue.shards[$0] }.sorted { $0.id < $1.id }
@@ -218,7 +218,7 @@ struct CatalogueRebuild {
                 forget(old.key)
                 continue
             }
-            // Those whose parents are gone: the others have theirs.
+            // Shards whose parents are unknown; the others have their parents.
             let known = catalogue.streams[stream]?.shards ?? [:]
             let orphans = shards.filter { shard in
                 shard.id > old.id && shard.range.overlaps(old.range)
@@ -243,7 +243,7 @@ struct CatalogueRebuild {
         return zip(ranges, ranges.dropFirst()).contains { $0.last >= $1.first }
     }
 
-    /// Segments go on describing closed shards that retention has removed: they do not come back (API-R-4).
+    /// Segments still describe closed shards that retention has removed; these are not restored (API-R-4).
     private mutating func forgetRemoved(of stream: StreamNumber) {
         guard let state = catalogue.streams[stream] else { return }
         let expiry = state.expiry(at: now)
@@ -253,7 +253,7 @@ struct CatalogueRebuild {
         }
     }
 
-    /// Takes out a shard that retention has removed, and what is known of it.
+    /// Removes a shard and its state in mappings.
     private mutating func forget(_ key: ShardNumber) {
         guard let shard = catalogue.shards.removeValue(forKey: key) else { return }
         catalogue.streams[shard.stream]?.shards[shard.id] = nil
@@ -262,23 +262,24 @@ struct CatalogueRebuild {
             catalogue.mappings[mapping]?.parked[key] = nil
         }
         catalogue.retiredSecond = max(catalogue.retiredSecond ?? 0, shard.creationSecond)
-        // Records of it that the journal still has are met by the next replay.
+        // The next replay still meets the shard's records in the journal.
         if let commit = newestRecords[key] { catalogue.deletedShards[key] = commit }
         noteRemoved(shard.id, of: shard.stream)
     }
 
     private mutating func noteRemoved(_ shard: ShardID, of stream: StreamNumber) {
         removedNumbers[stream, default: []].insert(shard)
-        // Never less than a number that was given out.
+        // The next shard number stays above all numbers that were given out.
         let next = catalogue.streams[stream]?.nextShardNumber ?? 0
         catalogue.streams[stream]?.nextShardNumber = max(next, shard.number + 1)
     }
 
-    /// A new shard for these keys. Where the stream's shards divide the keys evenly it gets the number that it had.
+    /// Adds a shard for these hash keys, with the lowest free number: where one shard of an even split is lost, the new
+    /// one gets its number.
     private mutating func addShard(_ keys: ClosedRange<UInt128>, of stream: StreamNumber) -> ShardID {
         let range = HashKeyRange(first: HashKey(keys.lowerBound), last: HashKey(keys.upperBound))
         let state = catalogue.streams[stream]
-        // Not that of a parent that is gone: its children would wait for the new one.
+        // A missing parent's number is not used: the parent's children would wait for the new shard.
         let parents = Set((state?.shards.values ?? [:].values).flatMap { catalogue.shards[$0]?.parents ?? [] })
         let next = state?.nextShardNumber ?? 0
         let free =

@@ -2,16 +2,16 @@ import DiskAccess
 import SegmentStorage
 import StreamModel
 
-/// Every commit that is whole in any file of the journal, whether it is live or from before the last flush.
+/// Every undamaged commit in any file of the journal, live or from before the last flush.
 struct JournalSurvey {
     struct Commit {
         var header: CommitHeader
         var entries: [Entry]
     }
 
-    /// By number; of two with one number the one of the later opening.
+    /// By number; of two commits with the same number the one of the later incarnation.
     private(set) var commits: [UInt64: Commit] = [:]
-    /// What most files say.
+    /// The known store, or the store that most files name.
     private(set) var store: StoreID?
     private(set) var highestFileNumber: UInt64 = 0
 
@@ -50,7 +50,7 @@ struct JournalSurvey {
     var newest: CommitHeader? { numbers.last.flatMap { commits[$0]?.header } }
     var incarnation: UInt32 { commits.values.map(\.header.incarnation).max() ?? 0 }
 
-    /// By shard, the numbers of all records.
+    /// The sequence numbers of all records, by shard.
     var recordNumbers: [ShardNumber: [ClosedRange<UInt64>]] {
         var numbers: [ShardNumber: [ClosedRange<UInt64>]] = [:]
         for case .records(let records) in commits.values.lazy.flatMap(\.entries) {
@@ -62,7 +62,7 @@ struct JournalSurvey {
         return numbers
     }
 
-    /// Whether the journal has all commits in this range, each behind the one before.
+    /// Whether the journal has all commits in this range in one unbroken chain.
     func hasWhole(_ range: ClosedRange<UInt64>) -> Bool {
         guard range.upperBound - range.lowerBound < UInt64(commits.count) else { return false }
         var chain: UInt32?
@@ -75,7 +75,8 @@ struct JournalSurvey {
         return true
     }
 
-    /// Where a replay begins that is to begin with this commit; nil where the journal has neither it nor the one before.
+    /// The start position of a replay from this commit; nil where the journal has neither this commit nor the one
+    /// before.
     func position(of number: UInt64) -> JournalPosition? {
         if let header = commits[number]?.header {
             return JournalPosition(

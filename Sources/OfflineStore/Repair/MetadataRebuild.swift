@@ -3,18 +3,18 @@ import SegmentStorage
 import StreamModel
 import StreamStorage
 
-/// The metadata made anew: of the rows that are whole, of what segments repeat of their streams, and of the journal.
+/// Rebuilds the metadata from undamaged rows, the stream descriptions in segments, and the journal.
 ///
-/// What is in none of them can't be known; what is taken for it is said in ``unknown``.
+/// What none of them holds can't be known; ``unknown`` says what is assumed instead.
 struct MetadataRebuild {
     private(set) var contents = MetadataContents()
     private(set) var store: StoreID
     private(set) var segments: [SegmentRepair] = []
     private(set) var unknown: [String] = []
-    /// The journal does not hold the place at which it has to go on.
+    /// The journal does not hold the position at which replay has to begin.
     private(set) var passesJournal = false
 
-    /// Nil where neither the metadata nor the journal nor a segment says what store this is.
+    /// Nil where neither metadata nor journal nor segments name the store's ID.
     init?(_ directory: String, _ fileSystem: any FileSystem, from reading: MetadataImage.Reading?, now: Timestamp)
         throws
     {
@@ -46,7 +46,7 @@ struct MetadataRebuild {
         }
         _ = catalogue.findSkipped(lost: (try? rows.lostRanges) ?? [:], isRebuilt: true) { there[$0.key] ?? [] }
         if !knowsRetired {
-            // Not all of what is gone can be known; what is there was made no earlier.
+            // Not all removed shards can be known, so the newest known creation second is taken.
             let seconds = catalogue.shards.values.map(\.creationSecond) + [catalogue.retiredSecond].compactMap { $0 }
             catalogue.retiredSecond = seconds.max()
         }
@@ -70,13 +70,13 @@ struct MetadataRebuild {
 
     private static func catalogue(of rows: MetadataContents, _ row: StoreRow) -> Catalogue {
         if let catalogue = try? Catalogue(rows, store: row) { return catalogue }
-        // A row says what can't be, though its checksum is right: none is believed.
+        // A row with a right checksum has impossible content, so no row is used.
         return (try? Catalogue(MetadataContents(), store: row)) ?? Catalogue()
     }
 
-    /// The first commit that is to be replayed: what the store's row says; without it the first behind what the segments
-    /// hold. A flush that was interrupted may have written a part of its sections only, and then the journal still has all
-    /// of its commits: so where it has them, they are taken from there.
+    /// The first commit to replay: the start position of the store's row, or without it the first commit after those in
+    /// segments. An interrupted flush may have written only some of its sections. The journal then still has all of its
+    /// commits, so where it has them, they are replayed.
     private static func firstReplayed(
         _ row: StoreRow?, _ surveys: [SegmentSurvey], _ journal: JournalSurvey
     ) -> UInt64 {
@@ -87,7 +87,7 @@ struct MetadataRebuild {
         return journal.hasWhole(last) ? last.lowerBound : last.upperBound + 1
     }
 
-    /// What was in rows that are damaged and is nowhere else.
+    /// What was only in rows that are damaged.
     private static func lostRows(_ reading: MetadataImage.Reading?, _ builder: CatalogueRebuild) -> [String] {
         let isWhole = reading.map { $0.faults.isEmpty } ?? false
         let damaged = Set(reading?.contents.damaged.map(\.table) ?? [])
@@ -113,7 +113,7 @@ struct MetadataRebuild {
 
     private mutating func place(_ surveys: [SegmentSurvey], upTo first: UInt64, _ catalogue: Catalogue) {
         for survey in surveys {
-            // What is in sections from there on is in the journal as well.
+            // The journal also holds the records of sections from here on.
             let end = survey.sections.filter { $0.commits.upperBound >= first }.map(\.start).min() ?? survey.size
             let kept = survey.sections.filter { $0.commits.upperBound < first }.map(\.commits)
             let slices = survey.slices.filter { Int($0.blockOffset) < end }.compactMap { slice -> Slice? in

@@ -2,14 +2,15 @@ import DiskAccess
 import SegmentStorage
 import StreamModel
 
-/// Keeps copies of what is damaged: nothing is changed or removed that is not there too.
+/// Keeps copies of damaged bytes: a repair changes or removes bytes only after they are copied and synced here.
 struct Quarantine {
     let directory: String
     let fileSystem: any FileSystem
 
     private var folder: String { "\(directory)/\(StoreLayout.quarantineFolder)" }
 
-    /// Copies bytes of a file of the store; all of it where none are named. Copied again, they stay as they are.
+    /// Copies bytes of a file of the store, or the whole file where `bytes` is nil. Does nothing where the same copy
+    /// exists.
     func keep(_ name: String, _ bytes: Range<Int>? = nil) throws(FileError) {
         let path = "\(directory)/\(name)"
         guard let size = try fileSystem.status(path)?.size else { return }
@@ -19,7 +20,7 @@ struct Quarantine {
         let source = try fileSystem.open(path, .read)
         var kept = base + (bytes == nil ? "" : "-\(range.lowerBound)-\(range.upperBound)")
         var number = 1
-        // What an earlier repair has kept is not written over, unless it is the same.
+        // Copies of an earlier repair are not overwritten.
         while try fileSystem.status("\(folder)/\(kept)") != nil {
             if try isSame(source, range, as: "\(folder)/\(kept)") { return }
             number += 1

@@ -3,17 +3,17 @@ import Logging
 import SegmentStorage
 import StreamModel
 
-/// Makes a damaged store whole again, as far as it can be. All calls block.
+/// Repairs a damaged store as far as possible. All calls block.
 ///
-/// Every step may be the last before a crash, and repair begun anew comes to the same end: copies are made first;
-/// segments only grow; the metadata that register all of it are put in place by one rename; the journal is passed last,
-/// by opening the store as after any crash.
+/// After a crash at any step, a new repair comes to the same result. Damaged bytes are copied first. Segments only
+/// grow. The metadata that register everything are put in place by one rename. The journal is read last, by opening the
+/// store as after any crash.
 struct Repair {
     let directory: String
     let fileSystem: any FileSystem
     let now: Timestamp
 
-    /// Does what `plan` says but for the journal.
+    /// Applies the plan, except for the journal.
     func apply(_ plan: RepairPlan) throws {
         let quarantine = Quarantine(directory: directory, fileSystem: fileSystem)
         for (file, bytes) in plan.kept { try quarantine.keep(file, bytes) }
@@ -29,7 +29,7 @@ struct Repair {
         if !plan.foreign.isEmpty { try fileSystem.synchronizeDirectory("\(directory)/\(StoreLayout.journalFolder)") }
     }
 
-    /// Puts a database in the place of the store's, whole or not at all.
+    /// Replaces the store's database atomically.
     private func replaceMetadata(_ image: [UInt8]) throws {
         let new = "\(directory)/\(StoreLayout.repairedMetadataFile)"
         if try fileSystem.status(new) != nil { try fileSystem.remove(new) }
@@ -40,10 +40,10 @@ struct Repair {
         try putNewMetadataInPlace()
     }
 
-    /// Finishes what a repair has begun that did not come to its end.
+    /// Finishes the replacement of an interrupted repair, or discards it.
     func finishRename() throws {
         guard try fileSystem.status("\(directory)/\(StoreLayout.repairedMetadataFile)") != nil else { return }
-        // Behind the removal of the log the new database is the only one that knows what was in it.
+        // Once the old log is removed, only the new database has the log's content.
         let isNeeded = try fileSystem.status("\(directory)/\(StoreLayout.metadataFile)-wal") == nil
         let reading = try MetadataImage.load(in: directory, fileSystem, file: StoreLayout.repairedMetadataFile)
         guard isNeeded, let reading, reading.faults.isEmpty, reading.contents.damaged.isEmpty else {
@@ -54,7 +54,7 @@ struct Repair {
     }
 
     private func putNewMetadataInPlace() throws {
-        // SQLite would write a log that it finds into whatever database is beside it.
+        // The old log must be removed before the rename: SQLite would apply it to the new database.
         for suffix in ["-wal", "-shm"] {
             let path = "\(directory)/\(StoreLayout.metadataFile)\(suffix)"
             if try fileSystem.status(path) != nil { try fileSystem.remove(path) }

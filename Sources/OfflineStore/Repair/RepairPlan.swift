@@ -2,21 +2,21 @@ import DiskAccess
 import SegmentStorage
 import StreamModel
 
-/// What has to be done to make a store whole again as far as it can be: decided before anything is changed.
+/// The steps that repair a store as far as possible, decided before anything is changed.
 struct RepairPlan {
-    /// What stands in the metadata then.
+    /// The new content of the metadata.
     private(set) var contents: MetadataContents
     private(set) var store: StoreID
     private(set) var segments: [(repair: SegmentRepair, footer: [UInt8])] = []
-    /// Bytes that are kept before anything is changed; nil: the whole file.
+    /// Bytes that are copied to quarantine before anything is changed; nil: the whole file.
     private(set) var kept: [(file: String, bytes: Range<Int>?)] = []
-    /// Files of the journal that are taken out of it.
+    /// Files of other stores that are removed from the journal.
     private(set) var foreign: [String] = []
-    /// Whether the journal has to be read over its damage, flushed and begun anew.
+    /// Whether the journal has to be read, skipping its damage, flushed and restarted.
     private(set) var passesJournal: Bool
     private(set) var report: RepairReport
 
-    /// Nil where nothing can be repaired, because nothing says what store this is. Changes nothing.
+    /// Nil where nothing can be repaired because nothing names the store's ID. Changes nothing.
     init?(_ directory: String, _ fileSystem: any FileSystem, now: Timestamp) throws {
         var inspection = StoreInspection(directory, fileSystem, now: now)
         try inspection.run()
@@ -39,7 +39,7 @@ struct RepairPlan {
             report.unknown += rebuilt.unknown
             report.steps.append(
                 "make \(StoreLayout.metadataFile) anew, of its whole rows, the segments and the journal")
-            // What it says now is held against the files, as a check would.
+            // The new metadata are compared with the files, as a check does.
             inspection = StoreInspection(
                 directory, fileSystem, now: now, metadata: contents,
                 segments: Dictionary(uniqueKeysWithValues: segments.map { ($0.repair.row.id, $0.repair.slices) }))

@@ -4,16 +4,16 @@ import SegmentStorage
 public struct RepairReport: Hashable, Sendable {
     /// What was found before anything was done.
     public var found: StoreReport
-    /// What is done, in order, one line each; empty where nothing is damaged.
+    /// The steps, in order, one line each; empty where nothing is damaged.
     public var steps: [String] = []
-    /// The records that are given up: readers are told of the gap, mappings send a document for it.
+    /// The lost ranges: readers get them as lost, and mappings send a document for them.
     public var lost: [StoreReport.RecordRange] = []
-    /// What can't be known, and what was taken for it.
+    /// What can't be known, and what is assumed instead.
     public var unknown: [String] = []
-    /// Whether it was done.
+    /// Whether the steps were done; false for a dry run.
     public var isApplied = false
 
-    /// A report on what was found, without anything to do yet.
+    /// A report on these findings, without steps.
     public init(found: StoreReport) { self.found = found }
 
     /// Whether there is anything to repair.

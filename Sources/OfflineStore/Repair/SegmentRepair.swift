@@ -2,22 +2,22 @@ import DiskAccess
 import SegmentStorage
 import StreamModel
 
-/// How a segment is mended: its damaged bytes are kept elsewhere, and it is sealed with an index made of the blocks that
-/// are whole. What is in the file stays where it is; the new index is written behind it.
+/// The repair of a segment: its damaged bytes are copied to quarantine, and it is sealed with an index of the undamaged
+/// blocks. The file's content stays in place; the new index is written after it.
 struct SegmentRepair {
     var row: SegmentRow
-    /// The length of what is there; the index is written behind it. Nil: the file is missing.
+    /// The length of the content, after which the index is written; nil where the file is missing.
     var end: Int?
-    /// What the index names.
+    /// The entries of the index.
     var slices: [Slice]
     var streams: [StreamDescriptor]
     var rewritesHeader: Bool
-    /// Bytes that are copied to the quarantine before.
+    /// Bytes that are copied to quarantine first.
     var damaged: [Range<Int>]
 
     init(_ inspection: SegmentInspection, catalogue: Catalogue) {
         row = inspection.segment.row
-        // Nothing comes before the header's end, also where a file was cut within it.
+        // Content never ends before the header's end, also where a file was cut within the header.
         end = inspection.size.map { max(SegmentHeader.size, min($0, Int(clamping: inspection.segment.row.bytes))) }
         slices = inspection.slices.filter { catalogue.shards[ShardNumber($0.shardKey)] != nil }
         streams = Self.descriptors(of: slices, catalogue)
@@ -25,7 +25,7 @@ struct SegmentRepair {
         damaged = inspection.damage.compactMap(\.bytes).filter { $0.lowerBound < inspection.size ?? 0 }
     }
 
-    /// - Parameter slices: all that can be read in the first `end` bytes.
+    /// - Parameter slices: all readable runs in the first `end` bytes.
     init(
         row: SegmentRow, end: Int, slices: [Slice], rewritesHeader: Bool, damaged: [Range<Int>], catalogue: Catalogue
     ) {
@@ -48,7 +48,7 @@ struct SegmentRepair {
         }
     }
 
-    /// The rows that the segment has then; none where its file is missing.
+    /// The segment's rows after the repair; none where its file is missing.
     func rows(footer: [UInt8], catalogue: Catalogue) -> [MetadataRow] {
         guard let end else { return [] }
         var row = row
@@ -80,7 +80,7 @@ struct SegmentRepair {
             at: SegmentPlace(storeSeed: store.seed, segment: row.id, offset: UInt64(end ?? 0)))
     }
 
-    /// Writes the index, and the header where it is no header any more. May be done again after a crash.
+    /// Writes the index, and the header where that is damaged. May be repeated after a crash.
     func write(_ footer: [UInt8], to path: String, _ fileSystem: any FileSystem, _ store: StoreID) throws {
         guard let end else { return }
         let file = try fileSystem.open(path, .readWrite)

@@ -4,24 +4,24 @@ public import SegmentStorage
 public import StreamModel
 
 extension SegmentStore {
-    /// Makes a damaged store whole again, as far as it can be, or says how.
+    /// Repairs a damaged store as far as possible, or reports what would be done.
     ///
-    /// What is damaged is copied to `quarantine/` in the store's directory and never deleted. Indexes are made anew of
-    /// the blocks that are whole, metadata of their whole rows, the segments and the journal; the journal is read over
-    /// its damage, and its records are put into segments. What can't be read is given up: from then on readers are told
-    /// of those numbers (``ReadResult/lost``), and a mapping sends one document with the condition
-    /// `RecordsLost` for them and goes on. Where records may be lost that nothing names, all numbers jump by 2³²
-    /// (STORE-C4).
+    /// Damaged bytes are copied to `quarantine/` in the store's directory and never deleted. Indexes are rebuilt from
+    /// undamaged blocks; metadata from undamaged rows, the segments and the journal. The journal is read, skipping its
+    /// damage, and its records are flushed to segments. Records that can't be read become lost ranges: readers get them
+    /// as ``ReadResult/lost``, and a mapping sends one document with the condition `RecordsLost` and goes on. Where the
+    /// journal is read this way, the numbers of all open shards jump by 2³² (STORE-C4), since unknown records may be
+    /// lost.
     ///
-    /// A store that is whole stays as it is. A repair that is interrupted is begun anew.
+    /// A store without damage is not changed. After an interruption, run the repair again.
     ///
-    /// Throws `storeBusy` while a process has the store open, `newerFormat`, `notAccessible` (also for the files of a
-    /// backup, if anything is to be done), `diskFull`, and `corrupt` where nothing is left that says what store this is,
-    /// or something stays damaged.
+    /// Throws `storeBusy` while a process has the store open; `newerFormat`; `notAccessible` for a directory without a
+    /// store, and without `dryRun` for the files of a backup; `diskFull`; and `corrupt` where nothing names the store's
+    /// ID, or something stays damaged.
     ///
     /// - Parameters:
     ///   - path: the store's directory.
-    ///   - dryRun: whether nothing is changed, and the report says what would be done. Default: true.
+    ///   - dryRun: true (the default) changes nothing and reports what would be done.
     public static func repair(
         at path: String, dryRun: Bool = true, timeSource: any TimeSource = SystemTimeSource(),
         logger: Logger = Logger(label: "shardline.store")

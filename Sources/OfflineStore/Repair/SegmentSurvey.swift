@@ -2,7 +2,7 @@ import DiskAccess
 import SegmentStorage
 import StreamModel
 
-/// What a segment's file says of itself, without any metadata.
+/// What a segment's file holds, read without any metadata.
 struct SegmentSurvey {
     struct Section {
         var start: Int
@@ -13,7 +13,7 @@ struct SegmentSurvey {
     let id: UInt64
     let size: Int
     private(set) var header: SegmentHeader?
-    /// Runs that are whole, by the place of their block; the stream is not known.
+    /// Undamaged runs, in the order of their blocks; `stream` is not set.
     private(set) var slices: [Slice] = []
     private(set) var streams: [StreamDescriptor] = []
     private(set) var sections: [Section] = []

@@ -21,9 +21,9 @@ enum Request: Sendable {
     case releaseMapping(MappingID, epoch: UInt64)
     case seekMapping(MappingID, StartingPosition, ShardID?)
     case deleteMapping(MappingID)
-    /// Asks the owner to give the store up.
+    /// Asks the owner to release the store.
     case release
-    /// Asks the owner for a copy of the store in this directory.
+    /// Asks the owner to copy the store into this directory.
     case backup(String)
 
     var encoded: [UInt8] {
@@ -105,7 +105,7 @@ enum Request: Sendable {
         return writer.bytes
     }
 
-    /// Whether these bytes are those of a read, which may wait for long and changes nothing.
+    /// Whether these bytes hold a read, which may wait for a long time and changes nothing.
     static func isRead(_ bytes: ArraySlice<UInt8>) -> Bool { bytes.first == 6 }
 
     init(_ bytes: ArraySlice<UInt8>) throws {
@@ -157,14 +157,14 @@ enum Reply: Sendable {
     case positions([SequenceNumber?])
     case mapping(MappingDescription)
     case mappings([MappingDescription])
-    /// Whether the owner is going to give the store up.
+    /// Whether the owner is going to release the store.
     case released(Bool)
-    /// What the run of a mapping does; nil where nobody runs it who can be asked.
+    /// The states of the mapping's shards; nil where no process runs it, or the one that does can't be asked.
     case mappingStates([MappingShardState]?)
     case failed(ShardlineError)
-    /// The copy is made and whole.
+    /// The copy is complete and checked.
     case backedUp(BackupSummary)
-    /// The call was cancelled, by its client or because the owner ends; a commit was surely not written.
+    /// The call was cancelled, by its client or because the owner ends; a commit was certainly not written.
     case cancelled
 
     var encoded: [UInt8] {

@@ -3,25 +3,25 @@
 ///     u32  bytes that follow: 9 to ``largest``
 ///     u8   kind
 ///     u64  number of the call that it belongs to, chosen by the client
-///     …    what the kind holds
+///     …    the payload, by kind
 struct Frame: Hashable, Sendable {
     enum Kind: UInt8, Sendable {
         /// From the client, first: ``Hello``.
         case hello = 1
-        /// The owner's answer to it: ``Welcome``.
+        /// The owner's reply to it: ``Welcome``.
         case welcome = 2
         /// From the client: a ``Request``.
         case request = 3
-        /// From the client: the call with this number isn't waited for any more; it is answered all the same.
+        /// From the client: cancels the call with this number, which is still answered.
         case cancel = 4
         /// From the owner: a ``Reply``.
         case reply = 5
-        /// From the owner: it gives the store up. What has reached it is answered still; the client sends nothing more
-        /// and closes its direction, so that both know which calls were received.
+        /// From the owner: it releases the store. It still answers the calls that have reached it. The client sends
+        /// nothing more and closes its sending direction, so that both sides know which calls were received.
         case goodbye = 6
     }
 
-    /// The most bytes behind the length. A call of 64 MiB of keys and data fits, with a byte or two around each record.
+    /// The most bytes after the length. A call of 64 MiB of keys and data fits, with a byte or two around each record.
     static let largest = 160 << 20
     static let headSize = 9
 
@@ -44,17 +44,19 @@ struct Frame: Hashable, Sendable {
     }
 }
 
-/// Cuts the bytes that arrive into frames.
+/// Splits the received bytes into messages.
 struct FrameBuffer {
     private var bytes: [UInt8] = []
     private var start = 0
-    /// What `next` accepts; smaller until the other side has said who it is.
+    /// The largest message that ``next()`` accepts. The client allows only ``Hello/largestFrame`` for the owner's
+    /// greeting.
     var largest: Int
 
     init(largest: Int = Frame.largest) { self.largest = largest }
 
     mutating func append(_ arrived: UnsafeRawBufferPointer) {
-        // What is read already makes room before the array grows; each byte moves at most once for each time read.
+        // Consumed bytes are removed before the array grows, and only once they are half of it, so a byte moves about
+        // once for each time that it is received.
         if start > 0, start >= bytes.count / 2 {
             bytes.removeFirst(start)
             start = 0
@@ -62,7 +64,7 @@ struct FrameBuffer {
         bytes.append(contentsOf: arrived)
     }
 
-    /// The next whole frame; nil until more has arrived.
+    /// The next complete message; nil until more bytes have arrived.
     mutating func next() throws -> Frame? {
         var reader = WireReader(bytes[start...])
         guard bytes.count - start >= 4 else { return nil }
@@ -80,12 +82,12 @@ struct FrameBuffer {
     }
 }
 
-/// What a client says first.
+/// The first message of a client.
 struct Hello: Hashable, Sendable {
     static let magic: UInt32 = 0x534F_4C53  // "SLOS"
-    /// Both sides must speak the same one: owner and client are builds of one program as a rule.
+    /// Both sides must have the same version; owner and client are normally builds of the same program.
     static let version: UInt16 = 5
-    /// Room for these two frames is all that a stranger gets.
+    /// The largest greeting that a client accepts from an owner that it doesn't know yet.
     static let largestFrame = 64
 
     var version = Hello.version
@@ -107,7 +109,7 @@ struct Hello: Hashable, Sendable {
     }
 }
 
-/// What the owner answers to ``Hello``; the connection ends behind it where the versions differ.
+/// The owner's reply to ``Hello``. The connection ends after it where the versions differ.
 struct Welcome: Hashable, Sendable {
     var version = Hello.version
     var capabilities: UInt32

@@ -1,7 +1,7 @@
 import StreamModel
 import StreamStorage
 
-// Changes, mappings and what became of them.
+// Changes, their outcomes and mappings.
 
 extension WireWriter {
     mutating func write(_ key: MappingID) {
@@ -259,7 +259,7 @@ extension WireReader {
     }
 }
 
-/// The kinds of error by their number on the wire, from 1. New ones go to the end.
+/// The error codes by their number on the wire, from 1. New ones are appended.
 enum WireCode {
     static let all: [ShardlineError.Code] = [
         .invalidArgument, .streamNotFound, .streamExists, .shardNotFound, .mappingNotFound, .mappingExists,

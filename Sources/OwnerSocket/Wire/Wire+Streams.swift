@@ -1,7 +1,7 @@
 import StreamModel
 import StreamStorage
 
-// Streams, records and what reading finds.
+// Streams, records and the results of reads.
 
 extension WireWriter {
     mutating func write(_ settings: StreamSettings) {
@@ -207,7 +207,7 @@ extension WireReader {
             let record = Record(
                 bytes: bytes, at: Int(start), shard: ShardID(0), shardCreationSecond: 0, sequenceNumber: .zero,
                 runArrival: Timestamp(milliseconds: 0))
-            // What is put has no arrival yet.
+            // A record that is being put has no arrival yet.
             guard let layout = RecordEncoding.layout(in: bytes.span, at: Int(start)), bytes[Int(start)] & 1 == 0,
                 let key = String(validating: bytes[layout.keyStart..<layout.dataStart], as: UTF8.self)
             else { throw WireError("a partition key is not UTF-8") }

@@ -1,13 +1,13 @@
 import StreamModel
 
-/// Why bytes from the other side can't be what they should be. The connection ends with it.
+/// Received bytes that are not a valid message. The connection ends with this error.
 struct WireError: Error, Hashable, CustomStringConvertible {
     var description: String
 
     init(_ description: String) { self.description = description }
 }
 
-/// Writes values one behind the other: numbers little-endian, text and bytes behind their length.
+/// Writes values one after the other: numbers little-endian, text and bytes after their length.
 struct WireWriter {
     private(set) var bytes: [UInt8] = []
 
@@ -61,7 +61,7 @@ struct WireWriter {
         write(value.upperBound)
     }
 
-    /// Appends what `body` encodes by itself, behind its length.
+    /// Appends what `body` encodes, after its length.
     mutating func write(encoding body: (inout [UInt8]) -> Void) {
         let start = bytes.count
         write(UInt32(0))
@@ -71,7 +71,7 @@ struct WireWriter {
     }
 }
 
-/// Reads what ``WireWriter`` wrote; takes nothing for granted, since the bytes come from another process.
+/// Reads what ``WireWriter`` wrote. It validates every value, since the bytes come from another process.
 struct WireReader {
     private let bytes: ArraySlice<UInt8>
     private var at: Int
@@ -89,7 +89,7 @@ struct WireReader {
         return bytes[at..<at + count]
     }
 
-    /// Throws unless everything was read.
+    /// Throws unless every byte was read.
     func end() throws {
         guard left == 0 else { throw WireError("\(left) bytes are left over") }
     }
@@ -120,8 +120,8 @@ struct WireReader {
         return text
     }
 
-    /// Elements behind their count; each takes at least one byte, so a count beyond what is left is refused before
-    /// room is made for it.
+    /// Elements after their count. Each takes at least one byte, so a count above the number of bytes left is refused
+    /// before memory is reserved for it.
     mutating func each<Element>(_ body: (inout WireReader) throws -> Element) throws -> [Element] {
         let count = Int(try number(UInt32.self))
         guard count <= left else { throw WireError("a count is larger than what follows") }
@@ -147,14 +147,14 @@ struct WireReader {
         return ShardID(number)
     }
 
-    /// Within ±2^52 ms, 140,000 years, so that arithmetic with retentions can't overflow.
+    /// Within ±2^52 ms (140,000 years), so that arithmetic with retentions can't overflow.
     mutating func timestamp() throws -> Timestamp {
         let milliseconds = try number(Int64.self)
         guard Timestamp.plausible.contains(milliseconds) else { throw WireError("a time is out of range") }
         return Timestamp(milliseconds: milliseconds)
     }
 
-    /// Within ±2^40 s, 34,000 years, for the same reason.
+    /// Within ±2^40 s (34,000 years), so that arithmetic can't overflow.
     mutating func duration() throws -> Duration {
         let seconds = try number(Int64.self)
         let attoseconds = try number(Int64.self)

@@ -2,18 +2,18 @@ import StreamModel
 import StreamStorage
 
 extension Catalogue {
-    /// What an entry came to.
+    /// The result of applying an entry.
     package enum Applied: Hashable {
-        /// It changed something, or was older than what is known.
+        /// The entry changed something, or was older than the catalogue.
         case done
-        /// It names a stream, shard or mapping that was deleted or was never there.
+        /// The entry names a stream, shard or mapping that was deleted or never existed.
         case unknown
     }
 
-    /// Makes the change that `entry` of commit number `commit` says.
+    /// Applies `entry` of the commit with number `commit`.
     ///
-    /// Applying an entry again, or one that is older than what the catalogue holds, changes nothing: rows of the
-    /// metadata may be newer than the commit that replay begins at (STORE-F5).
+    /// Applying an entry again, or one that is older than the catalogue, changes nothing: rows of the metadata may be
+    /// newer than the commit that replay begins at (STORE-F5).
     @discardableResult
     package mutating func apply(_ entry: Entry, commit: UInt64) -> Applied {
         switch entry {
@@ -38,10 +38,10 @@ extension Catalogue {
     }
 
     private mutating func apply(_ entry: AttemptsEntry, commit: UInt64) -> Applied {
-        // Rows may know already that retention has removed the shard, here and below.
+        // The rows may be newer: retention may already have removed the shard. The same holds for a parked key.
         guard let origin = shards[entry.shard]?.origin else { return .unknown }
         return changeMapping(entry.mapping) { mapping in
-            // A note belongs to the checkpoint that it was written behind; a later move drops it.
+            // A note belongs to the checkpoint that it was written after. A later move drops it.
             var checkpoint =
                 mapping.checkpoints[entry.shard]
                 ?? CheckpointState(
@@ -69,7 +69,8 @@ extension Catalogue {
 
     private mutating func apply(_ entry: StreamChangedEntry, commit: UInt64) -> Applied {
         guard let known = streams[entry.key] else { return .unknown }
-        // Never goes back, and its row may not have been saved together with the stream's.
+        // The expiry never goes back. Its row may have been saved without the stream's row, so it is applied even where
+        // the stream is newer.
         expire(entry.key, through: entry.expiredThrough)
         guard known.atCommit < commit else { return .done }
         streams[entry.key]?.retention = entry.retention
@@ -80,7 +81,7 @@ extension Catalogue {
     }
 
     private mutating func apply(_ entry: MappingChangedEntry, commit: UInt64) -> Applied {
-        return changeMapping(entry.number) { mapping in
+        changeMapping(entry.number) { mapping in
             guard mapping.atCommit < commit else { return }
             mapping.epoch = entry.epoch
             mapping.configuration = entry.configuration
@@ -106,8 +107,8 @@ extension Catalogue {
     }
 
     private mutating func apply(_ entry: OpenedEntry, commit: UInt64) -> Applied {
-        // A restore leaves so many openings to the store that was backed up, and as many streams: what the two
-        // create from here on has other numbers.
+        // A restore skips ``OpenedEntry/restoredIncarnations`` incarnations, and as many stream numbers here, so that the
+        // restored store and the store that was backed up never give out the same number.
         if entry.incarnation >= incarnation + OpenedEntry.restoredIncarnations, nextStream < 1 << 31 {
             nextStream += OpenedEntry.restoredIncarnations
         }
@@ -136,7 +137,7 @@ extension Catalogue {
     }
 
     private mutating func apply(_ run: RecordsEntry.Run) -> Applied {
-        // In place: at full load this is done for every run of every commit.
+        // In place, since at full load this runs for every run of every commit.
         let key = ShardNumber(run.shardKey)
         let last = SequenceNumber(run.firstSequence).advanced(by: Int(run.count) - 1)
         let isKnown = shards.update(key) { $0.advance(to: last, at: Timestamp(milliseconds: run.arrival)) }
@@ -175,7 +176,7 @@ extension Catalogue {
             shards: entry.shards.count, retention: entry.retention, maximumRecordSize: entry.maximumRecordSize,
             isFailureStream: entry.isFailureStream)
         streams[entry.key] = stream
-        // Rows may know already that the name went on to a newer stream.
+        // The rows may be newer: the name may already belong to a newer stream.
         if names[UTF8Key(entry.name)].map({ $0 < entry.key }) ?? true { names[UTF8Key(entry.name)] = entry.key }
         return .done
     }
@@ -202,7 +203,7 @@ extension Catalogue {
 
     private mutating func apply(_ seal: SealEntry, commit: UInt64) -> Applied {
         guard var stream = streams[seal.stream] else { return .unknown }
-        // Where a parent is gone the rows are newer than this, and have the children.
+        // Where a parent is missing, the rows are newer than this entry and contain the children.
         guard seal.parents.allSatisfy({ shards[$0.shard].map { $0.closedAt == nil } ?? false }) else { return .done }
         let parents = seal.parents.compactMap { shards[$0.shard]?.id }
         let lastArrival = seal.parents.compactMap { shards[$0.shard]?.lastArrival }.max()
@@ -244,7 +245,8 @@ extension Catalogue {
             number: entry.number, stream: entry.stream, name: entry.name,
             startingPosition: entry.startingPosition, createdAt: entry.createdAt,
             configuration: entry.configuration,
-            // Higher than any that a deleted mapping of the same name had, so that its runners are fenced.
+            // Higher than any epoch of a deleted mapping of the same name, so that the deleted mapping's runners are
+            // fenced.
             epoch: UInt64(entry.number.rawValue) << 32, atCommit: commit)
         for start in entry.starts where shards[start.shard] != nil {
             mapping.checkpoints[start.shard] = CheckpointState(
@@ -252,7 +254,7 @@ extension Catalogue {
                 attempts: nil, atCommit: commit)
         }
         mappings[entry.number] = mapping
-        // As with streams: a newer mapping may have the name already.
+        // As with streams, a newer mapping may already have the name.
         if streams[entry.stream]?.mappings[UTF8Key(entry.name)].map({ $0 < entry.number }) ?? true {
             streams[entry.stream]?.mappings[UTF8Key(entry.name)] = entry.number
         }

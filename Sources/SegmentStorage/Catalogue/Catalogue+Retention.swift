@@ -2,10 +2,11 @@ import StreamModel
 import StreamStorage
 
 extension Catalogue {
-    /// The streams of which something has expired by the clock that is not noted as expired permanently.
+    /// The streams with records that have expired by the clock and are not yet noted as expired permanently, sorted by
+    /// number.
     ///
-    /// A note is a commit, so what expires one after the other is noted together, unless `atOnce`: after a crash, and
-    /// with the clock set back, that much may be there once more.
+    /// A note costs a commit, so expiry is noted in steps unless `atOnce`. After a crash with the clock set back, the
+    /// records of up to one step may be readable again.
     func streamsWithUnnotedExpiry(at now: Timestamp, atOnce: Bool) -> [StreamState] {
         streams.values.filter { hasUnnotedExpiry($0, at: now, atOnce: atOnce) }.sorted { $0.key < $1.key }
     }
@@ -15,7 +16,8 @@ extension Catalogue {
         let step = atOnce ? .milliseconds(1) : min(max(stream.retention / 1_000, .seconds(1)), .seconds(60))
         let expiry = now - stream.retention
         guard expiry > noted else { return false }
-        // Nothing more expires where nothing came. A shard that leaves every list is noted without delay.
+        // Without records after the last note nothing more expires. A closed shard's removal from the lists is noted
+        // without delay.
         return stream.shards.values.contains { key in
             shards.read(key) { shard in
                 shard.closedAt.map { $0 > noted && $0 <= expiry } ?? false
@@ -26,16 +28,15 @@ extension Catalogue {
 
     // MARK: Closed shards (API-R-4)
 
-    /// The shards of a stream that are listed, by number: all but those that were closed longer ago than records are
-    /// kept.
+    /// The listed shards of a stream, sorted by id: all but those that were closed longer ago than records are kept.
     func listedShards(of stream: StreamState, at now: Timestamp) -> [ShardState] {
         let expiry = stream.expiry(at: now)
         return stream.shards.values.compactMap { shards[$0] }.filter { !$0.isRemoved(by: expiry) }
             .sorted { $0.id < $1.id }
     }
 
-    /// The shards of a stream that are listed no longer, by number. They stay here until no mapping has anything to do
-    /// in them.
+    /// The shards of a stream that are no longer listed, sorted by id. They stay in the catalogue until no mapping has
+    /// anything left to do in them.
     func removedShards(of stream: StreamState, at now: Timestamp) -> [ShardState] {
         guard stream.shards.count > stream.openShards.count else { return [] }
         let expiry = stream.expiry(at: now)
@@ -43,17 +44,18 @@ extension Catalogue {
             .sorted { $0.id < $1.id }
     }
 
-    /// Whether records of the shard are neither done nor given up by the mapping.
+    /// Whether the shard has records that the mapping has neither processed nor given up.
     func owes(_ mapping: MappingState, _ shard: ShardState) -> Bool {
         guard let checkpoint = mapping.checkpoints[shard.key] else {
-            // It was opened after the mapping was made (ESM-H3).
+            // The shard was opened after the mapping was created (ESM-H3).
             return shard.lastSequence > shard.origin
         }
         return !checkpoint.isShardEnd && checkpoint.position < shard.lastSequence
     }
 
-    /// Shards that can be forgotten now, by stream: they are listed no longer, and no mapping has anything to do in
-    /// them, nor may one that runs be on its way through them. Some of many, beginning with those that were closed first.
+    /// The shards that can be removed from the catalogue now, by stream: they are no longer listed, no mapping has
+    /// anything left to do in them, and no running mapping may still be reading them. At most ``forgottenAtOnce`` for
+    /// each stream, those that were closed first.
     func forgettableShards(at now: Timestamp, running: Set<MappingNumber>) -> [StreamNumber: [ShardNumber]] {
         var found: [StreamNumber: [ShardNumber]] = [:]
         for stream in streams.values {
@@ -71,11 +73,11 @@ extension Catalogue {
         return found
     }
 
-    /// So many shards of a stream are forgotten in one commit.
+    /// The most shards of a stream that one commit removes.
     private static let forgottenAtOnce = 200
 }
 
 extension ShardState {
-    /// Whether the shard is listed no longer, `expiry` being up to when records have expired.
+    /// Whether the shard is no longer listed, where records up to `expiry` have expired.
     package func isRemoved(by expiry: Timestamp) -> Bool { closedAt.map { $0 <= expiry } ?? false }
 }

@@ -1,26 +1,24 @@
 import StreamModel
 import StreamStorage
 
-/// Everything that a store knows except the records: streams, shards with their lineage, mappings with their
-/// progress.
+/// Everything that a store knows except the records: streams, shards with their lineage, mappings with their progress.
 ///
-/// It changes only by ``apply(_:commit:)``, with the entries that the journal holds: the writer and the replay after
-/// a crash come to the same value because they do the same.
+/// It changes only through ``apply(_:commit:)``, with the entries that the journal holds. The writer and the replay
+/// after a crash apply the same entries, so they reach the same value.
 package struct Catalogue: Sendable, Hashable {
-    /// All streams by key.
+    /// All streams by number.
     package var streams: [StreamNumber: StreamState] = [:]
-    /// The keys of the streams by name.
+    /// The streams' numbers by name.
     package var names: [UTF8Key: StreamNumber] = [:]
-    /// All shards of all streams by key.
+    /// All shards of all streams by shard number.
     package var shards: ShardTable<ShardState> = [:]
     /// All mappings by number.
     package var mappings: [MappingNumber: MappingState] = [:]
-    /// The shards of deleted streams and the commit that deleted them: replay may still meet their records.
+    /// Removed shards and the commit that removed each: replay may still meet their records.
     package var deletedShards: [ShardNumber: UInt64] = [:]
-    /// The latest creation second of a shard that is no longer there: none that is made later gets it, or an earlier one
-    /// (API-Q-8).
+    /// The latest creation second of a removed shard. A shard that is created later gets a later second (API-Q-8).
     package var retiredSecond: UInt64?
-    /// What the next stream, shard and mapping get.
+    /// The numbers that the next stream, shard and mapping get.
     package var nextStream: UInt32 = 1
     package var nextShard: UInt32 = 1
     package var nextMapping: UInt32 = 1
@@ -38,19 +36,20 @@ package struct StreamState: Sendable, Hashable {
     package var maximumRecordSize: Int
     package var isFailureStream: Bool
     package let createdAt: Timestamp
-    /// The keys of its shards by their number; closed ones are there until they are removed (API-R-4).
+    /// The shard numbers by shard id. Closed shards stay until they are removed (API-R-4).
     package var shards: [ShardID: ShardNumber] = [:]
     /// The open shards by the first hash key that they own.
     package var openShards: [Route] = []
-    /// What the next child shard is numbered.
+    /// The number in the id of the next child shard.
     package var nextShardNumber: UInt32
     /// Its mappings by name.
     package var mappings: [UTF8Key: MappingNumber] = [:]
-    /// The commit that changed this last.
+    /// The last commit that changed this.
     package var atCommit: UInt64
-    /// What it was created with; nil where that is told by its shards alone (``Catalogue/initialSettings(of:)``).
+    /// The settings at creation; nil where only its shards tell them (``Catalogue/initialSettings(of:)``).
     var createdWith: StreamSettings?
-    /// What arrived at or before this moment has expired permanently, whatever retention and clock say later.
+    /// Records that arrived at or before this moment have expired permanently, even if retention is raised or the clock
+    /// set back later.
     var expiredThrough: Timestamp?
 
     package init(
@@ -74,23 +73,23 @@ package struct StreamState: Sendable, Hashable {
         self.expiredThrough = expiredThrough
     }
 
-    /// What arrived at or before this moment has expired, by the clock or permanently (STORE-F6).
+    /// Records that arrived at or before this moment have expired, by the clock or permanently (STORE-F6).
     package func expiry(at now: Timestamp) -> Timestamp {
         let byClock = now - retention
         return expiredThrough.map { max($0, byClock) } ?? byClock
     }
 
-    /// Whether there was a shard of this number, which retention has removed.
+    /// Whether a shard with this id existed and retention has removed it.
     func hasRemoved(_ id: ShardID) -> Bool { shards[id] == nil && id.number < nextShardNumber }
 
-    /// Why there is no shard of this number.
+    /// Says why there is no shard with this id.
     func words(ofUnknown id: ShardID) -> String {
         id.number < nextShardNumber
             ? "the stream '\(name)' has no shard \(id) any more: it was closed longer ago than records are kept"
             : "the stream '\(name)' has no shard \(id)"
     }
 
-    /// Where the hash keys from `first` to the next route's go.
+    /// The shard of the hash keys from `first` up to the next route's `first`.
     package struct Route: Sendable, Hashable {
         package let first: HashKey
         let shard: ShardNumber
@@ -105,7 +104,7 @@ package struct StreamState: Sendable, Hashable {
         }
     }
 
-    /// The stream's id, the same in every life of the store.
+    /// The stream's id, the same in every incarnation of the store.
     package func id(in store: StoreID) -> StreamID {
         StreamID(store: store.bytes, number: UInt64(key.rawValue), createdAt: createdAt)
     }
@@ -113,10 +112,10 @@ package struct StreamState: Sendable, Hashable {
     /// The open shard that owns `key`.
     package func shard(owning key: HashKey) -> ShardNumber { openShards[routeIndex(of: key)].shard }
 
-    /// The place in ``openShards`` of the shard that owns `key`.
+    /// The index in ``openShards`` of the shard that owns `key`.
     func routeIndex(of key: HashKey) -> Int {
-        // Where the space is divided evenly, as CreateStream does it, the place can be computed; the last few are
-        // looked at, as the division rounds down.
+        // Where the hash keys are divided evenly, as CreateStream does, the index can be computed. The division rounds
+        // down, so the guess is checked; binary search finds the index otherwise.
         let count = openShards.count
         let guess = Int(UInt64(truncatingIfNeeded: key.value >> 64).multipliedFullWidth(by: UInt64(count)).high)
         if openShards[guess].first <= key, guess + 1 == count || key < openShards[guess + 1].first { return guess }
@@ -136,28 +135,28 @@ package struct ShardState: Sendable, Hashable {
     package let stream: StreamNumber
     package let id: ShardID
     package let range: HashKeyRange
-    /// None, or one after a split, or two after a merge.
+    /// Empty, or one shard after a split, or two after a merge.
     package var parents: [ShardID]
     package let creationSecond: UInt64
     package let openedAt: Timestamp
-    /// The number before the first that the shard can give out: its parents' last.
+    /// The number before the first one that the shard can give out: its parents' last.
     package let origin: SequenceNumber
     package var closedAt: Timestamp?
-    /// The shards that took its keys when it was closed.
+    /// The shards that took over its hash keys when it was closed.
     package var children: [ShardID] = []
     /// The newest record's number, or ``origin``.
     package var lastSequence: SequenceNumber
-    /// Numbers up to here are not given out any more, though no record has them (STORE-C4's jump).
+    /// Numbers up to this one are never given out again, even where no record has them (STORE-C4's jump).
     package var floor: SequenceNumber
-    /// Numbers that no record has, since numbers jumped over them (STORE-C4): in order, never next to each other.
+    /// Numbers that no record has, since they were jumped over (STORE-C4): in order, never adjacent.
     var skipped: [ClosedRange<SequenceNumber>] = []
     /// The newest record's arrival; later records never get an earlier one (STORE-C3).
     package var lastArrival: Timestamp
-    /// The newest writer's claim (take-over).
+    /// The newest writer's fencing token (take-over).
     var epoch: UInt64 = 0
-    /// The commit that changed this last, numbers and arrivals aside.
+    /// The last commit that changed this, numbers and arrivals aside.
     package var atCommit: UInt64
-    /// No record gets an earlier arrival: it would have expired when it is put. Follows from the stream's
+    /// No new record gets an earlier arrival, or it would have expired when it is put. Follows from the stream's
     /// ``StreamState/expiredThrough``.
     var arrivalFloor = Timestamp(milliseconds: 0)
 
@@ -188,7 +187,7 @@ package struct ShardState: Sendable, Hashable {
         self.arrivalFloor = arrivalFloor
     }
 
-    /// Takes note of records up to `last`.
+    /// Notes that the shard has records up to `last`.
     package mutating func advance(to last: SequenceNumber, at arrival: Timestamp) {
         if last > lastSequence { lastSequence = last }
         if arrival > lastArrival { lastArrival = arrival }
@@ -210,45 +209,45 @@ package struct MappingState: Sendable, Hashable {
     let startingPosition: StartingPosition
     let createdAt: Timestamp
     var configuration: [UInt8]
-    /// The newest claim; checkpoint moves with a lower one are refused.
+    /// The newest claim's fencing token. Checkpoint moves with a lower one are refused.
     var epoch: UInt64
-    /// Its progress in the shards that it has come to.
+    /// Its progress in each shard that it has reached.
     package var checkpoints: [ShardNumber: CheckpointState] = [:]
-    /// The keys that wait aside in each shard.
+    /// The parked partition keys of each shard.
     package var parked: [ShardNumber: [UTF8Key: ParkedState]] = [:]
-    /// The commit that changed this last, checkpoints and parked keys aside.
+    /// The last commit that changed this, checkpoints and parked keys aside.
     var atCommit: UInt64
 }
 
 /// How far a mapping is in one shard.
 package struct CheckpointState: Sendable, Hashable {
-    /// The claim of whoever moved it last.
+    /// The fencing token of the claim that moved it last.
     var epoch: UInt64
     /// +1 each move.
     var revision: UInt64
     package var position: SequenceNumber
     var isShardEnd: Bool
-    /// What is done beyond the position (ESM-K4).
+    /// The ranges after the position that are done (ESM-K4).
     var ranges: [ClosedRange<SequenceNumber>]
     /// The function's state as of the position (ESM-T8).
     var state: [UInt8]
-    /// The tries of the first unit behind the position (ESM-A9).
+    /// The attempts of the first unit after the position (ESM-A9).
     var attempts: AttemptNote?
-    /// The commit that moved it last.
+    /// The last commit that changed it.
     var atCommit: UInt64
 
     /// Whether this is newer than `other`: (epoch, revision) decides.
     func isNewer(than other: CheckpointState) -> Bool { (epoch, revision) > (other.epoch, other.revision) }
 }
 
-/// A key that waits aside.
+/// A parked partition key.
 package struct ParkedState: Sendable, Hashable {
     var value: [UInt8]
     var atCommit: UInt64
 }
 
 extension Catalogue {
-    /// The newest commit that changed anything here, as far as it is noted.
+    /// The newest commit that changed anything here, as far as the states record it.
     var newestCommit: UInt64 {
         var newest = deletedShards.values.max() ?? 0
         for stream in streams.values { newest = max(newest, stream.atCommit) }
@@ -260,7 +259,7 @@ extension Catalogue {
         return newest
     }
 
-    /// Takes note that what arrived in a stream up to this moment has expired permanently. Never goes back.
+    /// Notes that the records of a stream up to this moment have expired permanently. The moment never goes back.
     mutating func expire(_ key: StreamNumber, through time: Timestamp?) {
         guard let time, let known = streams[key], known.expiredThrough.map({ $0 < time }) ?? true else { return }
         streams[key]?.expiredThrough = time
@@ -269,7 +268,7 @@ extension Catalogue {
         }
     }
 
-    /// The stream of this name.
+    /// The stream with this name. Throws `streamNotFound`.
     package func stream(_ name: String) throws -> StreamState {
         guard let key = names[UTF8Key(name)], let stream = streams[key] else {
             throw ShardlineError(.streamNotFound, "there is no stream '\(name)'")
@@ -277,17 +276,17 @@ extension Catalogue {
         return stream
     }
 
-    /// What a stream was created with.
+    /// The settings that a stream was created with.
     func initialSettings(of stream: StreamState) -> StreamSettings {
         if let settings = stream.createdWith { return settings }
-        // A version that did not keep it removed no shard and changed no setting.
+        // Versions that did not store the settings removed no shard and changed no setting.
         let roots = stream.shards.values.count { shards[$0]?.parents.isEmpty ?? false }
         return StreamSettings(
             shards: max(1, roots), retention: stream.retention, maximumRecordSize: stream.maximumRecordSize,
             isFailureStream: stream.isFailureStream)
     }
 
-    /// A shard of a stream by its number.
+    /// A shard of a stream by its id. Throws `shardNotFound`.
     package func shard(_ id: ShardID, of stream: StreamState) throws -> ShardState {
         guard let key = stream.shards[id], let shard = shards[key] else {
             throw ShardlineError(.shardNotFound, stream.words(ofUnknown: id))
@@ -295,7 +294,7 @@ extension Catalogue {
         return shard
     }
 
-    /// A mapping by stream and name.
+    /// A mapping by stream and name. Throws `streamNotFound`, `mappingNotFound`.
     package func mapping(_ key: MappingID) throws -> MappingState {
         guard let number = try stream(key.stream).mappings[UTF8Key(key.name)], let mapping = mappings[number] else {
             throw ShardlineError(

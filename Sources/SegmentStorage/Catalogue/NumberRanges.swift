@@ -1,6 +1,6 @@
-/// Ranges of numbers without what other ranges hold.
+/// Set operations on ranges of numbers.
 package enum NumberRanges {
-    /// What of `range` is in none of `others`.
+    /// The parts of `range` that are in none of `others`.
     package static func subtract(
         _ others: [ClosedRange<UInt64>], from range: ClosedRange<UInt64>
     ) -> [ClosedRange<UInt64>] {
@@ -16,7 +16,7 @@ package enum NumberRanges {
         return left
     }
 
-    /// The same numbers in as few ranges as they can be in.
+    /// The same numbers in as few ranges as possible.
     package static func merged(_ ranges: [ClosedRange<UInt64>]) -> [ClosedRange<UInt64>] {
         var merged: [ClosedRange<UInt64>] = []
         for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {

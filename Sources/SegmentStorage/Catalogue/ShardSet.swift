@@ -1,5 +1,5 @@
-/// A set of shard keys: a bit for each key up to the highest, as keys are dense (STORE-J4) and a run of records is
-/// noted here at each commit.
+/// A set of shard numbers, as a bitmap up to the highest: numbers are dense (STORE-J4), and every commit inserts the
+/// shard of each of its runs.
 package struct ShardSet: Sendable {
     private var words: [UInt64] = []
 
@@ -27,7 +27,7 @@ package struct ShardSet: Sendable {
     }
 }
 
-/// The keys, rising.
+/// The shard numbers in ascending order.
 extension ShardSet: Sequence {
     package struct Iterator: IteratorProtocol {
         fileprivate let words: [UInt64]
@@ -59,7 +59,7 @@ extension ShardSet: ExpressibleByArrayLiteral {
 }
 
 extension ShardSet: Hashable {
-    // A set that once held a higher key has more words.
+    // Elements are compared, not words, so that trailing zero words make no difference.
     package static func == (left: ShardSet, right: ShardSet) -> Bool { left.elementsEqual(right) }
     package func hash(into hasher: inout Hasher) { for key in self { hasher.combine(key) } }
 }

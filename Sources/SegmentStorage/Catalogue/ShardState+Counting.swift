@@ -1,18 +1,20 @@
 import StreamModel
 
-/// Which of a shard's numbers records have. Nothing else may take the difference of two numbers for a count of records.
+/// Which of a shard's numbers belong to records. Use these functions to count records: the difference of two sequence
+/// numbers is not a count.
 extension ShardState {
-    /// So many ranges of ``skipped`` are kept apart; beyond them the two oldest become one, with the records between them.
+    /// The most ranges that ``skipped`` keeps apart. Beyond it the two oldest are joined, including the records between
+    /// them.
     static let mostSkippedRanges = 1000
 
-    /// Lets the next `count` numbers out.
+    /// Skips the next `count` numbers.
     package mutating func jump(over count: UInt64) {
         let first = nextSequence
         floor = first.advanced(by: Int(count) - 1)
         skip(first...floor)
     }
 
-    /// Takes note of numbers that no record has. What is known already changes nothing.
+    /// Marks numbers as belonging to no record. Marking them again changes nothing.
     mutating func skip(_ numbers: ClosedRange<SequenceNumber>) {
         let all = NumberRanges.merged(skipped.map(\.rawValues) + [numbers.rawValues])
         skipped = all.map { SequenceNumber($0.lowerBound)...SequenceNumber($0.upperBound) }
@@ -21,17 +23,17 @@ extension ShardState {
         }
     }
 
-    /// How many records were put behind `position`, up to `end`: those that retention has removed too, those that
-    /// damage took not.
+    /// The number of records after `position` and up to `end`, including those that retention has removed, without
+    /// those that were lost to damage.
     ///
-    /// - Parameter lost: what damage took.
+    /// - Parameter lost: the numbers that were lost to damage.
     func recordCount(
         after position: SequenceNumber, through end: SequenceNumber, lost: [ClosedRange<UInt64>]
     ) -> UInt64 {
         recordNumbers(after: position, through: end, lost: lost).reduce(0) { $0 + $1.numberCount }
     }
 
-    /// The numbers that these records have, in order.
+    /// The numbers of these records, in order.
     func recordNumbers(
         after position: SequenceNumber, through end: SequenceNumber, lost: [ClosedRange<UInt64>]
     ) -> [ClosedRange<UInt64>] {
@@ -43,22 +45,22 @@ extension ShardState {
         return NumberRanges.subtract(NumberRanges.merged(skipped.map(\.rawValues) + lost), from: numbers.rawValues)
     }
 
-    /// The last number that a reader or a mapping may have come to. Where records that were seen may be lost, that is one
-    /// that was jumped over (STORE-C4).
+    /// The last number that a reader or a mapping may have reached. Where visible records may have been lost, it is a
+    /// number that was jumped over (STORE-C4).
     var lastPosition: SequenceNumber { max(lastSequence, floor) }
 
-    /// What of `numbers` records had, in order.
+    /// The parts of `numbers` that were given to records, in order.
     package func given(in numbers: ClosedRange<SequenceNumber>) -> [ClosedRange<SequenceNumber>] {
         NumberRanges.subtract(skipped.map(\.rawValues), from: numbers.rawValues)
             .map { SequenceNumber($0.lowerBound)...SequenceNumber($0.upperBound) }
     }
 
-    /// Finds what numbers have jumped over in a shard of which no row says it: gaps of 2^32 numbers or more, which damage
-    /// alone never leaves (STORE-C4).
+    /// Finds the numbers that were jumped over in a shard without a row about them: gaps of 2^32 numbers or more, which
+    /// damage alone never leaves (STORE-C4).
     ///
     /// - Parameters:
-    ///   - runs: the numbers of all records that there are.
-    ///   - lost: what damage took.
+    ///   - runs: the numbers of all records that exist.
+    ///   - lost: the numbers that were lost to damage.
     package mutating func findSkipped(between runs: [ClosedRange<UInt64>], lost: [ClosedRange<UInt64>]) {
         var last = origin.rawValue
         for run in NumberRanges.merged(runs) where run.upperBound > last {
@@ -71,8 +73,8 @@ extension ShardState {
     private mutating func skipJump(in gap: ClosedRange<UInt64>, _ lost: [ClosedRange<UInt64>]) {
         let free = NumberRanges.subtract(lost, from: gap)
         let count = free.reduce(0) { $0 + $1.numberCount }
-        // Earlier versions jumped from the newest record that was left, over what was given up behind it. Otherwise
-        // what is in front of the jump has expired.
+        // Earlier versions jumped from the newest record that was left, over the lost ranges after it. Otherwise the
+        // numbers before the jump belonged to records that have expired.
         var left = gap.numberCount.isMultiple(of: OpenedEntry.jump) ? count : count - count % OpenedEntry.jump
         for range in free.reversed() where left > 0 {
             let taken = min(left, range.numberCount)
@@ -83,10 +85,10 @@ extension ShardState {
 }
 
 extension Catalogue {
-    /// Finds in shards whose numbers have jumped, and of which no row says over what, what that was: rows of earlier
-    /// versions, and damaged ones, don't. Returns the shards.
+    /// Finds the skipped numbers of shards whose numbers have jumped and that have no row about it: rows of earlier
+    /// versions and lost rows don't tell. Returns these shards.
     ///
-    /// - Parameter isRebuilt: whether rows are lost, so that not even jumps are known.
+    /// - Parameter isRebuilt: whether rows are lost, so that the jumps themselves are unknown too.
     package mutating func findSkipped(
         lost: [UInt32: [LostRange]], isRebuilt: Bool = false, runs: (ShardState) throws -> [ClosedRange<UInt64>]?
     ) rethrows -> [ShardNumber] {
@@ -108,6 +110,6 @@ extension ClosedRange<SequenceNumber> {
 }
 
 extension ClosedRange<UInt64> {
-    /// How many numbers it has; records have all of them only where ``ShardState`` says so.
+    /// The count of numbers in the range. Only ``ShardState`` knows how many of them belong to records.
     package var numberCount: UInt64 { upperBound - lowerBound + 1 }
 }

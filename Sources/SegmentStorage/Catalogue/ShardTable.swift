@@ -1,8 +1,7 @@
-/// Values by shard key.
+/// Values by shard number.
 ///
-/// Keys are given out one after the other and never again (STORE-J4), so a value is found by counting instead of
-/// hashing, which at full load is done several times for every run of records. What is removed leaves its page when the
-/// page is empty.
+/// Shard numbers are given out in order and never reused (STORE-J4), so a value is found by index instead of by hash;
+/// at full load that happens several times for every run of records. A page is freed when its last value is removed.
 package struct ShardTable<Value: Sendable>: Sendable {
     fileprivate static var pageSize: Int { 64 }
 
@@ -12,7 +11,7 @@ package struct ShardTable<Value: Sendable>: Sendable {
     }
 
     private var pages: [Page?] = []
-    /// How many values there are.
+    /// The number of values.
     package private(set) var count = 0
 
     init() {}
@@ -41,14 +40,14 @@ package struct ShardTable<Value: Sendable>: Sendable {
         }
     }
 
-    /// Changes the value of `key` in place; false where there is none.
+    /// Changes the value of `key` in place. Returns false where there is no value.
     mutating func update(_ key: ShardNumber, _ change: (inout Value) -> Void) -> Bool {
         let (page, place) = Self.place(of: key)
         guard page < pages.count else { return false }
         return Self.update(&pages[page], place, change)
     }
 
-    // Passed on in place: to ask first whether it is there would count a reference to the page.
+    // The page is passed inout: reading it first would retain it.
     private static func update(_ page: inout Page?, _ place: Int, _ change: (inout Value) -> Void) -> Bool {
         guard page != nil else { return false }
         return update(&page!.values[place], change)
@@ -60,14 +59,14 @@ package struct ShardTable<Value: Sendable>: Sendable {
         return true
     }
 
-    /// Looks at the value of `key` where it lies; nil where there is none.
+    /// Reads the value of `key` without copying it; nil where there is no value.
     func read<Result>(_ key: ShardNumber, _ body: (borrowing Value) -> Result) -> Result? {
         let (page, place) = Self.place(of: key)
         guard page < pages.count, let values = pages[page]?.values, let value = values[place] else { return nil }
         return body(value)
     }
 
-    /// Takes the value out; answers what was there.
+    /// Removes and returns the value.
     @discardableResult
     package mutating func removeValue(forKey key: ShardNumber) -> Value? {
         guard let value = self[key] else { return nil }
@@ -85,9 +84,9 @@ package struct ShardTable<Value: Sendable>: Sendable {
         pages[page] = Page(values: Array(repeating: nil, count: Self.pageSize))
     }
 
-    /// The keys, rising.
+    /// The shard numbers in ascending order.
     package var keys: [ShardNumber] { map(\.key) }
-    /// The values in the order of their keys.
+    /// The values in the order of their shard numbers.
     package var values: [Value] { map(\.value) }
 }
 

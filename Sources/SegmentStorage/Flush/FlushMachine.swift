@@ -1,23 +1,27 @@
 import DiskAccess
 import StreamModel
 
-/// Makes sections of a memtable, one act on the disk a step (STORE-F5).
+/// Writes a memtable to sections of segments, one disk operation a step (STORE-F5).
 ///
-/// The order is the promise: what is written is synced, then registered in SQLite together with the new start position,
-/// then seen by readers. Between any two steps a crash leaves the store as it was before the flush or as it is after.
+/// The order is what makes a flush atomic: sections are written, then synced, then registered in SQLite together with
+/// the new start position, then published to readers. A crash between any two steps leaves the store as it was before
+/// the flush or as it is after it.
+///
+/// Only the flush thread uses it.
 struct FlushMachine {
     /// What a step did.
     enum Step: Hashable {
         /// A new segment's file was made.
         case created(UInt64)
-        /// About 1 MiB of blocks was written, or the index behind them with what was left of the blocks.
+        /// About 1 MiB of blocks was written (`wroteBlocks`), or the index after them with the rest of the blocks
+        /// (`wroteIndex`).
         case wroteBlocks(UInt64)
         case wroteIndex(UInt64)
         /// The segment was synced.
         case synced(UInt64)
         /// The names of new segments were made durable.
         case syncedDirectory
-        /// A part of the changed rows was written; the start position is as before.
+        /// A part of the changed rows was written; the start position is unchanged.
         case wroteRows
         /// The sections, the rest of the rows and the new start position were written.
         case registered
@@ -25,9 +29,9 @@ struct FlushMachine {
         case published
     }
 
-    /// What is written at once.
+    /// Bytes of blocks in one write.
     static let pieceBytes = 1 << 20
-    /// Rows of one transaction.
+    /// The most rows of one transaction before the last one.
     static let rowsAtOnce = 4096
 
     private let archive: SegmentArchive
@@ -47,8 +51,8 @@ struct FlushMachine {
     }
 
     /// - Parameters:
-    ///   - rows: what changed in the catalogue since the last flush.
-    ///   - start: the store's row with the position that replay begins at once this is registered.
+    ///   - rows: the changed rows of the catalogue since the last flush.
+    ///   - start: the store's row with the position at which replay begins once this flush is registered.
     init(_ memtable: Memtable, rows: [MetadataChange], start: StoreRow, now: Timestamp, archive: SegmentArchive) {
         let plan = FlushPlan(memtable, in: archive.set, ownSegmentFrom: archive.ownSegmentFrom)
         self.archive = archive
@@ -61,7 +65,7 @@ struct FlushMachine {
         isDirectorySynced = plan.parts.allSatisfy { $0.registered != nil }
     }
 
-    /// Does the next act; nil when all is done.
+    /// Does the next operation; nil when all are done.
     mutating func step() throws -> Step? {
         switch phase {
         case .sections:
@@ -89,7 +93,7 @@ struct FlushMachine {
                 let segment = section.result(streams: streams, commits: commits, now: now)
                 registered.append(segment)
                 last.append(.put(segment.row.row))
-                // Of a segment that a thousand streams share only the rows that this section changed.
+                // A segment may have a thousand streams: only the rows that this section changed are written.
                 last += section.touchedStreams.compactMap { segment.streams[$0] }.map { .put($0.row) }
                 if let section = segment.sections.last { last.append(.put(section.row)) }
             }
@@ -108,13 +112,13 @@ struct FlushMachine {
         }
     }
 
-    /// Takes back what a flush that failed for want of room has written: nothing of it is registered.
+    /// Removes what a flush that failed on a full disk has written; nothing of it is registered.
     func abandon() {
         for section in sections { section.abandon(archive) }
     }
 }
 
-/// Writes one section behind what a segment holds already.
+/// Writes one section after those that a segment already holds.
 private struct SectionWriter {
     private enum Phase {
         case opening, blocks, index, syncing, done
@@ -125,9 +129,9 @@ private struct SectionWriter {
     private var phase = Phase.opening
     private var file: (any File)?
     private let start: UInt64
-    /// The end of the section as far as it is made.
+    /// The end of what is made of the section so far.
     private var end: UInt64
-    /// What of it is not in the file yet.
+    /// What is made and not in the file yet.
     private var output: SectionOutput?
     private var index: (offset: UInt64, length: UInt64, checksum: UInt32) = (0, 0, 0)
 
@@ -234,7 +238,7 @@ private struct SectionWriter {
     }
 
     func abandon(_ archive: SegmentArchive) {
-        // Best effort: what stays behind is cut or removed when the store is opened.
+        // Best effort: what is left is truncated or removed at the next opening.
         if part.registered == nil {
             try? archive.files.fileSystem.remove(archive.files.path(of: part.segment))
         } else if end > start {

@@ -2,24 +2,25 @@ import StreamModel
 
 /// Which records of a memtable go into which segment (STORE-F1, STORE-F7).
 package struct FlushPlan {
-    /// What one segment gets.
+    /// The records that one segment gets.
     package struct Part {
         var segment: UInt64
         var grouping: SegmentGrouping
-        /// The segment as it was registered; nil: it is new.
+        /// The segment as it is registered; nil for a new one.
         var registered: RegisteredSegment?
         var runs: SectionRuns
     }
 
-    /// Stored or raw bytes of one stream in one memtable from which it gets a segment to itself.
+    /// Bytes of one stream in one memtable from which it gets a segment of its own.
     package static let ownSegmentFrom = 4 << 20
 
     package private(set) var parts: [Part] = []
-    /// Every stream that has records here, with the shards that have.
+    /// Every stream that has records here, with the shards that have records.
     package private(set) var streams: [UInt64: StreamDescriptor] = [:]
 
-    /// Places the memtable's runs. Those of streams and shards that the catalogue does not know are of deleted ones: they
-    /// are dropped. The catalogue is looked at here only, so what is deleted later is garbage that retention frees.
+    /// Assigns the memtable's runs to segments. Runs of streams and shards that the catalogue does not know belong to
+    /// deleted ones and are dropped. The catalogue is read only here: records that are deleted later are garbage that
+    /// retention frees.
     package init(_ memtable: Memtable, in set: SegmentSet, ownSegmentFrom: Int = Self.ownSegmentFrom) {
         var found: [StreamNumber: StreamRuns] = [:]
         // Most frames hold records of the stream of the one before.
@@ -47,7 +48,7 @@ package struct FlushPlan {
         }
     }
 
-    /// What a memtable has of a stream.
+    /// The runs that a memtable has of a stream.
     private struct StreamRuns {
         var places: [SectionRuns.Place] = []
         var byteCount = 0
@@ -73,7 +74,8 @@ package struct FlushPlan {
         } else if isBig {
             add(set.takeNumber(), own, nil)
         } else if let open = parts.firstIndex(where: { $0.grouping == shared }) {
-            // Only one shared segment of a class is open. Where the stream may not go back there it opens its own.
+            // Only one shared segment of a retention class is open. Where the stream may not return to it, it opens its
+            // own.
             if parts[open].registered.map({ mayJoin($0, after: newest) }) ?? true {
                 parts[open].runs.append(runs.places, of: stream, byteCount: runs.byteCount)
             } else {
@@ -90,15 +92,15 @@ package struct FlushPlan {
         }
     }
 
-    /// Whether a stream whose newest records are in `newest` may go on in `segment`: only where that was opened behind
-    /// them, so that the segments of a shard never interleave and can be searched by halves.
+    /// Whether a stream whose newest records are in `newest` may continue in `segment`: only where that was opened
+    /// after them. The segments of a shard then never interleave, and binary search works on them.
     private func mayJoin(_ segment: RegisteredSegment?, after newest: RegisteredSegment?) -> Bool {
         guard let segment else { return false }
         guard let newest, newest.row.id != segment.row.id else { return true }
         return segment.row.id > newest.row.id && segment.row.commits.lowerBound > newest.row.commits.upperBound
     }
 
-    /// What a section repeats of a stream and those of its shards.
+    /// The description of a stream and the given shards that a section repeats, for a rebuild of the metadata.
     package static func descriptor(
         of stream: StreamState, _ keys: ShardSet, _ catalogue: Catalogue
     ) -> StreamDescriptor {

@@ -1,10 +1,12 @@
 import StreamModel
 
-/// Makes segments of memtables. Called by one thread, which may block.
+/// Flushes memtables to segments. Only the flush thread calls it; it may block.
 package protocol Flusher: Sendable {
     /// Returns when the memtable is in segments, registered together with the catalogue and the start position
-    /// `memtable.next`, and is found by ``FlushedRecords``. Then its runs leave the trailers and its journal files are used again.
+    /// `memtable.next`, and found by ``FlushedRecords``. Only after that may its runs leave the shard memtables and its
+    /// journal files be reused.
     func flush(_ memtable: Memtable) throws
-    /// Housekeeping: retention, and with `seals` what takes room on the disk. Called about once a second.
+    /// Maintenance: deletes expired segments, and with `seals` seals those that are due, which takes room on the disk.
+    /// Called about once a second.
     func applyRetention(_ catalogue: Catalogue, now: Timestamp, seals: Bool) throws
 }

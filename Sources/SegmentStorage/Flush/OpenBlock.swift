@@ -1,21 +1,22 @@
 import StreamModel
 
-/// A block that is being filled (STORE-F2): the records' bytes, the table of their runs, and what the index will say of
-/// them.
+/// A block that is being filled (STORE-F2): the records' bytes, the table of their runs, and their entries in the
+/// index.
 ///
-/// Written for speed: with a record or two to a run, this is what a flush consists of.
+/// Written for speed: with one or two records to a run, a flush spends most of its time here.
 struct OpenBlock {
-    /// What the index says of a run beyond the run's own entry.
+    /// The fields of the index that a run's own entry does not have.
     struct Part {
         var stream: UInt64
         var firstArrival: Int64
         var lastArrival: Int64
     }
 
-    /// Parts of at least so many bytes get a run of their own in the block: 32 bytes more, but copied as they are.
+    /// Parts of at least this many bytes get a run of their own in the block: it costs 32 bytes, but they are copied
+    /// unchanged.
     private static let copiedFrom = 4 << 10
 
-    // Only the first `count` bytes are the block's; the room is used again for the next one.
+    // Only the first `count` bytes belong to the block; the buffer is reused for the next one.
     private var room: [UInt8] = []
     private(set) var count = 0
     private(set) var runs: [RecordsEntry.Run] = []
@@ -36,7 +37,7 @@ struct OpenBlock {
         }
     }
 
-    /// Takes as many records of `run` from the `start`-th as there is room for; answers how many.
+    /// Appends as many records of `run`, from the `start`-th, as there is room for; returns their number.
     mutating func append(
         _ run: borrowing Memtable.Run, of stream: UInt64, in chunk: borrowing RecordChunk, from start: Int
     ) -> Int {
@@ -45,14 +46,14 @@ struct OpenBlock {
         let left = Block.rawLimit - count
         var end = run.records.upperBound
         if Int(chunk.offsets[end]) - begin > left {
-            // The last place whose distance from the first still fits.
+            // Finds the last record end that still fits.
             var low = first
             while low < end {
                 let middle = (low + end + 1) / 2
                 if Int(chunk.offsets[middle]) - begin <= left { low = middle } else { end = middle - 1 }
             }
             if end == first {
-                // A record that is larger than a block is alone in one.
+                // A record that is larger than a block gets a block of its own.
                 guard isEmpty else { return 0 }
                 end = first + 1
             }
@@ -73,7 +74,7 @@ struct OpenBlock {
         return records.count
     }
 
-    /// Enters a run of its own for these of the chunk's records, whose bytes follow at the end.
+    /// Adds a run for these records of the chunk; the caller appends their bytes.
     mutating func describe(
         _ run: borrowing Memtable.Run, of stream: UInt64, in chunk: borrowing RecordChunk, _ records: Range<Int>
     ) {
@@ -84,7 +85,7 @@ struct OpenBlock {
                 arrival: run.arrival.milliseconds, rawOffset: UInt32(count),
                 rawBytes: chunk.offsets[records.upperBound] - chunk.offsets[records.lowerBound]))
         let bytes = chunk.bytes
-        // Chunks are made by the journal or were checked when they were read, so every record in them is whole.
+        // Chunks come from the encoder or were checked when they were read, so every record in them is whole.
         func arrival(_ record: Int) -> Int64 {
             let layout = RecordEncoding.layout(in: bytes.span, at: Int(chunk.offsets[record]))!
             return run.arrival.milliseconds + Int64(layout.arrivalDelta)
@@ -96,11 +97,11 @@ struct OpenBlock {
                 lastArrival: records.count == 1 ? first : arrival(records.upperBound - 1)))
     }
 
-    /// Adds the records to the last run, which they follow and which began `later` milliseconds before theirs.
+    /// Adds the records to the last run, which they follow and whose arrival is `later` milliseconds before theirs.
     private mutating func extendLast(with records: Range<Int>, of chunk: borrowing RecordChunk, later: UInt64) {
         let before = count
         var delta: UInt64 = 0
-        // Bytes and offsets are looked at where the chunk has them: taken out, each would be a reference to count.
+        // Bytes and offsets are read in place: a local copy would cost reference counting.
         if later == 0 {
             copy(Int(chunk.offsets[records.lowerBound])..<Int(chunk.offsets[records.upperBound]), of: chunk)
             let last = Int(chunk.offsets[records.upperBound - 1])

@@ -1,22 +1,22 @@
 import DiskAccess
 import StreamModel
 
-/// Turns the runs of a memtable into blocks, one at a time (STORE-F2): sorted, small neighbours together, a large record
-/// alone.
+/// Turns the runs of a memtable into blocks, one at a time (STORE-F2): sorted by shard, small runs together, a large
+/// record in a block of its own.
 package struct SectionBuilder {
-    /// Raw bytes from which a run that the journal stored alone is taken over as it is stored.
+    /// Raw bytes from which a run that is alone in its journal frame is copied as it is stored there.
     static let verbatimFrom = StoredBody.ownFrameFrom
 
     private let runs: SectionRuns
     private var run = 0
     private var record = 0
     private var open = OpenBlock()
-    /// Where everything went that blocks were made for, sorted.
+    /// The index entries of all blocks made so far, sorted.
     package private(set) var slices: [Slice] = []
 
-    /// Where the bytes of each frame lie.
+    /// The address of each frame's bytes.
     private let addresses: [UInt]
-    /// Where the runs of each frame lie.
+    /// The address of each frame's runs.
     private let runAddresses: [UInt]
 
     package init(_ runs: SectionRuns) {
@@ -27,7 +27,7 @@ package struct SectionBuilder {
 
     var isDone: Bool { run == runs.places.count }
 
-    /// Has a run fetched that is due in a moment: sorted by shard, they lie anywhere.
+    /// Prefetches a run that is needed soon: sorted by shard, runs are scattered over memory.
     private func fetchAhead() {
         guard record == 0, run + 8 < runs.places.count else { return }
         let later = runs.places[run + 8]
@@ -44,7 +44,7 @@ package struct SectionBuilder {
         while run < runs.places.count {
             let place = runs.places[run]
             fetchAhead()
-            // Through spans things are looked at where they lie; a copy would retain all that they refer to.
+            // Spans read in place; a copy would retain everything that a run refers to.
             let next = runs.frames.span[Int(place.frame)].runs[Int(place.run)]
             if record == 0, runs.frames.span[Int(place.frame)].isVerbatim {
                 guard open.isEmpty else { break }
@@ -82,7 +82,7 @@ package struct SectionBuilder {
 }
 
 extension Memtable.Frame {
-    /// Whether a flush takes the only run over as the journal stored it (STORE-F4).
+    /// Whether a flush copies the frame's only run as the journal stored it (STORE-F4).
     fileprivate var isVerbatim: Bool {
         guard let stored, stored.rawCount >= SectionBuilder.verbatimFrom, runs.count == 1 else { return false }
         let records = runs[0].records

@@ -1,35 +1,35 @@
 import DiskAccess
 
-/// What was made of a section and is not in its file yet.
+/// The output buffer of a section: bytes that are made and not in the file yet.
 ///
-/// Pages that are whole go out past the system's page cache: a flush writes much that mostly nobody reads, and in new
-/// pages of the cache that costs as much as all else that is done for incompressible records. The bytes in front of the
-/// first whole page, and those behind the last, go through the cache.
+/// Whole pages bypass the system's page cache: a flush writes much that is rarely read, and for incompressible records
+/// filling new pages of the cache costs as much as all other work. The bytes before the first whole page and after the
+/// last one go through the cache.
 struct SectionOutput {
-    /// Less than this at a time goes through the cache, as a write of its own costs more than copying it.
+    /// Fewer bytes than this go through the cache: a separate write costs more than copying them.
     static let directFrom = 64 << 10
 
-    /// Room for what is written at once, for the block that goes beyond it, and for a page in front.
+    /// Room for one write, for the block that exceeds it, and for a page before it.
     private let room = OwnedBytes(
         uninitialized: FlushMachine.pieceBytes + 2 * Block.rawLimit, alignment: Page.size)
-    /// Where in the file the room begins; a multiple of the page's size.
+    /// The offset in the file of the buffer's first byte; a multiple of the page size.
     private var base: Int
-    /// The part of the room that is not written yet.
+    /// The part of the buffer that is not written yet.
     private var unwritten: Range<Int>
 
-    /// Nothing yet; what comes first belongs at `offset`.
+    /// An empty buffer; the first byte belongs at `offset`.
     init(at offset: Int) {
         base = offset - offset % Page.size
         unwritten = offset - base..<offset - base
     }
 
-    /// Where in the file the next byte belongs.
+    /// The offset in the file of the next byte.
     var end: Int { base + unwritten.upperBound }
 
-    /// How many bytes wait.
+    /// The number of unwritten bytes.
     var count: Int { unwritten.count }
 
-    /// Takes `bytes`, and writes what has no room beside them.
+    /// Appends `bytes`; where there is no room for them, writes the buffer first.
     mutating func append(_ bytes: [UInt8], to file: any File) throws(FileError) {
         if unwritten.upperBound + bytes.count > room.count {
             try writeAll(to: file)
@@ -44,7 +44,7 @@ struct SectionOutput {
         unwritten = unwritten.lowerBound..<end + bytes.count
     }
 
-    /// Writes the pages that are whole.
+    /// Writes the whole pages.
     mutating func writePages(to file: any File) throws(FileError) {
         let first = (unwritten.lowerBound + Page.size - 1) / Page.size * Page.size
         let last = unwritten.upperBound / Page.size * Page.size
@@ -61,7 +61,7 @@ struct SectionOutput {
         unwritten = 0..<left
     }
 
-    /// Writes all of it.
+    /// Writes everything.
     mutating func writeAll(to file: any File) throws(FileError) {
         try writePages(to: file)
         try write(unwritten, to: file)

@@ -2,17 +2,17 @@ import StreamModel
 
 /// The runs of a memtable that one section gets.
 ///
-/// Only where each lies is kept, as a run may be a record or two: nothing here refers to memory but the frames.
+/// Only the place of each is kept, as a run may be one or two records: only `frames` is reference counted.
 package struct SectionRuns: Sendable {
     /// A run by its place in ``SectionRuns/frames``.
     package struct Place: Sendable {
         package var stream: UInt64
         package var frame: UInt32
         package var run: UInt32
-        /// Where its bytes begin in the frame's.
+        /// The offset of its first byte in the frame.
         package var offset: UInt32
 
-        /// The place of a stream's run `run` in `frame`, which is the `number`-th.
+        /// The place of the stream's run with index `run` in `frame`, whose index is `number`.
         package init(stream: UInt64, run: Int, of frame: borrowing Memtable.Frame, number: Int) {
             self.stream = stream
             self.frame = UInt32(number)
@@ -26,17 +26,17 @@ package struct SectionRuns: Sendable {
     /// Encoded bytes of each stream's records.
     private(set) var byteCounts: [UInt64: UInt64] = [:]
 
-    /// None yet of these frames' runs.
+    /// Starts without any run of these frames.
     package init(_ frames: [Memtable.Frame]) { self.frames = frames }
 
-    /// Runs of one stream, in the order of their commits.
+    /// Adds runs of one stream, in the order of their commits.
     package mutating func append(_ places: [Place], of stream: UInt64, byteCount: Int) {
         self.places += places
         byteCounts[stream, default: 0] += UInt64(byteCount)
     }
 
-    /// The runs in the order of a section: all of a stream, of a shard, by number. Within a shard that is the order of
-    /// the commits, so nothing needs to be compared but the shards.
+    /// The runs in the order of a section: by stream, then shard, then sequence number. Within a shard that is the
+    /// order of the commits, so only the shards are compared.
     consuming func sorted() -> SectionRuns {
         struct Lane {
             var stream: UInt64

@@ -2,7 +2,8 @@ import DiskAccess
 import Logging
 import StreamModel
 
-/// The segments of a store: files, what is registered of them, and the ways in and out.
+/// The segments of a store: their files, their registration, their reader and the metadata. Any thread may read; only
+/// the flush thread, or an opening, changes segments.
 final class SegmentArchive: Sendable {
     let store: StoreID
     let files: SegmentFiles
@@ -10,14 +11,14 @@ final class SegmentArchive: Sendable {
     let reader: SegmentReader
     let metadata: any MetadataStore
     let logger: Logger
-    /// Bytes of one stream in one flush from which it gets a segment to itself.
+    /// Bytes of one stream in one flush from which it gets a segment of its own.
     let ownSegmentFrom: Int
-    /// Length at which a segment is sealed.
+    /// Length in bytes at which a segment is sealed.
     let sealFrom: UInt64
 
     static let defaultSealFrom: UInt64 = 128 << 20
 
-    /// - Parameter contents: what the database holds.
+    /// - Parameter contents: the content of the database.
     init(
         store: StoreID, fileSystem: any FileSystem, directory: String, metadata: any MetadataStore,
         contents: MetadataContents, nextSegment: UInt64, logger: Logger, cacheLimit: Int = PieceCache.defaultLimit,
@@ -33,7 +34,7 @@ final class SegmentArchive: Sendable {
         reader = SegmentReader(files: files, cache: PieceCache(limit: cacheLimit), storeSeed: store.seed)
     }
 
-    /// The segments that are to be sealed now: long enough, or open for an eighth of what their streams are kept
+    /// The segments that are due for sealing: long enough, or open for an eighth of the retention of their streams
     /// (STORE-F1).
     func dueForSealing(_ catalogue: Catalogue, now: Timestamp) -> [RegisteredSegment] {
         set.all.filter { segment in
@@ -47,8 +48,8 @@ final class SegmentArchive: Sendable {
         }
     }
 
-    /// The segments in which nothing is left that anybody may read: of each stream in them either the newest record is
-    /// as old as the stream's retention as it is now or has expired permanently, or the stream is deleted (STORE-F6).
+    /// The segments without readable records: for each stream in them, either its newest record there has expired, by
+    /// the current retention or permanently, or the stream is deleted (STORE-F6).
     func deletable(_ catalogue: Catalogue, now: Timestamp) -> [RegisteredSegment] {
         set.all.filter { segment in
             segment.row.state == .deleting

@@ -2,12 +2,13 @@ import DiskAccess
 import StreamModel
 import StreamStorage
 
-/// What a backup consists of: written last, so that a backup without it is none.
+/// The contents of a backup. It is written last: a directory without it is not a backup.
 ///
-/// It is text: a line that says what it is, one for each fact and each file, and the checksum of all of them.
+/// It is text: a line with the format and its version, a line for each fact and each file, and the checksum of all
+/// lines.
 package struct BackupManifest: Hashable, Sendable {
     package struct File: Hashable, Sendable {
-        /// Below the backup's folder.
+        /// Relative to the backup's ``folder``.
         package var path: String
         package var size: Int
         /// CRC-32C of all its bytes.
@@ -21,9 +22,9 @@ package struct BackupManifest: Hashable, Sendable {
     }
 
     package static let name = "manifest"
-    /// Its name as long as the backup is being made.
+    /// Its name while the backup is being made.
     package static let unfinishedName = "manifest.unfinished"
-    /// The folder beside it that holds the files.
+    /// The folder beside the manifest that holds the files.
     package static let folder = "store"
     private static let kind = "shardline backup "
     private static let title = kind + "1"
@@ -45,7 +46,7 @@ package struct BackupManifest: Hashable, Sendable {
         return bytes
     }
 
-    /// Throws where the text is not what a backup has written whole.
+    /// Throws where the text is not a whole manifest as ``encoded`` writes it.
     package init(_ bytes: [UInt8]) throws(FormatDamage) {
         let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
         guard let title = lines.first, title.hasPrefix(Self.kind) else {
@@ -54,11 +55,12 @@ package struct BackupManifest: Hashable, Sendable {
         guard lines.count >= 3, lines.last == "", let end = lines.dropLast().last, end.hasPrefix("end ") else {
             throw FormatDamage("it is cut short")
         }
-        // Only what is a number has as many bytes as it seems: others were replaced to make it text.
+        // `lines` is a repaired decoding, in which invalid bytes have other lengths. `end` is trusted only as a number,
+        // which has as many bytes in `bytes` as in the text.
         guard let checksum = UInt32(end.dropFirst(4)),
             checksum == Checksum.crc32c(bytes, 0..<bytes.count - end.utf8.count - 1)
         else { throw FormatDamage("its checksum is wrong") }
-        // Asked behind the checksum, so that a damaged digit is not taken for another version.
+        // Checked after the checksum, so that a damaged digit is not taken for another version.
         guard title == Self.title else {
             throw FormatDamage("it is of another version, '\(title)'; this program knows 1", isNewerVersion: true)
         }
@@ -91,7 +93,7 @@ package struct BackupManifest: Hashable, Sendable {
         self.files = files
     }
 
-    /// A backup may come from anywhere: no name in it leads out of the folder it is restored to.
+    /// A backup may come from anywhere, so no name in it may lead out of the folder that it is restored to.
     package static func isSafe(_ path: Substring) -> Bool {
         if path == StoreLayout.metadataFile { return true }
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
@@ -111,11 +113,11 @@ package struct BackupManifest: Hashable, Sendable {
 // MARK: On the disk
 
 extension BackupManifest {
-    /// What is in the place of a directory's manifest.
+    /// What is found at the place of a directory's manifest.
     package enum Reading {
         case whole(BackupManifest)
         case damaged(FormatDamage)
-        /// A backup that is still being made, or did not come to its end.
+        /// A backup that is still being made, or was not finished.
         case unfinished
         case missing
     }
@@ -131,7 +133,8 @@ extension BackupManifest {
         do throws(FormatDamage) { return .whole(try BackupManifest(bytes)) } catch { return .damaged(error) }
     }
 
-    /// Whether a directory holds a backup's manifest, damaged or not: other programs call files by this name too.
+    /// Whether a directory holds a backup's manifest, finished or not, damaged or not. Other programs use this file
+    /// name too.
     package static func isThere(in directory: String, _ fileSystem: any FileSystem) throws(FileError) -> Bool {
         if try fileSystem.status("\(directory)/\(unfinishedName)") != nil { return true }
         let path = "\(directory)/\(name)"
@@ -144,13 +147,13 @@ extension BackupManifest {
             let last = try file.bytes(at: status.size - ending, count: ending)
             return String(decoding: last, as: UTF8.self).contains("\nend ")
         } catch {
-            // Somebody else's: whoever made a backup may read it.
+            // A file of another user: the user who made a backup can read its manifest.
             guard error.isPermission else { throw error }
             return false
         }
     }
 
-    /// The backup whose files are in this directory, whatever name leads to it; nil where they are no backup's.
+    /// The backup whose files are in this directory, whatever path leads to it; nil where they belong to no backup.
     package static func backup(ofFilesIn directory: String, _ fileSystem: any FileSystem) throws(FileError) -> String? {
         guard let path = fileSystem.canonicalPath(directory), path.hasSuffix("/\(folder)") else { return nil }
         let backup = StoreLayout.parent(of: path)

@@ -1,6 +1,6 @@
 import StreamModel
 
-/// Where a piece of a segment lies: every checksum in it is bound to this place (STORE-F3).
+/// Where a piece of a segment is. Every checksum in the piece is bound to this place (STORE-F3).
 package struct SegmentPlace: Hashable, Sendable {
     package var storeSeed: UInt32
     package var segment: UInt64
@@ -15,11 +15,11 @@ package struct SegmentPlace: Hashable, Sendable {
     package var seed: UInt32 { Checksum.placeSeed(store: storeSeed, segment: segment, offset: offset) }
 }
 
-/// The 16 bytes that every piece of a segment behind its header begins with:
+/// The 16 bytes that every piece of a segment after the segment's header begins with:
 ///
 ///     0 magic · 4 u16 version 1 · 6 u16 kind · 8 u32 bytes of the piece, this included · 12 u32 CRC-32C
 ///
-/// The checksum covers the piece (of a block: its head) with the checksum itself as 0.
+/// The checksum covers the whole piece (of a block: only its head), with the checksum field as 0.
 package struct PieceHeader {
     package static let size = 16
     package static let version: UInt16 = 1
@@ -43,13 +43,14 @@ package struct PieceHeader {
         return piece
     }
 
-    /// Enters length and checksum. `covered` is what the checksum covers: all, or a block's head.
+    /// Fills in the length and the checksum. The checksum covers the first `covered` bytes: the whole piece, or a
+    /// block's head.
     package static func finish(_ piece: inout [UInt8], length: Int, covered: Int, at place: SegmentPlace) {
         LittleEndian.store(UInt32(length), in: &piece, at: 8)
         LittleEndian.store(Checksum.crc32c(piece, 0..<covered, seed: place.seed), in: &piece, at: 12)
     }
 
-    /// The header at the beginning of `bytes`, whose checksum is not looked at yet.
+    /// The header at the beginning of `bytes`. Its checksum is not verified.
     package static func peek(_ bytes: [UInt8]) throws(FormatDamage) -> PieceHeader {
         guard bytes.count >= size, let magic = Magic(rawValue: LittleEndian.read(UInt32.self, from: bytes, at: 0))
         else {
@@ -60,7 +61,7 @@ package struct PieceHeader {
         return PieceHeader(magic: magic, kind: LittleEndian.read(UInt16.self, from: bytes, at: 6), bytes: length)
     }
 
-    /// Throws unless `bytes` begin with a whole piece of this sort that was written for `place`.
+    /// Throws unless `bytes` begin with a whole piece of this kind that was written for `place`.
     package static func verify(
         _ bytes: [UInt8], _ magic: Magic, covered: Int, at place: SegmentPlace
     ) throws(FormatDamage) -> PieceHeader {
@@ -81,21 +82,21 @@ package struct PieceHeader {
     }
 }
 
-/// A block of a segment: a frame with a head of its own in front (STORE-F3).
+/// A block of a segment: a frame after a head of its own (STORE-F3).
 ///
 ///     0 "SLBK" · 4 u16 version 1 · 6 u16 0 · 8 u32 bytes of the block · 12 u32 CRC-32C of the head
 ///     16 the frame's head (``RecordsEntry``) · then its body
 package struct Block: Sendable {
-    /// Raw bytes at which a block is closed; a record that is larger is alone (STORE-F2).
+    /// The raw bytes at which a block is closed. A record that is larger has a block of its own (STORE-F2).
     package static let rawLimit = 64 << 10
 
     package let entry: RecordsEntry
     /// The records of all runs, encoded.
     package let raw: [UInt8]
-    /// The starts of each run's records in `raw` and their common end, one for each of the entry's runs.
+    /// For each of the entry's runs: where each of its records starts in `raw`, then where the last one ends.
     package let offsets: [[UInt32]]
 
-    /// The bytes of a block at `place` that holds these runs.
+    /// The bytes of a block at `place` that holds these runs, compressed where that is shorter.
     package static func encode(raw: [UInt8], runs: [RecordsEntry.Run], at place: SegmentPlace) -> [UInt8] {
         raw.withUnsafeBytes { encode(raw: $0, runs: runs, at: place) }
     }
@@ -113,7 +114,7 @@ package struct Block: Sendable {
             runs: runs, at: place)
     }
 
-    /// The bytes of a block whose body is stored already, as a frame of the journal has it (STORE-F4).
+    /// The bytes of a block whose body is already encoded, as a journal frame's body is (STORE-F4).
     package static func encode(
         stored: [UInt8], codec: Codec, checksum: UInt32, rawBytes: Int, runs: [RecordsEntry.Run], at place: SegmentPlace
     ) -> [UInt8] {
@@ -139,7 +140,7 @@ package struct Block: Sendable {
         return bytes
     }
 
-    /// Reads the block that `bytes` are, whole and nothing else, and checks every byte of it.
+    /// Decodes `bytes`, which must be exactly one block, and verifies every byte.
     package static func decode(_ bytes: [UInt8], at place: SegmentPlace) throws(FormatDamage) -> Block {
         guard bytes.count >= PieceHeader.size + RecordsEntry.fixedSize else {
             throw FormatDamage("the block is cut short")
@@ -169,7 +170,7 @@ package struct Block: Sendable {
         return Block(entry: entry, raw: raw, offsets: offsets)
     }
 
-    /// The run at `index` of the entry, as readers get it.
+    /// The run at `index` of the entry, as readers receive it.
     package func run(_ index: Int, shard: ShardID, shardCreationSecond: UInt64) -> RecordRun {
         let run = entry.runs[index]
         return RecordRun(
@@ -178,6 +179,6 @@ package struct Block: Sendable {
             arrival: Timestamp(milliseconds: run.arrival))
     }
 
-    /// What the block takes in the cache.
+    /// The memory that the block takes in the cache, in bytes.
     package var memory: Int { raw.count + offsets.reduce(0) { $0 + $1.count * 4 } + entry.runs.count * 64 + 128 }
 }

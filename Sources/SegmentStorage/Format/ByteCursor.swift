@@ -1,7 +1,7 @@
 import CHash
 import StreamModel
 
-/// Writes little-endian numbers one behind the other.
+/// Appends little-endian numbers, texts and byte strings to a buffer.
 package struct ByteWriter {
     var bytes: [UInt8] = []
 
@@ -12,7 +12,7 @@ package struct ByteWriter {
     }
     mutating func putVarint(_ value: UInt64) { Varint.append(value, to: &bytes) }
     mutating func putBytes(_ value: some Collection<UInt8>) { bytes.append(contentsOf: value) }
-    /// A length of four bytes, then the bytes.
+    /// The length as four bytes, then the bytes.
     mutating func putBlob(_ value: some Collection<UInt8>) {
         put(UInt32(value.count))
         bytes.append(contentsOf: value)
@@ -21,7 +21,7 @@ package struct ByteWriter {
     mutating func putZeros(_ count: Int) { bytes.append(contentsOf: repeatElement(0, count: count)) }
     /// Zeros up to the next multiple of `alignment`.
     mutating func align(to alignment: Int) { putZeros((alignment - bytes.count % alignment) % alignment) }
-    /// Takes the place of what was written at `position`.
+    /// Overwrites the number at `position`.
     mutating func replace(at position: Int, with value: some FixedWidthInteger) {
         withUnsafeBytes(of: value.littleEndian) { new in
             bytes.replaceSubrange(position..<position + new.count, with: new)
@@ -29,7 +29,7 @@ package struct ByteWriter {
     }
 }
 
-/// Reads what ``ByteWriter`` wrote; throws where the bytes end too early.
+/// Reads what ``ByteWriter`` wrote. Throws where the bytes end too early.
 package struct ByteReader {
     let bytes: [UInt8]
     private(set) var position: Int
@@ -59,7 +59,7 @@ package struct ByteReader {
             if shift == 63, byte > 1 { break }
             value |= UInt64(byte & 0x7F) << shift
             if byte < 0x80 {
-                // In as few bytes as it needs, so that a value has one form only.
+                // Only the shortest form is accepted, so that each value has one encoding.
                 guard byte > 0 || shift == 0 else { break }
                 return value
             }
@@ -81,7 +81,7 @@ package struct ByteReader {
         return byte == 1
     }
 
-    /// Whether all that is left is zero.
+    /// Whether all remaining bytes are zero.
     var isZeroFromHere: Bool { bytes[position...].allSatisfy { $0 == 0 } }
 
     mutating func takeBlob() throws(FormatDamage) -> [UInt8] {
@@ -96,7 +96,8 @@ package struct ByteReader {
         return text
     }
 
-    /// The number of elements of a list whose smallest element takes `size` bytes.
+    /// The number of elements of a list whose smallest element takes `size` bytes. Throws where the bytes can't hold
+    /// them.
     mutating func takeCount(elementsOf size: Int) throws(FormatDamage) -> Int {
         let count: UInt32 = try take()
         guard Int(count) <= left / max(size, 1) else { throw .damaged("a list is longer than its bytes") }
@@ -105,11 +106,11 @@ package struct ByteReader {
 }
 
 extension FormatDamage {
-    /// The bytes end too early, or hold what can't be.
+    /// The bytes end too early, or hold a value that is not possible.
     package static func damaged(_ what: String) -> FormatDamage { FormatDamage(what) }
-    /// A checkpoint's state that lies behind the head is not what was written: a tear, or damage.
+    /// The body that holds a checkpoint's long state has a wrong checksum: a torn write, or damage.
     static let tornState = FormatDamage("a state's checksum")
-    /// A newer version of Shardline wrote them, or one that says what this one can't read.
+    /// A newer version of Shardline wrote the bytes, or they hold something that this version can't read.
     package static func newer(_ what: String) -> FormatDamage { FormatDamage(what, isNewerVersion: true) }
 }
 
@@ -125,7 +126,7 @@ extension Checksum {
     }
 }
 
-/// A store's own number: random, so that files of another store are never taken for this one's.
+/// A store's identity: random, so that another store's files are never taken for this store's.
 package struct StoreID: Hashable, Sendable {
     /// 16 bytes.
     package let bytes: [UInt8]

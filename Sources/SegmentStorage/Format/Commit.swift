@@ -1,7 +1,7 @@
 import DiskAccess
 import StreamModel
 
-/// The sizes that the journal is made of.
+/// The journal's sizes, magic numbers and version.
 package enum JournalFormat {
     package static let blockCount = 4096
     package static let version: UInt16 = 1
@@ -14,7 +14,7 @@ package enum JournalFormat {
     static func padded(_ count: Int) -> Int { (count + blockCount - 1) / blockCount * blockCount }
 }
 
-/// What block 0 of a journal file says (STORE-J2); written once.
+/// The contents of block 0 of a journal file (STORE-J2). They are written once.
 package struct JournalFileHeader: Hashable {
     package var store: StoreID
     var file: UInt64
@@ -34,7 +34,7 @@ package struct JournalFileHeader: Hashable {
         return writer.bytes
     }
 
-    /// Throws `newer` for a later version and `damaged` for anything that is no header.
+    /// Throws `newer` for a later version and `damaged` for bytes that are not a header.
     init(_ bytes: [UInt8]) throws(FormatDamage) {
         var reader = ByteReader(bytes)
         guard try reader.take(UInt32.self) == JournalFormat.fileMagic else { throw .damaged("no journal file") }
@@ -59,16 +59,16 @@ package struct JournalFileHeader: Hashable {
     }
 }
 
-/// What each commit begins with (STORE-J3).
+/// The header that each commit begins with (STORE-J3).
 package struct CommitHeader: Hashable, Sendable {
     package struct Flags: OptionSet, Hashable, Sendable {
         package let rawValue: UInt16
         package init(rawValue: UInt16) { self.rawValue = rawValue }
-        /// Written under `.interval`: a later commit does not prove that this one was synced.
+        /// Written under `.interval`: a later commit does not prove that this one has been synced.
         static let interval = Flags(rawValue: 1)
-        /// Only proves the commits before it.
+        /// A commit without entries: it only proves that the commits before it were synced.
         static let mark = Flags(rawValue: 2)
-        /// The last one of an orderly end.
+        /// The last commit of a clean close.
         static let closed = Flags(rawValue: 4)
     }
 
@@ -83,15 +83,15 @@ package struct CommitHeader: Hashable, Sendable {
     var headCount = 0
     var totalCount = 0
     var entryCount = 0
-    /// The head CRC of the commit before.
+    /// The head CRC of the previous commit.
     package var previousChecksum: UInt32
-    /// The head CRC of this one.
+    /// The head CRC of this commit.
     package var checksum: UInt32 = 0
 
-    /// The commit's place in blocks.
+    /// How many blocks the commit takes.
     package var blocks: Int { JournalFormat.padded(totalCount) / JournalFormat.blockCount }
 
-    /// STORE-J5: a head is valid only where it was written, and in the incarnation that wrote it.
+    /// STORE-J5: a head is valid only at the place where it was written, and only in the incarnation that wrote it.
     package static func seed(_ store: UInt32, incarnation: UInt32, fileNumber: UInt64, block: UInt32) -> UInt32 {
         var place = ByteWriter()
         place.put(incarnation)
@@ -120,7 +120,7 @@ package struct CommitHeader: Hashable, Sendable {
         return writer.bytes
     }
 
-    /// Reads the 80 bytes; throws `damaged` where they are no header. Checks no checksum.
+    /// Reads the 80 bytes. Throws `damaged` where they are not a header. Verifies no checksum.
     package init(_ bytes: ArraySlice<UInt8>) throws(FormatDamage) {
         var reader = ByteReader(Array(bytes))
         guard try reader.take(UInt32.self) == JournalFormat.commitMagic else { throw .damaged("no commit") }
@@ -144,7 +144,7 @@ package struct CommitHeader: Hashable, Sendable {
     }
 
     package var version = JournalFormat.version
-    /// Whether the last 12 bytes are what this version writes there.
+    /// Whether the last 12 bytes are zero, as this version writes them.
     private(set) var isReservedZero = true
 
     package init(
@@ -162,11 +162,11 @@ package struct CommitHeader: Hashable, Sendable {
     }
 }
 
-/// A commit that is being put together: entries first, then its place and number.
+/// A commit that is being built: entries first, then its place and number.
 package struct CommitBuilder {
     private var head = ByteWriter()
     private var bodies: [OwnedBytes] = []
-    /// Where in the head the offset of each body belongs.
+    /// For each body, where in the head its offset is written.
     private var offsetPositions: [Int] = []
     private(set) var entryCount = 0
     private(set) var bodyCount = 0
@@ -182,7 +182,7 @@ package struct CommitBuilder {
     var totalCount: Int { head.count + bodyCount }
     var isEmpty: Bool { entryCount == 0 }
 
-    /// Adds an entry; `body` holds the records of a records entry.
+    /// Adds an entry. `body` holds the records of a records entry.
     mutating func append(_ entry: Entry, body: OwnedBytes? = nil) {
         let start = head.count
         let long = entry.encode(into: &head, seed: seed)
@@ -197,7 +197,7 @@ package struct CommitBuilder {
         bodyCount += body.count
     }
 
-    /// The finished commit; `header` says its place and number, the lengths and the checksum are filled in.
+    /// The finished commit. `header` gives its place and number; the lengths and the checksum are filled in here.
     package consuming func finish(_ header: CommitHeader) -> FinishedCommit {
         var header = header
         header.headCount = head.count
@@ -219,16 +219,16 @@ package struct CommitBuilder {
     }
 }
 
-/// A commit as it goes to the disk.
+/// A commit as it is written to the disk.
 package struct FinishedCommit {
     let header: CommitHeader
     let head: [UInt8]
     let bodies: [OwnedBytes]
 
-    /// A body that is shorter is copied into the piece before it (STORE-J6).
+    /// A shorter body is copied into the previous piece (STORE-J6).
     private static let shortestPiece = 4096
 
-    /// The commit with its padding, in as few pieces as is cheap; they are valid as long as the array lives.
+    /// The commit with its padding, in few pieces. They are valid as long as the array lives.
     package func pieces() -> [OwnedBytes] {
         var pieces: [OwnedBytes] = []
         var pending = head
@@ -248,18 +248,18 @@ package struct FinishedCommit {
     }
 }
 
-/// A commit as it was read: its head and all bodies hold what was written.
+/// A commit as it was read. The checksums of its head and of all bodies are verified.
 package struct ReadCommit {
     package let header: CommitHeader
     package let entries: [Entry]
-    /// All of the commit's bytes; bodies lie in it where the entries say.
+    /// All of the commit's bytes. The bodies are at the offsets that the entries give.
     package let bytes: ArraySlice<UInt8>
 
-    /// Reads the commit that begins `bytes`, which lies at `block` of its file.
+    /// Reads the commit at the beginning of `bytes`, which is at `block` of its file.
     ///
-    /// Checks everything that the commit itself can tell: the head's checksum with its place, all bodies. What its
-    /// neighbours tell (number, chain, file number, incarnation) is the caller's to check. Throws `damaged` where
-    /// there is no whole commit, `newer` where there is one that this version can't read.
+    /// Verifies everything that depends on this commit alone: the head's checksum with its place, and all bodies. The
+    /// caller checks what depends on the neighbours: number, chain, file number, incarnation. Throws `damaged` where
+    /// there is no whole commit, and `newer` where there is one that this version can't read.
     package init(_ bytes: ArraySlice<UInt8>, block: UInt32, seed: UInt32) throws(FormatDamage) {
         let header = try Self.head(of: bytes, block: block, seed: seed)
         guard header.totalCount <= bytes.count else { throw .damaged("a commit is cut short") }
@@ -274,7 +274,8 @@ package struct ReadCommit {
             do throws(FormatDamage) {
                 entry = try Entry(from: &reader, commit: commit, seed: seed)
             } catch {
-                // The head's checksum says that this was written so. It is no tear and must not be cut like one.
+                // The head's checksum is right, so the entry was written like this. It is not a torn write and must not
+                // be cut.
                 throw error == .tornState || error.isNewerVersion ? error : .newer("an entry: \(error)")
             }
             if case .records(let records) = entry {
@@ -296,7 +297,7 @@ package struct ReadCommit {
         self.bytes = bytes
     }
 
-    /// The header, if the whole head is what was written at this block.
+    /// The header. Throws unless the whole head was written at this block.
     package static func head(
         of bytes: ArraySlice<UInt8>, block: UInt32, seed: UInt32
     ) throws(FormatDamage) -> CommitHeader {
@@ -311,7 +312,7 @@ package struct ReadCommit {
         return header
     }
 
-    /// The stored bytes of a records entry.
+    /// The stored bytes of a records entry; nil where they lie outside the commit.
     package static func body(of entry: RecordsEntry, in commit: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
         guard Int(entry.bodyOffset) + Int(entry.storedBytes) <= commit.count else { return nil }
         let start = commit.startIndex + Int(entry.bodyOffset)

@@ -1,24 +1,24 @@
 import StreamModel
 import StreamStorage
 
-/// The number that says what an entry is (STORE-J4).
+/// The number that gives an entry's kind (STORE-J4).
 private enum Kind: UInt8 {
     case records = 1, checkpoint, parked, seal, streamCreated, streamChanged, streamDeleted, mapping, takeOver
     case opened, shardsRemoved, attempts
 }
 
-/// What a mapping's entry says of it.
+/// What a mapping's entry does.
 private enum MappingAction: UInt8 {
     case created, changed, deleted
 }
 
 extension Entry {
-    /// A state that is longer goes into a body of the commit (STORE-J4).
+    /// A longer state is written into a body of the commit (STORE-J4).
     static let longestStateInHead = 4096
     /// The eight bytes that each entry begins with.
     static let headerCount = 8
 
-    /// Where the place of a records entry's body is told: behind the entry's own header.
+    /// Where a records entry holds its body's offset: after the entry's own header.
     static let bodyOffsetPosition = 8
 
     package var kind: UInt8 {
@@ -40,8 +40,8 @@ extension Entry {
         return kind.rawValue
     }
 
-    /// Appends the entry to `head`, 8-aligned. A state too long for the head is left out and told by the result, with
-    /// the place in `head` where its body's offset belongs.
+    /// Appends the entry to `head`, 8-aligned. A state too long for the head is not appended: it is returned, with the
+    /// place in `head` where its body's offset is written.
     package func encode(into head: inout ByteWriter, seed: UInt32) -> LongState? {
         if case .records(let entry) = self {
             head.put(entry)
@@ -104,11 +104,11 @@ extension Entry {
     /// A state that becomes a body of the commit.
     package struct LongState {
         var bytes: [UInt8]
-        /// Where in the head the body's offset belongs.
+        /// Where in the head the body's offset is written.
         var offsetPosition: Int
     }
 
-    /// Reads the entry that `reader` stands at; long states are read from the whole commit's bytes.
+    /// Reads the entry at the reader's position. Long states are read from `commit`, which is the whole commit's bytes.
     package init(from reader: inout ByteReader, commit: ArraySlice<UInt8>, seed: UInt32) throws(FormatDamage) {
         let number: UInt8 = try reader.take()
         let codec: UInt8 = try reader.take()
@@ -390,7 +390,7 @@ extension StartingPosition {
             case .atTimestamp(let time): (2, UInt64(bitPattern: time.milliseconds))
             case .atSequenceNumber(let number): (3, number.rawValue)
             case .afterSequenceNumber(let number): (4, number.rawValue)
-            // The shard is the one that the entry's starts name.
+            // The shard is named by the entry's starts.
             case .at(let number): (3, number.sequenceNumber.rawValue)
             case .after(let number): (4, number.sequenceNumber.rawValue)
             }
@@ -414,21 +414,21 @@ extension StartingPosition {
 }
 
 extension ByteReader {
-    /// A sequence number; they are below 2^63.
+    /// A sequence number, which is below 2^63.
     mutating func takeSequence() throws(FormatDamage) -> SequenceNumber {
         let value: UInt64 = try take()
         guard value <= SequenceNumber.max.rawValue else { throw .damaged("a sequence number") }
         return SequenceNumber(value)
     }
 
-    /// A time in seconds since 1970, in the same limits.
+    /// A time in seconds since 1970, within the limits of ``takeTime()``.
     mutating func takeSecond() throws(FormatDamage) -> UInt64 {
         let value: UInt64 = try take()
         guard value <= UInt64(Timestamp.plausible.upperBound) / 1000 else { throw .damaged("a time") }
         return value
     }
 
-    /// The number of something new; there is always a next one.
+    /// The number of a new object. It is never the highest, so that the next number exists.
     mutating func takeKey() throws(FormatDamage) -> UInt32 {
         let value: UInt32 = try take()
         guard value < .max else { throw .damaged("a number that leaves none behind it") }
@@ -448,7 +448,7 @@ extension ByteWriter {
 }
 
 extension ByteReader {
-    /// The records entry that begins at `start`, which is before the reader's place.
+    /// The records entry that begins at `start` and ends at the reader's position.
     func records(at start: Int) throws(FormatDamage) -> RecordsEntry {
         try RecordsEntry.read(from: bytes, at: start, limit: position)
     }

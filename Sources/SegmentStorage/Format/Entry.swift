@@ -1,7 +1,7 @@
 import StreamModel
 import StreamStorage
 
-/// One of the things that a commit says (STORE-J4).
+/// One change in a commit (STORE-J4).
 package enum Entry: Sendable, Hashable {
     case records(RecordsEntry)
     case checkpoint(CheckpointEntry)
@@ -18,7 +18,7 @@ package enum Entry: Sendable, Hashable {
     case shardsRemoved(StreamNumber, [ShardNumber])
     case attempts(AttemptsEntry)
 
-    /// Whether it says what streams, shards and mappings there are, not what is in them and how far they are.
+    /// Whether it changes which streams, shards and mappings exist and their settings, not their records or progress.
     var isOfCatalogue: Bool {
         switch self {
         case .records, .checkpoint, .parked, .attempts: false
@@ -29,7 +29,7 @@ package enum Entry: Sendable, Hashable {
     }
 }
 
-/// A checkpoint's new place.
+/// A checkpoint's new position.
 package struct CheckpointEntry: Sendable, Hashable {
     var mapping: MappingNumber
     var shard: ShardNumber
@@ -41,7 +41,7 @@ package struct CheckpointEntry: Sendable, Hashable {
     var state: [UInt8]
 }
 
-/// A key that is parked, or (without a value) is parked no longer.
+/// A key that is parked, or (without a value) is no longer parked.
 package struct ParkedEntry: Sendable, Hashable {
     var mapping: MappingNumber
     var shard: ShardNumber
@@ -49,7 +49,7 @@ package struct ParkedEntry: Sendable, Hashable {
     var value: [UInt8]?
 }
 
-/// The end of shards and the beginning of their children.
+/// Closes shards and creates their children.
 package struct SealEntry: Sendable, Hashable {
     struct Parent: Sendable, Hashable {
         var shard: ShardNumber
@@ -61,17 +61,17 @@ package struct SealEntry: Sendable, Hashable {
     var children: [NewShard]
 }
 
-/// A shard that begins.
+/// A new shard.
 struct NewShard: Sendable, Hashable {
     var key: ShardNumber
     var id: ShardID
     var range: HashKeyRange
     var creationSecond: UInt64
-    /// The number before its first.
+    /// The number before the shard's first.
     var origin: SequenceNumber
 }
 
-/// A stream that begins.
+/// A new stream.
 package struct StreamCreatedEntry: Sendable, Hashable {
     var key: StreamNumber
     var name: String
@@ -88,11 +88,11 @@ package struct StreamChangedEntry: Sendable, Hashable {
     var retention: Duration
     var maximumRecordSize: Int
     var isFailureStream: Bool
-    /// What arrived at or before this moment has expired permanently; nil in entries of earlier versions.
+    /// Records that arrived at or before this moment have expired permanently; nil in entries of earlier versions.
     var expiredThrough: Timestamp?
 }
 
-/// A mapping that begins, with its starting position resolved in every shard (ESM-P4).
+/// A new mapping, with its starting position resolved in every shard (ESM-P4).
 package struct MappingCreatedEntry: Sendable, Hashable {
     struct Start: Sendable, Hashable {
         var shard: ShardNumber
@@ -117,15 +117,15 @@ package struct MappingChangedEntry: Sendable, Hashable {
 /// The store was opened.
 package struct OpenedEntry: Sendable, Hashable {
     package var incarnation: UInt32
-    /// The first commit that recovery did not accept, 0 where it accepted all there was.
+    /// The first commit that recovery did not accept; 0 where it accepted all of them.
     var cutCommit: UInt64
-    /// What was found there, for people.
+    /// What was found at that commit, as text for people.
     package var finding: String
-    /// By how much every shard's next number jumps (STORE-C4); 0 where nothing visible can have been lost.
+    /// By how much every shard's next number jumps (STORE-C4); 0 where no visible record can have been lost.
     var numberJump: UInt64
 }
 
-/// How often a unit was tried (ESM-A9).
+/// How many attempts a unit has had (ESM-A9).
 package struct AttemptsEntry: Sendable, Hashable {
     var mapping: MappingNumber
     var shard: ShardNumber
@@ -133,8 +133,9 @@ package struct AttemptsEntry: Sendable, Hashable {
 }
 
 extension OpenedEntry {
-    /// By how much all numbers jump after anything that was seen may be lost (STORE-C4). No damage takes so many.
+    /// By how much all numbers jump after records that were visible may have been lost (STORE-C4). No damage loses so
+    /// many numbers.
     package static let jump: UInt64 = 1 << 32
-    /// So many openings are left to the store that was backed up.
+    /// The number of incarnations that a restored store skips: they stay free for the store that was backed up.
     package static let restoredIncarnations: UInt32 = 1 << 16
 }

@@ -1,14 +1,14 @@
 import DiskAccess
 import StreamModel
 
-/// Who holds the directory of a store that is busy.
+/// The process that holds the directory of a store that is in use.
 package struct StoreHolder: Error, Hashable {
-    /// The process, where it could be read.
+    /// The process id, where it could be read.
     package var process: Int32?
 }
 
 extension ShardlineError {
-    /// What a failed file operation means to who uses the store.
+    /// What a failed file operation means to the store's caller.
     package init(_ error: FileError, doing what: String) {
         let code: Code =
             if error.isNoSpace {
@@ -34,7 +34,7 @@ extension ShardlineError {
     }
 }
 
-/// Runs `body` and turns what the disk refuses into an error that says what was being done.
+/// Runs `body` and converts a file error into an error that says what was being done.
 package func describing<Result>(_ what: String, _ body: () throws -> Result) throws -> Result {
     do {
         return try body()

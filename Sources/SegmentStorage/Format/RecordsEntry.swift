@@ -1,9 +1,9 @@
 import StreamModel
 
-/// The head of a frame: which runs of records lie in its body, and how (STORE-J4, entry kind 1).
+/// The head of a frame: which runs of records its body holds, and how they are stored (STORE-J4, entry kind 1).
 ///
-/// The journal has it among a commit's entries, a segment's block has it in front of its body: the same bytes, so that
-/// a frame can move from one to the other as it is.
+/// The same bytes are an entry of a journal commit and the head of a segment's block, so that a frame can be copied
+/// from one to the other unchanged.
 ///
 ///      0 u8 kind 1 · u8 codec · u16 0 · u32 bytes of the entry
 ///      8 u32 body's offset in the commit or block · u32 stored bytes · u32 raw bytes · u32 CRC-32C of the stored body
@@ -48,7 +48,7 @@ package struct RecordsEntry: Hashable, Sendable {
     package var bodyOffset: UInt32
     package var storedBytes: UInt32
     package var rawBytes: UInt32
-    /// Seeded with the store's seed alone, so that it holds wherever the body is moved.
+    /// Seeded with the store's seed alone, so that it stays valid wherever the body is moved.
     package var bodyChecksum: UInt32
     package var runs: [Run]
 
@@ -73,7 +73,8 @@ package struct RecordsEntry: Hashable, Sendable {
         for field in [bodyOffset, storedBytes, rawBytes, bodyChecksum] { LittleEndian.append(field, to: &bytes) }
         LittleEndian.append(runs.reduce(0 as UInt32) { $0 + $1.count }, to: &bytes)
         LittleEndian.append(UInt32(runs.count), to: &bytes)
-        // With a run for every record or two this is much of what a commit takes to write: all at once.
+        // With a run for every record or two, this is a large part of the cost of a commit: the table is appended at
+        // once.
         withUnsafeTemporaryAllocation(byteCount: Self.runSize * runs.count, alignment: 8) { table in
             let runs = runs.span
             for index in runs.indices { runs[index].store(in: table, at: Self.runSize * index) }
@@ -81,7 +82,7 @@ package struct RecordsEntry: Hashable, Sendable {
         }
     }
 
-    /// Reads the entry that begins at `start` and ends before `limit`; throws where its parts contradict each other.
+    /// Reads the entry that begins at `start` and ends before `limit`. Throws where its fields contradict each other.
     package static func read(
         from bytes: [UInt8], at start: Int, limit: Int
     ) throws(FormatDamage) -> RecordsEntry {
@@ -128,10 +129,10 @@ package struct RecordsEntry: Hashable, Sendable {
     }
 }
 
-/// Why bytes are not what they should be. The reader adds the file, the place and what is lost by it.
+/// Why bytes are not valid. The reader adds the file, the place and what is lost.
 package struct FormatDamage: Error, Hashable, Sendable, CustomStringConvertible {
     package var reason: String
-    /// The bytes are whole but of a version that this program does not know.
+    /// The bytes are whole, but of a version that this program does not know.
     package var isNewerVersion: Bool
 
     package init(_ reason: String, isNewerVersion: Bool = false) {

@@ -35,7 +35,7 @@ package struct SegmentHeader: Hashable, Sendable {
         return bytes
     }
 
-    /// Reads the header of the segment that should be `segment` of the store `storeID`.
+    /// Reads the header. Throws unless it is the header of the segment `segment` of the store `storeID`.
     package static func decode(
         _ bytes: [UInt8], storeID: [UInt8], segment: UInt64
     ) throws(FormatDamage) -> SegmentHeader {

@@ -1,16 +1,16 @@
 import StreamModel
 
-/// Where consecutive records of one shard lie: one run of one block.
+/// Where consecutive records of one shard are stored: one run of one block.
 package struct Slice: Hashable, Sendable {
     package static let size = 56
 
     package var stream: UInt64
     package var shardKey: UInt32
     package var count: UInt32
-    /// The block's place in the file and its length.
+    /// The block's offset in the file and its length, in bytes.
     package var blockOffset: UInt64
     package var blockBytes: UInt32
-    /// Which of the block's runs it is.
+    /// The index of the run among the block's runs.
     package var run: UInt32
     package var firstSequence: UInt64
     package var firstArrival: Int64
@@ -18,7 +18,7 @@ package struct Slice: Hashable, Sendable {
 
     package var lastSequence: UInt64 { firstSequence + UInt64(count) - 1 }
 
-    /// Whether there can be such records at all, so that arithmetic with these numbers can't overflow.
+    /// Whether such records are possible, so that arithmetic with these numbers can't overflow.
     var isPossible: Bool {
         count > 0 && firstSequence > 0 && firstSequence <= SequenceNumber.max.rawValue
             && SequenceNumber.max.rawValue - firstSequence >= UInt64(count) - 1
@@ -26,7 +26,7 @@ package struct Slice: Hashable, Sendable {
             && blockOffset <= UInt64(Int64.max) - UInt64(blockBytes)
     }
 
-    /// The order of an index: all of a stream, of a shard, by number.
+    /// The order of an index: by stream, then shard, then number.
     package static func precedes(_ left: Slice, _ right: Slice) -> Bool {
         (left.stream, left.shardKey, left.firstSequence) < (right.stream, right.shardKey, right.firstSequence)
     }
@@ -71,13 +71,13 @@ package struct Slice: Hashable, Sendable {
     }
 }
 
-/// The index behind a section's blocks, and the footer that merges those of a sealed segment (STORE-F1, STORE-F3).
+/// The index after a section's blocks, and the footer that merges those of a sealed segment (STORE-F1, STORE-F3).
 ///
-/// Both are parts of at most 64 KiB, each a piece with its own checksum: the streams' descriptors, the slices in order,
-/// a directory of the slices' parts, and the trailer, which is always the last 80 bytes:
+/// Both consist of parts of at most 64 KiB, each a piece with its own checksum: the streams' descriptors, the slices in
+/// order, a directory of the slices' parts, and the trailer, which is always the last 80 bytes:
 ///
-///     16 u64 first block · 24 u64 first part · 32 u64 directory · 40 u32 bytes of the directory · 44 u32 parts of slices
-///     48 u64 slices · 56 u64 first commit · 64 u64 last commit · 72 i64 written ms
+///     16 u64 first block · 24 u64 first part · 32 u64 directory · 40 u32 bytes of the directory
+///     44 u32 parts of slices · 48 u64 slices · 56 u64 first commit · 64 u64 last commit · 72 i64 written ms
 package struct SegmentIndex: Sendable {
     package static let trailerSize = 80
     static let partLimit = 64 << 10
@@ -93,7 +93,7 @@ package struct SegmentIndex: Sendable {
         case directory = 3
     }
 
-    /// What the fixed trailer says.
+    /// The contents of the trailer, which has a fixed size.
     package struct Trailer: Hashable, Sendable {
         package var kind: Kind
         package var firstBlock: UInt64
@@ -120,7 +120,7 @@ package struct SegmentIndex: Sendable {
         }
     }
 
-    /// One part of slices as the directory names it.
+    /// A part of slices, as the directory lists it.
     package struct PartReference: Hashable, Sendable {
         package static let size = 32
         package var stream: UInt64
@@ -130,7 +130,7 @@ package struct SegmentIndex: Sendable {
         package var offset: UInt64
     }
 
-    /// The bytes of an index that begins at `place`, the trailer at their end.
+    /// The bytes of an index that begins at `place`, with the trailer at the end.
     ///
     /// - Parameter slices: sorted by stream, shard and number.
     package static func encode(
@@ -192,7 +192,7 @@ package struct SegmentIndex: Sendable {
         return piece
     }
 
-    /// The checksum that a trailer bears: what the metadata remembers of a section.
+    /// The checksum in a trailer. The metadata keeps it for each section.
     package static func checksum(ofTrailer bytes: [UInt8]) -> UInt32 {
         LittleEndian.read(UInt32.self, from: bytes, at: 12)
     }
@@ -245,7 +245,8 @@ package struct SegmentIndex: Sendable {
         try StreamDescriptor.decode(bytes, try content(of: bytes, .streams, at: place))
     }
 
-    /// Which part begins with `bytes`, which are at least a piece's header, unchecked.
+    /// The kind and the length of the part that begins with `bytes`, which hold at least a piece's header. Verifies no
+    /// checksum.
     package static func partKind(_ bytes: [UInt8]) throws(FormatDamage) -> (kind: PartKind, bytes: Int) {
         let header = try PieceHeader.peek(bytes)
         guard header.magic == .index, let kind = PartKind(rawValue: header.kind) else {

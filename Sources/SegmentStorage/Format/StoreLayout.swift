@@ -6,26 +6,26 @@ package enum StoreLayout {
     package static let segmentFolder = "segments"
     /// The database.
     package static let metadataFile = "metadata.sqlite"
-    /// The database that a repair has made and not yet put in place.
+    /// The database that a repair has written and not yet put in place.
     package static let repairedMetadataFile = metadataFile + ".repaired"
-    /// Held by the process that owns the store.
+    /// The file that the process that owns the store keeps locked.
     static let lockFile = "lock"
     /// The folder that keeps what a repair took out of the store.
     package static let quarantineFolder = "quarantine"
 
-    /// The name of the journal file with this id: 12 digits, so that the names' order is the ids'.
+    /// The name of the journal file with this id: 12 digits, so that sorting the names sorts the ids.
     package static func journalFile(_ id: UInt64) -> String { digits(id) + ".journal" }
 
-    /// The id in a file's name; nil where it is not the name of a journal file.
+    /// The id in a journal file's name; nil where it is another file's name.
     package static func id(ofJournalFile name: String) -> UInt64? {
         guard name.hasSuffix(".journal") else { return nil }
         return UInt64(name.dropLast(".journal".count))
     }
 
-    /// The name of a segment's file: 12 digits, so that the names' order is the segments'.
+    /// The name of a segment's file: 12 digits, so that sorting the names sorts the segments.
     package static func segmentFile(_ segment: UInt64) -> String { digits(segment) + ".segment" }
 
-    /// The segment that a file of this name would be.
+    /// The segment number in a segment file's name; nil where it is another file's name.
     package static func segment(ofFile name: String) -> UInt64? {
         guard name.hasSuffix(".segment") else { return nil }
         return UInt64(name.dropLast(".segment".count))

@@ -2,16 +2,16 @@ import CLZ4
 import DiskAccess
 import StreamModel
 
-/// The records of one frame as they lie in the journal and in segments: perhaps compressed, with their checksum.
+/// The records of one frame as the journal and segments store them: compressed or raw, with their checksum.
 package struct StoredBody: Sendable {
     package let codec: Codec
-    /// The length of the records' own bytes.
+    /// The length of the records before compression, in bytes.
     package let rawCount: Int
     /// CRC-32C of the stored bytes, seeded with the store's `s` (STORE-J5).
     package let checksum: UInt32
     package let bytes: OwnedBytes
 
-    /// A body that is stored already.
+    /// A body that is already encoded.
     package init(codec: Codec, rawCount: Int, checksum: UInt32, stored: ArraySlice<UInt8>) {
         self.codec = codec
         self.rawCount = rawCount
@@ -19,8 +19,8 @@ package struct StoredBody: Sendable {
         bytes = stored.withUnsafeBytes { OwnedBytes($0) }
     }
 
-    /// `raw` as it will be stored, compressed where that makes it a sixteenth smaller (STORE-C1: below 512 bytes it
-    /// isn't tried), unless it is to stay as it is.
+    /// `raw` as it is stored: compressed where `isCompressed` allows it and that makes it at least a sixteenth smaller.
+    /// Below 512 bytes compression is not tried (STORE-C1).
     package init(_ raw: [UInt8], seed: UInt32, isCompressed: Bool = true) {
         rawCount = raw.count
         let isTried = isCompressed && raw.count >= Codec.leastWorthCompressing
@@ -33,10 +33,10 @@ package struct StoredBody: Sendable {
 
 /// LZ4's block format.
 enum LZ4 {
-    /// `raw` in clearly less bytes than it has, a sixteenth at least; nil where that does not come about.
+    /// `raw` compressed, at least a sixteenth smaller; nil where it does not become so small.
     ///
-    /// Of what is long, a part is tried first: bytes that don't get smaller, such as pictures or what is encrypted, cost
-    /// a sixth of a put's processor time otherwise, to no use.
+    /// Of long input a sample is tried first. Otherwise bytes that don't compress, such as images or encrypted data,
+    /// cost a sixth of a put's processor time for nothing.
     static func compress(_ raw: [UInt8]) -> OwnedBytes? {
         raw.withUnsafeBytes { source in
             withUnsafeTemporaryAllocation(byteCount: source.count, alignment: 16) { room in
@@ -51,10 +51,11 @@ enum LZ4 {
         }
     }
 
-    /// How much is tried: little, so that what does get smaller pays little for it; then more, for what repeats less often.
+    /// The sizes of the samples: a small one first, so that compressible input pays little for it; then a larger one,
+    /// for input that repeats less often.
     private static let samples = [4 << 10, 16 << 10]
 
-    /// How many bytes it came to; nil where it does not become a sixteenth smaller.
+    /// The number of compressed bytes; nil where the result is not at least a sixteenth smaller.
     private static func compress(_ source: UnsafeRawBufferPointer, into room: UnsafeMutableRawBufferPointer) -> Int? {
         let count = LZ4_compress_default(
             source.baseAddress!.assumingMemoryBound(to: CChar.self),
@@ -65,8 +66,8 @@ enum LZ4 {
 }
 
 extension StoredBody {
-    /// A run of one shard that is as long has a frame of its own (STORE-C1), which a flush can copy as it is
-    /// (STORE-F4): then its records are compressed once, not twice. 8 KiB, since 500 records of 100 bytes over 4 shards
-    /// are runs of 14 KiB; they compress 3.1 to 1 where 64 KiB do 3.7 to 1.
+    /// A run of one shard that is at least this long has a frame of its own (STORE-C1). A flush copies such a frame
+    /// unchanged (STORE-F4), so that its records are compressed once, not twice. 8 KiB, since 500 records of 100 bytes
+    /// over 4 shards are runs of 14 KiB; these compress 3.1 to 1 where 64 KiB compress 3.7 to 1.
     static let ownFrameFrom = 8 << 10
 }

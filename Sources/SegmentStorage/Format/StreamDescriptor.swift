@@ -1,11 +1,14 @@
 import StreamModel
 
-/// What a section repeats of a stream, so that the catalogue can be rebuilt from segments alone.
+/// The description of a stream that each section repeats, so that the catalogue can be rebuilt from segments alone.
 ///
-///     u32 number · u32 creation ms, low half · i64 retention ms · u16 bytes of the name · u16 0 · u32 shards · the name · then 64 bytes a shard:
-///     u32 key · u32 number · u64 first hash, low · u64 high · u64 last hash, low · u64 high · u32 parent · u32 adjacent
-///     u64 creation second · u64 first sequence; parent and adjacent are numbers, 0xFFFFFFFF where there is none;
-/// of stores of before the creation is 0
+///     u32 number · u32 creation ms, low half · i64 retention ms · u16 bytes of the name · u16 0 · u32 shards
+///     the name · then 64 bytes for each shard:
+///     u32 key · u32 number · u64 first hash, low · u64 high · u64 last hash, low · u64 high
+///     u32 parent · u32 adjacent · u64 creation second · u64 first sequence
+///
+/// Parent and adjacent are shard ids' numbers, 0xFFFFFFFF where the shard has no such parent. The creation is 0 in
+/// stores of earlier versions.
 package struct StreamDescriptor: Hashable, Sendable {
     package struct Shard: Hashable, Sendable {
         package static let size = 64
@@ -33,7 +36,7 @@ package struct StreamDescriptor: Hashable, Sendable {
 
     /// The stream's number in its store.
     package var id: UInt64
-    /// The low half of when it was created, which its id hangs on; 0: not said.
+    /// The low half of the creation time in milliseconds, which is part of the stream's id; 0 where it is not known.
     package var created: UInt32
     package var name: String
     package var retention: Int64
@@ -49,7 +52,8 @@ package struct StreamDescriptor: Hashable, Sendable {
 
     private static let fixedSize = 24
 
-    /// The descriptors as contents of parts, none longer than `limit`; a stream of many shards goes on in the next.
+    /// The descriptors as contents of parts, each at most `limit` bytes. A stream with many shards continues in the
+    /// next part.
     package static func parts(of streams: [StreamDescriptor], limit: Int) -> [[UInt8]] {
         var parts: [[UInt8]] = []
         var part: [UInt8] = []
@@ -70,7 +74,7 @@ package struct StreamDescriptor: Hashable, Sendable {
         return parts
     }
 
-    /// The descriptor with these of its shards.
+    /// Appends the descriptor with only these of its shards.
     package func append(_ shards: ArraySlice<Shard>, to bytes: inout [UInt8]) {
         LittleEndian.append(UInt64(created) << 32 | id, to: &bytes)
         LittleEndian.append(retention, to: &bytes)
@@ -112,7 +116,7 @@ package struct StreamDescriptor: Hashable, Sendable {
                 created: LittleEndian.read(UInt32.self, from: bytes, at: at + 4), name: name, retention: retention,
                 shards: [])
             for index in 0..<count { stream.shards.append(shard(bytes, at: shardsStart + index * Shard.size)) }
-            // A stream of many shards that goes on from the part before comes together again in `merged`.
+            // A stream with many shards may continue from the previous part; `merged` joins the pieces.
             streams.append(stream)
             at = shardsStart + count * Shard.size
         }
@@ -130,7 +134,8 @@ package struct StreamDescriptor: Hashable, Sendable {
             firstSequence: word(56))
     }
 
-    /// One descriptor a stream, by id: a later one of the same stream or shard takes the earlier one's place.
+    /// One descriptor for each stream, sorted by id. A later descriptor of the same stream or shard replaces the
+    /// earlier one.
     package static func merged(_ descriptors: [StreamDescriptor]) -> [StreamDescriptor] {
         var streams: [UInt64: StreamDescriptor] = [:]
         for descriptor in descriptors {

@@ -1,22 +1,22 @@
 import DiskAccess
 import StreamModel
 
-/// One file of the ring as recovery reads it.
+/// A file of the ring, as recovery reads it. One thread only; calls block.
 package final class JournalFileReader {
-    /// Where most commits' heads end.
+    /// The bytes that are read first: most files' first heads end before this.
     private static let firstPart = 256 << 10
 
     package let id: UInt64
     package let path: String
     package let file: any File
     package let size: Int
-    /// What its commits say; nil where it holds none.
+    /// The file number that its commits carry; nil where it has no commit.
     package private(set) var number: UInt64?
     private var loaded: [UInt8] = []
 
     /// - Parameters:
-    ///   - file: the file as it will be used later.
-    ///   - reader: the same, opened past the page cache where that is possible (STORE-J9).
+    ///   - file: the file for later use.
+    ///   - reader: the same file, opened past the page cache where that is possible (STORE-J9).
     package init(id: UInt64, path: String, file: any File, reader: any File, size: Int) {
         self.id = id
         self.path = path
@@ -27,11 +27,11 @@ package final class JournalFileReader {
 
     private let reader: any File
 
-    /// The first bytes of the file, at least as many.
+    /// At least the first `end` bytes of the file, or all of it.
     package func bytes(upTo end: Int) throws(FileError) -> ArraySlice<UInt8> {
         if loaded.count < min(end, size) {
             let wanted = end <= Self.firstPart ? min(Self.firstPart, size) : size
-            // O_DIRECT wants memory, offset and length in whole blocks.
+            // O_DIRECT requires memory, offset and length in whole blocks.
             let room = OwnedBytes(uninitialized: JournalFormat.padded(wanted), alignment: JournalFormat.blockCount)
             let count = try reader.readAll(into: room.room, at: 0)
             loaded = Array(room.buffer.prefix(min(count, wanted)))
@@ -39,19 +39,19 @@ package final class JournalFileReader {
         return loaded[...]
     }
 
-    /// Everything.
+    /// All bytes of the file.
     package func all() throws(FileError) -> ArraySlice<UInt8> { try bytes(upTo: size) }
 
-    /// Forgets the bytes.
+    /// Frees the loaded bytes.
     package func unload() { loaded = [] }
 
-    /// What block 0 says; throws where it says nothing or a newer version is needed.
+    /// The header in block 0. Throws where it is not valid or has a newer version.
     package func header() throws -> JournalFileHeader {
         try JournalFileHeader(Array(bytes(upTo: JournalFormat.blockCount).prefix(JournalFormat.fileHeaderCount)))
     }
 
-    /// Finds the lap that the file is in: what its first commit says, or where that one is no commit any more, the
-    /// highest that a later one says.
+    /// Finds the file's number: the one in its first commit, or where that commit is not valid, the highest one in a
+    /// later commit.
     package func findNumber(seed: UInt32) throws {
         if let first = try head(block: 1, seed: seed) {
             number = first.fileNumber
@@ -63,7 +63,7 @@ package final class JournalFileReader {
         }
     }
 
-    /// The header of a commit whose whole head is valid at this block; nil where there is none.
+    /// The header of a commit whose whole head is valid at this block; nil where there is no such commit.
     package func head(block: UInt32, seed: UInt32) throws -> CommitHeader? {
         let offset = Int(block) * JournalFormat.blockCount
         guard offset + JournalFormat.commitHeaderCount <= size else { return nil }

@@ -1,6 +1,6 @@
 import StreamModel
 
-/// What the writer begins with.
+/// The writer's initial state.
 struct JournalStart: Sendable {
     var store: StoreID
     var catalogue: Catalogue

@@ -2,26 +2,30 @@ import DiskAccess
 import StreamModel
 import Synchronization
 
-/// The journal's files: written one behind the other, used again when what they hold is in segments (STORE-J1).
+/// The journal's files. They are written one after another, and reused once their records are in segments (STORE-J1).
 ///
-/// A file in use has a file number, one higher than the file before it; the commits in it say it, nothing else does.
+/// A file in use has a file number, one higher than the file before it. Only the commits in the file carry it.
+///
+/// The writer's thread takes places. It syncs files, and so does the thread that saves the catalogue. The flush thread
+/// releases, prepares and removes files; a backup's thread holds them. The lock guards the lists of files alone and is
+/// never held during a file operation.
 package final class Ring: Sendable {
     /// A file of the ring.
     struct RingFile: Sendable {
         let id: UInt64
         let file: any File
         let size: Int
-        /// Made for one large commit, removed after it (STORE-J7).
+        /// Created for one large commit, and removed once it is released (STORE-J7).
         let isOversize: Bool
-        /// What its commits say while it is in use.
+        /// The file number that its commits carry while it is in use.
         var number: UInt64 = 0
-        /// How often it was written, and how much of that a sync that has ended was about. Of what recovery found nothing
-        /// is known, so it counts as written.
+        /// The number of writes, and how many of them a finished sync covers. Whether a recovered file was synced is
+        /// not known, so it counts as written.
         var writes = 1
         var syncedWrites = 0
     }
 
-    /// Where a commit goes.
+    /// The place that a commit is written to.
     struct Place: Sendable {
         let file: any File
         let fileNumber: UInt64
@@ -30,31 +34,31 @@ package final class Ring: Sendable {
     }
 
     struct State: Sendable {
-        /// Files with commits, by number; the last one is being written.
+        /// Files with commits, in the order of their numbers. The last one is being written.
         var inUse: [RingFile] = []
         var free: [RingFile] = []
-        /// Files that never became part of the log, or were made for a commit that did not.
+        /// Files that never became part of the log, or were created for a commit that did not.
         var unusable: [RingFile] = []
         var nextID: UInt64 = 1
         var nextNumber: UInt64 = 1
-        /// Where in the last file the next commit begins.
+        /// The block of the last file at which the next commit begins.
         var nextBlock: UInt32 = 1
-        /// Who copies the journal: as long as anybody does, no file is used again.
+        /// The number of backups that copy the journal now. While it is above 0, no file is reused or removed.
         var holders = 0
-        /// Files that are no longer in use and wait for the holders.
+        /// Released files that wait until no backup holds the journal.
         var held: [RingFile] = []
-        /// Space taken by files in use.
+        /// The size of the files in use, in bytes.
         var bytesInUse: Int { inUse.reduce(0) { $0 + $1.size } }
     }
 
-    /// A disk that syncs megabytes lets the commits of that moment wait for them, so a file that nobody waits for yet is
-    /// made in small pieces.
+    /// A sync of megabytes delays the commits that sync at the same time. A file that is prepared in advance is
+    /// therefore synced in small pieces.
     private static let gentlePiece = 128 << 10
     private let state: Mutex<State>
     private let fileSystem: any FileSystem
     private let directory: String
     private let store: StoreID
-    /// Bytes of one file, larger ones for single commits aside.
+    /// The size of a file in bytes, oversize files aside.
     let fileSize: Int
     private let timeSource: any TimeSource
     private let syncCount = Atomic(0)
@@ -71,14 +75,15 @@ package final class Ring: Sendable {
         self.timeSource = timeSource
     }
 
-    /// Whether the next file has to be made.
+    /// Whether the writer would have to create the next file itself.
     var hasNoneFree: Bool { state.withLock { $0.free.isEmpty } }
     var bytesInUse: Int { state.withLock { $0.bytesInUse } }
     var filesInUse: Int { state.withLock { $0.inUse.count } }
-    /// Bytes of live files that a reader of the directory sees reserved beyond them.
+    /// The size of the free files, in bytes.
     var bytesFree: Int { state.withLock { $0.free.reduce(0) { $0 + $1.size } } }
 
-    /// The place for a commit of this length; the same again until ``advance(blocks:)``. Writer only.
+    /// The place for a commit of this length. It stays the same until ``advance(blocks:)``. Writer's thread only;
+    /// blocks where it creates a file.
     func place(totalCount: Int) throws(FileError) -> Place {
         let length = JournalFormat.padded(totalCount)
         if let current = state.withLock({ $0.inUse.last }) {
@@ -104,7 +109,7 @@ package final class Ring: Sendable {
         }
     }
 
-    /// The last place was written. Writer only.
+    /// Marks the last place as written. Writer's thread only.
     func advance(blocks: Int) {
         state.withLock { state in
             state.nextBlock += UInt32(blocks)
@@ -112,7 +117,7 @@ package final class Ring: Sendable {
         }
     }
 
-    /// Where the next commit will be, or is behind: the start of a replay that needs nothing older.
+    /// The start of a replay that needs no older commit: the next commit is here, or at the beginning of a later file.
     func position(commit: UInt64, chain: UInt32) -> JournalPosition {
         state.withLock { state in
             JournalPosition(
@@ -121,7 +126,8 @@ package final class Ring: Sendable {
         }
     }
 
-    /// Gives the files behind which a replay begins back for use.
+    /// Releases the files before `start` for reuse. The metadata must hold `start` durably first: a reused file
+    /// overwrites commits that an older start still needs.
     func release(before start: JournalPosition) throws(FileError) {
         let oversize = state.withLock { state in
             while state.inUse.count > 1, let first = state.inUse.first, first.number < start.fileNumber {
@@ -132,7 +138,8 @@ package final class Ring: Sendable {
         try remove(oversize)
     }
 
-    /// Moves what nobody holds to the free files; answers the ones to be removed.
+    /// Moves held files to the free ones unless a backup holds them. Returns the oversize ones, which the caller
+    /// removes.
     private static func giveBack(_ state: inout State) -> [RingFile] {
         guard state.holders == 0 else { return [] }
         defer { state.held = [] }
@@ -140,7 +147,8 @@ package final class Ring: Sendable {
         return state.held.filter(\.isOversize)
     }
 
-    /// From now on no file is used again or removed that is in use now, until ``letGo()``: somebody copies the journal.
+    /// Keeps every file that is in use now from being reused or removed until ``letGo()``, so that a backup can copy
+    /// the journal.
     package func hold() { state.withLock { $0.holders += 1 } }
 
     /// Ends a ``hold()``.
@@ -152,7 +160,7 @@ package final class Ring: Sendable {
             })
     }
 
-    /// Sees to it that the writer finds a file when it needs one, and that not more than `most` lie idle.
+    /// Creates a free file where the writer would find none, and removes free files beyond `most`. Flush thread only.
     func prepare(most: Int) throws(FileError) {
         if state.withLock({ $0.free.isEmpty }) {
             let file = try create(size: fileSize, isOversize: false, syncsEach: Self.gentlePiece)
@@ -166,7 +174,7 @@ package final class Ring: Sendable {
         try remove(surplus)
     }
 
-    /// Removes all files that are not in use.
+    /// Removes all free files.
     func removeFree() throws(FileError) {
         try remove(
             state.withLock { state in
@@ -175,7 +183,7 @@ package final class Ring: Sendable {
             })
     }
 
-    /// Removes files that recovery can make no use of.
+    /// Removes the files that recovery found unusable.
     func removeUnusable() throws(FileError) {
         try remove(
             state.withLock { state in
@@ -184,19 +192,20 @@ package final class Ring: Sendable {
             })
     }
 
-    /// Makes durable what is in the files that are in use (STORE-J9, STORE-C11).
+    /// Syncs all files in use that have unsynced writes (STORE-J9, STORE-C11).
     func synchronizeAll() throws(FileError) {
         for file in state.withLock({ $0.inUse }) where file.syncedWrites < file.writes { try synchronize(file.file) }
     }
 
-    /// Makes the names of all files durable: a process that was killed may have left one whose name is not, and the
-    /// commits in it would go with the name.
+    /// Syncs the directory. A process that was killed may have left a file whose name is not durable: its commits would
+    /// be lost with the name.
     func synchronizeNames() throws(FileError) { try fileSystem.synchronizeDirectory(directory) }
 
-    /// Makes a file of the ring durable, and counts it.
+    /// Syncs a file of the ring, and counts the sync. Throws where the sync failed: the disk's contents are then
+    /// unknown, and the journal must not be written any more (STORE-C8).
     func synchronize(_ file: any File) throws(FileError) {
         syncCount.add(1, ordering: .relaxed)
-        // What is written meanwhile may not be in it.
+        // Read before the sync, since the sync may not cover writes that happen during it.
         let writes = state.withLock { state in state.inUse.last { $0.file === file }?.writes }
         try file.synchronize()
         guard let writes else { return }
@@ -206,10 +215,10 @@ package final class Ring: Sendable {
         }
     }
 
-    /// How often a file of the ring was synced.
+    /// The number of syncs of the ring's files.
     var syncs: Int { syncCount.load(ordering: .relaxed) }
 
-    /// Bytes of what the files in use hold.
+    /// The bytes in use up to the end of the last commit.
     var liveBytes: Int {
         state.withLock { state in
             guard let last = state.inUse.last else { return 0 }
@@ -224,10 +233,10 @@ package final class Ring: Sendable {
 
     private func path(_ id: UInt64) -> String { directory + "/" + StoreLayout.journalFile(id) }
 
-    /// A new file, written with zeros and durable before its first use, so that no later commit waits for the file
-    /// system to find room or to write down a length.
+    /// Creates a file. It is filled with zeros and synced before its first use, so that no commit waits for the file
+    /// system to allocate space or to write a new length.
     ///
-    /// - Parameter syncsEach: so many bytes are synced before the next ones are written.
+    /// - Parameter syncsEach: the number of bytes after which the file is synced while it is being filled.
     private func create(
         size: Int, isOversize: Bool, syncsEach pieceSize: Int = 1 << 30
     ) throws(FileError) -> RingFile {
@@ -241,7 +250,7 @@ package final class Ring: Sendable {
             let header = JournalFileHeader(
                 store: store, file: id, size: UInt64(size), createdAt: timeSource.wallTime)
             try file.writeAll(header.encoded, at: 0)
-            // An oversize file is written whole by its one commit; its length is enough.
+            // The single commit of an oversize file fills it, so setting its length is enough.
             if isOversize {
                 try file.truncate(to: size)
             } else {
@@ -261,7 +270,7 @@ package final class Ring: Sendable {
             try synchronize(file)
             try fileSystem.synchronizeDirectory(directory)
         } catch {
-            // Half a file is no part of the log; if even its removal fails, the next opening does it.
+            // An unfinished file is no part of the log. If its removal fails too, the next opening removes it.
             try? fileSystem.remove(path)
             throw error
         }

@@ -1,14 +1,14 @@
 import StreamModel
 
-/// The parts of a store that hold what is no longer in the journal alone.
+/// The parts of a store beside its journal: metadata and segments.
 package struct Backing: Sendable {
     package var metadata: any Metadata
-    /// Nil: nothing is ever flushed, the journal grows.
+    /// Nil: nothing is ever flushed, and the journal grows.
     package var flusher: (any Flusher)?
     package var past: any FlushedRecords
-    /// Ends all of it; no call comes after.
+    /// Closes all parts; no call follows.
     package var close: @Sendable () throws -> Void
-    /// What a backup copies; nil: there is nothing but the journal.
+    /// What a backup copies; nil where there is only the journal.
     package var backup: (any BackupSource)?
 
     package init(
@@ -23,11 +23,11 @@ package struct Backing: Sendable {
     }
 }
 
-/// The part of a store behind its journal, as a backup sees it. Calls may come from any thread.
+/// The parts of a store beside its journal, as a backup sees them. Any thread may call.
 package protocol BackupSource: Sendable {
-    /// Everything that the metadata hold, as of one moment.
+    /// The content of the metadata at one moment.
     func contents() throws -> MetadataContents
-    /// From now on no segment is removed, until ``letDelete()``.
+    /// Keeps all segments until ``letDelete()``. Waits for a removal that is going on.
     func holdDeletions()
     func letDelete()
 }

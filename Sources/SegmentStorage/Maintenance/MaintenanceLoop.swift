@@ -4,14 +4,16 @@ import StreamModel
 import StreamStorage
 import Synchronization
 
-/// What goes on behind the writer's back: flushes memtables to segments, saves what a person may want to see in the
-/// metadata, removes what is too old, keeps a file of the ring ready. One thread drives it: ``step()``.
+/// The background work of a store: flushes memtables to segments, saves changed rows to the metadata, deletes expired
+/// segments and keeps a file of the ring ready.
+///
+/// One thread, or a test, calls ``step()`` in a loop, and ``finish()`` at the end.
 package final class MaintenanceLoop: @unchecked Sendable {
-    // Everything that is not constant is touched by the one thread that calls step().
+    // Mutable state is used only by the thread that calls step().
 
-    /// How often it looks around without being asked.
+    /// The interval of retention, saving and the reserve; also the longest wait for a memtable.
     static let pause = Duration.seconds(1)
-    /// So long a peak of the ring is remembered (STORE-J1).
+    /// How long a peak of the ring's files in use is remembered (STORE-J1).
     private static let memoryOfPeak = Duration.seconds(600)
 
     private let backing: Backing
@@ -26,12 +28,14 @@ package final class MaintenanceLoop: @unchecked Sendable {
     private let timeSource: any TimeSource
     private let logger: Logger
     private var lookedAround: MonotonicTime
-    /// Whether the writer has been asked for what retention has ended, and has not answered.
+    /// Whether a request to apply retention waits for the writer's answer.
     private let isAsking = SharedFlag()
-    /// So many memtables that are in segments stay in shardMemtables for readers that have not come to them.
+    /// The number of flushed memtables whose records stay in the shard memtables for readers that have not read them
+    /// yet.
     private static let keptMemtables = 2
-    /// Of these memtables, the oldest first, what shardMemtables still hold, up to these numbers: with many shards a reader is a
-    /// little behind, and would read them from segments at several times the cost, to be further behind then.
+    /// For each of these memtables, the oldest first, the last number of each shard that the shard memtables still
+    /// hold. With many shards a reader lags a little; reading from segments costs several times as much, so it would
+    /// lag even more.
     private var unread: [ShardTable<SequenceNumber>] = []
     private var peak = 1
     private var peakBefore = 1
@@ -57,53 +61,55 @@ package final class MaintenanceLoop: @unchecked Sendable {
         lookedAround = timeSource.monotonicTime
     }
 
-    /// Waits for work, at most for a while, and does it; returns whether there is going to be more.
+    /// Waits for work, for at most ``pause``, and does it. Returns false when the loop is to end. Blocks.
     func step() -> Bool {
-        // A full disk is tried again, but not all the time.
+        // On a full disk work is retried only after a pause.
         if space.refusal != nil { memtables.pause(Self.pause) }
         work(on: memtables.next(atMost: Self.pause))
         return hasMore
     }
 
-    /// Does what there is to do now, without waiting for any; as ``step()`` otherwise.
+    /// As ``step()``, without waiting for work.
     package func stepNow() -> Bool {
         work(on: memtables.next(atMost: .zero))
         return hasMore
     }
 
-    /// With a full disk the end must come all the same: what is not in segments stays in the journal.
+    /// A store must close on a full disk too: what is not in segments stays in the journal.
     private var hasMore: Bool { !(memtables.isEnding || (space.refusal != nil && memtables.isToEnd)) }
 
-    /// Does what is due, and flushes `memtable`.
+    /// Flushes `memtable` and does what is due.
     func work(on memtable: MemtableQueue.Closed?) {
         guard health.failure == nil else { return }
         guard space.refusal == nil else { return workWithoutRoom(memtable) }
         if let memtable { attempt("flushing to segments") { try flush(memtable) } }
-        // Under a load that leaves no pause between flushes too: else retention would never come to delete.
+        // This runs under continuous load too, where no flush is followed by a pause: otherwise retention would never
+        // delete anything.
         if memtable == nil || timeSource.monotonicTime - lookedAround >= Self.pause, health.failure == nil {
             askForRetention()
             attempt("saving metadata") { try saver.saveChanges() }
             attempt("deleting segments that nobody may read any more") { try applyRetention(seals: true) }
-            // Beside it there must be room for what is written next: on a small disk too, which never has `needed`.
+            // The reserve is made only where a file of the ring fits beside it; a small disk never has `needed` bytes
+            // free.
             attempt("making the reserve for a full disk") {
                 if space.hasRoom(for: ring.fileSize) { try makeReserve() }
             }
             lookedAround = timeSource.monotonicTime
         }
-        // One that does not go in would for a moment take the last bytes from SQLite.
+        // A new file that does not fit would take the last bytes from SQLite until it is removed.
         guard space.refusal == nil, !ring.hasNoneFree || space.hasRoom(for: ring.fileSize) else { return }
         attempt("making a file of the journal ready") {
             do throws(FileError) {
                 try prepareRing()
             } catch {
-                // Without a file that is ready the writer makes its own when it needs one, and says so when it can't.
+                // Where no file is ready the writer makes one when it needs it, and reports a full disk itself.
                 if !error.isNoSpace { throw error }
             }
         }
     }
 
-    /// On a full disk (STORE-C9): what retention deletes may make room; with enough of it everything that waits is
-    /// done, the reserve first, and then records are taken again.
+    /// Works on a full disk (STORE-C9): what retention deletes may make room. Once there is enough, the reserve is made
+    /// first, then everything that waits is written, and only then are records accepted again.
     private func workWithoutRoom(_ memtable: MemtableQueue.Closed?) {
         attempt("deleting segments that nobody may read any more") { try applyRetention(seals: false) }
         guard health.failure == nil, space.seemsEnough() else { return }
@@ -126,7 +132,8 @@ package final class MaintenanceLoop: @unchecked Sendable {
         }
         var last: ShardTable<SequenceNumber> = [:]
         for frame in closed.frames { for run in frame.runs { last[run.shard] = run.lastSequence } }
-        // Segments have it by now, so a reader finds every record in one place or the other (STORE-F5).
+        // The shard memtables are trimmed only after the segments are published, so a reader finds every record in one
+        // of them (STORE-F5).
         unread.append(last)
         if unread.count > Self.keptMemtables {
             for (shard, sequence) in unread.removeFirst() { visible.shardMemtable(of: shard)?.trim(through: sequence) }
@@ -139,12 +146,14 @@ package final class MaintenanceLoop: @unchecked Sendable {
             }
             unread[index] = left
         }
+        // Only now, with the records synced and registered in segments, may the journal's files be reused.
         try ring.release(before: closed.next)
         memtables.finishFirst(ringBytes: ring.bytesInUse)
         admission.block { memtables.isBehind }
     }
 
-    /// Has the writer make durable what retention has ended, where that is due: readers stop seeing it by the clock.
+    /// Asks the writer, where that is due, to make durable what retention has expired. Readers stop seeing it by the
+    /// clock anyway.
     private func askForRetention() {
         let now = timeSource.wallTime
         let (isDue, shards) = visible.withState { state in
@@ -157,10 +166,10 @@ package final class MaintenanceLoop: @unchecked Sendable {
         let call = PendingCall(request: .applyRetention(atOnce: false, forgetting: shards), storedCount: 0, reserved: 0)
         {
             [isAsking] _ in
-            // Where it failed the next look asks again.
+            // If it failed, the next round asks again.
             isAsking.value.store(false, ordering: .releasing)
         }
-        // A store that is closing notes it by itself.
+        // A store that is closing applies retention by itself.
         try? queue.push(call, urgency: .relaxed)
     }
 
@@ -168,7 +177,7 @@ package final class MaintenanceLoop: @unchecked Sendable {
         try backing.flusher?.applyRetention(visible.catalogue, now: timeSource.wallTime, seals: seals)
     }
 
-    /// Where nothing is flushed there is nothing that a full disk could go on with.
+    /// Makes the reserve, except where nothing is flushed: a full disk then has no use for it.
     private func makeReserve() throws {
         if backing.flusher != nil { try space.makeReserve() }
     }
@@ -185,7 +194,7 @@ package final class MaintenanceLoop: @unchecked Sendable {
         try ring.prepare(most: max(1, max(peak, peakBefore) - inUse + 1))
     }
 
-    /// Does something and returns whether it could be done. A full disk is waited out; anything else is final.
+    /// Runs `body` and returns whether it succeeded. A full disk is retried; any other error is final.
     @discardableResult
     private func attempt(_ what: String, _ body: () throws -> Void) -> Bool {
         do {
@@ -205,17 +214,17 @@ package final class MaintenanceLoop: @unchecked Sendable {
             health.fail(
                 ShardlineError(
                     .storeFailed,
-                    "\(what) failed: \(cause); the store takes nothing more until it is opened anew", cause: error))
+                    "\(what) failed: \(cause); the store takes nothing more until it is opened again", cause: error))
             return
         }
         space.ranOut(error.message)
     }
 
-    /// Saves what there is and closes what is behind the journal. The last thing of all.
+    /// Saves changed rows and closes the metadata. Called once, after the last ``step()``.
     package func finish() {
         if health.failure == nil {
             attempt("saving metadata") { try saver.saveChanges() }
-            // Files that are ready are made anew in milliseconds; a store at rest should not keep their space.
+            // Ready files are recreated in milliseconds, so a closed store does not keep their space.
             try? ring.removeFree()
         }
         do {
@@ -226,5 +235,5 @@ package final class MaintenanceLoop: @unchecked Sendable {
     }
 }
 
-/// A flag that the writer's thread clears.
+/// A flag that the flush thread sets and the writer's thread clears.
 private final class SharedFlag: Sendable { let value = Atomic(false) }

@@ -1,8 +1,8 @@
 import DiskAccess
 import StreamModel
 
-/// Deletes segments in which nothing is left to read (STORE-F6): first the intent, then the files, then the rows, so
-/// that what a crash interrupts is finished at the next opening.
+/// Deletes segments without readable records (STORE-F6): first the rows are marked, then the files are removed, then
+/// the rows. A deletion that a crash interrupts is finished at the next opening.
 struct RetentionMachine {
     enum Step: Hashable {
         case marked
@@ -26,7 +26,7 @@ struct RetentionMachine {
         phase = segments.isEmpty ? .done : .marking
     }
 
-    /// Does the next act; nil when all is done.
+    /// Does the next operation; nil when all are done.
     mutating func step() throws -> Step? {
         switch phase {
         case .marking:
@@ -36,7 +36,7 @@ struct RetentionMachine {
                     row.state = .deleting
                     return .put(row.row)
                 })
-            // From here on no reader finds them; who has one open reads on.
+            // From here on no reader finds the segments. A reader that has a file open continues to read it.
             for segment in segments { archive.set.remove(segment.row.id) }
             phase = .unlinking
             return .marked

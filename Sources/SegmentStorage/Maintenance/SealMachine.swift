@@ -1,7 +1,8 @@
 import DiskAccess
 import StreamModel
 
-/// Seals a segment: merges its sections' indexes into a footer, so that one look finds a shard (STORE-F1).
+/// Seals a segment: merges its sections' indexes into one footer, so that a shard is found with one lookup (STORE-F1).
+/// The footer is synced before it is registered.
 struct SealMachine {
     enum Step: Hashable {
         case wroteFooter
@@ -27,8 +28,8 @@ struct SealMachine {
         self.archive = archive
     }
 
-    /// Does the next act; nil when all is done. Throws `corrupt` where a section's index is damaged: then the segment
-    /// stays open, so that what is whole in it is found as before.
+    /// Does the next operation; nil when all are done. Throws `corrupt` where a section's index is damaged: the segment
+    /// then stays open, and its undamaged sections are found as before.
     mutating func step() throws -> Step? {
         switch phase {
         case .writing:

@@ -3,17 +3,18 @@ import Logging
 import StreamModel
 import Synchronization
 
-/// What stands behind the journal of a store on disk: segments and the database that knows them.
+/// The segments of a store on disk and the database that registers them.
 ///
-/// Snapshot, flush and housekeeping are called by one thread at a time, reads by any task.
+/// Loading, saving, flushing and maintenance are called by one thread at a time; reads and backups by any task. The
+/// lock of `holders` is held during removals; `state` is held only for a moment, never together with it.
 package final class SegmentBacking: Metadata, Flusher, FlushedRecords, BackupSource {
-    /// Sizes that tests make small.
+    /// Sizes that tests reduce.
     package struct Options: Sendable {
-        /// Bytes of decoded blocks and indexes that are kept for readers (STORE-M4).
+        /// Bytes of decoded blocks and indexes that are cached for readers (STORE-M4).
         package var cacheLimit = PieceCache.defaultLimit
-        /// Bytes of one stream in one flush from which it gets segments to itself (STORE-F1).
+        /// Bytes of one stream in one flush from which it gets segments of its own (STORE-F1).
         package var ownSegmentFrom = FlushPlan.ownSegmentFrom
-        /// Length at which a segment is sealed (STORE-F1).
+        /// Length in bytes at which a segment is sealed (STORE-F1).
         package var sealFrom = SegmentArchive.defaultSealFrom
 
         package init(
@@ -31,7 +32,7 @@ package final class SegmentBacking: Metadata, Flusher, FlushedRecords, BackupSou
         var row: StoreRow?
         var archive: SegmentArchive?
         var past: FlushedSegments?
-        /// The deleted shards that have a row still.
+        /// The deleted shards that still have a row.
         var deleted: Set<ShardNumber> = []
     }
 
@@ -43,13 +44,14 @@ package final class SegmentBacking: Metadata, Flusher, FlushedRecords, BackupSou
     private let threads: BlockingThreads
     private let openMetadata: @Sendable () throws -> any MetadataStore
     private let state = Mutex(State())
-    /// How many backups copy segments: none is removed meanwhile. Held as long as segments are being removed.
+    /// The number of backups that copy segments; while it is above 0 no segment is removed. The lock is held while
+    /// segments are removed.
     private let holders = Mutex(0)
 
     /// - Parameters:
-    ///   - directory: the store's; it must be there. Segments go to `segments` in it.
-    ///   - threads: where reads block.
-    ///   - openMetadata: opens the database or makes it. Default: `metadata.sqlite` in the directory.
+    ///   - directory: the store's directory, which must exist. Segments are in its folder `segments`.
+    ///   - threads: the threads on which reads block.
+    ///   - openMetadata: opens or creates the database. Default: `metadata.sqlite` in the directory.
     package init(
         fileSystem: any FileSystem, directory: String, timeSource: any TimeSource, logger: Logger,
         options: Options = Options(), threads: BlockingThreads = .shared,
@@ -70,8 +72,8 @@ package final class SegmentBacking: Metadata, Flusher, FlushedRecords, BackupSou
             }
     }
 
-    /// Throws where the database can't be written. SQLite would find that out behind making the files beside it, to which
-    /// it gives the rights of this one: they would keep the store shut when the database has its rights back.
+    /// Throws where the database can't be written. SQLite would notice only after it made `-wal` and `-shm` with the
+    /// same rights as the database; these would keep the store from opening once the database has its rights back.
     private static func requireRights(_ path: String, _ fileSystem: any FileSystem) throws(FileError) {
         guard try fileSystem.status(path) != nil else { return }
         _ = try fileSystem.open(path, .readWrite)
@@ -80,7 +82,7 @@ package final class SegmentBacking: Metadata, Flusher, FlushedRecords, BackupSou
                 _ = try fileSystem.open(path, .readWrite)
             } catch {
                 guard error.isPermission else { throw error }
-                // What an earlier version has left in that way.
+                // An earlier version left such files.
                 try fileSystem.giveToOwner(path)
             }
         }
@@ -126,7 +128,7 @@ package final class SegmentBacking: Metadata, Flusher, FlushedRecords, BackupSou
     package func create(_ store: StoreID) throws {
         try translated {
             let row = StoreRow(id: store.bytes)
-            // The row comes last: a store without it is one whose making did not come to its end.
+            // The store's row is written last: without it the store was not completely made.
             try openArchive(row, MetadataContents())
             try state.withLock { $0.metadata }?.apply([.put(row.row)])
         }
@@ -143,7 +145,7 @@ package final class SegmentBacking: Metadata, Flusher, FlushedRecords, BackupSou
         let cleanup = SegmentCleanup(
             archive: archive, quarantine: "\(directory)/quarantine", startCommit: row.startCommit)
         for finding in try cleanup.run() { logger.error("\(finding)") }
-        // A store that can be opened needs no metadata from a repair that was given up.
+        // The metadata of an abandoned repair is removed: a store that can be opened does not need it.
         let repaired = "\(directory)/\(StoreLayout.repairedMetadataFile)"
         if try fileSystem.status(repaired) != nil { try fileSystem.remove(repaired) }
         let past = FlushedSegments(
@@ -198,7 +200,7 @@ package final class SegmentBacking: Metadata, Flusher, FlushedRecords, BackupSou
         finish(memtable)
     }
 
-    /// The steps of ``flush(_:)``; whoever takes them calls ``finish(_:)`` behind the last.
+    /// The steps of ``flush(_:)``; the caller calls ``finish(_:)`` after the last one.
     func flushMachine(_ memtable: Memtable) -> FlushMachine? {
         let (archive, row) = state.withLock { ($0.archive, $0.row) }
         guard let archive, let row else { return nil }
@@ -219,7 +221,8 @@ package final class SegmentBacking: Metadata, Flusher, FlushedRecords, BackupSou
         }
     }
 
-    /// The deleted shards whose records no replay meets any more once the start is where the memtable moves it.
+    /// The deleted shards whose records are all before the start position that the memtable sets, so that no replay
+    /// meets them.
     private func forgotten(_ memtable: Memtable) -> Set<ShardNumber> {
         func isForgotten(_ key: ShardNumber) -> Bool {
             (memtable.catalogue.deletedShards[key] ?? .max) < memtable.next.commit
@@ -230,7 +233,7 @@ package final class SegmentBacking: Metadata, Flusher, FlushedRecords, BackupSou
     package func applyRetention(_ catalogue: Catalogue, now: Timestamp, seals: Bool = true) throws {
         guard let archive = state.withLock({ $0.archive }) else { return }
         try holders.withLock { holders in
-            // What a backup copies stays; the next look removes it.
+            // Nothing is removed during a backup; a later call does it.
             guard holders == 0 else { return }
             try translated {
                 let deletable = archive.deletable(catalogue, now: now)
@@ -250,7 +253,7 @@ package final class SegmentBacking: Metadata, Flusher, FlushedRecords, BackupSou
                     while try seal.step() != nil {}
                 }
             } catch let error as ShardlineError where [.corrupt, .readFailed, .diskFull].contains(error.code) {
-                // It stays open: what is whole in it is found by its sections.
+                // It stays open: its undamaged sections are found by their own indexes.
                 logger.error("segment \(segment.row.id) can't be sealed: \(error)")
             }
         }
@@ -293,7 +296,7 @@ package final class SegmentBacking: Metadata, Flusher, FlushedRecords, BackupSou
     /// For tests: what the store knows of its segments.
     var archive: SegmentArchive? { state.withLock { $0.archive } }
 
-    /// Runs `body` and says what a full disk or a damaged database is in the words of the store's callers.
+    /// Runs `body` and translates errors of the disk and the database to ``ShardlineError``.
     private func translated<Value>(_ body: () throws -> Value) throws -> Value {
         do {
             return try body()
@@ -333,7 +336,7 @@ extension StoreRow {
         return row
     }
 
-    /// Where replay begins; nil: nothing was flushed yet.
+    /// Where replay begins; nil before the first flush.
     package var start: JournalPosition? {
         guard startCommit > 0 else { return nil }
         return JournalPosition(fileNumber: startFile, block: startBlock, commit: startCommit, chain: startChain)

@@ -2,18 +2,20 @@ import DiskAccess
 import Logging
 import StreamModel
 
-/// What opening does with files that the metadata does not vouch for (STORE-P9, STORE-P10, STORE-P15, STORE-P16).
+/// What an opening does with bytes and files of segments that are not registered (STORE-P9, STORE-P10, STORE-P15,
+/// STORE-P16).
 ///
-/// Bytes behind a segment's registered length, and files that are not registered, are of a flush that did not come to
-/// its end: their records are in the journal still. Where they end before the journal begins that is not so, which
-/// only damage of the metadata can bring about: then they are set aside, never removed.
+/// Bytes after a segment's registered length, and files that are not registered, belong to an unfinished flush, and the
+/// journal still has their records. If their commits are before the journal's first, the metadata was damaged: then
+/// they are copied to quarantine before they are cut or removed.
 package struct SegmentCleanup {
     let archive: SegmentArchive
     package let quarantine: String
     /// The first commit that replay will see.
     package let startCommit: UInt64
 
-    /// Cuts, removes and sets aside. Finishes deletions. Answers what was set aside, for the log.
+    /// Finishes deletions, cuts and removes unregistered bytes. Returns a line for the log for everything that was
+    /// copied to quarantine.
     package func run() throws -> [String] {
         let files = archive.files
         var report: [String] = []
@@ -52,7 +54,7 @@ package struct SegmentCleanup {
             file, segment: segment, from: from, to: to, startCommit: startCommit, reader: archive.reader)
     }
 
-    /// Whether there is a whole section in this part whose commits lie before the journal's.
+    /// Whether the part has a whole section whose commits are all before the journal's first, `startCommit`.
     package static func isAheadOfJournal(
         _ file: any File, segment: UInt64, from: UInt64, to: UInt64, startCommit: UInt64, reader: SegmentReader
     ) throws -> Bool {

@@ -1,23 +1,23 @@
 import DiskAccess
 import StreamModel
 
-/// A part of the journal that is to become sections of segments: whole commits, all of them synced.
+/// A part of the journal that a flush writes as sections of segments: whole commits, all of them synced.
 package struct Memtable: Sendable {
-    /// Records that a commit has in one body.
+    /// The records of a commit that share one body.
     package struct Frame: Sendable {
         package var commit: UInt64
         package var chunk: RecordChunk
         package var runs: [Run]
-        /// The stored body, where a run is alone in it (STORE-F4).
+        /// The encoded body, where a run has the body to itself (STORE-F4).
         var stored: StoredBody?
     }
 
-    /// Consecutive records of one shard in a frame. Plain values: there may be one for every record or two.
+    /// Consecutive records of one shard in a frame. A plain value, since there may be one for every record or two.
     package struct Run: Sendable {
         package var shard: ShardNumber
         package var id: ShardID
         package var creationSecond: UInt64
-        /// Which of the chunk's records.
+        /// The indexes of its records in the chunk.
         package var records: Range<Int>
         package var firstSequence: SequenceNumber
         package var arrival: Timestamp
@@ -25,17 +25,18 @@ package struct Memtable: Sendable {
         package var lastSequence: SequenceNumber { firstSequence.advanced(by: records.count - 1) }
     }
 
-    /// 1 for the first of this opening.
+    /// 1 for the first memtable of this opening.
     package var number: UInt64
     var firstCommit: UInt64
     package var lastCommit: UInt64
     /// In the order of the commits.
     package var frames: [Frame]
-    /// What changed since the memtable before; what was deleted is here too, and is no longer in the catalogue.
+    /// The rows that changed since the previous memtable, including those of deleted objects, which ``catalogue`` no
+    /// longer has.
     package var dirty: DirtyRows
-    /// All as of ``lastCommit``, or a little later.
+    /// The catalogue as of ``lastCommit``, or a little later.
     package var catalogue: Catalogue
-    /// Where replay begins once this is registered.
+    /// Where replay begins once this memtable is registered.
     package var next: JournalPosition
 }
 
@@ -59,11 +60,11 @@ extension Memtable.Frame {
             firstSequence: run.firstSequence, arrival: run.arrival)
     }
 
-    /// Encoded bytes of a run's records.
+    /// The encoded size of a run's records, in bytes.
     package func byteCount(of run: Memtable.Run) -> Int {
         Int(chunk.offsets[run.records.upperBound] - chunk.offsets[run.records.lowerBound])
     }
 
-    /// Bytes of the records and of their stored body.
+    /// The size of the records and of their stored body, in bytes.
     package var byteCount: Int { chunk.bytes.count + (stored?.bytes.count ?? 0) }
 }

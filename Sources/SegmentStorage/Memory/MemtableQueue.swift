@@ -2,9 +2,13 @@ import DiskAccess
 import StreamModel
 import Synchronization
 
-/// What is in the journal and not in segments yet, cut into memtables that are flushed one after the other (STORE-M4).
+/// The records that are in the journal and not yet in segments, cut into memtables that are flushed one after another
+/// (STORE-M4).
+///
+/// The writer's thread adds commits. The flush thread alone waits in ``next(atMost:)`` and ``pause(_:)``, and calls
+/// ``finishFirst(ringBytes:)``. The other calls may come from any thread. No other lock is taken under this one.
 package final class MemtableQueue: Sendable {
-    /// What is closed and waits for the flush; the catalogue is added when it begins.
+    /// A closed memtable that waits for the flush. The catalogue is added when the flush begins.
     struct Closed: Sendable {
         var number: UInt64
         var firstCommit: UInt64
@@ -22,11 +26,11 @@ package final class MemtableQueue: Sendable {
         var next: JournalPosition?
         var lastNumber: UInt64 = 0
         var closed: [Closed] = []
-        /// Ring bytes in use when the last memtable was closed: only what came since counts for the next one.
+        /// The ring's bytes in use when the last memtable was closed. Only bytes since then count for the next one.
         var ringBase = 0
         var isEnding = false
         var hasFailed = false
-        /// Something else than a memtable is to be done.
+        /// Whether the flush thread has other work than a memtable.
         var isAsked = false
     }
 
@@ -36,8 +40,8 @@ package final class MemtableQueue: Sendable {
     private let isFlushed: Bool
 
     /// - Parameters:
-    ///   - isFlushed: whether there is anybody who flushes; else nothing is kept here.
-    ///   - firstCommit: the first that is not in segments.
+    ///   - isFlushed: whether the store flushes; otherwise nothing is kept here.
+    ///   - firstCommit: the first commit that is not in segments.
     init(firstCommit: UInt64, memtableSize: Int, ringLimit: Int, isFlushed: Bool) {
         monitor = Monitor(State(firstCommit: firstCommit, lastCommit: firstCommit - 1))
         self.memtableSize = memtableSize
@@ -45,7 +49,7 @@ package final class MemtableQueue: Sendable {
         self.isFlushed = isFlushed
     }
 
-    /// Adds a commit; returns whether it closed a memtable.
+    /// Adds a commit. Returns whether it closed a memtable.
     func add(_ frames: [Memtable.Frame], commit: UInt64, next: JournalPosition, ringBytes: Int) -> Bool {
         guard isFlushed else { return false }
         let closes = monitor.withLock { state in
@@ -62,7 +66,7 @@ package final class MemtableQueue: Sendable {
         return closes
     }
 
-    /// Whether adding this is going to close a memtable.
+    /// Whether adding these frames would close a memtable.
     func closes(with frames: [Memtable.Frame], ringBytes: Int) -> Bool {
         guard isFlushed else { return false }
         return monitor.withLock { isFull($0, adding: Self.bytes(of: frames), ringBytes: ringBytes) }
@@ -72,8 +76,8 @@ package final class MemtableQueue: Sendable {
         state.bytes + bytes >= memtableSize || ringBytes - state.ringBase >= ringLimit / 2
     }
 
-    /// What a run takes in memory beside its records, here and in its shard's shardMemtable: with one record a run, as many
-    /// shards and small puts have it, that is as much as the records.
+    /// The memory that a run takes besides its records, here and in its shard memtable. With one record a run, as many
+    /// shards and small puts cause, it is as much as the records.
     private static let runCost = 160
     private static let frameCost = 256
 
@@ -97,7 +101,7 @@ package final class MemtableQueue: Sendable {
         state.firstCommit = state.lastCommit + 1
     }
 
-    /// Whether memory holds as much as it may: one memtable is being flushed and the next one is full.
+    /// Whether memory is full: one memtable is being flushed and the next one is closed.
     var isBehind: Bool { monitor.withLock { $0.closed.count > 1 } }
 
     /// Whether ``next(atMost:)`` would return at once.
@@ -107,16 +111,16 @@ package final class MemtableQueue: Sendable {
         }
     }
 
-    /// Bytes of records in memory that no segment has.
+    /// The bytes of records in memory that are not in segments.
     package var unflushedBytes: Int { monitor.withLock { state in state.closed.reduce(state.bytes) { $0 + $1.bytes } } }
 
-    /// Closes what there is, so that it is flushed.
+    /// Closes the current memtable, so that it is flushed.
     func closeNow() {
         monitor.withLock { Self.close(&$0) }
         monitor.wakeAll()
     }
 
-    /// Lets ``next(atMost:)`` return, memtable or not.
+    /// Makes ``next(atMost:)`` return, even without a memtable.
     func ask() {
         let isNew = monitor.withLock { state in
             defer { state.isAsked = true }
@@ -125,8 +129,8 @@ package final class MemtableQueue: Sendable {
         if isNew { monitor.wakeAll() }
     }
 
-    /// The next memtable to flush, which stays in the queue until ``finishFirst(ringBytes:)``; nil after the time, or when
-    /// the end has come.
+    /// The next memtable to flush. It stays in the queue until ``finishFirst(ringBytes:)``. Nil after `duration`, after
+    /// ``ask()``, or after ``end()``. Blocks.
     func next(atMost duration: Duration) -> Closed? {
         monitor.wait(atMost: duration) { state -> Closed?? in
             if state.hasFailed { return state.isEnding ? .some(nil) : nil }
@@ -137,7 +141,7 @@ package final class MemtableQueue: Sendable {
         } ?? nil
     }
 
-    /// The first memtable is in segments.
+    /// Removes the first memtable, which is in segments now.
     func finishFirst(ringBytes: Int) {
         monitor.withLock { state in
             state.closed.removeFirst()
@@ -145,26 +149,26 @@ package final class MemtableQueue: Sendable {
         }
     }
 
-    /// No flush begins any more: the journal is poisoned.
+    /// Stops flushing: the journal is poisoned, so no memtable is handed out again.
     func fail() {
         monitor.withLock { $0.hasFailed = true }
         monitor.wakeAll()
     }
 
-    /// Lets the flush end when it has done all that is closed.
+    /// Ends the flush thread's work after all closed memtables are flushed.
     func end() {
         monitor.withLock { $0.isEnding = true }
         monitor.wakeAll()
     }
 
-    /// Sleeps so long, or until the end is asked for.
+    /// Blocks for `duration`, or until ``end()``.
     func pause(_ duration: Duration) {
         _ = monitor.wait(atMost: duration) { state -> Void? in state.isEnding ? () : nil }
     }
 
-    /// Whether the end was asked for, whatever is left to do.
+    /// Whether ``end()`` was called, whatever is left to do.
     var isToEnd: Bool { monitor.withLock { $0.isEnding } }
 
-    /// Whether the end was asked for and nothing is left to do.
+    /// Whether ``end()`` was called and nothing is left to do.
     var isEnding: Bool { monitor.withLock { $0.isEnding && ($0.hasFailed || $0.closed.isEmpty) } }
 }

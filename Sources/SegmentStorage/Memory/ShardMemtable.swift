@@ -1,7 +1,10 @@
 import StreamModel
 import Synchronization
 
-/// The records of one shard that are not in segments yet, or were just put there (STORE-M1).
+/// The records of one shard that are not in segments yet, or were just flushed (STORE-M1).
+///
+/// Records are appended by recovery, and then by the writer's thread under the lock of ``VisibleState``, which is taken
+/// before this one. Readers take this lock alone. Waiters are woken after both locks are released.
 package final class ShardMemtable: Sendable {
     private struct Run {
         package var records: RecordRun
@@ -15,13 +18,13 @@ package final class ShardMemtable: Sendable {
 
     private struct State {
         var runs: [Run] = []
-        /// Records up to here are in segments, or are no more.
+        /// Records up to this number are in segments, or were removed.
         var flushedThrough: SequenceNumber
-        /// Records up to here have outlived their retention (STORE-F6); never moves back.
+        /// Records up to this number have expired (STORE-F6). It never moves back.
         var horizon: SequenceNumber
-        /// Whoever read here last had everything up to this number; nil: nobody did since the start.
+        /// The position of the last read from memory; nil: no read since the store was opened.
         var lastRead: SequenceNumber?
-        /// Called once when something new is there. Mostly there is one: it needs no list.
+        /// Called once when something new is visible. Usually there is one waiter, which needs no list.
         var waiter: Waiter?
         var otherWaiters: [Waiter] = []
         var lastWaiter: UInt64 = 0
@@ -31,9 +34,9 @@ package final class ShardMemtable: Sendable {
             runs.removeFirst(place(behind: last))
         }
 
-        /// The first run that has a record behind `position`.
+        /// The first run with a record after `position`.
         func place(behind position: SequenceNumber) -> Int {
-            // Looked at where they lie, here and below: a copy of a run counts a reference.
+            // Read in place, here and below: a copy of a run costs a retain.
             let runs = runs.span
             var low = 0
             var high = runs.count
@@ -48,7 +51,7 @@ package final class ShardMemtable: Sendable {
             if waiter == nil { waiter = new } else { otherWaiters.append(new) }
         }
 
-        /// Takes one off the list.
+        /// Removes and returns a waiter.
         mutating func take(_ id: UInt64) -> Waiter? {
             if let waiter, waiter.id == id {
                 self.waiter = otherWaiters.popLast()
@@ -58,32 +61,33 @@ package final class ShardMemtable: Sendable {
         }
     }
 
-    /// What the shardMemtable has behind a position.
+    /// What the shard memtable has after a position.
     package enum Found {
         case records(RecordBatch, last: SequenceNumber)
         case nothing
-        /// What is behind the position is in segments, up to this number.
+        /// The records after the position are in segments, up to this number.
         case past(SequenceNumber)
     }
 
     private let state: Mutex<State>
-    /// Where the run behind the last is going to lie, for ``Prefetch`` alone: it is read without the lock.
+    /// The address of the next run, for ``Prefetch`` alone: it is read without the lock.
     private let next = Atomic<UInt>(0)
 
     package init(flushedThrough: SequenceNumber, horizon: SequenceNumber) {
         state = Mutex(State(flushedThrough: flushedThrough, horizon: horizon))
     }
 
-    /// Has the processor fetch the shardMemtable, which gets records in a moment; then, once that is there, the place for them.
+    /// Makes the processor fetch this object, which is about to receive records; then, once it is there, the memory for
+    /// them.
     func fetchAhead() { Prefetch.bytes(128, at: UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque())) }
     func fetchPlaceAhead() { Prefetch.bytes(128, at: next.load(ordering: .relaxed)) }
 
-    /// Adds records behind the last; they are seen once the watermark has reached their commit. Returns whether
-    /// somebody waits for them, whom ``wake()`` wakes.
+    /// Adds records after the last ones. They are visible once the watermark has reached their commit. Returns whether
+    /// a waiter exists, which the caller wakes with ``wake()`` after releasing its lock.
     @discardableResult
     package func append(_ records: @autoclosure () -> RecordRun, commit: UInt64) -> Bool {
         state.withLock { state in
-            // Made where it is to lie, so that the reference to its chunk is counted once.
+            // Created in place, so that its chunk is retained once.
             state.runs.append(Run(records: records(), commit: commit))
             let behind = state.runs.withUnsafeBufferPointer { UInt(bitPattern: $0.baseAddress! + $0.count) }
             next.store(behind, ordering: .relaxed)
@@ -91,12 +95,12 @@ package final class ShardMemtable: Sendable {
         }
     }
 
-    /// Visible records behind `position`: no more than `maximumRecords`, and no further one once `maximumBytes` of
-    /// keys and data are reached.
+    /// Visible records after `position`: at most `maximumRecords`, and no further one once `maximumBytes` of keys and
+    /// data are reached.
     package func read(
         after position: SequenceNumber, watermark: UInt64, maximumRecords: Int, maximumBytes: Int
     ) -> Found {
-        // Runs are taken out under the lock, and cut behind it where they are too much.
+        // Runs are copied out under the lock, and cut after it is released.
         let runs: [RecordRun]
         var position = position
         switch snapshot(
@@ -113,7 +117,7 @@ package final class ShardMemtable: Sendable {
             guard left.records > 0, left.bytes > 0, let run = run.after(position) else { break }
             let taken: RecordRun
             if run.count <= left.records, run.byteCount < left.bytes {
-                // Encoded bytes are more than keys and data, so all fits.
+                // Encoded bytes are at least as many as those of keys and data, so the whole run fits.
                 taken = run
                 left.bytes -= run.byteCount
             } else {
@@ -139,7 +143,7 @@ package final class ShardMemtable: Sendable {
     }
 
     private enum Snapshot {
-        /// All their records are behind the position and within the limits, as they mostly are.
+        /// All their records are after the position and within the limits, as in most reads.
         case allWanted([RecordRun])
         case runs([RecordRun])
         case past(SequenceNumber)
@@ -155,7 +159,7 @@ package final class ShardMemtable: Sendable {
             let runs = state.runs.span
             var upper = lower
             var (records, bytes) = (0, 0)
-            // The first one may begin before the position, so it counts for nothing.
+            // The first run may begin before the position, so it does not count.
             var counted = (records: 0, bytes: 0)
             while upper < runs.count, runs[upper].commit <= watermark, counted.records < maximumRecords,
                 counted.bytes < maximumBytes || upper == lower
@@ -165,7 +169,8 @@ package final class ShardMemtable: Sendable {
                 bytes += byteCount
                 if upper > lower {
                     counted.records += count
-                    // Encoding adds at most 17 bytes to a short record; measured exactly behind the lock.
+                    // Encoding adds at most 17 bytes to a short record. The exact size is measured after the lock is
+                    // released.
                     counted.bytes += max(0, byteCount - 24 * count)
                 }
                 upper += 1
@@ -173,7 +178,7 @@ package final class ShardMemtable: Sendable {
             var found: [RecordRun] = []
             found.reserveCapacity(upper - lower)
             for index in lower..<upper { found.append(runs[index].records) }
-            // Encoded bytes are more than keys and data.
+            // Encoded bytes are at least as many as those of keys and data.
             let areAllWanted =
                 upper > lower && position < runs[lower].records.firstSequence && records <= maximumRecords
                 && bytes < maximumBytes
@@ -181,7 +186,7 @@ package final class ShardMemtable: Sendable {
         }
     }
 
-    /// The first visible record that arrived at or after `time`; nil where the shardMemtable has none.
+    /// The first visible record that arrived at or after `time`; nil where memory has none.
     package func firstSequence(arrivedAtOrAfter time: Timestamp, watermark: UInt64) -> SequenceNumber? {
         let run: RecordRun? = state.withLock { state in
             state.runs.first { run in
@@ -198,17 +203,19 @@ package final class ShardMemtable: Sendable {
         return run.firstSequence.advanced(by: low)
     }
 
-    /// Records up to here are in segments or are no more.
+    /// Records up to this number are in segments, or were removed.
     var flushedThrough: SequenceNumber { state.withLock { $0.flushedThrough } }
 
-    /// Forgets records that segments have now.
+    /// Drops records that are in segments now.
     func trim(through last: SequenceNumber) {
         state.withLock { $0.trim(through: last) }
     }
 
-    /// Forgets records that segments have now, unless a reader that is here has not come so far. Returns whether it did.
+    /// Drops records that are in segments now, unless the last reader here has not read them yet. Returns whether it
+    /// dropped them.
     func trimIfRead(through last: SequenceNumber) -> Bool {
-        // A reader that was in front of them and never came back keeps them as long as a flush keeps them for anybody.
+        // A reader that never comes back keeps them no longer than the flush thread's limit, after which
+        // ``trim(through:)`` drops them.
         state.withLock { state in
             guard state.lastRead.map({ $0 >= last }) ?? true else { return false }
             state.trim(through: last)
@@ -216,7 +223,7 @@ package final class ShardMemtable: Sendable {
         }
     }
 
-    /// Moves the trim horizon, never back; returns where it is.
+    /// Moves the trim horizon forward. Returns where it is.
     func raiseHorizon(to number: SequenceNumber) -> SequenceNumber {
         state.withLock { state in
             state.horizon = max(state.horizon, number)
@@ -224,8 +231,8 @@ package final class ShardMemtable: Sendable {
         }
     }
 
-    /// Whether all records that the shardMemtable holds arrived behind `time`, and nothing is anywhere else: then nothing has
-    /// expired and nobody needs to be asked.
+    /// Whether all unexpired records of the shard are in memory and arrived after `time`: then none has expired, and no
+    /// segment needs to be read.
     func holdsEverything(arrivedAfter time: Timestamp) -> Bool {
         state.withLock { state in
             state.flushedThrough <= state.horizon && (state.runs.first.map { $0.records.arrival > time } ?? true)
@@ -236,8 +243,9 @@ package final class ShardMemtable: Sendable {
 
     // MARK: Waiting (STORE-M3)
 
-    /// Returns when something new may be in the shard; at once where `isThere` says so of the moment in which the
-    /// waiter is on the list, so that no wake-up is lost.
+    /// Returns when something new may be visible in the shard, or when the task is cancelled. `isThere` is asked after
+    /// the waiter is registered, without the lock, so that no wake-up is lost; where it is true the call returns at
+    /// once.
     func wait(isThere: @Sendable () -> Bool) async {
         let id = newWaiter()
         await withTaskCancellationHandler {
@@ -250,7 +258,7 @@ package final class ShardMemtable: Sendable {
         }
     }
 
-    /// Calls `body` once when something new may be in the shard, under the same rule as ``wait(isThere:)``.
+    /// Calls `body` once when something new may be visible in the shard, under the same rule as ``wait(isThere:)``.
     func notify(_ body: @escaping @Sendable () -> Void, isThere: () -> Bool) {
         let id = newWaiter()
         state.withLock { $0.add(Waiter(id: id, wake: body)) }
@@ -266,7 +274,7 @@ package final class ShardMemtable: Sendable {
 
     private func take(_ id: UInt64) -> Waiter? { state.withLock { $0.take(id) } }
 
-    /// Wakes all that wait.
+    /// Wakes all waiters, without the lock.
     func wake() {
         let (first, others) = state.withLock { state -> (Waiter?, [Waiter]) in
             defer {

@@ -2,24 +2,27 @@ import StreamModel
 import StreamStorage
 import Synchronization
 
-/// What everybody but the writer sees: all that is committed, and nothing that isn't (STORE-M2).
+/// The state that all readers see: everything that is committed, and nothing else (STORE-M2).
+///
+/// The writer's thread publishes; reads may come from any thread. This lock is taken after the one of
+/// ``CatalogueSaver`` and before the one of a ``ShardMemtable``.
 package final class VisibleState: Sendable {
     struct State: Sendable {
         var catalogue: Catalogue
         var shardMemtables: ShardTable<ShardMemtable>
-        /// The claims on mappings that somebody runs.
+        /// The claims on mappings that are running.
         var claims: [MappingNumber: Claim] = [:]
         var dirty = DirtyRows()
-        /// By shard, what damage took and a repair has given up.
+        /// The lost ranges by shard.
         var lost: [ShardNumber: [ClosedRange<UInt64>]] = [:]
         var isClosed = false
 
-        /// Whoever runs a mapping.
+        /// The claim of a mapping's runner.
         struct Claim: Sendable {
             var epoch: UInt64
-            /// Where its run hands over what it gives up.
+            /// The stream that receives the records that the runner gives up.
             var failureStream: String?
-            /// Tells what its run does.
+            /// Returns the states of the runner's shards.
             var states: (@Sendable () -> [MappingShardState])?
         }
 
@@ -33,8 +36,8 @@ package final class VisibleState: Sendable {
     private let syncedValue: Atomic<UInt64>
 
     /// - Parameters:
-    ///   - dirty: the rows of `catalogue` that differ from what is saved.
-    ///   - lost: by shard, what damage took and a repair has given up.
+    ///   - dirty: the rows of `catalogue` that differ from the saved ones.
+    ///   - lost: the lost ranges by shard.
     init(
         _ catalogue: Catalogue, shardMemtables: ShardTable<ShardMemtable>, watermark: UInt64,
         dirty: DirtyRows = DirtyRows(),
@@ -45,15 +48,15 @@ package final class VisibleState: Sendable {
         syncedValue = Atomic(0)
     }
 
-    /// The last commit that is durable; nothing beyond it is seen.
+    /// The last visible commit. It is durable, except under `.interval` (STORE-C11).
     package var watermark: UInt64 { watermarkValue.load(ordering: .acquiring) }
 
-    /// The last commit with entries that is known to be on the disk; 0 before the first of this opening.
+    /// The last commit with entries that is known to be synced; 0 before the first one of this opening.
     var syncedThrough: UInt64 { syncedValue.load(ordering: .acquiring) }
-    /// Says that this commit, and all before it, are on the disk.
+    /// Notes that this commit and all before it are synced.
     func synced(through commit: UInt64) { syncedValue.store(commit, ordering: .releasing) }
 
-    /// Reads or changes it; throws `closed` once the store is closed.
+    /// Reads or changes the state under the lock. Throws `closed` once the store is closed.
     func withOpen<Result: Sendable>(_ body: (inout State) throws -> Result) throws -> Result {
         try state.withLock { state in
             try state.checkOpen()
@@ -61,14 +64,15 @@ package final class VisibleState: Sendable {
         }
     }
 
-    /// Looks at it, closed or not.
+    /// Reads the state under the lock, closed or not.
     func withState<Result: Sendable>(_ body: (borrowing State) -> Result) -> Result { state.withLock { body($0) } }
 
     /// The catalogue as it is now.
     var catalogue: Catalogue { state.withLock { $0.catalogue } }
     var isClosed: Bool { state.withLock { $0.isClosed } }
 
-    /// Makes a commit visible as a whole: its records, and what its entries say.
+    /// Makes a commit visible as a whole: its records and its other entries. Waiters are woken after the lock is
+    /// released.
     func publish(_ entries: [Entry], frames: [Memtable.Frame], commit: UInt64) {
         let woken = state.withLock { state in
             var touched: Set<ShardNumber> = []
@@ -87,8 +91,8 @@ package final class VisibleState: Sendable {
                 default: break
                 }
             }
-            // Behind the entries: a shard may begin and get records in one commit. Who begins to wait only now asks,
-            // under this lock, whether something came meanwhile.
+            // After the entries, since one commit may create a shard and put records into it. A reader that starts to
+            // wait now asks under this lock whether records came, so it misses none.
             for frame in frames {
                 let runs = frame.runs.span
                 for index in runs.indices {
@@ -97,7 +101,7 @@ package final class VisibleState: Sendable {
                         state.shardMemtables.read(runs[index + 4].shard) { $0.fetchPlaceAhead() }
                     }
                     let run = runs[index]
-                    // Looked at where it lies: as many shards as a commit has are as many references not counted.
+                    // Read in place, which saves a retain for each shard of the commit.
                     state.shardMemtables.read(run.shard) { shardMemtable in
                         if shardMemtable.append(frame.records(of: run), commit: commit) {
                             woken.append(copy shardMemtable)
@@ -109,14 +113,14 @@ package final class VisibleState: Sendable {
                 if let shardMemtable = state.shardMemtables[shard] { woken.append(shardMemtable) }
             }
             for shard in touched where state.catalogue.shards[shard] == nil { state.shardMemtables[shard] = nil }
-            // Under the lock, so that who sees the records sees what else the commit said.
+            // Under the lock, so that a reader that sees the records sees the commit's other entries too.
             watermarkValue.store(commit, ordering: .releasing)
             return woken
         }
         for shardMemtable in woken { shardMemtable.wake() }
     }
 
-    /// What changed since the last call, with the catalogue that it changed to.
+    /// The rows that changed since the last call, with the catalogue that they changed to.
     func takeDirty() -> (DirtyRows, Catalogue) {
         state.withLock { state in
             defer { state.dirty = DirtyRows() }
@@ -124,13 +128,13 @@ package final class VisibleState: Sendable {
         }
     }
 
-    /// Puts back what could not be saved.
+    /// Marks rows as changed again, since they could not be saved.
     func putBack(_ dirty: DirtyRows) { state.withLock { $0.dirty.formUnion(dirty) } }
 
-    /// The shardMemtables of these shards, as far as they are there.
+    /// The shard's memtable; nil where the shard does not exist.
     func shardMemtable(of shard: ShardNumber) -> ShardMemtable? { state.withLock { $0.shardMemtables[shard] } }
 
-    /// Ends all calls that read or wait.
+    /// Closes the state and wakes all waiters. Later calls throw `closed`.
     func close() {
         let shardMemtables = state.withLock { state in
             state.isClosed = true
@@ -147,7 +151,7 @@ extension VisibleState.State {
 }
 
 extension Catalogue {
-    /// Shards whose waiting readers have something to learn from an entry, records aside.
+    /// The shards whose waiting readers must be woken by an entry, records aside.
     func shardsThatChange(by entry: Entry) -> [ShardNumber] {
         switch entry {
         case .seal(let seal): seal.parents.map(\.shard)
@@ -159,7 +163,7 @@ extension Catalogue {
 }
 
 extension DirtyRows {
-    /// Notes which rows an entry changes; `catalogue` is the one before it.
+    /// Marks the rows that an entry changes. `catalogue` is the one before the entry is applied.
     package mutating func note(_ entry: Entry, in catalogue: Catalogue) {
         switch entry {
         case .records(let records): for run in records.runs { shards.insert(ShardNumber(run.shardKey)) }

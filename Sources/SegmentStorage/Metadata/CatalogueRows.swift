@@ -1,15 +1,16 @@
 import StreamModel
 import StreamStorage
 
-/// The catalogue as rows, and back. Numbers are written as a person reads them; only state and settings, which the
-/// store does not look into, are bytes.
+/// The catalogue as rows, and back. Numbers are stored in readable form; only state and configuration, which the store
+/// does not interpret, are bytes.
 extension Catalogue {
-    /// The changes that bring the rows of `dirty` to what they are here.
+    /// The changes that bring the rows in `dirty` up to date with this catalogue.
+    ///
+    /// They may be written in several transactions, and a crash may leave only the first ones, so their order matters.
     package func changes(_ dirty: DirtyRows) -> [MetadataChange] {
         var changes: [MetadataChange] = []
         let (kept, gone) = (dirty.shards.filter { shards[$0] != nil }, dirty.shards.filter { shards[$0] == nil })
-        // In front of all, since the changes may be cut: until the start of the replay has passed the deletion, the journal
-        // may hold records of the shard.
+        // First: until the start of the replay has passed the deletion, the journal may hold records of the shard.
         if !gone.isEmpty { changes += retiredRow.map { [.put($0)] } ?? [] }
         for key in gone.sorted() {
             guard let commit = deletedShards[key] else { continue }
@@ -26,13 +27,13 @@ extension Catalogue {
                 changes.append(.put(MetadataRow(.streamExpiry, number + [.integer(expired.milliseconds)])))
             }
         }
-        // In front of the shard's: a row that knows of a jump keeps replay from jumping again, and the changes may be cut in
-        // two.
+        // Before the shard's row: once that row contains the jump, replay does not jump again, so the skipped numbers
+        // would never be written.
         for key in dirty.jumped.sorted() {
             if let shard = shards[key], !shard.skipped.isEmpty { changes.append(.put(shard.skippedRow)) }
         }
         for key in kept.sorted() { if let shard = shards[key] { changes.append(.put(shard.row)) } }
-        // Behind the others: not all may be written, and where a shard's row is missing its children's are there.
+        // After the other shards: where a shard's row is missing, its children's rows must exist.
         for key in gone.sorted() {
             changes.append(.remove(.skipped, key: [.number(key.rawValue)]))
             changes.append(.remove(.shard, key: [.number(key.rawValue)]))
@@ -67,10 +68,10 @@ extension Catalogue {
         return changes
     }
 
-    /// The row of ``retiredSecond``; nil where no shard has ever gone.
+    /// The row of ``retiredSecond``; nil where no shard has been removed yet.
     package var retiredRow: MetadataRow? { retiredSecond.map { MetadataRow(.retired, [.number(1), .bits($0)]) } }
 
-    /// The catalogue that the rows say. Rows of what is no longer there are left out.
+    /// The catalogue that the rows describe. Rows of deleted streams, shards and mappings are skipped.
     package init(_ contents: MetadataContents, store: StoreRow) throws(MetadataError) {
         self.init()
         nextStream = UInt32(truncatingIfNeeded: store.nextStream)
@@ -184,7 +185,7 @@ extension StreamState {
         self.init(
             key: StreamNumber(try reader.short()), name: try reader.text(),
             retention: .milliseconds(try reader.integer()),
-            // The columns stand in another order than the properties.
+            // The columns are in another order than the properties, so these are read below.
             maximumRecordSize: 0, isFailureStream: false, createdAt: try reader.time(), nextShardNumber: 0, atCommit: 0)
         maximumRecordSize = Int(try reader.integer())
         isFailureStream = try reader.integer() != 0
@@ -194,7 +195,7 @@ extension StreamState {
 }
 
 extension StreamSettings {
-    /// The row of what a stream was created with.
+    /// The row of the settings that a stream was created with.
     fileprivate func row(_ key: [MetadataValue]) -> MetadataRow {
         MetadataRow(
             .streamCreation,
@@ -230,7 +231,7 @@ extension ShardState {
         MetadataRow(.skipped, [.number(key.rawValue), .text(skipped.columnText)])
     }
 
-    /// The shard that the row says.
+    /// The shard that the row describes.
     package init(_ row: MetadataRow) throws(MetadataError) {
         var reader = RowReader(row)
         let key = ShardNumber(try reader.short())

@@ -1,4 +1,4 @@
-/// Which parts of the catalogue changed since the last snapshot.
+/// The parts of the catalogue that changed since the last snapshot.
 package struct DirtyRows: Sendable, Hashable {
     package var streams: Set<StreamNumber> = []
     package var shards: ShardSet = []

@@ -1,7 +1,7 @@
 import StreamModel
 
 extension LostRange {
-    /// The row for it. The time stands in the reason, so that versions that know nothing of it read the row too.
+    /// The row of the range. The time is part of the reason text, so that versions without it can still read the row.
     package func row(shard: UInt32) -> MetadataRow {
         let time = arrivedBy.map { "\(Self.timeMark)\($0.milliseconds)" } ?? ""
         return MetadataRow(
@@ -20,7 +20,7 @@ extension LostRange {
 }
 
 extension MetadataContents {
-    /// By shard, what was given up.
+    /// The lost ranges by shard number.
     package var lostRanges: [UInt32: [LostRange]] {
         get throws(MetadataError) {
             var given: [UInt32: [LostRange]] = [:]

@@ -1,15 +1,15 @@
 import StreamModel
 
-/// What is known without the journal: the snapshot of the catalogue and where replay goes on from it.
+/// What is known without the journal: the catalogue's snapshot, and where replay continues from it.
 package struct MetadataSnapshot: Sendable {
     package var store: StoreID
-    /// Rows may be newer than ``start``; replay is monotone (STORE-F5).
+    /// Rows may be newer than ``start``, so replay only applies what is newer (STORE-F5).
     package var catalogue: Catalogue
-    /// Where replay begins; nil: at the oldest commit that the ring holds, because nothing was flushed yet.
+    /// Where replay begins; nil where nothing has been flushed yet: then it begins at the oldest commit in the ring.
     package var start: JournalPosition?
-    /// The last commit with entries that was known to be synced when this was saved: the journal must hold it.
+    /// The last commit with entries that was known to be synced when this was saved. The journal must hold it.
     package var lastCommit: UInt64 = 0
-    /// By shard, what damage took and a repair has given up; ``catalogue`` is extended over it.
+    /// The lost ranges by shard number. ``catalogue`` is extended over them by recovery.
     package var lostRanges: [UInt32: [LostRange]] = [:]
 
     package init(
@@ -24,20 +24,21 @@ package struct MetadataSnapshot: Sendable {
     }
 }
 
-/// Where the catalogue's snapshot and the start position are kept. All calls block; one thread at a time.
+/// Where the catalogue's snapshot and the start position are stored. All calls block and come from one thread at a
+/// time.
 package protocol Metadata: Sendable {
-    /// What was saved last; nil for a store that is new.
+    /// The last saved snapshot; nil for a new store.
     func load() throws -> MetadataSnapshot?
-    /// Begins a new store. Called once, before anything else is saved.
+    /// Creates a new store. Called once, before anything else is saved.
     func create(_ store: StoreID) throws
     /// Saves rows that changed, without moving the start position (STORE-F8).
     /// `lastCommit` is the last commit with entries that is known to be synced.
     func save(_ dirty: DirtyRows, of catalogue: Catalogue, lastCommit: UInt64) throws
-    /// The numbers of the shard's records that are in segments. Called behind ``load()`` only.
+    /// The numbers of the shard's records that are in segments. Called after ``load()`` only.
     func flushedNumbers(of shard: ShardState) throws -> [ClosedRange<UInt64>]
 }
 
-/// Metadata that keeps nothing: the whole journal is replayed.
+/// Metadata that stores nothing, so the whole journal is replayed.
 struct NoMetadata: Metadata {
     func load() throws -> MetadataSnapshot? { nil }
     func create(_ store: StoreID) throws {}

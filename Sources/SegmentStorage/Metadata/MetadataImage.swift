@@ -2,17 +2,18 @@ import DiskAccess
 import GRDB
 import GRDBSQLite
 
-/// A metadata database as bytes in memory: read without touching the file (not even its write-ahead log), or made, so
-/// that it can be put in its place by one rename.
+/// A metadata database as bytes in memory. It is read without touching the file or its write-ahead log, or created so
+/// that one rename can put it in place.
 ///
-/// SQLite opens a database in WAL mode only by writing beside it, so what inspects a store may not open it there.
+/// SQLite opens a database in WAL mode only by writing beside it, so code that only inspects a store must not open it
+/// there.
 package struct MetadataImage {
-    /// What a database held as far as it could be read.
+    /// The contents of a database, as far as they could be read.
     package struct Reading {
         package var contents = MetadataContents()
-        /// What SQLite finds wrong with it, and tables that can't be read.
+        /// The faults that SQLite's integrity check finds, and the tables that can't be read.
         package var faults: [String] = []
-        /// The write-ahead log holds transactions that are not in the main file.
+        /// Whether the write-ahead log holds transactions that are not in the main file.
         var hasLog = false
 
         package init(contents: MetadataContents = MetadataContents(), faults: [String] = [], hasLog: Bool = false) {
@@ -22,7 +23,7 @@ package struct MetadataImage {
         }
     }
 
-    /// Reads the database of the store in `directory`; nil where there is none.
+    /// Reads the database of the store in `directory`; nil where it has no database.
     package static func load(
         in directory: String, _ fileSystem: any FileSystem, file: String = StoreLayout.metadataFile
     ) throws -> Reading? {
@@ -40,8 +41,8 @@ package struct MetadataImage {
 
     // MARK: The write-ahead log
 
-    /// The main file as it is with the log's committed transactions in it
-    /// (SQLite's documentation, "Database File Format", section 4).
+    /// The main file with the log's committed transactions applied (SQLite's "Database File Format", "The
+    /// Write-Ahead Log").
     static func merging(_ main: [UInt8], log: [UInt8]) -> (image: [UInt8], hasLog: Bool) {
         func word(_ at: Int) -> UInt32 { LittleEndian.read(UInt32.self, from: log, at: at).byteSwapped }
         guard log.count >= 32, word(0) & ~1 == 0x377F_0682, word(4) == 3_007_000 else { return (main, false) }
@@ -61,7 +62,8 @@ package struct MetadataImage {
             pages.append((Int(word(at)), at + 24))
             let size = Int(word(at + 4))
             at += 24 + pageSize
-            // A frame that says the database's length ends a transaction; what is behind the last of them is none.
+            // A WAL frame that gives the database's size commits a transaction. Frames after the last such frame are
+            // not committed.
             guard size > 0 else { continue }
             let length = size * pageSize
             if image.count < length { image.append(contentsOf: repeatElement(0, count: length - image.count)) }
@@ -103,7 +105,8 @@ package struct MetadataImage {
             reading.faults.append("it has \(image.count) bytes, which no database has")
             return reading
         }
-        // A database in memory can't be in WAL mode; the log is in it already. What else stands there SQLite refuses.
+        // A database in memory can't be in WAL mode, and the log is already applied, so the header is set to rollback
+        // mode. SQLite refuses any other version.
         guard (1...2).contains(image[18]), (1...2).contains(image[19]) else {
             reading.faults.append("its header asks for another version of SQLite")
             return reading
@@ -140,7 +143,7 @@ package struct MetadataImage {
     private static func load(_ image: [UInt8], into database: Database) throws {
         guard let room = sqlite3_malloc64(UInt64(image.count)) else { throw DatabaseError(resultCode: .SQLITE_NOMEM) }
         image.withUnsafeBytes { room.copyMemory(from: $0.baseAddress!, byteCount: image.count) }
-        // SQLite frees the memory, here in the case of an error too.
+        // SQLite frees the memory, even if this call fails.
         let code = sqlite3_deserialize(
             database.sqliteConnection, "main", room.assumingMemoryBound(to: UInt8.self), Int64(image.count),
             Int64(image.count),
@@ -150,7 +153,7 @@ package struct MetadataImage {
 
     // MARK: Making
 
-    /// A database that holds these rows and nothing else, as the bytes of its file.
+    /// A database file with exactly these rows, as bytes.
     package static func encode(_ contents: MetadataContents) throws(MetadataError) -> [UInt8] {
         do {
             let queue = try DatabaseQueue()

@@ -1,13 +1,13 @@
 import StreamModel
 
-/// A value of a column, in one of SQLite's own types. Text is compared by its bytes, as SQLite does.
+/// A column's value, in one of SQLite's own types. Text is compared by its bytes, as SQLite does.
 package enum MetadataValue: Hashable, Sendable {
     case null
     case integer(Int64)
     case text(String)
     case blob([UInt8])
 
-    /// A number that fills 64 bits, kept as the same bits.
+    /// An unsigned 64-bit number, stored with the same bits.
     package static func bits(_ value: UInt64) -> MetadataValue { .integer(Int64(bitPattern: value)) }
     package static func number(_ value: some FixedWidthInteger) -> MetadataValue { .integer(Int64(value)) }
     package static func optional(_ value: (some FixedWidthInteger)?) -> MetadataValue {
@@ -51,25 +51,25 @@ package enum MetadataValue: Hashable, Sendable {
     }
 }
 
-/// The tables of `metadata.sqlite` (STORE-T2). Every one has a column `crc` behind its own.
+/// The tables of `metadata.sqlite` (STORE-T2). The last column of each is the row's checksum, `crc`.
 package enum MetadataTable: String, CaseIterable, Sendable {
     case store, journal, stream, shard, mapping, checkpoint, parked, segment, section
     case segmentStream = "segment_stream"
     case lostRange = "lost_range"
     case deletedShard = "deleted_shard"
-    /// Of shards whose numbers have jumped, over which.
+    /// The numbers that a shard's numbers have jumped over (STORE-C4).
     case skipped
-    /// One row: the latest creation second of a shard that is no longer there.
+    /// One row: the latest creation second of a removed shard.
     case retired
-    /// What a stream was created with.
+    /// The settings that a stream was created with.
     case streamCreation = "stream_creation"
-    /// Of streams of which something has expired, up to when.
+    /// Up to which arrival a stream's records have expired permanently.
     case streamExpiry = "stream_expiry"
 
-    /// Whether stores of before may not have the table; opening makes it.
+    /// Whether stores of earlier versions may lack the table. Opening such a store creates it.
     package var isLater: Bool { [.journal, .skipped, .retired, .streamCreation, .streamExpiry].contains(self) }
 
-    /// How many of the columns, from the first, are the key.
+    /// The number of leading columns that form the key.
     package var keyCount: Int {
         switch self {
         case .store, .journal, .stream, .shard, .mapping, .segment, .deletedShard, .skipped, .retired,
@@ -126,14 +126,14 @@ package enum MetadataTable: String, CaseIterable, Sendable {
     private static let seeds = Dictionary(
         uniqueKeysWithValues: allCases.map { ($0, Checksum.crc32c(Array($0.rawValue.utf8))) })
 
-    /// The statement that makes the table. Columns have no declared type, so that SQLite keeps each value as it is.
+    /// The statement that creates the table. Columns have no declared type, so that SQLite stores each value unchanged.
     package var definition: String {
         "CREATE TABLE IF NOT EXISTS \(rawValue) (\(columns.joined(separator: ", ")), crc NOT NULL, "
             + "PRIMARY KEY (\(columns.prefix(keyCount).joined(separator: ", ")))) WITHOUT ROWID"
     }
 }
 
-/// A row of a table: its columns' values in their order, the key first.
+/// A row of a table: the columns' values in order, the key first.
 package struct MetadataRow: Hashable, Sendable {
     package let table: MetadataTable
     package let values: [MetadataValue]
@@ -146,8 +146,8 @@ package struct MetadataRow: Hashable, Sendable {
 
     package var key: [MetadataValue] { Array(values.prefix(table.keyCount)) }
 
-    /// CRC-32C of the values, seeded with the table: what tells a flipped value, since SQLite's pages have no checksum
-    /// and `integrity_check` looks at the structure only.
+    /// CRC-32C of the values, seeded with the table. It detects changed values: SQLite's pages have no checksum, and
+    /// `integrity_check` verifies only the structure.
     package var checksum: UInt32 {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(16 * values.count)
@@ -156,17 +156,17 @@ package struct MetadataRow: Hashable, Sendable {
     }
 }
 
-/// One thing that a transaction does.
+/// One change of a transaction.
 package enum MetadataChange: Hashable, Sendable {
-    /// Writes a row in place of the one with its key.
+    /// Inserts a row, or replaces the row with the same key.
     case put(MetadataRow)
     /// Removes all rows whose key begins with these values.
     case remove(MetadataTable, key: [MetadataValue])
 }
 
-/// All that a database holds, as it was read at opening.
+/// The contents of a database, as read at opening.
 package struct MetadataContents: Sendable {
-    /// A row whose checksum is wrong: nothing of it is believed.
+    /// A row with a wrong checksum. None of its values is used.
     package struct DamagedRow: Hashable, Sendable {
         package var table: MetadataTable
         package var key: String
@@ -180,29 +180,29 @@ package struct MetadataContents: Sendable {
     package subscript(table: MetadataTable) -> [MetadataRow] { rows[table] ?? [] }
 }
 
-/// The small database behind a store: a snapshot as of a journal position, never the first place of anything.
-///
-/// There are two forms: SQLite, and a model in memory for simulations. All calls block, so only threads of our own
+/// A store's metadata database: a snapshot as of a journal position. The journal holds every change first, except
+/// checkpoints and attempts that are saved while the disk is full (STORE-C9).
+/// Implemented by SQLite, and by a model in memory for simulations. All calls block, so only the package's own threads
 /// make them. Errors are ``MetadataError``.
 package protocol MetadataStore: AnyObject, Sendable {
-    /// Everything, with the checksum of each row checked.
+    /// Everything; the checksum of each row is verified.
     func read() throws(MetadataError) -> MetadataContents
-    /// Makes all the changes, durably, or none.
+    /// Applies all changes durably, or none.
     func apply(_ changes: [MetadataChange]) throws(MetadataError)
-    /// Gives the database up; more calls do nothing.
+    /// Closes the database. Further calls do nothing.
     func close() throws(MetadataError)
 }
 
-/// Why the database refused something.
+/// Why the database failed.
 package struct MetadataError: Error, Sendable, CustomStringConvertible {
     package enum Kind: Sendable {
-        /// The disk is full: surely not written.
+        /// The disk is full. The transaction was surely not written.
         case noSpace
         /// The database is damaged.
         case damaged
-        /// Its settings can't be trusted with what was acknowledged, so it is not used.
+        /// Its settings don't make commits durable, so it is not used.
         case notDurable
-        /// Anything else: whether the last transaction was written is not known.
+        /// Any other failure. Whether the last transaction was written is not known.
         case failed
     }
 

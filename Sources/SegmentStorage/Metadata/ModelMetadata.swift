@@ -1,12 +1,14 @@
 import Synchronization
 
-/// The database as a model in memory, for simulations: what a crash keeps can be chosen.
+/// The database as a model in memory, for simulations, which choose what a crash keeps.
+///
+/// Calls may come from any thread. The hook is called without the lock, so it may call this object.
 package final class ModelMetadata: MetadataStore {
     private struct State {
         var tables: [MetadataTable: [[MetadataValue]: MetadataRow]] = [:]
         var beforeLast: [MetadataTable: [[MetadataValue]: MetadataRow]] = [:]
         var failure: MetadataError?
-        /// The transaction that is under way.
+        /// The transaction in progress.
         var current: [MetadataChange]?
         var hook: (@Sendable () -> MetadataError?)?
 
@@ -54,16 +56,17 @@ package final class ModelMetadata: MetadataStore {
 
     package func close() {}
 
-    /// Lets every transaction fail with this error until it is nil again.
+    /// Makes every transaction fail with this error until it is set to nil.
     package func fail(with error: MetadataError?) { state.withLock { $0.failure = error } }
 
-    /// Asks `hook` when a transaction is under way and not durable yet; what it answers is thrown, and nothing is done.
+    /// Calls `hook` while a transaction is in progress and not yet durable. An error that it returns is thrown, and
+    /// nothing is applied.
     package func onTransaction(_ hook: (@Sendable () -> MetadataError?)?) { state.withLock { $0.hook = hook } }
 
-    /// Whether a transaction is under way, which a crash may keep or lose.
+    /// Whether a transaction is in progress, which a crash may keep or lose.
     package var isInTransaction: Bool { state.withLock { $0.current != nil } }
 
-    /// The same database once more, the transaction that is under way included.
+    /// A copy of the database, including the transaction in progress.
     package func copy() -> ModelMetadata {
         let copy = ModelMetadata()
         let (tables, current) = state.withLock { ($0.tables, $0.current) }
@@ -71,7 +74,7 @@ package final class ModelMetadata: MetadataStore {
         return copy
     }
 
-    /// The database after a crash, with the transaction that was under way or without it.
+    /// The database after a crash, with or without the transaction that was in progress.
     package func afterCrash(keepingCurrent: Bool) -> ModelMetadata {
         let after = ModelMetadata()
         let (tables, current) = state.withLock { ($0.tables, $0.current) }
@@ -82,10 +85,10 @@ package final class ModelMetadata: MetadataStore {
         return after
     }
 
-    /// The same for two databases that hold the same, in one process.
+    /// Equal for two databases with equal contents in one process.
     package var fingerprint: Int { state.withLock { $0.tables.hashValue } }
 
-    /// A crash during the last transaction after which it is not there.
+    /// Undoes the last transaction, as a crash during it may.
     package func loseLastTransaction() { state.withLock { $0.tables = $0.beforeLast } }
 }
 

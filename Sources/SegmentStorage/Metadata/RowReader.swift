@@ -1,7 +1,7 @@
 import StreamStorage
 import StreamModel
 
-/// Takes a row's values one after the other, and says which column is not what it should be.
+/// Reads a row's values in order. Errors name the column with an unexpected value.
 struct RowReader {
     private let row: MetadataRow
     private var index = 0
@@ -56,7 +56,7 @@ struct RowReader {
         return value
     }
 
-    /// Within their limits, so that arithmetic with them can't overflow.
+    /// Sequence numbers and times are checked against their limits, so that arithmetic with them can't overflow.
     mutating func sequence() throws(MetadataError) -> SequenceNumber {
         let number = try word()
         guard number <= SequenceNumber.max.rawValue else { throw wrong("sequence number") }
@@ -74,7 +74,7 @@ struct RowReader {
         return key
     }
 
-    /// Numbers of shards with commas between.
+    /// The numbers of shards, separated by commas.
     mutating func shardNumbers() throws(MetadataError) -> [ShardID] {
         var shards: [ShardID] = []
         for part in try text().split(separator: ",") {

@@ -3,16 +3,17 @@ import Foundation
 import GRDB
 import GRDBSQLite
 
-/// The database in SQLite: one connection in WAL mode whose commits are synced.
+/// The SQLite database: one connection in WAL mode whose commits are synced. GRDB's queue serializes calls from all
+/// threads.
 package final class SQLiteMetadata: MetadataStore {
     private let queue: DatabaseQueue
     package let path: String
 
-    /// Opens the database or makes it.
+    /// Opens or creates the database.
     ///
-    /// GRDB sets `synchronous = NORMAL` when it turns WAL on, with which a power cut could take a start position back
-    /// whose journal files are in use again. So the level is set behind that, and read back: a database that does not
-    /// answer 2 and `wal` is not used.
+    /// GRDB sets `synchronous = NORMAL` when it turns WAL on. With it a power cut could undo a start position after the
+    /// journal files before it are reused. So `FULL` is set afterwards and read back: a database that does not answer 2
+    /// and `wal` is not used.
     package init(path: String) throws(MetadataError) {
         self.path = path
         var configuration = Configuration()
@@ -20,7 +21,7 @@ package final class SQLiteMetadata: MetadataStore {
         configuration.label = "shardline.metadata"
         configuration.busyMode = .timeout(5)
         do {
-            // SQLite would make it, and the files beside it, readable for others: it gives them the rights of this one.
+            // SQLite would create it readable for other users. The files beside it get this file's permissions.
             let disk = POSIXFileSystem()
             if try disk.status(path) == nil { _ = try disk.open(path, .create) }
             queue = try DatabaseQueue(path: path, configuration: configuration)
@@ -41,7 +42,7 @@ package final class SQLiteMetadata: MetadataStore {
         }
     }
 
-    /// What SQLite promises of a commit on the connection that writes.
+    /// The durability that SQLite promises for a commit on the writing connection.
     package struct Durability: Hashable, Sendable {
         var synchronous: Int
         var journalMode: String
@@ -71,7 +72,7 @@ package final class SQLiteMetadata: MetadataStore {
     package func read() throws(MetadataError) -> MetadataContents {
         do {
             return try queue.read { database in
-                // A damaged page can hide rows without any row's checksum being wrong.
+                // A damaged page can hide rows although every row's checksum is right.
                 let faults = try String.fetchAll(database, sql: "PRAGMA quick_check(3)")
                 guard faults == ["ok"] else {
                     throw MetadataError(
@@ -90,7 +91,7 @@ package final class SQLiteMetadata: MetadataStore {
         }
     }
 
-    /// Reads a table, and checks every row of it.
+    /// Reads a table and verifies the checksum of every row.
     package static func read(
         _ table: MetadataTable, _ database: Database, into contents: inout MetadataContents
     ) throws {
@@ -142,16 +143,16 @@ package final class SQLiteMetadata: MetadataStore {
         try put(row, by: insertion(into: row.table, database))
     }
 
-    /// The statement that writes a row of a table.
+    /// The statement that inserts or replaces a row of a table.
     private static func insertion(into table: MetadataTable, _ database: Database) throws -> Statement {
         let marks = repeatElement("?", count: table.columns.count + 1).joined(separator: ",")
         return try database.cachedStatement(sql: "INSERT OR REPLACE INTO \(table.rawValue) VALUES (\(marks))")
     }
 
-    /// A flush of a thousand shards writes two thousand rows of 15 values, so they are given to SQLite without a box, a
-    /// copy and a list for each.
+    /// A flush of a thousand shards writes two thousand rows of 15 values, so values are bound without GRDB's boxes,
+    /// copies and lists.
     private static func put(_ row: MetadataRow, by insertion: Statement) throws {
-        // Takes what was bound before away, and has these taken for complete: there are as many as columns.
+        // Clears the earlier arguments and skips GRDB's check of their number: the loop binds every column.
         insertion.setUncheckedArguments(StatementArguments())
         let values = row.values + [.integer(Int64(row.checksum))]
         for (index, value) in values.enumerated() {
@@ -161,9 +162,9 @@ package final class SQLiteMetadata: MetadataStore {
         try insertion.execute()
     }
 
-    /// Binds a value, which SQLite copies.
+    /// Binds a value. SQLite copies it.
     private static func bind(_ value: MetadataValue, at index: Int32, of statement: OpaquePointer) -> Int32 {
-        // SQLITE_TRANSIENT, which is a cast that Swift does not import.
+        // SQLITE_TRANSIENT, a cast that Swift does not import.
         let copied = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
         switch value {
         case .null: return sqlite3_bind_null(statement, index)
@@ -171,7 +172,7 @@ package final class SQLiteMetadata: MetadataStore {
         case .text(let text):
             return text.withCString { sqlite3_bind_text(statement, index, $0, Int32(text.utf8.count), copied) }
         case .blob(let bytes):
-            // Without an address SQLite would take it for NULL.
+            // With a null address SQLite would bind NULL.
             if bytes.isEmpty { return sqlite3_bind_zeroblob(statement, index, 0) }
             return bytes.withUnsafeBytes {
                 sqlite3_bind_blob(statement, index, $0.baseAddress, Int32($0.count), copied)
@@ -183,7 +184,8 @@ package final class SQLiteMetadata: MetadataStore {
         do { try queue.close() } catch { throw Self.explain(error, path) }
     }
 
-    /// A column of the row that the statement stands on. Text has its length: it may hold NUL, at which GRDB ends it.
+    /// A column of the statement's current row. Text is read with its length, since it may hold NUL, where GRDB ends
+    /// it.
     private static func value(at index: Int32, of statement: OpaquePointer) -> MetadataValue {
         func bytes(_ start: UnsafeRawPointer?) -> UnsafeRawBufferPointer {
             UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : Int(sqlite3_column_bytes(statement, index)))
@@ -191,7 +193,7 @@ package final class SQLiteMetadata: MetadataStore {
         switch sqlite3_column_type(statement, index) {
         case SQLITE_NULL: return .null
         case SQLITE_INTEGER: return .integer(sqlite3_column_int64(statement, index))
-        // No column is ever written as a floating point number: damage, which the checksum then tells.
+        // No column is ever written as a floating-point number. It is damage, which the checksum detects.
         case SQLITE_FLOAT: return .bits(sqlite3_column_double(statement, index).bitPattern)
         case SQLITE_TEXT: return .text(String(decoding: bytes(sqlite3_column_text(statement, index)), as: UTF8.self))
         default: return .blob(Array(bytes(sqlite3_column_blob(statement, index))))
@@ -207,7 +209,7 @@ package final class SQLiteMetadata: MetadataStore {
         }
     }
 
-    /// As below, for what failed on the connection: that knows what the system said.
+    /// For errors on the connection, which knows the system's error number.
     private func explain(_ error: any Error) -> MetadataError {
         Self.explain(error, path, systemError: queue.inDatabase { sqlite3_system_errno($0.sqliteConnection) })
     }
@@ -219,11 +221,12 @@ package final class SQLiteMetadata: MetadataStore {
         guard let error = error as? DatabaseError else { return MetadataError(.failed, "'\(path)': \(error)") }
         let message = "'\(path)': \(error.message ?? "SQLite error \(error.resultCode.rawValue)")"
         let isOfDisk = [.SQLITE_IOERR, .SQLITE_CANTOPEN].contains(error.resultCode)
-        // A quota's end, or no place for another name. Not where a sync failed: what the disk has then is not known.
+        // The quota is used up, or the directory has no room for another name. A failed sync is not counted as a full
+        // disk: what the disk then holds is unknown.
         let isNoSpace =
             isOfDisk && error.extendedResultCode != .SQLITE_IOERR_FSYNC
             && FileError(.write, path, code: systemError).isNoSpace
-        // That the file `-shm` can't grow is answered in this way, for which SQLite names no other cause.
+        // SQLite reports SHMSIZE only where the `-shm` file can't grow.
         if isNoSpace || error.extendedResultCode == .SQLITE_IOERR_SHMSIZE {
             return MetadataError(.noSpace, "'\(path)': the disk has no room for what SQLite writes beside it")
         }

@@ -1,4 +1,4 @@
-/// What the metadata says of a segment file.
+/// The row of a segment file.
 package struct SegmentRow: Hashable, Sendable {
     package enum State: Int64, Sendable {
         case open = 0
@@ -9,9 +9,9 @@ package struct SegmentRow: Hashable, Sendable {
     package var id: UInt64
     package var state: State
     package var grouping: SegmentGrouping
-    /// What is valid of the file; bytes behind it are of a flush that did not come to its end.
+    /// The valid length of the file, in bytes. Bytes after it belong to a flush that was not finished.
     package var bytes: UInt64
-    /// Where the footer's trailer lies, and its checksum; 0 while the segment is open.
+    /// The offset of the footer's trailer, and its checksum; 0 while the segment is open.
     package var footerOffset: UInt64
     package var footerChecksum: UInt32
     package var commits: ClosedRange<UInt64>
@@ -41,10 +41,10 @@ package struct SegmentRow: Hashable, Sendable {
     }
 }
 
-/// Which segments a stream's records go into (STORE-F1). Groups only; when something is deleted is decided by
-/// retention.
+/// Which segments a stream's records are written to (STORE-F1). It only groups records; retention decides when they are
+/// deleted.
 package struct SegmentGrouping: Hashable, Sendable {
-    /// Streams that are kept about equally long: up to 24 h, 48 h, 7 d, 30 d, 365 d.
+    /// The class of streams with similar retention: up to 24 h, 48 h, 7 d, 30 d, 365 d.
     package var retentionClass: Int
     /// Whether one stream has the segment to itself.
     package var isOwn: Bool
@@ -65,11 +65,12 @@ package struct SegmentGrouping: Hashable, Sendable {
 
     package var code: Int64 { Int64(retentionClass) | (isOwn ? 16 : 0) }
 
-    /// How much time the records of one segment may span: an eighth of the longest retention in the class.
+    /// The longest time span of the records in one segment, in milliseconds: an eighth of the class's longest
+    /// retention.
     package var longestSpan: Int64 { Int64(Self.hours[retentionClass]) * 3_600_000 / 8 }
 }
 
-/// A section of an open segment.
+/// The row of a section of an open segment.
 package struct SectionRow: Hashable, Sendable {
     package var segment: UInt64
     package var offset: UInt64
@@ -90,11 +91,11 @@ package struct SectionRow: Hashable, Sendable {
     package var trailerOffset: UInt64 { indexOffset + indexLength - UInt64(SegmentIndex.trailerSize) }
 }
 
-/// What a segment holds of one stream.
+/// The row of one stream's records in a segment.
 package struct SegmentStreamRow: Hashable, Sendable {
     package var segment: UInt64
     package var stream: UInt64
-    /// A bit for each shard's number.
+    /// A bitmap of shard ids' numbers.
     package var shards: [UInt8]
     package var firstArrival: Int64
     package var lastArrival: Int64

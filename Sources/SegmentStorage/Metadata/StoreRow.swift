@@ -1,4 +1,4 @@
-/// The one row about the store itself: who it is, how far its snapshot goes, which numbers come next.
+/// The single row about the store: its id, how far its snapshot goes, and the next numbers.
 package struct StoreRow: Hashable, Sendable {
     /// Version 2 has the table `stream_expiry`; stores of version 1 become version 2 when their rows are saved.
     package static let format: Int64 = 2
@@ -6,9 +6,9 @@ package struct StoreRow: Hashable, Sendable {
     /// 16 random bytes.
     package var id: [UInt8]
     package var format: Int64 = Self.format
-    /// +1 at each opening.
+    /// Incremented at each opening.
     package var incarnation: UInt32
-    /// Where the journal begins that is not in segments: file number and block, and what is to be found there.
+    /// Where replay begins: file number and block, then the commit that is expected there and the head CRC before it.
     package var startFile: UInt64
     package var startBlock: UInt32
     package var startCommit: UInt64

@@ -1,12 +1,12 @@
 import DiskAccess
 import StreamModel
 
-/// The records that are in segments, as readers see them (STORE-D2: served is what validates, and nothing else).
+/// The records in segments, as readers see them. Only records whose checksums are valid are served (STORE-D2).
 final class FlushedSegments: FlushedRecords {
     let set: SegmentSet
     let reader: SegmentReader
     private let threads: BlockingThreads
-    /// What damage has cost and somebody has given up, by shard.
+    /// The lost ranges by shard number.
     private let lost: [UInt32: [LostRange]]
 
     init(
@@ -22,7 +22,7 @@ final class FlushedSegments: FlushedRecords {
     func read(
         _ shard: ShardState, _ range: ClosedRange<SequenceNumber>, maximumRecords: Int, maximumBytes: Int
     ) async throws -> FlushedBatch {
-        // Where nothing can be in segments no thread is asked.
+        // Without segments or lost ranges no thread is needed.
         let isLost = lost[shard.key.rawValue] != nil
         guard isLost || !set.segments(of: UInt64(shard.stream.rawValue), shard: shard.id.number).isEmpty else {
             return FlushedBatch()
@@ -46,7 +46,7 @@ final class FlushedSegments: FlushedRecords {
         LostRange.position(of: shard, before: kept, arrivedAtOrAfter: time, lost[shard.key.rawValue] ?? [])
     }
 
-    /// The numbers of the shard's records, on the caller's thread, which may block.
+    /// The numbers of the shard's records. Blocks the caller's thread.
     func numbers(of shard: ShardState) throws -> [ClosedRange<UInt64>] {
         try withSegments(of: shard) { segments in
             var cursor = ShardCursor(
@@ -61,7 +61,8 @@ final class FlushedSegments: FlushedRecords {
         set.segments(of: UInt64(shard.stream.rawValue), shard: shard.id.number)
     }
 
-    /// Runs `body` with the shard's segments, again where one of them was deleted meanwhile.
+    /// Runs `body` with the shard's segments. Runs it again where it failed and one of them was deleted in the
+    /// meantime.
     private func withSegments<Value>(
         of shard: ShardState, _ body: ([RegisteredSegment]) throws -> Value
     ) throws -> Value {
@@ -76,7 +77,7 @@ final class FlushedSegments: FlushedRecords {
         }
     }
 
-    /// As ``read(_:_:maximumRecords:maximumBytes:)``, on the caller's thread, which may block.
+    /// As ``read(_:_:maximumRecords:maximumBytes:)``. Blocks the caller's thread.
     func readNow(
         _ shard: ShardState, _ range: ClosedRange<SequenceNumber>, maximumRecords: Int, maximumBytes: Int
     ) throws -> FlushedBatch {
@@ -85,7 +86,7 @@ final class FlushedSegments: FlushedRecords {
             var expected = range.lowerBound.rawValue
             var last = range.upperBound.rawValue
             var bytes = 0
-            // What was given up is passed without looking at it, and told only where the batch begins behind it.
+            // A lost range is skipped without reading, and reported only where the batch begins after it.
             let given = (lost[shard.key.rawValue] ?? []).map(\.numbers)
             if let here = given.first(where: { $0.contains(expected) }) {
                 result.lost = SequenceNumber(expected)...SequenceNumber(min(here.upperBound, last))
@@ -100,7 +101,7 @@ final class FlushedSegments: FlushedRecords {
                 at: expected)
             while let found = try cursor.next(), found.slice.firstSequence <= last {
                 if found.slice.firstSequence > expected {
-                    // The next read begins at the gap and is told of it.
+                    // The next read begins at the gap and reports it.
                     guard result.batch.isEmpty else { break }
                     try explainGap(from: expected, of: shard, before: found, segments)
                     expected = found.slice.firstSequence
@@ -109,7 +110,7 @@ final class FlushedSegments: FlushedRecords {
                 do {
                     block = try reader.block(of: found.slice, in: found.segment)
                 } catch {
-                    // What is whole in front of the damage is served; the next read begins at it and is told.
+                    // Records before the damage are served. The next read begins at the damage and throws.
                     if result.batch.isEmpty { throw error }
                     break
                 }
@@ -121,14 +122,14 @@ final class FlushedSegments: FlushedRecords {
                     run, records: maximumRecords - result.batch.count, bytes: maximumBytes - bytes,
                     isFirst: result.batch.isEmpty)
                 guard var part else { break }
-                // A few records must not hold a block that they share with many shards.
+                // A few records must not keep a block in memory that they share with many shards.
                 if part.byteCount < block.raw.count / 2 { part = part.alone }
                 result.batch.append(part)
                 bytes += part.byteCount
                 expected = part.lastSequence.rawValue + 1
                 if isFull { break }
             }
-            // Where numbers jumped (STORE-C4) nothing may be between the position and what was given up.
+            // Where numbers jumped (STORE-C4), no record may lie between the position and the lost range.
             if result.batch.isEmpty, result.lost == nil, let next, next.lowerBound <= wanted {
                 result.lost = SequenceNumber(next.lowerBound)...SequenceNumber(min(next.upperBound, wanted))
             }
@@ -136,12 +137,12 @@ final class FlushedSegments: FlushedRecords {
         }
     }
 
-    /// The records of `run` up to the limits, the first one of all in any case.
+    /// The records of `run` up to the limits, but always the first record of the batch.
     private static func cut(_ run: RecordRun, records: Int, bytes: Int, isFirst: Bool) -> (RecordRun?, isFull: Bool) {
         var count = 0
         let start = Int(run.offsets[run.range.lowerBound])
         while count < min(run.count, max(records, isFirst ? 1 : 0)) {
-            // A record is taken as long as what was taken before it is below the limit.
+            // A record is included while the bytes before it are below the limit.
             let before = Int(run.offsets[run.range.lowerBound + count]) - start
             if before >= bytes, !(isFirst && count == 0) { break }
             count += 1
@@ -150,12 +151,12 @@ final class FlushedSegments: FlushedRecords {
         return (count == run.count ? run : run.extracting(0..<count), count < run.count || count == records)
     }
 
-    /// Returns where the numbers from `expected` to the slice that was found are behind retention or were jumped over
-    /// (STORE-C4); throws where damage took them.
+    /// Returns where the numbers from `expected` to the found slice were removed by retention or jumped over
+    /// (STORE-C4). Throws `corrupt` where damage took them.
     private func explainGap(
         from expected: UInt64, of shard: ShardState, before found: ShardCursor.Found, _ segments: [RegisteredSegment]
     ) throws {
-        // Retention takes from the front, so a gap is damage only where something is in front of it.
+        // Retention removes the oldest records first, so a gap is damage only where a record precedes it.
         var cursor = ShardCursor(
             segments, stream: UInt64(shard.stream.rawValue), shardKey: shard.key.rawValue, reader: reader)
         var previous: Slice?
@@ -164,7 +165,7 @@ final class FlushedSegments: FlushedRecords {
         let given = (lost[shard.key.rawValue] ?? []).map(\.numbers)
         let gap = previous.lastSequence + 1...found.slice.firstSequence - 1
         let missing = NumberRanges.subtract(given, from: gap).reduce(0) { $0 + $1.numberCount }
-        // Earlier versions jumped from the newest record that was left, over what was given up behind it.
+        // Earlier versions jumped from the newest record that was left, over the lost ranges after it.
         let isJump =
             missing.isMultiple(of: OpenedEntry.jump)
             || gap.numberCount.isMultiple(of: OpenedEntry.jump)
@@ -175,7 +176,7 @@ final class FlushedSegments: FlushedRecords {
         )
     }
 
-    /// As ``firstSequence(of:arrivedAtOrAfter:)``, on the caller's thread, which may block.
+    /// As ``firstSequence(of:arrivedAtOrAfter:)``. Blocks the caller's thread.
     func firstSequenceNow(of shard: ShardState, arrivedAtOrAfter time: Timestamp) throws -> SequenceNumber? {
         try withSegments(of: shard) { segments in
             let stream = UInt64(shard.stream.rawValue)

@@ -1,10 +1,11 @@
 import Synchronization
 
-/// Decoded pieces of segments, the ones used last, within a bound of bytes (STORE-M4).
+/// The most recently used pieces of segments, decoded, within a limit in bytes (STORE-M4).
 ///
-/// Two readers that miss the same piece at once both read it; the second one's takes the place of the first's.
+/// Calls may come from any thread; no call holds two locks. Two readers that miss the same piece at the same time both
+/// read it, and the later insertion replaces the earlier.
 package final class PieceCache: Sendable {
-    /// What a store keeps unless it is told otherwise.
+    /// The limit of a store by default, in bytes.
     static let defaultLimit = 8 << 20
 
     package enum Piece: Sendable {
@@ -26,7 +27,7 @@ package final class PieceCache: Sendable {
         var offset: UInt64
     }
 
-    /// A piece and when it was used last. An object, so that looking a piece up moves nothing.
+    /// A piece and when it was last used. It is an object, so that a look-up copies no piece.
     private final class Entry {
         package let piece: Piece
         let memory: Int
@@ -49,19 +50,19 @@ package final class PieceCache: Sendable {
         let state = Mutex(State())
     }
 
-    // Threads that read for a thousand shards ask at once and all the time. With one lock for all of it they were
-    // measured to spend two thirds of their time in handing it on.
+    // Threads that read for a thousand shards look pieces up all the time. With a single lock they were measured to
+    // spend two thirds of their time handing it over.
     private let stripes: [Stripe]
     package let limit: Int
 
     package init(limit: Int = PieceCache.defaultLimit) {
         self.limit = limit
-        // Each keeps its share of the bytes, which must be several blocks.
+        // Each stripe has its share of the limit, which must hold several blocks.
         stripes = (0..<max(1, min(8, limit / (16 * Block.rawLimit)))).map { _ in Stripe() }
     }
 
     private func stripe(_ key: Key) -> Stripe {
-        // The offsets of pieces are at random; those of one segment are spread evenly by any mixing.
+        // The multiplications spread the pieces of a segment evenly over the stripes.
         let mixed = (key.offset ^ key.segment &* 0x9E37_79B9) &* 0x9E37_79B9_7F4A_7C15
         return stripes[Int(mixed >> 32) % stripes.count]
     }
@@ -78,7 +79,7 @@ package final class PieceCache: Sendable {
     package func insert(_ piece: Piece, for key: Key) {
         let memory = piece.memory
         let limit = limit / stripes.count
-        // One that would drive out all others is read anew each time.
+        // A piece that would evict all others is not cached.
         guard memory <= limit / 2 else { return }
         stripe(key).state.withLock { state in
             state.clock += 1
@@ -87,7 +88,7 @@ package final class PieceCache: Sendable {
             }
             state.bytes += memory
             guard state.bytes > limit else { return }
-            // Down to three quarters, so that this is not done for every piece.
+            // Evicts down to three quarters, so that not every insertion sorts.
             let oldest = state.pieces.map { ($0.value.used, $0.key, $0.value.memory) }.sorted { $0.0 < $1.0 }
             for (_, key, memory) in oldest {
                 guard state.bytes > limit / 4 * 3 else { break }
@@ -97,7 +98,7 @@ package final class PieceCache: Sendable {
         }
     }
 
-    /// Drops what is kept of a segment.
+    /// Drops the pieces of a segment.
     package func forget(_ segment: UInt64) {
         for stripe in stripes {
             stripe.state.withLock { state in
@@ -109,6 +110,6 @@ package final class PieceCache: Sendable {
         }
     }
 
-    /// Bytes that the kept pieces take.
+    /// The memory that the cached pieces take, in bytes.
     var memory: Int { stripes.reduce(0) { $0 + $1.state.withLock { $0.bytes } } }
 }

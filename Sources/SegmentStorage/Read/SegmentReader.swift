@@ -1,7 +1,8 @@
 import DiskAccess
 import StreamModel
 
-/// Reads pieces of segments, checks each, and says exactly what is damaged. All calls block.
+/// Reads and verifies pieces of segments, and reports exactly what is damaged. All calls block and may come from any
+/// thread.
 package final class SegmentReader: Sendable {
     package let files: SegmentFiles
     package let cache: PieceCache
@@ -13,7 +14,7 @@ package final class SegmentReader: Sendable {
         self.storeSeed = storeSeed
     }
 
-    /// The block that a slice lies in.
+    /// The block that contains a slice.
     package func block(of slice: Slice, in segment: UInt64) throws -> Block {
         let key = PieceCache.Key(segment: segment, offset: slice.blockOffset)
         let block: Block
@@ -36,7 +37,7 @@ package final class SegmentReader: Sendable {
         return block
     }
 
-    /// The parts of slices of the index with this trailer.
+    /// The references to the parts of slices in the index with this trailer.
     package func directory(_ trailer: (offset: UInt64, checksum: UInt32), in segment: UInt64) throws -> [SegmentIndex
         .PartReference]
     {
@@ -55,14 +56,14 @@ package final class SegmentReader: Sendable {
         return directory
     }
 
-    /// The trailer of an index, which must be the one that the metadata registered.
+    /// The trailer of an index. Throws unless it is the one that the metadata registered.
     package func trailer(_ trailer: (offset: UInt64, checksum: UInt32), in segment: UInt64) throws
         -> SegmentIndex.Trailer
     {
         try checked(segment, trailer.offset) { try self.readTrailer(trailer, in: segment) }
     }
 
-    /// The same, once, with what is wrong as it was found.
+    /// As ``trailer(_:in:)``, but it reads once and throws the bare ``FormatDamage`` or file error.
     package func readTrailer(
         _ trailer: (offset: UInt64, checksum: UInt32), in segment: UInt64
     ) throws -> SegmentIndex.Trailer {
@@ -74,7 +75,8 @@ package final class SegmentReader: Sendable {
         return content
     }
 
-    /// The slices of the index with this trailer, found as readers find them, with what is wrong as it was found.
+    /// The slices of the index with this trailer, found through its directory as readers do. It reads once, past the
+    /// cache, and throws the bare ``FormatDamage`` or file error.
     package func readParts(of trailer: SegmentIndex.Trailer, in segment: UInt64) throws -> [Slice] {
         let parts = try SegmentIndex.decodeDirectory(
             try bytes(segment, trailer.directory, Int(trailer.directoryBytes)), at: place(segment, trailer.directory))
@@ -108,7 +110,7 @@ package final class SegmentReader: Sendable {
         return slices
     }
 
-    /// All slices and descriptors of an index, past the cache: for making a footer of the sections'.
+    /// All slices and descriptors of an index, past the cache: for merging the sections' indexes into a footer.
     func everything(
         _ trailer: (offset: UInt64, checksum: UInt32), in segment: UInt64
     ) throws -> (slices: [Slice], streams: [StreamDescriptor]) {
@@ -120,7 +122,8 @@ package final class SegmentReader: Sendable {
             let start = at
             at += try checked(segment, start) {
                 let (kind, length) = try SegmentIndex.partKind(try self.bytes(segment, start, PieceHeader.size))
-                // The length is not checked yet: what reaches beyond the index gets no room.
+                // The length is not verified yet, so no memory is allocated for a part that would end outside the
+                // index.
                 guard UInt64(length) <= content.directory - start else {
                     throw FormatDamage("a part of the index ends outside of it")
                 }
@@ -152,7 +155,8 @@ package final class SegmentReader: Sendable {
         return bytes
     }
 
-    /// Runs `read`, a second time where it fails, and says of a failure where it was and what it costs.
+    /// Runs `read`, and a second time where it fails. The error of a second failure names the place and the records
+    /// that can't be read.
     private func checked<Value>(
         _ segment: UInt64, _ offset: UInt64, lost slice: Slice? = nil, _ read: () throws -> Value
     ) throws -> Value {
@@ -183,7 +187,7 @@ package final class SegmentReader: Sendable {
             .corrupt, "'\(files.path(of: segment))' is damaged at offset \(offset): \(reason)\(Self.cost(slice))")
     }
 
-    /// What it means that a slice can't be read.
+    /// Which records can't be read without this slice, as text.
     private static func cost(_ slice: Slice?) -> String {
         slice.map {
             ": shard key \($0.shardKey), sequence numbers \($0.firstSequence) to \($0.lastSequence) can't be read"

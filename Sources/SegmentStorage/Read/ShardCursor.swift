@@ -1,8 +1,9 @@
 import StreamModel
 
-/// Walks the slices of one shard in the order of its numbers, over segments and their indexes.
+/// Iterates over the slices of one shard in the order of their numbers, through segments and their indexes. Calls
+/// block.
 struct ShardCursor {
-    /// A slice and the segment that it is in.
+    /// A slice and its segment.
     struct Found {
         var segment: UInt64
         var slice: Slice
@@ -17,7 +18,7 @@ struct ShardCursor {
     private var part = 0
     private var pending: ArraySlice<Slice> = []
 
-    /// Begins at the first slice of all.
+    /// Begins at the shard's first slice.
     init(_ segments: [RegisteredSegment], stream: UInt64, shardKey: UInt32, reader: SegmentReader) {
         self.reader = reader
         self.stream = stream
@@ -25,12 +26,13 @@ struct ShardCursor {
         self.segments = segments
     }
 
-    /// Begins at the slice that holds `position`, or else at the next one behind it.
+    /// Begins at the slice that contains `position`, or else at the next one after it.
     init(
         _ segments: [RegisteredSegment], stream: UInt64, shardKey: UInt32, reader: SegmentReader, at position: UInt64
     ) throws {
         self.init(segments, stream: stream, shardKey: shardKey, reader: reader)
-        // The segments of a shard never interleave (STORE-F1): the first that does not end before the position has it.
+        // The segments of a shard never interleave (STORE-F1), so the first one that does not end before the position
+        // contains it.
         var low = 0
         var high = segments.count
         while low < high {
@@ -64,7 +66,8 @@ struct ShardCursor {
             }
             let directory = try reader.directory(trailers[trailer], in: segments[segment].row.id)
             if part == 0 { part = firstPart(in: directory) }
-            // The part before the first that begins behind the shard may still end with it.
+            // The search ends at the first part that begins after the shard: an earlier part may end with the shard's
+            // slices.
             guard part < directory.count, precedesOrIs(directory[part]) else {
                 trailer += 1
                 part = 0
@@ -76,7 +79,7 @@ struct ShardCursor {
         return nil
     }
 
-    /// The slices of the shard in one part, cut out by halves.
+    /// The shard's slices in one part, found by binary search.
     private func shardsSlices(_ part: SegmentIndex.PartReference, in segment: UInt64) throws -> ArraySlice<Slice> {
         let slices = try reader.slices(part, in: segment)
         func first(where isBehind: (Slice) -> Bool) -> Int {
@@ -97,7 +100,7 @@ struct ShardCursor {
         (part.stream, part.shardKey) <= (stream, shardKey)
     }
 
-    /// The last part that begins before the shard: the shard's slices begin in it or in the next one.
+    /// The last part that begins before the shard. The shard's slices begin in it or in the next one.
     private func firstPart(in directory: [SegmentIndex.PartReference]) -> Int {
         var low = 0
         var high = directory.count
@@ -112,7 +115,7 @@ struct ShardCursor {
         return max(0, low - 1)
     }
 
-    /// The shard's last number in a segment; nil where its indexes name none.
+    /// The shard's last number in a segment; nil where its indexes have no slice of the shard.
     private func lastSequence(in segment: RegisteredSegment) throws -> UInt64? {
         for trailer in segment.trailers.reversed() {
             if let last = try lastSequence(trailer, in: segment.row.id) { return last }
@@ -133,13 +136,13 @@ struct ShardCursor {
         return nil
     }
 
-    /// The first section that does not end before `position`: looked for from the end, where readers mostly are, in
-    /// steps that double, and then by halves.
+    /// The first section that does not end before `position`. Galloping search from the end, where readers mostly are,
+    /// then binary search.
     private func firstTrailer(of segment: RegisteredSegment, reaching position: UInt64) throws -> Int {
         let trailers = segment.trailers
         /// Whether the shard's records up to the end of this section end before the position.
         func endsBefore(_ index: Int) throws -> Bool {
-            // A section without records of the shard says nothing of its own.
+            // A section without records of the shard does not decide; the one before it does.
             for index in stride(from: index, through: 0, by: -1) {
                 if let last = try lastSequence(trailers[index], in: segment.row.id) { return last < position }
             }

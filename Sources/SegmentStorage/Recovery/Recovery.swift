@@ -3,11 +3,11 @@ import Logging
 import StreamModel
 import Synchronization
 
-/// Why a store goes on as another one than it was: all numbers jump, so that none that was given out elsewhere is given
-/// out again (STORE-C4).
+/// Why an opened store is not the same as the one that its files come from. All numbers jump, so that no number that
+/// the other one has given out is given out again (STORE-C4).
 package struct IdentityChange: Sendable {
     package var finding: String
-    /// How many openings are skipped, so that the commits of the one are never taken for those of the other.
+    /// How many incarnations are skipped, so that the commits of one store are never taken for those of the other.
     package var incarnations: UInt32
 
     package init(finding: String, incarnations: UInt32) {
@@ -16,32 +16,34 @@ package struct IdentityChange: Sendable {
     }
 }
 
-/// A store as it was found: brought to the end of its log, and not yet opened for anybody (STORE-J8, STORE-J9).
+/// A store as recovered from its files: replayed to the end of its log, and not yet open for callers (STORE-J8,
+/// STORE-J9). It runs on the opening thread, before any other thread uses the store.
 struct Recovery {
     private(set) var start: JournalStart
     private(set) var ring: Ring.State
     private(set) var shardMemtables: ShardTable<ShardMemtable>
-    /// What the journal holds beyond the segments.
+    /// The records of the journal that are not in segments.
     private(set) var frames: [Memtable.Frame] = []
-    /// The rows that the journal changed since they were saved: the next flush moves the start past its entries.
+    /// The rows that the journal changed since they were saved. The next flush saves them before it moves the start
+    /// past their entries.
     private(set) var dirty = DirtyRows()
     private(set) var firstCommit: UInt64
     private(set) var opened: OpenedEntry
     private(set) var isNew = false
-    /// The places in the journal at which acknowledged commits are lost; none unless damage is passed.
+    /// The places in the journal at which acknowledged commits are lost. Empty unless damage is passed.
     private(set) var holes: [JournalHole] = []
-    /// By shard, what damage took and a repair has given up.
+    /// The lost ranges by shard.
     private(set) var lost: [ShardNumber: [ClosedRange<UInt64>]] = [:]
-    /// Whether damage is passed: then the journal is begun anew.
+    /// Whether damage is passed. The journal then continues in a new file.
     let passesDamage: Bool
 
     private let fileSystem: any FileSystem
     private let directory: String
     private let logger: Logger
 
-    /// Reads the store in `directory`. Changes nothing but files that never became part of the log.
+    /// Reads the store in `directory`. It changes no file; it only copies a commit that is cut to `quarantine/`.
     ///
-    /// With `passing` damage to what was acknowledged is passed, not thrown (for repair): then all numbers jump.
+    /// With `passing`, damage to acknowledged commits is passed instead of thrown (for repair), and all numbers jump.
     init(
         fileSystem: any FileSystem, directory: String, metadata: any Metadata, ringFileSize: Int,
         newStore: () -> StoreID, logger: Logger, passing passesDamage: Bool = false, identity: IdentityChange? = nil
@@ -138,7 +140,7 @@ struct Recovery {
         return (files, uncached)
     }
 
-    /// The store's own number; nil for a store that is new.
+    /// The store's id; nil for a new store.
     private static func store(snapshot: MetadataSnapshot?, files: [JournalFileReader]) throws -> StoreID? {
         var store = snapshot?.store
         for file in files {
@@ -164,7 +166,7 @@ struct Recovery {
         return store
     }
 
-    /// Which files are in use, which are free.
+    /// Sorts the files into those in use, free ones and unusable ones.
     private static func sort(
         _ files: [JournalFileReader], live: [JournalFileReader], end replay: Replay, fileSize ringFileSize: Int,
         into ring: inout Ring.State
@@ -177,8 +179,8 @@ struct Recovery {
                     number: file.number!))
         }
         ring.nextBlock = replay.endBlock
-        // A file whose header is no header was being made when the process ended; it is removed with the others that
-        // are not as they should be.
+        // A file without a valid header was being created when the process ended. It is removed with the other files
+        // that are not whole.
         for file in files where !used.contains(file.id) {
             let isWhole = (try? file.header())?.size == UInt64(file.size) && file.size == ringFileSize
             let ringFile = Ring.RingFile(id: file.id, file: file.file, size: file.size, isOversize: !isWhole)
@@ -200,7 +202,7 @@ struct Recovery {
             throw damaged("records that can't be decompressed, though their checksum is right")
         }
         var runs: [Memtable.Run] = []
-        // Of each run the starts and the end, as no run has to begin where another one ends.
+        // The starts and the end of each run's records, since a run need not begin where another one ends.
         var offsets: [UInt32] = []
         for run in records.runs {
             guard
@@ -249,11 +251,12 @@ struct Recovery {
                 "commits \(replay.nextCommit) to \(last) of the journal were written and never synced; they are dropped, as the durability .interval allows"
             )
         }
-        // Under `.interval` consumers may have seen what is gone: their positions must stay below all new numbers.
+        // Under `.interval` consumers may have seen records that are lost. Their positions must stay below all new
+        // numbers.
         if let last = replay.lastHeader {
             if last.flags.contains(.interval), !last.flags.contains(.closed) { jump = OpenedEntry.jump }
         } else if !isNew {
-            // Nothing says how the store was used before.
+            // Which durability was in use is not known.
             jump = OpenedEntry.jump
         }
         if let first = holes.first {
@@ -271,7 +274,7 @@ struct Recovery {
             numberJump: jump)
     }
 
-    /// Keeps a copy of a commit that is cut, for whoever wants to look at it.
+    /// Keeps a copy of a commit that is cut, for a person to inspect.
     private func quarantine(_ file: JournalFileReader, _ replay: Replay) throws {
         let folder = directory + "/quarantine"
         do throws(FileError) {
@@ -283,7 +286,7 @@ struct Recovery {
             let copy = try fileSystem.open(path, .create)
             try copy.writeAll(Array(bytes[offset...].prefix(JournalFormat.padded(length ?? 0))), at: 0)
         } catch {
-            // The copy is for people; a disk that is too full for it must not keep the store shut.
+            // The copy is not needed by the store: a disk without room for it must not keep the store from opening.
             logger.warning("the commit that is cut could not be copied to '\(folder)': \(error)")
         }
     }

@@ -1,19 +1,19 @@
 import DiskAccess
 import StreamModel
 
-/// A place of the journal at which commits that were acknowledged can't be read.
+/// A place in the journal at which acknowledged commits can't be read.
 package struct JournalHole: Sendable, Hashable {
-    /// What may not have been read: everything from the first commit that is due to the one that is whole again.
+    /// The bytes that can't be read: from the place of the first missing commit to the next whole one.
     package struct Part: Sendable, Hashable {
         package var path: String
         package var bytes: Range<Int>
     }
 
-    /// The commits that are lost, or partly so.
+    /// The commits that are lost or partly lost.
     package var commits: ClosedRange<UInt64>
     package var parts: [Part]
-    /// Records that the commit's head names though they are damaged themselves: all of what is lost, where the hole is
-    /// one commit whose head is whole. Nil where a head is damaged: then the gaps that later commits show say it.
+    /// The lost records, where the hole is one commit whose head is whole and names them. Nil where a head is damaged:
+    /// then the gaps before later records tell what is lost.
     package var records: [RecordsEntry.Run]?
 
     package init(commits: ClosedRange<UInt64>, parts: [Part], records: [RecordsEntry.Run]? = nil) {
@@ -23,10 +23,10 @@ package struct JournalHole: Sendable, Hashable {
     }
 }
 
-/// Going on behind damage: at the first commit that is whole again and from which the chain holds (STORE-J8, STORE-D3).
+/// Continuing after damage, at the next whole commit (STORE-J8, STORE-D3).
 extension Replay {
-    /// Passes the damage at the place where the next commit is due; `proof` is a commit behind it that was written when
-    /// it was durable. Returns whether there is anything to go on with.
+    /// Passes the damage at the place of the next commit. `proof` is a later commit that was written when the next one
+    /// was known to be synced. Returns whether the walk goes on.
     mutating func pass(through proof: CommitHeader, _ body: (ReadCommit) throws -> Void) throws -> Bool {
         if let (commit, lost) = try commitWithDamagedBodies() {
             let start = Int(commit.header.block) * JournalFormat.blockCount
@@ -47,7 +47,7 @@ extension Replay {
         return true
     }
 
-    /// The hole from the place where the next commit is due to a place in a later or the same file.
+    /// The hole from the place of the next commit to a place in the same or a later file.
     private func hole(upTo last: Int, _ end: Int?, last number: UInt64) -> JournalHole {
         var parts: [JournalHole.Part] = []
         for index in endFile...max(endFile, last) where index < files.count {
@@ -58,7 +58,7 @@ extension Replay {
         return JournalHole(commits: nextCommit...max(nextCommit, number), parts: parts, records: nil)
     }
 
-    /// The commit that is due, where its head is what was written and only bodies are not: its other entries hold.
+    /// The next commit, where its head is valid and only bodies are damaged: its other entries are valid.
     private func commitWithDamagedBodies() throws -> (ReadCommit, [RecordsEntry.Run])? {
         let file = files[endFile]
         guard let head = try file.head(block: endBlock, seed: seed), head.number == nextCommit,
@@ -89,7 +89,8 @@ extension Replay {
 }
 
 extension ReadCommit {
-    /// The commit that begins `bytes`, with the entries whose bodies are what was written; and the runs of the others.
+    /// The commit at the beginning of `bytes` with the entries whose bodies are valid, and the runs of the damaged
+    /// bodies.
     static func salvaging(
         _ bytes: ArraySlice<UInt8>, block: UInt32, seed: UInt32
     ) -> (ReadCommit, [RecordsEntry.Run])? {
@@ -108,7 +109,7 @@ extension ReadCommit {
             do throws(FormatDamage) {
                 entry = try Entry(from: &reader, commit: commit, seed: seed)
             } catch {
-                // What only a newer version knows is not damage, and is not passed.
+                // An entry of a newer version is not damage, so it is not passed.
                 guard !error.isNewerVersion else { return nil }
                 entry = nil
             }

@@ -1,43 +1,43 @@
 import DiskAccess
 import StreamModel
 
-/// Walks the journal from the start position to the end of the log and says what it found there (STORE-J8).
+/// Reads the journal from the start position to the end of the log, and reports how it ends (STORE-J8).
 package struct Replay {
-    /// Why the walk ended.
+    /// How the log ends.
     package enum End: Equatable {
-        /// Nothing behind the last commit is a commit that was ever promised.
+        /// No acknowledged commit follows the last one.
         case clean
-        /// A commit was being written, or was the newest and is damaged: it is cut.
+        /// The next commit was being written, or was the newest and is damaged. It is cut.
         case torn
-        /// Later commits are on the disk that nobody was promised (`.interval`): they are dropped.
+        /// Later commits are on the disk that were never known to be synced (`.interval`). They are dropped.
         case dropped(through: UInt64)
     }
 
-    /// The log's last commit; nil where it has none, or where the one behind which it was to begin can't be read.
+    /// The log's last commit; nil where it has none and the commit before the start can't be read.
     private(set) var lastHeader: CommitHeader?
     package private(set) var nextCommit: UInt64
     package private(set) var chain: UInt32
     package private(set) var incarnation: UInt32
     package private(set) var end = End.clean
-    /// The file in which the log ends, and the block behind its last commit.
+    /// The file in which the log ends, and the block after its last commit.
     private(set) var endFile: Int
     private(set) var endBlock: UInt32
-    /// Where acknowledged commits can't be read; only where damage is passed.
+    /// The places at which acknowledged commits can't be read. Empty unless damage is passed.
     package private(set) var holes: [JournalHole] = []
     package let files: [JournalFileReader]
     package let seed: UInt32
     private let passesDamage: Bool
 
     /// - Parameters:
-    ///   - files: the files that hold commits, by their number.
-    ///   - start: where to begin; nil: with the first commit of the first file, which must be the store's first.
-    ///   - passesDamage: whether to go on behind damage, at the first commit that is whole, instead of throwing.
+    ///   - files: the files that hold commits, in the order of their numbers.
+    ///   - start: where to begin; nil: at the first commit of the first file, which must be the store's first.
+    ///   - passesDamage: whether to continue after damage, at the next whole commit, instead of throwing.
     package init(_ files: [JournalFileReader], start: JournalPosition?, seed: UInt32, passesDamage: Bool = false) throws
     {
         self.files = files
         self.seed = seed
         self.passesDamage = passesDamage
-        // The rows may know of later openings than the commit at the start; the chain says whether that one is right.
+        // The rows may have a later incarnation than the commit at the start. The chain verifies that commit.
         incarnation = 0
         nextCommit = start?.commit ?? 1
         chain = start?.chain ?? 0
@@ -59,7 +59,7 @@ package struct Replay {
         }
     }
 
-    /// Hands each commit to `body` in order. Throws `corrupt` where a commit that was promised can't be read,
+    /// Passes each commit to `body` in order. Throws `corrupt` where an acknowledged commit can't be read,
     /// `newerFormat`, and what `body` throws.
     package mutating func run(_ body: (ReadCommit) throws -> Void) throws {
         while endFile < files.count {
@@ -76,8 +76,8 @@ package struct Replay {
         }
     }
 
-    /// What does not fit the rest of a file goes to the next one (STORE-J3). Files in between may hold a shardMemtable that an
-    /// earlier recovery has cut.
+    /// A commit that does not fit the rest of a file is at the beginning of the next one (STORE-J3). Files in between
+    /// may hold a torn end that an earlier recovery has cut.
     private func firstCommitOfLaterFile() throws -> (Int, ReadCommit)? {
         for next in (endFile + 1)..<max(endFile + 1, files.count) {
             if let commit = try commit(file: next, block: 1) { return (next, commit) }
@@ -85,12 +85,12 @@ package struct Replay {
         return nil
     }
 
-    /// Remembers a place where acknowledged commits can't be read.
+    /// Notes a place at which acknowledged commits can't be read.
     package mutating func note(_ hole: JournalHole) { holes.append(hole) }
 
     package func path(ofFile index: Int) -> String { files[index].path }
 
-    /// Takes the commit as the next one.
+    /// Accepts the commit as the next one.
     mutating func accept(
         _ commit: ReadCommit, file: Int, _ body: (ReadCommit) throws -> Void
     ) throws {
@@ -103,7 +103,7 @@ package struct Replay {
         endBlock = commit.header.block + UInt32(commit.header.blocks)
     }
 
-    /// The commit that is due at this place; nil where it is not there whole.
+    /// The next commit, if it is whole at this place; otherwise nil.
     private func commit(file index: Int, block: UInt32) throws -> ReadCommit? {
         let file = files[index]
         let offset = Int(block) * JournalFormat.blockCount
@@ -126,8 +126,8 @@ package struct Replay {
         }
     }
 
-    /// Decides what the first invalid place is: a tear, or damage to what was promised. Returns whether the walk goes on
-    /// behind it.
+    /// Decides whether the first invalid place is a torn end or damage to an acknowledged commit. Returns whether the
+    /// walk goes on after it.
     private mutating func judgeTail(_ body: (ReadCommit) throws -> Void) throws -> Bool {
         if lastHeader == nil, let header = try headerBeforeStart() {
             lastHeader = header
@@ -145,18 +145,18 @@ package struct Replay {
             end = .dropped(through: proof.header.number)
             return false
         }
-        // After an orderly end what is there is a leftover of something older.
+        // After a clean close, bytes at this place are stale.
         if lastHeader?.flags.contains(.closed) == true { return false }
         let torn = try files[endFile].head(block: endBlock, seed: seed)
         if torn?.number == nextCommit { end = .torn }
         return false
     }
 
-    /// The commit that the start is behind, which a flush has put into segments: where nothing came after it, only it can
-    /// say how the store was used. It is in the start's own file, unless it was damaged there.
+    /// The commit before the start, which a flush has moved to segments. Where no commit follows it, only its flags
+    /// tell how the store was used. It is in the start's own file, unless it was damaged there.
     private func headerBeforeStart() throws -> CommitHeader? {
         guard endFile < files.count else { return nil }
-        // A repair goes on in a new file: then the start is behind the end of this one.
+        // After a repair the journal continues in a new file, so the start may lie after the end of this one.
         let blocks = UInt32(files[endFile].size / JournalFormat.blockCount)
         for block in stride(from: min(endBlock, blocks), to: 1, by: -1) {
             guard let head = try files[endFile].head(block: block - 1, seed: seed) else { continue }
@@ -165,9 +165,9 @@ package struct Replay {
         return nil
     }
 
-    /// A commit behind the end that is valid by itself and no leftover of an earlier lap or a shardMemtable that was cut.
+    /// A commit after the end that is valid by itself, and not stale from an earlier lap or a torn end that was cut.
     private func laterCommit() throws -> (header: CommitHeader, path: String)? {
-        // Behind an orderly end only another opening writes.
+        // After a clean close, only a later incarnation writes.
         let incarnation = lastHeader?.flags.contains(.closed) == true ? incarnation + 1 : incarnation
         var best: (header: CommitHeader, path: String)?
         for index in endFile..<files.count {

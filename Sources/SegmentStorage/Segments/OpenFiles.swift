@@ -1,24 +1,24 @@
 import DiskAccess
 import StreamModel
 
-/// How a store lives with the number of files that its process may have open at once: it takes up to a quarter for the
-/// journal and another one for segments that are read; the rest is for what a flush writes, for the metadata, for
-/// sockets and for functions in processes of their own.
+/// How a store divides the number of files that its process may have open. The journal takes up to a quarter, segments
+/// that are open for reading another quarter. The rest is for the files that a flush writes, the metadata, sockets and
+/// child processes of functions.
 struct OpenFiles: Hashable, Sendable {
-    /// With fewer no store is opened: it would fail later, in the middle of work.
+    /// The lowest limit with which a store is opened. With a lower one it would fail later.
     static let fewest = 64
-    /// More segments never stay open.
+    /// The most segments that stay open, whatever the limit.
     static let mostSegments = 256
 
-    /// What the process may have open.
+    /// The number of files that the process may have open.
     let limit: Int
 
-    /// The most files of the journal, when they are of the usual size.
+    /// The most journal files, if they have the usual size.
     var journalFiles: Int { max(4, limit / 4) }
     /// The most segments that stay open for readers.
     var segments: Int { min(Self.mostSegments, max(4, limit / 4)) }
 
-    /// Throws `notAccessible` where there are too few.
+    /// Throws `notAccessible` where the limit is too low.
     func require() throws {
         guard limit < Self.fewest else { return }
         throw ShardlineError(

@@ -1,10 +1,12 @@
 import DiskAccess
 import Synchronization
 
-/// The segment files of a store: their names, and the ones that are open for reading.
+/// The segment files of a store: their paths, and the files that are open for reading.
 ///
-/// At most ``OpenFiles/segments`` stay open, the ones used last. A reader holds the file object that it got: as its end closes it,
-/// a file stays readable after it was put away here, and even after it was deleted.
+/// At most ``OpenFiles/segments`` stay open, the most recently used ones. A reader holds its file object, which closes
+/// the file when it is released: the file stays readable after it is evicted here, and even after it is deleted.
+///
+/// Calls may come from any thread. The lock is not held while a file is opened.
 package final class SegmentFiles: Sendable {
     package let fileSystem: any FileSystem
     package let directory: String
@@ -27,7 +29,7 @@ package final class SegmentFiles: Sendable {
 
     package func path(of segment: UInt64) -> String { "\(directory)/\(StoreLayout.segmentFile(segment))" }
 
-    /// The file of a segment, for reading.
+    /// The file of a segment, opened for reading. Blocks.
     package func file(of segment: UInt64) throws(FileError) -> any File {
         let known = state.withLock { state -> (any File)? in
             state.clock += 1
@@ -46,6 +48,6 @@ package final class SegmentFiles: Sendable {
         return file
     }
 
-    /// Gives up the file of a segment that is no longer there.
+    /// Drops the file of a segment that was deleted.
     package func forget(_ segment: UInt64) { state.withLock { $0.open[segment] = nil } }
 }

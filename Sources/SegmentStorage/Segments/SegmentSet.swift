@@ -1,10 +1,10 @@
 import StreamModel
 import Synchronization
 
-/// A segment as it was registered; another value takes its place when it changes.
+/// A registered segment. It is immutable: a change registers a new value.
 package final class RegisteredSegment: Sendable {
     package let row: SegmentRow
-    /// The sections of an open segment, in the order of their commits; none of a sealed one.
+    /// The sections of an open segment, in the order of their commits; empty for a sealed one.
     package let sections: [SectionRow]
     package let streams: [UInt64: SegmentStreamRow]
 
@@ -14,7 +14,7 @@ package final class RegisteredSegment: Sendable {
         self.streams = streams
     }
 
-    /// Where the indexes' trailers lie, and their checksums: one a section, or the footer's.
+    /// The offsets and checksums of the indexes' trailers: one for each section, or the footer's.
     package var trailers: [(offset: UInt64, checksum: UInt32)] {
         switch row.state {
         case .open: sections.map { ($0.trailerOffset, $0.indexChecksum) }
@@ -23,21 +23,21 @@ package final class RegisteredSegment: Sendable {
     }
 
     package var firstArrival: Int64 { streams.values.map(\.firstArrival).min() ?? .max }
-    /// The stream that has the segment to itself.
+    /// The stream that the segment belongs to alone; nil for a shared one.
     package var owner: UInt64? { row.grouping.isOwn ? streams.keys.first : nil }
 }
 
-/// Which segments there are and what is in them: what SQLite registered, in memory.
+/// The registered segments in memory, as SQLite has them. Calls may come from any thread and do not block.
 package final class SegmentSet: Sendable {
     fileprivate struct State {
         var segments: [UInt64: RegisteredSegment] = [:]
-        /// The segments of each stream in rising order, which is the order of its records too (STORE-F1).
+        /// The segments of each stream in ascending order, which is the order of its records too (STORE-F1).
         var ofStream: [UInt64: [UInt64]] = [:]
         var next: UInt64
     }
     private let state: Mutex<State>
 
-    /// The set as the database has it. Throws where its rows contradict each other.
+    /// The set as the database's rows describe it. Throws where they contradict each other.
     package init(_ contents: MetadataContents, next: UInt64) throws(MetadataError) {
         var sections: [UInt64: [SectionRow]] = [:]
         for row in contents[.section] {
@@ -61,7 +61,7 @@ package final class SegmentSet: Sendable {
         state = Mutex(initial)
     }
 
-    /// A number for a new segment; never given out twice.
+    /// A number for a new segment. It is never reused.
     func takeNumber() -> UInt64 {
         state.withLock { state in
             defer { state.next += 1 }
@@ -69,10 +69,10 @@ package final class SegmentSet: Sendable {
         }
     }
 
-    /// What the next new segment will get.
+    /// The number of the next new segment.
     var nextNumber: UInt64 { state.withLock { $0.next } }
 
-    /// All segments in rising order.
+    /// All segments in ascending order.
     package var all: [RegisteredSegment] {
         state.withLock { state in state.segments.values.sorted { $0.row.id < $1.row.id } }
     }
@@ -96,7 +96,7 @@ package final class SegmentSet: Sendable {
         state.withLock { state in state.ofStream[stream]?.last.flatMap { state.segments[$0] } }
     }
 
-    /// The newest open segment that several streams of a class share.
+    /// The newest open segment with this grouping, which several streams share.
     func openShared(_ grouping: SegmentGrouping) -> RegisteredSegment? {
         state.withLock { state in
             state.segments.values
@@ -105,10 +105,10 @@ package final class SegmentSet: Sendable {
         }
     }
 
-    /// Puts a segment in, or in the place of what it was.
+    /// Adds a segment, or replaces its earlier value.
     func register(_ segment: RegisteredSegment) { state.withLock { $0.insert(segment) } }
 
-    /// Takes a segment out: readers find it no longer.
+    /// Removes a segment, so that readers no longer find it.
     package func remove(_ id: UInt64) { state.withLock { $0.remove(id) } }
 }
 

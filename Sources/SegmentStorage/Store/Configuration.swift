@@ -3,30 +3,32 @@ import StreamModel
 extension SegmentStore {
     /// When what was acknowledged is on the disk.
     public enum Durability: Hashable, Sendable {
-        /// Before it is acknowledged: it survives the loss of power. The default.
+        /// Before it is acknowledged, so it survives a loss of power. The default.
         case synced
-        /// At the latest this long after it was acknowledged (or after 8 MiB): a crash of the process loses nothing, a
-        /// crash of the machine may lose the records and checkpoints that were acknowledged since the last sync, and
-        /// consumers may have seen them. What streams, shards and mappings there are is synced at once.
+        /// At the latest this long after it was acknowledged, or after 8 MiB; above 0, up to 60 seconds. A crash of the
+        /// process loses nothing. A crash of the machine may lose the records and checkpoints that were acknowledged
+        /// since the last sync; consumers may have seen them. Changes of streams, shards and mappings are synced before
+        /// they are acknowledged.
         case interval(Duration)
     }
 
-    /// How a store works. The defaults are right for nearly everybody.
+    /// How a store works. The defaults suit nearly all uses.
     public struct Configuration: Hashable, Sendable {
-        /// When what was acknowledged is on the disk. Default: before it is acknowledged.
+        /// When acknowledged changes are on the disk. Default: before they are acknowledged.
         public var durability: Durability = .synced
-        /// The most bytes of journal; producers wait while a flush makes room. Default 128 MiB, at least 16 MiB.
+        /// The most bytes of the journal; producers wait while a flush makes room. Default: 128 MiB; at least 16 MiB.
         public var journalLimit = 128 << 20
-        /// Bytes of records that are gathered in memory before they are flushed to segments. Default 16 MiB; 1 MiB to
-        /// 1 TiB. Memory for records is about twice this.
+        /// Bytes of records in one memtable, after which it is flushed to segments. Default: 16 MiB; 1 MiB to 1 TiB.
+        /// Records in memory take about twice this.
         public var memtableSize = 16 << 20
-        /// Bytes of calls that may be on their way to the journal; more wait. Default 4 MiB, at least 64 KiB.
+        /// Bytes of calls with records that may be queued for the journal at once; further calls wait. Default: 4 MiB;
+        /// at least 64 KiB.
         public var queueSize = 4 << 20
 
         /// The defaults.
         public init() {}
 
-        /// Throws `invalidArgument` that names everything outside its limits.
+        /// Throws `invalidArgument`, which names every value outside its limits.
         package func validate() throws {
             var wrong: [String] = []
             if case .interval(let interval) = durability, interval <= .zero || interval > .seconds(60) {

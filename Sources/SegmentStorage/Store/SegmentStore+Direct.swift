@@ -37,7 +37,7 @@ extension SegmentStore: DirectStore {
     }
 }
 
-/// A shard by its key, so that reading it looks up no names.
+/// A shard by its internal number, so that reading looks up no names.
 private struct MemoryShard: DirectShard {
     let key: ShardNumber
     let stream: StreamNumber
@@ -46,13 +46,13 @@ private struct MemoryShard: DirectShard {
     let visible: VisibleState
     let timeSource: any TimeSource
 
-    /// What reading has to know of the shard's state.
+    /// The part of the shard's state that reading needs.
     private struct ReadState {
         var lastSequence: SequenceNumber
         var lastPosition: SequenceNumber
-        /// Those that took the shard's keys, once it is closed.
+        /// The shards that took over the shard's hash keys, once it is closed.
         var children: [ShardID]?
-        /// What arrived up to this moment has expired.
+        /// Records that arrived at or before this time have expired.
         var expiry: Timestamp
     }
 
@@ -75,7 +75,7 @@ private struct MemoryShard: DirectShard {
 
     func read(after position: SequenceNumber, maximumRecords: Int, maximumBytes: Int) throws -> ReadResult? {
         let shard = try readState()
-        // What may have expired takes a search.
+        // Before the horizon records may have expired, which takes a search.
         guard position >= shardMemtable.horizon else { return nil }
         var result = ReadResult(batch: RecordBatch(), next: position, tip: shard.lastSequence)
         switch shardMemtable.read(
@@ -83,7 +83,7 @@ private struct MemoryShard: DirectShard {
         {
         case .past: return nil
         case .nothing:
-            // A position beyond what there is is refused elsewhere.
+            // A position after the newest record is refused by the general read.
             guard position >= shard.lastSequence, position <= shard.lastPosition else { return nil }
         case .records(let batch, let last):
             guard let first = batch.runs.first, first.firstSequence == position.advanced(by: 1),

@@ -23,7 +23,7 @@ extension SegmentStore {
         return try await describeMapping(key)
     }
 
-    /// The place that `start` means by `position` in each shard, or in one, as they are now.
+    /// The position of `start` in each listed shard, or in `shard` only. `position` resolves it for one shard.
     private func positions(
         of start: StartingPosition, in name: String, shard: ShardID?,
         by position: (ShardID) async throws -> SequenceNumber
@@ -44,7 +44,7 @@ extension SegmentStore {
             do {
                 positions[key] = try await position(id)
             } catch let error as ShardlineError where error.code == .shardNotFound && shard == nil {
-                // It has left the list since.
+                // Retention has removed the shard since.
             }
         }
         return positions
@@ -75,7 +75,7 @@ extension SegmentStore {
 
     /// As ``StreamStore/claimMapping(_:with:)``.
     public func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription {
-        // Taken before the journal says so, so that of two that ask at once one is refused.
+        // The claim is taken before the journal is written, so that one of two concurrent calls is refused.
         let number = try core.visible.withOpen { state in
             let number = try state.catalogue.mapping(mapping).number
             if let claim = state.claims[number] {
@@ -116,12 +116,12 @@ extension SegmentStore {
     public func releaseMapping(_ mapping: MappingID, epoch: UInt64) async throws {
         try core.visible.withOpen { state in
             let number = try state.catalogue.mapping(mapping).number
-            // A seek raises the mapping's epoch but leaves the claim with its holder.
+            // A seek raises the mapping's epoch and leaves the claim with its holder.
             if let claim = state.claims[number], claim.epoch <= epoch { state.claims[number] = nil }
         }
     }
 
-    /// As ``StreamStore/seekMapping(_:to:shard:)``; all shards that exist are moved where none is named.
+    /// As ``StreamStore/seekMapping(_:to:shard:)``; moves all shards where `shard` is nil.
     @discardableResult
     public func seekMapping(
         _ mapping: MappingID, to position: StartingPosition, shard: ShardID?
@@ -141,7 +141,7 @@ extension SegmentStore {
             guard state.claims[number] == nil else {
                 throw ShardlineError(.mappingBusy, "the mapping '\(mapping)' is running: stop it before deleting it")
             }
-            // Nobody may claim what is about to go.
+            // The pending claim keeps the mapping from being claimed while it is deleted.
             state.claims[number] = .pending
             return number
         }
@@ -155,19 +155,19 @@ extension SegmentStore {
 }
 
 extension VisibleState.State.Claim {
-    /// Stands for a claim, or a deletion, that is being written.
+    /// A claim or a deletion that is being written.
     static let pending = VisibleState.State.Claim(epoch: .max)
 }
 
 extension VisibleState.State {
-    /// The first of a stream's mappings, by name, that somebody runs.
+    /// The first of a stream's mappings, by name, that is running.
     func runningMapping(of stream: StreamState) -> MappingID? {
         stream.mappings.filter { claims[$0.value] != nil }.keys.min().map {
             MappingID(stream: stream.name, name: $0.string)
         }
     }
 
-    /// A mapping that somebody runs, and that hands over to this stream what it gives up.
+    /// A running mapping whose failure stream is this stream.
     func runningMapping(givingUpTo stream: StreamState) -> MappingID? {
         claims.filter { $0.value.failureStream == stream.name }.keys.min().flatMap { number in
             guard let mapping = catalogue.mappings[number], let source = catalogue.streams[mapping.stream] else {
@@ -177,7 +177,7 @@ extension VisibleState.State {
         }
     }
 
-    /// A mapping as users see it; nil where its stream is gone.
+    /// The public description of a mapping; nil where its stream is gone.
     fileprivate func describe(_ mapping: MappingState, at now: Timestamp) -> MappingDescription? {
         guard let stream = catalogue.streams[mapping.stream] else { return nil }
         let removed = catalogue.removedShards(of: stream, at: now)

@@ -38,7 +38,7 @@ extension SegmentStore {
         }
     }
 
-    /// The shard, its shardMemtable, and up to when its records have expired now.
+    /// The shard, its shard memtable, and the time up to which arrived records have expired now.
     func resolve(_ name: String, _ id: ShardID) throws -> (
         shard: ShardState, shardMemtable: ShardMemtable, expiry: Timestamp
     ) {
@@ -58,12 +58,12 @@ extension SegmentStore {
         do {
             result = try await records(behind: request.after, request, shard, shardMemtable)
         } catch let error as ShardlineError where error.code == .corrupt {
-            // What retention has ended is nobody's loss, damaged or gone from between what is left.
+            // Damage to expired records is no loss, nor are expired records that are gone from between others.
             guard request.after < (try await trimHorizon(of: shard, expiry: expiry)) else { throw error }
             result = ReadResult(batch: RecordBatch(), next: request.after, tip: shard.lastSequence)
         }
-        // The horizon costs a search, so it is asked for only where a reader may stand before it (STORE-F6).
-        // Behind a jump of numbers what is lost may begin further on, and what is in front of it may have expired.
+        // The horizon costs a search, so it is looked up only where the position may be before it (STORE-F6). After a
+        // jump of numbers a lost range may begin later, and the records before it may have expired.
         let isNextLost = result.lost.map { $0.lowerBound <= request.after.advanced(by: 1) } ?? false
         let mayHaveExpired =
             request.after < shardMemtable.horizon
@@ -71,7 +71,7 @@ extension SegmentStore {
                 $0.approximateArrivalTimestamp <= expiry || $0.sequenceNumber > request.after.advanced(by: 1)
             } ?? (!isNextLost && request.after < shard.lastSequence)
         if let lost = result.lost, isNextLost, result.batch.first.map({ $0.sequenceNumber > lost.upperBound }) ?? true {
-            // Told as what it is, and before what may have expired behind it.
+            // The lost range is reported as lost, and before any expired records after it.
             if result.batch.first.map({ $0.approximateArrivalTimestamp <= expiry }) ?? false {
                 result.batch = RecordBatch()
                 result.next = lost.upperBound
@@ -80,7 +80,7 @@ extension SegmentStore {
             let horizon = try await trimHorizon(of: shard, expiry: expiry)
             if request.after < horizon {
                 result = try await records(behind: horizon, request, shard, shardMemtable)
-                // A child's numbers begin behind its parents': what is before them never was.
+                // A child's numbers begin after its parents'; the ones before were never given out.
                 let before = max(request.after, shard.origin)
                 if before < horizon { result.tellExpired(before.advanced(by: 1)...horizon, in: shard) }
             }
@@ -113,7 +113,7 @@ extension SegmentStore {
                         shard, result.next.advanced(by: 1)...through, maximumRecords: left.records,
                         maximumBytes: left.bytes)
                 } catch {
-                    // What is whole in front of the damage is served; the next read begins at it and is told.
+                    // Records before the damage are returned; the next read begins at the damage and throws.
                     guard result.batch.isEmpty else { return result }
                     throw error
                 }
@@ -125,7 +125,7 @@ extension SegmentStore {
                     result.next = found.last?.sequenceNumber ?? lost.upperBound
                     return result
                 }
-                // Where nothing of it is left, what comes next is in memory.
+                // Where segments have nothing left, the next record is in memory.
                 result.next = found.last?.sequenceNumber ?? through
             }
             left.records -= found.count
@@ -135,9 +135,9 @@ extension SegmentStore {
         return result
     }
 
-    /// The position before the shard's oldest record that is still kept: exact, and never moving back.
+    /// The position before the shard's oldest record that has not expired. It is exact and never moves back.
     ///
-    /// - Parameter expiry: what arrived up to this moment has expired.
+    /// - Parameter expiry: records that arrived at or before this time have expired.
     func trimHorizon(of shard: ShardState, expiry: Timestamp) async throws -> SequenceNumber {
         guard let shardMemtable = core.visible.shardMemtable(of: shard.key) else { return shard.origin }
         if shardMemtable.holdsEverything(arrivedAfter: expiry) { return shardMemtable.horizon }
@@ -145,8 +145,8 @@ extension SegmentStore {
             to: try await position(in: shard, shardMemtable, arrivedAtOrAfter: expiry + .milliseconds(1)))
     }
 
-    /// Before the first record that arrived at or after `time`, and before what damage took from in front of it and
-    /// may have arrived by then; at the tip where there is neither.
+    /// The position before the first record that arrived at or after `time`, and before lost ranges in front of it
+    /// whose records may have arrived since then. The tip where there is neither.
     private func position(
         in shard: ShardState, _ shardMemtable: ShardMemtable, arrivedAtOrAfter time: Timestamp
     ) async throws -> SequenceNumber {
@@ -158,7 +158,7 @@ extension SegmentStore {
     private func firstSequence(
         in shard: ShardState, _ shardMemtable: ShardMemtable, arrivedAtOrAfter time: Timestamp
     ) async throws -> SequenceNumber? {
-        // Memory first: a record may move from there to the segments in between, never the other way.
+        // Memory is searched first: between the two searches a record may move from memory to segments, never back.
         let inMemory = shardMemtable.firstSequence(arrivedAtOrAfter: time, watermark: core.visible.watermark)
         guard shardMemtable.flushedThrough > shardMemtable.horizon else { return inMemory }
         return try await core.backing.past.firstSequence(of: shard, arrivedAtOrAfter: time) ?? inMemory
@@ -199,7 +199,7 @@ extension SegmentStore {
         try numbers(in: spans, of: stream).map { $0.last.map { SequenceNumber($0.upperBound) } }
     }
 
-    /// The numbers that records have in each of these spans, in order.
+    /// The sequence numbers of the records in each of these spans, in order.
     private func numbers(in spans: [RecordSpan], of stream: String) throws -> [[ClosedRange<UInt64>]] {
         try core.visible.withOpen { state in
             let shards = try state.catalogue.stream(stream).shards
@@ -223,7 +223,7 @@ extension ShardState {
 }
 
 extension Catalogue {
-    /// The stream with the shard that a sequence number is of.
+    /// The stream whose shard gave out this sequence number.
     fileprivate func stream(of number: KinesisSequenceNumber) -> StreamState? {
         streams.values.first { stream in
             guard let key = stream.shards[number.shard] else { return false }
@@ -233,19 +233,19 @@ extension Catalogue {
 }
 
 extension ReadResult {
-    /// Says that these numbers are no more, but for those that no record had: a reader would count them as lost.
+    /// Reports these numbers as expired, without the numbers that no record had: a reader would count those as lost.
     fileprivate mutating func tellExpired(_ numbers: ClosedRange<SequenceNumber>, in shard: ShardState) {
         let given = shard.given(in: numbers)
         expired = given.first
         guard given.count > 1 else { return }
-        // What expired behind the gap is told by the next read.
+        // The next read reports what expired after the gap.
         batch = RecordBatch()
         next = given[1].lowerBound.previous
     }
 }
 
 extension VisibleState {
-    /// Whether a reader that waits behind `position` has something to learn.
+    /// Whether a reader that waits after `position` is to be woken: records, the end of the shard, or a closed store.
     func hasNews(in shard: ShardNumber, after position: SequenceNumber) -> Bool {
         withState { state in
             guard !state.isClosed else { return true }

@@ -1,9 +1,10 @@
 import DiskAccess
 
 extension SegmentStore {
-    /// What the store has done since it was opened, and what it takes on the disk now.
+    /// What the store has done since it was opened, and the space that it takes on the disk now.
     ///
-    /// Looks at the directory, so it is for reports, not for a loop. Throws `notAccessible` where it can't be read.
+    /// Lists the directory, so it is for reports, not for a loop. Throws `notAccessible` where the directory can't be
+    /// read.
     public func statistics() async throws -> StoreStatistics {
         let core = core
         return try await BlockingThreads.shared.run {

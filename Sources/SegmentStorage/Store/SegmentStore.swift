@@ -7,7 +7,8 @@ import Synchronization
 /// A durable store of streams in one directory: the embedded store.
 ///
 /// One process owns the directory as long as the store is open. Everything that is acknowledged is in the journal and
-/// synced (``Durability/synced``), many calls with one sync; records stay in memory until they are flushed to segments.
+/// synced (``Durability/synced``); one sync serves many calls. Records stay in memory until they are flushed to
+/// segments.
 ///
 /// ```swift
 /// let store = try await SegmentStore.open(at: "flights")
@@ -17,32 +18,33 @@ import Synchronization
 /// ```
 public final class SegmentStore: StreamStore {
     package let core: StoreCore
-    /// The clocks that arrivals, retention and waits go by.
+    /// The clocks for arrival times, retention and waits.
     public var timeSource: any TimeSource { core.timeSource }
     /// The directory that holds the store.
     public var directory: String { core.directory }
-    /// Where the store says what happens to it.
+    /// The logger of the store's events.
     public var logger: Logger { core.logger }
 
     package init(_ core: StoreCore) { self.core = core }
 
     deinit {
-        // Whoever forgets to close gives the store up all the same; its threads end by themselves.
+        // A store that is released without close() is closed too; its threads end by themselves.
         core.beginClosing()
     }
 
-    /// Commits are atomic; under ``Durability/synced`` numbers are dense and what is acknowledged survives the loss of
-    /// power.
+    /// Commits are atomic. Under ``Durability/synced`` sequence numbers are dense, and acknowledged changes survive a
+    /// loss of power.
     public var capabilities: StoreCapabilities {
         core.configuration.durability == .synced ? [.atomicCommit, .denseSequenceNumbers, .synced] : .atomicCommit
     }
 
-    /// Opens the store in a directory, or makes a new one there; asks nobody for it and waits for nobody. What users call
-    /// is in the room StoreAccess, which knows how to ask.
+    /// Opens the store in a directory, or makes a new one there. Does not ask a running owner to release the store and
+    /// does not wait for it; the public `open` in the target StoreAccess does.
     ///
-    /// Throws `storeBusy`, with a ``StoreHolder`` as its cause, while another process (or this one) has it open,
-    /// `notAccessible` for a directory that can't be used, holds something else or is a part of a backup, `corrupt` where
-    /// what was acknowledged can't be read, `newerFormat`, `metadataOlderThanJournal`, `diskFull`, `invalidArgument`.
+    /// Throws `storeBusy`, with a ``StoreHolder`` as its cause, while another process or this one has it open;
+    /// `notAccessible` for a directory that can't be used, holds something else or is a part of a backup; `corrupt`
+    /// where acknowledged changes can't be read; `newerFormat`, `metadataOlderThanJournal`, `diskFull`,
+    /// `invalidArgument`.
     package static func openIfFree(
         at path: String, configuration: Configuration = Configuration(),
         timeSource: any TimeSource = SystemTimeSource(), logger: Logger = Logger(label: "shardline.store")
@@ -64,16 +66,16 @@ public final class SegmentStore: StreamStore {
         return SegmentStore(core)
     }
 
-    /// Ends all calls, makes what was acknowledged durable and gives the directory up. More calls do nothing.
+    /// Ends all calls, makes acknowledged changes durable and releases the directory. Further calls do nothing.
     public func close() async throws {
         core.beginClosing()
         await core.closed()
     }
 
-    /// As ``StreamStore/waitForFailure()``: after a failed write or sync.
+    /// As ``StreamStore/waitForFailure()``; returns the error of the failed write or sync.
     public func waitForFailure() async throws -> ShardlineError { try await core.health.signal.wait() }
 
-    /// Why the store takes nothing more until it is opened anew; nil as long as all is well.
+    /// Why the store accepts nothing more until it is opened again; nil while it works.
     package var failure: ShardlineError? { core.health.failure }
 
     // MARK: Streams
@@ -94,7 +96,7 @@ public final class SegmentStore: StreamStore {
             do {
                 streams.append(try await describeStream(name))
             } catch let error as ShardlineError where error.code == .streamNotFound {
-                // Deleted since the list was made.
+                // The stream was deleted after the list was made.
             }
         }
         return streams
@@ -124,8 +126,8 @@ public final class SegmentStore: StreamStore {
             initialSettings: initial, shards: descriptions)
     }
 
-    /// The shard's trim horizon; where damage hides it, what is known of it: one damaged segment must not take the
-    /// stream's other shards from everybody. Who reads this shard is told of the damage.
+    /// The shard's trim horizon, or the last known one where damage hides it: one damaged segment must not make the
+    /// whole stream unreadable. A reader of this shard gets the error.
     private func knownHorizon(of shard: ShardState, expiry: Timestamp) async throws -> SequenceNumber {
         do {
             return try await trimHorizon(of: shard, expiry: expiry)
@@ -144,7 +146,7 @@ public final class SegmentStore: StreamStore {
 
     /// As ``StreamStore/deleteStream(_:force:)``.
     public func deleteStream(_ name: String, force: Bool) async throws {
-        // Nobody may claim what is about to go.
+        // Pending claims keep the stream's mappings from being claimed while the stream is deleted.
         let held = try core.visible.withOpen { state in
             let stream = try state.catalogue.stream(name)
             if !force, let running = state.runningMapping(of: stream) { throw ShardlineError.isRunning(running) }
@@ -163,7 +165,7 @@ public final class SegmentStore: StreamStore {
         }
     }
 
-    /// Asks the writer for something that is not a commit of changes, and waits for its sync.
+    /// Sends the writer a request other than `commit` and waits for its sync.
     func ask(_ request: CallRequest) async throws {
         let answer = try await core.push(request, storedCount: 0, reserved: 0, urgency: .now)
         if case .unknown(let cause) = answer {
@@ -181,7 +183,7 @@ public final class SegmentStore: StreamStore {
             try core.visible.withOpen { _ in }
             return .committed([])
         }
-        // Calls without records pass those that wait for room (STORE-C6).
+        // Calls without records don't wait for room (STORE-C6).
         if bytes > 0 { try await core.admission.admit(bytes) }
         let prepared: [PreparedChange]
         do {
@@ -203,7 +205,7 @@ public final class SegmentStore: StreamStore {
                 prepared.append(.other(change))
                 continue
             }
-            // Never the whole catalogue: a second reference would make the next commit copy it.
+            // The catalogue itself is never taken out: a second reference would make the next commit copy it.
             let (stream, target) = try core.visible.withOpen { state in
                 let stream = try state.catalogue.stream(append.stream)
                 guard case .shard(let id) = append.target else { return (stream, ShardState?.none) }
@@ -215,7 +217,7 @@ public final class SegmentStore: StreamStore {
             }
             try NewRecord.validate(append.records, maximumRecordSize: stream.maximumRecordSize)
             var encoder = AppendEncoder(append, stream: stream, target: target, seed: core.seed)
-            // Large calls let others run in between.
+            // Large calls yield in between.
             while encoder.encode(atLeast: PreparedAppend.longestFrame) { await Task.yield() }
             prepared.append(.append(encoder.finish()))
         }
@@ -233,7 +235,7 @@ extension ShardState {
 }
 
 extension CallAnswer {
-    /// The same as who called is told it.
+    /// The outcome for the caller of `commit`.
     var outcome: CommitOutcome {
         switch self {
         case .committed(let receipts): .committed(receipts.map(\.receipt))

@@ -5,7 +5,11 @@ import StreamModel
 import StreamStorage
 import Synchronization
 
-/// Everything that an open store consists of. It outlives the store until its threads have ended.
+/// Everything that an open store consists of. It outlives the ``SegmentStore`` until its threads have ended.
+///
+/// Two threads run: `shardline-write` calls `writer.step(at:)` and then ``finishWriting()``; `shardline-flush` calls
+/// `maintenance.step()`, `maintenance.finish()` and then ``finishClosing()``. Other members may be called from any
+/// thread.
 package final class StoreCore: Sendable {
     package let directory: String
     package let configuration: SegmentStore.Configuration
@@ -25,7 +29,7 @@ package final class StoreCore: Sendable {
     package let maintenance: MaintenanceLoop
     let counters: StoreCounters
     private let lock: any FileLock
-    /// Whether the end flushes whatever is in the journal.
+    /// Whether closing flushes everything in the journal; after a repair.
     private let flushesAtEnd: Bool
     package let fileSystem: any FileSystem
     private let closing = Mutex(Closing())
@@ -74,7 +78,7 @@ package final class StoreCore: Sendable {
         if case .interval(let interval) = configuration.durability { syncInterval = interval }
         let saver = CatalogueSaver(metadata: backing.metadata, visible: visible) {
             [isInterval = syncInterval != nil] in
-            // What is synced before it is visible needs no second sync.
+            // Without an interval commits are synced before they are visible.
             if isInterval { try ring.synchronizeAll() }
         }
         writer = JournalWriter(
@@ -87,14 +91,14 @@ package final class StoreCore: Sendable {
             health: health,
             space: space, saver: saver, timeSource: timeSource, logger: logger)
         if let last = recovery.frames.last {
-            // What the journal held belongs to the first memtable of this opening.
+            // The replayed records belong to the first memtable of this opening.
             _ = memtables.add(
                 recovery.frames, commit: last.commit,
                 next: ring.position(commit: recovery.start.nextCommit, chain: recovery.start.chain), ringBytes: 0)
         }
     }
 
-    /// Opens what is in the directory, up to the commit that says so. Blocks.
+    /// Opens the store in the directory, including the synced commit of this opening. Blocks.
     package static func open(
         _ path: String, configuration: SegmentStore.Configuration, timeSource: any TimeSource, logger: Logger,
         internals: SegmentStore.Internals
@@ -113,8 +117,8 @@ package final class StoreCore: Sendable {
             do {
                 return try open()
             } catch let full as ShardlineError where full.code == .diskFull {
-                // What a store that is open does when its disk becomes full (STORE-C9): SQLite needs files of its
-                // own for anything that is asked.
+                // As in an open store whose disk becomes full (STORE-C9), the reserve is removed: SQLite needs files of
+                // its own for any query.
                 DiskSpace.giveUpReserve(of: directory, fileSystem)
                 do {
                     let core = try open()
@@ -130,7 +134,7 @@ package final class StoreCore: Sendable {
         }
     }
 
-    /// Opens a directory whose lock is held. One that can't be opened is as it was, so it may be tried again.
+    /// Opens a directory whose lock is held. A failed attempt leaves the store as it was, so it may be repeated.
     private static func open(
         _ directory: String, configuration: SegmentStore.Configuration, timeSource: any TimeSource, logger: Logger,
         lock: any FileLock, internals: SegmentStore.Internals
@@ -156,7 +160,8 @@ package final class StoreCore: Sendable {
                 directory: directory, configuration: configuration, timeSource: timeSource, logger: logger,
                 recovery: recovery, ring: ring, backing: backing, lock: lock, internals: internals)
             try describing("opening the store") {
-                // What was read past the cache may still be in the disk's way to durability (STORE-J9).
+                // What recovery read may not be durable yet, so it is synced before the commit that builds on it
+                // (STORE-J9).
                 try ring.synchronizeAll()
                 try ring.synchronizeNames()
                 try ring.removeUnusable()
@@ -169,14 +174,15 @@ package final class StoreCore: Sendable {
         }
     }
 
-    /// Makes the directory where it is missing, and becomes its owner.
+    /// Makes the directory where it is missing, and takes its lock.
     private static func takeDirectory(_ directory: String, fileSystem: any FileSystem) throws -> any FileLock {
         try describing("opening the store '\(directory)'") {
             if let status = try fileSystem.status(directory) {
                 guard status.isDirectory else {
                     throw ShardlineError(.notAccessible, "'\(directory)' is a file; a store is a directory")
                 }
-                // Opening writes: no byte of these files may change, or the backup can't be restored any more.
+                // A backup's files must never be opened as a store: opening writes, and a changed backup can't be
+                // restored.
                 if let backup = try BackupManifest.backup(ofFilesIn: directory, fileSystem) {
                     throw ShardlineError(
                         .notAccessible,
@@ -191,7 +197,7 @@ package final class StoreCore: Sendable {
                         "'\(directory)' holds other files (such as '\(names[0])') and no store: name a new or an empty directory"
                     )
                 }
-                // Whoever made it may have been killed before its name was durable.
+                // The process that made the directory may have been killed before its name was durable.
                 if names.isEmpty { try fileSystem.synchronizeDirectory(StoreLayout.parent(of: directory)) }
             } else {
                 try fileSystem.createDirectory(directory)
@@ -211,11 +217,11 @@ package final class StoreCore: Sendable {
         }
     }
 
-    /// What a store holds is its owner's alone, also where the directory was made by hand, or its files by a version
-    /// that let others read them.
+    /// Takes the rights of other users away, also where the directory was made by hand or its files by a version that
+    /// let others read them.
     private static func keepToOwner(_ directory: String, fileSystem: any FileSystem, logger: Logger) {
         do throws(FileError) {
-            // Behind a directory that nobody else may enter the rights of its files do not matter.
+            // If only the owner may enter the directory, the rights of its files do not matter.
             guard try fileSystem.keepToOwner(directory + "/.") else { return }
             for name in try fileSystem.list(directory) {
                 let path = directory + "/" + name
@@ -230,12 +236,12 @@ package final class StoreCore: Sendable {
         }
     }
 
-    /// Bytes of the files in a directory of the store whose names are wanted. Blocks.
+    /// The size in bytes of the files in a directory whose names `isWanted` accepts. Blocks.
     package func size(in directory: String, where isWanted: (String) -> Bool) throws(FileError) -> Int {
         guard try fileSystem.status(directory) != nil else { return 0 }
         var bytes = 0
         for name in try fileSystem.list(directory) where isWanted(name) {
-            // Gone since the list was made: then it takes nothing.
+            // A file that is gone since the list was made counts 0.
             bytes += try fileSystem.status(directory + "/" + name)?.size ?? 0
         }
         return bytes
@@ -243,8 +249,9 @@ package final class StoreCore: Sendable {
 
     // MARK: Calls
 
-    /// Puts a call into the writer's queue and waits for its answer. From here on it ends with its real outcome,
-    /// cancelled or not (STORE-C10). `reserved` is given back when it is answered, or here where it is not taken.
+    /// Puts a call into the writer's queue and waits for its answer. From here on cancellation has no effect: the call
+    /// ends with its real outcome (STORE-C10). `reserved` is released when the call is answered, or here if the queue
+    /// is closed.
     func push(
         _ request: CallRequest, storedCount: Int, reserved: Int, urgency: CommitUrgency
     ) async throws -> CallAnswer {
@@ -265,8 +272,8 @@ package final class StoreCore: Sendable {
 
     func startThreads() {
         let writing = WorkerThread(name: "shardline-write") { [self] in
-            // Pauses of the writer are real ones, whatever clock arrivals go by: its thread can't sleep in
-            // virtual time.
+            // The writer's delays use the system's clock, even where arrival times come from a virtual one: a thread
+            // can't sleep in virtual time.
             let clock = SystemTimeSource()
             while true {
                 switch writer.step(at: clock.monotonicTime) {
@@ -286,13 +293,13 @@ package final class StoreCore: Sendable {
         }
     }
 
-    /// What is left to do when the last commit is written: a flush where replaying would take long (STORE-F8).
+    /// Called after the last commit: requests a last flush where a replay would take long (STORE-F8).
     package func finishWriting() {
         if health.failure == nil, ring.filesInUse > 1 || flushesAtEnd { memtables.closeNow() }
         memtables.end()
     }
 
-    /// Takes no more calls, and lets the threads come to their end.
+    /// Accepts no more calls and lets the threads end.
     package func beginClosing() {
         let isFirst = closing.withLock { closing in
             defer { closing.hasBegun = true }
@@ -304,6 +311,9 @@ package final class StoreCore: Sendable {
         queue.close()
     }
 
+    /// Releases the directory's lock and resumes the callers of `close()`. It must be the last step of closing: after
+    /// it another process may open the store. The flush thread ends only after the writer's ``finishWriting()``, so
+    /// nothing is written afterwards.
     package func finishClosing() {
         lock.release()
         let waiters = closing.withLock { closing in
@@ -314,7 +324,7 @@ package final class StoreCore: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
-    /// Returns when the store is given up.
+    /// Returns when the directory's lock is released.
     func closed() async {
         await withCheckedContinuation { continuation in
             let isDone = closing.withLock { closing in

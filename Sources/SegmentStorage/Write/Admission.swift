@@ -2,7 +2,10 @@ import DequeModule
 import StreamModel
 import Synchronization
 
-/// Lets calls with records in as there is room for them, in their order (STORE-C6).
+/// Admits calls with records in their order, as far as the queue's bytes allow (STORE-C6).
+///
+/// Any thread may call any member. Continuations are resumed after the lock is released. Lock order: this lock before
+/// that of the memtable queue.
 final class Admission: Sendable {
     private struct Waiter {
         var id: UInt64
@@ -16,11 +19,11 @@ final class Admission: Sendable {
         var refusal: ShardlineError?
         var waiters: Deque<Waiter> = []
         var lastID: UInt64 = 0
-        /// Calls on their way to the list, and those of them that were cancelled on the way.
+        /// Calls that got an ID and are not on the list yet, and those of them that were cancelled meanwhile.
         var coming: Set<UInt64> = []
         var cancelled: Set<UInt64> = []
 
-        /// A call that is larger than all room is let in when it is alone.
+        /// A call that is larger than the limit is admitted when no other call holds bytes.
         func admits(_ bytes: Int, limit: Int) -> Bool { !isBlocked && (used == 0 || used + bytes <= limit) }
 
         mutating func takeAdmitted(limit: Int) -> [CheckedContinuation<Void, any Error>] {
@@ -37,11 +40,11 @@ final class Admission: Sendable {
     private let state = Mutex(State())
     private let limit: Int
 
-    /// `limit` bytes of calls may be on their way at once.
+    /// At most `limit` bytes of calls may be admitted and not answered at once.
     init(limit: Int) { self.limit = limit }
 
-    /// Returns when there is room for `bytes`, which are reserved then. Throws `CancellationError` for a cancelled
-    /// task, and what ``refuse(with:)`` said: then nothing is reserved.
+    /// Reserves `bytes`, as soon as there is room for them. Throws `CancellationError` for a cancelled task and the
+    /// error of ``refuse(with:)``; then nothing is reserved.
     func admit(_ bytes: Int) async throws {
         let isAdmitted = try state.withLock { state in
             if let refusal = state.refusal { throw refusal }
@@ -80,7 +83,7 @@ final class Admission: Sendable {
     private func cancel(_ id: UInt64) {
         let (cancelled, admitted) = state.withLock { state in
             guard let index = state.waiters.firstIndex(where: { $0.id == id }) else {
-                // Not on the list yet: it must not wait there. Or admitted in this moment: then it goes on.
+                // A call that is not on the list yet must not wait there. A call that has just been admitted goes on.
                 if state.coming.contains(id) { state.cancelled.insert(id) }
                 return (nil as CheckedContinuation<Void, any Error>?, [CheckedContinuation<Void, any Error>]())
             }
@@ -91,10 +94,10 @@ final class Admission: Sendable {
         for continuation in admitted { continuation.resume() }
     }
 
-    /// How many calls wait.
+    /// The number of calls that wait.
     var waitingCount: Int { state.withLock { $0.waiters.count } }
 
-    /// Gives room back.
+    /// Gives reserved bytes back.
     func release(_ bytes: Int) {
         guard bytes > 0 else { return }
         let admitted = state.withLock { state in
@@ -104,9 +107,9 @@ final class Admission: Sendable {
         for continuation in admitted { continuation.resume() }
     }
 
-    /// Lets nobody in for a while, or lets them in again: what is in memory has to reach segments first (STORE-M4).
+    /// Stops admitting, or starts again: memory has to be flushed to segments first (STORE-M4).
     ///
-    /// `isBlocked` is asked under the lock, so that of two that ask at once the later answer counts.
+    /// `isBlocked` is evaluated under the lock, so that of two concurrent calls the later answer counts.
     func block(while isBlocked: () -> Bool) {
         let admitted = state.withLock { state in
             state.isBlocked = isBlocked()
@@ -115,7 +118,7 @@ final class Admission: Sendable {
         for continuation in admitted { continuation.resume() }
     }
 
-    /// Refuses everybody with this error, those that wait too; nil: refuses nobody any more.
+    /// Refuses all calls with this error, waiting ones included. Nil ends the refusal.
     func refuse(with error: ShardlineError?) {
         let waiters = state.withLock { state in
             state.refusal = error

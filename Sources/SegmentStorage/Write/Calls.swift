@@ -8,7 +8,7 @@ package enum PreparedChange: Sendable {
     case other(Change)
 }
 
-/// What a call asks of the writer.
+/// A request of a call to the writer.
 package enum CallRequest: Sendable {
     case commit([PreparedChange])
     case createStream(name: String, settings: StreamSettings)
@@ -16,26 +16,26 @@ package enum CallRequest: Sendable {
     case deleteStream(name: String)
     case createMapping(MappingDefinition, starts: [ShardNumber: SequenceNumber])
     case claimMapping(MappingID, configuration: [UInt8]?)
-    /// `all`: in all shards, those included that are listed no longer.
+    /// `all`: in all shards, including those that are no longer listed.
     case seekMapping(MappingID, positions: [ShardNumber: SequenceNumber], all: Bool)
     case deleteMapping(MappingID)
-    /// Makes durable what retention has ended. `atOnce`: all of it, not only what has come together. Of the shards those
-    /// are forgotten that no mapping has anything to do in.
+    /// Makes durable what retention has expired. `atOnce`: everything, not only streams with enough of it. Of the given
+    /// shards those are removed in which no mapping has records left to handle.
     case applyRetention(atOnce: Bool, forgetting: [StreamNumber: [ShardNumber]])
 }
 
 extension CallRequest {
-    /// What becomes of a call when the disk is full (STORE-C9).
+    /// How a call is handled when the disk is full (STORE-C9).
     enum KindWithoutRoom {
-        /// It has records, or a large state.
+        /// It has records or a large checkpoint state.
         case refused
-        /// It only moves checkpoints or notes attempts.
+        /// It only moves checkpoints or records attempts.
         case saved
-        /// Anything else, which is small and rare.
+        /// Any other call; these are small and rare.
         case written
     }
 
-    /// A larger state of a checkpoint has to wait for room.
+    /// The largest checkpoint state, in bytes, that is saved on a full disk; a larger one is refused.
     static let largestSavedState = 64 << 10
 
     var kindWithoutRoom: KindWithoutRoom {
@@ -60,11 +60,11 @@ package enum CallAnswer: Sendable {
     case conflict(change: Int, last: SequenceNumber)
     case sealed(change: Int, children: [ShardID])
     case unknown(cause: any Error)
-    /// Of everything but a commit of changes.
+    /// The answer to every request except `commit`.
     case done
 }
 
-/// What a change came to; the caller makes receipts for single records of it.
+/// The result of a change; the caller makes the receipts of single records from it.
 package enum PlannedReceipt: Sendable {
     case appended(PreparedAppend, [Memtable.Frame])
     case sealed([ShardID])
@@ -75,34 +75,36 @@ package enum PlannedReceipt: Sendable {
 /// A call in the writer's queue.
 struct PendingCall: Sendable {
     var request: CallRequest
-    /// Bytes that its bodies take in the journal, about.
+    /// The approximate number of bytes that its bodies take in the journal.
     var storedCount: Int
-    /// What it reserved at admission, given back when it is answered.
+    /// The bytes that it reserved at admission; they are given back when it is answered.
     var reserved: Int
-    /// Told the answer, once, by the writer's thread: it must not block.
+    /// Called once with the answer, on the writer's thread; it must not block.
     var answer: @Sendable (Result<CallAnswer, any Error>) -> Void
 }
 
 /// The calls that wait for the writer, in the order in which they are numbered (STORE-C2).
+///
+/// Any thread may push, kick and close. Only the writer's thread takes and waits.
 package final class CallQueue: Sendable {
     private struct State {
         var calls: [PendingCall] = []
-        /// How many of them want to go at once.
+        /// The number of urgent calls; at least 1 where calls were left after a full group.
         var urgent = 0
         var isClosing = false
-        /// The writer has seen that calls wait for company, and knows when they are due.
+        /// The writer has seen that relaxed calls wait for a group commit, and knows when they are due.
         var isRelaxedKnown = false
-        /// Set when something else than a call waits for the writer.
+        /// Set when the writer is to wake without a call.
         var isKicked = false
 
-        /// Whether the writer should look.
+        /// Whether the writer has something to do.
         var hasNews: Bool { urgent > 0 || isClosing || isKicked || (!calls.isEmpty && !isRelaxedKnown) }
     }
 
-    /// What the writer finds when it looks.
+    /// What ``take(limit:takesRelaxed:)`` found.
     struct DequeuedCalls {
         var calls: [PendingCall]
-        /// Calls that may wait for company are there, and were left.
+        /// Relaxed calls are queued and were left for a later group commit.
         var leftRelaxed: Bool
         var isClosing: Bool
     }
@@ -120,8 +122,8 @@ package final class CallQueue: Sendable {
         if wakes { monitor.wakeAll() }
     }
 
-    /// Calls up to `limit` stored bytes, at least one; none where all may wait for company and `takesRelaxed` is not
-    /// set.
+    /// Takes calls of up to `limit` stored bytes, at least one. Takes none where all are relaxed and `takesRelaxed` is
+    /// false.
     func take(limit: Int, takesRelaxed: Bool) -> DequeuedCalls {
         monitor.withLock { state in
             state.isKicked = false
@@ -138,13 +140,13 @@ package final class CallQueue: Sendable {
             }
             let calls = Array(state.calls[..<count])
             state.calls.removeFirst(count)
-            // What is left behind a full group goes with the next one, urgent or not.
+            // What is left after a full group goes with the next one, urgent or not.
             state.urgent = state.calls.isEmpty ? 0 : max(1, state.urgent - count)
             return DequeuedCalls(calls: calls, leftRelaxed: false, isClosing: state.isClosing && state.calls.isEmpty)
         }
     }
 
-    /// Sleeps until there is something to do, at most so long.
+    /// Sleeps until there is something to do, for at most `duration`. Blocks the thread.
     func wait(atMost duration: Duration?) {
         _ = monitor.wait(atMost: duration) { $0.hasNews ? () : nil }
     }
@@ -152,7 +154,7 @@ package final class CallQueue: Sendable {
     /// Whether ``wait(atMost:)`` would return at once.
     package var hasNews: Bool { monitor.withLock { $0.hasNews } }
 
-    /// How many calls wait.
+    /// The number of calls that wait.
     var count: Int { monitor.withLock { $0.calls.count } }
 
     /// Wakes the writer without a call.
@@ -161,7 +163,7 @@ package final class CallQueue: Sendable {
         monitor.wakeAll()
     }
 
-    /// Takes no more calls; what is queued is still done.
+    /// Accepts no more calls; queued ones are still handled.
     func close() {
         monitor.withLock { $0.isClosing = true }
         monitor.wakeAll()

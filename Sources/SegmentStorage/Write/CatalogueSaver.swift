@@ -1,25 +1,27 @@
 import StreamModel
 import Synchronization
 
-/// Saves what changed in the catalogue to the metadata. The flush thread does that, and on a full disk the writer does;
-/// one waits for the other, so that none puts an older row over the newer one of the other.
+/// Saves changed rows of the catalogue to the metadata. The flush thread calls it, and on a full disk the writer's
+/// thread too. They take turns, so that neither replaces a newer row with an older one.
+///
+/// Lock order: `turn` before the locks of the visible state, of the ring and of the metadata.
 final class CatalogueSaver: Sendable {
     private let metadata: any Metadata
     private let visible: VisibleState
     private let makeDurable: @Sendable () throws -> Void
     private let turn = Mutex(())
 
-    /// - Parameter makeDurable: makes all that is visible durable in the journal. Rows must not be ahead of it: under
-    ///   `.interval` a loss of power would keep a checkpoint and take the records, or the documents, that it says are
-    ///   done.
+    /// - Parameter makeDurable: syncs everything visible in the journal. It runs before rows are saved: under
+    ///   `.interval` a loss of power would otherwise keep a checkpoint and lose the records, or the documents, that it
+    ///   says are done.
     init(metadata: any Metadata, visible: VisibleState, makeDurable: @escaping @Sendable () throws -> Void) {
         self.metadata = metadata
         self.visible = visible
         self.makeDurable = makeDurable
     }
 
-    /// Hands what changed, and the catalogue that it changed to, to `save`. What could not be saved is kept for the
-    /// next time.
+    /// Hands the changed rows and the current catalogue to `save`. If that throws, the rows stay marked as changed for
+    /// the next save.
     func save(_ save: (DirtyRows, Catalogue) throws -> Void) throws {
         try turn.withLock { _ in
             let (dirty, catalogue) = visible.takeDirty()
@@ -33,7 +35,7 @@ final class CatalogueSaver: Sendable {
         }
     }
 
-    /// Saves what changed without moving the start position (STORE-F8).
+    /// Saves changed rows without moving the start position of replay (STORE-F8).
     func saveChanges() throws {
         let lastCommit = visible.syncedThrough
         try save { dirty, catalogue in
@@ -42,7 +44,7 @@ final class CatalogueSaver: Sendable {
         }
     }
 
-    /// Saves what changed and what `entries` change beyond it: they stand in no commit (STORE-C9).
+    /// Saves changed rows and the changes of `entries`, which are in no commit (STORE-C9).
     func saveChanges(with entries: [Entry], of catalogue: Catalogue) throws {
         let lastCommit = visible.syncedThrough
         try save { dirty, before in

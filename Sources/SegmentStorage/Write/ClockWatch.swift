@@ -2,16 +2,16 @@ import Logging
 import Metrics
 import StreamModel
 
-/// Tells when the system's clock has gone back: what was put before is younger than now then.
+/// Logs when the system's clock has gone back. Records that were put before then have arrival times in the future.
 ///
-/// Nothing is lost by it: within a shard a record never arrives before the one before it (STORE-C3), ages are never
-/// below 0, and retention deletes that much later. But who reads times should know.
+/// No data is lost: arrival times within a shard never decrease (STORE-C3), ages are never below 0, and retention
+/// deletes that much later. It is logged for people who read times.
 struct ClockWatch {
-    /// Less is what keeping a clock right takes now and then.
+    /// Smaller steps are ordinary corrections by NTP.
     static let tolerance = Duration.seconds(1)
 
     private var newest: Timestamp
-    /// How far behind it was when that was last shown.
+    /// The distance that was last logged.
     private var behind = Duration.zero
     private let logger: Logger
     private let gauge: Gauge
@@ -23,7 +23,7 @@ struct ClockWatch {
         gauge = Gauge(label: "shardline.ClockBehindSeconds", factory: metrics)
     }
 
-    /// Looks at the clock.
+    /// Compares the clock with the newest time seen.
     mutating func look(at now: Timestamp) {
         guard now < newest else {
             newest = now

@@ -6,21 +6,26 @@ import Synchronization
 
 /// Whether the disk has room (STORE-C9).
 ///
-/// When it has none, records are refused at once and with the reason, but consumers go on: their checkpoints go straight
-/// to the metadata, for which the file `reserve` is given up. The flush thread looks once a second whether there is
-/// room again, makes the reserve anew, writes what has been waiting, and only then are records taken.
+/// The writer's thread and the flush thread report a full disk. Only the flush thread looks for room and ends the
+/// state. Lock order: `state` before the lock of the admission.
+///
+/// On a full disk records are refused at once with the reason. Consumers go on: their checkpoints are saved straight to
+/// the metadata, and the file `reserve` is removed to make room for them. Once a second the flush thread looks whether
+/// there is room again. It then recreates the reserve and writes what has been waiting; only after that are records
+/// accepted.
 final class DiskSpace: Sendable {
-    /// What SQLite needs for rows that change in place: its log (1 MiB before it is written back), and the same again.
+    /// Bytes that SQLite needs for rows that change in place: its write-ahead log (1 MiB before a checkpoint), and as
+    /// much again.
     static let reserveSize = 2 << 20
     static let reserveName = "reserve"
 
     private struct State {
-        /// What records are refused with; nil: there is room.
+        /// The error that records are refused with; nil while there is room.
         var refusal: ShardlineError?
         var cause = ""
     }
 
-    /// How many bytes must be free before records are taken again: the reserve, and what memory can hold until then.
+    /// Bytes that must be free before records are accepted again: the reserve and what may be waiting in memory.
     let needed: Int
     private let reserveSize: Int
     private let fileSystem: any FileSystem
@@ -31,8 +36,8 @@ final class DiskSpace: Sendable {
     private let state = Mutex(State())
 
     /// - Parameters:
-    ///   - unflushed: the most bytes that may be waiting for the flush, a file of the journal included.
-    ///   - reserveSize: bytes of the file `reserve`; another size is for tests.
+    ///   - unflushed: the most bytes that may be waiting for the flush, including one file of the journal.
+    ///   - reserveSize: bytes of the file `reserve`; only tests change it.
     init(
         fileSystem: any FileSystem, directory: String, unflushed: Int, reserveSize: Int = DiskSpace.reserveSize,
         admission: Admission, logger: Logger, metrics: any MetricsFactory = MetricsSystem.factory
@@ -48,10 +53,10 @@ final class DiskSpace: Sendable {
 
     private var reserve: String { "\(directory)/\(Self.reserveName)" }
 
-    /// Why no records are taken; nil: there is room.
+    /// The error that records are refused with; nil while there is room.
     var refusal: ShardlineError? { state.withLock { $0.refusal } }
 
-    /// The disk is full: refuses records from now on, those that wait too, and gives up the reserve.
+    /// The disk is full: refuses records from now on, waiting ones included, and removes the reserve.
     func ranOut(_ cause: String) {
         let refusal = refusal(cause)
         let isNew = state.withLock { state in
@@ -59,7 +64,7 @@ final class DiskSpace: Sendable {
             return state.refusal == nil
         }
         guard isNew else { return }
-        // Best effort: without it checkpoints may have to wait as well.
+        // Best effort: if the reserve can't be removed, checkpoints may have to wait as well.
         giveUpReserve()
         let isEnough = (freeBytes ?? 0) >= reserveSize / 2
         logger.error(
@@ -70,7 +75,8 @@ final class DiskSpace: Sendable {
         admission.refuse(with: refusal)
     }
 
-    /// Whether there seems to be enough room again; tells who asks in the meantime how much there is.
+    /// Whether there seems to be enough room again. Where there is not, updates the refusal's message with what is free
+    /// now.
     func seemsEnough() -> Bool {
         guard (freeBytes ?? 0) < needed else { return true }
         state.withLock { state in
@@ -81,7 +87,7 @@ final class DiskSpace: Sendable {
         return false
     }
 
-    /// What was waiting is written: records are taken again.
+    /// Everything that was waiting is written: accepts records again.
     func regained() {
         state.withLock { $0.refusal = nil }
         logger.notice("the disk of '\(directory)' has room again; records are taken")
@@ -89,7 +95,7 @@ final class DiskSpace: Sendable {
         admission.refuse(with: nil)
     }
 
-    /// Makes the reserve where it is missing or not whole.
+    /// Creates the reserve where it is missing or has another size.
     func makeReserve() throws(FileError) {
         if let status = try fileSystem.status(reserve) {
             if status.size == reserveSize, !status.isDirectory { return }
@@ -101,7 +107,7 @@ final class DiskSpace: Sendable {
             for offset in stride(from: 0, to: reserveSize, by: zeros.count) {
                 try file.writeAll(zeros, at: offset)
             }
-            // Space is taken when the bytes get there.
+            // Some file systems allocate blocks only when data is written back.
             try file.synchronize()
         } catch {
             giveUpReserve()
@@ -109,7 +115,7 @@ final class DiskSpace: Sendable {
         }
     }
 
-    /// Somebody's folder in the reserve's place is kept, as all is that a store does not know.
+    /// A folder with the reserve's name is moved to quarantine: a store deletes nothing that it did not make.
     private func moveAway() throws(FileError) {
         let folder = "\(directory)/quarantine"
         try fileSystem.createDirectory(folder)
@@ -120,15 +126,16 @@ final class DiskSpace: Sendable {
         logger.warning("'\(reserve)' was a folder, where the store keeps a file; it is in '\(place)' now")
     }
 
-    /// Makes room for checkpoints.
+    /// Removes the reserve, to make room for checkpoints.
     func giveUpReserve() { Self.giveUpReserve(of: directory, fileSystem) }
 
-    /// Makes room for SQLite where a store is not open yet.
+    /// Removes the reserve of a store that is not open yet, to make room for SQLite.
     static func giveUpReserve(of directory: String, _ fileSystem: any FileSystem) {
         try? fileSystem.remove("\(directory)/\(reserveName)")
     }
 
-    /// Whether a file of so many bytes can be made and a reserve is left beside it. Where that is not known it is tried.
+    /// Whether a file of `bytes` can be made and still leave room for a reserve. True where the free space is not
+    /// known.
     func hasRoom(for bytes: Int) -> Bool { (freeBytes ?? .max) >= bytes + reserveSize }
 
     private var freeBytes: Int? { try? fileSystem.freeSpace(at: directory) }
@@ -137,7 +144,8 @@ final class DiskSpace: Sendable {
         Self.full(directory, fileSystem, cause, needed: needed, "no records are taken until there is room")
     }
 
-    /// Why a store can't be opened that has no reserve, or none any more: SQLite wants files before it answers anything.
+    /// The error for a store that can't be opened and has no reserve left: SQLite creates files before it answers any
+    /// query.
     static func tooFullToOpen(_ directory: String, _ fileSystem: any FileSystem, _ cause: String) -> ShardlineError {
         full(
             directory, fileSystem, cause, needed: reserveSize,

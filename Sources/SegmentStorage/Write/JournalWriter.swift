@@ -6,25 +6,27 @@ import StreamStorage
 import Synchronization
 
 /// Writes the journal: takes calls from the queue, makes one commit of them, syncs it, makes it visible and answers
-/// (STORE-C2). One thread drives it, or a test: ``step(at:)`` is all there is to it.
+/// (STORE-C2).
+///
+/// One thread, or a test, calls ``step(at:)`` in a loop. ``writeOpened(_:at:)`` runs before that thread starts.
 package final class JournalWriter: @unchecked Sendable {
-    // Everything that is not constant is touched by the one thread that calls step(at:).
+    // Mutable state is used only by the thread that calls step(at:).
 
-    /// What a step came to.
+    /// The result of a step.
     package enum Step: Hashable {
-        /// Something was done, and more may be there to do.
+        /// Something was done, and there may be more to do.
         case worked
-        /// Nothing to do: to be called again after this time, or when the queue wakes.
+        /// Nothing to do: call again after this time (nil: no limit), or when the queue wakes.
         case idle(Duration?)
-        /// All is done; not to be called again.
+        /// Everything is done; don't call again.
         case finished
     }
 
-    /// A group takes no further call once its bodies have this size (STORE-J7).
+    /// A group commit takes no further call once its bodies have this many bytes (STORE-J7).
     static let groupLimit = 1 << 20
-    /// A lazy call goes after this time, company or not (STORE-C7).
+    /// A relaxed call joins the next group commit, at the latest after this time (STORE-C7).
     static let relaxedDelay = Duration.milliseconds(5)
-    /// An idle writer proves the last commit after this time (STORE-J8).
+    /// An idle writer writes a mark, which proves that the last commit was synced, after this time (STORE-J8).
     static let markDelay = Duration.milliseconds(200)
 
     let queue: CallQueue
@@ -33,7 +35,7 @@ package final class JournalWriter: @unchecked Sendable {
     private let visible: VisibleState
     private let memtables: MemtableQueue
     private let timeSource: any TimeSource
-    /// How long what was acknowledged may wait for its sync; nil: it is synced before.
+    /// The longest time between acknowledgement and sync; nil: commits are synced before they are acknowledged.
     private let syncInterval: Duration?
     private let seed: UInt32
     private let logger: Logger
@@ -47,13 +49,13 @@ package final class JournalWriter: @unchecked Sendable {
     private var chain: UInt32
     private let incarnation: UInt32
     private let health: StoreHealth
-    /// Nil: no disk ever is full, since nothing is flushed.
+    /// Nil where nothing is flushed: a full disk then fails the calls that it hits, and no state is kept.
     private let space: DiskSpace?
     private let saver: CatalogueSaver
     private var relaxedSince: MonotonicTime?
-    /// When the last commit with entries was written, as long as no mark has proved it.
+    /// When the last commit was written that no mark has proved yet.
     private var unmarkedSince: MonotonicTime?
-    /// Under `.interval`: files that were written and not synced, how much, since when.
+    /// Files that were written and not synced, the number of bytes, and the time of the first write.
     private var unsynced: (files: [any File], bytes: Int, since: MonotonicTime)?
     private var inDoubt = 0
     private var clock: ClockWatch
@@ -87,7 +89,7 @@ package final class JournalWriter: @unchecked Sendable {
             metrics: metrics)
     }
 
-    /// Writes and syncs that the store was opened, before anything of it is served (STORE-J9).
+    /// Writes and syncs the entry of this opening. It must be durable before the store serves any call (STORE-J9).
     func writeOpened(_ entry: OpenedEntry, at now: MonotonicTime) throws {
         var planner = takePlanner()
         planner.add(.opened(entry))
@@ -99,7 +101,7 @@ package final class JournalWriter: @unchecked Sendable {
         }
         catalogue = planner.catalogue
         publish(planner.entries, planner.frames)
-        // Losing this commit again would lose nothing that anybody was told.
+        // This commit needs no proof by a mark: it holds nothing that was acknowledged.
         unmarkedSince = nil
     }
 
@@ -123,7 +125,7 @@ package final class JournalWriter: @unchecked Sendable {
 
     // MARK: Groups
 
-    /// A planner that has the catalogue to itself until it is given back: a second reference to it would make the
+    /// A planner that holds the only reference to the catalogue until it is given back: a second one would make the
     /// first change of every group copy it.
     private func takePlanner() -> Planner {
         let now = timeSource.wallTime
@@ -142,7 +144,7 @@ package final class JournalWriter: @unchecked Sendable {
         commit(calls, at: now)
     }
 
-    /// Ends a call: nothing more comes to it.
+    /// Releases a call's reservation and answers it.
     private func end(_ call: PendingCall, _ answer: Result<CallAnswer, any Error>) {
         admission.release(call.reserved)
         call.answer(answer)
@@ -150,7 +152,7 @@ package final class JournalWriter: @unchecked Sendable {
 
     private func commit(_ calls: [PendingCall], at now: MonotonicTime) {
         var planner = takePlanner()
-        // Resumed in the end, in one loop: a refusal may name a number that this group's sync makes true (STORE-C5).
+        // Answered only after the sync: a refusal may name a number that becomes durable with this group (STORE-C5).
         let answers = calls.map { call in Result { try planner.plan(call.request) } }
         var lost: Lost?
         if !planner.builder.isEmpty {
@@ -161,10 +163,10 @@ package final class JournalWriter: @unchecked Sendable {
                 lost = error
             }
         }
-        // What was planned and not written never came to be.
+        // A group that was planned and not written has no effect.
         catalogue = lost == nil ? planner.catalogue : visible.catalogue
         if case .surelyNotWritten(let error) = lost, let space, space.refusal == nil {
-            // From now on checkpoints go another way, those of this group first.
+            // From now on checkpoints are saved straight to the metadata, those of this group first.
             space.ranOut(error.message)
             memtables.ask()
             return answerWithoutRoom(calls, at: now)
@@ -178,7 +180,8 @@ package final class JournalWriter: @unchecked Sendable {
             case (.surelyNotWritten(let error), _): end(call, .failure(error))
             case (.unknown(let error), .failure), (.unknown(let error), .success(.conflict)),
                 (.unknown(let error), .success(.sealed)):
-                // Refused as it was, it was surely not written; but its reason may name what never came to be.
+                // A refused call was surely not written, but its reason may name changes of this group that are not
+                // durable.
                 end(call, .failure(error))
             case (.unknown(let error), .success): end(call, .success(.unknown(cause: error)))
             }
@@ -205,15 +208,14 @@ package final class JournalWriter: @unchecked Sendable {
         }
     }
 
-    /// Saves checkpoints without a commit: their rows are newer than what the journal says of them, by epoch and
-    /// revision.
+    /// Saves checkpoints without a commit: at replay their rows win over the journal's entries by epoch and revision.
     private func save(_ calls: [PendingCall]) {
-        // What they follow on must not be lost while they are there.
+        // The journal is synced first: a checkpoint that survives must not refer to records that are lost.
         do throws(Lost) { try synchronize() } catch {
             for call in calls { end(call, .failure(error.reason)) }
             return
         }
-        // As of the last commit that there is: the next one is newer.
+        // Planned with the number of the last commit, so that the next commit is newer.
         var planner = Planner(catalogue, seed: seed, now: timeSource.wallTime, commit: nextCommit - 1)
         catalogue = Catalogue()
         let answers = calls.map { call in Result { try planner.plan(call.request) } }
@@ -228,7 +230,7 @@ package final class JournalWriter: @unchecked Sendable {
         }
     }
 
-    /// A group that did not get to the disk, or may not have.
+    /// A group that did not reach the disk, or may not have.
     private enum Lost: Error {
         case surelyNotWritten(ShardlineError)
         case unknown(ShardlineError)
@@ -245,9 +247,10 @@ package final class JournalWriter: @unchecked Sendable {
         guard let syncInterval else { return try synchronize() }
         inDoubt += planner.entries.count
         guard let unsynced else { return }
-        // Under a load without pauses the writer is never idle, so here too it looks whether a sync is due.
+        // Under continuous load the writer is never idle, so a due sync is checked here too.
         let isDue = unsynced.bytes >= 8 << 20 || now - unsynced.since >= syncInterval
-        // A stream that is lost and recreated would give out its numbers a second time (STORE-C4), and no jump helps.
+        // Changes of streams and shards are synced at once: a stream that is lost and recreated would give out its
+        // numbers a second time (STORE-C4), and no jump of numbers prevents that.
         let changesCatalogue = planner.entries.contains { $0.isOfCatalogue }
         if isDue || changesCatalogue { try synchronize() }
     }
@@ -261,7 +264,7 @@ package final class JournalWriter: @unchecked Sendable {
         do throws(FileError) {
             place = try ring.place(totalCount: builder.totalCount)
         } catch {
-            // Making a file failed: nothing of the group is anywhere.
+            // Making a file failed: nothing of the group was written.
             if error.isNoSpace {
                 throw .surelyNotWritten(
                     ShardlineError(.diskFull, "the disk has no room for the journal: \(error)", cause: error))
@@ -277,7 +280,8 @@ package final class JournalWriter: @unchecked Sendable {
             try place.file.writeAll(pieces.map(\.buffer), at: place.offset)
         } catch {
             if error.cause.isNoSpace, error.written < commit.header.totalCount {
-                // Its checksum can't be whole, so it was surely not written; the next group takes its place (STORE-C8).
+                // The commit is cut short, so its checksum can't match and replay ignores it. The next group overwrites
+                // it (STORE-C8).
                 throw .surelyNotWritten(
                     ShardlineError(
                         .diskFull, "the disk has no room for the journal: \(error.cause)", cause: error.cause))
@@ -311,9 +315,10 @@ package final class JournalWriter: @unchecked Sendable {
         visible.synced(through: lastWithEntries)
     }
 
-    /// Ends all writing for ever: what the disk holds can't be known any more (STORE-C8).
+    /// Ends all writing until the store is opened again: after a failed write or sync it is not known what the disk
+    /// holds (STORE-C8). A sync is never retried, since a second one may succeed although the first one's data is lost.
     private func poison(_ error: FileError, _ what: String) -> Lost {
-        var message = "\(what): \(error); the store takes nothing more until it is opened anew"
+        var message = "\(what): \(error); the store takes nothing more until it is opened again"
         if inDoubt > 0 { message += "; \(inDoubt) acknowledged changes since the last sync are in doubt" }
         let failure = ShardlineError(.storeFailed, message, cause: error)
         health.fail(failure)
@@ -326,7 +331,8 @@ package final class JournalWriter: @unchecked Sendable {
         let next = ring.position(commit: nextCommit, chain: chain)
         let ringBytes = ring.bytesInUse
         if syncInterval != nil, memtables.closes(with: frames, ringBytes: ringBytes) {
-            // A start position must not point behind what a loss of power may take (STORE-C11).
+            // The journal is synced before a memtable closes: the start position of replay must not point after commits
+            // that a loss of power may take (STORE-C11).
             do throws(Lost) { try synchronize() } catch { return }
         }
         if memtables.add(frames, commit: commit, next: next, ringBytes: ringBytes) {
@@ -341,11 +347,11 @@ package final class JournalWriter: @unchecked Sendable {
         var wake: Duration?
         func wakeAfter(_ duration: Duration) { wake = min(wake ?? duration, max(duration, .zero)) }
         if let relaxedSince { wakeAfter(Self.relaxedDelay - (now - relaxedSince)) }
-        // Calls that wait for company are answered on a failed store too, and nobody else would wake it for them.
+        // Relaxed calls are answered on a failed store too, and only this timeout wakes the writer for them.
         guard health.failure == nil else { return .idle(wake) }
         if let syncInterval, let unsynced {
             if now - unsynced.since >= syncInterval {
-                // A failure is told to whoever calls next.
+                // A failure is told to the next caller.
                 try? synchronize()
                 return .worked
             }
@@ -360,7 +366,8 @@ package final class JournalWriter: @unchecked Sendable {
         return .idle(wake)
     }
 
-    /// A commit without entries, which proves by being there that the ones before it were synced.
+    /// Writes a commit without entries. It is written only after the commits before it were synced, so its presence
+    /// proves that.
     private func writeProof(_ flag: CommitHeader.Flags, at now: MonotonicTime) {
         do throws(Lost) {
             try synchronize()
@@ -369,14 +376,14 @@ package final class JournalWriter: @unchecked Sendable {
             unmarkedSince = nil
             publish([], [])
         } catch {
-            // No room for a mark is no harm; anything else has poisoned the store, which the next call is told.
+            // A mark that finds no room is not needed. Any other error has failed the store, and the next call gets it.
             unmarkedSince = nil
         }
     }
 
     private func close(at now: MonotonicTime) {
         guard health.failure == nil else { return }
-        // What has expired stays so where the clock is set back before the next opening.
+        // What has expired is written down, so that it stays expired if the clock is set back before the next opening.
         let note = PendingCall(request: .applyRetention(atOnce: true, forgetting: [:]), storedCount: 0, reserved: 0) {
             _ in
         }

@@ -2,15 +2,15 @@ import DiskAccess
 import StreamModel
 import StreamStorage
 
-/// Turns calls into the entries of one commit, in the order of the queue (STORE-C2): checks them against everything
-/// that was numbered before, gives out numbers and arrivals.
+/// Turns calls into the entries of one commit, in the order of the queue (STORE-C2). It checks each call against
+/// everything planned before it and assigns sequence numbers and arrival times.
 package struct Planner {
-    /// The catalogue with all that is planned, also what no disk has seen yet.
+    /// The catalogue with everything that is planned, including what is not written yet.
     package private(set) var catalogue: Catalogue
     private let seed: UInt32
     private let now: Timestamp
     private let commit: UInt64
-    /// The commit that comes about.
+    /// The commit that is being built.
     package private(set) var builder: CommitBuilder
     package private(set) var entries: [Entry] = []
     package private(set) var frames: [Memtable.Frame] = []
@@ -23,7 +23,7 @@ package struct Planner {
         builder = CommitBuilder(seed: seed)
     }
 
-    /// Plans one call: all of it, or (where this throws, or answers a conflict or a closed shard) nothing.
+    /// Plans one call completely, or not at all where this throws or answers a conflict or a closed shard.
     package mutating func plan(_ request: CallRequest) throws -> CallAnswer {
         switch request {
         case .commit(let changes): return try plan(changes)
@@ -41,7 +41,7 @@ package struct Planner {
         return .done
     }
 
-    /// Adds an entry that is nobody's call.
+    /// Adds an entry that no call asked for.
     package mutating func add(_ entry: Entry, body: OwnedBytes? = nil) {
         builder.append(entry, body: body)
         entries.append(entry)
@@ -63,9 +63,9 @@ package struct Planner {
         return .committed(receipts)
     }
 
-    /// Everything that can stand against the call, found before anything of it is planned.
+    /// Every reason to refuse the call, found before any part of it is planned.
     private func refusal(of changes: [PreparedChange]) throws -> CallAnswer? {
-        // What earlier changes of the same call will have done.
+        // The effects of earlier changes of the same call.
         var last: [ShardNumber: SequenceNumber] = [:]
         var epochs: [ShardNumber: UInt64] = [:]
         var sealed: Set<StreamNumber> = []
@@ -132,7 +132,7 @@ package struct Planner {
         }
         let shard = try catalogue.shard(id, of: stream)
         if shard.closedAt != nil { return .sealed(change: index, children: shard.children) }
-        // A plain producer holds no claim and is not in the way of one.
+        // Epoch 0 is a producer without a claim: a claim does not fence it.
         let epoch = prepared.append.epoch
         let claim = epochs[shard.key] ?? shard.epoch
         guard epoch == 0 || epoch >= claim else {
@@ -162,14 +162,14 @@ package struct Planner {
         }
     }
 
-    /// The shard of a mapping's stream; nil where retention has removed it, and everything in it is over.
+    /// The shard of a mapping's stream; nil where retention has removed it with all its records.
     private func shard(_ id: ShardID, of key: MappingID) throws -> ShardState? {
         let stream = try catalogue.stream(key.stream)
         return stream.hasRemoved(id) ? nil : try catalogue.shard(id, of: stream)
     }
 
-    /// The append with all runs in open shards. Where a shard was closed since the caller sorted the records, they
-    /// are sorted anew, here, so that the order of the queue stays the order of each key.
+    /// The append with all runs in open shards. Where a shard was closed since the caller sorted the records, they are
+    /// sorted again here, so that each partition key keeps the order of the queue.
     private func routed(_ prepared: PreparedAppend) -> PreparedAppend {
         let isRouted = prepared.frames.allSatisfy { frame in
             frame.runs.allSatisfy { catalogue.shards[$0.shard]?.closedAt == nil }
@@ -190,7 +190,7 @@ package struct Planner {
             table.reserveCapacity(frame.runs.count)
             for run in frame.runs {
                 var (first, arrival) = (SequenceNumber.zero, now)
-                // At once, as the entry will be applied: the next frame of the same shard goes on behind this one.
+                // Applied at once, as the entry will be: the next frame of the same shard continues after this one.
                 let isThere = catalogue.shards.update(run.shard) { shard in
                     (first, arrival) = (shard.nextSequence, shard.arrival(at: now))
                     shard.advance(to: first.advanced(by: run.records.count - 1), at: arrival)
@@ -227,7 +227,7 @@ package struct Planner {
             let mapping = try catalogue.mapping(move.mapping)
             guard let shard = try shard(move.checkpoint.shard, of: move.mapping) else { return .done }
             let known = mapping.checkpoints[shard.key]
-            // A checkpoint never goes back: an older move has lost a race, and says nothing new.
+            // A checkpoint never goes back: an older move has lost a race and has no effect.
             if let known, known.position > move.checkpoint.position { return .done }
             add(
                 .checkpoint(
@@ -306,7 +306,7 @@ package struct Planner {
                     createdAt: now, shards: shards)))
     }
 
-    /// When shards with these numbers were made in the streams there are.
+    /// The creation seconds of shards with these numbers in the other streams.
     private func creationSeconds(of numbers: Range<UInt32>, except stream: StreamNumber?) -> Set<UInt64> {
         var seconds: Set<UInt64> = []
         for (_, shard) in catalogue.shards where numbers.contains(shard.id.number) && shard.stream != stream {
@@ -318,7 +318,8 @@ package struct Planner {
     private mutating func updateStream(_ name: String, _ retention: Duration) throws {
         let stream = try catalogue.stream(name)
         guard stream.retention != retention else { return }
-        // What the old retention has ended stays so under a longer one; what the new one ends is gone from now on.
+        // What expired under the old retention stays expired under a longer one. What the new retention expires is gone
+        // from now on.
         add(stream.changed(retention: retention, expiredThrough: max(stream.expiry(at: now), now - retention)))
     }
 
@@ -330,7 +331,7 @@ package struct Planner {
             guard let stream = catalogue.streams[key] else { continue }
             let mappings = stream.mappings.values.compactMap { catalogue.mappings[$0] }
             let expiry = stream.expiry(at: now)
-            // Since they were looked at a mapping may have been sent back.
+            // Checked again, since a mapping may have been moved back after the caller looked.
             let gone = candidates.filter { candidate in
                 guard let shard = catalogue.shards[candidate], shard.isRemoved(by: expiry) else { return false }
                 return !mappings.contains { catalogue.owes($0, shard) }
@@ -347,8 +348,8 @@ package struct Planner {
             throw ShardlineError(
                 .mappingExists, "the mapping '\(key.name)' exists already on the stream '\(key.stream)'")
         }
-        // Shards that were opened since the caller resolved the position have nothing before it. Those that are listed no
-        // longer are none of the mapping's business.
+        // A shard that was opened after the caller resolved the position is read from its start. For a shard that is no
+        // longer listed the mapping starts at its end.
         let expiry = stream.expiry(at: now)
         let resolved = stream.shards.values.sorted().compactMap { key -> MappingCreatedEntry.Start? in
             let removed = catalogue.shards[key].flatMap { $0.isRemoved(by: expiry) ? $0.lastSequence : nil }
@@ -380,7 +381,7 @@ package struct Planner {
             move(shard, to: position, isShardEnd: false)
         }
         guard all, let stream = catalogue.streams[mapping.stream] else { return }
-        // What was not done of shards that are listed no longer is passed over, as all that has expired.
+        // Unhandled records of shards that are no longer listed are skipped, as all expired records are.
         for shard in catalogue.removedShards(of: stream, at: now)
         where positions[shard.key] == nil && catalogue.owes(mapping, shard) {
             move(shard.key, to: shard.lastSequence, isShardEnd: true)

@@ -3,14 +3,14 @@ import StreamModel
 import StreamStorage
 
 /// An append as its caller hands it to the writer: hashed, sorted by shard, encoded, compressed, with checksums
-/// (STORE-C1). Only numbers and arrivals are missing.
+/// (STORE-C1). Only sequence numbers and arrival times are missing.
 package struct PreparedAppend: Sendable {
     /// Consecutive records of one shard in a frame.
     package struct Run: Sendable {
         package var shard: ShardNumber
         package var id: ShardID
         package var creationSecond: UInt64
-        /// Which records of the frame, as its offsets count them.
+        /// The records of the run, as indexes into the frame's offsets.
         package var records: Range<Int>
     }
 
@@ -24,20 +24,21 @@ package struct PreparedAppend: Sendable {
     package var append: Append
     package var stream: StreamNumber
     package var frames: [Frame]
-    /// For every record, in the order of the frames, its place in the call; nil where that is the same.
+    /// The index in the call of every record in the order of the frames; nil where the orders are the same.
     var order: [Int]?
 
     var storedCount: Int { frames.reduce(0) { $0 + $1.stored.bytes.count + 64 } }
 }
 
 extension PreparedAppend {
-    /// Runs of fewer bytes, as they are on average, are not compressed for the journal: the flush, which has them among
-    /// others of their shard, compresses them anyway, and up to 64 KiB a disk takes as long whatever it is given.
+    /// A frame whose runs have fewer bytes on average is not compressed for the journal. The flush compresses its
+    /// records together with others of their shard, and a disk needs the same time for any write of up to 64 KiB.
     static let compressedFrom = 512
-    /// No frame gets longer, unless a single record is.
+    /// The most bytes of a frame, unless a single record is longer.
     static let longestFrame = 256 << 10
 
-    /// The receipts of all records in the order of the call; `numbered` are its frames as the writer numbered them.
+    /// The receipts of all records in the order of the call. `numbered` are its frames with the writer's sequence
+    /// numbers.
     func receipts(_ numbered: [Memtable.Frame]) -> [PutReceipt] {
         [PutReceipt](unsafeUninitializedCapacity: append.records.count) { receipts, count in
             for frame in numbered {
@@ -46,7 +47,7 @@ extension PreparedAppend {
                         let receipt = PutReceipt(
                             shard: run.id, sequenceNumber: run.firstSequence.advanced(by: index),
                             approximateArrivalTimestamp: run.arrival, shardCreationSecond: run.creationSecond)
-                        // Each place is a record of the call, so each comes once.
+                        // `order` is a permutation of the call's records, so each element is initialized once.
                         receipts.initializeElement(at: order?[count] ?? count, to: receipt)
                         count += 1
                     }
@@ -57,13 +58,13 @@ extension PreparedAppend {
     }
 }
 
-/// Makes a ``PreparedAppend`` frame by frame, so that a caller can let others run in between.
+/// Makes a ``PreparedAppend`` frame by frame, so that a caller can yield in between.
 package struct AppendEncoder {
     private let append: Append
     private let stream: StreamState
     private let shards: [StreamState.Route]
     private let seed: UInt32
-    /// The records' places in the call, sorted by shard, and where each shard's begin.
+    /// The records' indexes in the call, sorted by shard, and where each shard begins in them.
     private let order: [Int]?
     private let starts: [Int]
     private let sizes: [Int]
@@ -71,8 +72,8 @@ package struct AppendEncoder {
     private var shard = 0
     private var position = 0
 
-    /// Sorts the records by shard: `target`, which is the shard that the append names, or where it names none, the
-    /// stream's open ones. Nothing is checked here.
+    /// Sorts the records by shard. `target` is the shard that the append names; nil: the records go to the stream's
+    /// open shards by hash key. Validates nothing.
     package init(_ append: Append, stream: StreamState, target: ShardState?, seed: UInt32) {
         self.append = append
         self.stream = stream
@@ -112,7 +113,7 @@ package struct AppendEncoder {
         self.sizes = order.map { sizes[$0] }
     }
 
-    /// Encodes frames until they hold so many bytes; returns whether there is more to do.
+    /// Encodes frames until they hold `bytes`; returns whether there is more to do.
     package mutating func encode(atLeast bytes: Int) -> Bool {
         var encoded = 0
         while encoded < bytes {
@@ -136,7 +137,7 @@ package struct AppendEncoder {
                 if shardTotal >= StoredBody.ownFrameFrom { break }
             }
             if shardTotal >= StoredBody.ownFrameFrom {
-                // Long runs stand alone: what is gathered so far goes first.
+                // A long run gets a frame of its own: what is gathered so far is finished first.
                 if !runs.isEmpty { break }
                 var last = position
                 while last < end, last == position || total + sizes[last] <= PreparedAppend.longestFrame {
@@ -168,7 +169,7 @@ package struct AppendEncoder {
             shard: state.shard, id: state.id, creationSecond: state.creationSecond, records: records)
     }
 
-    /// What came of it, once there is no more to do.
+    /// The prepared append, once all frames are encoded.
     package consuming func finish() -> PreparedAppend {
         PreparedAppend(append: append, stream: stream.key, frames: frames, order: order)
     }

@@ -2,9 +2,11 @@ import Logging
 import StreamModel
 import StreamStorage
 
-/// Whether a store still writes. A failed write or sync is final until the store is opened anew (STORE-C8).
+/// Whether a store still writes. A failed write or sync is final until the store is opened again (STORE-C8).
+///
+/// Any thread may call it.
 final class StoreHealth: Sendable {
-    /// For whoever waits.
+    /// Sent once, to the callers of `waitForFailure()`.
     let signal = OneTimeSignal<ShardlineError>()
     private let admission: Admission
     private let memtables: MemtableQueue
@@ -16,10 +18,10 @@ final class StoreHealth: Sendable {
         self.logger = logger
     }
 
-    /// Why nothing is written any more; nil as long as all is well.
+    /// Why nothing is written any more; nil while the store works.
     var failure: ShardlineError? { signal.value }
 
-    /// Ends all writing: of the journal, of segments, of metadata. The first reason is kept.
+    /// Ends all writing to the journal, to segments and to the metadata. The first reason is kept.
     func fail(_ error: ShardlineError) {
         guard signal.send(error) else { return }
         logger.error("\(error.message)")

@@ -1,7 +1,7 @@
 import Metrics
 
-/// What a store counts, by swift-metrics: nothing is recorded unless the process has set up a backend. The page "Metrics" of
-/// the documentation lists them all.
+/// A store's metrics, by swift-metrics: nothing is recorded unless the process has set up a backend. The page "Metrics"
+/// of the documentation lists them all.
 struct StoreMetrics: Sendable {
     private let commits: Counter
     private let bytes: Counter

@@ -1,34 +1,35 @@
 import Synchronization
 
-/// What an embedded store has done since it was opened, and what it takes on the disk.
+/// What an embedded store has done since it was opened, and the space that it takes on the disk now.
 public struct StoreStatistics: Hashable, Sendable {
     /// Commits written to the journal, marks included.
     public var commits = 0
-    /// Records in them.
+    /// Records in the commits.
     public var records = 0
-    /// Moves of checkpoints in them.
+    /// Moves of checkpoints in the commits.
     public var checkpoints = 0
     /// Syncs of the journal's files: each is one `fdatasync`.
     public var syncs = 0
     /// Bytes written to the journal, padding included.
     public var journalBytesWritten = 0
-    /// Bytes of the journal that hold what is not in segments yet.
+    /// Bytes of the journal that are not flushed to segments yet.
     public var liveJournalBytes = 0
-    /// Bytes of the journal's files beyond those: they are written over, and the disk is not asked for more.
+    /// Bytes of the journal's files beyond those. They are overwritten before the journal takes more of the disk.
     public var reservedJournalBytes = 0
-    /// Bytes of segments.
+    /// Bytes of the segments' files.
     public var segmentBytes = 0
     /// Bytes of `metadata.sqlite` and its log.
     public var metadataBytes = 0
 
-    /// What was never written.
+    /// All counts 0.
     public init() {}
 
-    /// Bytes of everything that the store holds, the journal's reserve left out.
+    /// Bytes of the store's live data: live journal, segments and metadata, without the journal's reserved bytes.
     public var diskBytes: Int { liveJournalBytes + segmentBytes + metadataBytes }
 }
 
-/// Counts what the writer does, for ``StoreStatistics`` and for swift-metrics.
+/// Counts what the writer does, for ``StoreStatistics`` and for swift-metrics. The writer's thread counts; any thread
+/// may read.
 final class StoreCounters: Sendable {
     private let metrics: StoreMetrics
     private let commits = Atomic(0)
@@ -38,7 +39,7 @@ final class StoreCounters: Sendable {
 
     init(_ metrics: StoreMetrics) { self.metrics = metrics }
 
-    /// A commit with these entries was written.
+    /// Counts a written commit with these entries.
     func committed(bytes count: Int, entries: [Entry]) {
         metrics.committed(bytes: count, entries: entries.count)
         var newRecords = 0
@@ -56,7 +57,7 @@ final class StoreCounters: Sendable {
         if moves > 0 { checkpoints.add(moves, ordering: .relaxed) }
     }
 
-    /// The counts so far; what a disk has to be asked for is left at 0.
+    /// The counts so far; values that are read from the disk are left at 0.
     var statistics: StoreStatistics {
         var statistics = StoreStatistics()
         statistics.commits = commits.load(ordering: .relaxed)

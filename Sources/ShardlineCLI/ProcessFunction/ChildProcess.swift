@@ -2,17 +2,19 @@ import CProcess
 import Glibc
 import Synchronization
 
-/// A child process that runs a command of the shell, and this side's ends of its three pipes.
+/// A child process that runs a shell command, and this process's ends of its three pipes.
 ///
-/// It gets nothing else of this process: no file descriptor, no signal setting. It leads a session of its own, so
-/// Ctrl-C at the terminal reaches only us. A guard (`CProcess.h`) sees to it that nothing that the child has started
-/// lives on when the child has ended, when it is killed, or when this process is gone. Used by one thread.
+/// It inherits nothing else of this process: no file descriptor and no signal setting. It leads a session of its own,
+/// so Ctrl-C at the terminal reaches only this process. A guard (`CProcess.h`) ensures that no process that the child
+/// has started survives when the child has ended, is killed, or this process is gone.
+///
+/// Used by one thread; only ``endAllAndExit(_:)`` may be called on any.
 final class ChildProcess {
     /// How a child ended.
     enum End: Equatable, CustomStringConvertible {
         case exited(Int32)
         case signalled(Int32)
-        /// It was killed with its guard, and these could not be.
+        /// The guard was killed, and these processes of the child could not be ended.
         case outlived(by: [MarkedProcess])
 
         fileprivate init(status: Int32) {
@@ -31,25 +33,26 @@ final class ChildProcess {
     }
 
     let id: pid_t
-    /// The child's standard input; -1 once it was closed.
+    /// The child's standard input; -1 once it is closed.
     private(set) var input: Int32
     /// The child's standard output.
     let output: Int32
     /// The child's standard error.
     let errors: Int32
-    /// Readable once the child has ended and what it has started is gone.
+    /// Readable once the child has ended and everything that it has started is gone.
     let watch: Int32
     private let mark: ProcessMark
     private var end: End?
 
-    /// The sockets of the guards whose children run.
+    /// The control sockets of the guards whose children run.
     private static let running = Mutex<Set<Int32>>([])
 
-    /// Ends this process at once, with all children and what they have started. None can be started meanwhile.
+    /// Ends this process at once, with all children and everything that they have started. No start of a child returns
+    /// meanwhile.
     static func endAllAndExit(_ code: Int32) -> Never {
         running.withLock { running in
             for control in running { _ = shardline_tell(control, CChar(bitPattern: UInt8(ascii: "K"))) }
-            // What is not gone by then is killed all the same: the guards notice that this process is gone.
+            // What is still alive after that is killed all the same: the guards notice that this process is gone.
             var patience: Int32 = 50
             var open = running.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             while !open.isEmpty, patience > 0 {
@@ -61,12 +64,12 @@ final class ChildProcess {
         }
     }
 
-    /// Starts `sh -c command`, with `environment` added to this process's own. Throws what the system said, in words.
+    /// Starts `sh -c command`, with `environment` added to this process's own. Throws the system's message.
     init(
         command: String, environment additions: [(name: String, value: String)],
         owner: FunctionOwner = .ofNoStore
     ) throws(StartFailure) {
-        // Writing to a child that has ended must be an error of that call, not the end of this process.
+        // Writing to a child that has ended must be an error of that call and must not end this process.
         signal(SIGPIPE, SIG_IGN)
         mark = owner.nextMark()
         let additions = additions + [(ProcessMark.name, mark.value)]
@@ -83,7 +86,7 @@ final class ChildProcess {
         var child = shardline_child()
         var error = EPIPE
         var lost: Int32?
-        // A server that somebody has killed is replaced, once.
+        // A server that was killed is replaced, once.
         for _ in 0..<2 where error == EPIPE {
             let requests: Int32
             do { requests = try ForkServer.requests(insteadOf: lost) } catch { throw error }
@@ -99,7 +102,7 @@ final class ChildProcess {
         _ = Self.running.withLock { [watch] in $0.insert(watch) }
     }
 
-    /// The child could not be started at all.
+    /// The child could not be started.
     struct StartFailure: Error, CustomStringConvertible {
         var reason: String
         var description: String { "a process can't be started: \(reason)" }
@@ -114,7 +117,7 @@ final class ChildProcess {
         close(watch)
     }
 
-    /// Tells the child that no more events come.
+    /// Signals the end of the events to the child.
     func closeInput() {
         guard input >= 0 else { return }
         close(input)
@@ -123,10 +126,10 @@ final class ChildProcess {
 
     private func tell(_ order: Unicode.Scalar) { _ = shardline_tell(watch, CChar(truncatingIfNeeded: order.value)) }
 
-    /// Asks the child and what it has started to end.
+    /// Asks the child and its process group to end (SIGTERM).
     func terminate() { if end == nil { tell("T") } }
 
-    /// Ends the child and what it has started, at once, and answers how it ended: by itself before, or by this. Returns
+    /// Kills the child and everything that it has started. Returns how the child ended, by itself before or by this,
     /// when nothing of it is left.
     func kill() -> End {
         if let end = ended() { return end }
@@ -134,23 +137,23 @@ final class ChildProcess {
         return waitForEnd()
     }
 
-    /// Makes the child stand still where it is, all of its threads; returns when it does. False: it has ended already.
+    /// Suspends the child with all of its threads, and returns when it is suspended. False: it has ended already.
     func suspend() -> Bool {
         guard ended() == nil else { return false }
         tell("S")
         return hear(waits: true) == .suspended
     }
 
-    /// Lets it go on.
+    /// Resumes a suspended child.
     func resume() { if end == nil { Glibc.kill(id, SIGCONT) } }
 
-    /// How the child ended; nil while it runs, or what it has started is not gone.
+    /// How the child ended; nil while it runs, or something that it has started still does.
     func ended() -> End? {
         if end == nil { _ = hear(waits: false) }
         return end
     }
 
-    /// Waits until the child has ended by itself.
+    /// Blocks until the child has ended by itself and everything that it has started is gone.
     func waitForEnd() -> End {
         while true {
             if let end { return end }
@@ -167,7 +170,8 @@ final class ChildProcess {
         case Int32(shardline_suspended): return value == 1 ? .suspended : .nothing
         case Int32(shardline_ended): end = End(status: value)
         default:
-            // Somebody has killed the guard. The child has ended with it; what it has started comes to the fork server.
+            // The guard was killed. The child was killed with it, and what it has started becomes a child of the fork
+            // server.
             ForkServer.settle()
             let left = mark.endProcesses()
             end = left.isEmpty ? .signalled(SIGKILL) : .outlived(by: left)
@@ -176,17 +180,20 @@ final class ChildProcess {
     }
 }
 
-/// The process that starts the guards, forked from this one when the first child is started.
+/// The process that forks the guards. It is forked from this process when the first child is started.
+///
+/// All calls may be made on any thread. Its lock and that of ``ChildProcess`` are never held together.
 private enum ForkServer {
     private static let running = Mutex<(requests: Int32, process: pid_t)?>(nil)
 
-    /// The socket that takes requests; a new server's where the one of `lost` is gone.
+    /// The socket for requests; that of a new server where the server of `lost` has ended.
     static func requests(insteadOf lost: Int32?) throws(ChildProcess.StartFailure) -> Int32 {
         let (requests, error) = running.withLock { running in
             if let running, running.requests != lost { return (running.requests, Int32(0)) }
-            // A guard that is killed while it starts looks like a server that has ended, which is waited for a moment.
+            // A guard that is killed while it starts looks like a server that has ended, so the server's end is checked
+            // briefly.
             if let running, !hasEnded(running.process) { return (running.requests, Int32(0)) }
-            // Its socket stays open: another thread may be about to use its number.
+            // The socket of the lost server stays open, because another thread may be about to use its number.
             var requests: Int32 = -1
             var process: pid_t = 0
             let error = shardline_start_server(&requests, &process)
@@ -208,20 +215,20 @@ private enum ForkServer {
         return false
     }
 
-    // In a container nobody else might, and a process that has ended would stay on the list.
+    // In a container no other process might reap the server, and it would stay a zombie.
     private static let reapsAtExit: Void = {
         atexit {
             guard let server = ForkServer.running.withLock({ $0.take() }) else { return }
             close(server.requests)
             let watch = shardline_watch(server.process)
             var wanted = pollfd(fd: watch, events: Int16(POLLIN), revents: 0)
-            // Where a child still runs the server outlives this process, and ends with it.
+            // Where a child still runs, the server outlives this process and ends after the child.
             if watch >= 0 { _ = poll(&wanted, 1, 200) }
             waitpid(server.process, nil, WNOHANG)
         }
     }()
 
-    /// Returns when nothing is left of what killed guards have left behind, as far as the server knows.
+    /// Returns when the processes that killed guards left behind have ended, as far as the server knows.
     static func settle() {
         let requests = running.withLock { $0?.requests }
         if let requests { _ = shardline_settle(requests) }

@@ -1,9 +1,9 @@
 import DiskAccess
 import Glibc
 
-/// Finds out whether a command can be run at all, before anything is done for its sake.
+/// Finds out whether a command can be run, before anything else is done for it.
 enum CommandCheck {
-    /// The program that `command` begins with, where that can be told without a shell: one plain word.
+    /// The program of `command`, where its first word is plain and no shell is needed to tell; otherwise nil.
     static func program(of command: String) -> String? {
         let word = command.drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" }
         let isPlain = word.allSatisfy { character in
@@ -12,8 +12,8 @@ enum CommandCheck {
         return isPlain && !word.isEmpty ? String(word) : nil
     }
 
-    /// Throws what is wrong where the shell would not find the program. A command that can't be told from its first
-    /// word passes.
+    /// Throws a usage error where the shell would not find the program. A command whose program can't be told from its
+    /// first word passes.
     static func check(_ command: String) async throws {
         guard command.contains(where: { !$0.isWhitespace }) else {
             throw CommandFailure(
@@ -21,8 +21,8 @@ enum CommandCheck {
         }
         guard let program = program(of: command) else { return }
         let isThere = try await BlockingThreads.shared.run {
-            // The shell knows its own words (`cd`, `exec`, `if`) and where to look for others; what has a path it takes as it
-            // is.
+            // The shell knows its built-ins (`cd`, `exec`, `if`) and where to look for programs. A path is taken
+            // without a search, so it is checked here.
             let child = try ChildProcess(
                 command: """
                     command -v -- "$SHARDLINE_PROGRAM" >/dev/null 2>&1 || exit 1

@@ -1,17 +1,17 @@
-/// Cuts what a child writes on standard error into lines, whatever bytes they are made of.
+/// Splits what a child writes to standard error into lines, whatever bytes they contain.
 struct ErrorLines {
-    /// The longest line that is passed on whole, in bytes.
+    /// The longest line that is passed on in one piece, in bytes.
     static let longest = 1 << 20
 
     private let limit: Int
     private var line: [UInt8] = []
     private var isContinued = false
-    /// The last line that was not empty, at most 500 characters of it.
+    /// The last line that was not blank, at most 500 characters of it.
     private(set) var lastWords = ""
 
     init(limit: Int = Self.longest) { self.limit = limit }
 
-    /// Takes what was read, and passes on each line that it ends.
+    /// Takes bytes that were read, and passes on each line that is complete.
     mutating func take(_ bytes: ArraySlice<UInt8>, _ passOn: ([UInt8]) -> Void) {
         var rest = bytes
         while let newline = rest.firstIndex(of: UInt8(ascii: "\n")) {
@@ -22,7 +22,7 @@ struct ErrorLines {
         append(rest, passOn)
     }
 
-    /// Passes on what has no end of line; the next bytes are another child's.
+    /// Passes on the incomplete last line; the next bytes are another child's.
     mutating func finish(_ passOn: ([UInt8]) -> Void) { flush(passOn) }
 
     mutating func forgetLastWords() { lastWords = "" }
@@ -37,7 +37,7 @@ struct ErrorLines {
         }
     }
 
-    // No character is cut apart, where the bytes are UTF-8 at all: its others begin with the bits 10.
+    // UTF-8 characters are not split: their continuation bytes begin with the bits 10.
     private func border(before limit: Int) -> Int {
         var cut = limit
         while cut > 0, limit - cut < 3, line[cut] & 0xC0 == 0x80 { cut -= 1 }
@@ -52,7 +52,7 @@ struct ErrorLines {
 
     private mutating func tell(_ piece: ArraySlice<UInt8>, isCut: Bool, _ passOn: ([UInt8]) -> Void) {
         if !piece.allSatisfy({ $0 == 0x20 || (0x09...0x0D).contains($0) }) {
-            // Four bytes are the most that a character has.
+            // A character has at most four bytes.
             lastWords = String(String(decoding: piece.prefix(2000), as: UTF8.self).prefix(500))
         }
         let before = isContinued ? "[continued] " : ""

@@ -3,18 +3,18 @@ import Glibc
 import StreamModel
 import Synchronization
 
-/// The right of this process to run functions on a store, which no two have at the same time: also not a new owner while
-/// a process lives that a function of the one before has started.
+/// The exclusive right of this process to run functions on a store. A new owner of the store doesn't get it while a
+/// process lives that a function of the former owner has started.
 ///
-/// It is a lock on the store's directory itself. Guards and the fork server hold it open, too, so it is free when they
-/// have killed everything and have ended. What they left since they were killed themselves is found by its mark.
+/// It is a `flock` of the store's directory. Guards and the fork server hold its descriptor as well, so it becomes free
+/// only when they have killed everything and have ended. Processes that outlive killed guards are found by their mark.
 final class FunctionOwner: Sendable {
-    /// Held by the children's guards; -1: there is none.
+    /// The descriptor that the children's guards hold as well; -1: none.
     let lock: Int32
     private let store: String
     private let children = Atomic(0)
 
-    /// For children that work on no store that anybody else could own.
+    /// For children that use no store.
     static let ofNoStore = FunctionOwner(lock: -1, store: "none")
 
     private init(lock: Int32, store: String) {
@@ -28,21 +28,21 @@ final class FunctionOwner: Sendable {
         return ProcessMark(store: store, owner: ProcessMark.thisProcess, child: child)
     }
 
-    /// Lets another process have it; no child may run any more.
+    /// Releases the right; no child may be running any more.
     func release() {
         guard lock >= 0 else { return }
-        // Not by closing alone: the fork server holds it as well, as long as this process lives.
+        // Unlocked explicitly, because the fork server holds the descriptor as long as this process lives.
         _ = flock(lock, LOCK_UN)
         close(lock)
     }
 
-    /// Takes the right for the store in `directory`; the caller owns the store already.
+    /// Takes the right for the store in `directory`. The caller must already own the store.
     ///
     /// - Parameters:
-    ///   - patience: how long processes that can't be ended are waited for.
-    ///   - isInterrupted: whether the wait is to end at once.
-    ///   - say: told once, in one line, what it waits for.
-    /// - Throws: ``CommandFailure`` where they are there for longer.
+    ///   - patience: how long to wait for processes that can't be ended.
+    ///   - isInterrupted: whether the wait must end at once.
+    ///   - say: called once, with one line that says what it waits for.
+    /// - Throws: ``CommandFailure`` where they are still alive after that.
     static func claim(
         of directory: String, timeSource: any TimeSource = SystemTimeSource(), patience: Duration = .seconds(30),
         isInterrupted: @Sendable () -> Bool = { false }, say: @escaping @Sendable (String) -> Void
@@ -56,7 +56,7 @@ final class FunctionOwner: Sendable {
         let store = "\(status.st_dev):\(status.st_ino)"
         var hasSaid = false
         while true {
-            // A file system that has no such locks has none to wait for.
+            // On a file system without such locks there is no lock to wait for.
             let isFree = flock(lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK
             let left = try await BlockingThreads.shared.run { leftBehind(in: store, ends: isFree) }
             if isFree, left.isEmpty { return FunctionOwner(lock: lock, store: store) }
@@ -82,7 +82,8 @@ final class FunctionOwner: Sendable {
         }
     }
 
-    /// What carries the store's mark and is not ours; where `ends`, it is killed.
+    /// The processes with a mark of the store that another owner's functions have started; with `ends`, they are
+    /// killed.
     private static func leftBehind(in store: String, ends: Bool) -> [MarkedProcess] {
         let own = "\(store)/\(ProcessMark.thisProcess)/"
         let isOther: (String) -> Bool = { $0.hasPrefix(store + "/") && !$0.hasPrefix(own) }

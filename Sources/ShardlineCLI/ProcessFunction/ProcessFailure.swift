@@ -1,14 +1,15 @@
 /// Why an invocation of a child process failed.
 enum ProcessFailure: Error, Equatable, CustomStringConvertible {
-    /// There is no child that could be given the event; the function was not reached (ESM-A6).
+    /// No child could be given the event; the function was not reached (ESM-A6).
     case notStarted(String)
-    /// The child ended before it had answered; `lastWords` is the last line of its standard error.
+    /// The child ended before it answered; `lastWords` is the last line of its standard error.
     case ended(ChildProcess.End, lastWords: String)
-    /// The child closed its standard output and lived on.
+    /// The child closed its standard output and did not end.
     case closedOutput
-    /// The child wrote more than one line, or wrote before it had read its event: its lines answer nothing any more.
+    /// The child wrote more than one line, or wrote before it had read its event: its lines can't be matched with
+    /// events any more.
     case outOfStep
-    /// The answer is longer than is taken.
+    /// The answer is longer than the limit.
     case answerTooLong(limit: Int)
 
     var description: String {

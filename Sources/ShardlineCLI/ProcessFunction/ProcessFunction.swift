@@ -2,7 +2,7 @@ import EventSource
 import StreamModel
 import Synchronization
 
-/// A function that is a command of the shell: `consume --exec`.
+/// A function that is a shell command: `consume --exec`.
 final class ProcessFunction: OutsideFunction {
     let pool: ProcessPool
     private let acceptsAnyJSON: Bool
@@ -10,9 +10,9 @@ final class ProcessFunction: OutsideFunction {
     private let hasWarned = Atomic(false)
 
     /// - Parameters:
-    ///   - acceptsAnyJSON: whether JSON that says nothing here means that all is done (ESM-R3), as with Lambda; else it
-    ///     is a failure (ESM-R19b).
-    ///   - warn: told of the first such answer that was accepted.
+    ///   - acceptsAnyJSON: whether JSON without a known member means that all records are done (ESM-R3), as with
+    ///     Lambda; otherwise it is a failure (ESM-R19b).
+    ///   - warn: called for the first such answer that is accepted.
     init(pool: ProcessPool, acceptsAnyJSON: Bool = false, warn: @escaping @Sendable (String) -> Void = { _ in }) {
         self.pool = pool
         self.acceptsAnyJSON = acceptsAnyJSON
@@ -28,13 +28,13 @@ final class ProcessFunction: OutsideFunction {
         await answer(to: event)
     }
 
-    /// What a child answers to an event, a line without its end.
+    /// The child's answer to an event, which is a line without its end.
     func answer(to event: [UInt8]) async -> OutsideAnswer {
         var answer: [UInt8] = []
         do {
             try await pool.exchange(event) { line in
                 answer = line
-                // What is no answer may belong to nothing at all, so the child that gave it is not asked again.
+                // An invalid answer may belong to no event at all, so its child is restarted.
                 switch AnswerLine(line) {
                 case .blank: break
                 case .noJSON: throw Nonsense.noJSON
@@ -72,7 +72,7 @@ final class ProcessFunction: OutsideFunction {
         }
     }
 
-    /// Mostly a typo, or a function that means to say that it failed.
+    /// Such an answer is usually a typo, or comes from a function that wants to report a failure.
     private func warnOnce(of answer: JSONValue.Unknown) {
         guard !hasWarned.exchange(true, ordering: .relaxed) else { return }
         warn(

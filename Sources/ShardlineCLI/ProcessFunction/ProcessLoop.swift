@@ -3,7 +3,7 @@ import DiskAccess
 import Glibc
 import StreamModel
 
-/// What the thread of a ``ProcessWorker`` does.
+/// The loop of a ``ProcessWorker``'s thread; only that thread uses it.
 struct ProcessLoop {
     private let settings: ProcessWorker.Settings
     private let wakeEnd: Int32
@@ -12,21 +12,21 @@ struct ProcessLoop {
     private var isCancelled = false
     private var isRestartWanted = false
     private var stop: ProcessWorker.Stop?
-    /// What the child has still to be told of the event.
+    /// The part of the event that still has to be written.
     private var unsent: ArraySlice<UInt8> = []
-    /// How much of the event went out.
+    /// The bytes of the event that were written.
     private var sent = 0
-    /// The end of the event is kept back until the child has begun to read it (a new one: has read what is before the
-    /// end): what it writes until then answers nothing.
+    /// The end of the event is held back until the child has begun to read it; for a new child, until it has read
+    /// everything before the end. Output before that answers nothing.
     private var isHeld = false
-    /// That end: the last byte, without which the event is no JSON value, and the end of the line. So also a reader of
-    /// JSON values, which needs no end of a line, can answer only then.
+    /// That end: the last byte, without which the event is not a JSON value, and the newline. So a reader of JSON
+    /// values, which needs no newline, can't answer earlier either.
     private var held: [UInt8] = []
-    /// How long it is waited before that is looked at again, in milliseconds.
+    /// The pause before that is checked again, in milliseconds.
     private var pause: Int32 = 1
     private var answer: [UInt8] = []
     private var errorLines: ErrorLines
-    /// When the child last answered; nil: never. One that ends before it has read anything was never started.
+    /// When the child last answered; nil: never. A child that ends before it has read anything counts as not started.
     private var answered: MonotonicTime?
     private var areErrorsOpen = true
     private let clock = SystemTimeSource()
@@ -37,7 +37,7 @@ struct ProcessLoop {
         errorLines = ErrorLines(limit: settings.longestErrorLine)
     }
 
-    /// Takes what was left in the mailbox.
+    /// Takes the requests from the mailbox.
     mutating func take(_ mail: inout ProcessWorker.Mail) {
         if let event = mail.event { self.event = event }
         isCancelled = mail.isCancelled
@@ -46,7 +46,7 @@ struct ProcessLoop {
         mail = ProcessWorker.Mail()
     }
 
-    /// Runs until the worker is stopped. `readMail` is called whenever somebody may have left word.
+    /// Runs until the worker is stopped. `readMail` is called whenever there may be a request.
     mutating func run(_ readMail: (inout ProcessLoop) -> Void) {
         var isSending = false
         while true {
@@ -56,7 +56,7 @@ struct ProcessLoop {
                 isRestartWanted = false
             }
             if isCancelled, let event {
-                // The lane goes on only when the child can do nothing more, so it is ended first.
+                // The lane goes on as soon as the call returns, so the child is ended first and can do nothing more.
                 endChild()
                 isSending = false
                 self.event = nil
@@ -75,7 +75,7 @@ struct ProcessLoop {
         }
     }
 
-    // Starts the child where there is none and puts the event before it; false where that failed.
+    // Starts a child where there is none and writes the event to it; false where that failed.
     private mutating func begin() -> Bool {
         if let child, child.ended() != nil { endChild() }
         if let child, Self.isReadable(child.output) { refuseStray() }
@@ -94,13 +94,13 @@ struct ProcessLoop {
         answer = []
         sent = 0
         let line = event!.line
-        // Something has to go out, to see whether it is read.
+        // At least one byte has to go out, to see whether it is read.
         let border = max(line.count - 1, min(line.count, 1))
         unsent = line[..<border]
         held = line[border...] + [UInt8(ascii: "\n")]
         isHeld = true
         pause = 1
-        // Most children wait for the event, and have its first bytes in a moment.
+        // Most children are waiting for the event and read its first bytes at once.
         send()
         for round in 0..<40 where isHeld && answered != nil {
             letGo()
@@ -120,7 +120,7 @@ struct ProcessLoop {
         return poll(&wanted, 1, 0) > 0
     }
 
-    // A line behind an answer, before the child has begun to read the next event.
+    // The child wrote a line after an answer, before it began to read the next event.
     private mutating func refuseStray() {
         guard let child else { return }
         var bytes = [UInt8](repeating: 0, count: 400)
@@ -129,7 +129,7 @@ struct ProcessLoop {
         warn(
             ofStray: bytes[..<count],
             "a second line for one event, \(delay.wholeMilliseconds) ms after its answer, which counted", after: delay,
-            "; it is started anew")
+            "; it is started again")
         endChild()
     }
 
@@ -143,14 +143,14 @@ struct ProcessLoop {
         )
     }
 
-    // The end of the event goes out once the child has begun to read.
+    // Writes the end of the event once the child has begun to read.
     private mutating func letGo() {
         guard isHeld, unsent.isEmpty, event != nil, let child else { return }
         let isClosed = Self.isClosed(child.input)
         let unread = Int(shardline_unread(child.input))
-        // In this order: what was written before it read, or closed its input, is there by then.
+        // The order matters: what the child wrote before it read, or before it closed its input, is readable by now.
         if Self.isReadable(child.output) { return readAnswer() }
-        // It has read nothing, and never will. Of a new child its end says more.
+        // It has read nothing and never will. For a new child, the way it ends says more.
         if isClosed, unread >= sent {
             guard answered != nil else { return }
             endChild()
@@ -167,7 +167,7 @@ struct ProcessLoop {
         var wanted = [pollfd(fd: wakeEnd, events: Int16(POLLIN), revents: 0)]
         if let child {
             wanted.append(pollfd(fd: child.output, events: Int16(POLLIN), revents: 0))
-            // poll passes over descriptors below 0.
+            // poll ignores descriptors below 0.
             wanted.append(pollfd(fd: areErrorsOpen ? child.errors : -1, events: Int16(POLLIN), revents: 0))
             wanted.append(pollfd(fd: child.watch, events: Int16(POLLIN), revents: 0))
             if !unsent.isEmpty { wanted.append(pollfd(fd: child.input, events: Int16(POLLOUT), revents: 0)) }
@@ -193,10 +193,10 @@ struct ProcessLoop {
         }
     }
 
-    // What it has started may hold its output open, so the end of that may never come.
+    // Processes that the child has started may keep its output open, so the output may never end.
     private mutating func childHasEnded() {
         guard let child else { return }
-        // Its answer may have come behind the last look.
+        // The answer may have come after the last poll.
         var output = pollfd(fd: child.output, events: Int16(POLLIN), revents: 0)
         if poll(&output, 1, 0) > 0 { readAnswer() } else { childIsGone() }
     }
@@ -210,7 +210,7 @@ struct ProcessLoop {
                 sent += count
             } else {
                 if count < 0, errno == EINTR { continue }
-                // A child that has closed its input may answer all the same; where it has ended, its output says so.
+                // A child that has closed its input may still answer. Where it has ended, its output shows that.
                 if count < 0, errno != EAGAIN { unsent = [] }
                 return
             }
@@ -221,7 +221,7 @@ struct ProcessLoop {
         guard let child else { return }
         if answered != nil, event == nil || isHeld, Self.isReadable(child.output) {
             refuseStray()
-            // The child has not been given the event whole, so another one gets it.
+            // The child was not given the whole event, so another child gets it.
             if event != nil { _ = begin() }
             return
         }
@@ -240,7 +240,7 @@ struct ProcessLoop {
             return
         }
         answer += new[..<newline]
-        // An answer comes behind the event, and alone: a second line comes mostly at once.
+        // An answer comes after the event, and alone; a second line usually comes at once.
         let window = answered == nil ? settings.secondLines.window : 0
         guard newline == new.endIndex - 1, unsent.isEmpty, !isHeld, hasRead(child),
             !Self.isReadable(child.output, within: window)
@@ -252,7 +252,7 @@ struct ProcessLoop {
         succeed()
     }
 
-    // A reader of JSON values may leave the end of the line where it is until it reads the next event.
+    // A reader of JSON values may leave the newline unread until it reads the next event.
     private func hasRead(_ child: ChildProcess) -> Bool {
         shardline_unread(child.input) <= 1 || Self.isClosed(child.input)
     }
@@ -265,14 +265,14 @@ struct ProcessLoop {
         continuation?.resume(returning: answer)
     }
 
-    // The child has ended, or can't answer any more since its standard output is closed.
+    // The child has ended, or can't answer any more because its standard output is closed.
     private mutating func childIsGone() {
         guard let child else { return }
-        // A line without its end is an answer where the child has then ended as one does that is done. One that was killed
-        // may have been about to write more of it.
+        // An incomplete last line is an answer if the child then ends with exit code 0. A child that was killed may
+        // have been about to write more.
         let isBlank = answer.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) }
         let mayAnswer = event != nil && !isBlank && unsent.isEmpty && !isHeld && hasRead(child)
-        // It closes its output shortly before it has ended; what it ends with is worth a moment.
+        // A child closes its output shortly before it ends; its exit code is worth a short wait.
         if child.ended() == nil {
             var wanted = pollfd(fd: child.watch, events: Int16(POLLIN), revents: 0)
             _ = poll(&wanted, 1, mayAnswer ? 1000 : 100)
@@ -281,8 +281,8 @@ struct ProcessLoop {
         readErrors()
         errorLines.finish(settings.passOn)
         let words = errorLines.lastWords
-        // Where it has read nothing of the event, such as an interpreter that can't find its script, the function was not
-        // reached, and that says nothing against the records.
+        // Where it has read nothing of the event, as an interpreter that can't find its script, the function was not
+        // reached, and its end says nothing about the records.
         let hasReadNothing = isHeld && shardline_unread(child.input) >= sent
         let wasNew = answered == nil
         let last = answer
@@ -292,7 +292,7 @@ struct ProcessLoop {
             answer = last
             return succeed()
         }
-        // One that has ended between two events costs none of them.
+        // A child that has ended between two events fails neither of them.
         if hasReadNothing, !wasNew {
             _ = begin()
             return
@@ -316,7 +316,7 @@ struct ProcessLoop {
     private mutating func readErrors() {
         guard let child else { return }
         var bytes = [UInt8](repeating: 0, count: 16 << 10)
-        // Not more than a pipe holds at a time, or a child that writes without end would keep its answer from us.
+        // At most as much as a pipe holds, so that a child that writes without end doesn't delay its own answer.
         for _ in 0..<8 {
             let count = read(child.errors, &bytes, bytes.count)
             if count == 0 { areErrorsOpen = false }
@@ -338,7 +338,7 @@ struct ProcessLoop {
 
     private mutating func endInOrder(within grace: Int32) {
         guard let child else { return }
-        // What it writes now answers nothing, unless it has an event.
+        // Output from now on answers nothing, unless the child has an event.
         var stray: [UInt8] = []
         child.closeInput()
         unsent = []
@@ -365,10 +365,10 @@ struct ProcessLoop {
         endChild()
     }
 
-    // The first of it is kept.
+    // Keeps the first bytes.
     private func readRest(of child: ChildProcess, into kept: inout [UInt8]) {
         var bytes = [UInt8](repeating: 0, count: 4096)
-        // As much as a pipe holds: one that writes without end is ended all the same.
+        // At most as much as a pipe holds, so that a child that writes without end is still ended.
         for _ in 0..<16 {
             let count = read(child.output, &bytes, bytes.count)
             guard count > 0 else { return }

@@ -3,27 +3,29 @@ import DiskAccess
 import Glibc
 import StreamModel
 
-/// What every process of a function carries in its environment, so that it can be found when guard, fork server and
-/// owner were all killed: the store, the owner and the child that it came from.
+/// An environment variable of every process of a function, by which the process is found when guard, fork server and
+/// owner were all killed. It names the store, the owner and the child.
 struct ProcessMark: Sendable, Hashable {
     /// The variable's name.
     static let name = "SHARDLINE_OWNER"
 
-    /// The store's directory by device and inode, which no path or copy of it changes.
+    /// The store's directory by device and inode, which are the same for every path and differ for a copy.
     var store: String
-    /// This process, by its number and when it was started: numbers come again.
+    /// The owner by its process number and its start time, since process numbers are reused.
     var owner: String
-    /// The child, among those of the owner.
+    /// The number of the child among the owner's.
     var child: Int
 
     var value: String { "\(store)/\(owner)/\(child)" }
 
-    /// How long processes that were killed are waited for: one that waits for a disk in the kernel ends only with that.
+    /// How long to wait for processes that were killed: one that waits for a disk in the kernel ends only when that
+    /// wait does.
     static let patience = Duration.seconds(10)
 
-    /// Kills what carries this very mark, and waits for its end. Returns what is still there when ``patience`` is over.
+    /// Kills the processes with exactly this mark, and waits for their end. Returns those that are still there after
+    /// ``patience``.
     ///
-    /// - Parameter find: the processes whose mark is wanted.
+    /// - Parameter find: returns the processes whose mark fulfils a condition.
     func endProcesses(
         timeSource: some TimeSource = SystemTimeSource(),
         find: ((String) -> Bool) -> [MarkedProcess] = { MarkedProcess.all(where: $0) }
@@ -37,24 +39,24 @@ struct ProcessMark: Sendable, Hashable {
         }
     }
 
-    /// This process, as marks name it.
+    /// The name of this process in marks.
     static let thisProcess: String = {
         let stat = MarkedProcess.contents(of: "/proc/self/stat")
-        // Field 22 is the start; the third is the first behind the name, which may hold anything.
+        // Field 22 is the start time; field 3 is the first after the name, which may contain anything.
         let behind = stat.lastIndex(of: UInt8(ascii: ")")).map { stat[($0 + 1)...] } ?? []
         let fields = behind.split(separator: UInt8(ascii: " "))
         return "\(getpid())-" + (fields.count > 19 ? String(decoding: fields[19], as: UTF8.self) : "0")
     }()
 }
 
-/// A process that carries a mark.
+/// A process with a mark.
 struct MarkedProcess: Sendable, Hashable {
     let id: pid_t
     let mark: String
-    /// Its command line, as it shows it now.
+    /// Its current command line.
     let command: String
 
-    /// The processes whose mark `isWanted`; those of other users can't be looked at.
+    /// The processes whose mark `isWanted`; those of other users can't be examined.
     static func all(where isWanted: (String) -> Bool) -> [MarkedProcess] {
         guard let directory = opendir("/proc") else { return [] }
         defer { closedir(directory) }
@@ -77,9 +79,9 @@ struct MarkedProcess: Sendable, Hashable {
             .map { String(decoding: $0.dropFirst(prefix.count), as: UTF8.self) }
     }
 
-    /// Kills it, if it still has such a mark, and waits a moment for its end.
+    /// Kills the process if it still has such a mark, and waits briefly for its end.
     func kill(isStill isWanted: (String) -> Bool) {
-        // The number may be somebody else's by now; what the descriptor means stays what it is.
+        // The number may belong to another process by now; the descriptor always means the same process.
         let watch = shardline_watch(id)
         guard watch >= 0 else {
             if errno == ENOSYS, let mark = Self.mark(of: id), isWanted(mark) { Glibc.kill(id, SIGKILL) }

@@ -2,26 +2,28 @@ import StreamModel
 import StreamStorage
 import Synchronization
 
-/// The child processes of a mapping: as many as there are invocations at once, each used again and again.
+/// The child processes of a mapping: one for each concurrent invocation, and each used again and again.
 ///
-/// How many that are is limited by the mapping's `concurrency`, which waits for a permit before it invokes (ESM-A11);
-/// the pool itself never lets anyone wait.
+/// The mapping's `concurrency` limits their number: it waits for a permit before it invokes (ESM-A11). The pool itself
+/// never makes a caller wait. All calls may be made on any thread; no worker is called while the lock of `state` is
+/// held.
 final class ProcessPool: Sendable {
     private struct State {
         var idle: [ProcessWorker] = []
         var workers: [ProcessWorker] = []
-        /// Numbers given out, also to children that are only being started: two at once must not share one.
+        /// The last number of a child, also of one that is only being started: two concurrent starts must not share
+        /// one.
         var numbered = 0
-        /// Whether a child has ever been given an event.
+        /// Whether a child was ever given an event.
         var hasStarted = false
-        /// Children in a row that could not be given one.
+        /// Starts in a row after which no event could be given to the child.
         var failedStarts = 0
     }
 
-    /// How often each place tries to start its child before it is said that the function can't be started at all.
+    /// How often each worker tries to start its child before the function counts as impossible to start.
     static let mostStarts = 3
-    /// The same where one has been started before: its file may be about to be replaced. With the pauses in between that is
-    /// a minute.
+    /// The same where a child was started before: its file may be about to be replaced. With the pauses in between this
+    /// takes a minute.
     static let mostStartsAgain = 8
 
     private let settings: @Sendable (Int) -> ProcessWorker.Settings
@@ -29,19 +31,20 @@ final class ProcessPool: Sendable {
     private let secondLines = SecondLines()
     private let cannotStart = OneTimeSignal<String>()
 
-    /// Why no child can be started, in spite of several tries; nil: one was, or it is not known yet.
+    /// Why no child can be started in spite of several attempts; nil: one was started, or it is not known yet.
     var startFailure: String? { cannotStart.value }
 
     /// Returns when there is a ``startFailure``, or the task is cancelled.
     func waitForStartFailure() async { _ = try? await cannotStart.wait() }
 
-    /// A pool without a child yet; `settings` is asked for each, which are numbered from 1.
+    /// A pool that has no child yet; `settings` is called for each child with its number, from 1 on.
     init(settings: @escaping @Sendable (Int) -> ProcessWorker.Settings) { self.settings = settings }
 
-    /// Hands `line` to an idle child, or to a new one, and returns what `read` makes of the line that it answers.
+    /// Sends `line` to an idle child, or to a new one, and returns what `read` makes of the line that the child
+    /// answers.
     ///
-    /// Where `read` throws, the child has answered nonsense and is started anew. Throws that error,
-    /// ``ProcessFailure``, or `CancellationError`.
+    /// Where `read` throws, the answer was invalid and the child is restarted. Throws that error, ``ProcessFailure``,
+    /// or `CancellationError`.
     func exchange<Answer>(_ line: [UInt8], read: ([UInt8]) throws -> Answer) async throws -> Answer {
         let answer: [UInt8]
         let worker: ProcessWorker
@@ -80,7 +83,7 @@ final class ProcessPool: Sendable {
         if let reason { cannotStart.send(reason) }
     }
 
-    // The one that was used last comes first: so few children serve a light load.
+    // The child that was used last is used first, so that few children serve a light load.
     private func take() throws(ProcessFailure) -> ProcessWorker {
         let (idle, number) = state.withLock { state -> (ProcessWorker?, Int) in
             if let worker = state.idle.popLast() { return (worker, 0) }
@@ -95,7 +98,7 @@ final class ProcessPool: Sendable {
         return worker
     }
 
-    /// Ends all children: in order within `grace`, then at once.
+    /// Ends all children: lets them end within `grace`, then kills them.
     func stop(grace: Duration) async {
         let workers = state.withLock { state in
             defer { state = State() }

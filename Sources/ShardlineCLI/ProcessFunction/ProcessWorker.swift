@@ -4,29 +4,29 @@ import Glibc
 import StreamModel
 import Synchronization
 
-/// One place in a pool of child processes: a thread that starts the child when it is first needed, hands it one event
-/// at a time, starts it anew after it has failed, and passes on what it says on standard error.
+/// One worker of a pool of child processes: a thread that starts the child when it is first needed, sends it one event
+/// at a time, restarts it after a failure, and passes on its standard error.
 ///
-/// Everything about the child happens on that thread, in one loop around `poll`; tasks and other threads only leave
-/// word in the mailbox.
+/// Only that thread touches the child, in one loop around `poll`. Tasks and other threads leave a request in the
+/// mailbox and wake the thread through a pipe; no other lock is taken while the mailbox's is held.
 final class ProcessWorker: Sendable {
-    /// What a worker needs to know.
+    /// The configuration of a worker.
     struct Settings: Sendable {
-        /// Handed to `sh -c`.
+        /// The argument of `sh -c`.
         var command: String
         /// Added to this process's environment.
         var environment: [(name: String, value: String)] = []
-        /// Whose functions they are.
+        /// The right under which the children run.
         var owner = FunctionOwner.ofNoStore
-        /// The longest answer that is taken, in bytes.
+        /// The longest answer that is accepted, in bytes.
         var longestAnswer = 6 << 20
-        /// The longest line of standard error that is passed on whole, in bytes.
+        /// The longest line of standard error that is passed on in one piece, in bytes.
         var longestErrorLine = ErrorLines.longest
-        /// What all children of a pool know of lines that answer nothing.
+        /// What all children of a pool know about second lines.
         var secondLines = SecondLines()
-        /// Gets what the child writes on standard error, line by line, as it is.
+        /// Receives what the child writes to standard error, line by line and unchanged.
         var passOn: @Sendable ([UInt8]) -> Void
-        /// Told when a child that was not asked for anything has to be started anew.
+        /// Called with a warning when a child has written output that answers no event.
         var warn: @Sendable (String) -> Void
     }
 
@@ -52,7 +52,7 @@ final class ProcessWorker: Sendable {
     private let wakeEnd: Int32
     private let bell: Int32
 
-    /// A worker whose child starts with its first event. Throws what the system said.
+    /// A worker whose child starts with its first event. Throws the system's message.
     init(_ settings: Settings) throws(ProcessFailure) {
         self.settings = settings
         var reading: Int32 = -1
@@ -69,9 +69,9 @@ final class ProcessWorker: Sendable {
 
     deinit { close(bell) }
 
-    /// Hands the child one event, a line without its end, and returns the line that it answers.
+    /// Sends the child one event, a line without its end, and returns the line that it answers.
     ///
-    /// Throws ``ProcessFailure``; when the task is cancelled, `CancellationError`, as soon as the child has ended.
+    /// Throws ``ProcessFailure``; when the task is cancelled, `CancellationError` after the child has ended.
     func exchange(_ line: [UInt8]) async throws -> [UInt8] {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
@@ -79,7 +79,7 @@ final class ProcessWorker: Sendable {
                     mail.isCancelled = false
                     mail.event = Event(line: line, answer: continuation)
                 }
-                // The cancellation may have come before the event was there to be cancelled.
+                // A cancellation may have come before the event was in the mailbox.
                 if Task.isCancelled { leave { $0.isCancelled = true } }
             }
         } onCancel: {
@@ -87,7 +87,7 @@ final class ProcessWorker: Sendable {
         }
     }
 
-    /// Ends the child, so that the next event meets a new one.
+    /// Ends the child, so that the next event starts a new one.
     func restart() { leave { $0.isRestartWanted = true } }
 
     /// Closes the child's standard input, gives it `grace` to end by itself, and returns when it has ended.
@@ -100,7 +100,7 @@ final class ProcessWorker: Sendable {
     private func leave(_ change: (inout Mail) -> Void) {
         mailbox.withLock { change(&$0) }
         var byte: UInt8 = 1
-        // A full pipe has woken the thread already.
+        // A full pipe has already woken the thread.
         _ = write(bell, &byte, 1)
     }
 }

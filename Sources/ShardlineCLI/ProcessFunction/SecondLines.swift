@@ -1,9 +1,9 @@
 import Synchronization
 
-/// What a pool has seen of lines that its children wrote beyond the one for each event.
+/// What a pool knows about lines that its children wrote in addition to the one for each event.
 ///
-/// A function that does so does it mostly each time, and after about the same time. So once one has come, new children's
-/// first answers wait for as long as that took, and a line that comes within that time still fails the event.
+/// A function that writes a second line usually does so each time, and after about the same time. Once one has come,
+/// the first answers of new children are held for that time, and a line that comes within it still fails the event.
 final class SecondLines: Sendable {
     private struct State {
         var count = 0
@@ -12,11 +12,11 @@ final class SecondLines: Sendable {
 
     private let state = Mutex(State())
 
-    /// How long a second line is waited for after a child's first answer, in milliseconds: 20 to 500.
+    /// How long to wait for a second line after a child's first answer, in milliseconds: 20 to 500.
     var window: Int32 { state.withLock { $0.window } }
 
-    /// Notes a line that came so many milliseconds after an answer, and answers how many there were where an operator
-    /// is to be told of this one: the first, and at each doubling.
+    /// Counts a second line that came the given number of milliseconds after an answer. Returns the count where the
+    /// operator should be told: for the first line, and at each doubling.
     func note(after milliseconds: Int64) -> Int? {
         state.withLock { state in
             state.count += 1

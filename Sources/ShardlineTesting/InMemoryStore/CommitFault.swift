@@ -1,13 +1,13 @@
 public import StreamModel
 
-/// What an ``InMemoryStore`` is told to answer in place of the plain truth, so that what stands above a store is tested
-/// against the answers that an engine across a network gives.
+/// A fault that an ``InMemoryStore`` injects into a commit, so that code above a store can be tested with the answers
+/// of an engine across a network.
 public enum CommitFault: Sendable {
     /// Nothing is written; the answer is `conflict`, with the last number of the shard that the first append names.
     case conflict
-    /// The answer is `unknown`, whether or not the commit `written` is.
+    /// The answer is `unknown`; `written` says whether the commit is written.
     case unknown(written: Bool)
-    /// The commit is written at once; its answer comes this much later by the store's time source.
+    /// The commit is written at once; its answer is delayed by this duration of the store's time source.
     case late(by: Duration)
     /// Nothing is written; the call throws this.
     case failure(ShardlineError)

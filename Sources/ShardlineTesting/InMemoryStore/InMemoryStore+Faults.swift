@@ -3,17 +3,18 @@ public import StreamStorage
 import Synchronization
 
 extension InMemoryStore {
-    /// Lets the next commit that nothing is queued for be answered so; more calls queue up.
+    /// Queues a fault for a commit. Each commit takes the first queued fault.
     public func answerNextCommit(with fault: CommitFault) {
         state.withLock { $0.commitFaults.append(fault) }
     }
 
-    /// Asks `decide` for every commit that nothing is queued for how to answer it; nil answers the truth.
+    /// Sets a closure that chooses the fault of every commit without a queued fault; nil commits normally. `decide` is
+    /// called under the store's lock and must not call the store.
     public func answerCommits(with decide: (@Sendable ([Change]) -> CommitFault?)?) {
         state.withLock { $0.commitFault = decide }
     }
 
-    /// Lets the next read throw `error`, one that waits included; more calls queue up.
+    /// Queues an error for a read, which a waiting read throws at once. Each read takes the first queued error.
     public func failNextRead(with error: ShardlineError) {
         let waiters = state.withLock { state in
             state.readFaults.append(error)
@@ -22,18 +23,19 @@ extension InMemoryStore {
         for waiter in waiters { waiter.resume() }
     }
 
-    /// Asks `decide` with what error a position in a shard can't be found; nil answers the truth.
+    /// Sets a closure that chooses the error of finding a position in a shard; nil finds it normally. `decide` is
+    /// called under the store's lock and must not call the store.
     public func failPositions(_ decide: (@Sendable (ShardID) -> ShardlineError?)?) {
         state.withLock { $0.positionFault = decide }
     }
 
-    /// Lets the store fail as after a failed sync: every commit from now on throws `error`, reading goes on.
+    /// Fails the store as a failed sync does: every later commit throws `error`; reads go on.
     public func fail(with error: ShardlineError) { signal.send(error) }
 
-    /// As `StreamStore/failed()`: after ``fail(with:)``.
+    /// As `StreamStore/waitForFailure()`: returns after ``fail(with:)``.
     public func waitForFailure() async throws -> ShardlineError { try await signal.wait() }
 
-    /// Declares records damaged and given up: a reader that comes there is told the gap in `ReadResult/lost`.
+    /// Declares a lost range: a reader that reaches it gets the range in `ReadResult/lost`.
     public func loseRecords(_ range: ClosedRange<SequenceNumber>, in stream: String, shard: ShardID) throws {
         try state.withLock { state in
             let place = try state.catalogue.stream(stream).place(of: shard)
@@ -41,15 +43,15 @@ extension InMemoryStore {
         }
     }
 
-    /// How many commits were asked for, answered or not.
+    /// The number of commits that the open store was asked for, including those with a fault.
     public var commitCount: Int { state.withLock { $0.commitCount } }
 
-    /// What is parked of a mapping in one shard, by partition key.
+    /// The parked values of a mapping in one shard, by partition key.
     public func parkedKeys(of mapping: MappingID, shard: ShardID) throws -> [UTF8Key: [UInt8]] {
         try state.withLock { try $0.catalogue.mapping(mapping).parked[shard] ?? [:] }
     }
 
-    /// How many reads wait at the tip of a shard.
+    /// The number of reads that wait at the tip of a shard.
     public func waitingReads(of stream: String, shard: ShardID) throws -> Int {
         try state.withLock { state in
             let place = try state.catalogue.stream(stream).place(of: shard)

@@ -23,7 +23,7 @@ extension InMemoryStore {
                     .mappingExists, "the mapping '\(key.name)' exists already on the stream '\(key.stream)'")
             }
             var checkpoints = try state.checkpoints(at: definition.startingPosition, in: stream, shard: nil, now: now)
-            // Those that are listed no longer are none of the mapping's business.
+            // A new mapping skips the shards that are no longer listed.
             for shard in stream.shards where shard.isRemoved && !shard.isForgotten {
                 checkpoints[shard.id] = ShardCheckpoint(shard: shard.id, position: shard.last)
             }
@@ -94,7 +94,7 @@ extension InMemoryStore {
     /// As `StreamStore/releaseMapping(_:epoch:)`.
     public func releaseMapping(_ mapping: MappingID, epoch: UInt64) async throws {
         _ = try update(mapping) { mapping, _ in
-            // A seek raises the mapping's epoch but leaves the claim with its holder.
+            // A seek raises the mapping's epoch, but the claim keeps its own.
             if let claim = mapping.claim, claim <= epoch {
                 mapping.claim = nil
                 mapping.states = nil
@@ -103,7 +103,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As `StreamStore/seekMapping(_:to:shard:)`; all shards that exist are moved where none is named.
+    /// As `StreamStore/seekMapping(_:to:shard:)`; without a shard it moves all listed shards.
     @discardableResult
     public func seekMapping(
         _ mapping: MappingID, to position: StartingPosition, shard: ShardID?
@@ -118,7 +118,7 @@ extension InMemoryStore {
             let stream = try state.catalogue.stream(mapping.definition.key.stream)
             var moved = try state.checkpoints(at: position, in: stream, shard: shard, now: now)
             if let shard, let place { moved[shard] = ShardCheckpoint(shard: shard, position: place) }
-            // What was not done of shards that are listed no longer is passed over, as all that has expired.
+            // The undone records of shards that are no longer listed are skipped, like all expired records.
             for removed in stream.shards where shard == nil && removed.isRemoved && !removed.isForgotten {
                 moved[removed.id] = ShardCheckpoint(shard: removed.id, position: removed.last, isShardEnd: true)
             }

@@ -96,13 +96,13 @@ extension InMemoryStore {
         }
     }
 
-    /// Looks and lies down under one lock, so that no commit can slip in between unnoticed.
+    /// Reads and registers the waiter under one lock, so that no commit between the two is missed.
     private func wait(
         _ continuation: CheckedContinuation<Void, Never>, id: UInt64, at place: ShardPlace, for request: ReadRequest
     ) {
         let now = timeSource.wallTime
         let waits = state.withLock { state in
-            // A cancelled task's handler may have run before there was anything to take away.
+            // If the task was cancelled already, its handler ran before the waiter was registered.
             guard !Task.isCancelled, let found = try? state.read(request, now: now), found.isNothing else {
                 return false
             }

@@ -3,10 +3,10 @@ public import StreamModel
 public import StreamStorage
 import Synchronization
 
-/// A whole `StreamStore` in memory, for tests: it keeps every rule of the protocol, and nothing beyond
+/// A complete `StreamStore` in memory, for tests. It follows every rule of the protocol, except that nothing survives
 /// the process.
 ///
-/// Arrivals, retention and waits go by its time source, so with a ``VirtualTime`` a test moves hours in no time:
+/// Arrivals, retention and waits use its time source. With a ``VirtualTime``, hours pass in a moment:
 ///
 /// ```swift
 /// let time = VirtualTime()
@@ -14,12 +14,13 @@ import Synchronization
 /// try await store.createStream("orders", shards: 4)
 /// ```
 ///
-/// It can be told to answer as an engine across a network does (``answerNextCommit(with:)``), to fail reads
-/// (``failNextRead(with:)``), to have failed for good (``fail(with:)``) and to have lost records
-/// (``loseRecords(_:in:shard:)``).
+/// It can inject the faults of an engine across a network (``answerNextCommit(with:)``), errors of reads
+/// (``failNextRead(with:)``), a permanent failure (``fail(with:)``) and lost ranges (``loseRecords(_:in:shard:)``).
+///
+/// All state is under one lock, which may be held when the lock of the failure signal is taken.
 public final class InMemoryStore: StreamStore {
     struct State {
-        /// The store's own id, which those of its streams are made of.
+        /// The store's own id, which is part of the ids of its streams.
         let id = (0..<16).map { _ in UInt8.random(in: .min ... .max) }
         var catalogue = MemoryCatalogue()
         var logs: [ShardPlace: MemoryLog] = [:]
@@ -38,15 +39,15 @@ public final class InMemoryStore: StreamStore {
 
     let state = Mutex(State())
     let signal = OneTimeSignal<ShardlineError>()
-    /// The clocks that arrivals, retention and waits go by.
+    /// The clocks for arrivals, retention and waits.
     public let timeSource: any TimeSource
-    /// Commits are atomic and numbers dense; nothing outlives the process.
+    /// Commits are atomic and sequence numbers dense; nothing survives the process.
     public var capabilities: StoreCapabilities { [.atomicCommit, .denseSequenceNumbers] }
 
-    /// Where the store says what happens to it.
+    /// The store's logger.
     public let logger: Logger
 
-    /// An empty store that goes by the clocks of `timeSource`.
+    /// An empty store with the clocks of `timeSource`.
     public init(timeSource: any TimeSource = VirtualTime(), logger: Logger = Logger(label: "shardline.store")) {
         self.timeSource = timeSource
         self.logger = logger
@@ -104,7 +105,7 @@ public final class InMemoryStore: StreamStore {
         let now = timeSource.wallTime
         return try state.withLock { state in
             try state.checkOpen()
-            // What has expired until now does not come back under a longer retention.
+            // Records that have expired by now don't come back with a longer retention.
             _ = state.describe(try state.catalogue.stream(name), now: now)
             state.catalogue.streams[UTF8Key(name)]?.settings.retention = retention
             return state.describe(try state.catalogue.stream(name), now: now)
@@ -130,7 +131,7 @@ public final class InMemoryStore: StreamStore {
 
     // MARK: Commits
 
-    /// As `StreamStore/commit(_:urgency:)`, unless a fault was ordered.
+    /// As `StreamStore/commit(_:urgency:)`, unless a fault is injected.
     public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
         let now = timeSource.wallTime
         let (outcome, fault, waiters) = try state.withLock { state in
@@ -153,7 +154,7 @@ public final class InMemoryStore: StreamStore {
         }
         for waiter in waiters { waiter.resume() }
         if case .late(let delay) = fault {
-            // Cancelled or not, what was written is answered truthfully.
+            // The commit is written, so it is acknowledged also if the task is cancelled.
             try? await timeSource.sleep(until: timeSource.monotonicTime + delay)
         }
         return outcome
@@ -161,7 +162,7 @@ public final class InMemoryStore: StreamStore {
 
     private static let noAnswer = ShardlineError(.outcomeUnknown, "no answer came within the time-out")
 
-    /// Ends all calls: those that wait, and all later ones, throw `closed`.
+    /// Closes the store: waiting and later calls throw `closed`.
     public func close() async throws {
         let waiters = state.withLock { state in
             state.isClosed = true
@@ -211,7 +212,8 @@ extension InMemoryStore.State {
         return .conflict(change: 0, last: .zero)
     }
 
-    /// Takes closed shards off the list that are older than the retention (API-R-4); who waits in them learns of it.
+    /// Removes the shards that were closed longer ago than the retention from the list (API-R-4), and wakes the reads
+    /// that wait in them.
     mutating func removeShards(of stream: MemoryStream, now: Timestamp) {
         for shard in catalogue.removeShards(of: stream.name, now: now) {
             let log = logs.removeValue(forKey: stream.place(of: shard))

@@ -1,16 +1,17 @@
 import StreamModel
 import StreamStorage
 
-/// Everything of an in-memory store but its records: a value, so that a commit works on a copy that takes the place of
-/// the original only if nothing is refused.
+/// Everything of an in-memory store except its records. A value: a commit changes a copy, which replaces the original
+/// only if no change is refused.
 struct MemoryCatalogue {
     var streams: [UTF8Key: MemoryStream] = [:]
     var mappings: [MappingID: MemoryMapping] = [:]
     var lastStreamID: UInt64 = 0
     var lastMappingID: UInt64 = 0
-    /// Epochs are never given out twice, so a mapping made anew under an old name does not take moves of the old one.
+    /// An epoch is never used twice, so a mapping that is recreated under an old name refuses the old one's checkpoint
+    /// moves.
     var lastEpoch: UInt64 = 0
-    /// The latest creation second of a shard that is no longer there.
+    /// The latest creation second of a deleted shard.
     var retiredSecond: UInt64?
 
     func stream(_ name: String) throws -> MemoryStream {
@@ -20,14 +21,14 @@ struct MemoryCatalogue {
         return stream
     }
 
-    /// The stream with the shard that a sequence number is of.
+    /// The stream with the shard of a sequence number.
     func owner(of number: KinesisSequenceNumber) -> MemoryStream? {
         streams.values.first { stream in
             stream.shards.contains { $0.id == number.shard && $0.creationSecond == number.shardCreationSecond }
         }
     }
 
-    /// When shards with these numbers were made in the streams there are.
+    /// The creation seconds of the shards with these numbers, in all streams.
     func creationSeconds(of numbers: Range<UInt32>, except stream: UInt64? = nil) -> Set<UInt64> {
         Set(
             streams.values.filter { $0.id != stream }.flatMap { stream in
@@ -35,7 +36,7 @@ struct MemoryCatalogue {
             })
     }
 
-    /// Throws `mappingBusy` where a mapping that is claimed reads the stream, or hands over to it what it gives up.
+    /// Throws `mappingBusy` if a claimed mapping reads the stream or uses it as its failure stream.
     func checkUnused(_ stream: MemoryStream) throws {
         let claimed = mappings.values.filter { $0.claim != nil }
         let running = claimed.map(\.definition.key).filter { $0.stream == stream.name }
@@ -54,7 +55,7 @@ struct MemoryCatalogue {
     }
 }
 
-/// The place of a shard's records; a stream made anew under an old name has another.
+/// Identifies a shard's records; a stream that is recreated under an old name has different ones.
 struct ShardPlace: Hashable {
     var stream: UInt64
     var shard: ShardID
@@ -66,9 +67,9 @@ struct MemoryStream {
     let createdAt: Timestamp
     var settings: StreamSettings
     let initialSettings: StreamSettings
-    /// By number.
+    /// Ordered by number.
     var shards: [MemoryShard]
-    /// The places in ``shards`` of those that are closed and not forgotten: each read looks at them.
+    /// The indices in ``shards`` of the closed shards that are not forgotten. Each read checks them.
     var closed: Set<Int> = []
 
     func shard(_ id: ShardID) throws -> MemoryShard {
@@ -83,14 +84,14 @@ struct MemoryStream {
         return shard
     }
 
-    /// A shard that is listed.
+    /// The listed shard with this id.
     func listedShard(_ id: ShardID) throws -> MemoryShard {
         let shard = try shard(id)
         if shard.isRemoved { throw removed(id) }
         return shard
     }
 
-    /// All but those that were closed longer ago than records are kept (API-R-4).
+    /// All shards except those that were closed longer ago than the retention (API-R-4).
     var listedShards: [MemoryShard] { shards.filter { !$0.isRemoved } }
 
     private func removed(_ id: ShardID) -> ShardlineError {
@@ -108,13 +109,13 @@ struct MemoryShard {
     let parents: [ShardID]
     let creationSecond: UInt64
     let openedAt: Timestamp
-    /// The number before the first that the shard can have.
+    /// The number before the shard's first possible one.
     let base: SequenceNumber
     var closedAt: Timestamp?
     var children: [ShardID] = []
-    /// Whether it is listed no longer.
+    /// Whether retention has removed it from the list.
     var isRemoved = false
-    /// Whether no mapping has anything to do in it either.
+    /// Whether it is removed and every mapping is done with it.
     var isForgotten = false
     var last: SequenceNumber
     var lastArrival: Timestamp
@@ -130,7 +131,7 @@ struct MemoryShard {
         self.openedAt = openedAt
         base = parents.map(\.last).max() ?? .zero
         last = base
-        // A child's records are later than the second in its name and than its parents' records (API-Q-5).
+        // A child's records arrive after its creation second and after its parents' records (API-Q-5).
         lastArrival = parents.map(\.lastArrival).max() ?? Timestamp(milliseconds: 0)
         if !parents.isEmpty {
             lastArrival = max(lastArrival, Timestamp(milliseconds: Int64(creationSecond) * 1000))
@@ -149,8 +150,8 @@ extension MemoryShard {
 }
 
 extension MemoryCatalogue {
-    /// Takes the shards off a stream's list that were closed longer ago than records are kept, and forgets those of them
-    /// in which no mapping has anything to do. Returns the ones that are forgotten now.
+    /// Removes the shards that were closed longer ago than the retention from a stream's list, and forgets those of
+    /// them that every mapping is done with. Returns the newly forgotten ones.
     mutating func removeShards(of name: String, now: Timestamp) -> [ShardID] {
         guard var stream = streams[UTF8Key(name)], !stream.closed.isEmpty else { return [] }
         let expiry = now - stream.settings.retention
@@ -179,11 +180,11 @@ struct MemoryMapping {
     let id: UInt64
     let createdAt: Timestamp
     var epoch: UInt64
-    /// The epoch of the claim that is held.
+    /// The epoch of the current claim; nil without one.
     var claim: UInt64?
-    /// Where the run that holds the claim hands over what it gives up.
+    /// The failure stream of the run that holds the claim.
     var failureStream: String?
-    /// Tells what the run that holds the claim does.
+    /// Returns the shard states of the run that holds the claim.
     var states: (@Sendable () -> [MappingShardState])?
     var checkpoints: [ShardID: ShardCheckpoint]
     var parked: [ShardID: [UTF8Key: [UInt8]]] = [:]
@@ -201,7 +202,7 @@ struct MemoryMapping {
             retention: stream.settings.retention)
     }
 
-    /// Whether nothing of the shard is left to be done or given up.
+    /// Whether no record of the shard is left to be done or given up.
     func isThrough(_ shard: MemoryShard) -> Bool {
         if checkpoints[shard.id]?.isShardEnd ?? false { return true }
         return claim == nil && (checkpoints[shard.id]?.position ?? shard.base) >= shard.last

@@ -1,12 +1,12 @@
 import StreamModel
 import StreamStorage
 
-/// One commit on its way: works on a copy of the catalogue and collects the records, so that a refusal leaves no trace.
+/// One commit. It changes a copy of the catalogue and collects the records, so that a refused commit has no effect.
 struct MemoryCommit {
     var catalogue: MemoryCatalogue
-    /// What the commit adds, in order.
+    /// The records that the commit adds, in order.
     private(set) var runs: [(place: ShardPlace, run: RecordRun)] = []
-    /// Shards whose readers have something new to see.
+    /// The shards whose waiting reads must be woken.
     private(set) var touched: Set<ShardPlace> = []
     private let now: Timestamp
 
@@ -69,7 +69,7 @@ struct MemoryCommit {
         case .shard(let id):
             let shard = try stream.shard(id)
             guard shard.closedAt == nil else { return .sealed(children: shard.children) }
-            // A plain producer holds no claim and is not in the way of one.
+            // A producer without a claim (epoch 0) is not fenced.
             guard append.epoch == 0 || append.epoch >= shard.epoch else {
                 throw ShardlineError(
                     .fenced,
@@ -94,7 +94,7 @@ struct MemoryCommit {
             chunk.offsets.append(UInt32(chunk.bytes.count))
             chunks[number] = chunk
             heads[number].last = heads[number].last.advanced(by: 1)
-            // A wall clock that went back must not make arrivals decrease within a shard.
+            // Arrivals must not decrease within a shard, even if the wall clock goes back.
             heads[number].lastArrival = max(now, heads[number].lastArrival)
             receipts.append(
                 PutReceipt(
@@ -202,7 +202,7 @@ struct MemoryCommit {
             change.value
     }
 
-    /// The mapping, for a change in this shard; nil where retention has removed that, and everything in it is over.
+    /// The mapping, for a change in this shard; nil if the shard is forgotten, so that the change has no effect.
     private func checked(_ key: MappingID, shard: ShardID, epoch: UInt64) throws -> MemoryMapping? {
         let mapping = try catalogue.mapping(key)
         let stream = try catalogue.stream(key.stream)
@@ -215,7 +215,7 @@ struct MemoryCommit {
 
 /// Finds the open shard that owns a record's hash key.
 private struct ShardRouter {
-    /// The open shards, by range.
+    /// The open shards, ordered by hash key range.
     private let open: [MemoryShard]
 
     init(_ stream: MemoryStream) {

@@ -2,12 +2,12 @@ import DequeModule
 import StreamModel
 import StreamStorage
 
-/// The records of one shard, and who waits for more of them.
+/// The records of one shard, and the reads that wait for more.
 struct MemoryLog {
     private var runs: Deque<RecordRun> = []
-    /// The newest number that retention has removed; not set while it has removed none.
+    /// The newest number that retention has removed; zero if it has removed none.
     private var trimmed = SequenceNumber.zero
-    /// What a test has declared damaged and given up, in order.
+    /// The ranges that a test has declared lost, in order.
     private var lost: [ClosedRange<SequenceNumber>] = []
     var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
 
@@ -18,7 +18,7 @@ struct MemoryLog {
         lost.sort { $0.lowerBound < $1.lowerBound }
     }
 
-    /// Removes what arrived at or before `limit` (STORE-F6); what is removed once never comes back.
+    /// Removes the records that arrived at or before `limit` (STORE-F6), permanently.
     mutating func trim(arrivedAtOrBefore limit: Timestamp) {
         while let first = runs.first, first.arrival <= limit {
             trimmed = first.lastSequence
@@ -26,7 +26,7 @@ struct MemoryLog {
         }
     }
 
-    /// Records behind `position`, up to `end`: numbers have no gaps here but for what is lost.
+    /// The number of records after `position`, up to `end`: only lost ranges make gaps in the numbers.
     func recordCount(after position: SequenceNumber, through end: SequenceNumber, in shard: MemoryShard) -> Int {
         let before = max(position, shard.base)
         let last = min(end, shard.last)
@@ -41,7 +41,7 @@ struct MemoryLog {
         return Int(count)
     }
 
-    /// The last of these records.
+    /// The last record after `position`, up to `end`.
     func lastRecord(
         after position: SequenceNumber, through end: SequenceNumber, in shard: MemoryShard
     ) -> SequenceNumber? {
@@ -64,7 +64,8 @@ struct MemoryLog {
         var start = request.after
         var expired: ClosedRange<SequenceNumber>?
         if start < horizon {
-            // A child's numbers begin behind its parents': what is before them never was.
+            // A child's numbers start after its parents'. Smaller numbers never existed in it, so they are not reported
+            // as expired.
             let before = max(start, shard.base)
             if before < horizon { expired = before.advanced(by: 1)...horizon }
             start = horizon

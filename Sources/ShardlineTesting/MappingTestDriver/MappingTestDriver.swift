@@ -3,11 +3,11 @@ import Logging
 public import StreamModel
 import StreamStorage
 
-/// A mapping of one shard in virtual time: what a function gets, when, and what becomes of what it does not do, without
-/// waiting for anything.
+/// Runs a mapping on one shard in virtual time: shows what a function gets, when, and what happens to the records that
+/// it fails on.
 ///
-/// Nothing happens by itself: ``put(_:partitionKey:)`` and ``advance(by:)`` do everything that is due before they
-/// return, so a week of retries takes a moment and a test needs no sleeps.
+/// Nothing happens in the background: ``put(_:partitionKey:)`` and ``advance(by:)`` do everything that is due before
+/// they return. A week of retries takes a moment, and a test needs no sleeps.
 ///
 /// ```swift
 /// var driver = try MappingTestDriver(configuration: settings) { batch, _ in }
@@ -16,29 +16,29 @@ import StreamStorage
 /// #expect(driver.invocations.map(\.batch.count) == [1])
 /// ```
 ///
-/// The function is called in place and takes no virtual time; its time limit is not watched. Given-up records are in
-/// ``documents``, unless the configuration's failure destination is `.none`.
+/// The function is called within the driver's calls and takes no virtual time; its time limit is not enforced. Given-up
+/// records are in ``documents``, unless the configuration's failure destination is `.none`.
 public struct MappingTestDriver {
     /// One call of the function.
     public struct Invocation: Sendable {
-        /// The records that it got.
+        /// The records that the function got.
         public let batch: RecordBatch
-        /// How often it was called with exactly these records, this time included.
+        /// The number of this call with exactly these records, from 1.
         public let attempt: Int
-        /// When.
+        /// When the function was called.
         public let time: Timestamp
-        /// What it threw; nil where it returned.
+        /// The error that the function threw; nil if it returned.
         public let error: (any Error)?
     }
 
-    /// What the function was called with, in order.
+    /// The calls of the function, in order.
     public private(set) var invocations: [Invocation] = []
-    /// What was given up, in order.
+    /// The documents of the given-up records, in order.
     public private(set) var documents: [FailureDocument] = []
-    /// Why everything happened, one line a step, each beginning with the rule behind it
+    /// Every step with its reason, one line each, beginning with the rule that it follows
     /// (`Documentation/Rules/EventSourceMappings.md`).
     public private(set) var explanation: [String] = []
-    /// Everything up to here is done.
+    /// Every record up to this number is done.
     public private(set) var checkpoint = SequenceNumber.zero
 
     private static let stream = "test"
@@ -56,16 +56,17 @@ public struct MappingTestDriver {
     private var read: LaneCore.ReadOrder?
     private var wake: MonotonicTime?
     private let retention: Duration
-    /// Up to where the lane knows that records have expired.
+    /// The trim horizon that the lane knows of.
     private var toldExpired = SequenceNumber.zero
 
-    /// A mapping with these settings that calls `function`. Throws `invalidArgument` for settings outside their limits.
+    /// Creates a mapping with these settings that calls `function`. Throws `invalidArgument` for settings outside their
+    /// limits.
     ///
     /// - Parameters:
-    ///   - configuration: the mapping's settings; default the safe ones.
-    ///   - retention: how long the stream keeps records: what is not done by then is given up with the condition
-    ///     `RecordsExpired`. 1 second to 365 days; default 365 days.
-    ///   - function: gets each batch, as the mapping's function would.
+    ///   - configuration: the mapping's settings; the safe defaults if omitted.
+    ///   - retention: how long the stream keeps records. Records that are not done by then are given up with the
+    ///     condition `RecordsExpired`. 1 second to 365 days; default 365 days.
+    ///   - function: the mapping's function.
     public init(
         configuration: EventSourceMapping.Configuration = .init(), retention: Duration = Limits.retention.upperBound,
         function: @escaping EventFunction
@@ -87,8 +88,8 @@ public struct MappingTestDriver {
             denseNumbers: true, jitterSeed: 1)
     }
 
-    /// A mapping with these settings whose function has state, made with `makeFunction` for the driver's one shard.
-    /// Throws `invalidArgument` for settings outside their limits.
+    /// Creates a mapping with these settings whose function has state; `makeFunction` makes it for the driver's only
+    /// shard. Throws `invalidArgument` for settings outside their limits.
     public init(
         configuration: EventSourceMapping.Configuration = .init(), retention: Duration = Limits.retention.upperBound,
         makeFunction: (ShardID) -> sending any BatchFunction
@@ -99,16 +100,16 @@ public struct MappingTestDriver {
         }
     }
 
-    /// The time now, by the driver's clock.
+    /// The current time of the driver's clock.
     public var now: Timestamp { time.wallTime }
 
-    /// Puts one record of text; what the mapping does with it at once is done when this returns.
+    /// Puts one record of text. Returns its number once the mapping has done everything that is due.
     @discardableResult
     public mutating func put(_ text: some StringProtocol, partitionKey: String) async throws -> SequenceNumber {
         try await put(contentsOf: [NewRecord(text, partitionKey: partitionKey)])[0]
     }
 
-    /// Puts records that arrive together; what the mapping does with them at once is done when this returns.
+    /// Puts records that arrive together. Returns their numbers once the mapping has done everything that is due.
     @discardableResult
     public mutating func put(contentsOf records: [NewRecord]) async throws -> [SequenceNumber] {
         try await start()
@@ -121,7 +122,7 @@ public struct MappingTestDriver {
         return receipts.map(\.sequenceNumber)
     }
 
-    /// Lets time pass: windows end, pauses end, records age, in their order.
+    /// Moves the clock: windows and pauses end and records age, in order.
     public mutating func advance(by duration: Duration) async throws {
         try await start()
         let end = time.monotonicTime + duration
@@ -133,7 +134,7 @@ public struct MappingTestDriver {
         time.advance(by: end - time.monotonicTime)
     }
 
-    /// When something is due next: what the lane waits for, or the end of its oldest record's retention.
+    /// When something is due next: the lane's wake-up, or the end of its oldest record's retention.
     private var nextMoment: MonotonicTime? {
         guard let held = lane.oldestHeldRecord, held.sequenceNumber > toldExpired else { return wake }
         let left = held.approximateArrivalTimestamp + retention - time.wallTime
@@ -141,7 +142,7 @@ public struct MappingTestDriver {
         return wake.map { min($0, expiry) } ?? expiry
     }
 
-    /// What retention has ended of the records that the lane holds, if it has not been told.
+    /// The event for expired records that the lane holds and has not been told about.
     private mutating func expired() async throws -> LaneCore.Event? {
         guard let held = lane.oldestHeldRecord, held.sequenceNumber > toldExpired,
             time.wallTime - held.approximateArrivalTimestamp >= retention
@@ -150,7 +151,7 @@ public struct MappingTestDriver {
         return .trimmed(through: toldExpired)
     }
 
-    /// Closes the shard, as a split or merge does: its last batch does not wait for its window.
+    /// Closes the shard, as a split or merge does. Its last batch does not wait for its window.
     public mutating func closeShard() async throws {
         try await start()
         let seal = Seal(stream: Self.stream, parents: [Self.shard], children: HashKeyRange.even(2))
@@ -158,9 +159,8 @@ public struct MappingTestDriver {
         try await settle([])
     }
 
-    /// Does what `run(until: .caughtUp)` does with everything that was put so far: the last batch does not wait for its
-    /// window. No time passes: a pause before a retry is to be gone through with ``advance(by:)``. What is put later is
-    /// delivered as before.
+    /// Processes all records so far as `run(until: .caughtUp)` does: the last batch does not wait for its window. No
+    /// time passes: a pause before a retry needs ``advance(by:)``. Records that are put later are delivered as before.
     public mutating func catchUp() async throws {
         try await start()
         let shard = try await store.describeStream(Self.stream).shards.first { $0.id == Self.shard }
@@ -177,7 +177,7 @@ public struct MappingTestDriver {
         try await settle([.start])
     }
 
-    /// Tells the lane these events and all that follow from them without time passing.
+    /// Sends the lane these events and all that follow from them, without moving the clock.
     private mutating func settle(_ events: [LaneCore.Event]) async throws {
         var events = events
         while true {
@@ -232,7 +232,7 @@ public struct MappingTestDriver {
         }
     }
 
-    /// Only for what expired or was lost before it was read, whose shard can't be asked any more.
+    /// Used only for records that expired or were lost before they were read.
     private var creationSecond: UInt64 { invocations.first?.batch.first?.shardCreationSecond ?? 0 }
 
     private mutating func invoke(_ invocation: LaneCore.Invocation) async -> LaneCore.InvocationResult {

@@ -1,7 +1,7 @@
 import StreamModel
 import Synchronization
 
-/// Puts records in batches: accepts one at a time, sends many in one commit, and keeps their order.
+/// Puts records in batches: accepts one record at a time, sends many in one commit, and keeps their order.
 ///
 /// ```swift
 /// try await Producer.withProducer(to: departures) { producer in
@@ -13,9 +13,12 @@ import Synchronization
 /// full. When ``withProducer(to:configuration:onAcknowledged:_:)`` returns, everything that was accepted is durable.
 /// Records are written in the order in which they were accepted, so those of one partition key stay in order.
 ///
-/// A batch that fails ends the producer: nothing behind it is sent, so that no record overtakes another. The error then
-/// names, in its cause ``UnacknowledgedRecords``, what was not written and what is in doubt. Nothing is ever sent a
-/// second time.
+/// A batch that fails ends the producer: nothing after it is sent, so that no record overtakes another. The error then
+/// has ``UnacknowledgedRecords`` as its cause, which names the records that were not written and those in doubt.
+/// Nothing is ever sent a second time.
+///
+/// All calls may be made on any thread. One task sends the batches. Continuations are resumed after the lock of the
+/// queue is released.
 public final class Producer: Sendable {
     private let stream: RecordStream
     private let configuration: Configuration
@@ -36,17 +39,17 @@ public final class Producer: Sendable {
 
     /// Runs `body` with a producer for `stream` and returns when everything that it accepted is durable.
     ///
-    /// Where `body` throws, what was accepted before is written still, and then `body`'s error is thrown. Where the task
-    /// is cancelled, a commit on its way is awaited and nothing more is sent.
+    /// Where `body` throws, the records that were accepted before are still written, and then `body`'s error is thrown.
+    /// Where the task is cancelled, the commit in flight is awaited and nothing more is sent.
     ///
     /// - Parameters:
     ///   - stream: where the records go, each to the shard that owns its key.
-    ///   - configuration: the sizes of batches and buffer, and how long a record may wait for company.
-    ///   - onAcknowledged: called for every durable batch, one after the other, before the next one is sent. What it
-    ///     throws ends the producer.
+    ///   - configuration: the sizes of batches and buffer, and how long a record may wait for its batch to fill.
+    ///   - onAcknowledged: called for every durable batch, one after the other, before the next one is sent. An error
+    ///     that it throws ends the producer.
     ///   - body: enqueues the records, from one task or several.
-    /// - Throws: `streamNotFound`, `invalidArgument` (the configuration) before `body` runs; what ended the producer, as
-    ///   ``ShardlineError`` with ``UnacknowledgedRecords`` as its cause; what `body` throws.
+    /// - Throws: `streamNotFound`, `invalidArgument` (the configuration) before `body` runs; the failure that ended the
+    ///   producer, as ``ShardlineError`` with ``UnacknowledgedRecords`` as its cause; the error that `body` throws.
     public static func withProducer<Result>(
         to stream: RecordStream, configuration: Configuration = Configuration(),
         onAcknowledged: (@Sendable (Acknowledgement) async throws -> Void)? = nil,
@@ -76,11 +79,11 @@ public final class Producer: Sendable {
     /// Accepts a record; suspends while the buffer is full.
     ///
     /// - Parameters:
-    ///   - record: what is to be put.
-    ///   - tag: comes back with the record's acknowledgement, or in ``UnacknowledgedRecords``: a line number, for
+    ///   - record: the record to put.
+    ///   - tag: is returned with the record's acknowledgement, or in ``UnacknowledgedRecords``; a line number, for
     ///     example.
-    /// - Throws: `invalidArgument`, `recordTooLarge`: this record can't be put, the producer goes on. What ended the
-    ///   producer. `CancellationError`: it was not accepted.
+    /// - Throws: `invalidArgument`, `recordTooLarge` where this record can't be put; the producer goes on. The failure
+    ///   that ended the producer. `CancellationError`: the record was not accepted.
     public func enqueue(_ record: NewRecord, tag: UInt64 = 0) async throws {
         try record.validate(maximumRecordSize: maximumRecordSize)
         let item = ProducerQueue.Item(record: record, tag: tag, acceptedAt: stream.store.timeSource.monotonicTime)
@@ -117,9 +120,9 @@ public final class Producer: Sendable {
         try await enqueue(NewRecord(text, partitionKey: partitionKey, explicitHashKey: explicitHashKey), tag: tag)
     }
 
-    /// Sends what was accepted without waiting for company, and returns when all of it is durable.
+    /// Sends the accepted records without lingering, and returns when all of them are durable.
     ///
-    /// Throws what ended the producer, or `CancellationError`.
+    /// Throws the failure that ended the producer, or `CancellationError`.
     public func flush() async throws {
         try Task.checkCancellation()
         let id = queue.withLock { $0.newWaiterID() }
@@ -138,8 +141,8 @@ public final class Producer: Sendable {
 
     // MARK: Sending
 
-    /// One commit at a time: two could be gathered by the store in the wrong order. While one is on its way the next
-    /// batch grows, so the number of commits falls as the load rises.
+    /// Sends one commit at a time, since the store could order two concurrent ones either way. While one is in flight
+    /// the next batch grows, so the number of commits falls as the load rises.
     private func run() async {
         while let batch = await nextBatch() {
             let acknowledgement: Acknowledgement
@@ -183,7 +186,7 @@ public final class Producer: Sendable {
         }
     }
 
-    /// Waits for a batch to be due; nil when everything is sent, or the task was cancelled.
+    /// Waits until a batch is due; nil when everything is sent, or the task was cancelled.
     private func nextBatch() async -> [ProducerQueue.Item]? {
         while true {
             guard !Task.isCancelled else {

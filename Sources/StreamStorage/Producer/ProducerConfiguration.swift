@@ -1,26 +1,27 @@
 import StreamModel
 
 extension Producer {
-    /// How a producer gathers records.
+    /// How a producer batches records.
     public struct Configuration: Hashable, Sendable {
         /// The most records in one commit. Default 10,000; at least 1.
         public var maximumBatchRecords = 10_000
-        /// No further record joins a batch that has this many bytes of keys and data. Default 1 MiB; at least 1, at most
-        /// 16 MiB.
+        /// The most bytes of keys and data in one commit; a larger record is sent alone. Default 1 MiB; at least 1, at
+        /// most 16 MiB.
         public var maximumBatchBytes = 1 << 20
-        /// How long a record waits for company, at most. Default 5 ms; 0 sends at once; up to 24 hours.
+        /// How long a record waits at most for its batch to fill. Default 5 ms; 0 sends at once; up to 24 hours.
         ///
-        /// While a commit is on its way the next batch grows in any case.
+        /// While a commit is in flight the next batch grows in any case.
         public var linger = Duration.milliseconds(5)
-        /// Accepted and not yet acknowledged records; ``Producer/enqueue(_:tag:)`` suspends beyond. Default 100,000.
+        /// The most records that are accepted and not yet acknowledged; ``Producer/enqueue(_:tag:)`` suspends above it.
+        /// Default 100,000; at least 1.
         public var bufferedRecords = 100_000
-        /// The same in bytes of keys and data. Default 8 MiB. A record larger than that is accepted alone.
+        /// The same in bytes of keys and data. Default 8 MiB; at least 1. A larger record is accepted alone.
         public var bufferedBytes = 8 << 20
 
         /// The defaults.
         public init() {}
 
-        /// Throws `invalidArgument` that names everything outside its limits.
+        /// Throws `invalidArgument` with every value outside its limits.
         func validate() throws {
             var wrong: [String] = []
             if maximumBatchRecords < 1 {
@@ -47,13 +48,13 @@ extension Producer {
     }
 }
 
-/// What a producer that failed was still to write: the cause of the error that it throws.
+/// The records that a producer had not acknowledged when it failed: the cause of the error that it throws.
 public struct UnacknowledgedRecords: Error, Sendable, CustomStringConvertible, CustomDebugStringConvertible {
     /// How many records were acknowledged before.
     public let acknowledged: Int
-    /// The tags of the records that may have been written: settle them by reading, never by sending them again blindly.
+    /// The tags of the records that may have been written. Read the stream to find out; don't just send them again.
     public let inDoubt: [UInt64]
-    /// The tags of accepted records that were surely not written.
+    /// The tags of accepted records that were certainly not written.
     public let notWritten: [UInt64]
     /// What ended the producer.
     public let reason: any Error

@@ -1,8 +1,8 @@
 import DequeModule
 import StreamModel
 
-/// What a producer holds and decides: a value without clock or tasks. Its owner keeps it behind a lock and resumes
-/// whom a step names after letting go of it.
+/// The state and the decisions of a producer: a value without clock or tasks. The producer guards it with a lock, and
+/// resumes the continuations that a call returns after releasing the lock.
 struct ProducerQueue {
     struct Item: Sendable {
         let record: NewRecord
@@ -11,7 +11,7 @@ struct ProducerQueue {
         var size: Int { record.partitionKey.utf8.count + record.data.count }
     }
 
-    /// Whom to resume, outside the lock.
+    /// The continuations to resume after the lock is released.
     struct Resumption: Sendable {
         var woken: [CheckedContinuation<Void, Never>] = []
         var succeeded: [CheckedContinuation<Void, any Error>] = []
@@ -37,7 +37,7 @@ struct ProducerQueue {
         case end
     }
 
-    /// What is known of the batch that a failure ended at.
+    /// What is known about the batch in flight when the producer fails.
     enum LastBatch { case acknowledged, notWritten, inDoubt }
 
     private struct Waiter {
@@ -54,12 +54,12 @@ struct ProducerQueue {
     }
 
     private let configuration: Producer.Configuration
-    /// Accepted, not yet sent.
+    /// Accepted and not yet sent.
     private var items: Deque<Item> = []
     private var itemBytes = 0
     private var inFlight: [Item] = []
     private var inFlightBytes = 0
-    /// Who waits for room, in order.
+    /// Callers that wait for room, in order.
     private var waiters: Deque<Waiter> = []
     private var flushes: [Flush] = []
     private var sender: (untilUrgent: Bool, continuation: CheckedContinuation<Void, Never>)?
@@ -68,7 +68,7 @@ struct ProducerQueue {
     private var acknowledged = 0
     private var flushTarget = 0
     private var isFinished = false
-    /// What ended the producer.
+    /// The error that ended the producer.
     private(set) var failure: (any Error)?
 
     init(_ configuration: Producer.Configuration) { self.configuration = configuration }
@@ -76,11 +76,11 @@ struct ProducerQueue {
     private func hasRoom(for item: Item) -> Bool {
         let bytes = itemBytes + inFlightBytes
         guard items.count + inFlight.count < configuration.bufferedRecords else { return false }
-        // A record larger than the whole buffer passes when nothing else is there.
+        // A record larger than the whole buffer is accepted when the buffer is empty.
         return bytes == 0 || bytes + item.size <= configuration.bufferedBytes
     }
 
-    /// Whether the next batch shouldn't wait for company.
+    /// Whether the next batch is due at once.
     private var isUrgent: Bool {
         isFinished || !waiters.isEmpty || flushTarget > acknowledged + inFlight.count
             || items.count >= configuration.maximumBatchRecords || itemBytes >= configuration.maximumBatchBytes
@@ -90,7 +90,7 @@ struct ProducerQueue {
 
     mutating func accept(_ item: Item) throws -> Accepted {
         try check()
-        // Nobody overtakes who waits already.
+        // A new record does not overtake callers that wait.
         guard waiters.isEmpty, hasRoom(for: item) else { return .wait }
         append(item)
         return .accepted(wakeSenderIfDue())
@@ -234,8 +234,8 @@ struct ProducerQueue {
     private static func error(for reason: any Error, _ unacknowledged: UnacknowledgedRecords) -> any Error {
         switch reason {
         case let reason as ShardlineError:
-            // "Unknown" is what the producer has come to, whatever the store's reason; that the owner is gone is worth
-            // more to whoever reads it.
+            // Where records are in doubt, the code is `outcomeUnknown` whatever the store's reason, except for
+            // `ownerGone`, which tells the caller more.
             let code: ShardlineError.Code =
                 unacknowledged.inDoubt.isEmpty || reason.code == .ownerGone ? reason.code : .outcomeUnknown
             return ShardlineError(code, "\(reason.message); \(unacknowledged)", cause: unacknowledged)

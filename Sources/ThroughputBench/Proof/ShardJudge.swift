@@ -1,13 +1,13 @@
 import StreamModel
 
-/// Follows what one shard delivers and judges it by what the producers wrote into the records.
+/// Follows the deliveries of one shard and compares them with what the producers wrote into the records.
 struct ShardJudge {
     private let shard: ShardID
     private let workload: Workload
     private let findings: Findings
     let ledger: ShardLedger
     private let producers: Int
-    /// The number that is due next, of each producer and each key of this shard.
+    /// The number that is due next, for each producer and each key of this shard.
     private var due: [UInt32]
     private let keysHere: Int
     private var words: [(number: UInt64, word: ShardLedger.Word)] = []
@@ -22,13 +22,13 @@ struct ShardJudge {
         due = Array(repeating: 0, count: keysHere * producers)
     }
 
-    /// Judges records that the function has done at `time`; appends the latencies of those that are acknowledged.
+    /// Judges records that the function has processed at `time`; appends the latencies of those that are acknowledged.
     mutating func deliver(_ batch: RecordBatch, at time: UInt64, latencies: inout [UInt64]) {
         look(at: batch, time)
         ledger.deliver(words, latencies: &latencies)
     }
 
-    /// Judges records that came, and answers what there is to tell the ledger of them when they are done.
+    /// Judges records that were delivered, and returns what to enter into the ledger once they are done.
     mutating func receive(_ batch: RecordBatch) -> [(number: UInt64, word: ShardLedger.Word)] {
         look(at: batch, 0)
         return words
@@ -67,7 +67,7 @@ struct ShardJudge {
         due[place] = next + 1
     }
 
-    /// Given records hold no number: the key's own order, by checksums, stands for it.
+    /// Given records hold no number, so the order of a key's checksums is compared instead.
     private mutating func judgeGiven(_ record: borrowing Record, _ key: Int, _ checksum: UInt32) {
         let home = workload.homes[key]
         guard home.shard == shard else {

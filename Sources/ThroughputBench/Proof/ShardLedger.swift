@@ -1,22 +1,22 @@
 import StreamModel
 import Synchronization
 
-/// What was acknowledged in one shard held against what came: number by number, by a checksum of the data.
+/// Compares the acknowledged records of one shard with the delivered ones, number by number, by a checksum of the data.
 ///
-/// Receipt and delivery come in any order. What both have said is forgotten, so the ledger is as large as what is on
-/// its way.
+/// Receipt and delivery come in any order and on any thread. A number is forgotten once both have come, so the size of
+/// the ledger is the number of records in flight.
 final class ShardLedger: Sendable {
-    /// One side's word on one sequence number.
+    /// What a receipt or a delivery says about one sequence number.
     struct Word: Sendable {
         var checksum: UInt32
-        /// When the record was put (or due), or when it came, in nanoseconds since the run began.
+        /// When the record was put (or due), or when it was delivered, in nanoseconds since the run began.
         var time: UInt64
     }
 
     private enum Side: UInt8 { case none, receipt, delivery, settled }
 
-    /// What is known of a number. Its side is in the lowest bits of the time, as a ledger is as large as a backlog and
-    /// every number of it is looked at twice.
+    /// What is known about a number. The side is in the lowest bits of the time, because a ledger is as large as a
+    /// backlog and each of its numbers is read twice.
     private struct Slot {
         private var packed: UInt64
         private(set) var checksum: UInt32
@@ -34,17 +34,17 @@ final class ShardLedger: Sendable {
     }
 
     private struct State {
-        /// What was said of the numbers from ``base`` on; those in front of ``head`` are settled.
+        /// What is known about the numbers from ``base`` on; those before ``head`` are settled.
         var slots: [Slot] = []
         var head = 0
         var base: UInt64?
 
-        /// The place of a number; nil where it was settled and forgotten.
+        /// The place of a number; nil where it is settled and forgotten.
         mutating func place(of number: UInt64) -> Int? {
             let base = self.base ?? number
             if self.base == nil { self.base = base }
             if number < base {
-                // Numbers that were never heard of, in front of the first.
+                // Numbers before the first one, of which nothing is known yet.
                 guard head == 0 else { return nil }
                 slots.insert(contentsOf: repeatElement(Slot(), count: Int(base - number)), at: 0)
                 self.base = number
@@ -64,7 +64,7 @@ final class ShardLedger: Sendable {
             slots.removeFirst(head)
             base! += UInt64(head)
             head = 0
-            // One call must not keep what a backlog once needed.
+            // Frees the memory that a backlog needed.
             if slots.isEmpty { slots = [] }
         }
     }
@@ -78,12 +78,12 @@ final class ShardLedger: Sendable {
         self.findings = findings
     }
 
-    /// Notes `count` receipts; appends the latencies of what had come already, in nanoseconds.
+    /// Notes `count` receipts; appends the latencies of records that were delivered already, in nanoseconds.
     func acknowledge(_ count: Int, latencies: inout [UInt64], word: (Int) -> (number: UInt64, word: Word)) {
         note(count, as: .receipt, latencies: &latencies, word: word)
     }
 
-    /// Notes deliveries; appends the latencies of what was acknowledged already.
+    /// Notes deliveries; appends the latencies of records that were acknowledged already.
     func deliver(_ words: borrowing [(number: UInt64, word: Word)], latencies: inout [UInt64]) {
         note(words.count, as: .delivery, latencies: &latencies) { (words[$0].number, words[$0].word) }
     }
@@ -91,7 +91,7 @@ final class ShardLedger: Sendable {
     private func note(
         _ count: Int, as side: Side, latencies: inout [UInt64], word: (Int) -> (number: UInt64, word: Word)
     ) {
-        // Two records of one call may not be told apart by their order, so each is looked up.
+        // The words of one call may be in any order, so each is looked up.
         var matched: [UInt64] = []
         if side == .delivery { matched.reserveCapacity(count) }
         state.withLock { state in
@@ -130,7 +130,8 @@ final class ShardLedger: Sendable {
             : Violation(.duplicate, "\(shard), sequence number \(number): was given to two records")
     }
 
-    /// Says what was acknowledged and never came, and what came and was never acknowledged.
+    /// Reports records that were acknowledged and never delivered, and records that were delivered and never
+    /// acknowledged.
     func finish() {
         state.withLock { state in
             var missing: (first: UInt64, count: Int)?

@@ -1,23 +1,23 @@
 import StreamModel
 import Synchronization
 
-/// Something that a log must never do, and with which record it did it.
+/// A broken promise of the log, with the record concerned.
 package struct Violation: Error, Hashable, Sendable, CustomStringConvertible {
     package enum Kind: String, Hashable, Sendable, CaseIterable {
-        /// A record came before one of the same producer and key that was put earlier.
+        /// A record was delivered before one of the same producer and key that was put earlier.
         case order
-        /// A record came twice.
+        /// A record was delivered twice.
         case duplicate
-        /// A record was acknowledged and never came.
+        /// A record was acknowledged and never delivered.
         case lost
-        /// A record came in a shard that does not own its key.
+        /// A record was delivered in a shard that does not own its key.
         case wrongShard
-        /// A record came that is not what was put: other bytes, or nobody put it.
+        /// A delivered record is not one that was put: its bytes differ, or no producer put it.
         case foreign
     }
 
     package var kind: Kind
-    /// Which record, and what is wrong with it.
+    /// Which record it is, and what is wrong with it.
     package var description: String
 
     init(_ kind: Kind, _ description: String) {
@@ -26,7 +26,7 @@ package struct Violation: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// What was found wrong, by all who look: a count of each kind, and the first ones whole.
+/// All violations that were found, on any thread: a count of each kind, and the first ones in full.
 final class Findings: Sendable {
     private struct State {
         var first: [Violation] = []
@@ -34,7 +34,7 @@ final class Findings: Sendable {
     }
     private let state = Mutex(State())
 
-    /// So many are kept whole.
+    /// How many violations are kept in full.
     static let kept = 10
 
     func add(_ violation: Violation, count: Int = 1) {

@@ -1,4 +1,4 @@
-/// What a bench found out. Its JSON has these names in snake case.
+/// The result of a bench. Its JSON has these names in snake case.
 package struct BenchReport: Codable, Sendable {
     /// Percentiles of a time, in milliseconds.
     package struct Milliseconds: Codable, Sendable {
@@ -8,13 +8,13 @@ package struct BenchReport: Codable, Sendable {
         package var max: Double
     }
 
-    /// The least that durable writing costs on this disk, measured in the same run.
+    /// The minimum cost of durable writing on this disk, measured in the same run.
     package struct Floor: Codable, Sendable {
-        /// 4 KiB written over and synced.
+        /// 4 KiB overwritten and synced.
         package var syncMs: Milliseconds
-        /// 1 MiB written over and synced, again and again: bytes a second, in MB.
+        /// 1 MiB overwritten and synced repeatedly: MB a second.
         package var mbPerS: Double
-        /// By which factor the floor differed between the beginning and the end of the run.
+        /// The factor by which the floor differed between the beginning and the end of the run.
         package var variation: Double
     }
 
@@ -26,32 +26,32 @@ package struct BenchReport: Codable, Sendable {
     package var producers = 0
     package var batch = 0
     package var consumerBatch = 0
-    /// Records a second that were due; nil where they were put as fast as it went.
+    /// Records that were due a second; nil where they were put as fast as possible.
     package var rate: Double?
     package var putRecordsPerS = 0.0
     package var consumedRecordsPerS = 0.0
     package var mbPerS = 0.0
-    /// From a call's begin to its acknowledgement.
+    /// From the beginning of a call to its acknowledgement.
     package var putAckMs: Milliseconds?
-    /// From when a record was put (with a rate: was due) until the function has it; a function of the user's: until it
-    /// says that it is done.
+    /// From when a record was put (with a rate: was due) until the function has it; with the user's function, until it
+    /// reports the record as done.
     package var latencyMs: Milliseconds?
     package var cpuUsPerRecord = 0.0
     package var recsPerCommit = 0.0
-    /// Of the journal's files, from the store's opening to its closing.
+    /// Syncs of the journal's files, from the store's opening to its closing.
     package var syncs = 0
     package var invocations = 0
     package var checkpoints = 0
     package var ordered = false
     package var lost = 0
     package var duplicates = 0
-    /// Records that the function did not do, in the end.
+    /// Records that were given up.
     package var givenUp = 0
     package var failedInvocations = 0
-    /// Records that were neither done nor given up when the run was stopped, as the function did nothing but fail or
-    /// did not answer.
+    /// Records that were neither done nor given up when the run was stopped because the function always failed or did
+    /// not answer.
     package var unfinished = 0
-    /// Why the last invocation that failed did so; nil where none failed.
+    /// Why the last failed invocation failed; nil where none failed.
     package var functionError: String?
     package var diskBytes = 0
     package var journalReservedBytes = 0
@@ -61,22 +61,22 @@ package struct BenchReport: Codable, Sendable {
     package var peakRssBytes = 0
     package var seconds = 0.0
     package var floor: Floor?
-    /// The floor itself varied by more than a factor of 2, so the figures of this run say little.
+    /// Whether the floor varied by more than ``allowedVariation``, so that the figures of this run mean little.
     package var isVoid = false
-    /// The first records with which something was wrong.
+    /// The first records that violated a promise.
     package var violations: [String] = []
 
-    /// Whether everything came, once, in order, where it belongs.
+    /// Whether every record was delivered once, in order and in its shard.
     package var isProved: Bool { ordered && lost == 0 && duplicates == 0 && violations.isEmpty }
-    /// Whether the function has done every record.
+    /// Whether the function has processed every record.
     package var isDone: Bool { givenUp == 0 && unfinished == 0 }
 
     package init() {}
 
-    /// The floor may vary by this before a run is void.
+    /// The largest variation of the floor before a run is void.
     package static let allowedVariation = 2.0
 
-    // Written out because of the names that a rule can't make.
+    // Written out because no rule can derive some of the names.
     private enum CodingKeys: String, CodingKey {
         case records, shards, durability, mappings, producers, batch, rate, syncs, invocations, checkpoints, ordered,
             lost

@@ -1,18 +1,18 @@
 import Histogram
 import Synchronization
 
-/// Times that were measured, in a histogram of three digits (HdrHistogram).
+/// Measured times, in a histogram of three significant digits (HdrHistogram).
 final class Latencies: Sendable {
     private let histogram = Mutex(
         Histogram<UInt64>(highestTrackableValue: 3_600_000_000, numberOfSignificantValueDigits: .three))
 
-    /// Adds times in nanoseconds; below a microsecond they count as one.
+    /// Adds times in nanoseconds; times below a microsecond count as one microsecond.
     func record(_ nanoseconds: [UInt64]) {
         guard !nanoseconds.isEmpty else { return }
         histogram.withLock { histogram in
             var index = 0
             while index < nanoseconds.count {
-                // Records of one call come together, so their times are mostly the same.
+                // Records of one call arrive together, so their times are mostly equal.
                 let value = microseconds(nanoseconds[index])
                 var end = index + 1
                 while end < nanoseconds.count, microseconds(nanoseconds[end]) == value { end += 1 }
@@ -24,7 +24,7 @@ final class Latencies: Sendable {
 
     private func microseconds(_ nanoseconds: UInt64) -> UInt64 { min(max(1, nanoseconds / 1000), 3_600_000_000) }
 
-    /// What was recorded; nil where nothing was.
+    /// The percentiles of the recorded times; nil where there are none.
     var summary: BenchReport.Milliseconds? {
         histogram.withLock { histogram in
             guard histogram.totalCount > 0 else { return nil }

@@ -1,13 +1,13 @@
 import StreamModel
 import StreamStorage
 
-/// One of the producers of a run: puts batch after batch, and notes what was acknowledged.
+/// One of the producers of a run: puts batch after batch, and notes the acknowledgements. Used by one task.
 struct BenchProducer {
     private let number: Int
     private let stream: RecordStream
     private let workload: Workload
     private let batch: Int
-    /// When its records are due; nil: as fast as it goes.
+    /// When its records are due; nil: as soon as possible.
     private let schedule: PutSchedule?
     private let clock: RunClock
     private let ledgers: [[ShardLedger]]
@@ -16,16 +16,16 @@ struct BenchProducer {
     private let acknowledgements: Latencies
     private let latencies: Latencies
 
-    /// The given records that are this producer's, by their places.
+    /// The places of those given records that this producer puts.
     private var own: [Int] = []
     private let count: Int
     private var random: UInt64
-    /// Where in the supply the last made record begins.
+    /// Where the last made record begins in the supply.
     private var source: Int
     private var done = 0
     /// How many records of each key were made.
     private var made: [UInt32]
-    /// The call's records, filled anew each time, so that the bench itself costs little.
+    /// The records of a call, reused for each call so that the bench itself costs little.
     private var records: [NewRecord] = []
     private var checksums: [UInt32] = []
     private var times: [UInt64] = []
@@ -48,7 +48,7 @@ struct BenchProducer {
         made = Array(repeating: 0, count: run.workload.keys.count)
         let (records, producers) = (run.settings.records, run.settings.producers)
         if run.workload.isGiven {
-            // All records of a key are one producer's: else nobody could say what their order is.
+            // One producer puts all records of a key; otherwise their order would be undefined.
             let given = run.workload.given
             own = given.indices.filter { given[$0].key % producers == number }
             let (laps, rest) = records.quotientAndRemainder(dividingBy: given.count)
@@ -65,7 +65,7 @@ struct BenchProducer {
 
     /// Puts all of the producer's records.
     mutating func run() async throws {
-        // Also of a run that is stopped: what came must have been acknowledged.
+        // Also when the run is stopped: the ledger needs the receipt of every record that was delivered.
         defer { enterWaiting() }
         while done < count {
             try Task.checkCancellation()
@@ -74,7 +74,7 @@ struct BenchProducer {
             if let schedule {
                 let due = schedule.due(done)
                 if now < due { try await clock.sleep(until: due) }
-                // Everything that has come due meanwhile goes with it.
+                // All records that have become due meanwhile go with this one.
                 size = min(size, max(1, schedule.dueCount(by: clock.now) - done))
             }
             fill(size)
@@ -107,12 +107,12 @@ struct BenchProducer {
         }
         while records.count < size { records.append(NewRecord([], partitionKey: "")) }
         if records.count > size { records.removeLast(records.count - size) }
-        // Taken out, so that making a record may change what the producer knows.
+        // Swapped out, so that making a record may mutate the producer.
         var records: [NewRecord] = []
         swap(&records, &self.records)
         defer { swap(&records, &self.records) }
-        // All producers share what is made beforehand: to count a reference to it for each record would have their
-        // processors wait for each other.
+        // All producers share the supply. Retaining it for every record would make their processors contend for the
+        // count.
         workload.supply.withUnsafeBytes { supply in
             workload.keys.withUnsafeBufferPointer { names in
                 records.withUnsafeMutableBufferPointer { records in
@@ -122,7 +122,7 @@ struct BenchProducer {
         }
     }
 
-    /// Makes the next record in the place of another one; answers its checksum.
+    /// Makes the next record in place of an old one; returns its checksum.
     private mutating func make(
         _ record: inout NewRecord, from supply: UnsafeRawBufferPointer, _ names: UnsafeBufferPointer<String>
     ) -> UInt32 {
@@ -143,16 +143,16 @@ struct BenchProducer {
 
     // MARK: Receipts
 
-    /// What was acknowledged and is not in the ledgers yet.
+    /// Receipts that are not in the ledgers yet.
     private struct Receipts {
         var receipts: [PutReceipt] = []
-        /// Of each, the checksum of its data, and when it was put or due.
+        /// For each receipt, the checksum of its data, and when it was put or due.
         var checksums: [UInt32] = []
         var times: [UInt64] = []
     }
 
-    /// Notes what was acknowledged: at once where a call has some records for each shard, else some calls together, as
-    /// a thousand ledgers lie far from each other in memory and from the processor.
+    /// Notes receipts: at once where a call has several records for each shard, otherwise after several calls, because
+    /// a thousand ledgers are far apart in memory and out of the processor's cache.
     private mutating func note(_ receipts: [PutReceipt]) {
         if waiting.receipts.isEmpty, receipts.count >= 4 * shardCount {
             latencies.record(enter(Receipts(receipts: receipts, checksums: checksums, times: times)))
@@ -171,7 +171,7 @@ struct BenchProducer {
         waiting.times.removeAll(keepingCapacity: true)
     }
 
-    /// Enters receipts into the ledgers; answers the latencies of what had come already.
+    /// Enters receipts into the ledgers; returns the latencies of records that had been delivered already.
     private func enter(_ noted: borrowing Receipts) -> [UInt64] {
         // Sorted by shard, so that each ledger is opened once.
         var starts = [Int](repeating: 0, count: shardCount + 1)
@@ -185,8 +185,8 @@ struct BenchProducer {
         }
         var matched: [UInt64] = []
         for own in ledgers {
-            // Ledgers are everybody's: counting references to their list would have producers and judges wait for each
-            // other.
+            // All threads share the ledgers. Retaining their list would make producers and judges contend for the
+            // count.
             own.withUnsafeBufferPointer { own in
                 for shard in 0..<shardCount where starts[shard] < starts[shard + 1] {
                     let first = starts[shard]

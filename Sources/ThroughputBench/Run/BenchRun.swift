@@ -4,10 +4,9 @@ import Logging
 import StreamModel
 import StreamStorage
 
-/// One run of a bench on a store that holds nothing yet: producers put, a mapping consumes, and everything that comes
-/// is judged.
+/// One run of a bench on an empty store: producers put, a mapping consumes, and every delivered record is judged.
 package struct BenchRun: Sendable {
-    /// What the parts of a run share.
+    /// The state that the parts of a run share.
     struct Parts: Sendable {
         let settings: BenchSettings
         let workload: Workload
@@ -15,11 +14,11 @@ package struct BenchRun: Sendable {
         let clock: RunClock
         let progress: BenchProgress
         let findings: Findings
-        /// Of each shard as each mapping sees it.
+        /// For each mapping, the ledger of each shard.
         let ledgers: [[ShardLedger]]
         let acknowledgements = Latencies()
         let latencies = Latencies()
-        /// How the user's function does.
+        /// The health of the user's function.
         let health = FunctionHealth()
 
         func judge(of shard: ShardID, for mapping: Int) -> ShardJudge {
@@ -29,9 +28,9 @@ package struct BenchRun: Sendable {
         }
     }
 
-    /// The name of the stream that a run makes.
+    /// The name of the stream that a run creates.
     package static let stream = "bench"
-    /// The name of the mapping that a run makes.
+    /// The name of the mapping that a run creates.
     package static let mapping = "bench"
 
     private let settings: BenchSettings
@@ -40,8 +39,8 @@ package struct BenchRun: Sendable {
     private let logger: Logger
 
     /// - Parameters:
-    ///   - store: where the run makes its stream and its mapping.
-    ///   - function: what consumes; nil: nothing but the judge.
+    ///   - store: where the run creates its stream and its mapping.
+    ///   - function: consumes the records; nil: only the judge does.
     package init(
         _ settings: BenchSettings, on store: any StreamStore, function: (any OutsideFunction)? = nil,
         logger: Logger = Logger(label: "shardline.bench")
@@ -53,9 +52,9 @@ package struct BenchRun: Sendable {
         self.logger = logger
     }
 
-    /// Runs, and says what came of it. What the disk was asked for, and what it holds, is the caller's to add.
+    /// Runs, and returns the report. The caller adds the figures of the disk.
     ///
-    /// A log that loses or disorders records is no error here: the report says so. Throws what the store throws.
+    /// A log that loses or reorders records is not an error here: the report says so. Throws the store's errors.
     package func run(_ progress: BenchProgress = BenchProgress()) async throws -> BenchReport {
         let workload = Workload(settings.data, shards: settings.shards)
         try await store.createStream(Self.stream, shards: settings.shards)
@@ -84,7 +83,7 @@ package struct BenchRun: Sendable {
         let after = ProcessUsage.now
         for function in functions { function.finish() }
         let unfinished = parts.health.isHopeless ? max(0, total - handled(parts, mappings)) : 0
-        // Of a run that was stopped nobody can say what else would have come.
+        // After a run that was stopped, missing records prove nothing.
         if unfinished == 0 { for ledger in parts.ledgers.joined() { ledger.finish() } }
         return report(
             parts, mappings, unfinished: unfinished,
@@ -111,10 +110,10 @@ package struct BenchRun: Sendable {
         return (mapping, nil)
     }
 
-    /// Records that the mappings are to do, all together.
+    /// The records that all mappings have to handle, in total.
     private var total: Int { settings.records * settings.mappings }
 
-    /// Records that are done or given up. The bench's own function gives nothing up.
+    /// Records that are done or given up. The bench's own function gives up none.
     private func handled(_ parts: Parts, _ mappings: [EventSourceMapping]) -> Int {
         let done = parts.progress.deliveredCount
         return function == nil ? done : mappings.reduce(done) { $0 + $1.statistics.givenUp }
@@ -130,7 +129,7 @@ package struct BenchRun: Sendable {
     }
 
     private func produce(_ parts: Parts, then mappings: [EventSourceMapping]) async throws {
-        // However it ends, the mappings must not be waited for in vain.
+        // However it ends, the mappings must be stopped, or they would be waited for forever.
         defer {
             let grace: Duration? = parts.health.isHopeless ? .zero : nil
             for mapping in mappings { mapping.triggerGracefulShutdown(grace: grace) }
@@ -151,7 +150,7 @@ package struct BenchRun: Sendable {
         }
     }
 
-    /// Returns when all is put, or when there is no use in putting more.
+    /// Returns when everything is put, or when putting more is pointless.
     private func put(_ parts: Parts) async throws {
         try await withThrowingTaskGroup(of: Bool.self) { group in
             for number in 0..<settings.producers {
@@ -167,7 +166,7 @@ package struct BenchRun: Sendable {
             }
             var left = settings.producers
             while left > 0, try await group.next() == true { left -= 1 }
-            // Whoever waits for the function's end, or the producers where that has come.
+            // Cancels the other side: the wait for the function's health, or the producers.
             group.cancelAll()
         }
         try Task.checkCancellation()

@@ -1,14 +1,14 @@
 import DiskAccess
 import StreamModel
 
-/// Measures what the disk itself allows: a file of zeros written over, each write synced. Blocks.
+/// Measures the limit of the disk: overwrites a file of zeros and syncs each write. Blocks.
 struct FloorProbe {
-    /// What one look found.
+    /// The result of one measurement.
     struct Reading: Sendable {
         /// The times of small writes, in nanoseconds.
         var syncs: [UInt64]
         var megabytesPerSecond: Double
-        /// The middle one of the small writes, in nanoseconds.
+        /// The median of the small writes, in nanoseconds.
         var median: UInt64 { syncs.sorted()[syncs.count / 2] }
     }
 
@@ -23,7 +23,7 @@ struct FloorProbe {
         self.timeSource = timeSource
     }
 
-    /// Writes for about so long, half of it small and half of it large, and removes the file.
+    /// Writes for about `duration`, half of it small writes and half of it large ones, and removes the file.
     func measure(_ duration: Duration) throws(FileError) -> Reading {
         let file = try fileSystem.open(path, .create)
         let large = [UInt8](repeating: 0x5A, count: 1 << 20)
@@ -57,7 +57,7 @@ struct FloorProbe {
 }
 
 extension Duration {
-    /// Whole nanoseconds, 0 for negative ones.
+    /// Whole nanoseconds; 0 for negative durations.
     var nanoseconds: UInt64 {
         let (seconds, attoseconds) = components
         return seconds < 0 ? 0 : UInt64(seconds) * 1_000_000_000 + UInt64(max(0, attoseconds) / 1_000_000_000)

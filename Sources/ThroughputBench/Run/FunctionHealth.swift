@@ -1,13 +1,14 @@
 import StreamModel
 import Synchronization
 
-/// How the user's function does, so that a run ends that can come to nothing.
+/// The health of the user's function, so that a run ends that can't succeed.
 ///
-/// A mapping tries for as long as it takes. A bench whose function does nothing but fail would measure pauses for hours.
+/// A mapping retries for as long as it takes. A bench whose function always fails would measure pauses for hours. All
+/// calls may be made on any thread.
 final class FunctionHealth: Sendable {
-    /// A run ends when for each shard that was sent anything so many invocations have failed one after the other, and
-    /// nothing was done meanwhile. One bad record at the head of the largest batch takes this many: fourteen until it is
-    /// alone, and its five retries.
+    /// A run ends when this many invocations for each shard with invocations have failed one after the other, and no
+    /// record was done meanwhile. One bad record at the head of the largest batch takes this many: fourteen until it is
+    /// isolated, and its five retries.
     static let allowedFailures = 20
 
     private struct State {
@@ -25,14 +26,14 @@ final class FunctionHealth: Sendable {
 
     init() { (hopeless, giveUp) = AsyncStream.makeStream(of: Void.self) }
 
-    /// The run is to end: the function does nothing but fail, or does not answer.
+    /// Whether the run must end: the function always fails, or does not answer.
     var isHopeless: Bool { state.withLock { $0.isHopeless } }
-    /// Why the last invocation that failed did so.
+    /// Why the last failed invocation failed.
     var failure: String? { state.withLock { $0.failure } }
     /// Invocations that have ended.
     var endedCount: Int { state.withLock { $0.ended } }
 
-    /// An invocation begins; of one shard at one mapping's the first, or not.
+    /// Counts an invocation that begins; `isNewShard`: the first one of one shard at one mapping.
     func begins(isNewShard: Bool) {
         state.withLock { state in
             state.running += 1
@@ -40,12 +41,12 @@ final class FunctionHealth: Sendable {
         }
     }
 
-    /// An invocation has ended, and has done so many of its records.
+    /// Counts an invocation that has ended and has done the given number of records.
     func ended(done: Int, failure: String?) {
         let isOver = state.withLock { state in
             state.running -= 1
             state.ended += 1
-            // What fails from now on does so because the run ends.
+            // Later failures are a consequence of the run's end.
             guard !state.isHopeless else { return false }
             if let failure { state.failure = failure }
             state.failedInARow = done > 0 ? 0 : state.failedInARow + 1
@@ -56,7 +57,7 @@ final class FunctionHealth: Sendable {
         if isOver { giveUp.finish() }
     }
 
-    /// Nothing has happened for `patience`: where an invocation is running, it is the function that does not answer.
+    /// Call it when nothing has happened for `patience`: if an invocation is running, the function does not answer.
     func nothingHappens(for patience: Duration) {
         state.withLock { state in
             guard state.running > 0 else { return }
@@ -65,6 +66,6 @@ final class FunctionHealth: Sendable {
         }
     }
 
-    /// Returns when the function is found to do nothing but fail, or the task is cancelled.
+    /// Returns when the function is found to always fail or not to answer, or the task is cancelled.
     func waitUntilHopeless() async { for await _ in hopeless {} }
 }

@@ -2,7 +2,7 @@ import EventSource
 import StreamModel
 import Synchronization
 
-/// The bench's own function: it does nothing but judge what comes.
+/// The bench's own function: it only judges the records.
 struct JudgingFunction: BatchFunction {
     private var judge: ShardJudge
     private let clock: RunClock
@@ -26,17 +26,17 @@ struct JudgingFunction: BatchFunction {
     }
 }
 
-/// The user's own function, with a judge beside it that looks at each record when it is sent for the first time, and
-/// counts as consumed what the function says it has done, when it says so.
+/// The user's function, with a judge that checks each record when it is sent for the first time. A record counts as
+/// consumed when the function reports it as done.
 final class JudgedFunction: OutsideFunction {
     private typealias Word = (number: UInt64, word: ShardLedger.Word)
 
     private struct Lane {
         var judge: ShardJudge
         var sentThrough = SequenceNumber.zero
-        /// What was sent and is not done, in order: a batch at most.
+        /// Records that were sent and are not done, in order: at most a batch.
         var open: [Word] = []
-        /// What was sent, and passed without being done: it was given up.
+        /// Records that were sent and passed over without being done: they were given up.
         var passed: [Word] = []
     }
 
@@ -66,7 +66,7 @@ final class JudgedFunction: OutsideFunction {
         let answer = await inner.invoke(records, event: event, context: context)
         let now = run.clock.now
         let end = answer.done(of: records, reportsFailures: reportsFailures)
-        // What is cancelled has failed, whatever it still says: its time was over, or the run's.
+        // A cancelled invocation has failed, whatever it still returns: its time-out has passed, or the run ends.
         let count = Task.isCancelled ? 0 : end.count
         if count > 0 { done(records.extracting(0..<count), at: now, in: shard) }
         run.health.ended(done: count, failure: end.failure?.text)
@@ -94,14 +94,15 @@ final class JudgedFunction: OutsideFunction {
         }
     }
 
-    /// A shard never invokes twice at once, so nobody else misses its lane while it is out.
+    /// Takes the shard's lane out of the map while `body` runs: a shard has one invocation at a time, so no other
+    /// thread needs it.
     private func withLane<Result>(_ shard: ShardID, _ body: (inout Lane) -> Result) -> Result {
         var lane = lanes.withLock { $0.removeValue(forKey: shard) } ?? Lane(judge: run.judge(of: shard, for: mapping))
         defer { lanes.withLock { [lane] in $0[shard] = lane } }
         return body(&lane)
     }
 
-    /// Tells the ledgers of what came and was not done: the log has not lost it.
+    /// Enters the records that were sent and not done into the ledgers: the log has not lost them.
     func finish() {
         for lane in lanes.withLock({ Array($0.values) }) {
             var untimed: [UInt64] = []

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// How far a run is.
+/// The progress of a run.
 package final class BenchProgress: Sendable {
     private let put = Atomic(0)
     private let delivered = Atomic(0)
@@ -14,7 +14,7 @@ package final class BenchProgress: Sendable {
     /// Records that the function has done.
     package var deliveredCount: Int { delivered.load(ordering: .acquiring) }
 
-    /// When the last acknowledgement and the last delivery came, in nanoseconds since the run began.
+    /// The time of the last acknowledgement and of the last delivery, in nanoseconds since the run began.
     var lastPutTime: UInt64 { lastPut.load(ordering: .relaxed) }
     var lastDeliveryTime: UInt64 { lastDelivery.load(ordering: .relaxed) }
 

@@ -5,14 +5,14 @@ import SegmentStorage
 import Shardline
 import StreamModel
 
-/// A bench of the embedded store in a directory of its own, with what it asks of the disk.
+/// A bench of the embedded store in its own directory, with the store's demands on the disk.
 package struct StoreBench: Sendable {
     private let settings: BenchSettings
     private let directory: String
     private let function: (any OutsideFunction)?
     private let logger: Logger
 
-    /// `directory` must be there and be empty.
+    /// `directory` must exist and be empty.
     package init(
         _ settings: BenchSettings, in directory: String, function: (any OutsideFunction)? = nil, logger: Logger
     ) throws {
@@ -41,7 +41,7 @@ package struct StoreBench: Sendable {
             throw error
         }
         try await store.close()
-        // From the first to the last, so that it is what a trace of the process shows.
+        // From opening to closing, so that the figure equals the syncs that a trace of the process shows.
         report.syncs = try await store.statistics().syncs
         report.durability = settings.durability.text
         if let before { report.add(before, try await floor()) }
@@ -61,7 +61,7 @@ package struct StoreBench: Sendable {
 }
 
 extension BenchReport {
-    /// Adds what the store did in the run, and what it holds now.
+    /// Adds what the store did during the run, and what it holds now.
     fileprivate mutating func add(_ statistics: StoreStatistics, since opened: StoreStatistics) {
         let commits = statistics.commits - opened.commits
         recsPerCommit = commits > 0 ? Double(records) / Double(commits) : 0
@@ -73,7 +73,7 @@ extension BenchReport {
         journalReservedBytes = statistics.reservedJournalBytes
     }
 
-    /// Adds what the disk allowed before the run and after it.
+    /// Adds the disk's limits before the run and after it.
     fileprivate mutating func add(_ before: FloorProbe.Reading, _ after: FloorProbe.Reading) {
         let times = Latencies()
         times.record(before.syncs)
@@ -90,7 +90,7 @@ extension BenchReport {
 }
 
 extension SegmentStore.Durability {
-    /// As `--durability` takes it.
+    /// The form that `--durability` takes.
     package var text: String {
         switch self {
         case .synced: "synced"

@@ -1,28 +1,28 @@
 import SegmentStorage
 import StreamModel
 
-/// What a bench does.
+/// The settings of a bench.
 package struct BenchSettings: Sendable {
-    /// What the records hold.
+    /// The content of the records.
     package enum Data: Sendable {
         /// Records like JSON of a web shop, of this many bytes; they compress about 3 to 1.
         case json(size: Int)
-        /// Bytes that don't compress, behind the number at their head.
+        /// Bytes that don't compress, after the number at the record's head.
         case random(size: Int)
-        /// These records, in their order, again and again until there are enough.
+        /// These records, in their order, repeated until there are enough.
         case given([NewRecord])
     }
 
-    /// Bytes of one made record: the number needs the first 24.
+    /// The allowed sizes of a made record: the number needs the first 24 bytes.
     package static let sizes = 24...Limits.defaultRecordSize
-    /// Producers at work at once: their number has two hexadecimal digits in each record.
+    /// The allowed numbers of producers: a record holds the number in two hexadecimal digits.
     package static let producerCounts = 1...255
 
     package var data = Data.json(size: 1024)
-    /// How many records are put in all.
+    /// How many records are put in total.
     package var records = 1_000_000
     package var shards = 4
-    /// Mappings that consume, each on its own.
+    /// The number of mappings, each of which consumes all records.
     package var mappings = 1
     package var producers = 4
     /// Records in one call of a producer.
@@ -30,22 +30,22 @@ package struct BenchSettings: Sendable {
     /// The mapping's batch size; nil: its default.
     package var consumerBatch: Int?
     package var durability = SegmentStore.Durability.synced
-    /// Records a second, of all producers together, put when they are due; nil: as fast as it goes.
+    /// Records a second of all producers together, each put when it is due; nil: as fast as possible.
     package var rate: Double?
-    /// Puts begin while nothing is consumed, which begins at half of the records.
+    /// Whether consumption begins only after half of the records were put.
     package var consumesFromHalf = false
-    /// Whether the machine's own limit is measured before and after.
+    /// Whether the disk's limit is measured before and after the run.
     package var measuresFloor = false
-    /// How long nothing may arrive, when all is put, before what is missing is called lost.
+    /// How long no record may arrive after everything is put before missing records count as lost.
     package var patience = Duration.seconds(30)
-    /// The first pause before the user's function is tried again. Shorter than a mapping's own default, so that a
-    /// record that it can't do is given up within a second and a run of failures ends soon.
+    /// The first pause before the user's function is retried. It is shorter than a mapping's default, so that a record
+    /// that the function can't process is given up within a second, and a series of failures ends soon.
     package var retryPause = Duration.milliseconds(20)
 
     package init() {}
 
-    /// Throws `invalidArgument` that names everything outside its limits, as the options of `bench` call it; the size as it
-    /// was given, where that was text.
+    /// Throws `invalidArgument` with every value outside its limits, by the names of the options of `bench`. `given`:
+    /// the size as the user wrote it, where it was text.
     package func validate(size given: String? = nil) throws {
         var wrong: [String] = []
         func check(_ name: String, _ value: Int, _ allowed: ClosedRange<Int>, given: String? = nil) {

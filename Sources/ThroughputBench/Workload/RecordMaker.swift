@@ -1,11 +1,11 @@
-/// Makes the bytes of records: like JSON of a web shop, or at random.
+/// Makes the bytes of records: like JSON of a web shop, or random.
 struct RecordMaker {
     private var state: UInt64 = 88_172_645_463_325_252
 
     private static let events = ["page_view", "add_to_cart", "purchase", "search", "login", "logout"]
     private static let countries = ["DE", "FR", "US", "GB", "JP", "BR", "IN", "SE"]
 
-    /// Xorshift: quick, and the same on every machine.
+    /// Xorshift: fast, and the same on every machine.
     private mutating func next() -> UInt64 {
         state ^= state << 13
         state ^= state >> 7

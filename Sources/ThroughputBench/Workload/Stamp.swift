@@ -1,7 +1,7 @@
 import StreamModel
 
-/// The number that a producer writes into each record: 16 hexadecimal digits from byte 8 on. The first two say which
-/// producer it was, the others count its records of this key.
+/// The number that a producer writes into each record: 16 hexadecimal digits from byte 8 on. The first two are the
+/// producer's number, the others count its records of this key.
 struct Stamp: Hashable, Sendable {
     static let offset = 8
     static let end = 24
@@ -19,9 +19,9 @@ struct Stamp: Hashable, Sendable {
             of: Self.digits(UInt32(truncatingIfNeeded: value)), toByteOffset: Self.offset + 8, as: UInt64.self)
     }
 
-    /// The eight digits of a number as they lie in memory, all found at once.
+    /// The eight hexadecimal digits of a number in the order of memory, computed at once.
     private static func digits(_ value: UInt32) -> UInt64 {
-        // One half-byte into each byte, the highest first in memory.
+        // Spreads one half-byte into each byte, the highest first in memory.
         var halves = UInt64(value.byteSwapped)
         halves = (halves | halves << 16) & 0x0000_FFFF_0000_FFFF
         halves = (halves | halves << 8) & 0x00FF_00FF_00FF_00FF
@@ -31,7 +31,7 @@ struct Stamp: Hashable, Sendable {
         return (halves &+ 0x3030_3030_3030_3030 &+ letters &* 0x27).littleEndian
     }
 
-    /// The number that eight digits are; nil where one is no digit.
+    /// The number that eight hexadecimal digits stand for; nil where one is not a digit.
     private static func value(_ digits: UInt64) -> UInt32? {
         let letters = digits >> 6 & 0x0101_0101_0101_0101
         let halves = digits &- 0x3030_3030_3030_3030 &- letters &* 0x27

@@ -1,12 +1,12 @@
 import CHash
 import StreamModel
 
-/// Everything that is known of the records before they are put: their keys, where these belong, what they hold.
+/// What is known about the records before they are put: their keys, the shards of the keys, and the records' content.
 ///
-/// Where a key belongs is computed here, from the definition of hash keys and of the division of their space, and not
-/// asked of the store: the store is what is judged.
+/// The shard of a key is computed here, from the definition of hash keys and of the division of their space. It is not
+/// read from the store, because the store is what is judged.
 struct Workload: Sendable {
-    /// One of the records that are given: the place of its key among ``keys`` and a checksum of its data.
+    /// A given record: the place of its key among ``keys`` and a checksum of its data.
     struct Given: Sendable {
         var key: Int
         var checksum: UInt32
@@ -14,27 +14,28 @@ struct Workload: Sendable {
 
     /// Keys of made records: `user-000000` to `user-009999`.
     static let keyCount = 10_000
-    /// Made records are taken from a supply of so many.
+    /// Made records are copied from a supply of this many.
     static let supplyCount = 8192
 
     let keys: [String]
-    /// The records that are given, in their order; none where records are made.
+    /// The given records, in their order; empty where records are made.
     let records: [NewRecord]
-    /// What made records are copied from, one behind the other.
+    /// The supply: the bytes of the records that made records are copied from, one after the other.
     let supply: [UInt8]
     /// Bytes of one made record.
     let size: Int
-    /// Of each of the given records; empty where records are made.
+    /// One element for each given record; empty where records are made.
     let given: [Given]
-    /// For each key, the given records that have it, in their order.
+    /// For each key, the given records with it, in their order.
     let givenOfKey: [[Int]]
     private let keyOfText: [UTF8Key: Int]
-    /// Where a key belongs: its shard, and its place among the keys of that.
+    /// The shard of a key, and the key's place among the keys of that shard.
     struct Home: Sendable {
         var shard: ShardID
         var place: Int32
     }
-    /// Of each key. Side by side, as a judge that looks for a key's shard and place in two arrays waits for both.
+    /// One element for each key. One array, because a judge that looks both values up in two arrays waits for memory
+    /// twice.
     let homes: [Home]
     /// How many keys each shard has.
     let keysOfShard: [Int]
@@ -99,7 +100,7 @@ struct Workload: Sendable {
         self.keysOfShard = keysOfShard.map(Int.init)
     }
 
-    /// Fewer of large records: 64 MiB at most.
+    /// Fewer records where they are large: the supply has at most 64 MiB.
     private static func count(for size: Int) -> Int { max(16, min(supplyCount, (64 << 20) / size)) }
 
     /// The place of a record's key; nil for a key that was never put.
@@ -117,7 +118,7 @@ struct Workload: Sendable {
     }
 }
 
-/// A checksum of what a record holds, so that receipt and delivery can be held against each other.
+/// A checksum of a record's data, by which receipt and delivery are compared.
 enum Fingerprint {
     static func of(_ data: [UInt8]) -> UInt32 { data.withUnsafeBytes { of($0) } }
 

@@ -17,7 +17,7 @@ struct PoisonTests {
         return test
     }
 
-    @Test(arguments: [EIO, ENOSPC, EDQUOT]) func `a failed sync is final until the store is opened anew`(
+    @Test(arguments: [EIO, ENOSPC, EDQUOT]) func `a failed sync is final until the store is opened again`(
         code: Int32
     ) async throws {
         let test = try await opened()
@@ -25,7 +25,7 @@ struct PoisonTests {
         await expectError(.outcomeUnknown) { try await test.put("lost") }
         test.disk.onOperation(nil)
         let error = await expectError(.storeFailed) { try await test.put("after") }
-        #expect(error?.message.contains("opened anew") == true)
+        #expect(error?.message.contains("opened again") == true)
         await expectError(.storeFailed) { try await test.store.createStream("t", shards: 1) }
         // The group is never visible, and what was there stays readable.
         #expect(try await test.texts() == ["before"])

@@ -293,7 +293,7 @@ import Testing
         // The mark that the owner itself writes may fail first; then the store is free again.
         #expect(put.status != 0 || !idle.isRunning)
         #expect(try await idle.end() == 74)
-        #expect(idle.errors.contains("until it is opened anew"), "\(idle.errors)")
+        #expect(idle.errors.contains("until it is opened again"), "\(idle.errors)")
         #expect(try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "y\n").status == 0)
     }
 

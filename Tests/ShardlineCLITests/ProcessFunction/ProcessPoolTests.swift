@@ -106,7 +106,7 @@ import Testing
         }
     }
 
-    @Test func `a child that ends is a failed invocation and is started anew`() async throws {
+    @Test func `a child that ends is a failed invocation and is started again`() async throws {
         let command =
             "while read -r line; do case $line in die) echo last words >&2; exit 3;; kill) kill -9 $$;; *) echo \"$line\";; esac; done"
         try await Self.withPool(command) { pool async throws in

@@ -5,7 +5,7 @@
 /// once where one of the seven invariants is broken. Three ideas carry it:
 ///
 /// - A *put* is open until its outcome is known. A crash leaves what is open in doubt; the next opening decides it, once
-///   and for good: there whole, or absent for ever.
+///   and permanently: there whole, or absent for ever.
 /// - What is acknowledged, or was shown to anybody, is *promised*: it is there after any crash, until retention ends it.
 ///   Under `.interval` a loss of power may take what was promised since the last sync, from its end on: Judge+Power.
 /// - A record is *done* for a mapping when the function returned for it, when a document of it is in the failure

@@ -23,7 +23,7 @@ package struct History: Sendable {
         case crash(after: Int)
         /// The process is killed: the disk keeps all that it was given.
         case kill(after: Int)
-        /// The store is closed in order and opened anew.
+        /// The store is closed in order and opened again.
         case reopen
         /// The store is closed in order; so many times a bit of one of its files flips, is looked at, and flips back.
         case decay(flips: Int)

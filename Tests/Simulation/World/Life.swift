@@ -33,7 +33,7 @@ final class Life: @unchecked Sendable {
     private var isFinal: Bool { purpose == .final }
     private(set) var isDone = false
     private var isEnding = false
-    /// The store takes nothing more, or the history wants it opened anew.
+    /// The store takes nothing more, or the history wants it opened again.
     var wantsReopening = false
     /// What each of the tasks is at, for the report of a life that does not end.
     private(set) var doing: [String: String] = [:]

@@ -1,0 +1,53 @@
+import Foundation
+import Testing
+
+/// One word, one meaning, and the field's: words that were replaced do not come back (Documentation/Glossary.md has those
+/// that are used).
+@Suite struct WordTests {
+    /// A pattern, and what to say instead.
+    static let replaced: [(pattern: String, instead: String)] = [
+        (#"\banew\b"#, "recreated, or again"),
+        (#"\bin vain\b"#, "without effect"),
+        (#"\bfor good\b"#, "permanently"),
+        (#"\bwhoever\b"#, "the caller, the reader, the owner: which"),
+        (#"\bgoodbyes?\b"#, "a clean release"),
+        (#"\bhouse-?keep\w*"#, "maintenance"),
+        (#"\bbehind the (?:newest|last|tip)\b"#, "after: behind means lag"),
+        (#"\b(?:Gathering|MappingBoard|StandstillLog|EpochQueue|SegmentPast|MappingKey)\b"#, "the new name"),
+        (#"\bunknown(?:Stream|Shard|Mapping)\b"#, "streamNotFound, shardNotFound, mappingNotFound"),
+    ]
+
+    static func breaches(in text: String, path: String) throws -> [Breach] {
+        let expressions = try replaced.map { (try Regex($0.pattern).ignoresCase(), $0.instead) }
+        return text.split(separator: "\n", omittingEmptySubsequences: false).enumerated().flatMap { number, line in
+            expressions.compactMap { expression, instead in
+                line.firstMatch(of: expression).map {
+                    Breach(path: path, line: number + 1, what: "'\(line[$0.range])': say \(instead)")
+                }
+            }
+        }
+    }
+
+    @Test func `comments use the field's words`() throws {
+        let found = try SourceTree.files(below: "Sources", "examples").flatMap {
+            try Self.breaches(in: SourceTree.only(.comment, of: $0.text), path: $0.path)
+        }
+        #expect(found == [])
+    }
+
+    @Test func `documents use the field's words`() throws {
+        let manager = FileManager.default
+        let below = try ["Documentation", "Sources/Shardline/Shardline.docc"].flatMap { folder in
+            try manager.subpathsOfDirectory(atPath: SourceTree.root.appending(path: folder).path)
+                .filter { $0.hasSuffix(".md") }.map { "\(folder)/\($0)" }
+        }
+        for path in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] + below.sorted() {
+            #expect(try Self.breaches(in: SourceTree.text(path), path: path) == [])
+        }
+    }
+
+    @Test func `a word that was replaced is found`() throws {
+        let text = "It is made anew.\nA reader behind the newest record.\nIt lags behind."
+        #expect(try Self.breaches(in: text, path: "A.swift").map(\.line) == [1, 2])
+    }
+}
