@@ -33,6 +33,19 @@ import Testing
         }
     }
 
+    /// The lines of a list of planted bugs that are neither a name, nor a file, nor a text with its replacement: two bugs
+    /// that run into each other are one to a program that reads them.
+    static func malformed(_ list: String) -> [String] {
+        blocks(list).flatMap { lines in
+            lines.indices.dropFirst().compactMap { index in
+                let line = lines[index]
+                let isText = line.hasPrefix("- ") && index + 1 < lines.count && lines[index + 1].hasPrefix("+")
+                let isReplacement = line.hasPrefix("+") && lines[index - 1].hasPrefix("- ")
+                return isText || isReplacement || line.hasSuffix(".swift") ? nil : "\(lines[0]): '\(line)'"
+            }
+        }
+    }
+
     private static func blocks(_ list: String) -> [[Substring]] {
         list.split(separator: "\n", omittingEmptySubsequences: false).split(separator: "")
             .map { $0.filter { !$0.hasPrefix("#") } }.filter { !$0.isEmpty }
@@ -54,6 +67,7 @@ import Testing
         let text = try SourceTree.text(list)
         let places = list.contains("bugs") ? Self.plantedBugs(text) : Self.mutants(text)
         #expect(places.count >= 40)
+        if list.contains("bugs") { #expect(Self.malformed(text) == []) }
         #expect(places.compactMap { Self.fault(of: $0, in: try? SourceTree.text($0.path)) } == [])
     }
 
@@ -64,6 +78,9 @@ import Testing
         #expect(Self.fault(of: place[0], in: "first\nsecond\nfirst\nsecond") != nil)
         #expect(Self.fault(of: place[0], in: "first") != nil)
         #expect(Self.fault(of: place[0], in: nil) != nil)
+        #expect(Self.malformed("a bug\nA.swift\n- first\n+ second\n\nanother\nA.swift\n- first\n+ second\n") == [])
+        #expect(Self.malformed("a bug\nA.swift\n- first\n+ second\nanother\nA.swift\n- first\n+\n").count == 1)
+        #expect(Self.malformed("a bug\nA.swift\n- first\n").count == 1)
         let mutant = Self.mutants("ESM-B1 Core/C.swift\n- old\n+ new\n")
         #expect(mutant == [Place(name: "ESM-B1 Core/C.swift", path: "Sources/EventSource/Core/C.swift", text: "old")])
     }
