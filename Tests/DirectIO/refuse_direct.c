@@ -1,7 +1,8 @@
 // A preloaded library: a file system that can't do direct I/O (O_DIRECT), or not as it is asked for.
 //
 // REFUSE_DIRECT says what is refused: `open`, `read`, `write`, `all` (reads and writes), or `align`: what is no multiple
-// of 64 KiB, as a device would whose blocks are that large. REFUSE_DIRECT_ERROR is the error's number; default EINVAL.
+// of 64 MiB, as a device would whose blocks are that large; no read or write of the store is so long, whatever its
+// address. REFUSE_DIRECT_ERROR is the error's number; default EINVAL.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,7 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { UNIT = 64 << 10 };
+enum { UNIT = 64 << 20 };
 
 static int is(const char *what) {
     const char *mode = getenv("REFUSE_DIRECT");
