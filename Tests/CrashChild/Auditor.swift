@@ -15,6 +15,14 @@ struct Auditor {
         for stream in try await store.listStreams() {
             for shard in stream.shards {
                 var position = stream.name == CrashStore.brief ? shard.trimHorizon : SequenceNumber.zero
+                if stream.name == CrashStore.brief {
+                    // For who looks into a failure: what had expired, and when that was asked.
+                    reporter.send([
+                        .measured("horizon/\(shard.id.number)", Int(position.rawValue)),
+                        .measured("tip/\(shard.id.number)", Int(shard.tip.rawValue)),
+                        .measured("asked", Int(SystemTimeSource().wallTime.milliseconds)),
+                    ])
+                }
                 while true {
                     let result = try await store.read(
                         ReadRequest(stream: stream.name, shard: shard.id, after: position))
