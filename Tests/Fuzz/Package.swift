@@ -15,11 +15,15 @@ let swift: [SwiftSetting] = [
     .unsafeFlags(["-enable-testing", "-parse-as-library", instrumented]),
 ]
 let clang: [CSetting] = [.unsafeFlags(["-fsanitize=fuzzer-no-link,address"])]
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 
 let package = Package(
     name: "shardline",
-    dependencies: [.package(url: "https://github.com/apple/swift-collections", from: "1.6.0")],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    ],
     targets: [
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
@@ -29,11 +33,11 @@ let package = Package(
         .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
         .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix"], swiftSettings: swift),
         .target(
-            name: "StreamStorage", dependencies: ["StreamModel"],
+            name: "StreamStorage", dependencies: ["StreamModel", logging],
             sources: [
-                "BackupStore.swift", "Changes.swift", "MappingActivity.swift", "Mappings.swift", "OneTimeSignal.swift",
+                "BackupStore.swift", "Changes.swift", "CreationSecond.swift", "MappingActivity.swift", "Mappings.swift", "OneTimeSignal.swift",
                 "Reading.swift",
-                "StreamStore.swift", "Streams.swift",
+                "StartingPosition+Rules.swift", "StreamStore.swift", "Streams.swift",
             ],
             swiftSettings: swift),
         .target(

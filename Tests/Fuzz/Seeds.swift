@@ -166,7 +166,7 @@ enum Seeds {
                     adjacent: 4, creationSecond: 1, firstSequence: 1)
             ])
         let reference = SegmentIndex.PartReference(stream: 1, shardKey: 2, bytes: 72, firstSequence: 5, offset: 9000)
-        let tail = SegmentIndex.Tail(
+        let trailer = SegmentIndex.Trailer(
             kind: .footer, firstBlock: 4096, firstPart: 9000, directory: 9200, directoryBytes: 48, parts: 1, slices: 1,
             commits: 3...9, written: 77)
         var streams = PieceHeader.begin(.index, kind: SegmentIndex.PartKind.streams.rawValue)
@@ -175,7 +175,7 @@ enum Seeds {
         let header = SegmentHeader(storeID: CommitFuzz.store.bytes, segment: 5, retentionClass: 2, created: 9).encoded()
         return [
             streams, SegmentIndex.encodePart(of: [slice, slice], at: place),
-            SegmentIndex.encodeDirectory([reference], at: place), tail.encoded(at: place), Array(header.prefix(100)),
+            SegmentIndex.encodeDirectory([reference], at: place), trailer.encoded(at: place), Array(header.prefix(100)),
         ]
     }()
 
