@@ -63,7 +63,7 @@ let package = Package(
                 sqlite,
             ],
             swiftSettings: swift),
-        // Reads, checks, repairs, backs up and restores a store that no process has open.
+        // Checks, repairs and restores a store that no process has open, and backs up any.
         .target(
             name: "OfflineStore",
             dependencies: ["SegmentStorage", "StreamStorage", "StreamModel", "DiskAccess", collections, logging],

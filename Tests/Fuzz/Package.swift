@@ -35,7 +35,8 @@ let package = Package(
         .target(
             name: "StreamStorage", dependencies: ["StreamModel", logging],
             sources: [
-                "BackupStore.swift", "Changes.swift", "CreationSecond.swift", "MappingActivity.swift", "Mappings.swift", "OneTimeSignal.swift",
+                "BackupStore.swift", "Changes.swift", "CreationSecond.swift", "MappingActivity.swift", "Mappings.swift",
+                "OneTimeSignal.swift",
                 "Reading.swift",
                 "StartingPosition+Rules.swift", "StreamStore.swift", "Streams.swift",
             ],

@@ -20,7 +20,8 @@ enum Enclosure {
     /// "store" or "backup"; nil for another directory and for one that can't be read.
     private static func kind(of directory: String, _ fileSystem: any FileSystem) -> String? {
         func isThere(_ name: String) -> Bool { ((try? fileSystem.status("\(directory)/\(name)")) ?? nil) != nil }
-        if isThere(StoreLayout.metadataFile) || (isThere(StoreLayout.journalFolder) && isThere("lock")) {
+        // Other programs, too, use one of these names.
+        if isThere(StoreLayout.journalFolder), isThere(StoreLayout.metadataFile) || isThere(StoreLayout.lockFile) {
             return "store"
         }
         return (try? BackupManifest.isThere(in: directory, fileSystem)) == true ? "backup" : nil

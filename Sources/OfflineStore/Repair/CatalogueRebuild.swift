@@ -41,7 +41,10 @@ struct CatalogueRebuild {
             }
         }
         // A commit from before the last flush may have brought back shards that are deleted according to the rows.
-        for key in catalogue.deletedShards.keys.sorted() { forget(key) }
+        for key in catalogue.deletedShards.keys.sorted() {
+            forget(key)
+            noteAssigned(key.rawValue)
+        }
     }
 
     /// Adds the streams and shards that segments describe, and the numbers of their records.
@@ -51,6 +54,7 @@ struct CatalogueRebuild {
             add(stream)
         }
         for slice in surveys.flatMap(\.slices) {
+            noteAssigned(slice.shardKey)
             catalogue.shards[ShardNumber(slice.shardKey)]?.advance(
                 to: SequenceNumber(slice.lastSequence), at: Timestamp(milliseconds: slice.lastArrival))
         }
@@ -127,6 +131,7 @@ struct CatalogueRebuild {
             )
         }
         for shard in descriptor.shards {
+            noteAssigned(shard.key)
             guard isUnknown(ShardNumber(shard.key)) else {
                 if catalogue.shards[ShardNumber(shard.key)] == nil { noteRemoved(ShardID(shard.number), of: key) }
                 continue
@@ -265,6 +270,12 @@ struct CatalogueRebuild {
         // The next replay still meets the shard's records in the journal.
         if let commit = newestRecords[key] { catalogue.deletedShards[key] = commit }
         noteRemoved(shard.id, of: shard.stream)
+    }
+
+    /// A number that was assigned is not assigned again, also where its shard is gone: a new shard would get the records
+    /// that segments and the journal still hold of that one.
+    private mutating func noteAssigned(_ shard: UInt32) {
+        if shard < .max { catalogue.nextShard = max(catalogue.nextShard, shard + 1) }
     }
 
     private mutating func noteRemoved(_ shard: ShardID, of stream: StreamNumber) {

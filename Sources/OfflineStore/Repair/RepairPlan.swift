@@ -42,7 +42,8 @@ struct RepairPlan {
             // The new metadata are compared with the files, as a check does.
             inspection = StoreInspection(
                 directory, fileSystem, now: now, metadata: contents,
-                segments: Dictionary(uniqueKeysWithValues: segments.map { ($0.repair.row.id, $0.repair.slices) }))
+                segments: Dictionary(
+                    segments.map { ($0.repair.row.id, $0.repair.slices) }, uniquingKeysWith: { $1 }))
             try inspection.run()
             passesJournal = rebuilt.passesJournal
         }

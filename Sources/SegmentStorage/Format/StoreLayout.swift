@@ -9,7 +9,7 @@ package enum StoreLayout {
     /// The database that a repair has written and not yet put in place.
     package static let repairedMetadataFile = metadataFile + ".repaired"
     /// The file that the process that owns the store keeps locked.
-    static let lockFile = "lock"
+    package static let lockFile = "lock"
     /// The folder that keeps what a repair took out of the store.
     package static let quarantineFolder = "quarantine"
 
@@ -18,8 +18,8 @@ package enum StoreLayout {
 
     /// The id in a journal file's name; nil where it is another file's name.
     package static func id(ofJournalFile name: String) -> UInt64? {
-        guard name.hasSuffix(".journal") else { return nil }
-        return UInt64(name.dropLast(".journal".count))
+        guard name.hasSuffix(".journal"), let id = UInt64(name.dropLast(".journal".count)) else { return nil }
+        return journalFile(id) == name ? id : nil
     }
 
     /// The name of a segment's file: 12 digits, so that sorting the names sorts the segments.
@@ -27,8 +27,9 @@ package enum StoreLayout {
 
     /// The segment number in a segment file's name; nil where it is another file's name.
     package static func segment(ofFile name: String) -> UInt64? {
-        guard name.hasSuffix(".segment") else { return nil }
-        return UInt64(name.dropLast(".segment".count))
+        guard name.hasSuffix(".segment"), let segment = UInt64(name.dropLast(".segment".count)) else { return nil }
+        // No two names are one segment's.
+        return segmentFile(segment) == name ? segment : nil
     }
 
     /// The directory that holds what is at `path`.

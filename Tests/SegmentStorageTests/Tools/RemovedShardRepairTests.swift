@@ -178,4 +178,31 @@ struct RemovedShardRepairTests {
         #expect(Self.children.contains(receipt.shard.number))
         try await store.close()
     }
+
+    @Test func `a new shard gets no number that a removed one had, whose records may still be in a segment`() throws {
+        var planner = Planner(Catalogue(), seed: 1, now: Timestamp(milliseconds: 1_700_000_000_000), commit: 1)
+        _ = try planner.plan(.createStream(name: "s", settings: StreamSettings(shards: 2)))
+        var catalogue = planner.catalogue
+        let stream = try catalogue.stream("s").key
+        let lost = try #require(catalogue.streams[stream]?.shards[ShardID(1)])
+        catalogue.shards[lost] = nil
+        catalogue.streams[stream]?.shards[ShardID(1)] = nil
+        catalogue.deletedShards = [lost: 5, ShardNumber(lost.rawValue + 5): 5]
+        catalogue.nextShard = 1
+        let empty = try JournalSurvey("/nowhere", POSIXFileSystem(), store: nil)
+        var rebuild = CatalogueRebuild(catalogue, now: Timestamp(milliseconds: 1_700_000_001_000))
+        rebuild.replay(empty)
+        rebuild.adopt([], empty)
+        let keys = rebuild.catalogue.shards.values.filter { $0.id != ShardID(0) }.map(\.key)
+        #expect(keys == [ShardNumber(lost.rawValue + 6)])
+    }
+
+    @Test func `only the name that the store writes is a segment's or a journal file's`() {
+        #expect(StoreLayout.segment(ofFile: StoreLayout.segmentFile(1)) == 1)
+        #expect(StoreLayout.id(ofJournalFile: StoreLayout.journalFile(12)) == 12)
+        for number in ["1", "+1", "0000000000001", "00000000000x", ""] {
+            #expect(StoreLayout.segment(ofFile: number + ".segment") == nil)
+            #expect(StoreLayout.id(ofJournalFile: number + ".journal") == nil)
+        }
+    }
 }
