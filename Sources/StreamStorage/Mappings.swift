@@ -13,6 +13,18 @@ public struct MappingID: Hashable, Sendable, CustomStringConvertible {
         self.name = name
     }
 
+    /// What is wrong with the mapping's own name, and what is allowed; nil where it is a valid name.
+    package var violation: String? {
+        Limits.isName(name)
+            ? nil
+            : "mapping name '\(name)' (allowed: 1 to \(Limits.nameLength.upperBound) of a-z A-Z 0-9 _ . -, and neither '.' nor '..')"
+    }
+
+    /// Throws `invalidArgument` with the ``violation``, where there is one.
+    package func validate() throws {
+        if let violation { throw ShardlineError(.invalidArgument, violation) }
+    }
+
     /// `stream/name`.
     public var description: String { "\(stream)/\(name)" }
 

@@ -43,18 +43,13 @@ extension EventSourceMapping.Configuration {
     /// (ESM-S31), a dead-letter stream whose name would be too long.
     package func validate(mapping: String, stream: String, naming: Naming = .swift) throws {
         let destination = naming.name("failureDestination")
-        var wrong: [String] = []
-        if !Limits.isName(mapping) {
-            wrong.append(
-                "mapping name '\(mapping)' (allowed: 1 to \(Limits.nameLength.upperBound) of a-z A-Z 0-9 _ . -, and neither '.' nor '..')"
-            )
-        }
-        wrong += violations(naming)
+        let key = MappingID(stream: stream, name: mapping)
+        var wrong = [key.violation].compactMap { $0 } + violations(naming)
         switch failureDestination {
         case .deadLetterStream:
-            let name = StoredSettings.plainName(of: MappingID(stream: stream, name: mapping))
+            let name = StoredSettings.plainName(of: key)
             // An invalid name of the mapping is reported already.
-            if !Limits.isName(name), Limits.isName(mapping) {
+            if !Limits.isName(name), key.violation == nil {
                 wrong.append("\(destination) \(Self.tooLong(name))")
             }
         case .stream(stream):

@@ -37,7 +37,7 @@ extension SegmentStore: BackupStore {
                     },
                     letGoJournal: { try core.ring.letGo() }, letGoSegments: { source.letDelete() },
                     contents: { try source.contents() }, watermark: { core.visible.watermark }),
-                fileSystem: core.fileSystem, target: Self.trimmed(path), now: now, stop: stop
+                fileSystem: core.fileSystem, target: StoreLayout.directory(at: path), now: now, stop: stop
             ).run()
         }
     }
@@ -59,12 +59,12 @@ extension SegmentStore: BackupStore {
     static func backup(
         of directory: String, to path: String, _ fileSystem: any FileSystem, now: Timestamp, stop: FileCopier.Stop
     ) throws -> BackupSummary {
-        let directory = trimmed(directory)
+        let directory = StoreLayout.directory(at: directory)
         let lock = try describing("backing up the store '\(directory)'") {
-            guard try fileSystem.status(directory + "/lock") != nil else {
+            guard try fileSystem.status(StoreLayout.lock(of: directory)) != nil else {
                 throw ShardlineError(.notAccessible, "there is no store in '\(directory)'")
             }
-            switch try fileSystem.lockForReading(directory + "/lock") {
+            switch try fileSystem.lockForReading(StoreLayout.lock(of: directory)) {
             case .held(let process):
                 let owner = ProcessState.holder(process)
                 throw ShardlineError(
@@ -88,7 +88,7 @@ extension SegmentStore: BackupStore {
                     }
                     return reading.contents
                 }, watermark: { nil }),
-            fileSystem: fileSystem, target: trimmed(path), now: now, stop: stop
+            fileSystem: fileSystem, target: StoreLayout.directory(at: path), now: now, stop: stop
         ).run()
     }
 
@@ -120,7 +120,8 @@ extension SegmentStore: BackupStore {
         let now = timeSource.wallTime
         let (summary, restore) = try await stoppable { stop in
             let restore = try Restore(
-                backup: trimmed(backup), directory: trimmed(path), fileSystem: internals.fileSystem, now: now,
+                backup: StoreLayout.directory(at: backup), directory: StoreLayout.directory(at: path),
+                fileSystem: internals.fileSystem, now: now,
                 stop: stop, suffix: internals.restoreSuffix)
             return (try restore.orDiscard { try restore.prepare() }, restore)
         }
@@ -150,9 +151,5 @@ extension SegmentStore: BackupStore {
         } onCancel: {
             stop.set()
         }
-    }
-
-    private static func trimmed(_ path: String) -> String {
-        path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
     }
 }

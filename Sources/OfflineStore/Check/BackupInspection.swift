@@ -37,7 +37,7 @@ struct BackupInspection {
         guard try fileSystem.status(folder)?.isDirectory == true else { return false }
         // A store that was ever opened has a lock: then the folder only has the name of a backup's.
         let names = try fileSystem.list(folder)
-        return holdsStore(names) && !names.contains("lock")
+        return holdsStore(names) && !names.contains(StoreLayout.lockFile)
     }
 
     /// Reads everything. Throws only errors of the disk.

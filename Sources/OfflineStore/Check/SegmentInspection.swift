@@ -50,7 +50,7 @@ struct SegmentInspection {
         let index = RegisteredIndex(segment, store: store, files: files)
         if let reason = index.damage { judge(reason) }
         let readable = compare(index, with: found.blocks)
-        addUnnamed(found.blocks, beside: readable, isIndexWhole: index.damage == nil, streamOfShard: streamOfShard)
+        addUnnamed(found.blocks, beside: readable, streamOfShard: streamOfShard)
         slices.sort(by: Slice.precedes)
         let used = [0..<min(end, SegmentHeader.size)] + index.used + index.slices.map(Self.bytes)
         judge(found.damaged, used: used)
@@ -105,8 +105,7 @@ struct SegmentInspection {
 
     /// Adds runs that are in blocks and that the index does not name.
     private mutating func addUnnamed(
-        _ blocks: [UInt64: [Slice]], beside readable: Set<Place>, isIndexWhole wasWhole: Bool,
-        streamOfShard: (UInt32) -> UInt64?
+        _ blocks: [UInt64: [Slice]], beside readable: Set<Place>, streamOfShard: (UInt32) -> UInt64?
     ) {
         let known = Dictionary(
             streams.flatMap { stream in stream.shards.map { ($0.key, stream.id) } }, uniquingKeysWith: { $1 })
@@ -118,7 +117,7 @@ struct SegmentInspection {
             unnamed.append(slice)
         }
         guard !unnamed.isEmpty else { return }
-        if wasWhole {
+        if isIndexWhole {
             let at = unnamed.map { Int($0.blockOffset) }.min() ?? 0
             damage.append((at..<at + 1, "the index does not name all records of its blocks", []))
             isIndexWhole = false
@@ -129,7 +128,7 @@ struct SegmentInspection {
     /// Tells damage that matters from damage in bytes that nothing uses, and both from what is missing.
     private mutating func judge(_ damaged: [(bytes: Range<Int>, reason: String)], used: [Range<Int>]) {
         for (range, reason) in damaged {
-            let gone = lost.filter { range.overlaps(Int($0.blockOffset)..<Int($0.blockOffset) + Int($0.blockBytes)) }
+            let gone = lost.filter { range.overlaps(Self.bytes($0)) }
             if segment.row.state == .open || !gone.isEmpty || used.contains(where: { $0.overlaps(range) }) {
                 damage.append((range, reason, gone))
             } else {

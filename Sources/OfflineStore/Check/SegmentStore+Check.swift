@@ -26,7 +26,7 @@ extension SegmentStore {
     }
 
     static func check(_ path: String, _ fileSystem: any FileSystem, now: Timestamp) throws -> StoreReport {
-        let directory = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+        let directory = StoreLayout.directory(at: path)
         return try describing("checking the store '\(directory)'") {
             guard let status = try fileSystem.status(directory), status.isDirectory else {
                 throw ShardlineError(.notAccessible, "there is no directory '\(directory)'")
@@ -41,11 +41,11 @@ extension SegmentStore {
                 inspection.add(.partOfBackup(backup))
             }
             // The shared lock keeps owners out during the check, so that no file changes.
-            guard try fileSystem.status(directory + "/lock") != nil else {
+            guard try fileSystem.status(StoreLayout.lock(of: directory)) != nil else {
                 try inspection.run()
                 return inspection.report
             }
-            switch try fileSystem.lockForReading(directory + "/lock") {
+            switch try fileSystem.lockForReading(StoreLayout.lock(of: directory)) {
             case .held(let process):
                 inspection.add(.inUse(by: process))
                 return inspection.report
@@ -62,7 +62,7 @@ extension StoreReport.Finding {
     /// A store that is open changes during the check.
     fileprivate static func inUse(by process: Int32?) -> Self {
         .init(
-            .undecided, file: "lock",
+            .undecided, file: StoreLayout.lockFile,
             "the store is in use by \(ProcessState.holder(process, "end it, or make a backup and check that"))"
         )
     }

@@ -371,7 +371,8 @@ struct StoreInspection {
 
     private mutating func noteOthers(_ names: [String]) {
         let known: Set = [
-            "lock", "owner.sock", "reserve", "quarantine", StoreLayout.journalFolder, StoreLayout.segmentFolder,
+            StoreLayout.lockFile, "owner.sock", "reserve", StoreLayout.quarantineFolder, StoreLayout.journalFolder,
+            StoreLayout.segmentFolder,
             StoreLayout.metadataFile,
             StoreLayout.metadataFile + "-wal", StoreLayout.metadataFile + "-shm", StoreLayout.repairedMetadataFile,
         ]

@@ -159,7 +159,7 @@ struct CatalogueRebuild {
 
     private mutating func insert(_ shard: ShardState) {
         catalogue.shards[shard.key] = shard
-        catalogue.nextShard = max(catalogue.nextShard, shard.key.rawValue + 1)
+        noteAssigned(shard.key.rawValue)
         catalogue.streams[shard.stream]?.shards[shard.id] = shard.key
         let next = max(catalogue.streams[shard.stream]?.nextShardNumber ?? 0, shard.id.number + 1)
         catalogue.streams[shard.stream]?.nextShardNumber = next

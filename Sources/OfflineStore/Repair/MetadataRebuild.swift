@@ -163,8 +163,7 @@ struct MetadataRebuild {
 
         var new = row ?? StoreRow(id: store.bytes)
         new.incarnation = max(new.incarnation, journal.incarnation, catalogue.incarnation)
-        let keys = surveys.flatMap { $0.slices.map(\.shardKey) }
-        new.nextShard = max(new.nextShard, catalogue.nextShard, (keys.max() ?? 0) + 1)
+        new.nextShard = max(new.nextShard, catalogue.nextShard)
         new.nextStream = max(
             new.nextStream, UInt64(catalogue.nextStream), (surveys.flatMap { $0.streams.map(\.id) }.max() ?? 0) + 1)
         new.nextMapping = max(new.nextMapping, UInt64(catalogue.nextMapping))

@@ -33,7 +33,7 @@ extension SegmentStore {
     static func repair(
         at path: String, dryRun: Bool, timeSource: any TimeSource, logger: Logger, internals: Internals
     ) async throws -> RepairReport {
-        let directory = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+        let directory = StoreLayout.directory(at: path)
         let now = timeSource.wallTime
         let repair = Repair(directory: directory, fileSystem: internals.fileSystem, now: now)
         let begun = try await BlockingThreads.shared.run { try begin(repair, applies: !dryRun) }
@@ -92,10 +92,11 @@ extension SegmentStore {
                         : "there is no store in '\(directory)'")
             }
             var lock: (any FileLock)?
-            if applies || names.contains("lock") {
+            if applies || names.contains(StoreLayout.lockFile) {
                 let outcome =
                     applies
-                    ? try fileSystem.lock(directory + "/lock") : try fileSystem.lockForReading(directory + "/lock")
+                    ? try fileSystem.lock(StoreLayout.lock(of: directory))
+                    : try fileSystem.lockForReading(StoreLayout.lock(of: directory))
                 switch outcome {
                 case .acquired(let acquired): lock = acquired
                 case .held(let process):

@@ -32,6 +32,14 @@ package enum StoreLayout {
         return segmentFile(segment) == name ? segment : nil
     }
 
+    /// The path of the lock of the store in `directory`.
+    package static func lock(of directory: String) -> String { "\(directory)/\(lockFile)" }
+
+    /// The store's directory as a caller named it, without a slash at its end.
+    package static func directory(at path: String) -> String {
+        path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+    }
+
     /// The directory that holds what is at `path`.
     package static func parent(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }

@@ -143,7 +143,7 @@ package final class SegmentBacking: Metadata, Flusher, FlushedRecords, BackupSou
             contents: contents, nextSegment: row.nextSegment, logger: logger, cacheLimit: options.cacheLimit,
             ownSegmentFrom: options.ownSegmentFrom, sealFrom: options.sealFrom)
         let cleanup = SegmentCleanup(
-            archive: archive, quarantine: "\(directory)/quarantine", startCommit: row.startCommit)
+            archive: archive, quarantine: "\(directory)/\(StoreLayout.quarantineFolder)", startCommit: row.startCommit)
         for finding in try cleanup.run() { logger.error("\(finding)") }
         // The metadata of an abandoned repair is removed: a store that can be opened does not need it.
         let repaired = "\(directory)/\(StoreLayout.repairedMetadataFile)"

@@ -7,8 +7,8 @@ import Synchronization
 /// before this one. Readers take this lock alone. Waiters are woken after both locks are released.
 package final class ShardMemtable: Sendable {
     private struct Run {
-        package var records: RecordRun
-        package var commit: UInt64
+        var records: RecordRun
+        var commit: UInt64
     }
 
     private struct Waiter {

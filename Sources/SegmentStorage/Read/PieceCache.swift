@@ -29,11 +29,11 @@ package final class PieceCache: Sendable {
 
     /// A piece and when it was last used. It is an object, so that a look-up copies no piece.
     private final class Entry {
-        package let piece: Piece
+        let piece: Piece
         let memory: Int
-        package var used: UInt64
+        var used: UInt64
 
-        package init(_ piece: Piece, memory: Int, used: UInt64) {
+        init(_ piece: Piece, memory: Int, used: UInt64) {
             self.piece = piece
             self.memory = memory
             self.used = used

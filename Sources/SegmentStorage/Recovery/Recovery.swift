@@ -276,7 +276,7 @@ struct Recovery {
 
     /// Keeps a copy of a commit that is cut, for a person to inspect.
     private func quarantine(_ file: JournalFileReader, _ replay: Replay) throws {
-        let folder = directory + "/quarantine"
+        let folder = "\(directory)/\(StoreLayout.quarantineFolder)"
         do throws(FileError) {
             try fileSystem.createDirectory(folder)
             let path = "\(folder)/commit-\(replay.nextCommit)-\(file.id)-\(opened.incarnation).cut"

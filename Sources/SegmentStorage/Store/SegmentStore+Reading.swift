@@ -2,30 +2,11 @@ import StreamModel
 public import StreamStorage
 import Synchronization
 
-extension SegmentStore {
+extension SegmentStore: WaitingStore {
     /// As ``StreamStore/read(_:)``.
-    public func read(_ request: ReadRequest) async throws -> ReadResult {
-        let found = try await readNow(request)
-        guard found.isNothing else { return found }
-        switch request.wait {
-        case .no: return found
-        case .untilAvailable: return try await readWhenAvailable(request)
-        case .atMost(let duration):
-            let deadline = timeSource.monotonicTime + duration
-            return try await withThrowingTaskGroup(of: ReadResult?.self) { group in
-                group.addTask { try await self.readWhenAvailable(request) }
-                group.addTask {
-                    try await self.timeSource.sleep(until: deadline)
-                    return nil
-                }
-                defer { group.cancelAll() }
-                if let found = try await group.next() ?? nil { return found }
-                return try await readNow(request)
-            }
-        }
-    }
+    public func read(_ request: ReadRequest) async throws -> ReadResult { try await readOrWait(request) }
 
-    private func readWhenAvailable(_ request: ReadRequest) async throws -> ReadResult {
+    package func readWhenAvailable(_ request: ReadRequest) async throws -> ReadResult {
         while true {
             try Task.checkCancellation()
             let (shard, shardMemtable, _) = try resolve(request.stream, request.shard)
@@ -50,7 +31,7 @@ extension SegmentStore {
         }
     }
 
-    private func readNow(_ request: ReadRequest) async throws -> ReadResult {
+    package func readNow(_ request: ReadRequest) async throws -> ReadResult {
         try request.validate()
         let (shard, shardMemtable, expiry) = try resolve(request.stream, request.shard)
         try shard.numbered.checkRead(request)

@@ -16,7 +16,7 @@ extension SegmentStore {
                 statistics.segmentBytes = try core.size(in: core.directory + "/" + StoreLayout.segmentFolder) { _ in
                     true
                 }
-                statistics.metadataBytes = try core.size(in: core.directory) { $0.hasPrefix("metadata.sqlite") }
+                statistics.metadataBytes = try core.size(in: core.directory) { $0.hasPrefix(StoreLayout.metadataFile) }
             }
             return statistics
         }

@@ -105,7 +105,7 @@ package final class StoreCore: Sendable {
     ) throws -> StoreCore {
         try OpenFiles(limit: ProcessUsage.openFileLimit).require()
         let fileSystem = internals.fileSystem
-        let directory = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+        let directory = StoreLayout.directory(at: path)
         let lock = try internals.heldLock ?? takeDirectory(directory, fileSystem: fileSystem)
         do {
             keepToOwner(directory, fileSystem: fileSystem, logger: logger)
@@ -190,7 +190,7 @@ package final class StoreCore: Sendable {
                     )
                 }
                 let names = try fileSystem.list(directory)
-                let isStore = names.contains(StoreLayout.journalFolder) || names.contains("lock")
+                let isStore = names.contains(StoreLayout.journalFolder) || names.contains(StoreLayout.lockFile)
                 guard isStore || names.isEmpty else {
                     throw ShardlineError(
                         .notAccessible,
@@ -203,7 +203,7 @@ package final class StoreCore: Sendable {
                 try fileSystem.createDirectory(directory)
                 try fileSystem.synchronizeDirectory(StoreLayout.parent(of: directory))
             }
-            switch try fileSystem.lock(directory + "/lock") {
+            switch try fileSystem.lock(StoreLayout.lock(of: directory)) {
             case .held(let process):
                 let owner = ProcessState.holder(process)
                 throw ShardlineError(

@@ -117,7 +117,7 @@ final class DiskSpace: Sendable {
 
     /// A folder with the reserve's name is moved to quarantine: a store deletes nothing that it did not make.
     private func moveAway() throws(FileError) {
-        let folder = "\(directory)/quarantine"
+        let folder = "\(directory)/\(StoreLayout.quarantineFolder)"
         try fileSystem.createDirectory(folder)
         var number = 1
         while try fileSystem.status("\(folder)/\(Self.reserveName)-\(number)") != nil { number += 1 }

@@ -7,12 +7,7 @@ extension InMemoryStore {
     @discardableResult
     public func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
         let key = definition.key
-        guard Limits.isName(key.name) else {
-            throw ShardlineError(
-                .invalidArgument,
-                "mapping name '\(key.name)' (allowed: 1 to \(Limits.nameLength.upperBound) of a-z A-Z 0-9 _ . -, and neither '.' nor '..')"
-            )
-        }
+        try key.validate()
         let now = timeSource.wallTime
         return try state.withLock { state in
             try state.checkOpen()

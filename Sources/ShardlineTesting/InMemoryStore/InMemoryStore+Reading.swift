@@ -2,28 +2,9 @@ public import StreamModel
 public import StreamStorage
 import Synchronization
 
-extension InMemoryStore {
+extension InMemoryStore: WaitingStore {
     /// As `StreamStore/read(_:)`.
-    public func read(_ request: ReadRequest) async throws -> ReadResult {
-        let found = try readNow(request)
-        guard found.isNothing else { return found }
-        switch request.wait {
-        case .no: return found
-        case .untilAvailable: return try await readWhenAvailable(request)
-        case .atMost(let duration):
-            let deadline = timeSource.monotonicTime + duration
-            return try await withThrowingTaskGroup(of: ReadResult?.self) { group in
-                group.addTask { try await self.readWhenAvailable(request) }
-                group.addTask {
-                    try await self.timeSource.sleep(until: deadline)
-                    return nil
-                }
-                defer { group.cancelAll() }
-                if let found = try await group.next() ?? nil { return found }
-                return try readNow(request)
-            }
-        }
-    }
+    public func read(_ request: ReadRequest) async throws -> ReadResult { try await readOrWait(request) }
 
     /// As `StreamStore/position(of:in:shard:)`.
     public func position(
@@ -65,7 +46,7 @@ extension InMemoryStore {
         }
     }
 
-    private func readNow(_ request: ReadRequest) throws -> ReadResult {
+    package func readNow(_ request: ReadRequest) throws -> ReadResult {
         try request.validate()
         let now = timeSource.wallTime
         return try state.withLock { state in
@@ -74,7 +55,7 @@ extension InMemoryStore {
         }
     }
 
-    private func readWhenAvailable(_ request: ReadRequest) async throws -> ReadResult {
+    package func readWhenAvailable(_ request: ReadRequest) async throws -> ReadResult {
         while true {
             try Task.checkCancellation()
             let id = state.withLock { state in
