@@ -90,9 +90,9 @@ crash: deps
 	$(SWIFT) build --build-tests
 	SHARDLINE_CRASH_ROUNDS=$(ROUNDS) $(SWIFT) test --skip-build --disable-xctest --filter CrashTests
 
-# libFuzzer comes with Swift's toolchain; more in Tests/Fuzz/run.sh.
+# libFuzzer comes with Swift's toolchain; more in Tests/Support/Fuzz/run.sh.
 fuzz: deps
-	SWIFT=$(SWIFT) Tests/Fuzz/run.sh $(or $(SECONDS),60) $(TARGETS)
+	SWIFT=$(SWIFT) Tests/Support/Fuzz/run.sh $(or $(SECONDS),60) $(TARGETS)
 
 # Optimized, in a build folder of its own: a third of the time for 400,000 cases.
 OPTIMIZED_TESTS = --scratch-path .build/damage -c release -Xswiftc -enable-testing
@@ -101,7 +101,7 @@ damage: deps
 	SHARDLINE_DAMAGE_SAMPLE=$(CASES) $(SWIFT) test $(OPTIMIZED_TESTS) --skip-build --disable-xctest --filter DamageSweepTests
 
 mutants: deps
-	Tests/Mutants/run.sh
+	Tests/TestsOfTests/Mutants/run.sh
 
 # Optimized, which makes it several times faster than in `make test`.
 soak: deps
@@ -110,7 +110,7 @@ soak: deps
 	.build/release/simulate --crash-points --seconds $(or $(SECONDS),600)
 
 planted-bugs: deps
-	SWIFT=$(SWIFT) Tests/PlantedBugs/run.sh
+	SWIFT=$(SWIFT) Tests/TestsOfTests/PlantedBugs/run.sh
 
 # In a build folder of its own: the plugin builds with other flags, so a common one would be built anew each time.
 bench-pieces: deps

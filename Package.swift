@@ -123,12 +123,12 @@ let package = Package(
             dependencies: [
                 "StreamModel", "StreamStorage", "DiskAccess", "EventSource", "ShardlineTesting", "CHash",
             ],
-            path: "Tests/Support", swiftSettings: swift),
+            path: "Tests/Support/TestSupport", swiftSettings: swift),
         // A store that is driven step by step by its caller, for the simulation and to measure single steps.
         .target(
             name: "StoreSteps",
             dependencies: ["SegmentStorage", "StreamStorage", "StreamModel", "DiskAccess", logging],
-            path: "Tests/StoreSteps", swiftSettings: swift),
+            path: "Tests/Support/StoreSteps", swiftSettings: swift),
         // A whole process in one thread: the store, producers and mappings on a simulated disk, in an order that is
         // derived from a seed, and the model that judges them.
         .target(
@@ -137,64 +137,74 @@ let package = Package(
                 "StreamModel", "StreamStorage", "SegmentStorage", "StoreSteps", "EventSource", "DiskAccess",
                 "ShardlineTesting", "TestSupport", logging,
             ],
-            path: "Tests/Simulation", swiftSettings: swift),
+            path: "Tests/Support/Simulation", swiftSettings: swift),
         .executableTarget(
-            name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: swift),
+            name: "simulate", dependencies: ["Simulation"], path: "Tests/Support/Simulate", swiftSettings: swift),
         // A model of what must be delivered, independent of the event source: its tests compare with it.
-        .target(name: "DeliveryModel", path: "Tests/DeliveryModel", swiftSettings: swift),
+        .target(name: "DeliveryModel", path: "Tests/Support/DeliveryModel", swiftSettings: swift),
 
         .testTarget(
-            name: "StreamModelTests", dependencies: ["StreamModel", "CHash", "TestSupport"], swiftSettings: swift),
-        .testTarget(name: "DiskAccessTests", dependencies: ["DiskAccess", "TestSupport"], swiftSettings: swift),
+            name: "StreamModelTests", dependencies: ["StreamModel", "CHash", "TestSupport"],
+            path: "Tests/Rooms/StreamModelTests", swiftSettings: swift),
+        .testTarget(
+            name: "DiskAccessTests", dependencies: ["DiskAccess", "TestSupport"], path: "Tests/Rooms/DiskAccessTests",
+            swiftSettings: swift),
         .testTarget(
             name: "StreamStorageTests", dependencies: ["StreamStorage", "ShardlineTesting", "TestSupport"],
-            swiftSettings: swift),
+            path: "Tests/Rooms/StreamStorageTests", swiftSettings: swift),
         .testTarget(
             name: "SegmentStorageTests",
             dependencies: [
                 "SegmentStorage", "OfflineStore", "StoreSteps", "ShardlineTesting", "TestSupport", grdb, metricsTestKit,
                 logging,
             ],
-            exclude: ["Fixtures"], swiftSettings: swift),
+            path: "Tests/Rooms/SegmentStorageTests", exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
             name: "EventSourceTests",
             dependencies: [
                 "EventSource", "SegmentStorage", "DeliveryModel", "ShardlineTesting", "TestSupport", "CZlib",
                 metricsTestKit,
             ],
-            swiftSettings: swift),
+            path: "Tests/Rooms/EventSourceTests", swiftSettings: swift),
         .testTarget(
             name: "OwnerSocketTests", dependencies: ["OwnerSocket", "ShardlineTesting", "TestSupport"],
-            swiftSettings: swift),
+            path: "Tests/Rooms/OwnerSocketTests", swiftSettings: swift),
         .testTarget(
             name: "StoreAccessTests",
             dependencies: [
                 "StoreAccess", "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineTesting", "TestSupport",
                 logging,
             ],
-            swiftSettings: swift),
+            path: "Tests/Rooms/StoreAccessTests", swiftSettings: swift),
         .testTarget(
             name: "StoreContractTests",
             dependencies: ["SegmentStorage", "OfflineStore", "OwnerSocket", "ShardlineTesting", "TestSupport"],
-            swiftSettings: swift),
+            path: "Tests/WholeSystem/StoreContractTests", swiftSettings: swift),
         .testTarget(
             name: "ShardlineTestingTests",
             dependencies: ["ShardlineTesting", "Shardline", "TestSupport", lifecycle, logging],
-            swiftSettings: swift),
+            path: "Tests/Rooms/ShardlineTestingTests", swiftSettings: swift),
         .testTarget(
             name: "ShardlineCLITests",
             dependencies: [
                 "ShardlineCLI", "LateRuns", "Shardline", "ShardlineTesting", "EventSource", "DiskAccess", "StreamModel",
                 "StreamStorage", "CZlib", "TestSupport", logging, grdb, argumentParser,
             ],
-            swiftSettings: swift),
+            path: "Tests/Rooms/ShardlineCLITests", swiftSettings: swift),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: [
+                "ShardlineCLI", "Shardline", "ShardlineTesting", "EventSource", "DiskAccess", "StreamModel",
+                "StreamStorage", "CZlib", "TestSupport", logging, lifecycle,
+            ],
+            path: "Tests/RealTime/CommandTests", swiftSettings: swift),
         .testTarget(
             name: "ThroughputBenchTests",
             dependencies: [
                 "ThroughputBench", "SegmentStorage", "StreamStorage", "StreamModel", "EventSource", "DiskAccess",
                 "ShardlineTesting", "TestSupport", logging,
             ],
-            swiftSettings: swift),
+            path: "Tests/RealTime/ThroughputBenchTests", swiftSettings: swift),
         // The functions that `make fuzz` fuzzes, run on the fuzzing corpus without a fuzzer.
         .testTarget(
             name: "FuzzTests",
@@ -203,17 +213,19 @@ let package = Package(
                 "StreamModel",
                 "DiskAccess", "ShardlineTesting", "TestSupport", logging,
             ],
-            exclude: ["Corpus"], swiftSettings: swift),
+            path: "Tests/WholeSystem/FuzzTests", exclude: ["Corpus"], swiftSettings: swift),
         .testTarget(
             name: "DamageTests",
             dependencies: [
                 "SegmentStorage", "OfflineStore", "StreamStorage", "StreamModel", "DiskAccess", "TestSupport", logging,
             ],
-            exclude: ["whole.py"], swiftSettings: swift),
+            path: "Tests/WholeSystem/DamageTests", exclude: ["whole.py"], swiftSettings: swift),
         .testTarget(
             name: "SimulationTests", dependencies: ["Simulation", "StreamModel", "TestSupport", "DiskAccess"],
+            path: "Tests/WholeSystem/SimulationTests", swiftSettings: swift),
+        .testTarget(
+            name: "HouseRulesTests", dependencies: ["TestSupport"], path: "Tests/TestsOfTests/HouseRulesTests",
             swiftSettings: swift),
-        .testTarget(name: "HouseRulesTests", dependencies: ["TestSupport"], swiftSettings: swift),
         // The process that the crash tests kill.
         .executableTarget(
             name: "CrashChild",
@@ -221,17 +233,17 @@ let package = Package(
                 "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "DiskAccess",
                 "ShardlineTesting", "CHash", logging,
             ],
-            path: "Tests/CrashChild", swiftSettings: swift),
+            path: "Tests/Support/CrashChild", swiftSettings: swift),
         .testTarget(
             name: "CrashTests", dependencies: ["CrashChild", "Shardline", "ShardlineCLI", "DiskAccess", "TestSupport"],
-            swiftSettings: swift),
+            path: "Tests/RealTime/CrashTests", swiftSettings: swift),
         .testTarget(
             name: "ReadmeTests",
             dependencies: [
                 "Shardline", "ShardlineTesting", "ShardlineCLI", "TestSupport", logging, lifecycle, grdb,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            swiftSettings: swift),
+            path: "Tests/RealTime/ReadmeTests", swiftSettings: swift),
     ]
 )
 

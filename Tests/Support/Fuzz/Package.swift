@@ -1,0 +1,75 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// What reads bytes that nobody vouches for, and nothing else, built for libFuzzer. Tests/Support/Fuzz/run.sh puts this file
+// into a folder of its own, from where links lead to the sources.
+
+let instrumented = "-sanitize=fuzzer,address"
+let swift: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+    // The targets look at the insides of the rooms, as tests do.
+    .unsafeFlags(["-enable-testing", "-parse-as-library", instrumented]),
+]
+let clang: [CSetting] = [.unsafeFlags(["-fsanitize=fuzzer-no-link,address"])]
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+
+let package = Package(
+    name: "shardline",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4"),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
+        .target(name: "CHash", cSettings: clang),
+        .target(name: "CPrefetch", cSettings: clang),
+        .target(name: "CPosix", cSettings: clang),
+        .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
+        .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix"], swiftSettings: swift),
+        .target(
+            name: "StreamStorage", dependencies: ["StreamModel", logging],
+            sources: [
+                "BackupStore.swift", "Changes.swift", "CreationSecond.swift", "MappingActivity.swift", "Mappings.swift",
+                "OneTimeSignal.swift",
+                "Reading.swift",
+                "StartingPosition+Rules.swift", "StreamStore.swift", "Streams.swift",
+            ],
+            swiftSettings: swift),
+        .target(
+            name: "SegmentStorage", dependencies: ["StreamStorage", "StreamModel", "DiskAccess", "CLZ4", "CHash"],
+            sources: ["Format", "Journal/JournalFileReader.swift"], swiftSettings: swift),
+        .target(
+            name: "OwnerSocket", dependencies: ["StreamStorage", "StreamModel"], sources: ["Wire"],
+            swiftSettings: swift),
+        .target(
+            name: "EventSource", dependencies: ["StreamStorage", "StreamModel", collections],
+            sources: ["Core", "JSON", "Function/FunctionResponse.swift", "Destination/FailureRecord.swift"],
+            swiftSettings: swift),
+        .target(
+            name: "ShardlineCLI", dependencies: ["EventSource", "StreamModel", "DiskAccess", "CZlib"],
+            sources: [
+                "Input/CSVScanner.swift", "Input/GzipUnpacker.swift", "Input/InputFile.swift", "Input/JSONField.swift",
+                "Input/LineSplitter.swift", "Input/PrintedRecord.swift", "Input/RecordReader.swift",
+                "Output/DescriptorWriter.swift", "Output/Output.swift", "Failures/ExitStatus.swift",
+                "Failures/SystemMessage.swift",
+            ], swiftSettings: swift),
+        .executableTarget(
+            name: "Fuzz",
+            dependencies: [
+                "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineCLI", "StreamStorage", "StreamModel",
+                "DiskAccess",
+            ],
+            path: "Tests",
+            sources: [
+                "Support/Fuzz/Driver.swift", "Support/Fuzz/Seeds.swift", "WholeSystem/FuzzTests/Targets",
+                "Rooms/OwnerSocketTests/Samples.swift",
+            ],
+            swiftSettings: swift, linkerSettings: [.unsafeFlags([instrumented, "-use-ld=lld"])]),
+    ]
+)

@@ -1,0 +1,47 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Only the decision core and its tests, so that a mutant is built in seconds. Tests/TestsOfTests/Mutants/run.sh puts this file in
+// the place of the package's own in its copy.
+
+let swift: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+
+let package = Package(
+    name: "shardline",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CHash"),
+        .target(name: "CPrefetch"),
+        .target(name: "CPosix"),
+        .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
+        .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix"], swiftSettings: swift),
+        .target(
+            name: "StreamStorage", dependencies: ["StreamModel", "DiskAccess", collections, logging, metrics],
+            swiftSettings: swift),
+        .target(
+            name: "EventSource", dependencies: ["StreamStorage", "StreamModel", collections],
+            path: "Sources/EventSource/Core", swiftSettings: swift),
+        .target(
+            name: "TestSupport", path: "Tests/Support/TestSupport",
+            sources: ["Exhaustive.swift", "PackageFolder.swift"], swiftSettings: swift),
+        .target(name: "DeliveryModel", path: "Tests/Support/DeliveryModel", swiftSettings: swift),
+        .testTarget(
+            name: "EventSourceTests",
+            dependencies: ["EventSource", "StreamModel", "StreamStorage", "DeliveryModel", "TestSupport", "CZlib"],
+            path: "Tests/Rooms/EventSourceTests/Core", swiftSettings: swift),
+    ]
+)

@@ -1,0 +1,114 @@
+import DiskAccess
+import Foundation
+import StreamModel
+import StreamStorage
+import TestSupport
+import Testing
+
+@testable import OfflineStore
+@testable import SegmentStorage
+
+/// A store with a removed shard, jumps of numbers and permanently expired records, its backup, and the store that is made
+/// of the backup: all say what `whole.py` reads of their files, which knows Documentation/Formats and no code of ours.
+@Suite(.timeLimit(.minutes(1)))
+struct WholeTablesTests {
+    private static let fixture = PackageFolder.path("Tests/Rooms/SegmentStorageTests/Fixtures/v2.tar.gz")
+    private static let now: Int64 = 1_700_000_300_000
+
+    /// What `whole.py` prints.
+    private struct Told: Decodable, Equatable {
+        struct Stream: Decodable, Equatable {
+            var id: Int
+            var name: String
+            var retention: Int64
+            /// Shards, retention in ms, largest record, 1 for a failure stream.
+            var created: [Int64]
+            var expired: Int64?
+        }
+        struct Shard: Decodable, Equatable {
+            var key: UInt32
+            var stream: Int
+            var number: UInt32
+            var skipped: [[UInt64]]
+            var kept: [UInt64]
+        }
+        var streams: [Stream]
+        var shards: [Shard]
+        var retired: UInt64?
+    }
+
+    private final class Clock: TimeSource {
+        var wallTime: Timestamp { Timestamp(milliseconds: WholeTablesTests.now) }
+        var monotonicTime: MonotonicTime { MonotonicTime(sinceOrigin: .zero) }
+        func sleep(until deadline: MonotonicTime) async throws { try Task.checkCancellation() }
+    }
+
+    private func told(_ directory: String) async throws -> Told {
+        let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "whole.py").path
+        let end = try await BuiltProgram(path: "/usr/bin/env").run(["python3", script, directory, "\(Self.now)"])
+        try #require(end.status == 0, "\(end.errors)")
+        return try JSONDecoder().decode(Told.self, from: Data(end.output.utf8))
+    }
+
+    /// Opens the store and holds all that it says against what `whole.py` has read.
+    private func expectSame(_ directory: String, _ told: Told) async throws {
+        let store = try await SegmentStore.open(at: directory, timeSource: Clock(), logger: quiet)
+        let names = try await store.listStreams().map(\.name)
+        #expect(names == told.streams.map(\.name).sorted())
+        for said in told.streams {
+            let stream = try await store.describeStream(said.name)
+            #expect(stream.retention.wholeMilliseconds == said.retention)
+            let settings = stream.initialSettings
+            #expect(
+                said.created == [
+                    Int64(settings.shards), settings.retention.wholeMilliseconds, Int64(settings.maximumRecordSize),
+                    settings.isFailureStream ? 1 : 0,
+                ])
+            let shards = told.shards.filter { $0.stream == said.id }.sorted { $0.number < $1.number }
+            #expect(stream.shards.map(\.id.number) == shards.map(\.number))
+            for (shard, said) in zip(stream.shards, shards) {
+                var found: [UInt64] = []
+                var position = SequenceNumber.zero
+                while true {
+                    let result = try await store.read(
+                        ReadRequest(stream: stream.name, shard: shard.id, after: position))
+                    found += result.batch.map(\.sequenceNumber.rawValue)
+                    guard result.next > position else { break }
+                    position = result.next
+                }
+                #expect(found == said.kept, "\(stream.name) \(shard.id)")
+                #expect(shard.recordCount == said.kept.count)
+                // Every number behind the oldest record is a record's or was jumped over.
+                let (first, last) = (shard.trimHorizon.rawValue + 1, shard.tip.rawValue)
+                let jumped = said.skipped.filter { $0[0] <= last && $0[1] >= first }.reduce(UInt64(0)) {
+                    $0 + min($1[1], last) - max($1[0], first) + 1
+                }
+                #expect(last + 1 - first == UInt64(said.kept.count) + jumped, "\(stream.name) \(shard.id)")
+            }
+        }
+        try await store.close()
+    }
+
+    @Test func `a store, its backup and what is restored of it say what their files say`() async throws {
+        let folder = try TestDirectory()
+        let (path, backup, restored) = (folder.path("store"), folder.path("backup"), folder.path("restored"))
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        let tar = try await BuiltProgram(path: "/usr/bin/env").run(["tar", "-xzf", Self.fixture, "-C", path])
+        try #require(tar.status == 0, "\(tar.errors)")
+        let told = try await self.told(path)
+        #expect(told.retired != nil && told.streams.contains { $0.expired != nil })
+        #expect(told.shards.contains { !$0.skipped.isEmpty })
+        try await expectSame(path, told)
+        #expect(try await self.told(path) == told)
+        try await SegmentStore.backup(of: path, to: backup, timeSource: Clock())
+        #expect(try await self.told(backup + "/store") == told)
+        #expect(try await SegmentStore.check(at: backup, timeSource: Clock()).verdict == .whole)
+        try await SegmentStore.restore(backup, to: restored, timeSource: Clock(), logger: quiet)
+        let again = try await self.told(restored)
+        // Its numbers have jumped, and nothing else is different.
+        #expect(again.streams == told.streams && again.retired == told.retired)
+        #expect(again.shards.map(\.kept) == told.shards.map(\.kept))
+        #expect(zip(again.shards, told.shards).allSatisfy { $0.skipped != $1.skipped || $0.kept.isEmpty })
+        try await expectSame(restored, again)
+    }
+}
