@@ -160,7 +160,7 @@ extension JSONValue {
         "batchItemFailures", "errorMessage", "errorType", "permanent", "itemIdentifier",
     ]
 
-    /// The members that a function may send empty with every response.
+    /// The members that a function may send without a content, null, empty or false, with every response.
     private static let silentMembers: [UTF8Key] = ["errorMessage", "errorType", "stackTrace", "permanent"]
 
     /// What a response without a known member is; nil for one with a meaning. `null`, `{}`, `""` and `[]` mean that all
@@ -170,9 +170,10 @@ extension JSONValue {
         case .object(let members):
             // A log line may also have an error's members, empty.
             let isAnswer = members["batchItemFailures"] != nil || ReportedError(in: self) != nil
-            guard !isAnswer, members.keys.contains(where: { !Self.silentMembers.contains($0) }) else {
-                return nil
+            let isSilent = members.allSatisfy { name, value in
+                Self.silentMembers.contains(name) && [.null, .array([]), .bool(false)].contains(value)
             }
+            if isAnswer || isSilent { return nil }
             return .members(members.keys.sorted().map(\.string))
         case .null, .string(""), .array([]): return nil
         case .string(let text): return .other("the text \"\(text)\"")

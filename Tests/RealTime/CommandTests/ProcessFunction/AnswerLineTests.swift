@@ -243,7 +243,8 @@ import Testing
     @Test(arguments: [
         #"{"level":"info","message":"started"}"#, "17", "true", #""done""#, #"["a"]"#, #"{"batchItemFailure": []}"#,
         #"[{"errorMessage": "x"}]"#, #"{"level":"info","errorMessage":null}"#, #"{"level":"error","errorType":null}"#,
-        #"{"level":"info","permanent":false}"#,
+        #"{"level":"info","permanent":false}"#, #"{"stackTrace": ["at a"]}"#, #"{"stackTrace": "at a"}"#,
+        #"{"permanent": false, "stackTrace": [""]}"#,
     ]) func `JSON that says nothing is no answer, unless any JSON is accepted (ESM-R19b, ESM-R3)`(
         line: String
     ) async {
