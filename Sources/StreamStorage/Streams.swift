@@ -69,7 +69,7 @@ public struct StreamSettings: Hashable, Sendable {
 
     private static func problem(ofRetention retention: Duration, given: String?, label: String) -> String? {
         guard !Limits.retention.contains(retention) else { return nil }
-        return "\(label) \(given ?? retention.optionText) (allowed: 1 second to 365 days)"
+        return "\(label) \(given ?? retention.optionText) (allowed: 1s to 365d)"
     }
 }
 

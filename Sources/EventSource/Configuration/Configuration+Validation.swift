@@ -16,6 +16,8 @@ extension EventSourceMapping.Configuration {
         package var noLimit: @Sendable (String) -> String?
         /// The text that durations were given as, by their settings' names.
         package var given: [String: String] = [:]
+        /// Whether durations are numbers of seconds there; else they are texts such as `90s`.
+        var countsSeconds = false
 
         package init(
             noLimit: @escaping @Sendable (String) -> String?, name: @escaping @Sendable (String) -> String
@@ -27,12 +29,23 @@ extension EventSourceMapping.Configuration {
         /// The names in a Swift program.
         package static let swift = Naming(noLimit: { _ in "nil" }, name: { $0 })
         /// The names in JSON.
-        package static let json = Naming(noLimit: { _ in "-1 or null" }) { name in
-            switch name {
-            case "backOff.first": "backOffFirst"
-            case "backOff.longest": "backOffLongest"
-            default: name
+        package static let json: Naming = {
+            var naming = Naming(noLimit: { _ in "-1 or null" }) { name in
+                switch name {
+                case "backOff.first": "backOffFirst"
+                case "backOff.longest": "backOffLongest"
+                default: name
+                }
             }
+            naming.countsSeconds = true
+            return naming
+        }()
+
+        /// A duration as it is written there.
+        func text(_ duration: Duration) -> String {
+            guard countsSeconds else { return duration.optionText }
+            let seconds = duration.inSeconds
+            return seconds == seconds.rounded() && abs(seconds) < 1e15 ? "\(Int(seconds))" : "\(seconds)"
         }
     }
 
@@ -82,28 +95,27 @@ extension EventSourceMapping.Configuration {
             wrong.append("\(naming.name(name)) \(value) \(words)")
         }
         func check(
-            _ name: String, _ value: Duration?, _ range: ClosedRange<Duration>, _ words: String,
+            _ name: String, _ value: Duration?, _ range: ClosedRange<Duration>, from least: String? = nil,
             without meaning: String? = nil
         ) {
             guard let value, !range.contains(value) else { return }
-            let given = naming.given[name] ?? Self.text(value)
+            let given = naming.given[name] ?? naming.text(value)
+            let unit = naming.countsSeconds ? " seconds" : ""
+            let words = "\(least ?? naming.text(range.lowerBound)) to \(naming.text(range.upperBound))\(unit)"
             wrong.append("\(naming.name(name)) \(given) \(allowed(words, name, without: meaning))")
         }
         check("batchSize", batchSize, 1...10_000)
-        check("batchWindow", batchWindow, .zero ... .seconds(300), "0 to 300 seconds")
+        check("batchWindow", batchWindow, .zero ... .seconds(300))
         check("maximumRetryAttempts", maximumRetryAttempts, 0...10_000, without: "no limit")
-        check(
-            "maximumRecordAge", maximumRecordAge, .seconds(60) ... .seconds(604_800), "60 to 604800 seconds",
-            without: "no limit")
-        check("functionTimeout", functionTimeout, .milliseconds(1) ... .seconds(86_400), "0.001 to 86400 seconds")
-        check("backOff.first", backOff.first, .milliseconds(1) ... .seconds(3600), "0.001 to 3600 seconds")
+        check("maximumRecordAge", maximumRecordAge, .seconds(60) ... .seconds(604_800), without: "no limit")
+        check("functionTimeout", functionTimeout, .milliseconds(1) ... .seconds(86_400))
+        check("backOff.first", backOff.first, .milliseconds(1) ... .seconds(3600))
         let first = min(max(backOff.first, .milliseconds(1)), .seconds(3600))
         check(
-            "backOff.longest", backOff.longest, first ... .seconds(86_400),
-            "\(naming.name("backOff.first")) to 86400 seconds")
+            "backOff.longest", backOff.longest, first ... .seconds(86_400), from: naming.name("backOff.first"))
         check("payloadLimit", payloadLimit, 1024...(64 << 20), unit: " bytes", without: "no limit")
         check("concurrency", concurrency, 1...10_000, without: "one for each shard")
-        check("shutdownGrace", shutdownGrace, .zero ... .seconds(3600), "0 to 3600 seconds")
+        check("shutdownGrace", shutdownGrace, .zero ... .seconds(3600))
         return wrong + namesThatCannotBe(naming)
     }
 
@@ -126,11 +138,5 @@ extension EventSourceMapping.Configuration {
             wrong.append("\(naming.name("region")) '\(region)' (allowed: 1 to 64 \(characters))")
         }
         return wrong
-    }
-
-    /// A duration in seconds, without a fraction if it is a whole number.
-    static func text(_ duration: Duration) -> String {
-        let seconds = duration.inSeconds
-        return seconds == seconds.rounded() && abs(seconds) < 1e15 ? "\(Int(seconds)) s" : "\(seconds) s"
     }
 }

@@ -32,7 +32,7 @@ extension SegmentStore {
         package func validate() throws {
             var wrong: [String] = []
             if case .interval(let interval) = durability, interval <= .zero || interval > .seconds(60) {
-                wrong.append("durability .interval of \(interval.inSeconds) s (allowed: above 0, up to 60 seconds)")
+                wrong.append("durability .interval of \(interval.optionText) (allowed: above 0, up to 60s)")
             }
             func check(_ name: String, _ value: Int, atLeast least: Int) {
                 if value < least { wrong.append("\(name) \(value) (allowed: at least \(least) bytes)") }

@@ -31,7 +31,7 @@ extension Producer {
                 wrong.append("maximumBatchBytes \(maximumBatchBytes) (allowed: 1 to \(16 << 20))")
             }
             if linger < .zero || linger > .seconds(86_400) {
-                wrong.append("linger \(linger.inSeconds) s (allowed: 0 to 86400 seconds)")
+                wrong.append("linger \(linger.optionText) (allowed: 0s to 1d)")
             }
             if bufferedRecords < 1 { wrong.append("bufferedRecords \(bufferedRecords) (allowed: at least 1)") }
             if bufferedBytes < 1 { wrong.append("bufferedBytes \(bufferedBytes) (allowed: at least 1)") }

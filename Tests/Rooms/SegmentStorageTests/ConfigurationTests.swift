@@ -30,7 +30,7 @@ import Testing
                 #expect(message { $0[keyPath: path] = .max } == "")
             }
         }
-        let words = "(allowed: above 0, up to 60 seconds)"
+        let words = "(allowed: above 0, up to 60s)"
         for duration in [Duration.nanoseconds(1), .seconds(60)] {
             #expect(message { $0.durability = .interval(duration) } == "")
         }

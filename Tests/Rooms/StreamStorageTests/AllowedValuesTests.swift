@@ -35,12 +35,12 @@ import Testing
         try check("shards", refused: -5) { value in try settings { $0.shards = value } }
         try check("maximumRecordSize", refused: -5) { value in try settings { $0.maximumRecordSize = value } }
         let refusal = message { try settings { $0.retention = .zero } }
-        #expect(refusal == "retention 0s (allowed: 1 second to 365 days)")
+        #expect(refusal == "retention 0s (allowed: 1s to 365d)")
         for seconds in [1, 365 * 86_400] {
             #expect(message { try settings { $0.retention = .seconds(seconds) } } == "")
         }
         for duration in [Duration.milliseconds(999), .seconds(365 * 86_400) + .milliseconds(1)] {
-            #expect(message { try settings { $0.retention = duration } }.hasSuffix("(allowed: 1 second to 365 days)"))
+            #expect(message { try settings { $0.retention = duration } }.hasSuffix("(allowed: 1s to 365d)"))
         }
         // As an option is called that it was given with.
         let named = message {
@@ -63,7 +63,7 @@ import Testing
             #expect(message { try settings { $0.linger = duration } } == "")
         }
         for duration in [Duration.nanoseconds(-1), .seconds(86_400) + .nanoseconds(1)] {
-            #expect(message { try settings { $0.linger = duration } }.hasSuffix("(allowed: 0 to 86400 seconds)"))
+            #expect(message { try settings { $0.linger = duration } }.hasSuffix("(allowed: 0s to 1d)"))
         }
     }
 

@@ -20,7 +20,7 @@ import Testing
             line: "stream create s --shards", words: "--shards VALUE (allowed: 1 to 10000)",
             refused: ["0", "10001", "-1"], taken: []),
         Option(
-            line: "stream create s --retention", words: "--retention VALUE (allowed: 1 second to 365 days)",
+            line: "stream create s --retention", words: "--retention VALUE (allowed: 1s to 365d)",
             refused: ["0", "999ms", "366d", "0.9s"], taken: []),
         Option(
             line: "stream create s --max-record-size", words: "--max-record-size VALUE (allowed: 1 to 10485760 bytes)",
@@ -35,22 +35,22 @@ import Testing
             line: "\(consume) --batch-size", words: "--batch-size VALUE (allowed: 1 to 10000)",
             refused: ["0", "10001", "-1"], taken: ["1", "10000"]),
         Option(
-            line: "\(consume) --batch-window", words: "--batch-window VALUE (allowed: 0 to 300 seconds)",
+            line: "\(consume) --batch-window", words: "--batch-window VALUE (allowed: 0s to 5m)",
             refused: ["301s", "5.1m"], taken: ["0", "300s", "5m", "5min"]),
         Option(
             line: "\(consume) --max-retries", words: "--max-retries VALUE (allowed: 0 to 10000, or -1 for no limit)",
             refused: ["-2", "10001"], taken: ["0", "10000", "-1"]),
         Option(
-            line: "\(consume) --max-age", words: "--max-age VALUE (allowed: 60 to 604800 seconds, or -1 for no limit)",
+            line: "\(consume) --max-age", words: "--max-age VALUE (allowed: 1m to 7d, or -1 for no limit)",
             refused: ["59s", "604801s", "0", "8d"], taken: ["60s", "604800", "7d", "1w", "-1"]),
         Option(
-            line: "\(consume) --timeout", words: "--timeout VALUE (allowed: 0.001 to 86400 seconds)",
+            line: "\(consume) --timeout", words: "--timeout VALUE (allowed: 1ms to 1d)",
             refused: ["0", "86401s", "0.0001s"], taken: ["1ms", "0.001s", "1d"]),
         Option(
             line: "\(consume) --concurrency", words: "--concurrency VALUE (allowed: 1 to 10000)",
             refused: ["0", "-1", "10001"], taken: ["1", "10000"]),
         Option(
-            line: "\(consume) --grace", words: "--grace VALUE (allowed: 0 to 3600 seconds)", refused: ["3601s", "2h"],
+            line: "\(consume) --grace", words: "--grace VALUE (allowed: 0s to 1h)", refused: ["3601s", "2h"],
             taken: ["0", "1h"]),
         Option(
             line: "\(consume) --on-failure", words: "dead-letter-stream, stream:NAME, file:PATH or none",

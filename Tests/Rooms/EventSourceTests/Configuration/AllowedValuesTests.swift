@@ -60,6 +60,13 @@ import Testing
         }
     }
 
+    /// A number, or the seconds of a duration such as `90s`.
+    private static func number(_ text: Substring) -> Double? {
+        let units = ["": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400]
+        let digits = text.prefix { $0.isNumber || $0 == "." }
+        return Double(digits).flatMap { number in units[String(text.dropFirst(digits.count))].map { number * $0 } }
+    }
+
     @Test(arguments: settings, [false, true])
     func `bounds and special values that a message names are taken, their neighbours are not`(
         setting: Setting, inJSON: Bool
@@ -67,10 +74,10 @@ import Testing
         let refusal = message(setting, -7, inJSON: inJSON)
         let name = inJSON ? setting.json : setting.name
         #expect(refusal.hasPrefix("\(name) -7"), "\(refusal)")
-        let range = try #require(refusal.firstMatch(of: /\(allowed: ([\d.]+|[\w.]+) to ([\d.]+)/), "\(refusal)")
+        let range = try #require(refusal.firstMatch(of: /\(allowed: ([\w.]+) to ([\w.]+)/), "\(refusal)")
         // The longest pause begins with the first one.
-        let low = Double(range.1) ?? 0.5
-        let high = try #require(Double(range.2))
+        let low = Self.number(range.1) ?? 0.5
+        let high = try #require(Self.number(range.2))
         for value in [low, high] { #expect(message(setting, value, inJSON: inJSON) == "", "\(value)") }
         for value in [low - setting.step, high + setting.step] {
             let text = message(setting, value, inJSON: inJSON)
