@@ -87,7 +87,11 @@ struct Main {
         }
         if ShardlineCommand.exitCode(for: error) == .success {
             // Help, the version, a completion script: our own texts, as they are.
-            try? Output.standard.write(Array((ShardlineCommand.fullMessage(for: error) + "\n").utf8))
+            do {
+                try Output.standard.write(Array((ShardlineCommand.fullMessage(for: error) + "\n").utf8))
+            } catch {
+                return report(error)
+            }
             return .done
         }
         guard ShardlineCommand.exitCode(for: error) == .validationFailure else {

@@ -106,10 +106,11 @@ struct RecordReader<Random: RandomNumberGenerator> {
             switch (item, keySource) {
             case (.record, .jsonField), (.record, .printedRecord), (nil, _): return item
             default:
+                let way = line.bytes.last == 0x0D ? "put it with --records" : "end it with a line feed"
                 return .malformed(
                     line: 1,
                     reason:
-                        "the input has carriage returns (CR) and no line feed; if its lines end with CR alone, convert it first, with `tr '\\r' '\\n'`; if it is one record, end it with a line feed; nothing of it was put"
+                        "the input has carriage returns (CR) and no line feed; if its lines end with CR alone, convert it first, with `tr '\\r' '\\n'`; if it is one record, \(way); nothing of it was put"
                 )
             }
         case .header, .rows: return csvItem(of: line)
@@ -129,14 +130,14 @@ struct RecordReader<Random: RandomNumberGenerator> {
             return record(line.number, line.bytes, key: String(repeating: "0", count: 16 - digits.count) + digits)
         case .fixed(let key): return record(line.number, line.bytes, key: key)
         case .jsonField(let name):
-            if line.bytes.isEmpty { return nil }
+            if Self.isBlankJSON(line) { return nil }
             do {
                 return record(line.number, line.bytes, key: try JSONField.text(of: name, in: line.bytes))
             } catch {
                 return .malformed(line: line.number, reason: error.reason)
             }
         case .printedRecord:
-            if line.bytes.isEmpty { return nil }
+            if Self.isBlankJSON(line) { return nil }
             do {
                 return checked(line.number, try PrintedRecord.record(in: line.bytes))
             } catch {
@@ -144,6 +145,11 @@ struct RecordReader<Random: RandomNumberGenerator> {
             }
         case .csvColumn: return nil
         }
+    }
+
+    // White space means nothing in JSON, and many files end with some.
+    private static func isBlankJSON(_ line: InputLine) -> Bool {
+        line.bytes.allSatisfy { [0x20, 0x09, 0x0D].contains($0) }
     }
 
     private mutating func csvItem(of line: InputLine) -> InputItem? {

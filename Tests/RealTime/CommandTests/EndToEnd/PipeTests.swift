@@ -23,6 +23,10 @@ import Testing
             ("\"$0\" stream list >&-", "standard output can't be written: it is closed"),
             ("\"$0\" stream describe a --json >&-", "standard output can't be written: it is closed"),
             ("\"$0\" tail a 1<\"$T/empty\"", "open for reading alone"),
+            // A completion script that was cut off would be sourced as if it were whole.
+            ("\"$0\" help put >/dev/full", "standard output can't be written: No space left on device"),
+            ("\"$0\" --version >&-", "standard output can't be written: it is closed"),
+            ("\"$0\" --generate-completion-script bash >/dev/full", "No space left on device"),
         ])
     func `an input or output that is closed is an error`(script: String, part: String) async throws {
         let folder = try await BadInputTests.store()

@@ -221,14 +221,19 @@ import Testing
         "\(line)!the record has \(bytes) bytes of data; the stream takes at most 8"
     }
 
-    private static let returnsAlone =
-        "1!the input has carriage returns (CR) and no line feed; if its lines end with CR alone, convert it first, with `tr '\\r' '\\n'`; if it is one record, end it with a line feed; nothing of it was put"
+    private static let returnsAlone = returns("end it with a line feed")
+    // A line feed after its last CR would make both the line's end.
+    private static let returnsAtEnd = returns("put it with --records")
+
+    private static func returns(_ way: String) -> String {
+        "1!the input has carriage returns (CR) and no line feed; if its lines end with CR alone, convert it first, with `tr '\\r' '\\n'`; if it is one record, \(way); nothing of it was put"
+    }
 
     @Test(
         arguments: [
             ("\u{FEFF}a\nb\n", ["1 k=a", "2 k=b"]), ("a\n\u{FEFF}b\n", ["1 k=a", "2 k=\u{FEFF}b"]), ("\u{FEFF}", []),
             ("\u{FEFF}\n", ["1 k="]), ("\u{FEFF}\u{FEFF}a", ["1 k=\u{FEFF}a"]),
-            ("a\rb\rc\r", [returnsAlone]), ("a\rb", [returnsAlone]), ("a\r", [returnsAlone]), ("\r", [returnsAlone]),
+            ("a\rb\rc\r", [returnsAtEnd]), ("a\rb", [returnsAlone]), ("a\r", [returnsAtEnd]), ("\r", [returnsAtEnd]),
             ("a\rb\r\n", ["1 k=a\rb"]), ("a\n\rb", ["1 k=a", "2 k=\rb"]),
             // The first line tells whether a CR before an LF is data.
             ("a\nb\r\nc\r\r\n\r\nd\r", ["1 k=a", "2 k=b\r", "3 k=c\r\r", "4 k=\r", "5 k=d\r"]),
@@ -246,8 +251,11 @@ import Testing
     @Test(
         arguments: [
             ("\u{FEFF}{\"id\":1}\n\n{\"id\":2}\r\n\r\n", ["1 1={\"id\":1}", "3 2={\"id\":2}"]),
-            ("{\"id\":1}\r{\"id\":2}\r", [returnsAlone]), ("{\"id\":\r1}", ["1 1={\"id\":\r1}"]),
-            ("{\"id\":1}\n{\"id\":2}\r\n", ["1 1={\"id\":1}", "2 2={\"id\":2}"]), ("{}\r", [returnsAlone]),
+            ("{\"id\":1}\r{\"id\":2}\r", [returnsAtEnd]), ("{\"id\":\r1}", ["1 1={\"id\":\r1}"]),
+            ("{\"id\":1}\n{\"id\":2}\r\n", ["1 1={\"id\":1}", "2 2={\"id\":2}"]), ("{}\r", [returnsAtEnd]),
+            // White space alone is blank too: the last line of many files.
+            ("{\"id\":1}\n  \n\t\r\n \r \n{\"id\":2}\n ", ["1 1={\"id\":1}", "5 2={\"id\":2}"]),
+            ("\r", []), ("\r\n", []),
         ] as [(String, [String])], [1, 2, 100])
     func `JSON lines may begin with a byte-order mark and have blank lines`(
         sample: (input: String, items: [String]), step: Int
