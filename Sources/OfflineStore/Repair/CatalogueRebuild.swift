@@ -266,7 +266,7 @@ struct CatalogueRebuild {
             catalogue.mappings[mapping]?.checkpoints[key] = nil
             catalogue.mappings[mapping]?.parked[key] = nil
         }
-        catalogue.retiredSecond = max(catalogue.retiredSecond ?? 0, shard.creationSecond)
+        catalogue.retired.insert(shard.creationSecond)
         // The next replay still meets the shard's records in the journal.
         if let commit = newestRecords[key] { catalogue.deletedShards[key] = commit }
         noteRemoved(shard.id, of: shard.stream)

@@ -34,7 +34,7 @@ struct MetadataRebuild {
         surveys.sort { $0.id < $1.id }
         let firstReplayed = Self.firstReplayed(row, surveys, journal)
         var catalogue = Self.catalogue(of: rows, row ?? StoreRow(id: store.bytes))
-        let knowsRetired = catalogue.retiredSecond != nil
+        let knowsRetired = catalogue.retired.latest != nil
         var builder = CatalogueRebuild(catalogue, now: now)
         builder.replay(journal)
         builder.add(surveys)
@@ -46,9 +46,9 @@ struct MetadataRebuild {
         }
         _ = catalogue.findSkipped(lost: (try? rows.lostRanges) ?? [:], isRebuilt: true) { there[$0.key] ?? [] }
         if !knowsRetired {
-            // Not all removed shards can be known, so the newest known creation second is taken.
-            let seconds = catalogue.shards.values.map(\.creationSecond) + [catalogue.retiredSecond].compactMap { $0 }
-            catalogue.retiredSecond = seconds.max()
+            // Not all removed shards can be known, so all seconds up to the newest known one are taken.
+            let seconds = catalogue.shards.values.map(\.creationSecond) + [catalogue.retired.latest].compactMap { $0 }
+            if let newest = seconds.max() { catalogue.retired.insert(0...newest) }
         }
         unknown = builder.unknown + Self.lostRows(reading, builder)
         place(surveys, upTo: firstReplayed, catalogue)
@@ -157,7 +157,7 @@ struct MetadataRebuild {
         }
         dirty.jumped = dirty.shards
         for case .put(let row) in catalogue.changes(dirty) { contents.rows[row.table, default: []].append(row) }
-        contents.rows[.retired] = catalogue.retiredRow.map { [$0] }
+        contents.rows[.retired] = catalogue.retiredRows
         contents.rows[.lostRange] = rows[.lostRange]
         if let row { contents.rows[.journal] = row.startCommit == first ? rows[.journal] : [] }
 

@@ -234,7 +234,7 @@ extension Catalogue {
     private mutating func remove(shard key: ShardNumber, commit: UInt64) {
         guard let shard = shards.removeValue(forKey: key) else { return }
         deletedShards[key] = commit
-        retiredSecond = max(retiredSecond ?? 0, shard.creationSecond)
+        retired.insert(shard.creationSecond)
     }
 
     private mutating func apply(_ entry: MappingCreatedEntry, commit: UInt64) -> Applied {

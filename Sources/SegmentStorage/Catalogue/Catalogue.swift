@@ -16,8 +16,8 @@ package struct Catalogue: Sendable, Hashable {
     package var mappings: [MappingNumber: MappingState] = [:]
     /// Removed shards and the commit that removed each: replay may still meet their records.
     package var deletedShards: [ShardNumber: UInt64] = [:]
-    /// The latest creation second of a removed shard. A shard that is created later gets a later second (API-Q-8).
-    package var retiredSecond: UInt64?
+    /// The creation seconds of removed shards. A shard that is created later gets another one (API-Q-8).
+    package var retired = RetiredSeconds()
     /// The numbers that the next stream, shard and mapping get.
     package var nextStream: UInt32 = 1
     package var nextShard: UInt32 = 1

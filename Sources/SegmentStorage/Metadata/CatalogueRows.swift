@@ -11,7 +11,7 @@ extension Catalogue {
         var changes: [MetadataChange] = []
         let (kept, gone) = (dirty.shards.filter { shards[$0] != nil }, dirty.shards.filter { shards[$0] == nil })
         // First: until the start of the replay has passed the deletion, the journal may hold records of the shard.
-        if !gone.isEmpty { changes += retiredRow.map { [.put($0)] } ?? [] }
+        if !gone.isEmpty { changes += retiredRows.map { .put($0) } }
         for key in gone.sorted() {
             guard let commit = deletedShards[key] else { continue }
             changes.append(.put(MetadataRow(.deletedShard, [.number(key.rawValue), .bits(commit)])))
@@ -68,8 +68,32 @@ extension Catalogue {
         return changes
     }
 
-    /// The row of ``retiredSecond``; nil where no shard has been removed yet.
-    package var retiredRow: MetadataRow? { retiredSecond.map { MetadataRow(.retired, [.number(1), .bits($0)]) } }
+    /// The rows of ``retired``, none where no shard has been removed yet: the latest second, and all of them. Earlier
+    /// builds know the first row alone, and take every second up to it for retired.
+    package var retiredRows: [MetadataRow] {
+        guard let latest = retired.latest else { return [] }
+        let ranges = retired.ranges.map { "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")
+        return [
+            MetadataRow(.retired, [.number(1), .bits(latest)]), MetadataRow(.retired, [.number(2), .text(ranges)]),
+        ]
+    }
+
+    private mutating func takeRetired(_ contents: MetadataContents) throws(MetadataError) {
+        var latest: UInt64?
+        for row in contents[.retired] {
+            var reader = RowReader(row)
+            if try reader.short() == 1 {
+                latest = min(try reader.word(), UInt64(Int64.max))
+            } else {
+                for range in try reader.ranges() {
+                    retired.insert(range.lowerBound.rawValue...range.upperBound.rawValue)
+                }
+            }
+        }
+        // An earlier build has saved the latest one alone, at first or after this row.
+        let known = retired.latest.map { $0 + 1 } ?? 0
+        if let latest, latest >= known { retired.insert(known...latest) }
+    }
 
     /// The catalogue that the rows describe. Rows of deleted streams, shards and mappings are skipped.
     package init(_ contents: MetadataContents, store: StoreRow) throws(MetadataError) {
@@ -111,11 +135,7 @@ extension Catalogue {
             let (key, ranges) = (ShardNumber(try reader.short()), try reader.ranges())
             _ = shards.update(key) { $0.skipped = ranges }
         }
-        if let row = contents[.retired].first {
-            var reader = RowReader(row)
-            _ = try reader.short()
-            retiredSecond = try reader.word()
-        }
+        try takeRetired(contents)
         for row in contents[.deletedShard] {
             var reader = RowReader(row)
             deletedShards[ShardNumber(try reader.short())] = try reader.word()

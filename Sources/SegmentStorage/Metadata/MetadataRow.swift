@@ -59,7 +59,7 @@ package enum MetadataTable: String, CaseIterable, Sendable {
     case deletedShard = "deleted_shard"
     /// The numbers that a shard's numbers have jumped over (STORE-C4).
     case skipped
-    /// One row: the latest creation second of a removed shard.
+    /// The creation seconds of removed shards: the latest one, and all of them.
     case retired
     /// The settings that a stream was created with.
     case streamCreation = "stream_creation"

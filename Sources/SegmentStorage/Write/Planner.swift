@@ -265,7 +265,7 @@ package struct Planner {
         let numbers = stream.nextShardNumber..<stream.nextShardNumber + UInt32(seal.children.count)
         let second = CreationSecond.ofChildren(
             notBefore: parents.map { $0.creationSecond + 1 }.reduce(closing.second, max),
-            retired: catalogue.retiredSecond, taken: creationSeconds(of: numbers, except: stream.key))
+            retired: catalogue.retired, taken: creationSeconds(of: numbers, except: stream.key))
         let origin = parents.map { max($0.lastSequence, $0.floor) }.max() ?? .zero
         var children: [NewShard] = []
         for (index, range) in seal.children.enumerated() {
@@ -291,7 +291,7 @@ package struct Planner {
             throw ShardlineError(.streamExists, "the stream '\(name)' exists already")
         }
         let second = CreationSecond.ofStream(
-            now: now.second, retired: catalogue.retiredSecond,
+            now: now.second, retired: catalogue.retired,
             taken: creationSeconds(of: 0..<UInt32(settings.shards), except: nil))
         let shards = HashKeyRange.even(settings.shards).enumerated().map { index, range in
             NewShard(

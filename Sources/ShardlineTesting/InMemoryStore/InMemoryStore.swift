@@ -67,7 +67,7 @@ public final class InMemoryStore: StreamStore {
             }
             state.catalogue.lastStreamID += 1
             let second = CreationSecond.ofStream(
-                now: now.second, retired: state.catalogue.retiredSecond,
+                now: now.second, retired: state.catalogue.retired,
                 taken: state.catalogue.creationSeconds(of: 0..<UInt32(settings.shards)))
             let shards = HashKeyRange.even(settings.shards).enumerated().map { index, range in
                 MemoryShard(id: ShardID(UInt32(index)), range: range, creationSecond: second, openedAt: now)
@@ -119,8 +119,7 @@ public final class InMemoryStore: StreamStore {
             let stream = try state.catalogue.stream(name)
             if !force { try state.catalogue.checkUnused(stream) }
             state.catalogue.streams[UTF8Key(name)] = nil
-            let gone = stream.shards.map(\.creationSecond) + [state.catalogue.retiredSecond].compactMap { $0 }
-            state.catalogue.retiredSecond = gone.max()
+            for shard in stream.shards { state.catalogue.retired.insert(shard.creationSecond) }
             state.catalogue.mappings = state.catalogue.mappings.filter { $0.key.stream != name }
             return stream.shards.flatMap { shard -> [CheckedContinuation<Void, Never>] in
                 state.logs.removeValue(forKey: stream.place(of: shard.id)).map { Array($0.waiters.values) } ?? []

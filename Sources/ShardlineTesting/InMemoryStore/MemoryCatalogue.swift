@@ -11,8 +11,8 @@ struct MemoryCatalogue {
     /// An epoch is never used twice, so a mapping that is recreated under an old name refuses the old one's checkpoint
     /// moves.
     var lastEpoch: UInt64 = 0
-    /// The latest creation second of a deleted shard.
-    var retiredSecond: UInt64?
+    /// The creation seconds of deleted shards.
+    var retired = RetiredSeconds()
 
     func stream(_ name: String) throws -> MemoryStream {
         guard let stream = streams[UTF8Key(name)] else {

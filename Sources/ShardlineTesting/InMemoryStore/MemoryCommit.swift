@@ -141,7 +141,7 @@ struct MemoryCommit {
         let numbers = UInt32(stream.shards.count)..<UInt32(stream.shards.count + seal.children.count)
         let second = CreationSecond.ofChildren(
             notBefore: parents.map { $0.creationSecond + 1 }.reduce(closing.second, max),
-            retired: catalogue.retiredSecond, taken: catalogue.creationSeconds(of: numbers, except: stream.id))
+            retired: catalogue.retired, taken: catalogue.creationSeconds(of: numbers, except: stream.id))
         var children: [ShardID] = []
         for range in seal.children {
             let child = MemoryShard(

@@ -111,6 +111,29 @@ struct PositionContractTests {
         }
     }
 
+    /// API-Q-8
+    @Test(arguments: StoreKind.all)
+    func `a stream that was made with the clock far ahead leaves no trace in later ones`(
+        kind: StoreKind
+    ) async throws {
+        try await kind.test(shards: 1) { store, time in
+            let now = time.wallTime
+            time.setWallTime(now + .seconds(75 * 365 * 86_400))
+            try await store.createStream("ahead", shards: 1)
+            try await store.deleteStream("ahead")
+            time.setWallTime(now)
+            for round in 0..<3 {
+                try await store.createStream("t", shards: 1)
+                try await store.committed(.append(["a"], stream: "t"))
+                let read = try await store.read(ReadRequest(stream: "t", shard: shard0, after: .zero))
+                #expect(read.batch.first?.approximateArrivalTimestamp == now, "\(round)")
+                let shard = try #require(try await store.describeStream("t").shards.first)
+                #expect(shard.creationSecond <= now.second)
+                try await store.deleteStream("t")
+            }
+        }
+    }
+
     @Test(arguments: StoreKind.all) func `streams that are made faster than seconds go by are not ahead of the clock`(
         kind: StoreKind
     ) async throws {

@@ -76,7 +76,7 @@ import Testing
             let first = catalogue.shards[ShardNumber(1)]?.nextSequence ?? .zero
             _ = catalogue.shards.update(ShardNumber(1)) { $0.advance(to: first, at: Timestamp(milliseconds: 1)) }
         }
-        catalogue.retiredSecond = 7
+        for second: UInt64 in [7, 9, 4_102_444_800] { catalogue.retired.insert(second) }
         catalogue.apply(
             .streamChanged(
                 StreamChangedEntry(
@@ -185,6 +185,24 @@ import Testing
         #expect(try contents[.section].map { try $0.sectionRow().row } == [Self.segmentRows()[1]])
         #expect(
             try contents[.segmentStream].map { try $000000000000.segmentStreamRow().row } == [Self.segmentRows()[2]])
+    }
+
+    @Test func `removed shards' seconds are read as earlier builds have saved them`() throws {
+        let metadata = try SQLiteMetadata(path: path)
+        let (catalogue, store) = try Self.fill(metadata)
+        func ranges() throws -> [ClosedRange<UInt64>] {
+            try Catalogue(metadata.read(), store: store).retired.ranges
+        }
+        #expect(try ranges() == [7...7, 9...9, 4_102_444_800...4_102_444_800])
+        // The latest one alone, at first, and after this build has saved all of them.
+        try metadata.apply([.put(MetadataRow(.retired, [.number(1), .bits(4_102_444_803)]))])
+        #expect(try ranges() == [7...7, 9...9, 4_102_444_800...4_102_444_803])
+        try metadata.apply([
+            .remove(.retired, key: []), .put(MetadataRow(.retired, [.number(1), .bits(10)])),
+        ])
+        #expect(try ranges() == [0...10])
+        try metadata.apply(catalogue.retiredRows.dropFirst().map { .put($0) })
+        #expect(try ranges() == catalogue.retired.ranges)
     }
 
     @Test func `what is deleted takes its rows with it`() throws {
