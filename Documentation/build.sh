@@ -19,7 +19,7 @@ fi
 modules=$(realpath "$modules")
 out=.build/docs
 # What `import Shardline` brings: its own symbols and those of the rooms that it exports (Sources/Shardline/Exports.swift).
-exported=$(sed -n 's/^@_exported public import //p' Sources/Shardline/Exports.swift | paste -sd, -)
+exported=$(sed -nE 's/^@_exported public import (struct )?([A-Za-z]*).*/\2/p' Sources/Shardline/Exports.swift | paste -sd, -)
 
 # What the modules import of C: a map for each.
 options=()

@@ -7,7 +7,7 @@ import Synchronization
 
 /// A store that another process of this machine owns, used through the owner's socket.
 ///
-/// It is a ``StreamStore`` like any other: everything that can be done with the store itself can be done through it.
+/// It is a ``StoreEngine`` like any other: everything that can be done with the store itself can be done through it.
 /// Many calls may be under way at a time. When the owner ends, commits that may have reached it come back as
 /// ``CommitOutcome/unknown(cause:)``; every other call throws `ownerGone`, and so do all later ones.
 ///
@@ -15,7 +15,7 @@ import Synchronization
 /// let store = try await SegmentStore.connect(at: directory)
 /// try await store.stream("departures").put(line, partitionKey: key)
 /// ```
-public final class OwnerClient: StreamStore {
+public final class OwnerClient: StoreEngine {
     /// The capabilities of the owner's store.
     public let capabilities: StoreCapabilities
     /// The clocks that waits on this side are measured by.
@@ -170,10 +170,10 @@ public final class OwnerClient: StreamStore {
     public func close() async throws { calls.close() }
 }
 
-// MARK: StreamStore
+// MARK: StoreEngine
 
 extension OwnerClient {
-    /// As ``StreamStore/createStream(_:settings:)``.
+    /// As ``StoreEngine/createStream(_:settings:)``.
     @discardableResult
     public func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
         // Validated on this side too, so that nothing is sent that the wire format can't hold.
@@ -181,18 +181,18 @@ extension OwnerClient {
         return try stream(await calls.call(.createStream(name, settings)))
     }
 
-    /// As ``StreamStore/listStreams()``.
+    /// As ``StoreEngine/listStreams()``.
     public func listStreams() async throws -> [StreamDescription] {
         guard case .streams(let streams) = try await calls.call(.listStreams) else { throw OwnerCalls.mismatch }
         return streams
     }
 
-    /// As ``StreamStore/describeStream(_:)``.
+    /// As ``StoreEngine/describeStream(_:)``.
     public func describeStream(_ name: String) async throws -> StreamDescription {
         try stream(await calls.call(.describeStream(name)))
     }
 
-    /// As ``StreamStore/updateStream(_:retention:)``.
+    /// As ``StoreEngine/updateStream(_:retention:)``.
     @discardableResult
     public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
         // Validated on this side too, so that nothing is sent that the wire format can't hold.
@@ -200,12 +200,12 @@ extension OwnerClient {
         return try stream(await calls.call(.updateStream(name, retention: retention)))
     }
 
-    /// As ``StreamStore/deleteStream(_:force:)``.
+    /// As ``StoreEngine/deleteStream(_:force:)``.
     public func deleteStream(_ name: String, force: Bool) async throws {
         guard case .done = try await calls.call(.deleteStream(name, force: force)) else { throw OwnerCalls.mismatch }
     }
 
-    /// As ``StreamStore/commit(_:urgency:)``; `unknown` where the owner ends during the call.
+    /// As ``StoreEngine/commit(_:urgency:)``; `unknown` where the owner ends during the call.
     public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
         try Change.checkSize(of: changes)
         guard case .outcome(let outcome) = try await calls.call(.commit(changes, urgency)) else {
@@ -214,13 +214,13 @@ extension OwnerClient {
         return outcome
     }
 
-    /// As ``StreamStore/read(_:)``; one call returns at most 100,000 records and 32 MiB.
+    /// As ``StoreEngine/read(_:)``; one call returns at most 100,000 records and 32 MiB.
     public func read(_ request: ReadRequest) async throws -> ReadResult {
         guard case .records(let result) = try await calls.call(.read(request)) else { throw OwnerCalls.mismatch }
         return result
     }
 
-    /// As ``StreamStore/position(of:in:shard:)``.
+    /// As ``StoreEngine/position(of:in:shard:)``.
     public func position(
         of start: StartingPosition, in stream: String, shard: ShardID
     ) async throws -> SequenceNumber {
@@ -230,7 +230,7 @@ extension OwnerClient {
         return number
     }
 
-    /// As ``StreamStore/countRecords(in:of:)``.
+    /// As ``StoreEngine/countRecords(in:of:)``.
     public func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int] {
         guard case .counts(let counts) = try await calls.call(.countRecords(spans, stream: stream)),
             counts.count == spans.count
@@ -238,7 +238,7 @@ extension OwnerClient {
         return counts
     }
 
-    /// As ``StreamStore/lastRecords(in:of:)``.
+    /// As ``StoreEngine/lastRecords(in:of:)``.
     public func lastRecords(in spans: [RecordSpan], of stream: String) async throws -> [SequenceNumber?] {
         guard case .positions(let numbers) = try await calls.call(.lastRecords(spans, stream: stream)),
             numbers.count == spans.count
@@ -246,13 +246,13 @@ extension OwnerClient {
         return numbers
     }
 
-    /// As ``StreamStore/createMapping(_:)``.
+    /// As ``StoreEngine/createMapping(_:)``.
     @discardableResult
     public func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
         try mapping(await calls.call(.createMapping(definition)))
     }
 
-    /// As ``StreamStore/listMappings(of:)``.
+    /// As ``StoreEngine/listMappings(of:)``.
     public func listMappings(of stream: String?) async throws -> [MappingDescription] {
         guard case .mappings(let mappings) = try await calls.call(.listMappings(stream: stream)) else {
             throw OwnerCalls.mismatch
@@ -260,12 +260,12 @@ extension OwnerClient {
         return mappings
     }
 
-    /// As ``StreamStore/describeMapping(_:)``.
+    /// As ``StoreEngine/describeMapping(_:)``.
     public func describeMapping(_ mapping: MappingID) async throws -> MappingDescription {
         try self.mapping(await calls.call(.describeMapping(mapping)))
     }
 
-    /// As ``StreamStore/claimMapping(_:with:)``; the claim ends with this connection at the latest. Other processes
+    /// As ``StoreEngine/claimMapping(_:with:)``; the claim ends with this connection at the latest. Other processes
     /// can't ask for the states of a mapping that this process runs.
     public func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription {
         try self.mapping(
@@ -273,7 +273,7 @@ extension OwnerClient {
                 .claimMapping(mapping, configuration: claim.configuration, failureStream: claim.failureStream)))
     }
 
-    /// As ``StreamStore/mappingStates(_:)``, for a mapping that the owner runs.
+    /// As ``StoreEngine/mappingStates(_:)``, for a mapping that the owner runs.
     public func mappingStates(_ mapping: MappingID) async throws -> [MappingShardState]? {
         guard case .mappingStates(let states) = try await calls.call(.mappingStates(mapping)) else {
             throw OwnerCalls.mismatch
@@ -281,14 +281,14 @@ extension OwnerClient {
         return states
     }
 
-    /// As ``StreamStore/releaseMapping(_:epoch:)``.
+    /// As ``StoreEngine/releaseMapping(_:epoch:)``.
     public func releaseMapping(_ mapping: MappingID, epoch: UInt64) async throws {
         guard case .done = try await calls.call(.releaseMapping(mapping, epoch: epoch)) else {
             throw OwnerCalls.mismatch
         }
     }
 
-    /// As ``StreamStore/seekMapping(_:to:shard:)``.
+    /// As ``StoreEngine/seekMapping(_:to:shard:)``.
     @discardableResult
     public func seekMapping(
         _ mapping: MappingID, to position: StartingPosition, shard: ShardID?
@@ -296,7 +296,7 @@ extension OwnerClient {
         try self.mapping(await calls.call(.seekMapping(mapping, position, shard)))
     }
 
-    /// As ``StreamStore/deleteMapping(_:)``.
+    /// As ``StoreEngine/deleteMapping(_:)``.
     public func deleteMapping(_ mapping: MappingID) async throws {
         guard case .done = try await calls.call(.deleteMapping(mapping)) else { throw OwnerCalls.mismatch }
     }

@@ -43,14 +43,14 @@ final class OwnerConnection: Sendable {
     private static let readLimit = (records: 100_000, bytes: 32 << 20)
 
     private let channel: SocketChannel
-    private let store: any StreamStore
+    private let store: any StoreEngine
     private let onReleaseRequest: (@Sendable () async -> Bool)?
     private let logger: Logger
     private let onEnd: @Sendable () -> Void
     private let state = Mutex(State())
 
     init(
-        _ channel: SocketChannel, store: any StreamStore, onReleaseRequest: (@Sendable () async -> Bool)?,
+        _ channel: SocketChannel, store: any StoreEngine, onReleaseRequest: (@Sendable () async -> Bool)?,
         logger: Logger, onEnd: @escaping @Sendable () -> Void
     ) {
         self.channel = channel

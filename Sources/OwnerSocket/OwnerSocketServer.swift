@@ -8,7 +8,7 @@ import Synchronization
 /// Lets other processes use a store that this process owns, through a local socket in the store's directory.
 ///
 /// The socket is `owner.sock` with the mode 0600: only the user who may use the store's files may connect. It carries
-/// every call of ``StreamStore``; ``OwnerClient`` is the other end.
+/// every call of ``StoreEngine``; ``OwnerClient`` is the other end.
 ///
 /// The thread `owner-accept` accepts connections; ``run()`` and ``stop()`` may be called on any thread. No other lock
 /// is taken while the server's own is held.
@@ -30,7 +30,7 @@ package final class OwnerSocketServer: Sendable {
     /// How long clients may take to disconnect after the store is released.
     private static let patience = Duration.seconds(2)
 
-    private let store: any StreamStore
+    private let store: any StoreEngine
     private let path: SocketPath
     private let listener: UnixSocket
     private let onReleaseRequest: (@Sendable () async -> Bool)?
@@ -48,7 +48,7 @@ package final class OwnerSocketServer: Sendable {
     ///   - logger: receives connections that end with an error.
     /// - Throws: ``ShardlineError`` `notAccessible` where no socket can be created in the directory.
     package init(
-        store: any StreamStore, at directory: String, onReleaseRequest: (@Sendable () async -> Bool)? = nil,
+        store: any StoreEngine, at directory: String, onReleaseRequest: (@Sendable () async -> Bool)? = nil,
         logger: Logger = Logger(label: "shardline.owner")
     ) throws {
         self.store = store

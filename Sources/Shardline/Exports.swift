@@ -1,4 +1,5 @@
 // The modules that `import Shardline` imports.
+@_exported public import struct DiskAccess.SystemTimeSource
 @_exported public import EventSource
 @_exported public import OfflineStore
 @_exported public import OwnerSocket

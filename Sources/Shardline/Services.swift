@@ -4,6 +4,7 @@ import OwnerSocket
 import SegmentStorage
 import ServiceLifecycle
 import StreamModel
+import StreamStorage
 
 extension EventSourceMapping: Service {
     /// Delivers records until the service group shuts down gracefully, the task is cancelled, or
@@ -16,6 +17,21 @@ extension EventSourceMapping: Service {
             try await self.run(until: .stopped)
         } onGracefulShutdown: {
             self.triggerGracefulShutdown()
+        }
+    }
+}
+
+extension Producer: Service {
+    /// Sends what is enqueued until the service group shuts down gracefully; then writes everything that was accepted
+    /// before, and returns. What is enqueued later throws `closed`.
+    ///
+    /// List the producer after the store and before the services that use it: a group shuts down in reverse order, so
+    /// they end first. Throws the errors of ``runUntilFinished()``.
+    public func run() async throws {
+        try await withGracefulShutdownHandler {
+            try await self.runUntilFinished()
+        } onGracefulShutdown: {
+            self.finish()
         }
     }
 }

@@ -11,7 +11,7 @@ import Synchronization
 /// - Parameter waiting: receives a line where calls wait for an owner that does not answer.
 package func withGuestStore<Result: Sendable>(
     at directory: String, logger: Logger, waiting: @escaping @Sendable (String) -> Void = { _ in },
-    _ body: (any StreamStore) async throws -> Result
+    _ body: (any StoreEngine) async throws -> Result
 ) async throws -> Result {
     let store = GuestStore(directory: directory, logger: logger)
     return try await withThrowingTaskGroup(of: Void.self) { group in
@@ -46,7 +46,7 @@ package final class GuestStore: Sendable {
     /// Which process has the store.
     private enum Phase {
         case changing
-        case ready(any StreamStore, generation: Int)
+        case ready(any StoreEngine, generation: Int)
         case failed(any Error)
     }
 
@@ -223,7 +223,7 @@ package final class GuestStore: Sendable {
         }
     }
 
-    private func publish(_ store: any StreamStore) -> Int {
+    private func publish(_ store: any StoreEngine) -> Int {
         let generation = state.withLock { state in
             state.generation += 1
             return state.generation
@@ -255,9 +255,9 @@ package final class GuestStore: Sendable {
     // The store of a generation after `generation`; counts a write on it.
     private func current(
         after generation: Int, writing: Bool = false
-    ) async throws -> (store: any StreamStore, generation: Int) {
+    ) async throws -> (store: any StoreEngine, generation: Int) {
         while true {
-            let found: Result<(store: any StreamStore, generation: Int), any Error>? = state.withLock { state in
+            let found: Result<(store: any StoreEngine, generation: Int), any Error>? = state.withLock { state in
                 switch state.phase {
                 case .ready(let store, let number) where number > generation:
                     if writing { state.writes += 1 }
@@ -302,7 +302,7 @@ package final class GuestStore: Sendable {
     }
 
     /// Runs a call that changes nothing; repeats it when the store's owner has changed during the call.
-    private func look<Answer>(_ call: (any StreamStore) async throws -> Answer) async throws -> Answer {
+    private func look<Answer>(_ call: (any StoreEngine) async throws -> Answer) async throws -> Answer {
         var last = 0
         while true {
             let (store, generation) = try await current(after: last)
@@ -318,7 +318,7 @@ package final class GuestStore: Sendable {
     /// Runs a call that changes something; if it throws `ownerGone`, it goes to the next owner. A commit that throws
     /// this was certainly not sent; another change may have been done before a crash. After a clean release the next
     /// owner may be this process; after a crash of the owner it may only be another process.
-    private func write<Answer>(_ call: (any StreamStore) async throws -> Answer) async throws -> Answer {
+    private func write<Answer>(_ call: (any StoreEngine) async throws -> Answer) async throws -> Answer {
         var last = 0
         while true {
             let (store, generation) = try await current(after: last, writing: true)
@@ -335,7 +335,7 @@ package final class GuestStore: Sendable {
     }
 }
 
-extension GuestStore: StreamStore {
+extension GuestStore: StoreEngine {
     package var capabilities: StoreCapabilities {
         state.withLock { state in
             if case .ready(let store, _) = state.phase { store.capabilities } else { [] }

@@ -26,7 +26,7 @@ public struct NewRecord: Sendable {
 
     /// Throws ``ShardlineError`` (`invalidArgument`, `recordTooLarge`) where the record can't be put into a stream
     /// that takes `maximumRecordSize` bytes.
-    package func validate(maximumRecordSize: Int) throws {
+    public func validate(maximumRecordSize: Int) throws {
         // The UTF-8 length bounds the number of characters on both sides, so most keys are not walked.
         let length = partitionKey.utf8.count
         guard length > 0 else {

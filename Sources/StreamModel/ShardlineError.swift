@@ -31,10 +31,6 @@ public struct ShardlineError: Error, Sendable, CustomStringConvertible, CustomDe
         public static let recordTooLarge = Code("recordTooLarge")
         /// One call holds more than ``Limits/callSize``. Nothing was written.
         public static let commitTooLarge = Code("commitTooLarge")
-        /// The shard is closed; its children take its keys.
-        public static let shardClosed = Code("shardClosed")
-        /// The shard's last sequence number was not the expected one. Nothing was written.
-        public static let conflict = Code("conflict")
         /// Another process owns the store, or this one has it open already.
         public static let storeBusy = Code("storeBusy")
         /// The process that owned the store is gone; whether calls in flight were done is not known.

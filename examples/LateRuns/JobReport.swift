@@ -30,7 +30,7 @@ public struct JobFigures: Codable, Equatable, Sendable {
         invocations = statistics.invocations
         retries = statistics.retries
         splits = statistics.splits
-        batches = statistics.batches
+        batches = Dictionary(uniqueKeysWithValues: statistics.batches.map { ($0.key.rawValue, $0.value) })
     }
 
     /// The sum of the figures of two executions.
@@ -58,7 +58,7 @@ public struct JobReport: Codable, Equatable, Sendable {
     public var figures = JobFigures()
 
     /// Reads the report from the store and the results.
-    init(of job: LateRunsJob, store: some StreamStore, results: LateRunsResults) async throws {
+    init(of job: LateRunsJob, store: some StoreEngine, results: LateRunsResults) async throws {
         let stream = try await store.describeStream(LateRunsJob.stream)
         recordsPerShard = try await store.countRecords(
             in: stream.shards.map { RecordSpan(shard: $0.id, after: .zero) }, of: LateRunsJob.stream)

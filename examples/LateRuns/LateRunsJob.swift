@@ -98,7 +98,7 @@ public struct LateRunsJob: Sendable {
     }
 
     func run(
-        on store: some StreamStore, results: LateRunsResults, observe: @escaping @Sendable (JobEvent) -> Void
+        on store: some StoreEngine, results: LateRunsResults, observe: @escaping @Sendable (JobEvent) -> Void
     ) async throws -> JobReport {
         let stored = try await linesStored(in: store)
         observe(.started(stored: stored))
@@ -131,7 +131,7 @@ public struct LateRunsJob: Sendable {
     /// Lines are put in file order, call after call, and each call writes all of its records or none. So the number of
     /// records in the stream is the number of lines that were put. The number of acknowledged lines would be wrong: a
     /// put can be durable although its acknowledgement was lost, and putting it again would count its departures twice.
-    private func linesStored(in store: some StreamStore) async throws -> Int {
+    private func linesStored(in store: some StoreEngine) async throws -> Int {
         guard try await store.listStreams().contains(where: { $0.name == Self.stream }) else {
             try await store.createStream(Self.stream, shards: settings.shards)
             return 0
@@ -151,7 +151,7 @@ public struct LateRunsJob: Sendable {
         return stored
     }
 
-    private func putLines(from stored: Int, into store: some StreamStore) async throws {
+    private func putLines(from stored: Int, into store: some StoreEngine) async throws {
         let stream = store.stream(Self.stream)
         let piece = file.lines.count / (settings.pauses + 1) + 1
         var next = stored
@@ -167,7 +167,7 @@ public struct LateRunsJob: Sendable {
     }
 
     private func putAndFollow(
-        from stored: Int, mapping: EventSourceMapping, store: some StreamStore
+        from stored: Int, mapping: EventSourceMapping, store: some StoreEngine
     ) async throws {
         if !settings.consumesWhenAllIsPut {
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -50,7 +50,10 @@ public final class EventSourceMapping: Sendable {
         if case .stream(let name) = destination { name } else { nil }
     }
 
-    package var key: MappingID { MappingID(stream: stream.name, name: name) }
+    /// The mapping by its name, for looking at it, moving it and deleting it.
+    public var mapping: Mapping { stream.mapping(name) }
+
+    package var key: MappingID { mapping.id }
 
     let function: FunctionSource
     let destination: DeliveryTarget
@@ -154,7 +157,7 @@ public final class EventSourceMapping: Sendable {
         logger[metadataKey: "mapping"] = "\(name)"
         self.logger = logger
         let setup = MappingSetup(
-            key: MappingID(stream: stream.name, name: name), store: stream.store, configuration: configuration,
+            key: MappingID(stream: stream.name, name: name), store: stream.engine, configuration: configuration,
             logger: logger)
         let stored = try await setup.settings()
         self.stored = stored
@@ -165,13 +168,13 @@ public final class EventSourceMapping: Sendable {
 
     /// Creates or checks what a run needs in the store.
     var setup: MappingSetup {
-        MappingSetup(key: key, store: stream.store, configuration: configuration, logger: logger)
+        MappingSetup(key: key, store: stream.engine, configuration: configuration, logger: logger)
     }
 
     /// Delivers records until the goal is reached or ``triggerGracefulShutdown(grace:)`` is called.
     ///
     /// Cancelling the task also cancels running invocations; the next run delivers their records again. After a seek
-    /// (``StreamStore/seekMapping(_:to:shard:)``) the run continues at the new positions.
+    /// (``seek(to:shard:)``) the run continues at the new positions.
     ///
     /// - Throws: `mappingBusy` if the mapping is running already; `fenced` if another process has taken it over;
     ///   `mappingNotFound` if it was deleted; `corrupt` if a shard is damaged (the other shards run on first);
@@ -193,6 +196,19 @@ public final class EventSourceMapping: Sendable {
     public func triggerGracefulShutdown(grace: Duration? = nil) {
         control.stop(grace: grace ?? configuration.shutdownGrace)
     }
+
+    /// The mapping as the store keeps it, with its checkpoint in each shard. Throws `streamNotFound`, `mappingNotFound`.
+    public func describe() async throws -> MappingDescription { try await mapping.describe() }
+
+    /// Moves the mapping's checkpoints, durably, whether or not it runs. As ``Mapping/seek(to:shard:)``.
+    @discardableResult
+    public func seek(to position: StartingPosition, shard: ShardID? = nil) async throws -> MappingDescription {
+        try await mapping.seek(to: position, shard: shard)
+    }
+
+    /// Deletes the mapping and its checkpoints, durably. Its dead-letter stream stays. Throws `mappingBusy` while a run
+    /// is active, and `mappingNotFound`. Later runs of this object throw `mappingNotFound`.
+    public func delete() async throws { try await mapping.delete() }
 
     /// What the mapping has done since this object was created.
     public var statistics: MappingStatistics { board.statistics }

@@ -13,7 +13,7 @@ struct MappingBacklog: Hashable, Sendable {
     ///
     /// - Parameter states: the lanes' states. Records that a lane holds are not read again.
     static func measured(
-        of key: MappingID, in store: any StreamStore, states: [MappingShardState]
+        of key: MappingID, in store: any StoreEngine, states: [MappingShardState]
     ) async throws -> MappingBacklog {
         let checkpoints = try await store.describeMapping(key).checkpoints
         let positions = Dictionary(checkpoints.map { ($0.shard, $0) }) { first, _ in first }

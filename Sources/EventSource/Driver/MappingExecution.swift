@@ -31,7 +31,7 @@ struct MappingExecution {
         case storeFailed(ShardlineError)
     }
 
-    private var store: any StreamStore { mapping.stream.store }
+    private var store: any StoreEngine { mapping.stream.engine }
     private var logger: Logger { mapping.logger }
 
     func run() async throws {

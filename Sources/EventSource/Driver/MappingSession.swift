@@ -5,7 +5,7 @@ import Synchronization
 
 /// What the drivers of a mapping's shards share while one claim lasts.
 struct MappingSession: Sendable {
-    let store: any StreamStore
+    let store: any StoreEngine
     let key: MappingID
     /// The ID of the stream that the mapping reads.
     let streamID: StreamID

@@ -5,7 +5,7 @@ import StreamStorage
 /// Creates or checks what a mapping needs in its store.
 struct MappingSetup {
     let key: MappingID
-    let store: any StreamStore
+    let store: any StoreEngine
     let configuration: EventSourceMapping.Configuration
     let logger: Logger
 

@@ -51,8 +51,8 @@ public struct MappingStatistics: Hashable, Sendable {
     /// Records that were sent to the function again within a run: in retries, in parts of a failed unit, and after a
     /// reported record.
     public var sentAgain = 0
-    /// Closed batches, by cause: `size`, `window`, `payload`, `shardEnd`, `gap`, `memory`, `crash`, `caughtUp`.
-    public var batches: [String: Int] = [:]
+    /// Closed batches, by cause.
+    public var batches: [BatchCause: Int] = [:]
     /// Checkpoint moves that became durable.
     public var checkpoints = 0
     /// The age of the last record of the latest batch when it was sent; nil before the first.
@@ -89,7 +89,7 @@ public struct MappingStatistics: Hashable, Sendable {
         released += counters.released
         sentAgain += counters.resentRecords
         checkpoints += counters.checkpoints
-        for (cause, count) in counters.batches.found { batches["\(cause)", default: 0] += count }
+        for (cause, count) in counters.batches.found { batches[BatchCause(cause), default: 0] += count }
     }
 }
 

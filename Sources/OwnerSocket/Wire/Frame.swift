@@ -86,7 +86,7 @@ struct FrameBuffer {
 struct Hello: Hashable, Sendable {
     static let magic: UInt32 = 0x534F_4C53  // "SLOS"
     /// Both sides must have the same version; owner and client are normally builds of the same program.
-    static let version: UInt16 = 6
+    static let version: UInt16 = 7
     /// The largest greeting that a client accepts from an owner that it doesn't know yet.
     static let largestFrame = 64
 

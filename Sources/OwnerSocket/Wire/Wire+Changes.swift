@@ -89,6 +89,17 @@ extension WireWriter {
             write(mapping)
             write(shard)
             write(epoch)
+        case .seal(let seal):
+            write(4 as UInt8)
+            write(seal.stream)
+            write(each: seal.parents) { $0.write($1) }
+            write(each: seal.children) { $0.write($1) }
+        case .reserved(let change): write(change)
+        }
+    }
+
+    private mutating func write(_ change: ReservedChange) {
+        switch change.kind {
         case .park(let change):
             write(3 as UInt8)
             write(change.mapping)
@@ -96,11 +107,6 @@ extension WireWriter {
             write(change.partitionKey)
             write(optional: change.value) { $0.write($1) }
             write(change.epoch)
-        case .seal(let seal):
-            write(4 as UInt8)
-            write(seal.stream)
-            write(each: seal.parents) { $0.write($1) }
-            write(each: seal.children) { $0.write($1) }
         case .takeOver(let stream, let shard, let epoch):
             write(5 as UInt8)
             write(stream)
@@ -136,9 +142,9 @@ extension WireWriter {
         case .sealed(let children):
             write(1 as UInt8)
             write(each: children) { $0.write($1) }
-        case .takenOver(let last):
+        case .reserved(let receipt):
             write(2 as UInt8)
-            write(last)
+            write(receipt.last)
         case .done: write(3 as UInt8)
         }
     }
@@ -264,7 +270,7 @@ enum WireCode {
     static let all: [ShardlineError.Code] = [
         .invalidArgument, .streamNotFound, .streamExists, .shardNotFound, .mappingNotFound, .mappingExists,
         .mappingBusy,
-        .fenced, .recordTooLarge, .commitTooLarge, .shardClosed, .conflict, .storeBusy, .ownerGone, .diskFull,
+        .fenced, .recordTooLarge, .commitTooLarge, .storeBusy, .ownerGone, .diskFull,
         .storeFailed, .outcomeUnknown, .corrupt, .readFailed, .newerFormat, .metadataOlderThanJournal, .notAccessible,
         .closed,
     ]

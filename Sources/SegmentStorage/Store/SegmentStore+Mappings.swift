@@ -3,7 +3,7 @@ public import StreamStorage
 import Synchronization
 
 extension SegmentStore {
-    /// As ``StreamStore/createMapping(_:)``.
+    /// As ``StoreEngine/createMapping(_:)``.
     @discardableResult
     public func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
         let key = definition.key
@@ -45,7 +45,7 @@ extension SegmentStore {
         return positions
     }
 
-    /// As ``StreamStore/listMappings(of:)``.
+    /// As ``StoreEngine/listMappings(of:)``.
     public func listMappings(of stream: String?) async throws -> [MappingDescription] {
         let now = timeSource.wallTime
         return try core.visible.withOpen { state in
@@ -57,7 +57,7 @@ extension SegmentStore {
         }
     }
 
-    /// As ``StreamStore/describeMapping(_:)``.
+    /// As ``StoreEngine/describeMapping(_:)``.
     public func describeMapping(_ mapping: MappingID) async throws -> MappingDescription {
         let now = timeSource.wallTime
         return try core.visible.withOpen { state in
@@ -68,7 +68,7 @@ extension SegmentStore {
         }
     }
 
-    /// As ``StreamStore/claimMapping(_:with:)``.
+    /// As ``StoreEngine/claimMapping(_:with:)``.
     public func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription {
         // The claim is taken before the journal is written, so that one of two concurrent calls is refused.
         let number = try core.visible.withOpen { state in
@@ -99,7 +99,7 @@ extension SegmentStore {
         }
     }
 
-    /// As ``StreamStore/mappingStates(_:)``.
+    /// As ``StoreEngine/mappingStates(_:)``.
     public func mappingStates(_ mapping: MappingID) async throws -> [MappingShardState]? {
         let states = try core.visible.withOpen { state in
             state.claims[try state.catalogue.mapping(mapping).number]?.states
@@ -107,7 +107,7 @@ extension SegmentStore {
         return states?()
     }
 
-    /// As ``StreamStore/releaseMapping(_:epoch:)``.
+    /// As ``StoreEngine/releaseMapping(_:epoch:)``.
     public func releaseMapping(_ mapping: MappingID, epoch: UInt64) async throws {
         try core.visible.withOpen { state in
             let number = try state.catalogue.mapping(mapping).number
@@ -116,7 +116,7 @@ extension SegmentStore {
         }
     }
 
-    /// As ``StreamStore/seekMapping(_:to:shard:)``; moves all shards where `shard` is nil.
+    /// As ``StoreEngine/seekMapping(_:to:shard:)``; moves all shards where `shard` is nil.
     @discardableResult
     public func seekMapping(
         _ mapping: MappingID, to position: StartingPosition, shard: ShardID?
@@ -129,7 +129,7 @@ extension SegmentStore {
         return try await describeMapping(mapping)
     }
 
-    /// As ``StreamStore/deleteMapping(_:)``.
+    /// As ``StoreEngine/deleteMapping(_:)``.
     public func deleteMapping(_ mapping: MappingID) async throws {
         let number = try core.visible.withOpen { state in
             let number = try state.catalogue.mapping(mapping).number

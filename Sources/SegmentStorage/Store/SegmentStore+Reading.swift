@@ -3,7 +3,7 @@ public import StreamStorage
 import Synchronization
 
 extension SegmentStore: WaitingStore {
-    /// As ``StreamStore/read(_:)``.
+    /// As ``StoreEngine/read(_:)``.
     public func read(_ request: ReadRequest) async throws -> ReadResult { try await readOrWait(request) }
 
     package func readWhenAvailable(_ request: ReadRequest) async throws -> ReadResult {
@@ -145,7 +145,7 @@ extension SegmentStore: WaitingStore {
         return try await core.backing.past.firstSequence(of: shard, arrivedAtOrAfter: time) ?? inMemory
     }
 
-    /// As ``StreamStore/position(of:in:shard:)``.
+    /// As ``StoreEngine/position(of:in:shard:)``.
     public func position(
         of start: StartingPosition, in stream: String, shard id: ShardID
     ) async throws -> SequenceNumber {
@@ -170,12 +170,12 @@ extension SegmentStore: WaitingStore {
         }
     }
 
-    /// As ``StreamStore/countRecords(in:of:)``.
+    /// As ``StoreEngine/countRecords(in:of:)``.
     public func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int] {
         try numbers(in: spans, of: stream).map { Int(clamping: $0.reduce(0) { $0 + $1.numberCount }) }
     }
 
-    /// As ``StreamStore/lastRecords(in:of:)``.
+    /// As ``StoreEngine/lastRecords(in:of:)``.
     public func lastRecords(in spans: [RecordSpan], of stream: String) async throws -> [SequenceNumber?] {
         try numbers(in: spans, of: stream).map { $0.last.map { SequenceNumber($0.upperBound) } }
     }

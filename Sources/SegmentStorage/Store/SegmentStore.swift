@@ -16,7 +16,7 @@ import Synchronization
 /// try await store.stream("departures").put("…", partitionKey: "N14228")
 /// try await store.close()
 /// ```
-public final class SegmentStore: StreamStore {
+public final class SegmentStore: StoreEngine {
     package let core: StoreCore
     /// The clocks for arrival times, retention and waits.
     public var timeSource: any TimeSource { core.timeSource }
@@ -80,7 +80,7 @@ public final class SegmentStore: StreamStore {
 
     // MARK: Streams
 
-    /// As ``StreamStore/createStream(_:settings:)``.
+    /// As ``StoreEngine/createStream(_:settings:)``.
     @discardableResult
     public func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
         try settings.validate(name: name)
@@ -88,7 +88,7 @@ public final class SegmentStore: StreamStore {
         return try await describeStream(name)
     }
 
-    /// As ``StreamStore/listStreams()``.
+    /// As ``StoreEngine/listStreams()``.
     public func listStreams() async throws -> [StreamDescription] {
         let names = try core.visible.withOpen { $0.catalogue.names.keys.sorted().map(\.string) }
         var streams: [StreamDescription] = []
@@ -102,7 +102,7 @@ public final class SegmentStore: StreamStore {
         return streams
     }
 
-    /// As ``StreamStore/describeStream(_:)``.
+    /// As ``StoreEngine/describeStream(_:)``.
     public func describeStream(_ name: String) async throws -> StreamDescription {
         let now = timeSource.wallTime
         let (stream, shards, lost, initial) = try core.visible.withOpen { state in
@@ -136,7 +136,7 @@ public final class SegmentStore: StreamStore {
         }
     }
 
-    /// As ``StreamStore/updateStream(_:retention:)``.
+    /// As ``StoreEngine/updateStream(_:retention:)``.
     @discardableResult
     public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
         try StreamSettings.validate(retention: retention)
@@ -144,7 +144,7 @@ public final class SegmentStore: StreamStore {
         return try await describeStream(name)
     }
 
-    /// As ``StreamStore/deleteStream(_:force:)``.
+    /// As ``StoreEngine/deleteStream(_:force:)``.
     public func deleteStream(_ name: String, force: Bool) async throws {
         // Pending claims keep the stream's mappings from being claimed while the stream is deleted.
         let held = try core.visible.withOpen { state in
@@ -176,7 +176,7 @@ public final class SegmentStore: StreamStore {
 
     // MARK: Commits
 
-    /// As ``StreamStore/commit(_:urgency:)``.
+    /// As ``StoreEngine/commit(_:urgency:)``.
     public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
         let bytes = try Change.checkSize(of: changes)
         if changes.isEmpty {

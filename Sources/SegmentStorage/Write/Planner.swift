@@ -97,15 +97,6 @@ package struct Planner {
                         .invalidArgument,
                         "a stream has at most \(Limits.shards.upperBound) shards, closed ones included")
                 }
-            case .other(.takeOver(let name, let id, let epoch)):
-                let shard = try catalogue.shard(id, of: catalogue.stream(name))
-                let known = epochs[shard.key] ?? shard.epoch
-                guard epoch > known else {
-                    throw ShardlineError(
-                        .fenced,
-                        "shard \(id.number) of '\(name)' is claimed with epoch \(known); a claim must be higher")
-                }
-                epochs[shard.key] = epoch
             case .other(.checkpoint(let move)):
                 try check(move.mapping, shard: move.checkpoint.shard, epoch: move.epoch)
                 guard move.checkpoint.finishedRanges.count <= 1000 else {
@@ -116,7 +107,7 @@ package struct Planner {
                 guard note.cause.utf8.count <= 4096 else {
                     throw ShardlineError(.invalidArgument, "the cause in an attempt note has at most 4,096 bytes")
                 }
-            case .other(.park(let change)): try check(change.mapping, shard: change.shard, epoch: change.epoch)
+            case .other(.reserved(let change)): try check(change, epochs: &epochs)
             case .other(.append): preconditionFailure("appends are prepared by their callers")
             }
         }
@@ -150,6 +141,21 @@ package struct Planner {
             last[shard.key] = first.advanced(by: count - 1)
         }
         return nil
+    }
+
+    private func check(_ change: ReservedChange, epochs: inout [ShardNumber: UInt64]) throws {
+        switch change.kind {
+        case .park(let change): try check(change.mapping, shard: change.shard, epoch: change.epoch)
+        case .takeOver(let name, let id, let epoch):
+            let shard = try catalogue.shard(id, of: catalogue.stream(name))
+            let known = epochs[shard.key] ?? shard.epoch
+            guard epoch > known else {
+                throw ShardlineError(
+                    .fenced,
+                    "shard \(id.number) of '\(name)' is claimed with epoch \(known); a claim must be higher")
+            }
+            epochs[shard.key] = epoch
+        }
     }
 
     private func check(_ key: MappingID, shard: ShardID, epoch: UInt64) throws {
@@ -242,6 +248,13 @@ package struct Planner {
             add(
                 .attempts(AttemptsEntry(mapping: try catalogue.mapping(key).number, shard: shard.key, note: note)))
             return .done
+        case .seal(let seal): return .sealed(try plan(seal))
+        case .reserved(let change): return try plan(change)
+        }
+    }
+
+    private mutating func plan(_ change: ReservedChange) throws -> PlannedReceipt {
+        switch change.kind {
         case .park(let change):
             guard let shard = try shard(change.shard, of: change.mapping) else { return .done }
             add(
@@ -250,7 +263,6 @@ package struct Planner {
                         mapping: try catalogue.mapping(change.mapping).number, shard: shard.key,
                         partitionKey: change.partitionKey, value: change.value)))
             return .done
-        case .seal(let seal): return .sealed(try plan(seal))
         case .takeOver(let stream, let id, let epoch):
             let shard = try catalogue.shard(id, of: catalogue.stream(stream))
             add(.takeOver(shard: shard.key, epoch: epoch))

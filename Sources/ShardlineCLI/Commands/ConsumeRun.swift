@@ -34,21 +34,21 @@ struct ConsumeRun: Sendable {
                 passOn: { [errors, mapping] line in errors.passOn(line, from: "\(mapping)[\(number)]") },
                 warn: { [errors] in errors.say($0) })
         }
-        let streams = try await stream.store.listStreams().map(\.name)
+        let streams = try await stream.engine.listStreams().map(\.name)
         let eventSource = try await EventSourceMapping(
             mapping, from: stream,
-            startingAt: try (from ?? .trimHorizon).starting(now: stream.store.timeSource.wallTime),
+            startingAt: try (from ?? .trimHorizon).starting(now: stream.engine.timeSource.wallTime),
             configuration: settings, logger: logger,
             outsideFunction: ProcessFunction(
                 pool: pool, acceptsAnyJSON: acceptsAnyJSON,
                 warn: { [errors] in errors.say("warning: " + $0) }))
         // The mapping goes with its stream: a run of this one is a run on the stream that is described here.
-        identity.set(try await stream.store.describeStream(stream.name).id)
+        identity.set(try await stream.engine.describeStream(stream.name).id)
         try await greet(eventSource)
         if let name = eventSource.failureStream, !streams.contains(name) {
             errors.say("created the stream '\(name)', which takes the records that are given up")
         }
-        let begun = stream.store.timeSource.monotonicTime
+        let begun = stream.engine.timeSource.monotonicTime
         let result: Result<Void, any Error>
         do {
             try await run(eventSource, pool)
@@ -59,9 +59,9 @@ struct ConsumeRun: Sendable {
         await pool.stop(grace: .seconds(1))
         errors.showStatus("")
         let summary = ConsumeSummary(
-            statistics: eventSource.statistics, duration: stream.store.timeSource.monotonicTime - begun,
+            statistics: eventSource.statistics, duration: stream.engine.timeSource.monotonicTime - begun,
             failures: place(of: eventSource), hasWindow: settings.batchWindow > .zero, shards: eventSource.shardStates,
-            now: stream.store.timeSource.wallTime)
+            now: stream.engine.timeSource.wallTime)
         if printsJSON {
             try output.write(json: summary.json)
         } else {
@@ -82,8 +82,8 @@ struct ConsumeRun: Sendable {
         guard eventSource.isResumed else {
             return errors.say("\(name) is new and begins at \((from ?? .trimHorizon).words)")
         }
-        let description = try await stream.store.describeMapping(MappingID(stream: stream.name, name: mapping))
-        let progress = try await MappingProgress.all(of: description, in: stream.store)
+        let description = try await stream.engine.describeMapping(MappingID(stream: stream.name, name: mapping))
+        let progress = try await MappingProgress.all(of: description, in: stream.engine)
         let behind = Readable.count(progress.reduce(0) { $0 + $1.behind }, "record")
         let lost = progress.reduce(0) { $0 + $1.expired }
         let expired = lost > 0 ? ", \(Readable.count(lost, "record")) expired before they were done" : ""
@@ -99,7 +99,7 @@ struct ConsumeRun: Sendable {
     }
 
     private func run(_ eventSource: EventSourceMapping, _ pool: ProcessPool) async throws {
-        let timeSource = stream.store.timeSource
+        let timeSource = stream.engine.timeSource
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
                 try await eventSource.run(until: goal)

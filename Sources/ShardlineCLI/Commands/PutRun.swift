@@ -42,7 +42,7 @@ struct PutRun {
         self.interruption = interruption
         self.output = output
         self.errors = errors
-        let timeSource = stream.store.timeSource
+        let timeSource = stream.engine.timeSource
         progress = ProgressBar(total: pump.totalSize, on: errors, timeSource: timeSource)
         begun = timeSource.monotonicTime
         mayGoAt = begun
@@ -59,7 +59,7 @@ struct PutRun {
             throw error
         }
         progress.end()
-        let seconds = (stream.store.timeSource.monotonicTime - begun).inSeconds
+        let seconds = (stream.engine.timeSource.monotonicTime - begun).inSeconds
         let rate = seconds > 0.5 ? ", \(Readable.rate(Double(acknowledged) / seconds))/s" : ""
         errors.say("put \(Readable.count(acknowledged, "record")) into '\(stream.name)'\(rate)")
         if interruption.isInterrupted {
@@ -165,7 +165,7 @@ struct PutRun {
 
     private mutating func waitForTurn(of count: Int) async throws {
         guard let rate else { return }
-        let timeSource = stream.store.timeSource
+        let timeSource = stream.engine.timeSource
         mayGoAt = max(mayGoAt, timeSource.monotonicTime)
         // In short steps, so that Ctrl-C is heard at a low rate too.
         while !interruption.isInterrupted, timeSource.monotonicTime < mayGoAt {

@@ -54,7 +54,7 @@ struct StreamDeleteCommand: AsyncParsableCommand {
     }
 
     /// The stream and its mappings. Throws where one of them runs and the stream may not be deleted under it.
-    private func found(in store: some StreamStore) async throws -> (StreamDescription, [MappingDescription]) {
+    private func found(in store: some StoreEngine) async throws -> (StreamDescription, [MappingDescription]) {
         let stream = try await store.describeStream(name)
         let mappings = try await store.listMappings(of: name)
         // The store refuses it too; nobody is to be asked without effect.

@@ -64,7 +64,7 @@ struct StreamUpdateCommand: AsyncParsableCommand {
         for line in loss.linesByShard { Output.error.say(line) }
     }
 
-    private func loss(in store: some StreamStore) async throws -> RetentionLoss {
+    private func loss(in store: some StoreEngine) async throws -> RetentionLoss {
         try await RetentionLoss(of: try await store.describeStream(name), under: retention.value, in: store)
     }
 }
@@ -87,7 +87,7 @@ struct RetentionLoss: Sendable {
     /// All records that arrived before then are removed, and no others.
     let cutoff: Timestamp
 
-    init(of stream: StreamDescription, under retention: Duration, in store: some StreamStore) async throws {
+    init(of stream: StreamDescription, under retention: Duration, in store: some StoreEngine) async throws {
         self.stream = stream.name
         before = stream.retention
         after = retention

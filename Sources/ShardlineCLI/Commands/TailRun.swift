@@ -28,9 +28,9 @@ struct TailRun: Sendable {
         self.printer = printer
         self.warnings = warnings
         var starts: [Start] = []
-        for description in try await stream.store.describeStream(stream.name).shards
+        for description in try await stream.engine.describeStream(stream.name).shards
         where shard == nil || shard == description.id {
-            let position = try await stream.store.position(of: start, in: stream.name, shard: description.id)
+            let position = try await stream.engine.position(of: start, in: stream.name, shard: description.id)
             starts.append(Start(shard: description.id, position: position, tip: description.tip))
         }
         if let shard, starts.isEmpty {
@@ -88,7 +88,7 @@ struct TailRun: Sendable {
                 guard let end else { break }
                 ended.insert(end.shard)
                 // A child comes when all of its parents that are followed have ended.
-                let shards = try await stream.store.describeStream(stream.name).shards
+                let shards = try await stream.engine.describeStream(stream.name).shards
                 for child in shards where end.children.contains(child.id) {
                     guard child.parents.allSatisfy({ ended.contains($0) || !started.contains($0) }),
                         started.insert(child.id).inserted
@@ -109,7 +109,7 @@ struct TailRun: Sendable {
         while true {
             let request = ReadRequest(
                 stream: stream.name, shard: shard, after: position, maximumRecords: 1000, wait: .untilAvailable)
-            let result = try await stream.store.read(request)
+            let result = try await stream.engine.read(request)
             warn(of: result, in: shard)
             position = result.next
             let (wanted, isOver) = left.records.withLock { left in
@@ -189,7 +189,7 @@ private struct Reader {
     mutating func head(from stream: RecordStream, _ warnings: Output) async throws -> Record? {
         while next >= batch.count {
             guard position < tip else { return nil }
-            let result = try await stream.store.read(
+            let result = try await stream.engine.read(
                 ReadRequest(stream: stream.name, shard: shard, after: position, maximumRecords: ahead))
             TailRun.warn(of: result, in: shard, on: warnings)
             // What came after the beginning is not printed: without --follow there must be an end.

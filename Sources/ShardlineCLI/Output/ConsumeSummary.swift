@@ -25,7 +25,7 @@ struct ConsumeSummary {
 
     /// For people.
     var lines: [String] {
-        let batches = statistics.batches.sorted { $0.key < $1.key }.map { cause, count in
+        let batches = statistics.batches.sorted { $0.key.rawValue < $1.key.rawValue }.map { cause, count in
             Readable.number(count) + words(ofCause: cause)
         }
         var lines = [
@@ -53,10 +53,10 @@ struct ConsumeSummary {
         return lines
     }
 
-    private func words(ofCause cause: String) -> String {
+    private func words(ofCause cause: BatchCause) -> String {
         switch cause {
-        case "window" where !hasWindow: " as they came"
-        case "caughtUp": " by catching up"
+        case .window where !hasWindow: " as they came"
+        case .caughtUp: " by catching up"
         default: " by \(cause)"
         }
     }
@@ -95,7 +95,7 @@ struct ConsumeSummary {
             line.member("redelivered", statistics.redelivered)
             line.member("sentAgain", statistics.sentAgain)
             line.name("batches")
-            line.raw(Self.counts(statistics.batches.map { ($0.key, $0.value) }))
+            line.raw(Self.counts(statistics.batches.map { ($0.key.rawValue, $0.value) }))
             line.name("seconds")
             line.seconds(ofMilliseconds: duration.wholeMilliseconds)
             line.name("recordsPerSecond")

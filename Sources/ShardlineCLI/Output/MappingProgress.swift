@@ -44,7 +44,7 @@ struct MappingProgress: Equatable {
 
     /// The progress of `mapping` in all shards of its stream, and in those that the stream lists no longer and that the
     /// mapping is not through.
-    static func all(of mapping: MappingDescription, in store: some StreamStore) async throws -> [MappingProgress] {
+    static func all(of mapping: MappingDescription, in store: some StoreEngine) async throws -> [MappingProgress] {
         let states = mapping.isClaimed ? try await store.mappingStates(mapping.key) ?? [] : []
         let listed = try await store.describeStream(mapping.key.stream).shards
         let ids = Set(listed.map(\.id))
@@ -80,7 +80,7 @@ struct MappingProgress: Equatable {
 
     private mutating func findRecords(
         _ shard: ShardDescription, _ done: SequenceNumber, _ last: SequenceNumber?, of stream: String,
-        in store: some StreamStore
+        in store: some StoreEngine
     ) async throws {
         guard !isShardEnd, !isRemoved else { return }
         func first(after position: SequenceNumber) async throws -> Record? {

@@ -8,7 +8,7 @@ struct MappingReport: Sendable {
     let progress: [MappingProgress]
 
     /// What the store in `store` knows of `mapping`, and what the process that runs it says.
-    init(_ mapping: MappingDescription, in store: some StreamStore) async throws {
+    init(_ mapping: MappingDescription, in store: some StoreEngine) async throws {
         self.mapping = mapping
         progress = try await MappingProgress.all(of: mapping, in: store)
     }

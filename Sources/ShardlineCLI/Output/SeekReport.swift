@@ -34,7 +34,7 @@ struct SeekReport: Sendable {
     ///   - progress: how far it was; what it had not done of shards that are removed is not known after the seek.
     init(
         from before: MappingDescription, _ progress: [MappingProgress]? = nil, to after: MappingDescription,
-        only shard: ShardID?, in store: some StreamStore
+        only shard: ShardID?, in store: some StoreEngine
     ) async throws {
         let shards = try await store.describeStream(after.key.stream).shards
         let old =
@@ -75,7 +75,7 @@ struct SeekReport: Sendable {
     init(_ moves: [Move]) { self.moves = moves }
 
     /// What a seek would do; nothing is moved. Throws what the seek itself would.
-    init(of mapping: MappingID, to position: StartingPosition, only shard: ShardID?, in store: some StreamStore)
+    init(of mapping: MappingID, to position: StartingPosition, only shard: ShardID?, in store: some StoreEngine)
         async throws
     {
         let before = try await store.describeMapping(mapping)

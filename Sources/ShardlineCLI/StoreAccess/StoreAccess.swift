@@ -22,7 +22,7 @@ enum StoreRole: Sendable {
 @discardableResult
 func withStore<Result: Sendable>(
     _ options: StoreOptions, as role: StoreRole = .guest, mayCreate: Bool = false,
-    _ body: (any StreamStore) async throws -> Result
+    _ body: (any StoreEngine) async throws -> Result
 ) async throws -> Result {
     let directory = try options.directory
     if !mayCreate { try await requireStore(at: directory) }
@@ -55,7 +55,7 @@ private func requireStore(at directory: String) async throws {
 }
 
 private func withOwnedStore<Result: Sendable>(
-    at directory: String, logger: Logger, _ body: (any StreamStore) async throws -> Result
+    at directory: String, logger: Logger, _ body: (any StoreEngine) async throws -> Result
 ) async throws -> Result {
     let store = try await openAsOwner(at: directory, logger: logger)
     var result: Swift.Result<Result, any Error>

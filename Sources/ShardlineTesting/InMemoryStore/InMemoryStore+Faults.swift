@@ -32,7 +32,7 @@ extension InMemoryStore {
     /// Fails the store as a failed sync does: every later commit throws `error`; reads go on.
     public func fail(with error: ShardlineError) { signal.send(error) }
 
-    /// As `StreamStore/waitForFailure()`: returns after ``fail(with:)``.
+    /// As `StoreEngine/waitForFailure()`: returns after ``fail(with:)``.
     public func waitForFailure() async throws -> ShardlineError { try await signal.wait() }
 
     /// Declares a lost range: a reader that reaches it gets the range in `ReadResult/lost`.
@@ -47,7 +47,7 @@ extension InMemoryStore {
     public var commitCount: Int { state.withLock { $0.commitCount } }
 
     /// The parked values of a mapping in one shard, by partition key.
-    public func parkedKeys(of mapping: MappingID, shard: ShardID) throws -> [UTF8Key: [UInt8]] {
+    package func parkedKeys(of mapping: MappingID, shard: ShardID) throws -> [UTF8Key: [UInt8]] {
         try state.withLock { try $0.catalogue.mapping(mapping).parked[shard] ?? [:] }
     }
 

@@ -3,7 +3,7 @@ public import StreamStorage
 import Synchronization
 
 extension InMemoryStore {
-    /// As `StreamStore/createMapping(_:)`.
+    /// As `StoreEngine/createMapping(_:)`.
     @discardableResult
     public func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
         let key = definition.key
@@ -34,7 +34,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As `StreamStore/listMappings(of:)`.
+    /// As `StoreEngine/listMappings(of:)`.
     public func listMappings(of stream: String?) async throws -> [MappingDescription] {
         let now = timeSource.wallTime
         return try state.withLock { state in
@@ -52,7 +52,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As `StreamStore/describeMapping(_:)`.
+    /// As `StoreEngine/describeMapping(_:)`.
     public func describeMapping(_ mapping: MappingID) async throws -> MappingDescription {
         let now = timeSource.wallTime
         return try state.withLock { state in
@@ -63,7 +63,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As `StreamStore/claimMapping(_:with:)`.
+    /// As `StoreEngine/claimMapping(_:with:)`.
     public func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription {
         try update(mapping) { mapping, state in
             guard mapping.claim == nil else {
@@ -77,7 +77,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As `StreamStore/mappingStates(_:)`.
+    /// As `StoreEngine/mappingStates(_:)`.
     public func mappingStates(_ mapping: MappingID) async throws -> [MappingShardState]? {
         let states = try state.withLock { state in
             try state.checkOpen()
@@ -86,7 +86,7 @@ extension InMemoryStore {
         return states?()
     }
 
-    /// As `StreamStore/releaseMapping(_:epoch:)`.
+    /// As `StoreEngine/releaseMapping(_:epoch:)`.
     public func releaseMapping(_ mapping: MappingID, epoch: UInt64) async throws {
         _ = try update(mapping) { mapping, _ in
             // A seek raises the mapping's epoch, but the claim keeps its own.
@@ -98,7 +98,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As `StreamStore/seekMapping(_:to:shard:)`; without a shard it moves all listed shards.
+    /// As `StoreEngine/seekMapping(_:to:shard:)`; without a shard it moves all listed shards.
     @discardableResult
     public func seekMapping(
         _ mapping: MappingID, to position: StartingPosition, shard: ShardID?
@@ -122,7 +122,7 @@ extension InMemoryStore {
         }
     }
 
-    /// As `StreamStore/deleteMapping(_:)`.
+    /// As `StoreEngine/deleteMapping(_:)`.
     public func deleteMapping(_ mapping: MappingID) async throws {
         try state.withLock { state in
             try state.checkOpen()

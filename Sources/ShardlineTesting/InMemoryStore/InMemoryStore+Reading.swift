@@ -3,10 +3,10 @@ public import StreamStorage
 import Synchronization
 
 extension InMemoryStore: WaitingStore {
-    /// As `StreamStore/read(_:)`.
+    /// As `StoreEngine/read(_:)`.
     public func read(_ request: ReadRequest) async throws -> ReadResult { try await readOrWait(request) }
 
-    /// As `StreamStore/position(of:in:shard:)`.
+    /// As `StoreEngine/position(of:in:shard:)`.
     public func position(
         of start: StartingPosition, in stream: String, shard: ShardID
     ) async throws -> SequenceNumber {
@@ -20,7 +20,7 @@ extension InMemoryStore: WaitingStore {
         }
     }
 
-    /// As `StreamStore/countRecords(in:of:)`.
+    /// As `StoreEngine/countRecords(in:of:)`.
     public func countRecords(in spans: [RecordSpan], of stream: String) async throws -> [Int] {
         try state.withLock { state in
             try state.checkOpen()
@@ -33,7 +33,7 @@ extension InMemoryStore: WaitingStore {
         }
     }
 
-    /// As `StreamStore/lastRecords(in:of:)`.
+    /// As `StoreEngine/lastRecords(in:of:)`.
     public func lastRecords(in spans: [RecordSpan], of stream: String) async throws -> [SequenceNumber?] {
         try state.withLock { state in
             try state.checkOpen()

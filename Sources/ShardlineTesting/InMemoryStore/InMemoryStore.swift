@@ -18,7 +18,7 @@ import Synchronization
 /// (``failNextRead(with:)``), a permanent failure (``fail(with:)``) and lost ranges (``loseRecords(_:in:shard:)``).
 ///
 /// All state is under one lock, which may be held when the lock of the failure signal is taken.
-public final class InMemoryStore: StreamStore {
+public final class InMemoryStore: StoreEngine {
     struct State {
         /// The store's own id, which is part of the ids of its streams.
         let id = (0..<16).map { _ in UInt8.random(in: .min ... .max) }
@@ -55,7 +55,7 @@ public final class InMemoryStore: StreamStore {
 
     // MARK: Streams
 
-    /// As `StreamStore/createStream(_:settings:)`.
+    /// As `StoreEngine/createStream(_:settings:)`.
     @discardableResult
     public func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
         try settings.validate(name: name)
@@ -80,7 +80,7 @@ public final class InMemoryStore: StreamStore {
         }
     }
 
-    /// As `StreamStore/listStreams()`.
+    /// As `StoreEngine/listStreams()`.
     public func listStreams() async throws -> [StreamDescription] {
         let now = timeSource.wallTime
         return try state.withLock { state in
@@ -89,7 +89,7 @@ public final class InMemoryStore: StreamStore {
         }
     }
 
-    /// As `StreamStore/describeStream(_:)`.
+    /// As `StoreEngine/describeStream(_:)`.
     public func describeStream(_ name: String) async throws -> StreamDescription {
         let now = timeSource.wallTime
         return try state.withLock { state in
@@ -98,7 +98,7 @@ public final class InMemoryStore: StreamStore {
         }
     }
 
-    /// As `StreamStore/updateStream(_:retention:)`.
+    /// As `StoreEngine/updateStream(_:retention:)`.
     @discardableResult
     public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
         try StreamSettings.validate(retention: retention)
@@ -112,7 +112,7 @@ public final class InMemoryStore: StreamStore {
         }
     }
 
-    /// As `StreamStore/deleteStream(_:force:)`; reads that wait on it throw `streamNotFound`.
+    /// As `StoreEngine/deleteStream(_:force:)`; reads that wait on it throw `streamNotFound`.
     public func deleteStream(_ name: String, force: Bool) async throws {
         let waiters = try state.withLock { state in
             try state.checkOpen()
@@ -130,7 +130,7 @@ public final class InMemoryStore: StreamStore {
 
     // MARK: Commits
 
-    /// As `StreamStore/commit(_:urgency:)`, unless a fault is injected.
+    /// As `StoreEngine/commit(_:urgency:)`, unless a fault is injected.
     public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
         let now = timeSource.wallTime
         let (outcome, fault, waiters) = try state.withLock { state in

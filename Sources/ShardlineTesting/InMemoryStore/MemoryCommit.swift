@@ -37,14 +37,20 @@ struct MemoryCommit {
             case .attempts(let note, let mapping, let shard, let epoch):
                 try apply(note, of: mapping, shard: shard, epoch: epoch)
                 receipts.append(.done)
-            case .park(let change):
-                try apply(change)
-                receipts.append(.done)
-            case .takeOver(let stream, let shard, let epoch):
-                receipts.append(.takenOver(last: try takeOver(stream, shard, epoch: epoch)))
+            case .reserved(let change): receipts.append(try apply(change))
             }
         }
         return .committed(receipts)
+    }
+
+    private mutating func apply(_ change: ReservedChange) throws -> ChangeReceipt {
+        switch change.kind {
+        case .park(let change):
+            try apply(change)
+            return .done
+        case .takeOver(let stream, let shard, let epoch):
+            return .takenOver(last: try takeOver(stream, shard, epoch: epoch))
+        }
     }
 
     // MARK: Records

@@ -4,14 +4,17 @@ import Synchronization
 /// Puts records in batches: accepts one record at a time, sends many in one commit, and keeps their order.
 ///
 /// ```swift
-/// try await Producer.withProducer(to: departures) { producer in
+/// try await departures.withProducer { producer in
 ///     for line in lines { try await producer.enqueue(line, partitionKey: key(line)) }
 /// }
 /// ```
 ///
 /// `enqueue(_:partitionKey:explicitHashKey:tag:)` returns when the record is accepted, and suspends while the buffer is
-/// full. When ``withProducer(to:configuration:onAcknowledged:_:)`` returns, everything that was accepted is durable.
-/// Records are written in the order in which they were accepted, so those of one partition key stay in order.
+/// full. When ``RecordStream/withProducer(configuration:onAcknowledged:_:)`` returns, everything that was accepted is
+/// durable. Records are written in the order in which they were accepted, so those of one partition key stay in order.
+///
+/// A producer may also be kept as long as the program runs. Then ``runUntilFinished()`` sends what is enqueued; with `Shardline` it is
+/// a service of swift-service-lifecycle, which writes everything that it has accepted before it ends.
 ///
 /// A batch that fails ends the producer: nothing after it is sent, so that no record overtakes another. The error then
 /// has ``UnacknowledgedRecords`` as its cause, which names the records that were not written and those in doubt.
@@ -26,55 +29,43 @@ public final class Producer: Sendable {
     private let onAcknowledged: (@Sendable (Acknowledgement) async throws -> Void)?
     private let queue: Mutex<ProducerQueue>
 
-    private init(
-        stream: RecordStream, configuration: Configuration, maximumRecordSize: Int,
-        onAcknowledged: (@Sendable (Acknowledgement) async throws -> Void)?
-    ) {
-        self.stream = stream
-        self.configuration = configuration
-        self.maximumRecordSize = maximumRecordSize
-        self.onAcknowledged = onAcknowledged
-        queue = Mutex(ProducerQueue(configuration))
-    }
-
-    /// Runs `body` with a producer for `stream` and returns when everything that it accepted is durable.
-    ///
-    /// Where `body` throws, the records that were accepted before are still written, and then `body`'s error is thrown.
-    /// Where the task is cancelled, the commit in flight is awaited and nothing more is sent.
+    /// A producer for `stream` that sends nothing before ``runUntilFinished()`` is called; its buffer takes records until it is full.
     ///
     /// - Parameters:
     ///   - stream: where the records go, each to the shard that owns its key.
     ///   - configuration: the sizes of batches and buffer, and how long a record may wait for its batch to fill.
     ///   - onAcknowledged: called for every durable batch, one after the other, before the next one is sent. An error
     ///     that it throws ends the producer.
-    ///   - body: enqueues the records, from one task or several.
-    /// - Throws: `streamNotFound`, `invalidArgument` (the configuration) before `body` runs; the failure that ended the
-    ///   producer, as ``ShardlineError`` with ``UnacknowledgedRecords`` as its cause; the error that `body` throws.
-    public static func withProducer<Result>(
+    /// - Throws: `streamNotFound`, `invalidArgument` (the configuration).
+    public init(
         to stream: RecordStream, configuration: Configuration = Configuration(),
-        onAcknowledged: (@Sendable (Acknowledgement) async throws -> Void)? = nil,
-        _ body: (Producer) async throws -> Result
-    ) async throws -> Result {
+        onAcknowledged: (@Sendable (Acknowledgement) async throws -> Void)? = nil
+    ) async throws {
         try configuration.validate()
-        let description = try await stream.store.describeStream(stream.name)
-        let producer = Producer(
-            stream: stream, configuration: configuration, maximumRecordSize: description.maximumRecordSize,
-            onAcknowledged: onAcknowledged)
-        return try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await producer.run() }
-            do {
-                let result = try await body(producer)
-                producer.finish()
-                _ = await group.nextResult()
-                if let failure = producer.queue.withLock({ $0.failure }) { throw failure }
-                return result
-            } catch {
-                producer.finish()
-                while await group.nextResult() != nil {}
-                throw error
-            }
-        }
+        maximumRecordSize = try await stream.describe().maximumRecordSize
+        self.stream = stream
+        self.configuration = configuration
+        self.onAcknowledged = onAcknowledged
+        queue = Mutex(ProducerQueue(configuration))
     }
+
+    /// Sends what is enqueued, until ``finish()`` is called and everything that was accepted is durable.
+    ///
+    /// Where the task is cancelled, the commit in flight is awaited and nothing more is sent.
+    ///
+    /// - Throws: the failure that ended the producer, as ``ShardlineError`` with ``UnacknowledgedRecords`` as its cause;
+    ///   `CancellationError`; `closed` where it runs already, or has run.
+    public func runUntilFinished() async throws {
+        guard queue.withLock({ $0.begin() }) else {
+            throw ShardlineError(.closed, "the producer is running already, or has ended")
+        }
+        await send()
+        if let failure = queue.withLock({ $0.failure }) { throw failure }
+    }
+
+    /// Accepts no more records: later calls of `enqueue` throw `closed`. ``runUntilFinished()`` returns when those
+    /// accepted before are durable.
+    public func finish() { queue.withLock { $0.finish() }.run() }
 
     /// Accepts a record; suspends while the buffer is full.
     ///
@@ -86,7 +77,7 @@ public final class Producer: Sendable {
     ///   that ended the producer. `CancellationError`: the record was not accepted.
     public func enqueue(_ record: NewRecord, tag: UInt64 = 0) async throws {
         try record.validate(maximumRecordSize: maximumRecordSize)
-        let item = ProducerQueue.Item(record: record, tag: tag, acceptedAt: stream.store.timeSource.monotonicTime)
+        let item = ProducerQueue.Item(record: record, tag: tag, acceptedAt: stream.engine.timeSource.monotonicTime)
         let (step, id) = try queue.withLock { queue in
             let step = try queue.accept(item)
             guard case .wait = step else { return (step, 0 as UInt64) }
@@ -113,6 +104,13 @@ public final class Producer: Sendable {
         try await enqueue(NewRecord(data, partitionKey: partitionKey, explicitHashKey: explicitHashKey), tag: tag)
     }
 
+    /// Accepts a record of bytes in another form, such as Foundation's `Data`. As ``enqueue(_:tag:)``.
+    public func enqueue(
+        _ data: some Sequence<UInt8>, partitionKey: String, explicitHashKey: HashKey? = nil, tag: UInt64 = 0
+    ) async throws {
+        try await enqueue(NewRecord(data, partitionKey: partitionKey, explicitHashKey: explicitHashKey), tag: tag)
+    }
+
     /// Accepts a record of text, in UTF-8. As ``enqueue(_:tag:)``.
     public func enqueue(
         _ text: some StringProtocol, partitionKey: String, explicitHashKey: HashKey? = nil, tag: UInt64 = 0
@@ -135,15 +133,11 @@ public final class Producer: Sendable {
         }
     }
 
-    private func finish() {
-        queue.withLock { $0.finish() }.run()
-    }
-
     // MARK: Sending
 
     /// Sends one commit at a time, since the store could order two concurrent ones either way. While one is in flight
     /// the next batch grows, so the number of commits falls as the load rises.
-    private func run() async {
+    private func send() async {
         while let batch = await nextBatch() {
             let acknowledgement: Acknowledgement
             do {
@@ -172,7 +166,7 @@ public final class Producer: Sendable {
 
     private func send(_ batch: [ProducerQueue.Item]) async throws -> Acknowledgement {
         let append = Append(batch.map(\.record), to: stream.name)
-        switch try await stream.store.commit([.append(append)], urgency: .now) {
+        switch try await stream.engine.commit([.append(append)], urgency: .now) {
         case .committed(let receipts):
             guard case .appended(let puts) = receipts.first, puts.count == batch.count else {
                 throw SendFailure(
@@ -193,14 +187,14 @@ public final class Producer: Sendable {
                 queue.withLock { $0.fail(CancellationError(), lastBatch: .acknowledged) }.run()
                 return nil
             }
-            let now = stream.store.timeSource.monotonicTime
+            let now = stream.engine.timeSource.monotonicTime
             switch queue.withLock({ $0.nextStep(now: now) }) {
             case .send(let batch): return batch
             case .end: return nil
             case .waitForRecords: await wait(untilUrgent: false)
             case .linger(let deadline):
                 await withTaskGroup(of: Void.self) { group in
-                    group.addTask { try? await self.stream.store.timeSource.sleep(until: deadline) }
+                    group.addTask { try? await self.stream.engine.timeSource.sleep(until: deadline) }
                     group.addTask { await self.wait(untilUrgent: true) }
                     await group.next()
                     group.cancelAll()

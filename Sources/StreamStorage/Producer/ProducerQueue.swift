@@ -67,6 +67,7 @@ struct ProducerQueue {
     private var accepted = 0
     private var acknowledged = 0
     private var flushTarget = 0
+    private var hasBegun = false
     private var isFinished = false
     /// The error that ended the producer.
     private(set) var failure: (any Error)?
@@ -98,7 +99,7 @@ struct ProducerQueue {
 
     private func check() throws {
         if let failure { throw failure }
-        if isFinished { throw ShardlineError(.closed, "the producer is closed: its scope has ended") }
+        if isFinished { throw ShardlineError(.closed, "the producer is closed: it takes no more records") }
     }
 
     private mutating func append(_ item: Item) {
@@ -143,6 +144,12 @@ struct ProducerQueue {
     }
 
     // MARK: The sender
+
+    /// False for every call but the first.
+    mutating func begin() -> Bool {
+        defer { hasBegun = true }
+        return !hasBegun
+    }
 
     private mutating func wakeSenderIfDue() -> Resumption {
         guard let sender, sender.untilUrgent ? isUrgent : isFinished || !items.isEmpty else { return Resumption() }

@@ -34,7 +34,7 @@ package struct BenchRun: Sendable {
     package static let mapping = "bench"
 
     private let settings: BenchSettings
-    private let store: any StreamStore
+    private let store: any StoreEngine
     private let function: (any OutsideFunction)?
     private let logger: Logger
 
@@ -42,7 +42,7 @@ package struct BenchRun: Sendable {
     ///   - store: where the run creates its stream and its mapping.
     ///   - function: consumes the records; nil: only the judge does.
     package init(
-        _ settings: BenchSettings, on store: any StreamStore, function: (any OutsideFunction)? = nil,
+        _ settings: BenchSettings, on store: any StoreEngine, function: (any OutsideFunction)? = nil,
         logger: Logger = Logger(label: "shardline.bench")
     ) throws {
         try settings.validate()

@@ -21,7 +21,7 @@ struct QuickStart {
         let lines = ["N24211,4", "N619AA,2", "N14228,-3"]
         try await departures.put(contentsOf: lines.map { NewRecord($0, partitionKey: String($0.prefix(6))) })
 
-        try await Producer.withProducer(to: departures) { producer in
+        try await departures.withProducer { producer in
             for minute in 1...1_000 {
                 try await producer.enqueue("N14228,\(minute)", partitionKey: "N14228")
             }

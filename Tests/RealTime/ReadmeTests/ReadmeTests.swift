@@ -40,6 +40,15 @@ import Testing
         #expect(shown.contains { $0.imports == imports && file.joined(separator: "\n").contains($0.code) })
     }
 
+    @Test func `every block of the page about reading and operating is compiled and run here`() throws {
+        let path = "Sources/Shardline/Shardline.docc/ReadingAndOperating.md"
+        let text = try String(contentsOf: Readme.root.appending(path: path), encoding: .utf8)
+        let files = try ["ReadingAndOperating", "KeptProducer"].map { try Self.compiled($0).joined(separator: "\n") }
+        let blocks = Readme(text: text).blocks("swift").map(Self.parts)
+        #expect(blocks.count >= 8)
+        for block in blocks { #expect(files.contains { $0.contains(block.code) }, "\(block.code)") }
+    }
+
     @Test func `every Swift block is part of a file that is compiled and run here`() throws {
         let files = try ["QuickStart", "AsService"].map(Self.compiled)
         var imports: [Int: Set<String>] = [:]

@@ -5,7 +5,7 @@ import Testing
 
 /// The example of the page "Failure records", as it stands there.
 @Suite struct RedriveTests {
-    private func redrive(_ store: any StreamStore) async throws {
+    private func redrive(_ store: any StoreEngine) async throws {
         var settings = EventSourceMapping.Configuration()
         // What can't be put now is tried again, and not given up once more.
         settings.maximumRetryAttempts = nil

@@ -6,7 +6,7 @@ import Synchronization
 @testable import ThroughputBench
 
 /// A store in memory whose reads do one wrong thing, once.
-final class FaultyStore: StreamStore {
+final class FaultyStore: StoreEngine {
     enum Fault: CaseIterable, Sendable {
         /// Two neighbours of one key come in each other's place, in one batch.
         case swapWithinBatch

@@ -104,7 +104,7 @@ struct HostilePeerTests {
         } _: { directory in
             let client = try await OwnerClient.connect(at: directory)
             do {
-                try await Producer.withProducer(to: client.stream("s")) { producer in
+                try await client.stream("s").withProducer { producer in
                     try await producer.enqueue("a", partitionKey: "k", tag: 1)
                     try await producer.enqueue("b", partitionKey: "k", tag: 2)
                     try await producer.flush()

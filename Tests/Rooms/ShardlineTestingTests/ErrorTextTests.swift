@@ -49,7 +49,7 @@ import Testing
         try await store.createStream("s", shards: 1)
         let stream = store.stream("s")
         do {
-            try await Producer.withProducer(to: stream) { producer in
+            try await stream.withProducer { producer in
                 try await producer.enqueue("a", partitionKey: "k")
                 try await store.deleteStream("s")
             }

@@ -28,7 +28,7 @@ import Testing
             let store = try await SegmentStore.connect(at: path, logger: silent)
             let stream = store.stream("s")
             try await stream.put("0", partitionKey: "k")
-            try await Producer.withProducer(to: stream) { producer in
+            try await stream.withProducer { producer in
                 for number in 1..<500 { try await producer.enqueue("\(number)", partitionKey: "k") }
             }
             let seen = Mutex<[String]>([])

@@ -207,7 +207,7 @@ struct ProducerFailureTests {
     @Test func `settings and stream are checked before anything is accepted`() async throws {
         let setup = try await ProducerSetup()
         let elsewhere = await failure {
-            try await Producer.withProducer(to: setup.store.stream("none")) { _ in
+            try await setup.store.stream("none").withProducer { _ in
                 _ = Issue.record("the body ran")
             }
         }
@@ -224,7 +224,7 @@ struct ProducerFailureTests {
 
     @Test func `a producer that leaves its scope is closed`() async throws {
         let setup = try await ProducerSetup()
-        let escaped = try await Producer.withProducer(to: setup.stream) { $0 }
+        let escaped = try await setup.stream.withProducer { $0 }
         #expect(await failure { try await escaped.enqueue("a", partitionKey: "k") }?.code == .closed)
     }
 }

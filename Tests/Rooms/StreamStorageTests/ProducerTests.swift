@@ -52,8 +52,7 @@ struct ProducerSetup: Sendable {
         onAcknowledged: (@Sendable (Producer.Acknowledgement) async throws -> Void)? = nil,
         _ body: (Producer) async throws -> Void
     ) async throws {
-        try await Producer.withProducer(
-            to: stream, configuration: configuration, onAcknowledged: onAcknowledged, body)
+        try await stream.withProducer(configuration: configuration, onAcknowledged: onAcknowledged, body)
     }
 }
 

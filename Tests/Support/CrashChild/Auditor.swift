@@ -6,7 +6,7 @@ import StreamStorage
 
 /// Reads everything that a store holds and says it.
 struct Auditor {
-    let store: any StreamStore
+    let store: any StoreEngine
     let reporter: Reporter
 
     func run() async throws {

@@ -11,7 +11,7 @@ struct Consumer {
     /// What a function throws now and then, so that units are halved and tried again.
     struct PassingTrouble: Error {}
 
-    func mapping(on store: any StreamStore) async throws -> EventSourceMapping {
+    func mapping(on store: any StoreEngine) async throws -> EventSourceMapping {
         var settings = EventSourceMapping.Configuration()
         settings.batchSize = 40
         settings.batchWindow = .milliseconds(3)

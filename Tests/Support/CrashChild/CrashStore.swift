@@ -38,7 +38,7 @@ enum CrashStore {
     ///   - isSmall: no: it has its default settings.
     static func open(
         _ directory: String, logs: Bool = false, isSmall: Bool = true
-    ) async throws -> any StreamStore {
+    ) async throws -> any StoreEngine {
         if directory == "memory:" { return InMemoryStore(timeSource: SystemTimeSource()) }
         var configuration = SegmentStore.Configuration()
         if Mode.isInterval { configuration.durability = .interval(.milliseconds(20)) }
@@ -60,7 +60,7 @@ enum CrashStore {
     }
 
     /// Makes the streams that a killed process before may have made, or some of them.
-    static func makeStreams(in store: any StreamStore) async throws {
+    static func makeStreams(in store: any StoreEngine) async throws {
         for (name, count) in shards.sorted(by: { $0.key < $1.key }) {
             do {
                 // Beside the stream of short retention all others keep their records in segments of another class.

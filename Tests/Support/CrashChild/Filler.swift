@@ -11,7 +11,7 @@ import Synchronization
 /// Measured are: `refused`, the puts that were refused; `drained`, the checkpoints that the mapping moved to the end
 /// of what is there while the disk was full; `again`, the milliseconds from the removal of the ballast to the next put.
 final class Filler: Sendable {
-    private let store: any StreamStore
+    private let store: any StoreEngine
     private let reporter: Reporter
     private let ballast: String
     private let dies: Bool
@@ -19,7 +19,7 @@ final class Filler: Sendable {
     private let handled = Atomic(0)
     private let lastKey = Atomic(0)
 
-    init(store: any StreamStore, reporter: Reporter, ballast: String, dies: Bool) {
+    init(store: any StoreEngine, reporter: Reporter, ballast: String, dies: Bool) {
         self.store = store
         self.reporter = reporter
         self.ballast = ballast

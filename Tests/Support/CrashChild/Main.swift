@@ -55,7 +55,7 @@ import StreamStorage
     }
 
     /// Three producers beside the mapping; when they are through, everything ends in an orderly way.
-    static func work(on store: any StreamStore, name: String, seed: UInt64, reporter: Reporter) async throws {
+    static func work(on store: any StoreEngine, name: String, seed: UInt64, reporter: Reporter) async throws {
         let mapping = try await Consumer(reporter: reporter).mapping(on: store)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await mapping.run(until: .stopped) }

@@ -11,13 +11,13 @@ import Synchronization
 /// Measured are: `peak`, the most KiB of memory that were resident; `put`, the records that were acknowledged;
 /// `handled`, how many of those of the first stream the function has handled; `open`, the most files that were open.
 final class Pourer: Sendable {
-    private let store: any StreamStore
+    private let store: any StoreEngine
     private let reporter: Reporter
     private let handled = Atomic(0)
     private let put = Atomic(0)
     private let files = Atomic(0)
 
-    init(store: any StreamStore, reporter: Reporter) {
+    init(store: any StoreEngine, reporter: Reporter) {
         self.store = store
         self.reporter = reporter
     }

@@ -6,14 +6,14 @@ import StreamStorage
 /// Puts records of all sizes, alone, together and to two streams at once, and says what was acknowledged.
 struct Putter {
     let name: String
-    let store: any StreamStore
+    let store: any StoreEngine
     let reporter: Reporter
     private var random: SeededRandom
     private var counters: [String: Int] = [:]
     private var calls = 0
     private let noise: [UInt8]
 
-    init(name: String, seed: UInt64, store: any StreamStore, reporter: Reporter) {
+    init(name: String, seed: UInt64, store: any StoreEngine, reporter: Reporter) {
         self.name = name
         self.store = store
         self.reporter = reporter

@@ -4,7 +4,7 @@ import StreamStorage
 
 /// Splits and merges shards of the stream that the mapping reads, as long as the process lives.
 struct Resharder {
-    let store: any StreamStore
+    let store: any StoreEngine
     var random: SeededRandom
     /// A stream has at most so many open shards; more are merged.
     static let most = 8

@@ -33,13 +33,8 @@ let package = Package(
         .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
         .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix"], swiftSettings: swift),
         .target(
-            name: "StreamStorage", dependencies: ["StreamModel", logging],
-            sources: [
-                "BackupStore.swift", "Changes.swift", "CreationSecond.swift", "MappingActivity.swift", "Mappings.swift",
-                "OneTimeSignal.swift",
-                "Reading.swift",
-                "StartingPosition+Rules.swift", "StreamStore.swift", "Streams.swift",
-            ],
+            name: "StreamStorage", dependencies: ["StreamModel", collections, logging],
+            sources: ["Engine", "OneTimeSignal.swift", "Reading", "Streams"],
             swiftSettings: swift),
         .target(
             name: "SegmentStorage", dependencies: ["StreamStorage", "StreamModel", "DiskAccess", "CLZ4", "CHash"],

@@ -67,9 +67,28 @@ import Testing
                         #"\.rawValue\s*&?-[^>]"#, #"[^&]-\s*(Int\()?\w[\w.!?]*\.rawValue\b"#,
                         #"\b(Int|UInt64)\([^()]*\b(tip|position|sequenceNumber|checkpoint)\.rawValue\)"#,
                     ],
-                    because: "a difference or a count of sequence numbers; StreamStore.countRecords counts records")
+                    because: "a difference or a count of sequence numbers; StoreEngine.countRecords counts records")
             }
         #expect(breaches == [])
+    }
+
+    @Test func `every error code is thrown somewhere`() throws {
+        let declared = try SourceTree.text("Sources/StreamModel/ShardlineError.swift")
+            .matches(of: #/static let (\w+) = Code/#).map { String($0.1) }
+        #expect(declared.count > 15)
+        let code = try SourceTree.files(below: "Sources").filter { !$0.path.hasSuffix("/ShardlineError.swift") }
+            .map { $0.code.joined(separator: "\n") }.joined(separator: "\n")
+        #expect(Self.unthrown(declared + ["neverThrown"], in: code) == ["neverThrown"])
+    }
+
+    /// The codes that no error is made with.
+    private static func unthrown(_ codes: [String], in code: String) -> [String] {
+        codes.filter { name in
+            // As an argument of an initializer, or as one of the values of a decision.
+            let made = try? Regex(
+                #"(?:ShardlineError|poison|failure)\(\s*\.\#(name)\b|(?:return|:|\?)\s*\.\#(name)\b(?!\s*:)"#)
+            return made.map { code.firstMatch(of: $0) == nil } ?? true
+        }
     }
 
     @Test func `child processes are started in one place only`() throws {
@@ -91,7 +110,6 @@ import Testing
     static let stringKeys = [
         "Sources/DiskAccess/SelectedFiles.swift": "paths that a backup's manifest names: a look-alike is not in it",
         "Sources/OfflineStore/Check/BackupInspection.swift": "the same",
-        "Sources/EventSource/Driver/MappingStatistics.swift": "reasons for closing a batch: our own words",
         "Sources/EventSource/Configuration/Configuration+Validation.swift": "settings by name: our own words",
         "Sources/ShardlineCLI/Demo/DemoSummary.swift": "reasons for closing a batch: our own words",
         "Sources/ShardlineCLI/Output/SettingsTable.swift": "settings by name: our own words",

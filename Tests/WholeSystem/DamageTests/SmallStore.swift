@@ -91,7 +91,7 @@ struct SmallStore: Sendable {
             mapping: Self.mapping, epoch: claim.epoch,
             checkpoint: ShardCheckpoint(shard: ShardID(1), position: Self.position, state: [1, 2, 3]))
         guard case .committed = try await store.commit([.checkpoint(move)]) else {
-            throw ShardlineError(.conflict, "the checkpoint was refused")
+            throw ShardlineError(.storeFailed, "the checkpoint was refused")
         }
         try await put(1, store)
         try await store.close()

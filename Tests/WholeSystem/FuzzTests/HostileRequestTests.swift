@@ -159,10 +159,10 @@ struct HostileRequestTests {
         }
     }
 
-    private static func withStores(_ body: @Sendable (any StreamStore, String) async throws -> Void) async throws {
+    private static func withStores(_ body: @Sendable (any StoreEngine, String) async throws -> Void) async throws {
         let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         let directory = try TestDirectory()
-        let stores: [any StreamStore] = [
+        let stores: [any StoreEngine] = [
             InMemoryStore(), try await SegmentStore.open(at: directory.path, logger: silent),
         ]
         for store in stores {

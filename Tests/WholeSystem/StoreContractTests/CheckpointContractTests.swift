@@ -10,7 +10,7 @@ struct CheckpointContractTests {
 
     /// Runs `body` with a claimed mapping of a stream with 9 records in each of two shards.
     private func test(
-        _ kind: StoreKind, _ body: @Sendable (any StreamStore, _ epoch: UInt64) async throws -> Void
+        _ kind: StoreKind, _ body: @Sendable (any StoreEngine, _ epoch: UInt64) async throws -> Void
     ) async throws {
         try await kind.test(shards: 2) { store, _ in
             for shard in [shard0, shard1] { try await store.put((1...9).map { "\($0)" }, shard: shard) }
@@ -19,7 +19,7 @@ struct CheckpointContractTests {
         }
     }
 
-    private func checkpoint(_ store: any StreamStore, _ shard: ShardID = shard0) async throws -> ShardCheckpoint? {
+    private func checkpoint(_ store: any StoreEngine, _ shard: ShardID = shard0) async throws -> ShardCheckpoint? {
         try await store.describeMapping(key).checkpoints.first { $0.shard == shard }
     }
 

@@ -8,7 +8,7 @@ import Testing
 struct ClosedShardContractTests {
     private static let key = MappingID(stream: "s", name: "m")
 
-    private static func seal(_ store: any StreamStore, _ parents: [UInt32], into count: Int) async throws {
+    private static func seal(_ store: any StoreEngine, _ parents: [UInt32], into count: Int) async throws {
         let stream = try await store.describeStream("s")
         let ranges = parents.map { number in stream.shards.first { $0.id.number == number }!.hashKeyRange }
         let first = ranges.map(\.first.value).min()!
@@ -25,7 +25,7 @@ struct ClosedShardContractTests {
             .seal(Seal(stream: "s", parents: parents.map { ShardID($0) }, children: children)))
     }
 
-    private static func listed(_ store: any StreamStore) async throws -> [UInt32] {
+    private static func listed(_ store: any StoreEngine) async throws -> [UInt32] {
         let listed = try await store.describeStream("s").shards
         #expect(try await store.listStreams().first?.shards == listed)
         return listed.map(\.id.number)

@@ -8,7 +8,7 @@ import Testing
 /// A stream that a running mapping uses is not deleted under it, unless by force.
 @Suite(.timeLimit(.minutes(1)))
 struct DeleteStreamContractTests {
-    private func make(_ name: String, of stream: String = "s", in store: any StreamStore) async throws -> MappingID {
+    private func make(_ name: String, of stream: String = "s", in store: any StoreEngine) async throws -> MappingID {
         let key = MappingID(stream: stream, name: name)
         try await store.createMapping(MappingDefinition(key: key, startingPosition: .trimHorizon))
         return key

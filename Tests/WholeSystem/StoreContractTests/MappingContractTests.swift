@@ -9,7 +9,7 @@ struct MappingContractTests {
     private let key = MappingID(stream: "s", name: "m")
 
     private func make(
-        _ store: any StreamStore, at position: StartingPosition = .trimHorizon
+        _ store: any StoreEngine, at position: StartingPosition = .trimHorizon
     ) async throws -> MappingDescription {
         try await store.createMapping(
             MappingDefinition(key: key, startingPosition: position, configuration: [1, 2, 3]))

@@ -6,7 +6,7 @@ import Testing
 /// Which positions every store takes, and which it refuses.
 @Suite(.timeLimit(.minutes(1)))
 struct PositionContractTests {
-    private static func first(of stream: String, _ store: any StreamStore, shard: ShardID = shard0) async throws
+    private static func first(of stream: String, _ store: any StoreEngine, shard: ShardID = shard0) async throws
         -> KinesisSequenceNumber
     {
         let result = try await store.read(ReadRequest(stream: stream, shard: shard, after: .zero))
@@ -15,7 +15,7 @@ struct PositionContractTests {
 
     /// Everything that takes a number refuses this one.
     private static func refused(
-        _ number: KinesisSequenceNumber, in stream: String, _ store: any StreamStore, saying words: String,
+        _ number: KinesisSequenceNumber, in stream: String, _ store: any StoreEngine, saying words: String,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
         let key = MappingID(stream: stream, name: "refused")

@@ -15,7 +15,7 @@ struct StoreKind: Sendable, CustomTestStringConvertible {
     var isElsewhere = false
     /// Makes an empty store that goes by `time`, hands it to `body` and cleans up behind it.
     let withStore:
-        @Sendable (_ time: VirtualTime, _ body: @Sendable (any StreamStore) async throws -> Void) async throws -> Void
+        @Sendable (_ time: VirtualTime, _ body: @Sendable (any StoreEngine) async throws -> Void) async throws -> Void
 
     static let all: [StoreKind] = [.inMemory, .embedded, .embeddedFlushed, .throughSocket]
 
@@ -64,7 +64,7 @@ extension StoreKind {
 
 extension StoreKind {
     /// Runs `body` with an empty store in virtual time.
-    func test(_ body: @Sendable (any StreamStore, VirtualTime) async throws -> Void) async throws {
+    func test(_ body: @Sendable (any StoreEngine, VirtualTime) async throws -> Void) async throws {
         let time = VirtualTime()
         try await withStore(time) { store in try await body(store, time) }
     }
@@ -73,7 +73,7 @@ extension StoreKind {
     func test(
         shards: Int, retention: Duration = Limits.defaultRetention,
         maximumRecordSize: Int = Limits.defaultRecordSize,
-        _ body: @Sendable (any StreamStore, VirtualTime) async throws -> Void
+        _ body: @Sendable (any StoreEngine, VirtualTime) async throws -> Void
     ) async throws {
         try await test { store, time in
             try await store.createStream(
@@ -102,7 +102,7 @@ func expect<Value>(
 let shard0 = ShardID(0)
 let shard1 = ShardID(1)
 
-extension StreamStore {
+extension StoreEngine {
     /// Commits and expects `committed`.
     @discardableResult
     func committed(

@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    @Test func `a backlog of one batch that comes in many reads is one batch`() {
+    @Test func `ESM-B10 a backlog of one batch that comes in many reads is one batch`() {
         var world = Self.world(goal: 8)
         world.recordsOfOneRead = 3
         world.put(8)
@@ -62,7 +62,7 @@ import Testing
         }
     }
 
-    @Test func `records that come while the goal is not read yet are waited for, but not for the window`() {
+    @Test func `ESM-B10 records that come while the goal is not read yet are waited for, but not for the window`() {
         var world = Self.world(goal: 4)
         world.put(2)
         world.send(.start)
@@ -126,7 +126,7 @@ import Testing
         #expect(world.checkpoints.last == SequenceNumber(4))
     }
 
-    @Test func `a goal in a jump of numbers, where no record is, is reached`() throws {
+    @Test func `ESM-B10 a goal in a jump of numbers, where no record is, is reached`() throws {
         let now = Moment(monotonic: MonotonicTime(sinceOrigin: .zero), wall: LaneWorld.beginning)
         for hasLater in [false, true] {
             var lane = LaneCore(
@@ -147,7 +147,18 @@ import Testing
         }
     }
 
-    @Test func `a goal that is taken back is none`() {
+    @Test func `ESM-B10 what expires after the goal is left to the next run`() {
+        var world = Self.world(goal: 3)
+        world.put(5)
+        world.send(.start)
+        #expect(world.sent == [0..<3])
+        world.send(.trimmed(through: SequenceNumber(5)))
+        world.runToRest()
+        #expect(world.documents.isEmpty && world.counters.expired == 0)
+        #expect(world.checkpoints.last == SequenceNumber(3))
+    }
+
+    @Test func `ESM-B10 a goal that is taken back is none`() {
         var world = Self.world(goal: 2)
         world.put(3)
         world.send(.start)

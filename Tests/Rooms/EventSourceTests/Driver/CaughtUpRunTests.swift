@@ -27,8 +27,8 @@ struct CaughtUpRunTests {
         #expect(Set(texts) == Set(expected))
         #expect(mapping.statistics.delivered == 40)
         let batches = mapping.statistics.batches
-        #expect(Set(batches.keys).isSubset(of: ["size", "caughtUp"]))
-        #expect(batches["caughtUp", default: 0] <= 3)
+        #expect(Set(batches.keys).isSubset(of: [.size, .caughtUp]))
+        #expect(batches[.caughtUp, default: 0] <= 3)
     }
 
     @Test func `children of a split do not wait, and neither do their parents (ESM-H1)`() async throws {

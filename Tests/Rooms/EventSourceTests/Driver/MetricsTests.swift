@@ -32,7 +32,7 @@ struct MetricsTests {
     ) async throws {
         let (metrics, time) = (TestMetrics(), VirtualTime())
         let place = try TestDirectory()
-        let store: any StreamStore =
+        let store: any StoreEngine =
             switch kind {
             case .inMemory: InMemoryStore(timeSource: time)
             case .embedded:

@@ -64,7 +64,7 @@ import Testing
     @Test func `a summary says of batches without a window that they were as they came`() {
         var statistics = MappingStatistics()
         statistics.delivered = 5
-        statistics.batches = ["window": 1, "size": 2]
+        statistics.batches = [.window: 1, .size: 2]
         let plain = ConsumeSummary(statistics: statistics, duration: .seconds(2), failures: nil, hasWindow: false)
         #expect(plain.lines.contains("batches        2 by size, 1 as they came"))
         #expect(plain.lines.first == "delivered      5 records in 2.0 s, 2.5/s")

@@ -235,8 +235,7 @@ final class Life: @unchecked Sendable {
             doing["producer \(number)"] = "produces"
             defer { doing["producer \(number)"] = nil }
             do {
-                let isOver = try await Producer.withProducer(
-                    to: store.stream(World.stream),
+                let isOver = try await store.stream(World.stream).withProducer(
                     onAcknowledged: { [self] acknowledgement in
                         let places = zip(acknowledgement.tags, acknowledgement.receipts).map {
                             Self.place(

@@ -1,11 +1,11 @@
-import StreamModel
+public import StreamModel
 
 extension Seal {
     /// Throws `invalidArgument` unless this is a split of one shard or a merge of two neighbours, and the children own
     /// exactly the hash keys of the parents.
     ///
     /// - Parameter ranges: the ranges of ``parents``, in their order.
-    package func validate(ranges: [HashKeyRange]) throws {
+    public func validate(ranges: [HashKeyRange]) throws {
         let isSplit = parents.count == 1 && children.count >= 2
         let isMerge = parents.count == 2 && children.count == 1
         guard isSplit || isMerge, Set(parents).count == parents.count else {

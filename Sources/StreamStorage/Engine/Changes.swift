@@ -8,12 +8,26 @@ public enum Change: Sendable {
     case checkpoint(CheckpointMove)
     /// How often a unit was tried, kept across a crash (ESM-A9).
     case attempts(AttemptNote, of: MappingID, shard: ShardID, epoch: UInt64)
-    /// A partition key that is parked, or is no longer parked.
-    case park(ParkedKeyChange)
     /// The closing of shards and the opening of their children.
     case seal(Seal)
+    /// A change that nothing outside this package can make; other engines throw `invalidArgument` for it.
+    case reserved(ReservedChange)
+
+    /// Parks a partition key, or ends that.
+    package static func park(_ change: ParkedKeyChange) -> Change { .reserved(ReservedChange(kind: .park(change))) }
     /// Takes a shard of a stream over for a new writer; appends with an older epoch are refused from then on.
-    case takeOver(stream: String, shard: ShardID, epoch: UInt64)
+    package static func takeOver(stream: String, shard: ShardID, epoch: UInt64) -> Change {
+        .reserved(ReservedChange(kind: .takeOver(stream: stream, shard: shard, epoch: epoch)))
+    }
+}
+
+/// A kind of change whose use is not settled yet: only this package makes one.
+public struct ReservedChange: Sendable {
+    package enum Kind: Sendable {
+        case park(ParkedKeyChange)
+        case takeOver(stream: String, shard: ShardID, epoch: UInt64)
+    }
+    package let kind: Kind
 }
 
 /// New records of one stream.
@@ -35,12 +49,18 @@ public struct Append: Sendable {
     /// With a shard as target: the append is refused unless this is the shard's last assigned number.
     public var expectedLast: SequenceNumber?
     /// With a shard as target: the writer's epoch on it, refused once a newer writer has taken over. 0: no claim.
-    public var epoch: UInt64
+    package var epoch: UInt64
 
     /// An append of `records` to `stream`.
     public init(
+        _ records: [NewRecord], to stream: String, target: Target = .byKey, expectedLast: SequenceNumber? = nil
+    ) {
+        self.init(records, to: stream, target: target, expectedLast: expectedLast, epoch: 0)
+    }
+
+    package init(
         _ records: [NewRecord], to stream: String, target: Target = .byKey, expectedLast: SequenceNumber? = nil,
-        epoch: UInt64 = 0
+        epoch: UInt64
     ) {
         self.stream = stream
         self.records = records
@@ -69,20 +89,20 @@ public struct Seal: Hashable, Sendable {
 }
 
 /// A partition key of a mapping that is parked, or is no longer parked.
-public struct ParkedKeyChange: Hashable, Sendable {
+package struct ParkedKeyChange: Hashable, Sendable {
     /// The mapping whose key it is.
-    public var mapping: MappingID
+    package var mapping: MappingID
     /// The shard that the key's records are in.
-    public var shard: ShardID
+    package var shard: ShardID
     /// The partition key.
-    public var partitionKey: String
+    package var partitionKey: String
     /// What is stored about the key; nil: it is no longer parked.
-    public var value: [UInt8]?
+    package var value: [UInt8]?
     /// The epoch of the mapping's claim.
-    public var epoch: UInt64
+    package var epoch: UInt64
 
     /// A change of one key.
-    public init(mapping: MappingID, shard: ShardID, partitionKey: String, value: [UInt8]?, epoch: UInt64) {
+    package init(mapping: MappingID, shard: ShardID, partitionKey: String, value: [UInt8]?, epoch: UInt64) {
         self.mapping = mapping
         self.shard = shard
         self.partitionKey = partitionKey
@@ -109,8 +129,17 @@ public enum ChangeReceipt: Sendable {
     case appended([PutReceipt])
     /// A seal: the children's shard numbers, in the order of the call.
     case sealed([ShardID])
-    /// A takeover: the shard's last number.
-    case takenOver(last: SequenceNumber)
     /// Anything else.
     case done
+    /// The result of a reserved change.
+    case reserved(ReservedReceipt)
+
+    /// A takeover: the shard's last number.
+    package static func takenOver(last: SequenceNumber) -> ChangeReceipt { .reserved(ReservedReceipt(last: last)) }
+}
+
+/// The result of a ``ReservedChange``.
+public struct ReservedReceipt: Sendable {
+    /// The last number of the shard that was taken over.
+    package let last: SequenceNumber
 }

@@ -1,8 +1,8 @@
-package import StreamModel
+public import StreamModel
 
 extension StartingPosition {
     /// Whether it is a position in one shard only.
-    package var isOfOneShard: Bool {
+    public var isOfOneShard: Bool {
         switch self {
         case .trimHorizon, .latest, .atTimestamp: false
         case .atSequenceNumber, .afterSequenceNumber, .at, .after: true
@@ -51,7 +51,7 @@ extension StartingPosition {
 
     /// Throws `invalidArgument` for a time in the future or before 1970 (ESM-S23). A time before the oldest record is
     /// allowed and means that record.
-    package func validate(now: Timestamp) throws {
+    public func validate(now: Timestamp) throws {
         guard case .atTimestamp(let moment) = self else { return }
         guard moment <= now else {
             throw ShardlineError(

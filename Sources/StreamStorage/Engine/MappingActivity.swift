@@ -1,13 +1,13 @@
 public import StreamModel
 
-/// What the process that runs a mapping says about itself when it claims it with ``StreamStore/claimMapping(_:with:)``.
+/// What the process that runs a mapping says about itself when it claims it with ``StoreEngine/claimMapping(_:with:)``.
 public struct MappingClaim: Sendable {
     /// The settings from now on, which durably replace the stored ones; opaque to the store. nil: the stored ones stay.
     public var configuration: [UInt8]?
     /// The stream of the same store that receives the records that the execution gives up. It must not be deleted
     /// meanwhile. nil: none.
     public var failureStream: String?
-    /// Returns what the execution is doing in each shard, for ``StreamStore/mappingStates(_:)``. It is called at any
+    /// Returns what the execution is doing in each shard, for ``StoreEngine/mappingStates(_:)``. It is called at any
     /// time on any thread while the claim is held, and is not passed to another process. nil: no states are available.
     public var states: (@Sendable () -> [MappingShardState])?
 

@@ -5,7 +5,7 @@ public struct StreamSettings: Hashable, Sendable {
     /// How many shards the stream starts with: 1 to 10,000. Default 1.
     public var shards: Int
     /// How long records are kept. Default 24 hours; 1 second to 365 days. Can be changed later
-    /// (``StreamStore/updateStream(_:retention:)``).
+    /// (``RecordStream/update(retention:)``).
     public var retention: Duration
     /// The most bytes of data in one record. Default 1 MiB; up to 10 MiB, 16 MiB for a failure stream.
     public var maximumRecordSize: Int
@@ -25,6 +25,9 @@ public struct StreamSettings: Hashable, Sendable {
     }
 
     /// Throws `invalidArgument` with every value outside its limits, the stream's name included.
+    public func validate(name: String) throws { try validate(name: name, retention: nil) }
+
+    /// The same with the user's own words.
     ///
     /// - Parameters:
     ///   - name: the stream's name.

@@ -1,20 +1,16 @@
-public import Logging
 public import StreamModel
 
-/// A store of streams: the interface that producers, event source mappings and tools use.
+/// What an engine implements: the calls on which streams, producers, mappings and tools stand.
 ///
-/// The embedded store, the in-memory store of ShardlineTesting and the client of an owner's socket implement it. The
-/// protocol promises no more than an engine across a network could keep.
+/// The embedded store, the in-memory store of ShardlineTesting and the client of an owner's socket implement it; so can
+/// a type outside this package. The protocol promises no more than an engine across a network could keep. Programs use
+/// the calls of ``StreamStore``, ``RecordStream`` and ``Mapping`` instead.
+///
+/// - Important: This protocol and the types that only it uses are not stable: they may change in any version until a
+///   second durable engine stands on them.
 ///
 /// All calls throw ``ShardlineError`` or `CancellationError`.
-public protocol StreamStore: Sendable {
-    /// What this store can promise beyond the protocol.
-    var capabilities: StoreCapabilities { get }
-    /// The clocks that measure arrivals, ages and waits.
-    var timeSource: any TimeSource { get }
-    /// Where the store logs. Default: the label `shardline.store`.
-    var logger: Logger { get }
-
+public protocol StoreEngine: StreamStore {
     /// Creates a stream, durably. Throws `streamExists`, `invalidArgument`.
     @discardableResult
     func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription
@@ -63,7 +59,6 @@ public protocol StreamStore: Sendable {
     ///
     /// Throws `invalidArgument` for a time in the future, a number beyond the tip and a number of another shard,
     /// `streamNotFound`, `shardNotFound`.
-    /// `streamNotFound`, `shardNotFound`.
     func position(of start: StartingPosition, in stream: String, shard: ShardID) async throws -> SequenceNumber
     /// How many records were put into each of these spans of a stream's shards, in the order of `spans`. Records that
     /// retention has removed count, those of lost ranges don't. A shard that does not exist has none.
@@ -104,54 +99,24 @@ public protocol StreamStore: Sendable {
     ) async throws -> MappingDescription
     /// Deletes a mapping and its checkpoints, durably (ESM-L6). Throws `mappingNotFound`, `mappingBusy`.
     func deleteMapping(_ mapping: MappingID) async throws
-
-    /// Returns with the reason when the store has failed and accepts nothing until it is opened again. A reader that
-    /// only waits for records would not notice the failure otherwise. Throws `CancellationError`. Default: never
-    /// returns, for stores that don't report failures.
-    func waitForFailure() async throws -> ShardlineError
-
-    /// Ends all calls, makes acknowledged changes durable and releases the store. Further calls do nothing.
-    func close() async throws
 }
 
-extension StreamStore {
+extension StoreEngine {
     /// Claims the mapping without settings and without a status callback: the stored settings stay.
     public func claimMapping(_ mapping: MappingID) async throws -> MappingDescription {
         try await claimMapping(mapping, with: MappingClaim())
     }
 
-    /// Deletes a stream with its records, its mappings and their checkpoints, durably; not while one of its mappings
-    /// runs.
-    ///
-    /// Throws `streamNotFound`, and `mappingBusy` with the name of the running mapping: stop it first.
-    public func deleteStream(_ name: String) async throws { try await deleteStream(name, force: false) }
+    /// The engine itself.
+    public var engine: any StoreEngine { self }
 
-    /// The default label.
-    public var logger: Logger { Logger(label: "shardline.store") }
+    /// As ``deleteStream(_:force:)``, without force.
+    public func deleteStream(_ name: String) async throws { try await deleteStream(name, force: false) }
 
     /// Writes `changes` at once.
     public func commit(_ changes: [Change]) async throws -> CommitOutcome {
         try await commit(changes, urgency: .now)
     }
-
-    /// Waits until the task is cancelled: for stores that report every failure in the calls themselves.
-    public func waitForFailure() async throws -> ShardlineError { try await OneTimeSignal().wait() }
-}
-
-/// The promises that differ between stores.
-public struct StoreCapabilities: OptionSet, Sendable {
-    /// One bit a capability.
-    public let rawValue: UInt32
-    /// The capabilities with these bits.
-    public init(rawValue: UInt32) { self.rawValue = rawValue }
-    /// A commit is written as a whole or not at all, and becomes visible at once in all shards.
-    public static let atomicCommit = StoreCapabilities(rawValue: 1)
-    /// The records of a shard have consecutive numbers, except for jumps after a restore or a repair.
-    public static let denseSequenceNumbers = StoreCapabilities(rawValue: 2)
-    /// What was acknowledged survives the loss of power on this machine.
-    public static let synced = StoreCapabilities(rawValue: 4)
-    /// What was acknowledged survives the loss of this machine.
-    public static let replicated = StoreCapabilities(rawValue: 8)
 }
 
 /// How long a commit may wait for other commits to share its sync.
@@ -162,7 +127,7 @@ public enum CommitUrgency: Sendable {
     case relaxed
 }
 
-extension StreamStore {
+extension StoreEngine {
     /// The checkpoint of a shard when its mapping is moved to `start`. Every store uses this rule, and so do commands
     /// that preview a seek.
     ///

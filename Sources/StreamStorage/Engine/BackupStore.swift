@@ -22,7 +22,7 @@ public struct BackupSummary: Hashable, Sendable {
 }
 
 /// A store that can copy itself while it is in use.
-package protocol BackupStore: StreamStore {
+package protocol BackupStore: StoreEngine {
     /// Copies the store into a new or empty directory. Throws `notAccessible`, `diskFull`, `corrupt`, `closed`.
     func backup(to path: String) async throws -> BackupSummary
 }

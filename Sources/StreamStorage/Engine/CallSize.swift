@@ -3,7 +3,7 @@ import StreamModel
 extension Change {
     /// The bytes of keys and data in one call. Throws `commitTooLarge` where a store does not accept that many.
     @discardableResult
-    package static func checkSize(of changes: [Change]) throws -> Int {
+    public static func checkSize(of changes: [Change]) throws -> Int {
         var bytes = 0
         for case .append(let append) in changes { bytes += RecordEncoding.payload(of: append.records) }
         guard bytes <= Limits.callSize else {

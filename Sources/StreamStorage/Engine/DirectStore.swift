@@ -3,9 +3,9 @@ import StreamModel
 /// A store in this process that answers without a task for each call. A mapping of many shards uses these calls for
 /// every invocation.
 ///
-/// The calls mean the same as those of ``StreamStore``. A store that doesn't implement them, such as one across a
-/// network, is used through ``StreamStore``.
-package protocol DirectStore: StreamStore {
+/// The calls mean the same as those of ``StoreEngine``. A store that doesn't implement them, such as one across a
+/// network, is used through ``StoreEngine``.
+package protocol DirectStore: StoreEngine {
     /// A shard for repeated reads, looked up once. Throws `streamNotFound`, `shardNotFound`.
     func directShard(_ shard: ShardID, of stream: String) throws -> any DirectShard
     /// The epoch of the newest claim on a mapping, without reading its checkpoints. Throws `streamNotFound`,
@@ -13,7 +13,7 @@ package protocol DirectStore: StreamStore {
     func epoch(of mapping: MappingID) throws -> UInt64
     /// How long a stream's records are kept now. Throws `streamNotFound`.
     func retention(of stream: String) throws -> Duration
-    /// As ``StreamStore/commit(_:urgency:)``, for changes without records. `body` is called once, on any thread, and
+    /// As ``StoreEngine/commit(_:urgency:)``, for changes without records. `body` is called once, on any thread, and
     /// must not block.
     func submit(
         _ changes: [Change], urgency: CommitUrgency,
@@ -22,7 +22,7 @@ package protocol DirectStore: StreamStore {
 
 /// One shard of a ``DirectStore``. Its calls throw `streamNotFound` once the stream is deleted, and `closed`.
 package protocol DirectShard: Sendable {
-    /// The result of ``StreamStore/read(_:)`` without waiting, where it is in memory; nil where it may be on disk.
+    /// The result of ``StoreEngine/read(_:)`` without waiting, where it is in memory; nil where it may be on disk.
     func read(after position: SequenceNumber, maximumRecords: Int, maximumBytes: Int) throws -> ReadResult?
     /// Calls `body` once, on any thread, when there may be records after the position: at once where there are, and at
     /// the latest when the store is closed. `body` must not block.

@@ -1,7 +1,7 @@
 import StreamModel
 
-/// A store that waits for records itself; what its ``StreamStore/read(_:)`` does with a request that may wait.
-package protocol WaitingStore: StreamStore {
+/// A store that waits for records itself; what its ``StoreEngine/read(_:)`` does with a request that may wait.
+package protocol WaitingStore: StoreEngine {
     /// What is there now.
     func readNow(_ request: ReadRequest) async throws -> ReadResult
     /// Returns when there is something, or throws where the task is cancelled.

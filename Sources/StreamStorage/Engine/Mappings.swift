@@ -159,7 +159,7 @@ public struct ShardCheckpoint: Hashable, Sendable {
 public struct CheckpointMove: Hashable, Sendable {
     /// The mapping.
     public var mapping: MappingID
-    /// The epoch of the mapping's claim, from ``StreamStore/claimMapping(_:with:)``.
+    /// The epoch of the mapping's claim, from ``StoreEngine/claimMapping(_:with:)``.
     public var epoch: UInt64
     /// The shard and its progress; the attempt note in it is ignored.
     public var checkpoint: ShardCheckpoint

@@ -42,7 +42,7 @@ public struct ReadRequest: Sendable {
 
 extension ReadRequest {
     /// Throws `invalidArgument` for limits below 1.
-    package func validate() throws {
+    public func validate() throws {
         var wrong: [String] = []
         if maximumRecords < 1 { wrong.append("maximumRecords \(maximumRecords)") }
         if maximumBytes < 1 { wrong.append("maximumBytes \(maximumBytes)") }
@@ -52,7 +52,7 @@ extension ReadRequest {
     }
 }
 
-/// The records of one shard between two positions, for ``StreamStore/countRecords(in:of:)``.
+/// The records of one shard between two positions, for ``StoreEngine/countRecords(in:of:)``.
 public struct RecordSpan: Hashable, Sendable {
     /// The shard.
     public var shard: ShardID
