@@ -15,19 +15,18 @@ struct MappingBacklog: Hashable, Sendable {
     static func measured(
         of key: MappingID, in store: any StoreEngine, states: [MappingShardState]
     ) async throws -> MappingBacklog {
-        let checkpoints = try await store.describeMapping(key).checkpoints
-        let positions = Dictionary(checkpoints.map { ($0.shard, $0) }) { first, _ in first }
+        let mapping = try await store.describeMapping(key)
         let held = Dictionary(states.map { ($0.shard, $0.oldestArrival) }) { first, _ in first }
         var backlog = MappingBacklog()
         var spans: [RecordSpan] = []
-        for shard in try await store.describeStream(key.stream).shards {
-            let checkpoint = positions[shard.id]
-            let position = max(checkpoint?.position ?? .zero, shard.trimHorizon)
-            guard checkpoint?.isShardEnd != true, position < shard.tip else { continue }
-            spans.append(RecordSpan(shard: shard.id, after: position))
-            var arrival = held[shard.id] ?? nil
+        for place in ShardBacklog.all(of: mapping, shards: try await store.describeStream(key.stream).shards) {
+            let behind = place.behind
+            guard !place.isShardEnd, behind.after < behind.through else { continue }
+            spans.append(behind)
+            var arrival = held[behind.shard] ?? nil
             if arrival == nil {
-                let request = ReadRequest(stream: key.stream, shard: shard.id, after: position, maximumRecords: 1)
+                let request = ReadRequest(
+                    stream: key.stream, shard: behind.shard, after: behind.after, maximumRecords: 1)
                 // A damaged record has no age; the damage is reported elsewhere.
                 arrival = try? await store.read(request).batch.first?.approximateArrivalTimestamp
             }
@@ -35,5 +34,41 @@ struct MappingBacklog: Hashable, Sendable {
         }
         if !spans.isEmpty { backlog.records = try await store.countRecords(in: spans, of: key.stream).reduce(0, +) }
         return backlog
+    }
+}
+
+/// Which records of one shard a mapping has not done. Metrics and the commands' reports both go by it.
+package struct ShardBacklog: Sendable {
+    /// The shard.
+    package let shard: ShardDescription
+    /// Whether the stream lists the shard no longer; none of its records is kept.
+    package let isRemoved: Bool
+    /// Whether the shard is closed and all of it is done.
+    package let isShardEnd: Bool
+    /// The last number that is done; before the first record where the mapping has not come to the shard (ESM-H3).
+    package let done: SequenceNumber
+
+    /// Records that retention ended before they were done.
+    package var expired: RecordSpan {
+        RecordSpan(shard: shard.id, after: min(done, shard.trimHorizon), through: shard.trimHorizon)
+    }
+
+    /// Records that are kept and not done.
+    package var behind: RecordSpan {
+        RecordSpan(shard: shard.id, after: min(max(done, shard.trimHorizon), shard.tip), through: shard.tip)
+    }
+
+    /// The backlog of `mapping` in the shards that its stream lists, and in those that it lists no longer and that the
+    /// mapping is not through; in the shards' order.
+    package static func all(of mapping: MappingDescription, shards listed: [ShardDescription]) -> [ShardBacklog] {
+        let checkpoints = Dictionary(mapping.checkpoints.map { ($0.shard, $0) }) { first, _ in first }
+        let ids = Set(listed.map(\.id))
+        let removed = mapping.expiredShards.filter { !ids.contains($0.id) }
+        return (listed + removed).sorted { $0.id < $1.id }.map { shard in
+            let checkpoint = checkpoints[shard.id]
+            return ShardBacklog(
+                shard: shard, isRemoved: !ids.contains(shard.id), isShardEnd: checkpoint?.isShardEnd ?? false,
+                done: max(checkpoint?.position ?? shard.origin, shard.origin))
+        }
     }
 }

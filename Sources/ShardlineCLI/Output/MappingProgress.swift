@@ -1,3 +1,4 @@
+import EventSource
 import StreamModel
 import StreamStorage
 
@@ -46,51 +47,37 @@ struct MappingProgress: Equatable {
     /// mapping is not through.
     static func all(of mapping: MappingDescription, in store: some StoreEngine) async throws -> [MappingProgress] {
         let states = mapping.isClaimed ? try await store.mappingStates(mapping.key) ?? [] : []
-        let listed = try await store.describeStream(mapping.key.stream).shards
-        let ids = Set(listed.map(\.id))
-        let removed = mapping.expiredShards.filter { !ids.contains($0.id) }
-        let checkpoints = Dictionary(mapping.checkpoints.map { ($0.shard, $0) }) { first, _ in first }
-        let shards = (listed + removed).sorted { $0.id < $1.id }
-        // A shard that it has not come to it begins at the first record (ESM-H3).
-        let done = shards.map { max(checkpoints[$0.id]?.position ?? $0.origin, $0.origin) }
-        let spans = zip(shards, done).flatMap { shard, done in
-            [
-                RecordSpan(shard: shard.id, after: min(done, shard.trimHorizon), through: shard.trimHorizon),
-                RecordSpan(
-                    shard: shard.id, after: min(max(done, shard.trimHorizon), shard.tip), through: shard.tip),
-            ]
-        }
-        let counts = try await store.countRecords(in: spans, of: mapping.key.stream)
+        let places = ShardBacklog.all(
+            of: mapping, shards: try await store.describeStream(mapping.key.stream).shards)
+        let counts = try await store.countRecords(
+            in: places.flatMap { [$0.expired, $0.behind] }, of: mapping.key.stream)
         let last = try await store.lastRecords(
-            in: zip(shards, done).map { RecordSpan(shard: $0.id, after: $0.trimHorizon, through: $1) },
+            in: places.map { RecordSpan(shard: $0.shard.id, after: $0.shard.trimHorizon, through: $0.done) },
             of: mapping.key.stream)
         var all: [MappingProgress] = []
-        for (index, shard) in shards.enumerated() {
-            let checkpoint = checkpoints[shard.id]
+        for (index, place) in places.enumerated() {
             var progress = MappingProgress(
-                shard: shard.id, isShardEnd: checkpoint?.isShardEnd ?? false, behind: 0,
-                state: states.first { $0.shard == shard.id })
+                shard: place.shard.id, isShardEnd: place.isShardEnd, behind: 0, isRemoved: place.isRemoved,
+                state: states.first { $0.shard == place.shard.id })
             if !progress.isShardEnd { (progress.expired, progress.behind) = (counts[2 * index], counts[2 * index + 1]) }
-            progress.isRemoved = !ids.contains(shard.id)
-            try await progress.findRecords(shard, done[index], last[index], of: mapping.key.stream, in: store)
+            try await progress.findRecords(place, last[index], of: mapping.key.stream, in: store)
             all.append(progress)
         }
         return all
     }
 
     private mutating func findRecords(
-        _ shard: ShardDescription, _ done: SequenceNumber, _ last: SequenceNumber?, of stream: String,
-        in store: some StoreEngine
+        _ place: ShardBacklog, _ last: SequenceNumber?, of stream: String, in store: some StoreEngine
     ) async throws {
         guard !isShardEnd, !isRemoved else { return }
         func first(after position: SequenceNumber) async throws -> Record? {
             try await store.read(
-                ReadRequest(stream: stream, shard: shard.id, after: position, maximumRecords: 1)
+                ReadRequest(stream: stream, shard: place.shard.id, after: position, maximumRecords: 1)
             ).batch.first
         }
         if behind > 0 {
             // What is damaged is told by the mapping that comes there.
-            waiting = try? await first(after: max(done, shard.trimHorizon)).map(Waiting.init)
+            waiting = try? await first(after: place.behind.after).map(Waiting.init)
         }
         if expired > 0, behind > 0 {
             oldest = waiting?.record.sequenceNumber
