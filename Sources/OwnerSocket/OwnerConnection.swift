@@ -61,7 +61,7 @@ final class OwnerConnection: Sendable {
     }
 
     func start() {
-        channel.start(name: "owner-client", buffer: FrameBuffer()) { [self] frame in
+        channel.start(name: "owner-client", buffer: FrameBuffer(first: Hello.largestFrame)) { [self] frame in
             try receive(frame)
         } onEnd: { [self] reason in
             if let reason { logger.debug("a client's connection ended: \(reason)") }

@@ -48,11 +48,17 @@ struct Frame: Hashable, Sendable {
 struct FrameBuffer {
     private var bytes: [UInt8] = []
     private var start = 0
-    /// The largest message that ``next()`` accepts. The client allows only ``Hello/largestFrame`` for the owner's
-    /// greeting.
-    var largest: Int
+    /// The largest message that ``next()`` accepts. Both sides allow only ``Hello/largestFrame`` for the other's
+    /// greeting: memory is for peers that have said who they are.
+    private var largest: Int
+    /// The largest message after the first one.
+    private let later: Int
 
-    init(largest: Int = Frame.largest) { self.largest = largest }
+    /// - Parameter first: the largest first message; nil: `largest`.
+    init(largest: Int = Frame.largest, first: Int? = nil) {
+        self.largest = first ?? largest
+        later = largest
+    }
 
     mutating func append(_ arrived: UnsafeRawBufferPointer) {
         // Consumed bytes are removed before the array grows, and only once they are half of it, so a byte moves about
@@ -78,6 +84,7 @@ struct FrameBuffer {
         let call = try reader.number(UInt64.self)
         let payload = Array(bytes[start + 4 + Frame.headSize..<start + 4 + length])
         start += 4 + length
+        largest = later
         return Frame(kind, call: call, payload: payload)
     }
 }
@@ -87,7 +94,7 @@ struct Hello: Hashable, Sendable {
     static let magic: UInt32 = 0x534F_4C53  // "SLOS"
     /// Both sides must have the same version; owner and client are normally builds of the same program.
     static let version: UInt16 = 7
-    /// The largest greeting that a client accepts from an owner that it doesn't know yet.
+    /// The largest greeting that a peer accepts from one that it doesn't know yet.
     static let largestFrame = 64
 
     var version = Hello.version

@@ -177,6 +177,8 @@ struct HostilePeerTests {
             [UInt8](repeating: 255, count: 4096), list, hello + [255, 255, 255, 255], hello + hello,
             hello + Frame(.reply, call: 1, payload: Reply.done.encoded).encoded,
             Frame(.hello, call: 0, payload: Hello(version: 99).encoded).encoded,
+            // The length of a message that is no greeting, and nothing else.
+            Array(Frame(.request, call: 1, payload: [UInt8](repeating: 0, count: 1 << 20)).encoded.prefix(4)),
         ]
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.run() }

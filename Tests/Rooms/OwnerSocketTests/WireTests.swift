@@ -158,6 +158,24 @@ struct FrameTests {
         }
     }
 
+    @Test func `before its greeting a peer is given room for a greeting, then for everything`() throws {
+        func frames(_ frames: [Frame]) throws -> Int {
+            var buffer = FrameBuffer(first: Hello.largestFrame)
+            frames.flatMap(\.encoded).withUnsafeBytes { buffer.append($0) }
+            var count = 0
+            while try buffer.next() != nil { count += 1 }
+            return count
+        }
+        let hello = Frame(.hello, call: 0, payload: Hello().encoded)
+        let large = Frame(.request, call: 1, payload: [UInt8](repeating: 0, count: 100_000))
+        #expect(try frames([hello, large, large]) == 3)
+        #expect(throws: WireError.self) { try frames([large, hello]) }
+        // The length alone is refused: nothing is waited for.
+        var buffer = FrameBuffer(first: Hello.largestFrame)
+        withUnsafeBytes(of: UInt32(Hello.largestFrame + 1).littleEndian) { buffer.append($0) }
+        #expect(throws: WireError.self) { try buffer.next() }
+    }
+
     @Test func `greetings say who they are from`() throws {
         #expect(try Hello(Hello().encoded[...]) == Hello())
         let welcome = Welcome(capabilities: 3, process: 77)
