@@ -223,6 +223,29 @@ void shardline_fill_standard_descriptors(void) {
     }
 }
 
+static struct sigaction crash_handlers[NSIG];
+
+static void handle_crash(int number, siginfo_t *info, void *context) {
+    // 0 and less: sent by a process. abort() sends to its own.
+    if (number == SIGQUIT || (info->si_code <= 0 && info->si_pid != getpid())) {
+        signal(number, SIG_DFL);
+        raise(number);
+        return;
+    }
+    crash_handlers[number].sa_sigaction(number, info, context);
+}
+
+void shardline_end_by_sent_signals(void) {
+    static const int numbers[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGQUIT, SIGSEGV, SIGTRAP};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct sigaction action;
+        if (sigaction(numbers[i], NULL, &action) != 0 || !(action.sa_flags & SA_SIGINFO)) continue;
+        crash_handlers[numbers[i]] = action;
+        action.sa_sigaction = handle_crash;
+        sigaction(numbers[i], &action, NULL);
+    }
+}
+
 int shardline_unread(int pipe) {
     int count = 0;
     return ioctl(pipe, FIONREAD, &count) == 0 ? count : -1;

@@ -9,6 +9,7 @@ struct Main {
     static func main() async {
         // Closed ones would be given to the store's files, and messages written into them.
         shardline_fill_standard_descriptors()
+        shardline_end_by_sent_signals()
         // A reader that has gone away is an error of the write, which says what was done until then.
         signal(SIGPIPE, SIG_IGN)
         // So is a file that grows beyond what this process may write.

@@ -64,6 +64,11 @@ int shardline_signal(int watch, int signal);
 // before anything else is opened.
 void shardline_fill_standard_descriptors(void);
 
+// Lets a signal such as SIGSEGV, SIGABRT or SIGQUIT that was sent by another process or the terminal end this one at
+// once. The Swift runtime's handler takes it for a crash, prints a backtrace for half a minute, and lets the process and
+// its functions go on. It still gets the crashes of this process itself.
+void shardline_end_by_sent_signals(void);
+
 // A pipe with both ends close-on-exec and non-blocking. Returns 0 or errno.
 int shardline_pipe(int *reading, int *writing);
 

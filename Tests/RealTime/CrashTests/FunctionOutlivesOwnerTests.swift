@@ -80,8 +80,7 @@ import Testing
             let new = try #require(lines.firstIndex(of: "new"))
             #expect(lines[new...].allSatisfy { $0 == "new" }, "\(lines.count - new) lines behind it")
             for id in Set(lines.compactMap { pid_t($0) }) {
-                let state = (try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8)) ?? ""
-                #expect(state.isEmpty || state.contains(") Z "), "\(state)")
+                #expect(FunctionOutlivesOwnerTests.isEnded(id), "\(id)")
             }
         }
     }
@@ -112,6 +111,25 @@ import Testing
         _ = owner.end(waits: true)
         _ = try await trial.succeed()
         try trial.judge()
+    }
+
+    /// The Swift runtime takes them for crashes of its own: it prints a backtrace, and lets the process go on.
+    @Test(arguments: [SIGSEGV, SIGABRT, SIGQUIT, SIGTRAP])
+    func `a signal that was sent ends an owner at once, with what its function has started`(signal: Int32) async throws
+    {
+        let trial = try await Trial()
+        let owner = try await trial.start("WRITE | cat")
+        kill(owner.pid, signal)
+        try await trial.wait { Self.isEnded(owner.pid) }
+        kill(owner.pid, SIGKILL)
+        _ = owner.end(waits: true)
+        _ = try await trial.succeed()
+        try trial.judge()
+    }
+
+    private static func isEnded(_ id: pid_t) -> Bool {
+        let state = (try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8)) ?? ""
+        return state.isEmpty || state.contains(") Z ")
     }
 
     /// By pkill -9, or the system when memory is short: then it is the new owner that finds them.
