@@ -21,18 +21,25 @@ struct JSONField {
     private let text: [UInt8]
     private var position = 0
     private var depth = 0
+    /// Whether a member's name is canonically equal to one that is looked for, and has other bytes.
+    private var hasAlike = false
 
     private init(_ text: [UInt8]) { self.text = text }
 
     /// The text of the member `name`: a string's content, or a number as it is written.
     static func text(of name: String, in line: [UInt8]) throws(Problem) -> String {
-        switch try values(of: [UTF8Key(name)], in: line)[0] {
+        var scanner = JSONField(line)
+        switch try scanner.find([UTF8Key(name)])[0] {
         case .string(let text), .number(let text): return text
         case .other(let kind):
             throw Problem(reason: "the member '\(name)' is \(kind); a key is a string or a number")
-        case nil: throw Problem(reason: "the object has no member '\(name)'")
+        case nil:
+            throw Problem(reason: "the object has no member '\(name)'\(scanner.hasAlike ? alike : "")")
         }
     }
+
+    /// What is said of a name that is only canonically equal to the one that is looked for.
+    static let alike = " (one that looks the same has other bytes: another Unicode normal form)"
 
     /// The members with these names, nil where there is none; names are compared byte by byte. Throws where one of them
     /// occurs twice: readers differ in which of two counts, so the record could get another key than its reader sees.
@@ -53,7 +60,10 @@ struct JSONField {
         position += 1
         try members { scanner, key throws(Problem) in
             let key = UTF8Key(key)
-            guard let index = names.firstIndex(of: key) else { return try scanner.skipValue() }
+            guard let index = names.firstIndex(of: key) else {
+                if names.contains(where: { $0.string == key.string }) { scanner.hasAlike = true }
+                return try scanner.skipValue()
+            }
             counts[index] += 1
             found[index] = try scanner.value()
         }

@@ -216,11 +216,12 @@ struct RecordReader<Random: RandomNumberGenerator> {
         guard columns.count == 1 else {
             isRefused = true
             let names = fields.map { String(decoding: $0, as: UTF8.self) }.joined(separator: ", ")
+            let alike = fields.contains { String(decoding: $0, as: UTF8.self) == name } ? JSONField.alike : ""
             let places = columns.map { String($0 + 1) }.joined(separator: ", ")
             return .malformed(
                 line: line,
                 reason: columns.isEmpty
-                    ? "the header has no column '\(name)', only \(names); nothing of this file was put"
+                    ? "the header has no column '\(name)', only \(names)\(alike); nothing of this file was put"
                     : "the header has \(columns.count) columns '\(name)' (the columns \(places)), so which is the key is not known; give them different names; nothing of this file was put"
             )
         }

@@ -217,6 +217,21 @@ import Testing
         #expect(Self.items(sample.input, keys: .csvColumn("id"), step: step) == sample.items)
     }
 
+    @Test func `a name that only looks the same is told from one that is not there`() {
+        let alike = " (one that looks the same has other bytes: another Unicode normal form)"
+        for (wanted, there) in [("caf\u{E9}", "cafe\u{301}"), ("cafe\u{301}", "caf\u{E9}")] {
+            #expect(
+                Self.items("{\"x\":1,\"\(there)\":2}\n{\"x\":1}\n", keys: .jsonField(wanted), step: 100) == [
+                    "1!the object has no member '\(wanted)'\(alike)", "2!the object has no member '\(wanted)'",
+                ])
+            let columns = Self.items("x,\(there)\n1,2\n", keys: .csvColumn(wanted), step: 100)
+            #expect(
+                columns == [
+                    "1!the header has no column '\(wanted)', only x, \(there)\(alike); nothing of this file was put"
+                ])
+        }
+    }
+
     private static func tooLong(_ bytes: Int, line: Int) -> String {
         "\(line)!the record has \(bytes) bytes of data; the stream takes at most 8"
     }
