@@ -23,7 +23,8 @@ extension NewRecord {
 }
 
 extension RecordStream {
-    /// Puts one record whose data is the JSON of `value`, and returns when it is durable.
+    /// Puts one record whose data is the JSON of `value`, and returns when it is durable. Bytes that are JSON already,
+    /// in `Data` or an array, are put with `put(_:partitionKey:explicitHashKey:)`.
     ///
     /// ```swift
     /// try await orders.put(encoding: order, partitionKey: order.customer)
@@ -78,12 +79,15 @@ extension Record {
             return try decoder.decode(type, from: Data(bytes))
         } catch let error as DecodingError {
             throw PermanentFailure(self, because: .malformed(error.details))
+        } catch {
+            // A type's own rule, in its `init(from:)`.
+            throw PermanentFailure(self, because: .malformed("\(error)"))
         }
     }
 }
 
 extension FailureRecord.Entry {
-    /// The value whose JSON the record's data is. Throws `DecodingError`.
+    /// The value whose JSON the record's data is. Throws `DecodingError`, and what the value's type throws.
     public func decode<Value: Decodable>(
         as type: Value.Type = Value.self, decoder: JSONDecoder = JSONDecoder()
     ) throws -> Value {

@@ -3,8 +3,12 @@ public import StreamModel
 public import StreamStorage
 
 extension Timestamp {
-    /// The moment of a `Date`, to the nearest millisecond.
-    public init(_ date: Date) { self.init(milliseconds: Int64((date.timeIntervalSince1970 * 1000).rounded())) }
+    /// The moment of a `Date`, in whole milliseconds that have passed; the farthest timestamp for one beyond it.
+    public init(_ date: Date) {
+        // A double is exact to less than a microsecond here: what is that close to a whole millisecond is one.
+        let milliseconds = ((date.timeIntervalSince1970 * 1_000_000).rounded() / 1000).rounded(.down)
+        self.init(milliseconds: Int64(exactly: milliseconds) ?? (milliseconds < 0 ? .min : .max))
+    }
 }
 
 extension Date {

@@ -51,7 +51,7 @@ public final class EventSourceMapping: Sendable {
     }
 
     /// The mapping by its name, for looking at it, moving it and deleting it.
-    public var mapping: Mapping { stream.mapping(name) }
+    public var mapping: StreamMapping { stream.mapping(name) }
 
     package var key: MappingID { mapping.id }
 
@@ -200,7 +200,7 @@ public final class EventSourceMapping: Sendable {
     /// The mapping as the store keeps it, with its checkpoint in each shard. Throws `streamNotFound`, `mappingNotFound`.
     public func describe() async throws -> MappingDescription { try await mapping.describe() }
 
-    /// Moves the mapping's checkpoints, durably, whether or not it runs. As ``Mapping/seek(to:shard:)``.
+    /// Moves the mapping's checkpoints, durably, whether or not it runs. As ``StreamMapping/seek(to:shard:)``.
     @discardableResult
     public func seek(to position: StartingPosition, shard: ShardID? = nil) async throws -> MappingDescription {
         try await mapping.seek(to: position, shard: shard)

@@ -4,7 +4,7 @@ public import StreamModel
 ///
 /// The embedded store, the in-memory store of ShardlineTesting and the client of an owner's socket implement it; so can
 /// a type outside this package. The protocol promises no more than an engine across a network could keep. Programs use
-/// the calls of ``StreamStore``, ``RecordStream`` and ``Mapping`` instead.
+/// the calls of ``StreamStore``, ``RecordStream`` and ``StreamMapping`` instead.
 ///
 /// - Important: This protocol and the types that only it uses are not stable: they may change in any version until a
 ///   second durable engine stands on them.

@@ -14,7 +14,8 @@ import Synchronization
 /// durable. Records are written in the order in which they were accepted, so those of one partition key stay in order.
 ///
 /// A producer may also be kept as long as the program runs. Then ``runUntilFinished()`` sends what is enqueued; with `Shardline` it is
-/// a service of swift-service-lifecycle, which writes everything that it has accepted before it ends.
+/// a service of swift-service-lifecycle, which writes everything that it has accepted before it ends. A producer that is
+/// never run writes nothing: its buffer fills, and then `enqueue` suspends, and ``flush()`` in any case.
 ///
 /// A batch that fails ends the producer: nothing after it is sent, so that no record overtakes another. The error then
 /// has ``UnacknowledgedRecords`` as its cause, which names the records that were not written and those in doubt.
@@ -54,13 +55,16 @@ public final class Producer: Sendable {
     /// Where the task is cancelled, the commit in flight is awaited and nothing more is sent.
     ///
     /// - Throws: the failure that ended the producer, as ``ShardlineError`` with ``UnacknowledgedRecords`` as its cause;
-    ///   `CancellationError`; `closed` where it runs already, or has run.
+    ///   the error of `onAcknowledged`; `CancellationError` where the task was cancelled, and then `enqueue` and `flush`
+    ///   throw `closed` with ``UnacknowledgedRecords`` as its cause; `closed` where it runs already, or has run.
     public func runUntilFinished() async throws {
         guard queue.withLock({ $0.begin() }) else {
             throw ShardlineError(.closed, "the producer is running already, or has ended")
         }
         await send()
-        if let failure = queue.withLock({ $0.failure }) { throw failure }
+        guard let failure = queue.withLock({ $0.failure }) else { return }
+        let unacknowledged = (failure as? ShardlineError)?.cause as? UnacknowledgedRecords
+        throw unacknowledged?.reason is CancellationError ? CancellationError() : failure
     }
 
     /// Accepts no more records: later calls of `enqueue` throw `closed`. ``runUntilFinished()`` returns when those

@@ -246,7 +246,8 @@ struct ProducerQueue {
             let code: ShardlineError.Code =
                 unacknowledged.inDoubt.isEmpty || reason.code == .ownerGone ? reason.code : .outcomeUnknown
             return ShardlineError(code, "\(reason.message); \(unacknowledged)", cause: unacknowledged)
-        case is CancellationError: return reason
+        case is CancellationError:
+            return ShardlineError(.closed, "the producer was cancelled; \(unacknowledged)", cause: unacknowledged)
         default:
             guard unacknowledged.inDoubt.isEmpty else {
                 return ShardlineError(.outcomeUnknown, "\(reason); \(unacknowledged)", cause: unacknowledged)

@@ -7,75 +7,113 @@ struct ShardReader: Sendable {
         case records(RecordBatch)
         /// Nothing more for now, or only a gap.
         case nothing
-        /// The end of the shard, or of what was wanted.
-        case end
+        /// The end of what was wanted, or of the shard, with its children.
+        case end(children: [ShardID])
         /// The shard was removed, as all of its records have expired (API-R-4).
         case removed
     }
 
     let shard: ShardID
-    private let creationSecond: UInt64
-    private(set) var position: SequenceNumber
-    private var tip: SequenceNumber
     private let settings: ReaderSettings
+    /// nil until a description or a record has told it.
+    private var creationSecond: UInt64?
+    private(set) var position: SequenceNumber
+    /// The newest number that is known; where the reader doesn't follow, that of the beginning. nil before the first
+    /// read.
+    private(set) var tip: SequenceNumber?
+    /// Whether the shard is closed, so that a read at the tip finds its end.
+    private var isClosed = false
+    /// A gap after the records that were returned last.
+    private var gap: RecordGap?
 
-    /// A reader of this shard as it is now.
-    init(_ shard: ShardDescription, at position: SequenceNumber, settings: ReaderSettings) {
-        self.shard = shard.id
-        creationSecond = shard.creationSecond
+    init(_ shard: ShardID, at position: SequenceNumber, settings: ReaderSettings) {
+        self.shard = shard
         self.position = position
-        tip = max(shard.tip, position)
         self.settings = settings
     }
 
-    /// Whether nothing is wanted any more: where the reader doesn't follow, `tip` stays what it was at the beginning.
-    private var isThrough: Bool { !settings.follow && position >= tip }
+    /// A reader of this shard as it is now.
+    init(_ shard: ShardDescription, at position: SequenceNumber, settings: ReaderSettings) {
+        self.init(shard.id, at: position, settings: settings)
+        creationSecond = shard.creationSecond
+        tip = max(shard.tip, position)
+        isClosed = shard.closedAt != nil
+    }
 
-    func request(_ wait: ReadRequest.Wait) -> ReadRequest {
-        ReadRequest(stream: settings.stream.name, shard: shard, after: position, wait: wait)
+    /// Whether there is nothing to read before more is put.
+    var waitsForRecords: Bool { settings.follow && !isClosed && isAtTip }
+    private var isAtTip: Bool { tip.map { position >= $0 } ?? false }
+    /// Whether nothing is wanted any more.
+    private var isThrough: Bool { !settings.follow && isAtTip }
+
+    func request(_ wait: ReadRequest.Wait, maximumBytes: Int = 1 << 20) -> ReadRequest {
+        ReadRequest(
+            stream: settings.stream.name, shard: shard, after: position, maximumRecords: settings.recordsOfOneRead,
+            maximumBytes: maximumBytes, wait: wait)
     }
 
     /// Reads what is there.
-    mutating func read(_ wait: ReadRequest.Wait = .no) async throws -> Step {
-        if isThrough { return .end }
+    mutating func read() async throws -> Step {
+        try reportGap()
+        if isThrough { return .end(children: []) }
         let result: Result<ReadResult, any Error>
-        do { result = .success(try await settings.stream.engine.read(request(wait))) } catch {
+        do { result = .success(try await settings.stream.engine.read(request(.no))) } catch {
             result = .failure(error)
         }
-        return try take(result)
+        return try await take(result)
     }
 
-    /// Moves past a result of ``request(_:)``.
-    mutating func take(_ result: Result<ReadResult, any Error>) throws -> Step {
+    /// Moves past a result of ``request(_:maximumBytes:)``.
+    mutating func take(_ result: Result<ReadResult, any Error>) async throws -> Step {
+        try reportGap()
         let found: ReadResult
         do { found = try result.get() } catch let error as ShardlineError where error.code == .shardNotFound {
             return .removed
+        } catch let error as ShardlineError where error.code == .invalidArgument {
+            // The position was one before: the stream may be another one now.
+            let now = try await settings.describe().shards.first { $0.id == shard }
+            if let creationSecond, let now, now.creationSecond != creationSecond { throw settings.recreated }
+            throw error
         }
-        if let expired = found.expired { try report(.expired, expired) }
-        if let lost = found.lost { try report(.lost, lost) }
-        if let record = found.batch.first, record.shardCreationSecond != creationSecond {
-            throw ShardlineError(
-                .streamNotFound, "the stream '\(settings.stream.name)' was deleted and created again while it was read")
-        }
+        if settings.follow || tip == nil { tip = found.tip }
+        if found.endOfShard != nil { isClosed = true }
+        if let expired = found.expired { try settings.report(shard, expired, .expired, upTo: goal) }
+        try check(found.batch)
         position = found.next
         var batch = found.batch
-        if settings.follow {
-            tip = found.tip
-        } else if position > tip, let over = batch.firstIndex(where: { $0.sequenceNumber > tip }) {
+        if let goal, position > goal, let over = batch.firstIndex(where: { $0.sequenceNumber > goal }) {
             batch = batch.extracting(0..<over)
         }
+        if let lost = found.lost {
+            gap = RecordGap(shard: shard, numbers: lost, cause: .lost)
+            // Before the records that follow it, after those that precede it.
+            if batch.first.map({ $0.sequenceNumber > lost.upperBound }) ?? true { try reportGap() }
+        }
         if !batch.isEmpty { return .records(batch) }
-        return found.endOfShard != nil || isThrough ? .end : .nothing
+        if let children = found.endOfShard { return .end(children: children) }
+        return isThrough ? .end(children: []) : .nothing
     }
 
-    /// Reports what a removed shard had after the position: its children begin after its last number.
+    private var goal: SequenceNumber? { settings.follow ? nil : tip }
+
+    private mutating func reportGap() throws {
+        guard let gap else { return }
+        self.gap = nil
+        try settings.report(shard, gap.numbers, gap.cause, upTo: goal)
+    }
+
+    /// Throws where the records are those of a stream that was created again under the name.
+    private mutating func check(_ batch: RecordBatch) throws {
+        guard let record = batch.first else { return }
+        if let creationSecond, record.shardCreationSecond != creationSecond { throw settings.recreated }
+        creationSecond = record.shardCreationSecond
+    }
+
+    /// Reports what a removed shard had after the position. The child of a split begins after its parent's last number;
+    /// that of a merge after the last of both, which says nothing of one of them.
     func reportRemoval() async throws {
-        let children = try await settings.stream.describe().shards.filter { $0.parents.contains(shard) }
-        let last = children.map(\.origin).reduce(tip, max)
-        if position < last { try report(.expired, position.advanced(by: 1)...last) }
-    }
-
-    private func report(_ cause: RecordGap.Cause, _ numbers: ClosedRange<SequenceNumber>) throws {
-        try settings.report(RecordGap(shard: shard, numbers: numbers, cause: cause))
+        let children = try await settings.describe().shards.filter { $0.parents == [shard] }
+        let last = children.map(\.origin).reduce(tip ?? position, max)
+        if position < last { try settings.report(shard, position.advanced(by: 1)...last, .expired, upTo: goal) }
     }
 }

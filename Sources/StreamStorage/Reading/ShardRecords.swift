@@ -4,53 +4,65 @@ public import StreamModel
 public struct ShardRecords: AsyncSequence, Sendable {
     let settings: ReaderSettings
     let shard: ShardID
+    let start: StartingPosition
 
     /// Reads from the start.
-    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(settings: settings, shard: shard) }
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(self) }
 
-    /// One reader of the shard.
+    /// One reader of the shard. It belongs to one task at a time.
     public struct AsyncIterator: AsyncIteratorProtocol {
-        private let settings: ReaderSettings
-        private let shard: ShardID
-        private var reader: ShardReader?
-        private var batch = RecordBatch().makeIterator()
-        private var isFinished = false
-
-        init(settings: ReaderSettings, shard: ShardID) {
-            self.settings = settings
-            self.shard = shard
+        private enum Phase {
+            case beginning
+            case reading(ShardReader)
+            case finished
         }
 
-        /// The next record, as soon as it is there; nil at the end.
+        private let records: ShardRecords
+        private var phase = Phase.beginning
+        private var batch = RecordBatch().makeIterator()
+
+        init(_ records: ShardRecords) { self.records = records }
+
+        /// The next record, as soon as it is there; nil at the end, and after an error.
         public mutating func next() async throws -> Record? {
             if let record = batch.next() { return record }
-            while !isFinished {
-                try Task.checkCancellation()
-                var reader = if let reader { reader } else { try await begin() }
-                var step = try await reader.read()
-                if case .nothing = step, settings.follow { step = try await reader.read(.untilAvailable) }
-                self.reader = reader
-                switch step {
-                case .records(let found):
-                    batch = found.makeIterator()
-                    return batch.next()
-                case .nothing: continue
-                case .end: isFinished = true
-                case .removed:
-                    isFinished = true
-                    try await reader.reportRemoval()
-                }
+            let phase = self.phase
+            self.phase = .finished
+            var reader: ShardReader
+            switch phase {
+            case .beginning: reader = try await records.begin()
+            case .reading(let last): reader = last
+            case .finished: return nil
             }
-            return nil
+            guard let found = try await records.next(&reader) else { return nil }
+            self.phase = .reading(reader)
+            batch = found.makeIterator()
+            return batch.next()
         }
+    }
 
-        private func begin() async throws -> ShardReader {
-            let stream = settings.stream
-            let position = try await stream.engine.position(of: settings.start, in: stream.name, shard: shard)
-            guard let description = try await stream.describe().shards.first(where: { $0.id == shard }) else {
-                throw ShardlineError(.shardNotFound, "the stream '\(stream.name)' has no shard \(shard.number)")
+    private func begin() async throws -> ShardReader {
+        let position = try await settings.stream.engine.position(of: start, in: settings.stream.name, shard: shard)
+        return ShardReader(shard, at: position, settings: settings)
+    }
+
+    /// The records of the next read that finds any; nil at the end.
+    private func next(_ reader: inout ShardReader) async throws -> RecordBatch? {
+        while true {
+            try Task.checkCancellation()
+            var step = try await reader.read()
+            if case .nothing = step, reader.waitsForRecords {
+                guard let result = try await settings.wait(for: [reader.request(.untilAvailable)])[0] else { continue }
+                step = try await reader.take(result)
             }
-            return ShardReader(description, at: position, settings: settings)
+            switch step {
+            case .records(let batch): return batch
+            case .nothing: continue
+            case .end: return nil
+            case .removed:
+                try await reader.reportRemoval()
+                return nil
+            }
         }
     }
 }

@@ -30,7 +30,7 @@ extension RecordStream {
     public func mappings() async throws -> [MappingDescription] { try await engine.listMappings(of: name) }
 
     /// The mapping of this name, whether or not it exists or runs; its calls throw `mappingNotFound` until it does.
-    public func mapping(_ name: String) -> Mapping { Mapping(stream: self, name: name) }
+    public func mapping(_ name: String) -> StreamMapping { StreamMapping(stream: self, name: name) }
 
     /// How many records are in the shards now, together. Throws `streamNotFound`.
     public func recordCount() async throws -> Int {

@@ -34,6 +34,9 @@ final class ListEngine: StoreEngine {
         var streams: [UTF8Key: StreamList] = [:]
         var mappings: [MappingID: MappingDescription] = [:]
         var states: [MappingID: @Sendable () -> [MappingShardState]] = [:]
+        var failureStreams: [MappingID: UTF8Key] = [:]
+        /// The epochs of the newest claims.
+        var claims: [MappingID: UInt64] = [:]
         var lastNumber: UInt64 = 0
         var isClosed = false
 
@@ -42,8 +45,12 @@ final class ListEngine: StoreEngine {
             return lastNumber
         }
 
-        func stream(_ name: String) throws -> StreamList {
+        func checkOpen() throws {
             if isClosed { throw ShardlineError(.closed, "the store is closed") }
+        }
+
+        func stream(_ name: String) throws -> StreamList {
+            try checkOpen()
             guard let stream = streams[UTF8Key(name)] else {
                 throw ShardlineError(.streamNotFound, "there is no stream '\(name)'")
             }
@@ -95,7 +102,10 @@ extension ListEngine {
     }
 
     func listStreams() async throws -> [StreamDescription] {
-        state.withLock { state in state.streams.sorted { $0.key < $1.key }.map(\.value.current) }
+        try state.withLock { state in
+            try state.checkOpen()
+            return state.streams.sorted { $0.key < $1.key }.map(\.value.current)
+        }
     }
 
     func describeStream(_ name: String) async throws -> StreamDescription {
@@ -105,6 +115,9 @@ extension ListEngine {
     func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
         try state.withLock { state in
             var stream = try state.stream(name)
+            var settings = stream.description.initialSettings
+            settings.retention = retention
+            try settings.validate(name: name)
             stream.description.retention = retention
             state.streams[UTF8Key(name)] = stream
             return stream.current
@@ -114,10 +127,17 @@ extension ListEngine {
     func deleteStream(_ name: String, force: Bool) async throws {
         try state.withLock { state in
             _ = try state.stream(name)
-            let running = state.mappings.values.first { UTF8Key($0.key.stream) == UTF8Key(name) && $0.isClaimed }
+            let running = state.mappings.values.first {
+                $0.isClaimed
+                    && (UTF8Key($0.key.stream) == UTF8Key(name) || state.failureStreams[$0.key] == UTF8Key(name))
+            }
             if let running, !force { throw ShardlineError(.mappingBusy, "the mapping '\(running.key)' is running") }
             state.streams[UTF8Key(name)] = nil
-            state.mappings = state.mappings.filter { UTF8Key($0.key.stream) != UTF8Key(name) }
+            for id in state.mappings.keys where UTF8Key(id.stream) == UTF8Key(name) {
+                state.mappings[id] = nil
+                state.states[id] = nil
+                state.failureStreams[id] = nil
+            }
         }
     }
 }
@@ -144,15 +164,22 @@ extension ListEngine {
                         }
                     }
                     receipts.append(.appended(try next.put(append, at: now)))
-                case .seal(let seal): receipts.append(.sealed(try next.close(seal, at: now)))
+                case .seal(let seal):
+                    let stream = try next.stream(seal.stream)
+                    let closed = try seal.parents.map { stream.shards[try stream.place(of: $0)] }
+                        .first { !$0.children.isEmpty }
+                    if let closed { return .sealed(change: index, children: closed.children) }
+                    receipts.append(.sealed(try next.close(seal, at: now)))
                 case .checkpoint(let move):
-                    try next.move(move.mapping, epoch: move.epoch, to: move.checkpoint)
+                    try next.move(move.mapping, epoch: move.epoch, move.checkpoint.shard) { checkpoint in
+                        // A position before the one there changes nothing; a move drops the note of attempts.
+                        guard move.checkpoint.position >= checkpoint.position else { return }
+                        checkpoint = move.checkpoint
+                        checkpoint.attempts = nil
+                    }
                     receipts.append(.done)
                 case .attempts(let note, let mapping, let shard, let epoch):
-                    let known = try next.mapping(mapping).checkpoints.first { $0.shard == shard }
-                    var checkpoint = known ?? ShardCheckpoint(shard: shard, position: .zero)
-                    checkpoint.attempts = note
-                    try next.move(mapping, epoch: epoch, to: checkpoint)
+                    try next.move(mapping, epoch: epoch, shard) { $0.attempts = note }
                     receipts.append(.done)
                 case .reserved: throw ShardlineError(.invalidArgument, "this engine does not know a reserved change")
                 }
@@ -215,10 +242,17 @@ extension ListEngine.State {
         return children
     }
 
-    mutating func move(_ id: MappingID, epoch: UInt64, to checkpoint: ShardCheckpoint) throws {
+    mutating func move(
+        _ id: MappingID, epoch: UInt64, _ shard: ShardID, _ change: (inout ShardCheckpoint) -> Void
+    ) throws {
         var mapping = try self.mapping(id)
+        let stream = try self.stream(id.stream)
+        let origin = stream.shards[try stream.place(of: shard)].description.origin
         guard epoch >= mapping.epoch else { throw ShardlineError(.fenced, "'\(id)' was taken over or moved") }
-        mapping.checkpoints.removeAll { $0.shard == checkpoint.shard }
+        var checkpoint =
+            mapping.checkpoints.first { $0.shard == shard } ?? ShardCheckpoint(shard: shard, position: origin)
+        change(&checkpoint)
+        mapping.checkpoints.removeAll { $0.shard == shard }
         mapping.checkpoints.append(checkpoint)
         mapping.checkpoints.sort { $0.shard < $1.shard }
         mappings[id] = mapping
@@ -262,6 +296,9 @@ extension ListEngine.State {
     func read(_ request: ReadRequest) throws -> ReadResult {
         let stream = try self.stream(request.stream)
         let shard = stream.shards[try stream.place(of: request.shard)]
+        guard request.after <= shard.description.tip || !shard.children.isEmpty else {
+            throw ShardlineError(.invalidArgument, "shard \(request.shard.number) has no record \(request.after)")
+        }
         var bytes = 0
         let records = shard.records.lazy.filter { $0.sequenceNumber > request.after }
             .prefix { record in
@@ -312,6 +349,9 @@ extension ListEngine.State {
 extension ListEngine {
     func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
         try definition.startingPosition.validate(now: timeSource.wallTime)
+        guard Limits.isName(definition.key.name) else {
+            throw ShardlineError(.invalidArgument, "'\(definition.key.name)' is no name of a mapping")
+        }
         let now = timeSource.wallTime
         return try state.withLock { state in
             guard state.mappings[definition.key] == nil else {
@@ -335,7 +375,7 @@ extension ListEngine {
 
     func listMappings(of stream: String?) async throws -> [MappingDescription] {
         try state.withLock { state in
-            if let stream { _ = try state.stream(stream) }
+            if let stream { _ = try state.stream(stream) } else { try state.checkOpen() }
             return state.mappings.values.filter { stream == nil || UTF8Key($0.key.stream) == UTF8Key(stream!) }
                 .sorted { ($0.key.stream, $0.key.name) < ($1.key.stream, $1.key.name) }
         }
@@ -352,6 +392,8 @@ extension ListEngine {
             }
             description.epoch = state.nextNumber()
             description.isClaimed = true
+            state.claims[mapping] = description.epoch
+            state.failureStreams[mapping] = claim.failureStream.map { UTF8Key($0) }
             if let configuration = claim.configuration { description.configuration = configuration }
             state.states[mapping] = claim.states
         }
@@ -366,8 +408,11 @@ extension ListEngine {
 
     func releaseMapping(_ mapping: MappingID, epoch: UInt64) async throws {
         _ = try change(mapping) { description, state in
+            // A seek raises the mapping's epoch; the claim keeps its own.
+            guard state.claims[mapping] ?? 0 <= epoch else { return }
             description.isClaimed = false
             state.states[mapping] = nil
+            state.failureStreams[mapping] = nil
         }
     }
 
@@ -376,12 +421,18 @@ extension ListEngine {
     ) async throws -> MappingDescription {
         try position.validate(now: timeSource.wallTime)
         return try change(mapping) { description, state in
-            for place in description.checkpoints.indices {
-                let id = description.checkpoints[place].shard
-                if let shard, id != shard { continue }
-                description.checkpoints[place] = ShardCheckpoint(
-                    shard: id, position: try state.position(of: position, in: mapping.stream, shard: id))
+            let stream = try state.stream(mapping.stream)
+            if let shard { _ = try stream.place(of: shard) }
+            guard shard != nil || stream.shards.count == 1 || !position.isOfOneShard else {
+                throw ShardlineError(.invalidArgument, "a sequence number belongs to one shard: name it")
             }
+            for id in stream.shards.map(\.description.id) where shard == nil || id == shard {
+                let checkpoint = ShardCheckpoint(
+                    shard: id, position: try state.position(of: position, in: mapping.stream, shard: id))
+                description.checkpoints.removeAll { $0.shard == id }
+                description.checkpoints.append(checkpoint)
+            }
+            description.checkpoints.sort { $0.shard < $1.shard }
             description.epoch = state.nextNumber()
         }
     }

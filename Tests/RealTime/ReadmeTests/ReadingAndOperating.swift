@@ -27,6 +27,12 @@ struct ReadingAndOperating {
         }
         #expect(spent == ["ada": 12, "eva": 5_050])
 
+        var last: [ShardID: KinesisSequenceNumber] = [:]
+        for try await record in orders.records(after: last, follow: false) {
+            last[record.shard] = record.kinesisSequenceNumber
+        }
+        #expect(last.count == 2)
+
         let shard = try await orders.describe().shards[0]
         for try await record in orders.records(in: shard.id, from: .trimHorizon, follow: false) {
             print(record.kinesisSequenceNumber, record.partitionKey, record.bytes.count)

@@ -60,6 +60,20 @@ struct CodableTests {
         #expect(failure.localizedDescription == "\(failure)")
     }
 
+    struct Positive: Decodable {
+        init(from decoder: any Decoder) throws {
+            if try Int(from: decoder) < 1 { throw ShardlineError(.invalidArgument, "it must be positive") }
+        }
+    }
+
+    @Test func `a value that its own type refuses is a permanent failure, too`() throws {
+        let record = Record(
+            NewRecord("0", partitionKey: "k"), shard: ShardID(0), shardCreationSecond: 1,
+            sequenceNumber: SequenceNumber(7), approximateArrivalTimestamp: Timestamp(milliseconds: 1))
+        let failure = try #require(throws: PermanentFailure.self) { try record.decode(as: Positive.self) }
+        #expect("\(failure)".contains("it must be positive"), "\(failure)")
+    }
+
     @Test func `a record that can't be decoded is given up at once, and the others go on`() async throws {
         var driver = try MappingTestDriver { batch, _ in
             for record in batch { _ = try record.decode(as: Int.self) }
@@ -93,6 +107,10 @@ struct CodableTests {
             let stamp = Timestamp(milliseconds: milliseconds)
             #expect(Timestamp(Date(stamp)) == stamp)
         }
+        // Never after the date: a time in the future is refused.
+        #expect(Timestamp(Date(timeIntervalSince1970: 1_785_000_000.1237)).milliseconds == 1_785_000_000_123)
+        #expect(Timestamp(.distantFuture).milliseconds > 0 && Timestamp(.distantPast).milliseconds < 0)
+        #expect(Timestamp(Date(timeIntervalSince1970: .infinity)).milliseconds == .max)
         let date = Date(timeIntervalSince1970: 12.5)
         #expect(StartingPosition.atTimestamp(date) == .atTimestamp(Timestamp(milliseconds: 12_500)))
     }

@@ -129,7 +129,7 @@ struct ReaderContractTests {
                 }
                 return values
             }
-            async let followed = read(stream.records(), upTo: keys.count * rounds)
+            async let followed = read(stream.records(recordsOfOneRead: 2), upTo: keys.count * rounds)
             for round in 0..<rounds {
                 try await stream.put(contentsOf: keys.map { NewRecord("\(round)", partitionKey: $0) })
                 let open = try await stream.describe().shards.filter { $0.closedAt == nil }
@@ -153,7 +153,7 @@ struct ReaderContractTests {
             }
             let whole = Dictionary(uniqueKeysWithValues: keys.map { ($0, Array(0..<rounds)) })
             #expect(try await followed == whole)
-            #expect(try await read(stream.records(follow: false), upTo: .max) == whole)
+            #expect(try await read(stream.records(follow: false, recordsOfOneRead: 5), upTo: .max) == whole)
         }
     }
 
@@ -190,6 +190,130 @@ struct ReaderContractTests {
         let records = store.stream("s").records(follow: false) { gap in gaps.withLock { $0.append(gap) } }
         #expect(try await Self.texts(records) == ["a", "d"])
         #expect(gaps.withLock { $0 } == [RecordGap(shard: shard0, numbers: 2...3, cause: .lost)])
+    }
+
+    @Test func `records before a gap come before its report, and an error ends the iteration`() async throws {
+        let store = InMemoryStore()
+        try await store.createStream("s", shards: 1)
+        try await store.put(["a", "b", "c"])
+        try store.loseRecords(2...2, in: "s", shard: shard0)
+        struct Refused: Error {}
+        var reader = store.stream("s").records(follow: false) { _ in throw Refused() }.makeAsyncIterator()
+        #expect(try await reader.next().map(Self.text) == "a")
+        await #expect(throws: Refused.self) { try await reader.next() }
+        #expect(try await reader.next() == nil)
+        // What is lost after the end is not the reader's.
+        let gaps = Mutex<[RecordGap]>([])
+        var other = store.stream("s").records(
+            in: shard0, follow: false, onGap: { gap in gaps.withLock { $0.append(gap) } }
+        )
+        .makeAsyncIterator()
+        #expect(try await other.next().map(Self.text) == "a")
+        try await store.put(["d", "e"])
+        try store.loseRecords(4...4, in: "s", shard: shard0)
+        #expect(try await other.next().map(Self.text) == "c")
+        #expect(try await other.next() == nil)
+        #expect(gaps.withLock { $0.map(\.numbers) } == [2...2])
+    }
+
+    @Test func `a reader that waits is told that the store has failed`() async throws {
+        let store = InMemoryStore()
+        try await store.createStream("s", shards: 2)
+        try await store.put(["a"])
+        let stream = store.stream("s")
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await expect(.storeFailed) { for try await _ in stream.records() {} }
+            }
+            group.addTask {
+                await expect(.storeFailed) { for try await _ in stream.records(in: shard0) {} }
+            }
+            while try store.waitingReads(of: "s", shard: shard0) < 2 { await Task.yield() }
+            store.fail(with: ShardlineError(.storeFailed, "the disk is gone"))
+            try await group.waitForAll()
+        }
+    }
+
+    @Test(arguments: StoreKind.all) func `reading all shards goes on after the last records of an earlier reading`(
+        kind: StoreKind
+    ) async throws {
+        try await kind.test(shards: 2) { store, _ in
+            let stream = store.stream("s")
+            try await store.put(["a", "b"])
+            try await store.put(["c"], shard: shard1)
+            var last: [ShardID: KinesisSequenceNumber] = [:]
+            var texts: [String] = []
+            func readOn() async throws {
+                for try await record in stream.records(after: last, follow: false) {
+                    last[record.shard] = record.kinesisSequenceNumber
+                    texts.append(Self.text(record))
+                }
+            }
+            try await readOn()
+            #expect(texts.sorted() == ["a", "b", "c"])
+            try await store.put(["d"])
+            let whole = HashKeyRange.even(1)
+            try await store.committed(.seal(Seal(stream: "s", parents: [shard0, shard1], children: whole)))
+            try await store.put(["e", "f"], shard: ShardID(2))
+            try await readOn()
+            #expect(texts[3...] == ["d", "e", "f"])
+            // Only the child's entry is left: its parents were read to their ends.
+            last = last.filter { $0.key == ShardID(2) }
+            try await store.put(["g"], shard: ShardID(2))
+            try await readOn()
+            #expect(texts[6...] == ["g"])
+            let wrong = stream.records(after: [ShardID(2): last[ShardID(2)]!.of(shard0)])
+            await expect(.invalidArgument) { try await Self.texts(wrong) }
+        }
+    }
+
+    @Test(arguments: StoreKind.all) func `a merge is no gap of the parent that was read to its end`(
+        kind: StoreKind
+    ) async throws {
+        try await kind.test(shards: 2, retention: .seconds(60)) { store, time in
+            let stream = store.stream("s")
+            try await store.put(["a"])
+            try await store.put((0..<9).map { "\($0)" }, shard: shard1)
+            let gaps = Mutex<[RecordGap]>([])
+            var reader = stream.records(onGap: { gap in gaps.withLock { $0.append(gap) } }).makeAsyncIterator()
+            for _ in 0..<10 { _ = try await reader.next() }
+            try await store.committed(
+                .seal(Seal(stream: "s", parents: [shard0, shard1], children: HashKeyRange.even(1))))
+            time.advance(by: .seconds(62))
+            try await store.put(["z"], shard: ShardID(2))
+            #expect(try await reader.next().map(Self.text) == "z")
+            #expect(gaps.withLock { $0 } == [])
+        }
+    }
+
+    @Test(arguments: StoreKind.all) func `a shard that opened, closed and expired between two looks is a gap`(
+        kind: StoreKind
+    ) async throws {
+        try await kind.test(shards: 1, retention: .seconds(60)) { store, time in
+            let stream = store.stream("s")
+            try await store.put(["a"])
+            let gaps = Mutex<[RecordGap]>([])
+            var reader = stream.records(onGap: { gap in gaps.withLock { $0.append(gap) } }).makeAsyncIterator()
+            #expect(try await reader.next().map(Self.text) == "a")
+            let halves = HashKeyRange.even(2)
+            try await store.committed(.seal(Seal(stream: "s", parents: [shard0], children: halves)))
+            try await store.put(["never read"], shard: ShardID(1))
+            let first = halves[0]
+            let middle = HashKey(first.last.value / 2)
+            try await store.committed(
+                .seal(
+                    Seal(
+                        stream: "s", parents: [ShardID(1)],
+                        children: [
+                            HashKeyRange(first: first.first, last: middle),
+                            HashKeyRange(first: HashKey(middle.value + 1), last: first.last),
+                        ])))
+            time.advance(by: .seconds(62))
+            try await store.put(["z"], shard: ShardID(3))
+            #expect(try await stream.describe().shards.map(\.id.number) == [2, 3, 4])
+            #expect(try await reader.next().map(Self.text) == "z")
+            #expect(gaps.withLock { $0.map(\.numbers) } == [2...2])
+        }
     }
 
     /// The shard is removed when all its records have expired (API-R-4).
@@ -242,5 +366,14 @@ struct ReaderContractTests {
             try await store.put(["x", "y"])
             await expect(.streamNotFound) { try await reader.next() }
         }
+    }
+}
+
+extension KinesisSequenceNumber {
+    /// The same counter in another shard.
+    fileprivate func of(_ shard: ShardID) -> KinesisSequenceNumber {
+        KinesisSequenceNumber(
+            shard: shard, shardCreationSecond: shardCreationSecond, sequenceNumber: sequenceNumber,
+            arrivalSecond: arrivalSecond)
     }
 }

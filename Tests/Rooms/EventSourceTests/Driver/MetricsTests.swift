@@ -82,6 +82,8 @@ struct MetricsTests {
         try await put((1...15).map { "held \($0)" }, shard: 1)
         // These fifteen are read without anything being decided about them.
         while mapping.statistics.polled < polled + 25 { await Task.yield() }
+        // The metrics follow the statistics a moment later.
+        while metrics.total("PolledEventCount") < polled + 25 { await Task.yield() }
         #expect(metrics.total("PolledEventCount") == polled + 25)
         cut.cancel()
         books.gate.open()

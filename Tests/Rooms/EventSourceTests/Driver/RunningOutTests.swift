@@ -71,6 +71,8 @@ struct RunningOutTests {
         for line in told {
             #expect(line.hasPrefix("shardId-000000000000 has been on one unit for "))
             #expect(line.contains(", key 'k', the oldest record is "), "\(line)")
+            // The other shard counts too where its function was slow to run.
+            let line = line.replacing(", the longest of 2 shards", with: "")
             #expect(
                 line.hasSuffix(" old), waiting for the failure destination; last error: the record is malformed: bad"),
                 "\(line)")

@@ -32,11 +32,11 @@ final class Life: @unchecked Sendable {
     private let purpose: Purpose
     private var isFinal: Bool { purpose == .final }
     private(set) var isDone = false
-    private var isEnding = false
+    private(set) var isEnding = false
     /// The store takes nothing more, or the history wants it opened again.
     var wantsReopening = false
     /// What each of the tasks is at, for the report of a life that does not end.
-    private(set) var doing: [String: String] = [:]
+    var doing: [String: String] = [:]
     let producers = (0..<2).map { _ in Inbox<Order>() }
     private let callers = (0..<2).map { _ in Inbox<Order>() }
     private(set) var running: [String: EventSourceMapping] = [:]
@@ -123,6 +123,7 @@ final class Life: @unchecked Sendable {
             }
             for (number, inbox) in callers.enumerated() { group.addTask { [self] in await call(number, inbox) } }
             for name in world.mappings { group.addTask { [self] in await consume(name) } }
+            if !isFinal { group.addTask { [self] in await readAlong() } }
             if !isFinal { await direct() }
             for inbox in producers + callers { inbox.close() }
             // At the end of a history the mappings work off what is there, and end by themselves.

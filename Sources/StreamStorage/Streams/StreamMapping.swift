@@ -8,7 +8,7 @@ public import StreamModel
 /// for shard in try await delays.shardStates() ?? [] where shard.isFailing { print(shard.shard, shard.lastError ?? "") }
 /// try await delays.seek(to: .trimHorizon)
 /// ```
-public struct Mapping: Sendable {
+public struct StreamMapping: Sendable {
     /// The stream whose records the mapping reads.
     public let stream: RecordStream
     /// The mapping's name, unique on its stream.
