@@ -2,6 +2,7 @@ import CrashChild
 import Foundation
 import Glibc
 import StreamModel
+import TestSupport
 
 extension CrashDirectory {
     /// Who is killed in a round through the command line.

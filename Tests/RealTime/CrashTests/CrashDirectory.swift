@@ -1,5 +1,6 @@
 import CrashChild
 import Glibc
+import TestSupport
 
 /// A directory that processes are killed on, and what is known of it.
 struct CrashDirectory {
@@ -31,11 +32,7 @@ struct CrashDirectory {
     init(_ name: String, store: String? = nil, power: Power = .stays, kind: Kind = .plain) throws {
         self.kind = kind
         ledger.promises = kind.promises
-        var template = Array("/tmp/shardline-crash-\(name)-XXXXXX".utf8CString)
-        guard let made = mkdtemp(&template) else {
-            throw Failure(description: "can't make a directory in /tmp: \(String(cString: strerror(errno)))")
-        }
-        path = String(cString: made)
+        path = TestDirectory.make("shardline-crash-\(name)")
         storePath = store ?? "\(path)/store"
         if case .isLost(let missing) = power {
             powerLoss = try PowerLoss(root: storePath, log: "\(path)/undo", missing: missing)

@@ -1,6 +1,7 @@
 import CrashChild
 import DiskAccess
 import Glibc
+import TestSupport
 import Testing
 
 /// Rounds upon rounds.
@@ -31,7 +32,7 @@ enum CrashRounds {
             var (records, promised, lost, done, losses) = (0, 0, 0, 0, 0)
             for first in stride(from: 0, to: rounds.rounds, by: roundsOfADirectory) {
                 // Each directory has randomness of its own, so that one can be repeated without those before it.
-                var random = SeededRandom(seed: rounds.seed &+ UInt64(first))
+                var random = SeededRandom(rounds.seed &+ UInt64(first))
                 var directory = try CrashDirectory(name, power: power, kind: kind)
                 do {
                     try prepare(&directory)

@@ -35,7 +35,7 @@ import Testing
         }
 
         init() async throws {
-            folder = try TestDirectory()
+            folder = TestDirectory()
             try Data(FunctionOutlivesOwnerTests.writer.utf8).write(to: folder.url("writer.py"))
             #expect(try await shardline(["stream", "create", "s", "--shards", "1"]).status == 0)
             #expect(try await shardline(["put", "s", "--key", "k"], input: "a\n").status == 0)

@@ -1,5 +1,6 @@
 import CrashChild
 import DiskAccess
+import TestSupport
 import Testing
 
 /// Rounds in which power is lost with each kill: what was not synced is gone.
@@ -34,7 +35,7 @@ import Testing
         private(set) var finding = "nothing"
 
         init(_ missing: PowerLoss.MissingSync) throws {
-            var random = SeededRandom(seed: CrashRounds.settings.seed)
+            var random = SeededRandom(CrashRounds.settings.seed)
             var directory = try CrashDirectory("sync-left-out", power: .isLost(missingSync: missing))
             while lost == 0, rounds < 40 {
                 rounds += 1

@@ -5,7 +5,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1)))
 struct KeptProducerTests {
     @Test func `a producer that is a service writes what it has accepted before the store closes`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let store = try await SegmentStore.open(at: folder.path)
         try await store.createStream("orders", shards: 2)
         let kept = KeptProducerBox()

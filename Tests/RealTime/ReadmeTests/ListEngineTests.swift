@@ -68,7 +68,7 @@ struct ListEngineTests {
         let whole = try await BuiltProgram(path: "/usr/bin/env").run(options + [file])
         #expect(whole.status == 0, "\(whole.errors.prefix(2000))")
         // What is not public is not found there.
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let hidden = folder.path + "/hidden.swift"
         try "import Shardline\nlet change: ParkedKeyChange? = nil\n".write(
             toFile: hidden, atomically: true, encoding: .utf8)

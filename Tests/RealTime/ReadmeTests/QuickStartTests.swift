@@ -5,7 +5,7 @@ import Testing
 /// The README's program does what the README says.
 @Suite struct QuickStartTests {
     @Test(.timeLimit(.minutes(1))) func `the program does its work, and does it again on what it left`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         for run in 1...2 {
             let program = try await QuickStart(in: folder.path)
             let store = program.store

@@ -71,7 +71,7 @@ import Testing
 
     @Test func `the dependency's line is one that a package may have`() async throws {
         let line = try #require(try Readme().blocks("swift").first { $0.text.contains(".package(") }).text
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         try """
         // swift-tools-version: 6.2
         import PackageDescription
@@ -94,7 +94,7 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(2))) func `the commands do what the README says`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let script = try Readme().blocks("sh").map(\.text).joined(separator: "\n")
         try ("set -e\n" + script + "\n").write(to: folder.url("quick-start.sh"), atomically: true, encoding: .utf8)
         let programs = URL(filePath: BuiltProgram.shardline.path).deletingLastPathComponent().path

@@ -13,7 +13,7 @@ struct StoreBenchTests {
     private static let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 
     private func run(_ change: (inout BenchSettings) -> Void) async throws -> BenchReport {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         var settings = BenchSettings()
         settings.data = .json(size: 100)
         settings.records = 5_000

@@ -18,7 +18,7 @@ import Testing
     }
 
     @Test func `pieces are written one behind the other and read back`() throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let file = try disk.open(directory.path + "/f", .create)
         // More than one system call takes.
         let pieces = (0..<2500).map { index in
@@ -36,7 +36,7 @@ import Testing
     @Test func `whole pages go past the page cache where the file's system can do that, and never more than they are`()
         throws
     {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let file = try disk.open(directory.path + "/f", .create)
         try file.writeAll(Array("head".utf8), at: 0)
         let pages = OwnedBytes(uninitialized: 8 * Page.size, alignment: Page.size)
@@ -56,7 +56,7 @@ import Testing
     }
 
     @Test func `names are listed in order, moved and removed`() throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         for name in ["b", "a", "c"] { _ = try disk.open("\(directory.path)/\(name)", .create) }
         try disk.createDirectory(directory.path + "/d")
         try disk.createDirectory(directory.path + "/d")
@@ -71,7 +71,7 @@ import Testing
     }
 
     @Test func `errors name the operation, the path and the reason`() throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let missing = failure { () throws(FileError) in try disk.open(directory.path + "/none", .read) }
         #expect(missing == FileError(.open, directory.path + "/none", code: ENOENT))
         #expect(missing?.isMissing == true)
@@ -86,7 +86,7 @@ import Testing
     /// A pipe that nobody writes to would be waited for, for ever.
     @Test(.timeLimit(.minutes(1)), arguments: ["pipe", "folder", "/dev/null"])
     func `what is no regular file is not opened`(name: String) throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let path = name.hasPrefix("/") ? name : "\(directory.path)/\(name)"
         if name == "pipe" { #expect(mkfifo(path, 0o600) == 0) }
         if name == "folder" { try disk.createDirectory(path) }
@@ -100,7 +100,7 @@ import Testing
     }
 
     @Test func `its owner gets a file back that nobody may write`() throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let file = try disk.open(directory.path + "/f", .create)
         #expect(chmod(file.path, 0o440) == 0)
         try disk.giveToOwner(file.path)
@@ -109,7 +109,7 @@ import Testing
     }
 
     @Test func `a lock is held once and given up with its object`() throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let path = directory.path + "/lock"
         guard case .acquired(let lock) = try disk.lock(path) else {
             Issue.record("the first to ask must get it")

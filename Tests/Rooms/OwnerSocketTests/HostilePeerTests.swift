@@ -23,7 +23,7 @@ struct HostilePeerTests {
         end: @escaping @Sendable (UnixSocket, [Frame]) throws -> Void,
         _ body: (String) async throws -> Void
     ) async throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let listener = try SocketPath(directory: directory.path).listen()
         async let served: Void = BlockingThreads.shared.run {
             guard let socket = try listener.accept() else { return }
@@ -75,7 +75,7 @@ struct HostilePeerTests {
     }
 
     @Test func `a goodbye right behind the greeting is heard`() async throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let listener = try SocketPath(directory: directory.path).listen()
         async let served: Void = BlockingThreads.shared.run {
             guard let socket = try listener.accept() else { return }
@@ -166,7 +166,7 @@ struct HostilePeerTests {
     }
 
     @Test func `strangers are dropped, one by one, and the owner goes on`() async throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let store = InMemoryStore()
         try await store.createStream("s", shards: 1)
         let server = try OwnerSocketServer(store: store, at: directory.path)
@@ -202,7 +202,7 @@ struct HostilePeerTests {
     }
 
     @Test func `a client that sends more than is done is not read, so it can't fill the owner's memory`() async throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let time = VirtualTime()
         let store = InMemoryStore(timeSource: time)
         try await store.createStream("s", shards: 1)
@@ -240,7 +240,7 @@ struct HostilePeerTests {
     }
 
     @Test func `a request that can't be read is answered, and the connection goes on`() async throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let server = try OwnerSocketServer(store: InMemoryStore(), at: directory.path)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.run() }

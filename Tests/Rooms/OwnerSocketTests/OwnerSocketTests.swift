@@ -22,7 +22,7 @@ struct OwnerSocketTests {
         init(onReleaseRequest: (@Sendable () async -> Bool)? = nil) async throws {
             store = InMemoryStore(timeSource: time)
             try await store.createStream("s", shards: 2)
-            directory = try TestDirectory()
+            directory = TestDirectory()
             server = try OwnerSocketServer(store: store, at: directory.path, onReleaseRequest: onReleaseRequest)
         }
 
@@ -268,7 +268,7 @@ struct OwnerSocketTests {
     }
 
     @Test func `a directory whose path is too long for a socket works`() async throws {
-        let base = try TestDirectory()
+        let base = TestDirectory()
         let long = base.path(String(repeating: "d", count: 120) + "/" + String(repeating: "e", count: 120))
         try FileManager.default.createDirectory(atPath: long, withIntermediateDirectories: true)
         let store = InMemoryStore()
@@ -284,7 +284,7 @@ struct OwnerSocketTests {
     }
 
     @Test func `a directory without an owner, or without rights, says which`() async throws {
-        let empty = try TestDirectory()
+        let empty = TestDirectory()
         for path in [empty.path, empty.path("missing")] {
             #expect(await code { _ = try await OwnerClient.connect(at: path) } == .ownerGone)
         }

@@ -13,7 +13,7 @@ struct SilentOwnerTests {
         look: .milliseconds(10), stopped: .milliseconds(30), silent: .milliseconds(100))
 
     @Test func `one that says nothing is named, with what it does`() async throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         // It is there, in the system's queue, as with a process that is stopped.
         let listener = try SocketPath(directory: directory.path).listen()
         do {
@@ -30,7 +30,7 @@ struct SilentOwnerTests {
     }
 
     @Test func `a queue that is full is no place to wait for ever`() async throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let listener = try SocketPath(directory: directory.path).listen()
         var waiting: [UnixSocket] = []
         do {

@@ -1,22 +1,9 @@
 import StreamModel
 import StreamStorage
+import TestSupport
 import Testing
 
 @testable import OwnerSocket
-
-/// A generator that a seed determines, so that what a fuzz test finds can be found again.
-struct Seeded: RandomNumberGenerator {
-    private var state: UInt64
-    init(_ seed: UInt64) { state = seed &+ 0x9E37_79B9_7F4A_7C15 }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
-    }
-}
 
 /// What goes over the socket, and what must not pass.
 struct WireTests {
@@ -58,7 +45,7 @@ struct WireTests {
     }
 
     @Test func `garbled bytes are refused or mean something, and never end the process`() {
-        var random = Seeded(7)
+        var random = SeededRandom(7)
         var refused = 0
         for (bytes, decode) in Self.everything {
             for _ in 0..<300 {
@@ -78,7 +65,7 @@ struct WireTests {
     }
 
     @Test func `random bytes are refused or mean something`() {
-        var random = Seeded(11)
+        var random = SeededRandom(11)
         for _ in 0..<20_000 {
             var bytes = (0..<Int.random(in: 0...60, using: &random)).map { _ in
                 UInt8.random(in: 0...255, using: &random)
@@ -148,7 +135,7 @@ struct FrameTests {
     }
 
     @Test func `random bytes never end the process`() {
-        var random = Seeded(3)
+        var random = SeededRandom(3)
         for _ in 0..<3000 {
             var bytes = Self.frames.prefix(3).flatMap(\.encoded)
             for _ in 0..<3 {

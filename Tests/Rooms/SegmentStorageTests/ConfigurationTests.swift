@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test func `a store opens with the largest of everything that is allowed`() async throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         var configuration = SegmentStore.Configuration()
         configuration.journalLimit = .max
         configuration.memtableSize = 1 << 40

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 @testable import ShardlineCLI
 
@@ -7,8 +8,8 @@ final class Recorder {
     private let file: FileHandle
     let output: Output
 
-    init(in folder: URL) throws {
-        let path = folder.appending(path: UUID().uuidString)
+    init(in folder: TestDirectory) throws {
+        let path = folder.url(UUID().uuidString)
         try Data().write(to: path)
         file = try FileHandle(forUpdating: path)
         output = Output(file.fileDescriptor)

@@ -14,7 +14,7 @@ import Testing
     private let folder: TestDirectory
     private var path: String { folder.path + "/store" }
 
-    init() throws { folder = try TestDirectory() }
+    init() throws { folder = TestDirectory() }
 
     private func owner() async throws -> SegmentStore {
         let store = try await SegmentStore.open(at: path, logger: silent)

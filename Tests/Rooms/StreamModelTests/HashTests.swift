@@ -1,5 +1,6 @@
 import CHash
 import StreamModel
+import TestSupport
 import Testing
 
 @Suite struct HashTests {
@@ -38,11 +39,8 @@ import Testing
     }
 
     @Test func `CRC-32C by instruction and by table agree at every length and cut`() {
-        var state: UInt64 = 1
-        let bytes = (0..<30_000).map { _ in
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return UInt8(truncatingIfNeeded: state >> 33)
-        }
+        var random = SeededRandom(1)
+        let bytes = random.bytes(30_000)
         // Longer buffers are done in three parts at once, of 256 bytes and of 4,096.
         let around = [768, 1536, 12_288, 13_056, 24_576].flatMap { $0 - 9...$0 + 9 }
         for length in Array(0...100) + around + [bytes.count] {
@@ -57,18 +55,14 @@ import Testing
 /// Keys that are hashed side by side come to what each comes to alone.
 @Suite struct BulkHashTests {
     @Test func `hash keys of many records are those of each, at every length and number`() {
-        var number: UInt64 = 7
-        func next() -> UInt64 {
-            number = number &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return number >> 33
-        }
+        var random = SeededRandom(7)
         for count in Array(0...40) + [1023, 1024, 1025, 3000] {
             let records = (0..<count).map { index in
                 // 55 bytes are the most that one block holds; one key in seven is longer.
-                let length = index % 7 == 6 ? 56 + Int(next() % 300) : Int(next() % 56)
-                let key = (0..<length).map { _ in String(UnicodeScalar(UInt8(32 + next() % 90))) }.joined()
+                let length = index % 7 == 6 ? 56 + random.below(300) : random.below(56)
+                let key = (0..<length).map { _ in String(UnicodeScalar(UInt8(32 + random.below(90)))) }.joined()
                 return NewRecord(
-                    [], partitionKey: key, explicitHashKey: index % 11 == 3 ? HashKey(UInt128(next())) : nil)
+                    [], partitionKey: key, explicitHashKey: index % 11 == 3 ? HashKey(UInt128(random.next())) : nil)
             }
             let expected = records.map { $0.explicitHashKey ?? HashKey(partitionKey: $0.partitionKey) }
             #expect(HashKey.all(of: records) == expected)

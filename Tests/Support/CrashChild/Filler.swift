@@ -5,6 +5,7 @@ import Shardline
 import StreamModel
 import StreamStorage
 import Synchronization
+import TestSupport
 
 /// Fills a disk, and says what the store does without room and when there is some again.
 ///
@@ -111,7 +112,7 @@ final class Filler: Sendable {
         let call = lastKey.add(1, ordering: .relaxed).newValue
         let records = (0..<8).map { index in
             let key = "key\(call).\(index)"
-            var random = SeededRandom(seed: UInt64(call * 8 + index))
+            var random = SeededRandom(UInt64(call * 8 + index))
             let noise = (0..<500).flatMap { _ in
                 Array("0123456789abcdef".utf8).shuffled(using: &random).prefix(8)
             }

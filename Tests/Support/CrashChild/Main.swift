@@ -1,6 +1,7 @@
 import Glibc
 import Shardline
 import StreamStorage
+import TestSupport
 
 /// The process that crash tests kill. Everything that it does and finds, it says on standard output (``Report``).
 ///
@@ -71,7 +72,7 @@ import StreamStorage
                 try await withThrowingTaskGroup(of: Void.self) { resharding in
                     if CrashStore.Mode.churns {
                         resharding.addTask {
-                            var resharder = Resharder(store: store, random: SeededRandom(seed: ~seed))
+                            var resharder = Resharder(store: store, random: SeededRandom(~seed))
                             try await resharder.run()
                         }
                     }

@@ -4,6 +4,7 @@ import Shardline
 import StreamModel
 import StreamStorage
 import Synchronization
+import TestSupport
 
 /// Puts as much as it is told, as fast as it goes, into several streams, while a function follows one of them that is
 /// slower for ever.
@@ -58,7 +59,7 @@ final class Pourer: Sendable {
     }
 
     private func produce(_ bytes: Int, seed: UInt64) async throws {
-        var random = SeededRandom(seed: seed)
+        var random = SeededRandom(seed)
         let noise = (0..<1 << 16).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         while put.add(16, ordering: .relaxed).newValue * Self.recordSize <= bytes {
             let records = (0..<16).map { index in

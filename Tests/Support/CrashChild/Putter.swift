@@ -2,6 +2,7 @@ import DiskAccess
 import Shardline
 import StreamModel
 import StreamStorage
+import TestSupport
 
 /// Puts records of all sizes, alone, together and to two streams at once, and says what was acknowledged.
 struct Putter {
@@ -17,7 +18,7 @@ struct Putter {
         self.name = name
         self.store = store
         self.reporter = reporter
-        var random = SeededRandom(seed: seed)
+        var random = SeededRandom(seed)
         // Bytes that do not compress, to fill segments with; base 64 keeps the data readable.
         noise = (0..<4096).map { _ in
             Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef0123456789+-".utf8).randomElement(using: &random)!

@@ -1,6 +1,7 @@
 import Shardline
 import StreamModel
 import StreamStorage
+import TestSupport
 
 /// Splits and merges shards of the stream that the mapping reads, as long as the process lives.
 struct Resharder {

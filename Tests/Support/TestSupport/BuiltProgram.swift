@@ -39,7 +39,7 @@ package struct BuiltProgram: Sendable {
         let url = url
         return try await Self.threads.run {
             // Files instead of pipes: nobody has to read while it runs, however much it says.
-            let folder = try TestDirectory()
+            let folder = TestDirectory()
             try Data(input.utf8).write(to: folder.url("input"))
             let process = try SpawnedProcess(
                 url.path, arguments, input: folder.path("input"), output: folder.path("output"),
@@ -52,13 +52,3 @@ package struct BuiltProgram: Sendable {
         }
     }
 }
-
-extension TestDirectory {
-    /// A path in it.
-    package func path(_ name: String) -> String { url(name).path }
-    /// The same as a URL.
-    package func url(_ name: String) -> URL { URL(filePath: path).appending(path: name) }
-}
-
-/// The same by the name that other tests know it by.
-package typealias TemporaryDirectory = TestDirectory

@@ -1,3 +1,5 @@
+import TestSupport
+
 /// One thing that is done to a store's files.
 enum Damage: Sendable, CustomStringConvertible {
     case flip(String, Int, UInt8)
@@ -33,11 +35,8 @@ enum Damage: Sendable, CustomStringConvertible {
         case .remove(let file): files[file] = nil
         case .swap(let one, let other): (files[one], files[other]) = (files[other], files[one])
         case .garbage(let file, let seed):
-            var state = seed
-            files[file] = files[file]!.map { _ in
-                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-                return UInt8(truncatingIfNeeded: state >> 33)
-            }
+            var random = SeededRandom(seed)
+            files[file] = random.bytes(files[file]!.count)
         }
     }
 

@@ -20,7 +20,7 @@ import Testing
         async throws
     {
         let store = try await SmallStore()
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         try store.write(to: folder.path("store"), store.files)
         let map = try await WholeMap(folder.path("store"))
         #expect(map.records.count == 194)
@@ -65,7 +65,7 @@ import Testing
         async throws
     {
         let store = try await SmallStore()
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         try store.write(to: folder.path("store"), store.files)
         let judge = Judge(map: try await WholeMap(folder.path("store")))
         let cases = Self.sample(Damage.all(of: store.files), Self.sample > 0 ? 150 : 10_000)
@@ -90,16 +90,12 @@ import Testing
 
     /// All coarse cases, and some of the others, by the seed.
     private static func sample(_ cases: [Damage], _ count: Int) -> [Damage] {
-        var state = seed
-        func random(below bound: Int) -> Int {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return Int(state >> 33) % bound
-        }
+        var random = SeededRandom(seed)
         let coarse = cases.filter { if case .flip = $0 { false } else if case .cut = $0 { false } else { true } }
-        return coarse + (0..<count).map { _ in cases[random(below: cases.count)] }
+        return coarse + (0..<count).map { _ in random.pick(cases) }
     }
 
-    private func directory(_ index: Int) -> String {
-        "\(SmallStore.room)/shardline-damage-\(ProcessInfo.processInfo.processIdentifier)-\(index)"
-    }
+    /// A trial writes a few files, syncs them and opens a database.
+    private let trials = TestDirectory(inMemory: true)
+    private func directory(_ index: Int) -> String { trials.path("\(index)") }
 }

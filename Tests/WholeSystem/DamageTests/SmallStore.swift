@@ -4,6 +4,7 @@ import Logging
 import StreamModel
 import StreamStorage
 import Synchronization
+import TestSupport
 
 @testable import SegmentStorage
 
@@ -28,9 +29,6 @@ struct SmallStore: Sendable {
     let files: [String: [UInt8]]
     let clock = SteppedClock()
 
-    /// What is in memory where there is such a file system: a trial writes a few files, syncs them and opens a database.
-    static let room = FileManager.default.fileExists(atPath: "/dev/shm") ? "/dev/shm" : NSTemporaryDirectory()
-
     static func internals(_ directory: String, _ clock: SteppedClock) -> SegmentStore.Internals {
         var internals = SegmentStore.Internals()
         internals.ringFileSize = 64 << 10
@@ -53,8 +51,8 @@ struct SmallStore: Sendable {
     }
 
     init() async throws {
-        let directory = "\(Self.room)/shardline-small-\(UInt64.random(in: 0 ... .max))"
-        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let folder = TestDirectory(inMemory: true)
+        let directory = folder.path("store")
         let clock = clock
         var index = 0
         func put(_ calls: Int, _ store: SegmentStore) async throws {

@@ -90,7 +90,7 @@ struct WholeTablesTests {
     }
 
     @Test func `a store, its backup and what is restored of it say what their files say`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let (path, backup, restored) = (folder.path("store"), folder.path("backup"), folder.path("restored"))
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         let tar = try await BuiltProgram(path: "/usr/bin/env").run(["tar", "-xzf", Self.fixture, "-C", path])

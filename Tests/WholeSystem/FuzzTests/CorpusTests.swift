@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What the fuzzer has found to be worth trying (`make fuzz`), tried without it: the committed corpus, and mutations of it
@@ -50,9 +51,9 @@ struct CorpusTests {
 
 /// Inputs made of others, as libFuzzer makes them: bytes changed, taken out, put in, and parts of two joined.
 struct Mutations {
-    private var random: SplitMix
+    private var random: SeededRandom
 
-    init(seed: UInt64) { random = SplitMix(state: seed) }
+    init(seed: UInt64) { random = SeededRandom(seed) }
 
     mutating func next(of corpus: [[UInt8]]) -> [UInt8] {
         var bytes = corpus[Int.random(in: corpus.indices, using: &random)]
@@ -81,16 +82,5 @@ struct Mutations {
             let number = [UInt32.max, 1 << 31, 1 << 16, 0, UInt32(bytes.count)].randomElement(using: &random)!
             for index in 0..<4 { bytes[place + index] = UInt8(truncatingIfNeeded: number >> (8 * index)) }
         }
-    }
-}
-
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = (state ^ state >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
     }
 }

@@ -161,7 +161,7 @@ struct HostileRequestTests {
 
     private static func withStores(_ body: @Sendable (any StoreEngine, String) async throws -> Void) async throws {
         let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let stores: [any StoreEngine] = [
             InMemoryStore(), try await SegmentStore.open(at: directory.path, logger: silent),
         ]

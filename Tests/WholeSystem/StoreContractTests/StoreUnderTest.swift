@@ -27,7 +27,7 @@ struct StoreKind: Sendable, CustomTestStringConvertible {
 
     /// The same store behind its owner's socket.
     static let throughSocket = StoreKind(testDescription: "OwnerClient", isElsewhere: true) { time, body in
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let store = InMemoryStore(timeSource: time)
         let server = try OwnerSocketServer(store: store, at: directory.path)
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -52,7 +52,7 @@ extension StoreKind {
 
     private static func embedded(_ name: String, _ internals: SegmentStore.Internals) -> StoreKind {
         StoreKind(testDescription: name) { time, body in
-            let directory = try TestDirectory()
+            let directory = TestDirectory()
             let store = try await SegmentStore.open(
                 at: directory.path, configuration: SegmentStore.Configuration(), timeSource: time,
                 logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), internals: internals)

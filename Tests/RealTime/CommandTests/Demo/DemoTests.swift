@@ -33,7 +33,7 @@ import Testing
     /// Runs the demo on these lines and compares what it says and writes with the plain answer.
     @discardableResult
     private func demo(on lines: [String], _ options: String...) async throws -> Summary {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         try FlightLines.real.write(lines, to: folder.path("lines.csv"))
         let end = try await BuiltProgram.shardline.run(
             [
@@ -84,7 +84,7 @@ import Testing
     }
 
     @Test func `a shuffled file comes to the answer of its own order`() async throws {
-        var numbers = SeededNumbers(state: 3)
+        var numbers = SeededRandom(3)
         let lines = FlightLines.real.lines.shuffled(using: &numbers)
         let summary = try await demo(on: lines)
         #expect(summary.recordsPerShard == [6_643, 6_234, 6_833, 7_294])
@@ -107,7 +107,7 @@ import Testing
     }
 
     @Test func `a finished demo is not run again in its directory`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         try FlightLines.real.write(FlightLines.real.lines.prefix(50), to: folder.path("lines.csv"))
         let arguments = ["demo", "--input", folder.path("lines.csv"), "--directory", folder.path("demo"), "--no-kill"]
         let first = try await BuiltProgram.shardline.run(arguments)
@@ -120,7 +120,7 @@ import Testing
     }
 
     @Test func `a directory with the work on another file is refused`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         try FlightLines.real.write(FlightLines.real.lines.prefix(300), to: folder.path("first.csv"))
         try FlightLines.real.write(FlightLines.real.lines.dropFirst(1_000).prefix(300), to: folder.path("other.csv"))
         let begun = try await BuiltProgram.shardline.run(
@@ -136,7 +136,7 @@ import Testing
         ("year,month\n2013,1\n", "no column tailnum, dep_time, dep_delay"), ("", "is empty"),
     ])
     func `a file of another form is refused in one line`(content: String, problem: String) async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         try content.write(toFile: folder.path("lines.csv"), atomically: true, encoding: .utf8)
         let end = try await BuiltProgram.shardline.run(["demo", "--input", folder.path("lines.csv")])
         #expect(end.status == 64)

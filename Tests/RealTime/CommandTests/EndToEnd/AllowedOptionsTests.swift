@@ -112,7 +112,7 @@ import Testing
     @Test(arguments: options) func `a refused value is told with what is allowed, which is taken`(option: Option)
         async throws
     {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let line = option.line.split(separator: " ").map(String.init)
         for value in option.refused {
             let end = try await BadInputTests.shardline(line + [value], folder, input: "x\n")
@@ -129,7 +129,7 @@ import Testing
     }
 
     @Test func `bounds of a new stream are taken`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         for (index, more) in [
             ["--shards", "1"], ["--shards", "10000"], ["--retention", "1s"], ["--retention", "365d"],
             ["--max-record-size", "1"], ["--max-record-size", "10MiB"], ["--max-record-size", "10485760"],

@@ -6,7 +6,7 @@ import Testing
 @Suite struct BadInputTests {
     /// A store with a stream `a` whose records have at most 1,024 bytes.
     static func store() async throws -> TestDirectory {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let end = try await shardline(["stream", "create", "a", "--max-record-size", "1KiB"], folder)
         #expect(end.status == 0)
         return folder
@@ -188,7 +188,7 @@ import Testing
     }
 
     @Test func `without a store the command says how to name or make one`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let none = try await BuiltProgram.shardline.run(["stream", "list"], environment: ["SHARDLINE_DATA": ""])
         #expect(none.status == 64)
         #expect(none.errors.contains("--data DIR"))
@@ -199,7 +199,7 @@ import Testing
     }
 
     @Test func `a directory that can't be used is named`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         try Data("mine".utf8).write(to: folder.url("file"))
         for path in ["\(folder.path)/file", "\(folder.path)/not/there", folder.path] {
             let end = try await BuiltProgram.shardline.run(["--data", path, "stream", "create", "a"])

@@ -16,7 +16,7 @@ import Testing
     func `a function that does nothing but fail makes the bench fail, and the text says so`(
         answer: String
     ) async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let end = try await bench(["--records", "10", "--exec", answering(answer)], folder)
         #expect(end.status == 1)
         #expect(end.output.contains("failed invocations"), "\(end.output)")
@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test func `a function whose failures are mended by retries proves what another one does`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let function =
             #"n=0; while read -r line; do n=$((n+1)); [ $((n%3)) = 1 ] && echo '{"errorMessage":"x"}' || echo; done"#
         let end = try await bench(["--records", "200", "--json", "--exec", function], folder)
@@ -39,7 +39,7 @@ import Testing
     }
 
     @Test func `directories that the bench has made go again, others stay`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         var end = try await bench(["--records", "10", "--data", folder.path("not/there")], folder)
         #expect(end.status == 0, "\(end.errors)")
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [])
@@ -52,7 +52,7 @@ import Testing
 
     @Test(arguments: ["/proc", "/dev/null/x"])
     func `a place where no directory can be made is named`(place: String) async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let end = try await bench(["--records", "10", "--data", place], folder)
         #expect(end.status == 74 && end.output.isEmpty)
         #expect(end.errors.contains("no directory can be made in '\(place)'"), "\(end.errors)")

@@ -23,7 +23,7 @@ import Testing
     }
 
     private static func prepared() async throws -> TestDirectory {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         try Data(function.utf8).write(to: folder.url("function.py"))
         return folder
     }
@@ -71,7 +71,7 @@ import Testing
 
     /// The store's files, SQLite's and the sockets, as the system sees them in a process that owns a store and has a client.
     @Test func `every descriptor of a store's owner closes by itself in what the process starts`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         _ = try await BadInputTests.shardline(["stream", "create", "s"], folder)
         let owner = try RunningCommand(
             ["consume", "s", "--mapping", "m", "--exec", "while read -r line; do echo; done"],

@@ -6,7 +6,7 @@ import Testing
 @Suite(.timeLimit(.minutes(2))) struct ConfirmationTests {
     /// A stream `s` with three records, and a mapping `m` that has done two of them.
     private static func prepared() async throws -> TestDirectory {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let consume = [
             "consume", "s", "--mapping", "m", "--until-caught-up", "--exec", "while read -r l; do echo; done",
         ]

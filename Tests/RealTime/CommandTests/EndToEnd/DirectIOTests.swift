@@ -17,7 +17,7 @@ import Testing
 
     @Test(arguments: [("open", 22), ("read", 22), ("write", 22), ("all", 95), ("align", 22)])
     func `direct I/O that is refused is done through the cache`(what: String, code: Int) async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let library = try await Self.library(in: folder)
         func shardline(_ arguments: [String], input: String = "") async throws -> BuiltProgram.End {
             try await BuiltProgram.shardline.run(

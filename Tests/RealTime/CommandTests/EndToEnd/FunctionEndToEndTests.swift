@@ -5,7 +5,7 @@ import Testing
 /// Functions that answer in their own way, or can't be started at all, as an operator meets them.
 @Suite(.timeLimit(.minutes(2))) struct FunctionEndToEndTests {
     private static func prepared() async throws -> TestDirectory {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         _ = try await BadInputTests.shardline(["stream", "create", "s", "--shards", "1"], folder)
         _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "a\nb\n")
         return folder

@@ -17,7 +17,7 @@ import Testing
     }
 
     @Test func `after two restores every count is one of records`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let store = folder.path("store")
         _ = try await shardline(["stream", "create", "s"], folder)
         _ = try await shardline(["put", "s", "--key", "k"], folder, input: "a\nb\nc\n")
@@ -57,7 +57,7 @@ import Testing
     @Test func `a mapping that is done up to a number that no record has shows the last record before it`()
         async throws
     {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let store = folder.path("store")
         _ = try await shardline(["stream", "create", "s", "--shards", "1"], folder)
         _ = try await shardline(["put", "s", "--key", "k"], folder, input: "a\nb\nc\n")
@@ -89,7 +89,7 @@ import Testing
     @Test func `a sequence number of another stream, or of a deleted one, is no place to read or to seek to`()
         async throws
     {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         func number(of stream: String) async throws -> String {
             let line = try await shardline(["tail", stream, "--json", "--limit", "1"], folder).output
             return try #require(try Self.json(line)["sequenceNumber"] as? String)

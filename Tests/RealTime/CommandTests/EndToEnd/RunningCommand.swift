@@ -8,7 +8,7 @@ final class RunningCommand {
 
     /// Starts it on the store in `store`.
     init(_ arguments: [String], store: String) throws {
-        folder = try TestDirectory()
+        folder = TestDirectory()
         process = try SpawnedProcess(
             BuiltProgram.shardline.path, arguments, input: nil, output: folder.path("output"),
             errors: folder.path("errors"),

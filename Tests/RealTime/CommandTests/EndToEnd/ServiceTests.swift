@@ -12,8 +12,8 @@ import Testing
 struct ServiceTests {
     @Test func `a service group ends the mapping before its store, with everything in hand checkpointed`() async throws
     {
-        let directory = FileManager.default.temporaryDirectory.appending(path: "services-\(UUID())").path
-        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let folder = TestDirectory()
+        let directory = folder.path("store")
         let store = try await SegmentStore.open(at: directory)
         try await store.createStream("s", shards: 2)
         try await store.stream("s").put("a", partitionKey: "k")
@@ -41,7 +41,7 @@ struct ServiceTests {
     @Test func `while a service runs the command works on its store, and the socket goes with the service`()
         async throws
     {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let directory = folder.path + "/store"
         let store = try await SegmentStore.open(at: directory)
         try await store.createStream("s", shards: 1)

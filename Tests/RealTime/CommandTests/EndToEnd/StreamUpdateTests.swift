@@ -22,7 +22,7 @@ import Testing
     @Test func `a shorter retention says what it removes before it does, and a longer one what it does not`()
         async throws
     {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         _ = try await shardline(["stream", "create", "s"], folder)
         let put = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "a\nb\nc\n")
         #expect(put.status == 0)

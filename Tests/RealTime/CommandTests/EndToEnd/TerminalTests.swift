@@ -26,7 +26,7 @@ import Testing
 
     /// A store whose records, keys, errors and failure documents are hostile, and a function that is.
     private static func prepared() async throws -> TestDirectory {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let function = """
             import json, sys
             words = json.loads(r'\(Self.json(hostile))')
@@ -93,7 +93,7 @@ import Testing
 
     @Test(arguments: [1, 2, 5, 20, 39, 200])
     func `a narrow terminal gets its help and messages, too`(columns: Int) async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let program = BuiltProgram.shardline.path
         for command in ["help consume", "mapping --help", "stream create", "stream list --shrads", "--version"] {
             let end = try await Terminal.run(
@@ -106,7 +106,7 @@ import Testing
     }
 
     @Test func `a dumb terminal gets no line that is drawn again`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         _ = try await BadInputTests.shardline(["stream", "create", "s"], folder)
         try Data("a\nb\n".utf8).write(to: folder.url("lines"))
         for (terminal, isRedrawn) in [("dumb", false), ("xterm", true)] {
@@ -118,7 +118,7 @@ import Testing
     }
 
     @Test func `data of a record are never said, its key where it fails`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         _ = try await BadInputTests.shardline(["stream", "create", "s", "--shards", "1"], folder)
         let put = try await BadInputTests.shardline(
             ["put", "s", "--key", "thekey"], folder, input: "thedata\nthedata\n")

@@ -17,7 +17,7 @@ import Testing
 
     /// A store with a stream `s`, and the function in a file.
     static func prepared(shards: Int = 2) async throws -> TestDirectory {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         try Data(function.utf8).write(to: folder.url("function.py"))
         let end = try await BadInputTests.shardline(["stream", "create", "s", "--shards", "\(shards)"], folder)
         #expect(end.status == 0)

@@ -40,16 +40,15 @@ import Testing
                     for _ in range(20000): pass
                     os.write(1, b"stray\\n")
             """
-        try await withFolder { folder async throws in
-            let file = folder.appending(path: "function.py")
-            try Data(program.utf8).write(to: file)
-            try await ProcessPoolTests.withPool("exec python3 '\(file.path)'") { pool async throws in
-                for number in 1...60 {
-                    do {
-                        #expect(try await ProcessPoolTests.ask(pool, "event \(number)") == "event \(number)")
-                    } catch ProcessFailure.outOfStep {
-                        // The stray line was there before the answer was given to anybody.
-                    }
+        let folder = TestDirectory()
+        let file = folder.url("function.py")
+        try Data(program.utf8).write(to: file)
+        try await ProcessPoolTests.withPool("exec python3 '\(file.path)'") { pool async throws in
+            for number in 1...60 {
+                do {
+                    #expect(try await ProcessPoolTests.ask(pool, "event \(number)") == "event \(number)")
+                } catch ProcessFailure.outOfStep {
+                    // The stray line was there before the answer was given to anybody.
                 }
             }
         }
@@ -91,12 +90,11 @@ import Testing
     private static func withDecoder(
         reading size: Int, greeting: String? = nil, _ body: (ProcessPool) async throws -> Void
     ) async throws {
-        try await withFolder { folder async throws in
-            let file = folder.appending(path: "function.py")
-            try Data(decoder.utf8).write(to: file)
-            let command = "exec python3 '\(file.path)' \(size) \(greeting ?? "")"
-            try await ProcessPoolTests.withPool(command) { pool async throws in try await body(pool) }
-        }
+        let folder = TestDirectory()
+        let file = folder.url("function.py")
+        try Data(decoder.utf8).write(to: file)
+        let command = "exec python3 '\(file.path)' \(size) \(greeting ?? "")"
+        try await ProcessPoolTests.withPool(command) { pool async throws in try await body(pool) }
     }
 
     /// It reads a byte at a time, as many as end with the event's last byte, or whatever is there.
@@ -139,33 +137,31 @@ import Testing
             os.write(1, b"{}\\n")
             while os.read(0, 100): pass
             """
-        try await withFolder { folder async throws in
-            let file = folder.appending(path: "function.py")
-            try Data(program.utf8).write(to: file)
-            try await ProcessPoolTests.withPool("exec python3 '\(file.path)'") { pool async throws in
-                await #expect(throws: ProcessFailure.outOfStep) { try await ProcessPoolTests.ask(pool, "{\"x\":1}") }
-            }
+        let folder = TestDirectory()
+        let file = folder.url("function.py")
+        try Data(program.utf8).write(to: file)
+        try await ProcessPoolTests.withPool("exec python3 '\(file.path)'") { pool async throws in
+            await #expect(throws: ProcessFailure.outOfStep) { try await ProcessPoolTests.ask(pool, "{\"x\":1}") }
         }
     }
 
     /// There is no next event that would meet it, and the records count as done.
     @Test func `a second line behind the last answer of all is told`() async throws {
-        try await withFolder { folder async throws in
-            let file = folder.appending(path: "stopping").path
-            let heard = ProcessPoolTests.Heard()
-            // It waits for the end of its input.
-            let command =
-                "while read -r line; do echo \"$line\"; done; echo '{\"errorMessage\":\"late\"}'; touch '\(file)'"
-            try await ProcessPoolTests.withPool(command, heard: heard) { pool async throws in
-                #expect(try await ProcessPoolTests.ask(pool, "a") == "a")
-                #expect(heard.all == [])
-                await pool.stop(grace: .seconds(30))
-            }
-            #expect(FileManager.default.fileExists(atPath: file))
-            #expect(heard.all.count == 1, "\(heard.all)")
-            #expect(heard.all.first?.contains("a line after the answer to its last event") == true, "\(heard.all)")
-            #expect(heard.all.first?.contains(#"'{"errorMessage":"late"}'"#) == true, "\(heard.all)")
+        let folder = TestDirectory()
+        let file = folder.path("stopping")
+        let heard = ProcessPoolTests.Heard()
+        // It waits for the end of its input.
+        let command =
+            "while read -r line; do echo \"$line\"; done; echo '{\"errorMessage\":\"late\"}'; touch '\(file)'"
+        try await ProcessPoolTests.withPool(command, heard: heard) { pool async throws in
+            #expect(try await ProcessPoolTests.ask(pool, "a") == "a")
+            #expect(heard.all == [])
+            await pool.stop(grace: .seconds(30))
         }
+        #expect(FileManager.default.fileExists(atPath: file))
+        #expect(heard.all.count == 1, "\(heard.all)")
+        #expect(heard.all.first?.contains("a line after the answer to its last event") == true, "\(heard.all)")
+        #expect(heard.all.first?.contains(#"'{"errorMessage":"late"}'"#) == true, "\(heard.all)")
     }
 
     @Test func `a process that says nothing at its end is not warned of`() async throws {

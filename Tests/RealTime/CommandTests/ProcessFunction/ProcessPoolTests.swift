@@ -40,8 +40,8 @@ import Testing
 
     /// What a child has left behind must not work on beside the child that gets the same records again.
     @Test(.timeLimit(.minutes(1))) func `what a child has started ends with it, however it ended`() async throws {
-        let file = FileManager.default.temporaryDirectory.appending(path: "left-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: file) }
+        let folder = TestDirectory()
+        let file = folder.url("left")
         // The first child leaves somebody behind and ends; its own end of the pipe is held open by nobody else.
         let command = """
             if [ -e '\(file.path)' ]; then read -r line; echo again; else \
@@ -84,9 +84,7 @@ import Testing
 
     /// Each child answers only when both have an event, so that nothing here depends on how fast they are.
     @Test(.timeLimit(.minutes(1))) func `events at the same time meet different children`() async throws {
-        let meeting = FileManager.default.temporaryDirectory.appending(path: "meeting-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: meeting, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: meeting) }
+        let meeting = TestDirectory()
         let command = """
             while read -r line; do touch '\(meeting.path)'/$SHARDLINE_WORKER; \
             until [ -e '\(meeting.path)/1' ] && [ -e '\(meeting.path)/2' ]; do sleep 0.01; done; \
@@ -152,16 +150,15 @@ import Testing
             }
             await pool.waitForStartFailure()
         }
-        try await withFolder { folder async throws in
-            let file = folder.appending(path: "once").path
-            let command = "[ -e '\(file)' ] && exit 7; read -r line; touch '\(file)'; echo \"$line\""
-            try await Self.withPool(command) { pool async throws in
-                #expect(try await Self.ask(pool, "a") == "a")
-                for _ in 1...6 { await #expect(throws: ProcessFailure.self) { try await Self.ask(pool, "b") } }
-                #expect(pool.startFailure == nil)
-                for _ in 7...8 { await #expect(throws: ProcessFailure.self) { try await Self.ask(pool, "b") } }
-                #expect(pool.startFailure != nil)
-            }
+        let folder = TestDirectory()
+        let file = folder.path("once")
+        let command = "[ -e '\(file)' ] && exit 7; read -r line; touch '\(file)'; echo \"$line\""
+        try await Self.withPool(command) { pool async throws in
+            #expect(try await Self.ask(pool, "a") == "a")
+            for _ in 1...6 { await #expect(throws: ProcessFailure.self) { try await Self.ask(pool, "b") } }
+            #expect(pool.startFailure == nil)
+            for _ in 7...8 { await #expect(throws: ProcessFailure.self) { try await Self.ask(pool, "b") } }
+            #expect(pool.startFailure != nil)
         }
     }
 
@@ -189,23 +186,22 @@ import Testing
     }
 
     @Test func `a cancelled invocation ends its child with all that it started (ESM-R17)`() async throws {
-        try await withFolder { folder async throws in
-            let file = folder.appending(path: "ids").path
-            let command =
-                "sleep 100 & echo $! > \(file); read -r line; case $line in hang) sleep 100;; *) echo done;; esac"
-            try await Self.withPool(command) { pool async throws in
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    group.addTask { _ = try await Self.ask(pool, "hang") }
-                    while (try? String(contentsOfFile: file, encoding: .utf8))?.contains("\n") != true {
-                        try await Task.sleep(for: .milliseconds(5))
-                    }
-                    group.cancelAll()
-                    await #expect(throws: CancellationError.self) { try await group.next() }
+        let folder = TestDirectory()
+        let file = folder.path("ids")
+        let command =
+            "sleep 100 & echo $! > \(file); read -r line; case $line in hang) sleep 100;; *) echo done;; esac"
+        try await Self.withPool(command) { pool async throws in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { _ = try await Self.ask(pool, "hang") }
+                while (try? String(contentsOfFile: file, encoding: .utf8))?.contains("\n") != true {
+                    try await Task.sleep(for: .milliseconds(5))
                 }
-                let background = try #require(pid_t(try String(contentsOfFile: file, encoding: .utf8).dropLast()))
-                #expect(await Self.hasEnded(background))
-                #expect(try await Self.ask(pool, "go on") == "done")
+                group.cancelAll()
+                await #expect(throws: CancellationError.self) { try await group.next() }
             }
+            let background = try #require(pid_t(try String(contentsOfFile: file, encoding: .utf8).dropLast()))
+            #expect(await Self.hasEnded(background))
+            #expect(try await Self.ask(pool, "go on") == "done")
         }
     }
 
@@ -424,20 +420,19 @@ import Testing
     }
 
     @Test func `stopping lets a child finish, then ends it`() async throws {
-        try await withFolder { folder async throws in
-            let file = folder.appending(path: "done").path
-            try await Self.withPool("while read -r line; do echo \"$line\"; done; echo finished > \(file)") {
-                pool async throws in
-                #expect(try await Self.ask(pool, "a") == "a")
-                await pool.stop(grace: .seconds(5))
-                #expect(try String(contentsOfFile: file, encoding: .utf8) == "finished\n")
-            }
-            try await Self.withPool("trap '' TERM; read -r line; echo $$; while :; do sleep 1; done") {
-                pool async throws in
-                let id = try #require(pid_t(try await Self.ask(pool, "a")))
-                await pool.stop(grace: .milliseconds(100))
-                #expect(await Self.hasEnded(id))
-            }
+        let folder = TestDirectory()
+        let file = folder.path("done")
+        try await Self.withPool("while read -r line; do echo \"$line\"; done; echo finished > \(file)") {
+            pool async throws in
+            #expect(try await Self.ask(pool, "a") == "a")
+            await pool.stop(grace: .seconds(5))
+            #expect(try String(contentsOfFile: file, encoding: .utf8) == "finished\n")
+        }
+        try await Self.withPool("trap '' TERM; read -r line; echo $$; while :; do sleep 1; done") {
+            pool async throws in
+            let id = try #require(pid_t(try await Self.ask(pool, "a")))
+            await pool.stop(grace: .milliseconds(100))
+            #expect(await Self.hasEnded(id))
         }
     }
 
@@ -448,12 +443,11 @@ import Testing
                 event = json.loads(line)
                 print(json.dumps({"batchItemFailures": [], "seen": len(event["Records"])}), flush=True)
             """
-        try await withFolder { folder async throws in
-            let file = folder.appending(path: "function.py")
-            try Data(program.utf8).write(to: file)
-            try await Self.withPool("python3 \(file.path)") { pool async throws in
-                #expect(try await Self.ask(pool, #"{"Records": [1, 2]}"#) == #"{"batchItemFailures": [], "seen": 2}"#)
-            }
+        let folder = TestDirectory()
+        let file = folder.url("function.py")
+        try Data(program.utf8).write(to: file)
+        try await Self.withPool("python3 \(file.path)") { pool async throws in
+            #expect(try await Self.ask(pool, #"{"Records": [1, 2]}"#) == #"{"batchItemFailures": [], "seen": 2}"#)
         }
     }
 }

@@ -16,7 +16,7 @@ import Testing
     }
 
     @Test func `a process that is stopped, continued and ended is seen as that`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let process = try SpawnedProcess(
             "/bin/sleep", ["60"], input: nil, output: folder.path("out"), errors: folder.path("err"), environment: [:])
         func wait(for states: [ProcessState]) -> Bool {
@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test func `who holds a lock is told by the system, whatever number stands in the file`() throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let disk = POSIXFileSystem()
         let path = folder.path("lock")
         // As a process in a container has it, which has another number there.
@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test func `the system's list of locks is read line by line`() throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let list = """
             1: POSIX  ADVISORY  WRITE 11 fe:01:77 0 EOF
             2: FLOCK  ADVISORY  WRITE 12 fe:01:78 0 EOF

@@ -8,7 +8,8 @@ import Testing
 
 @Suite("A file as failure destination")
 struct FileDestinationTests {
-    private let path = FileManager.default.temporaryDirectory.appending(path: "failed-\(UUID()).jsonl").path
+    private let folder = TestDirectory()
+    private var path: String { folder.path("failed.jsonl") }
 
     private func document(_ text: String) -> FailureDocument {
         FailureDocument(
@@ -23,7 +24,6 @@ struct FileDestinationTests {
     }
 
     @Test func `each document is a line, behind those that were there (ESM-D10)`() async throws {
-        defer { try? FileManager.default.removeItem(atPath: path) }
         let first = FileDestination(path: path)
         try await first.open()
         try await first.deliver(document("a"))
@@ -40,7 +40,6 @@ struct FileDestinationTests {
     }
 
     @Test func `a document that a crash has torn is cut off before the next one, wherever it was torn`() async throws {
-        defer { try? FileManager.default.removeItem(atPath: path) }
         let torn = document("torn").json()
         #expect(torn.starts(with: FailureDocument.beginning))
         for count in [1, 5, 20, 31, 32, 200, torn.count - 1] {
@@ -60,7 +59,6 @@ struct FileDestinationTests {
     }
 
     @Test func `a last line without its end that is no torn document is kept, and ended`() async throws {
-        defer { try? FileManager.default.removeItem(atPath: path) }
         let whole = String(decoding: document("whole").json(), as: UTF8.self)
         for line in ["a note of mine", #"{"mine": 1}"#, #"{"torn":"#, "[", #"{"request"#.uppercased(), whole] {
             for before in ["", "first\n"] {
@@ -109,7 +107,6 @@ struct FileDestinationTests {
     }
 
     @Test func `given-up records are in the file before the checkpoint passes them (ESM-P6)`() async throws {
-        defer { try? FileManager.default.removeItem(atPath: path) }
         let bench = try await Bench()
         try await bench.put(1...3)
         var settings = EventSourceMapping.Configuration()

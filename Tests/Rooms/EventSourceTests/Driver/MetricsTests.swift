@@ -31,7 +31,7 @@ struct MetricsTests {
         kind: Kind, hasDestination: Bool
     ) async throws {
         let (metrics, time) = (TestMetrics(), VirtualTime())
-        let place = try TestDirectory()
+        let place = TestDirectory()
         let store: any StoreEngine =
             switch kind {
             case .inMemory: InMemoryStore(timeSource: time)

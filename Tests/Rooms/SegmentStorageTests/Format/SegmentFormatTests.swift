@@ -1,4 +1,5 @@
 import StreamModel
+import TestSupport
 import Testing
 
 @testable import SegmentStorage
@@ -10,7 +11,7 @@ import Testing
 
     /// A segment of two streams and three shards: header, blocks of all sorts, index.
     private static func segment(_ id: UInt64 = 5) -> [UInt8] {
-        var numbers = SeededNumbers(1)
+        var numbers = SeededRandom(1)
         func run(_ stream: UInt64, _ key: UInt32, _ first: UInt64, _ sizes: [Int], arrival: Int64) -> FlushRun {
             var bytes: [UInt8] = []
             for (index, size) in sizes.enumerated() {

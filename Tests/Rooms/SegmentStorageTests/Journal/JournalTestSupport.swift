@@ -79,11 +79,8 @@ func expectError<Value>(
 
 /// Bytes that don't compress.
 func noise(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
-    var state = seed
-    return (0..<count).map { _ in
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return UInt8(truncatingIfNeeded: state >> 33)
-    }
+    var random = SeededRandom(seed)
+    return random.bytes(count)
 }
 
 /// A value that several tasks share.

@@ -10,7 +10,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1)))
 struct LockTests {
     @Test func `a second owner is told the first one's process`() async throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let store = try await SegmentStore.open(at: directory.path, logger: silent)
         let error = await expectError(.storeBusy) { try await SegmentStore.open(at: directory.path, logger: silent) }
         #expect(error?.message.contains("process \(ProcessInfo.processInfo.processIdentifier)") == true)
@@ -21,7 +21,7 @@ struct LockTests {
     }
 
     @Test func `a store that was forgotten is given up`() async throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         var store: SegmentStore? = try await SegmentStore.open(at: directory.path, logger: silent)
         try await store?.createStream("s", shards: 1)
         let core = try #require(store?.core)
@@ -33,7 +33,7 @@ struct LockTests {
     }
 
     @Test func `files are their owner's alone`() async throws {
-        let parent = try TestDirectory()
+        let parent = TestDirectory()
         let path = parent.path + "/store"
         let store = try await SegmentStore.open(at: path, logger: silent)
         try await store.createStream("s", shards: 1)
@@ -51,7 +51,7 @@ struct LockTests {
 
     /// By hand, or by an earlier version: then also what it had made in it.
     @Test func `a store that others could read is closed to them when it is opened`() async throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         var store = try await SegmentStore.open(at: directory.path, logger: silent)
         try await store.createStream("s", shards: 1)
         try await store.close()
@@ -89,7 +89,7 @@ struct LockTests {
 
     /// STORE-P25
     @Test func `a directory that holds something else is refused and left alone`() async throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         try Data("hello".utf8).write(to: URL(fileURLWithPath: directory.path + "/letter.txt"))
         let error = await expectError(.notAccessible) {
             try await SegmentStore.open(at: directory.path, logger: silent)
@@ -111,7 +111,7 @@ struct LockTests {
         configuration.journalLimit = 1
         configuration.memtableSize = 2
         configuration.queueSize = 3
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let error = await expectError(.invalidArgument) {
             try await SegmentStore.open(at: directory.path, configuration: configuration, logger: silent)
         }

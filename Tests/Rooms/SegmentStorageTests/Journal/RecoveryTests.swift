@@ -35,7 +35,7 @@ struct RecoveryTests {
 
     /// The rows know of openings that the commit at the start position is older than.
     @Test func `a store that was flushed and opened several times opens again`() async throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         var internals = SegmentStore.Internals()
         internals.memtableSize = 1
         var count = 0

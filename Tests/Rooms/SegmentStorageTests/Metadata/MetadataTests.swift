@@ -11,7 +11,7 @@ import Testing
 
 /// STORE-T1, STORE-T2: what SQLite must promise, and what is noticed where it doesn't keep it.
 @Suite struct MetadataTests {
-    private let directory = TemporaryDirectory()
+    private let directory = TestDirectory()
     private var path: String { directory.path + "/metadata.sqlite" }
 
     /// A catalogue with something in every table and column.

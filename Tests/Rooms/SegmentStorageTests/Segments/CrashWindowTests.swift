@@ -2,6 +2,7 @@ import DiskAccess
 import Foundation
 import Logging
 import StreamModel
+import TestSupport
 import Testing
 
 @testable import SegmentStorage
@@ -12,10 +13,10 @@ import Testing
     private static let options = SegmentBacking.Options(ownSegmentFrom: 20_000, sealFrom: 60_000)
 
     /// A store with something flushed, and the next epoch: into a registered segment and into a new one.
-    private static func prepared(_ directory: TemporaryDirectory, records: Int = 30) throws -> (
+    private static func prepared(_ directory: TestDirectory, records: Int = 30) throws -> (
         SegmentBacking, JournalStandIn, Memtable
     ) {
-        var numbers = SeededNumbers(5)
+        var numbers = SeededRandom(5)
         var journal = JournalStandIn()
         journal.createStream("a", shards: 2)
         journal.createStream("b")
@@ -31,7 +32,7 @@ import Testing
 
     /// Opens what the crash left; answers how far it is, after checking that it is the one or the other.
     private static func reopen(
-        _ directory: TemporaryDirectory, _ journal: JournalStandIn, _ epoch: Memtable
+        _ directory: TestDirectory, _ journal: JournalStandIn, _ epoch: Memtable
     ) async throws -> (SegmentBacking, isFlushed: Bool) {
         let backing = SegmentBacking.inDirectory(directory, options: options)
         let snapshot = try #require(try backing.load())
@@ -58,7 +59,7 @@ import Testing
         var stops: [FlushMachine.Step] = []
         var step = 0
         while true {
-            let directory = TemporaryDirectory()
+            let directory = TestDirectory()
             // More than is written at once.
             let (backing, journal, epoch) = try Self.prepared(directory, records: 1_080)
             var flush = try #require(backing.flushMachine(epoch))
@@ -87,7 +88,7 @@ import Testing
     }
 
     @Test func `a flush whose file ends anywhere`() async throws {
-        let directory = TemporaryDirectory()
+        let directory = TestDirectory()
         let (backing, journal, epoch) = try Self.prepared(directory)
         var flush = try #require(backing.flushMachine(epoch))
         while let step = try flush.step(), step != .syncedDirectory {}
@@ -105,7 +106,7 @@ import Testing
     }
 
     @Test func `a crash before the last of several transactions finds newer rows at the old start`() async throws {
-        let directory = TemporaryDirectory()
+        let directory = TestDirectory()
         var journal = JournalStandIn()
         let backing = try SegmentBacking.new(in: directory)
         journal.createStream("a")
@@ -135,7 +136,7 @@ import Testing
         var step = 0
         var stops: [SealMachine.Step] = []
         while true {
-            let directory = TemporaryDirectory()
+            let directory = TestDirectory()
             let (backing, journal, epoch) = try Self.prepared(directory)
             try backing.flush(epoch)
             let archive = try #require(backing.archive)
@@ -165,7 +166,7 @@ import Testing
         var step = 0
         var stops = 0
         while true {
-            let directory = TemporaryDirectory()
+            let directory = TestDirectory()
             let (backing, journal, epoch) = try Self.prepared(directory)
             try backing.flush(epoch)
             let archive = try #require(backing.archive)
@@ -190,7 +191,7 @@ import Testing
     }
 
     @Test func `records that the metadata does not know and the journal no longer holds are kept aside`() async throws {
-        let directory = TemporaryDirectory()
+        let directory = TestDirectory()
         let (backing, _, epoch) = try Self.prepared(directory)
         try backing.flush(epoch)
         try backing.close()
@@ -210,7 +211,7 @@ import Testing
     }
 
     @Test func `a flush that finds the disk full leaves nothing behind and can be tried again`() async throws {
-        let directory = TemporaryDirectory()
+        let directory = TestDirectory()
         let model = ModelMetadata()
         var journal = JournalStandIn()
         journal.createStream("a")
@@ -236,7 +237,7 @@ import Testing
     @Test func `a power cut that takes SQLite's last transaction leaves the start where the journal is whole`()
         async throws
     {
-        let directory = TemporaryDirectory()
+        let directory = TestDirectory()
         let model = ModelMetadata()
         var journal = JournalStandIn()
         journal.createStream("a")

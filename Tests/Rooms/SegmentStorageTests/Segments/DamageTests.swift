@@ -1,17 +1,18 @@
 import DiskAccess
 import Foundation
 import StreamModel
+import TestSupport
 import Testing
 
 @testable import SegmentStorage
 
 /// STORE-D1, STORE-D2: what is damaged is named and never served; everything else goes on.
 @Suite struct SegmentDamageTests {
-    private let directory = TemporaryDirectory()
+    private let directory = TestDirectory()
 
     /// A store of two shards in several blocks, and where their slices lie.
     private func store() throws -> (JournalStandIn, [ShardCursor.Found]) {
-        var numbers = SeededNumbers(4)
+        var numbers = SeededRandom(4)
         var journal = JournalStandIn()
         journal.createStream("a", shards: 2)
         let backing = try SegmentBacking.new(in: directory)

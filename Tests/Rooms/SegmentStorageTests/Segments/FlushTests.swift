@@ -2,20 +2,21 @@ import DiskAccess
 import Foundation
 import StreamModel
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import SegmentStorage
 
 /// STORE-F1, STORE-F2, STORE-F5 and reading: what is flushed is found again, whole and in order.
 @Suite struct FlushTests {
-    private let directory = TemporaryDirectory()
+    private let directory = TestDirectory()
 
     private func files() throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: directory.path + "/segments").sorted()
     }
 
     @Test func `flushed records are read back, before and after opening anew`() async throws {
-        var numbers = SeededNumbers(1)
+        var numbers = SeededRandom(1)
         var journal = JournalStandIn()
         journal.createStream("a", shards: 3)
         journal.createStream("b")
@@ -104,7 +105,7 @@ import Testing
 
     @Test(arguments: 0..<12 as Range<UInt64>)
     func `the segments of a shard never interleave`(seed: UInt64) async throws {
-        var numbers = SeededNumbers(seed)
+        var numbers = SeededRandom(seed)
         var journal = JournalStandIn()
         for index in 0..<4 { journal.createStream("s\(index)", shards: 2) }
         let options = SegmentBacking.Options(cacheLimit: 40_000, ownSegmentFrom: 4_000, sealFrom: 12_000)
@@ -215,7 +216,7 @@ import Testing
     }
 
     @Test func `what is read stays within the cache's bound`() async throws {
-        var numbers = SeededNumbers(3)
+        var numbers = SeededRandom(3)
         var journal = JournalStandIn()
         journal.createStream("a")
         let options = SegmentBacking.Options(cacheLimit: 300_000)
@@ -231,7 +232,7 @@ import Testing
     func `a reader finds its place among many sections, most of which say nothing of its shard`(seed: UInt64)
         async throws
     {
-        var numbers = SeededNumbers(seed)
+        var numbers = SeededRandom(seed)
         var journal = JournalStandIn()
         journal.createStream("a", shards: 3)
         let backing = try SegmentBacking.new(in: directory)

@@ -1,13 +1,14 @@
 import DiskAccess
 import Foundation
 import StreamModel
+import TestSupport
 import Testing
 
 @testable import SegmentStorage
 
 /// STORE-F6, STORE-F7: what is deleted, when, and what is not.
 @Suite struct SegmentRetentionTests {
-    private let directory = TemporaryDirectory()
+    private let directory = TestDirectory()
 
     private func files() throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: directory.path + "/segments").sorted()
@@ -91,7 +92,7 @@ import Testing
     @Test func `a stream deleted at each step of a flush becomes garbage and is freed`() throws {
         var step = 0
         while true {
-            let directory = TemporaryDirectory()
+            let directory = TestDirectory()
             var journal = JournalStandIn()
             journal.createStream("a")
             let backing = try SegmentBacking.new(in: directory)

@@ -1,4 +1,5 @@
 import StreamModel
+import TestSupport
 import Testing
 
 @testable import SegmentStorage
@@ -41,7 +42,7 @@ import Testing
 
     @Test(arguments: 0..<20 as Range<UInt64>)
     func `blocks hold exactly the records of the runs`(seed: UInt64) throws {
-        var numbers = SeededNumbers(seed)
+        var numbers = SeededRandom(seed)
         var runs: [FlushRun] = []
         for key in 1...5 as ClosedRange<UInt32> {
             var first = UInt64.random(in: 1...9, using: &numbers)

@@ -37,7 +37,7 @@ import TestSupport
 
     @Test(arguments: cases, [0, 64, 4095, 4096, 10_000])
     func `every byte is where it belongs`(lengths: [Int], start: Int) throws {
-        let directory = try TestDirectory()
+        let directory = TestDirectory()
         let real = try written(lengths, from: start, to: POSIXFileSystem(), at: directory.path + "/f")
         #expect(real.found == real.expected)
         let simulated = try written(lengths, from: start, to: MemoryFileSystem(), at: "/f")

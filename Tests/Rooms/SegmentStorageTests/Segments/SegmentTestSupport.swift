@@ -3,28 +3,9 @@ import Foundation
 import Logging
 import StreamModel
 import Synchronization
+import TestSupport
 
 @testable import SegmentStorage
-
-/// A directory of one test, removed at its end.
-final class TemporaryDirectory: Sendable {
-    let path: String
-
-    init() {
-        path = FileManager.default.temporaryDirectory.path + "/shardline-\(UInt64.random(in: 0 ... .max))"
-        try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-
-    /// The same files as they are now, elsewhere: what a process would find that started after this one was killed.
-    func copy() throws -> TemporaryDirectory {
-        let other = TemporaryDirectory()
-        try FileManager.default.removeItem(atPath: other.path)
-        try FileManager.default.copyItem(atPath: path, toPath: other.path)
-        return other
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-}
 
 /// A wall clock that stands where it is put.
 final class HandClock: TimeSource {
@@ -36,21 +17,6 @@ final class HandClock: TimeSource {
     var monotonicTime: MonotonicTime { MonotonicTime(sinceOrigin: .milliseconds(now.withLock { $0 })) }
     func sleep(until deadline: MonotonicTime) async throws { try Task.checkCancellation() }
     func set(_ milliseconds: Int64) { now.withLock { $0 = milliseconds } }
-}
-
-/// Numbers from a seed, the same on every machine.
-struct SeededNumbers: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed &+ 0x9E37_79B9_7F4A_7C15 }
-
-    mutating func next() -> UInt64 {
-        state = state &+ 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
-    }
 }
 
 /// Plays the journal's part: makes streams and epochs, and remembers every record that it put in.
@@ -183,7 +149,7 @@ struct JournalStandIn {
 extension SegmentBacking {
     /// A backing on real files.
     static func inDirectory(
-        _ directory: TemporaryDirectory, clock: HandClock = HandClock(1_000_000), options: Options = Options()
+        _ directory: TestDirectory, clock: HandClock = HandClock(1_000_000), options: Options = Options()
     ) -> SegmentBacking {
         SegmentBacking(
             fileSystem: POSIXFileSystem(), directory: directory.path, timeSource: clock,
@@ -192,7 +158,7 @@ extension SegmentBacking {
 
     /// A new store on real files.
     static func new(
-        in directory: TemporaryDirectory, clock: HandClock = HandClock(1_000_000), options: Options = Options()
+        in directory: TestDirectory, clock: HandClock = HandClock(1_000_000), options: Options = Options()
     ) throws -> SegmentBacking {
         let backing = inDirectory(directory, clock: clock, options: options)
         guard try backing.load() == nil else { throw FormatDamage("the directory is not empty") }
@@ -217,7 +183,7 @@ extension SegmentBacking {
 }
 
 /// `count` bytes that LZ4 can't shorten.
-func noise(_ count: Int, _ numbers: inout SeededNumbers) -> [UInt8] {
+func noise(_ count: Int, _ numbers: inout SeededRandom) -> [UInt8] {
     (0..<count).map { _ in UInt8.random(in: 0...255, using: &numbers) }
 }
 

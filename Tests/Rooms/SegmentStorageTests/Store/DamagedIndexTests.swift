@@ -1,6 +1,7 @@
 import Foundation
 import StreamModel
 import StreamStorage
+import TestSupport
 import Testing
 
 @testable import SegmentStorage
@@ -9,9 +10,9 @@ import Testing
 @Suite(.timeLimit(.minutes(1)))
 struct DamagedIndexTests {
     @Test func `a stream whose segment has a damaged index can be described, and its reader is told`() async throws {
-        let directory = TemporaryDirectory()
+        let directory = TestDirectory()
         let clock = HandClock(1_700_000_000_000)
-        var numbers = SeededNumbers(3)
+        var numbers = SeededRandom(3)
         var open = try await FlushedStore.open(directory, clock: clock)
         try await open.store.createStream("s", shards: 1)
         for _ in 0..<4 { try await open.store.stream("s").put(noise(12_000, &numbers), partitionKey: "k") }

@@ -59,7 +59,7 @@ struct DirectStoreTests {
         test.time.advance(by: .seconds(25 * 3600))
         #expect(try test.store.readAtOnce(ReadRequest(stream: "s", shard: ShardID(0), after: .zero)) == nil)
         try await test.store.close()
-        let directory = TemporaryDirectory()
+        let directory = TestDirectory()
         let flushed = try await FlushedStore.open(directory, clock: HandClock(1_700_000_000_000), memtableSize: 1)
         try await flushed.store.createStream("s", shards: 1)
         try await flushed.store.stream("s").put("a", partitionKey: "k")
@@ -70,7 +70,7 @@ struct DirectStoreTests {
     }
 
     @Test func `what a reader in memory has not come to stays there for two epochs behind its own`() async throws {
-        let directory = TemporaryDirectory()
+        let directory = TestDirectory()
         let flushed = try await FlushedStore.open(directory, clock: HandClock(1_700_000_000_000), memtableSize: 1)
         try await flushed.store.createStream("s", shards: 1)
         let stream = flushed.store.stream("s")

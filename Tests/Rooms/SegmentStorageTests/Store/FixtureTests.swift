@@ -31,7 +31,7 @@ struct FixtureTests {
     /// ``VersionTwoFixtureTests``.
     @Test(.enabled(if: ProcessInfo.processInfo.environment["SHARDLINE_MAKE_FIXTURE"] == "v1"))
     func `a fixture is made`() async throws {
-        let directory = TemporaryDirectory()
+        let directory = TestDirectory()
         let clock = HandClock(1_700_000_000_000)
         let open = try await FlushedStore.open(
             directory, clock: clock, memtableSize: 4_000, options: .init(sealFrom: 5_000))
@@ -83,7 +83,7 @@ struct FixtureTests {
 
     @Test(arguments: ["v1"])
     func `a store of an earlier version is opened and read`(version: String) async throws {
-        let directory = TemporaryDirectory()
+        let directory = TestDirectory()
         try Self.tar(["-xzf", "\(Self.fixtures)/\(version).tar.gz", "-C", directory.path])
         // Both what is in segments and what the journal alone has are to be read.
         let segments = try FileManager.default.contentsOfDirectory(atPath: directory.path + "/segments")

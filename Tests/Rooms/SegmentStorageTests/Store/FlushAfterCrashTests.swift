@@ -1,5 +1,6 @@
 import StreamModel
 import StreamStorage
+import TestSupport
 import Testing
 
 @testable import SegmentStorage
@@ -7,7 +8,7 @@ import Testing
 /// The first flush of an opening moves the start of the journal past what an earlier process wrote, too.
 @Suite(.timeLimit(.minutes(1)))
 struct FlushAfterCrashTests {
-    private let directory = TemporaryDirectory()
+    private let directory = TestDirectory()
     private let clock = HandClock(1_700_000_000_000)
 
     @Test func `a flush saves also what only the journal of a killed process knew`() async throws {

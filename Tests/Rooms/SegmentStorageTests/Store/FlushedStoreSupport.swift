@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import StreamModel
 import StreamStorage
+import TestSupport
 import Testing
 
 @testable import SegmentStorage
@@ -13,16 +14,16 @@ final class ObservedFlusher: Flusher {
         var flushes = 0
         var isHeld = false
         var isBusy = false
-        var snapshots: [(step: FlushMachine.Step, directory: TemporaryDirectory)] = []
+        var snapshots: [(step: FlushMachine.Step, directory: TestDirectory)] = []
         var takesSnapshots = false
     }
 
     private let backing: SegmentBacking
-    private let directory: TemporaryDirectory
+    private let directory: TestDirectory
     private let clock: HandClock
     private let state = Monitor(State())
 
-    init(_ backing: SegmentBacking, _ directory: TemporaryDirectory, _ clock: HandClock) {
+    init(_ backing: SegmentBacking, _ directory: TestDirectory, _ clock: HandClock) {
         self.backing = backing
         self.directory = directory
         self.clock = clock
@@ -79,7 +80,7 @@ final class ObservedFlusher: Flusher {
 
     /// Copies the store's directory behind every step of a flush from now on.
     func takeSnapshots() { state.withLock { $0.takesSnapshots = true } }
-    var snapshots: [(step: FlushMachine.Step, directory: TemporaryDirectory)] { state.withLock { $0.snapshots } }
+    var snapshots: [(step: FlushMachine.Step, directory: TestDirectory)] { state.withLock { $0.snapshots } }
     var flushes: Int { state.withLock { $0.flushes } }
 
     /// Returns when so many flushes have been done.
@@ -98,7 +99,7 @@ struct FlushedStore {
     let backing: SegmentBacking
 
     static func open(
-        _ directory: TemporaryDirectory, clock: HandClock, memtableSize: Int = 20_000, ringFileSize: Int = 64 << 10,
+        _ directory: TestDirectory, clock: HandClock, memtableSize: Int = 20_000, ringFileSize: Int = 64 << 10,
         options: SegmentBacking.Options = .init()
     ) async throws -> FlushedStore {
         let backing = SegmentBacking(
@@ -133,7 +134,7 @@ struct FlushedStore {
     }
 
     /// What the ring has on the disk.
-    func ringFiles(_ directory: TemporaryDirectory) throws -> Int {
+    func ringFiles(_ directory: TestDirectory) throws -> Int {
         try FileManager.default.contentsOfDirectory(atPath: directory.path + "/journal").count
     }
 }

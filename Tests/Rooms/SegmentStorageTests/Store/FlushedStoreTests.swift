@@ -3,6 +3,7 @@ import Foundation
 import StreamModel
 import StreamStorage
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import SegmentStorage
@@ -10,7 +11,7 @@ import Testing
 /// A whole store whose journal is flushed to segments while it works.
 @Suite(.timeLimit(.minutes(2)))
 struct FlushedStoreTests {
-    private let directory = TemporaryDirectory()
+    private let directory = TestDirectory()
     private let clock = HandClock(1_700_000_000_000)
 
     private func text(_ index: Int) -> String { "record \(index) " + String(repeating: "x", count: index % 50) }
@@ -46,7 +47,7 @@ struct FlushedStoreTests {
     }
 
     @Test func `files of the ring are used again, so the journal does not grow`() async throws {
-        var numbers = SeededNumbers(6)
+        var numbers = SeededRandom(6)
         let open = try await FlushedStore.open(directory, clock: clock)
         try await open.store.createStream("s", shards: 1)
         // Many times what the ring's files hold.

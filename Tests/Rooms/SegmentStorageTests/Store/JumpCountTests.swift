@@ -2,6 +2,7 @@ import DiskAccess
 import GRDB
 import StreamModel
 import StreamStorage
+import TestSupport
 import Testing
 
 @testable import OfflineStore
@@ -10,7 +11,7 @@ import Testing
 /// STORE-C4: numbers jump, records are counted all the same.
 @Suite(.timeLimit(.minutes(1)))
 struct JumpCountTests {
-    private let directory = TemporaryDirectory()
+    private let directory = TestDirectory()
     private let clock = HandClock(1_700_000_000_000)
 
     private func open(jumps: Bool = false, flushes: Bool = false) async throws -> SegmentStore {
@@ -75,7 +76,7 @@ struct JumpCountTests {
         try await store.close()
         store = try await open(jumps: true, flushes: true)
         try await JumpedStore.put([2, 0], into: store)
-        let target = TemporaryDirectory()
+        let target = TestDirectory()
         try await store.backup(to: target.path + "/backup")
         try await store.close()
         try await SegmentStore.restore(

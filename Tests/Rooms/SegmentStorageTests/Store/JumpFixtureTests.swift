@@ -27,7 +27,7 @@ struct JumpFixtureTests {
     /// jumps but the last are before the first record. The last openings are in the journal alone.
     @Test(.enabled(if: ProcessInfo.processInfo.environment["SHARDLINE_MAKE_FIXTURE"] == "v1-jumps"))
     func `a fixture with jumps is made`() async throws {
-        let directory = TemporaryDirectory()
+        let directory = TestDirectory()
         let clock = HandClock(1_700_000_000_000)
         var store = try await JumpedStore.open(directory, clock: clock, jumps: false, flushes: true)
         try await store.createStream("jumped", shards: 2, retention: .seconds(365 * 86_400))
@@ -56,7 +56,7 @@ struct JumpFixtureTests {
     func `a store that never wrote down its jumps counts its records right, also after the next flush`(
         flushes: Bool
     ) async throws {
-        let directory = TemporaryDirectory()
+        let directory = TestDirectory()
         try Self.tar(["-xzf", Self.fixture, "-C", directory.path])
         let clock = HandClock(1_700_000_100_000)
         #expect(try await SegmentStore.check(at: directory.path, timeSource: clock).verdict == .whole)
@@ -80,7 +80,7 @@ struct JumpFixtureTests {
 /// A store whose numbers jump when a test wants it.
 enum JumpedStore {
     static func open(
-        _ directory: TemporaryDirectory, clock: HandClock, jumps: Bool, flushes: Bool
+        _ directory: TestDirectory, clock: HandClock, jumps: Bool, flushes: Bool
     ) async throws -> SegmentStore {
         var internals = SegmentStore.Internals()
         internals.ringFileSize = 64 << 10

@@ -1,4 +1,5 @@
 import StreamModel
+import TestSupport
 import Testing
 
 @testable import SegmentStorage
@@ -38,7 +39,7 @@ import Testing
         }
     }
 
-    private mutating func fill(_ numbers: inout SeededNumbers) {
+    private mutating func fill(_ numbers: inout SeededRandom) {
         for commit in 1...UInt64.random(in: 1...12, using: &numbers) {
             let count = Int.random(in: 1...5, using: &numbers)
             put((0..<count).map { _ in Int.random(in: 0...200, using: &numbers) }, commit: commit)
@@ -47,7 +48,7 @@ import Testing
 
     @Test(arguments: 0..<60 as Range<UInt64>)
     mutating func `a read gives what is visible behind the position, as far as both limits let it`(seed: UInt64) {
-        var numbers = SeededNumbers(seed)
+        var numbers = SeededRandom(seed)
         fill(&numbers)
         for _ in 0..<200 {
             let position = UInt64.random(in: 0..<next, using: &numbers)
@@ -81,7 +82,7 @@ import Testing
 
     @Test(arguments: 0..<30 as Range<UInt64>)
     mutating func `trimming keeps the runs that have a record behind the number, and only those`(seed: UInt64) {
-        var numbers = SeededNumbers(seed)
+        var numbers = SeededRandom(seed)
         var trimmed: UInt64 = 0
         for _ in 0..<4 {
             fill(&numbers)

@@ -1,6 +1,7 @@
 import Foundation
 import StreamModel
 import StreamStorage
+import TestSupport
 import Testing
 
 @testable import SegmentStorage
@@ -9,10 +10,10 @@ import Testing
 /// must take nothing back that they know, and notice where the journal knows less than they do.
 @Suite(.timeLimit(.minutes(1)))
 struct ReplayOverNewerRowsTests {
-    private let directory = TemporaryDirectory()
+    private let directory = TestDirectory()
     private let clock = HandClock(1_700_000_000_000)
 
-    private func open(_ directory: TemporaryDirectory) async throws -> FlushedStore {
+    private func open(_ directory: TestDirectory) async throws -> FlushedStore {
         try await FlushedStore.open(directory, clock: clock, memtableSize: 1 << 20, ringFileSize: 1 << 20)
     }
 

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import SegmentStorage
@@ -6,7 +7,7 @@ import Testing
 @Suite struct ShardTableTests {
     @Test(arguments: 0..<10 as Range<UInt64>)
     func `a table holds what was put and not removed`(seed: UInt64) {
-        var numbers = SeededNumbers(seed)
+        var numbers = SeededRandom(seed)
         var table: ShardTable<String> = [:]
         var model: [ShardNumber: String] = [:]
         for step in 0..<2_000 {
@@ -52,7 +53,7 @@ import Testing
 
     @Test(arguments: 0..<10 as Range<UInt64>)
     func `a set holds what was put in, in order`(seed: UInt64) {
-        var numbers = SeededNumbers(seed)
+        var numbers = SeededRandom(seed)
         var sets: [(ShardSet, Set<ShardNumber>)] = []
         for limit in [10, 70, 1_000] as [UInt32] {
             var (set, model): (ShardSet, Set<ShardNumber>) = ([], [])

@@ -1,6 +1,7 @@
 import Foundation
 import StreamModel
 import StreamStorage
+import TestSupport
 import Testing
 
 @testable import OfflineStore
@@ -8,7 +9,7 @@ import Testing
 
 /// The id of a stream outlives whatever happens to the store, and nothing that the store creates later has it.
 @Suite(.timeLimit(.minutes(1))) struct StreamIDTests {
-    private let target = TemporaryDirectory()
+    private let target = TestDirectory()
     private var backup: String { target.path + "/backup" }
 
     private func ids(_ directory: String, _ clock: HandClock) async throws -> [String: StreamID] {

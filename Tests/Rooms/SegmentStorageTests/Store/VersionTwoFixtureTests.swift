@@ -30,7 +30,7 @@ struct VersionTwoFixtureTests {
     // MARK: How it was made
 
     private static func open(
-        _ directory: TemporaryDirectory, _ clock: HandClock, jumps: Bool = false
+        _ directory: TestDirectory, _ clock: HandClock, jumps: Bool = false
     ) async throws -> (store: SegmentStore, backing: SegmentBacking) {
         let backing = SegmentBacking(
             fileSystem: POSIXFileSystem(), directory: directory.path, timeSource: clock, logger: silent,
@@ -75,7 +75,7 @@ struct VersionTwoFixtureTests {
     /// Run with `SHARDLINE_MAKE_FIXTURE=v2`; the fixture stays as it is.
     @Test(.enabled(if: ProcessInfo.processInfo.environment["SHARDLINE_MAKE_FIXTURE"] == "v2"))
     func `a fixture is made`() async throws {
-        let directory = TemporaryDirectory()
+        let directory = TestDirectory()
         let clock = HandClock(Self.begin)
         var store = try await Self.open(directory, clock).store
         try await store.createStream("orders", shards: 2, retention: Self.year)
@@ -190,7 +190,7 @@ struct VersionTwoFixtureTests {
     }
 
     @Test func `it is opened and read byte for byte`() async throws {
-        let directory = TemporaryDirectory()
+        let directory = TestDirectory()
         try Self.tar(["-xzf", "\(Self.fixtures)/v2.tar.gz", "-C", directory.path])
         let clock = HandClock(Self.now)
         let contents = try SQLiteMetadata(path: directory.path + "/metadata.sqlite").read()

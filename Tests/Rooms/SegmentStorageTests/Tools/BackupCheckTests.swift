@@ -10,7 +10,7 @@ import Testing
 
 /// A backup stays what it is, and `check` and `restore` agree on whether it is whole.
 @Suite(.timeLimit(.minutes(2))) struct BackupCheckTests {
-    private let target = TemporaryDirectory()
+    private let target = TestDirectory()
     private var backup: String { target.path + "/backup" }
     private var restored: String { target.path + "/restored" }
 
@@ -74,7 +74,7 @@ import Testing
 
     @Test func `a store that is called so and lies beside somebody's manifest is opened`() async throws {
         for manifest in ["", "Manifest-Version: 1.0\n"] {
-            let parent = TemporaryDirectory()
+            let parent = TestDirectory()
             try Data(manifest.utf8).write(to: URL(fileURLWithPath: parent.path + "/manifest"))
             for _ in 0..<2 {
                 let store = try await SegmentStore.open(at: parent.path + "/store", logger: silent)
@@ -120,7 +120,7 @@ import Testing
 
     @Test func `a byte that was changed in any file is named by check, and refused by restore`() async throws {
         let used = try await backedUp()
-        var numbers = SeededNumbers(7)
+        var numbers = SeededRandom(7)
         for (name, bytes) in try target.contents() where name.hasPrefix("backup/") {
             for _ in 0..<6 {
                 let (offset, bit) = (

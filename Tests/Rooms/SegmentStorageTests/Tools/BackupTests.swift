@@ -11,7 +11,7 @@ import Testing
 
 /// A copy of a store in use is one moment of it, with everything that was acknowledged before.
 @Suite(.timeLimit(.minutes(2))) struct BackupTests {
-    private let target = TemporaryDirectory()
+    private let target = TestDirectory()
     private var backup: String { target.path + "/backup" }
     private var restored: String { target.path + "/restored" }
 
@@ -210,7 +210,7 @@ import Testing
     @Test func `a backup of which a byte was changed, or a file is missing, is refused`() async throws {
         let used = try await UsedStore(count: 60)
         try await SegmentStore.backup(of: used.directory.path, to: backup, timeSource: used.clock)
-        var numbers = SeededNumbers(5)
+        var numbers = SeededRandom(5)
         for (name, bytes) in try target.contents() where name.hasPrefix("backup/") {
             for _ in 0..<3 {
                 let offset = Int.random(in: 0..<bytes.count, using: &numbers)

@@ -3,6 +3,7 @@ import Foundation
 import GRDB
 import StreamModel
 import StreamStorage
+import TestSupport
 import Testing
 
 @testable import OfflineStore
@@ -46,7 +47,7 @@ import Testing
         #expect(contents[.segment].count > 1)
         // Made of the same rows, another database says the same.
         let image = try MetadataImage.encode(contents)
-        let other = TemporaryDirectory()
+        let other = TestDirectory()
         try Data(image).write(to: URL(fileURLWithPath: other.path + "/metadata.sqlite"))
         #expect(try SQLiteMetadata(path: other.path + "/metadata.sqlite").read().rows == contents.rows)
         #expect(try MetadataImage.load(in: other.path, POSIXFileSystem())?.contents.rows == contents.rows)
@@ -122,7 +123,7 @@ import Testing
         async throws
     {
         let (killed, clock) = try await UsedStore.killed()
-        func check(_ directory: TemporaryDirectory) async throws -> StoreReport {
+        func check(_ directory: TestDirectory) async throws -> StoreReport {
             try await SegmentStore.check(at: directory.path, timeSource: clock)
         }
         // As the maintenance makes one ahead: as long as the others, and nothing but zeros behind its header.

@@ -2,6 +2,7 @@ import DiskAccess
 import Foundation
 import StreamModel
 import StreamStorage
+import TestSupport
 import Testing
 
 @testable import OfflineStore
@@ -13,8 +14,8 @@ struct ClosedShardToolTests {
     private let clock = HandClock(1_700_000_000_000)
 
     /// The store, closed: "s" was split, and its first shard is gone; "kept" keeps the segment.
-    private func used() async throws -> TemporaryDirectory {
-        let directory = TemporaryDirectory()
+    private func used() async throws -> TestDirectory {
+        let directory = TestDirectory()
         let open = try await FlushedStore.open(directory, clock: clock)
         let store = open.store
         try await store.createStream("s", shards: 1, retention: .seconds(100))
@@ -38,7 +39,7 @@ struct ClosedShardToolTests {
     }
 
     /// - Parameter wasDamaged: whether bytes are noted that were damaged and hold nothing any more.
-    private func expectGone(_ directory: TemporaryDirectory, wasDamaged: Bool = false) async throws {
+    private func expectGone(_ directory: TestDirectory, wasDamaged: Bool = false) async throws {
         let store = try await SegmentStore.open(at: directory.path, timeSource: clock, logger: silent)
         #expect(try await store.describeStream("s").shards.map(\.id.number) == [1, 2])
         #expect(store.core.visible.withState { $0.catalogue.shards.count } == 3)

@@ -3,6 +3,7 @@ import Foundation
 import GRDB
 import StreamModel
 import StreamStorage
+import TestSupport
 import Testing
 
 @testable import OfflineStore
@@ -27,8 +28,8 @@ struct RemovedShardRepairTests {
     /// - Parameters:
     ///   - removes: whether retention has removed what was closed.
     ///   - flushes: whether there was a flush after that.
-    private func used(removes: Bool, flushes: Bool) async throws -> TemporaryDirectory {
-        let directory = TemporaryDirectory()
+    private func used(removes: Bool, flushes: Bool) async throws -> TestDirectory {
+        let directory = TestDirectory()
         let open = try await FlushedStore.open(directory, clock: clock)
         let store = open.store
         var flushCount = 0
@@ -73,7 +74,7 @@ struct RemovedShardRepairTests {
         return directory
     }
 
-    private func eraseFlushedCommits(_ directory: TemporaryDirectory) throws {
+    private func eraseFlushedCommits(_ directory: TestDirectory) throws {
         let queue = try DatabaseQueue(path: directory.path + "/metadata.sqlite")
         let start = try queue.read { try Int64.fetchOne($0, sql: "SELECT start_commit FROM store") }
         try queue.close()
@@ -88,7 +89,7 @@ struct RemovedShardRepairTests {
         }
     }
 
-    private func damage(_ directory: TemporaryDirectory, _ damage: Damage) throws {
+    private func damage(_ directory: TestDirectory, _ damage: Damage) throws {
         switch damage {
         case .everything:
             for suffix in ["", "-wal", "-shm"] {
@@ -104,7 +105,7 @@ struct RemovedShardRepairTests {
         }
     }
 
-    private func repair(_ directory: TemporaryDirectory) async throws {
+    private func repair(_ directory: TestDirectory) async throws {
         let report = try await SegmentStore.repair(
             at: directory.path, dryRun: false, timeSource: clock, logger: silent)
         #expect(report.isApplied)
@@ -115,7 +116,7 @@ struct RemovedShardRepairTests {
         #expect(!again.isNeeded)
     }
 
-    private func expectGone(_ directory: TemporaryDirectory, kept: [String]) async throws {
+    private func expectGone(_ directory: TestDirectory, kept: [String]) async throws {
         let store = try await SegmentStore.open(at: directory.path, timeSource: clock, logger: silent)
         let shards = try await store.describeStream("s").shards
         #expect(shards.map(\.id.number) == Self.children)

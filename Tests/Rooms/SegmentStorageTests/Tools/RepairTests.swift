@@ -3,6 +3,7 @@ import Foundation
 import GRDB
 import StreamModel
 import StreamStorage
+import TestSupport
 import Testing
 
 @testable import OfflineStore
@@ -12,7 +13,7 @@ import Testing
 /// STORE-D5).
 @Suite(.timeLimit(.minutes(2))) struct RepairTests {
     private func repair(
-        _ directory: TemporaryDirectory, _ clock: HandClock, dryRun: Bool = false
+        _ directory: TestDirectory, _ clock: HandClock, dryRun: Bool = false
     ) async throws -> RepairReport {
         try await SegmentStore.repair(at: directory.path, dryRun: dryRun, timeSource: clock, logger: silent)
     }
@@ -20,7 +21,7 @@ import Testing
     /// Repairs, and expects that every record is served or told to be lost, and that all is whole then.
     @discardableResult
     private func expectMended(
-        _ directory: TemporaryDirectory, _ clock: HandClock, lost count: UInt64?, total: Int? = 200,
+        _ directory: TestDirectory, _ clock: HandClock, lost count: UInt64?, total: Int? = 200,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws -> RepairReport {
         let before = try directory.contents()
@@ -255,7 +256,7 @@ import Testing
     }
 
     /// Where in the journal the bytes of the newest record lie.
-    private func newestRecord(in directory: TemporaryDirectory) throws -> (file: String, offset: Int) {
+    private func newestRecord(in directory: TestDirectory) throws -> (file: String, offset: Int) {
         for back in 0... {
             let (journal, block) = try directory.commit(beforeLast: back)
             let bytes = try #require(try directory.contents()[journal])

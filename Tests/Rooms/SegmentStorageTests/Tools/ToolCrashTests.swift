@@ -74,7 +74,7 @@ private final class ImageMetadata: MetadataStore {
     }
 
     /// The directory's files on a disk in memory, as "/store".
-    private static func disk(_ directory: TemporaryDirectory) throws -> MemoryFileSystem {
+    private static func disk(_ directory: TestDirectory) throws -> MemoryFileSystem {
         var files: [String: [UInt8]] = [:]
         for (name, bytes) in try directory.contents() where name != "lock" { files["\(store)/\(name)"] = bytes }
         return MemoryFileSystem(contents: files)

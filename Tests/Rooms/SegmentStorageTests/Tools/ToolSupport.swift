@@ -8,7 +8,7 @@ import Testing
 @testable import OfflineStore
 @testable import SegmentStorage
 
-extension TemporaryDirectory {
+extension TestDirectory {
     /// Every file below the directory with its bytes.
     func contents() throws -> [String: [UInt8]] {
         let root = URL(fileURLWithPath: path)
@@ -49,7 +49,7 @@ extension TemporaryDirectory {
 
 /// A small store that has been in use: segments of several sections, one of them sealed, and records in the journal.
 struct UsedStore {
-    let directory = TemporaryDirectory()
+    let directory = TestDirectory()
     let clock = HandClock(1_700_000_000_000)
     private static let memtableSize = 20_000
     private static let options = SegmentBacking.Options(sealFrom: 6_000)
@@ -88,7 +88,7 @@ struct UsedStore {
     }
 
     /// What a process would find that started after the one with this store was killed: with records in the journal.
-    static func killed(count: Int = 200) async throws -> (directory: TemporaryDirectory, clock: HandClock) {
+    static func killed(count: Int = 200) async throws -> (directory: TestDirectory, clock: HandClock) {
         let used = try await UsedStore(count: count, closes: false)
         try await used.opened.flusher.stopped()
         defer { used.opened.flusher.hold(false) }

@@ -35,23 +35,22 @@ import Testing
     /// Copies the stream `a` into `b`, which has the same number of shards.
     static func copy(_ store: InMemoryStore) async throws -> CommandFailure? {
         var failure: CommandFailure?
-        try await withFolder { folder async throws in
-            let path = folder.appending(path: "copy.jsonl")
-            try Data().write(to: path)
-            let file = try FileHandle(forWritingTo: path)
-            let recorder = try Recorder(in: folder)
-            try await TailRun(
-                stream: store.stream("a"), from: .trimHorizon, shard: nil, limit: .max,
-                printer: RecordPrinter(form: .json, output: Output(file.fileDescriptor)), warnings: recorder.output
-            ).printWhatIsThere(until: Interruption())
-            let pump = try InputPump(paths: [path.path])
-            let size = try await store.describeStream("b").maximumRecordSize
-            pump.start(keySource: .printedRecord, maximumRecordSize: size)
-            var run = PutRun(
-                stream: store.stream("b"), pump: pump, interruption: Interruption(), output: recorder.output,
-                errors: recorder.output)
-            do { try await run.run() } catch let error as CommandFailure { failure = error }
-        }
+        let folder = TestDirectory()
+        let path = folder.url("copy.jsonl")
+        try Data().write(to: path)
+        let file = try FileHandle(forWritingTo: path)
+        let recorder = try Recorder(in: folder)
+        try await TailRun(
+            stream: store.stream("a"), from: .trimHorizon, shard: nil, limit: .max,
+            printer: RecordPrinter(form: .json, output: Output(file.fileDescriptor)), warnings: recorder.output
+        ).printWhatIsThere(until: Interruption())
+        let pump = try InputPump(paths: [path.path])
+        let size = try await store.describeStream("b").maximumRecordSize
+        pump.start(keySource: .printedRecord, maximumRecordSize: size)
+        var run = PutRun(
+            stream: store.stream("b"), pump: pump, interruption: Interruption(), output: recorder.output,
+            errors: recorder.output)
+        do { try await run.run() } catch let error as CommandFailure { failure = error }
         return failure
     }
 
@@ -189,16 +188,15 @@ import Testing
         let all = (0...255).map { UInt8($0) }
         for data in [all, [], [0x0A], [0xFF, 0x00]] { try await store.stream("a").put(data, partitionKey: "k") }
         for (limit, expected) in [(Int.max, all + [0x0A, 0xFF, 0x00]), (1, all)] {
-            try await withFolder { folder async throws in
-                let path = folder.appending(path: "raw")
-                try Data().write(to: path)
-                let file = try FileHandle(forWritingTo: path)
-                try await TailRun(
-                    stream: store.stream("a"), from: .trimHorizon, shard: nil, limit: limit,
-                    printer: RecordPrinter(form: .raw, output: Output(file.fileDescriptor))
-                ).printWhatIsThere(until: Interruption())
-                #expect(try Array(Data(contentsOf: path)) == expected)
-            }
+            let folder = TestDirectory()
+            let path = folder.url("raw")
+            try Data().write(to: path)
+            let file = try FileHandle(forWritingTo: path)
+            try await TailRun(
+                stream: store.stream("a"), from: .trimHorizon, shard: nil, limit: limit,
+                printer: RecordPrinter(form: .raw, output: Output(file.fileDescriptor))
+            ).printWhatIsThere(until: Interruption())
+            #expect(try Array(Data(contentsOf: path)) == expected)
         }
     }
 }

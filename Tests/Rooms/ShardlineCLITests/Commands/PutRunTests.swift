@@ -24,37 +24,36 @@ import Testing
         prepare: (InMemoryStore) -> Void = { _ in }
     ) async throws -> Result {
         var result = Result(failure: nil, said: [], printed: [], records: [])
-        try await withFolder { folder async throws in
-            let store = InMemoryStore(timeSource: SystemTimeSource())
-            try await store.createStream("s", shards: shards, maximumRecordSize: 100)
-            prepare(store)
-            var paths: [String] = []
-            for (index, input) in inputs.enumerated() {
-                let file = folder.appending(path: "\(index).txt")
-                try Data(input).write(to: file)
-                paths.append(file.path)
-            }
-            let pump = try InputPump(paths: paths)
-            pump.start(keySource: keys, maximumRecordSize: 100, limits: .init(records: batch, bytes: 1 << 20))
-            let (output, errors) = (try Recorder(in: folder), try Recorder(in: folder))
-            var run = PutRun(
-                stream: store.stream("s"), pump: pump, rate: rate, isStrict: isStrict, printsJSON: true,
-                interruption: interruption, output: output.output, errors: errors.output)
-            do {
-                try await run.run()
-            } catch let failure as CommandFailure {
-                result.failure = failure
-            }
-            result.failure?.message?.replace(folder.path + "/", with: "")
-            result.said = errors.lines.map { $0.replacing(folder.path + "/", with: "") }
-            result.printed = try output.lines.map {
-                try #require(JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
-            }
-            for shard in 0..<shards {
-                let batch = try await store.read(ReadRequest(stream: "s", shard: ShardID(UInt32(shard)), after: .zero))
-                    .batch
-                result.records += batch.map { String(decoding: $0.bytes, as: UTF8.self) }
-            }
+        let folder = TestDirectory()
+        let store = InMemoryStore(timeSource: SystemTimeSource())
+        try await store.createStream("s", shards: shards, maximumRecordSize: 100)
+        prepare(store)
+        var paths: [String] = []
+        for (index, input) in inputs.enumerated() {
+            let file = folder.url("\(index).txt")
+            try Data(input).write(to: file)
+            paths.append(file.path)
+        }
+        let pump = try InputPump(paths: paths)
+        pump.start(keySource: keys, maximumRecordSize: 100, limits: .init(records: batch, bytes: 1 << 20))
+        let (output, errors) = (try Recorder(in: folder), try Recorder(in: folder))
+        var run = PutRun(
+            stream: store.stream("s"), pump: pump, rate: rate, isStrict: isStrict, printsJSON: true,
+            interruption: interruption, output: output.output, errors: errors.output)
+        do {
+            try await run.run()
+        } catch let failure as CommandFailure {
+            result.failure = failure
+        }
+        result.failure?.message?.replace(folder.path + "/", with: "")
+        result.said = errors.lines.map { $0.replacing(folder.path + "/", with: "") }
+        result.printed = try output.lines.map {
+            try #require(JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+        }
+        for shard in 0..<shards {
+            let batch = try await store.read(ReadRequest(stream: "s", shard: ShardID(UInt32(shard)), after: .zero))
+                .batch
+            result.records += batch.map { String(decoding: $0.bytes, as: UTF8.self) }
         }
         return result
     }

@@ -13,12 +13,11 @@ import Testing
     static func withStore(
         shards: Int = 4, _ body: (InMemoryStore, VirtualTime, Recorder) async throws -> Void
     ) async throws {
-        try await withFolder { folder async throws in
-            let time = VirtualTime()
-            let store = InMemoryStore(timeSource: time)
-            try await store.createStream("s", shards: shards)
-            try await body(store, time, try Recorder(in: folder))
-        }
+        let folder = TestDirectory()
+        let time = VirtualTime()
+        let store = InMemoryStore(timeSource: time)
+        try await store.createStream("s", shards: shards)
+        try await body(store, time, try Recorder(in: folder))
     }
 
     static func run(

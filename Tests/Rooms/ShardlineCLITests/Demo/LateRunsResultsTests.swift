@@ -8,7 +8,7 @@ import Testing
 /// The example's function counts a record once, and records of another stream of the same name too.
 @Suite(.timeLimit(.minutes(1))) struct LateRunsResultsTests {
     @Test func `the departures of a stream that was deleted and created again are followed again`() async throws {
-        let folder = try TestDirectory()
+        let folder = TestDirectory()
         let columns = try FlightColumns(header: Array("tailnum,dep_time,dep_delay".utf8))
         let results = try LateRunsResults(path: folder.path + "/results.sqlite")
         let store = InMemoryStore()

@@ -46,134 +46,126 @@ import Testing
     }
 
     @Test func `files are read one behind the other, packed or not`() async throws {
-        try await withFolder { folder async throws in
-            try Data("a\nb".utf8).write(to: folder.appending(path: "1.txt"))
-            // Two members one behind the other, as `cat a.gz b.gz` makes them, and the padding of a tape.
-            try Data(Self.packed("c\nd") + Self.packed("e\nf\n") + [0, 0, 0]).write(to: folder.appending(path: "2"))
-            try Data().write(to: folder.appending(path: "3.txt"))
-            try Data([0x1F]).write(to: folder.appending(path: "4.txt"))
-            let items = try await Self.items(
-                of: (1...4).map { folder.appending(path: $0 == 2 ? "2" : "\($0).txt").path })
-            #expect(items == ["0:1 a", "0:2 b", "1:1 c", "1:2 de", "1:3 f", "3:1 \u{1F}"])
-        }
+        let folder = TestDirectory()
+        try Data("a\nb".utf8).write(to: folder.url("1.txt"))
+        // Two members one behind the other, as `cat a.gz b.gz` makes them, and the padding of a tape.
+        try Data(Self.packed("c\nd") + Self.packed("e\nf\n") + [0, 0, 0]).write(to: folder.url("2"))
+        try Data().write(to: folder.url("3.txt"))
+        try Data([0x1F]).write(to: folder.url("4.txt"))
+        let items = try await Self.items(
+            of: (1...4).map { folder.path($0 == 2 ? "2" : "\($0).txt") })
+        #expect(items == ["0:1 a", "0:2 b", "1:1 c", "1:2 de", "1:3 f", "3:1 \u{1F}"])
     }
 
     @Test func `a byte-order mark is passed over at the beginning of each input, packed or not`() async throws {
-        try await withFolder { folder async throws in
-            try Data(Self.packed("\u{FEFF}a\nb") + Self.packed("\u{FEFF}c\n")).write(to: folder.appending(path: "1"))
-            try Data("\u{FEFF}d\n".utf8).write(to: folder.appending(path: "2"))
-            let items = try await Self.items(of: ["1", "2"].map { folder.appending(path: $0).path })
-            #expect(items == ["0:1 a", "0:2 b\u{FEFF}c", "1:1 d"])
-        }
+        let folder = TestDirectory()
+        try Data(Self.packed("\u{FEFF}a\nb") + Self.packed("\u{FEFF}c\n")).write(to: folder.url("1"))
+        try Data("\u{FEFF}d\n".utf8).write(to: folder.url("2"))
+        let items = try await Self.items(of: ["1", "2"].map { folder.path($0) })
+        #expect(items == ["0:1 a", "0:2 b\u{FEFF}c", "1:1 d"])
     }
 
     @Test func `the first line tells what a carriage return means, also across the borders of pieces, packed or not`()
         async throws
     {
-        try await withFolder { folder async throws in
-            // Files are read by 64 KiB and unpacked by 256 KiB.
-            for border in [64 << 10, 256 << 10] {
-                for end in ["\n", "\r\n"] {
-                    let long = String(repeating: "x", count: border - 2 - end.utf8.count)
-                    // The carriage return is the last byte of a piece, or the first of the next.
-                    for line in [long + "x", long + "xx"] {
-                        let text = "a\(end)\(line)\r\nb\r\n"
-                        try Data(text.utf8).write(to: folder.appending(path: "plain"))
-                        try Data(Self.packed(text)).write(to: folder.appending(path: "packed"))
-                        let items = try await Self.items(
-                            of: ["plain", "packed"].map { folder.appending(path: $0).path })
-                        let rest = end == "\n" ? "\r" : ""
-                        let expected = (0...1).flatMap { ["\($0):1 a", "\($0):2 \(line)\(rest)", "\($0):3 b\(rest)"] }
-                        #expect(items == expected)
-                    }
+        let folder = TestDirectory()
+        // Files are read by 64 KiB and unpacked by 256 KiB.
+        for border in [64 << 10, 256 << 10] {
+            for end in ["\n", "\r\n"] {
+                let long = String(repeating: "x", count: border - 2 - end.utf8.count)
+                // The carriage return is the last byte of a piece, or the first of the next.
+                for line in [long + "x", long + "xx"] {
+                    let text = "a\(end)\(line)\r\nb\r\n"
+                    try Data(text.utf8).write(to: folder.url("plain"))
+                    try Data(Self.packed(text)).write(to: folder.url("packed"))
+                    let items = try await Self.items(
+                        of: ["plain", "packed"].map { folder.path($0) })
+                    let rest = end == "\n" ? "\r" : ""
+                    let expected = (0...1).flatMap { ["\($0):1 a", "\($0):2 \(line)\(rest)", "\($0):3 b\(rest)"] }
+                    #expect(items == expected)
                 }
             }
         }
     }
 
     @Test func `what unpacks to much more than it is comes whole`() async throws {
-        try await withFolder { folder async throws in
-            let file = folder.appending(path: "a.gz")
-            let line = String(repeating: "x", count: 999_999)
-            try Data(Self.packed(String(repeating: line + "\n", count: 20))).write(to: file)
-            let items = try await Self.items(of: [file.path])
-            #expect(items.count == 20)
-            #expect(items.allSatisfy { $0.hasSuffix(line) })
-        }
+        let folder = TestDirectory()
+        let file = folder.url("a.gz")
+        let line = String(repeating: "x", count: 999_999)
+        try Data(Self.packed(String(repeating: line + "\n", count: 20))).write(to: file)
+        let items = try await Self.items(of: [file.path])
+        #expect(items.count == 20)
+        #expect(items.allSatisfy { $0.hasSuffix(line) })
     }
 
     @Test func `the whole lines before the damage of gzip data come, and then the next file`() async throws {
-        try await withFolder { folder async throws in
-            let (file, next) = (folder.appending(path: "a.gz"), folder.appending(path: "b"))
-            try Data("next\n".utf8).write(to: next)
-            let lines = (0..<5000).map { "line \($0 &* 2_654_435_761 % 10_007)" }
-            let packed = Self.packed(lines.map { $0 + "\n" }.joined())
-            let scrambled: [UInt8] = packed[..<1000] + [0xFF, 0xFF, 0xFF, 0xFF] + packed[1004...]
-            let wrongSum: [UInt8] = packed.dropLast(8) + packed.suffix(8).map { ~$0 }
-            let damages: [(bytes: [UInt8], whole: Range<Int>, reason: String)] = [
-                (Array(packed.dropLast(20)), 4000..<5000, "it ends too early"),
-                (scrambled, 100..<4000, "damaged"),
-                (packed + Array("nonsense".utf8), 5000..<5001, "incorrect header check"),
-                (wrongSum, 5000..<5001, "incorrect data check, so any of its lines may be wrong"),
-            ]
-            for (bytes, whole, reason) in damages {
-                try Data(bytes).write(to: file)
-                let items = try await Self.items(of: [file.path, next.path])
-                #expect(items.last == "1:1 next")
-                let end = try #require(items.firstIndex { $0.contains(" ends: ") })
-                #expect(items[end].contains(reason), "\(items[end])")
-                let texts = items.filter { $0.hasPrefix("0:") && !$0.contains(" ends: ") }
-                #expect(whole.contains(texts.count), "\(texts.count)")
-                #expect(items[end].hasPrefix("0:\(texts.count) ends: \(file.path) is damaged gzip data: "))
-                // Where the damage is found some of what was before it can be wrong, but not much.
-                let isRight = zip(texts, lines).enumerated().map { $1.0 == "0:\($0 + 1) \($1.1)" }
-                #expect(isRight.count(where: { !$0 }) < 200)
-            }
+        let folder = TestDirectory()
+        let (file, next) = (folder.url("a.gz"), folder.url("b"))
+        try Data("next\n".utf8).write(to: next)
+        let lines = (0..<5000).map { "line \($0 &* 2_654_435_761 % 10_007)" }
+        let packed = Self.packed(lines.map { $0 + "\n" }.joined())
+        let scrambled: [UInt8] = packed[..<1000] + [0xFF, 0xFF, 0xFF, 0xFF] + packed[1004...]
+        let wrongSum: [UInt8] = packed.dropLast(8) + packed.suffix(8).map { ~$0 }
+        let damages: [(bytes: [UInt8], whole: Range<Int>, reason: String)] = [
+            (Array(packed.dropLast(20)), 4000..<5000, "it ends too early"),
+            (scrambled, 100..<4000, "damaged"),
+            (packed + Array("nonsense".utf8), 5000..<5001, "incorrect header check"),
+            (wrongSum, 5000..<5001, "incorrect data check, so any of its lines may be wrong"),
+        ]
+        for (bytes, whole, reason) in damages {
+            try Data(bytes).write(to: file)
+            let items = try await Self.items(of: [file.path, next.path])
+            #expect(items.last == "1:1 next")
+            let end = try #require(items.firstIndex { $0.contains(" ends: ") })
+            #expect(items[end].contains(reason), "\(items[end])")
+            let texts = items.filter { $0.hasPrefix("0:") && !$0.contains(" ends: ") }
+            #expect(whole.contains(texts.count), "\(texts.count)")
+            #expect(items[end].hasPrefix("0:\(texts.count) ends: \(file.path) is damaged gzip data: "))
+            // Where the damage is found some of what was before it can be wrong, but not much.
+            let isRight = zip(texts, lines).enumerated().map { $1.0 == "0:\($0 + 1) \($1.1)" }
+            #expect(isRight.count(where: { !$0 }) < 200)
         }
     }
 
     @Test func `batches are bounded and nothing is lost while the taker is slow`() async throws {
-        try await withFolder { folder async throws in
-            let file = folder.appending(path: "a")
-            try Data((1...1000).map { "\($0)\n" }.joined().utf8).write(to: file)
-            let items = try await Self.items(of: [file.path], limits: .init(records: 7, bytes: 1 << 20))
-            #expect(items == (1...1000).map { "0:\($0) \($0)" })
-        }
+        let folder = TestDirectory()
+        let file = folder.url("a")
+        try Data((1...1000).map { "\($0)\n" }.joined().utf8).write(to: file)
+        let items = try await Self.items(of: [file.path], limits: .init(records: 7, bytes: 1 << 20))
+        #expect(items == (1...1000).map { "0:\($0) \($0)" })
     }
 
     @Test func `a line in a pipe is not kept waiting for the next`() async throws {
-        try await withFolder { folder async throws in
-            let path = folder.appending(path: "pipe").path
-            #expect(mkfifo(path, 0o600) == 0)
-            // Open for both, so that opening waits for nobody.
-            let writer = open(path, O_RDWR)
-            defer { close(writer) }
-            let pump = try InputPump(paths: [path])
-            pump.start(keySource: .fixed("k"), maximumRecordSize: 100)
-            for text in ["a\n", "b\nc\n"] {
-                _ = text.withCString { write(writer, $0, strlen($0)) }
-                var seen = 0
-                while seen < text.count / 2 { seen += await pump.next()?.items.count ?? 100 }
-                #expect(seen == text.count / 2)
-            }
-            pump.stop()
-            #expect(await pump.next() == nil)
+        let folder = TestDirectory()
+        let path = folder.path("pipe")
+        #expect(mkfifo(path, 0o600) == 0)
+        // Open for both, so that opening waits for nobody.
+        let writer = open(path, O_RDWR)
+        defer { close(writer) }
+        let pump = try InputPump(paths: [path])
+        pump.start(keySource: .fixed("k"), maximumRecordSize: 100)
+        for text in ["a\n", "b\nc\n"] {
+            _ = text.withCString { write(writer, $0, strlen($0)) }
+            var seen = 0
+            while seen < text.count / 2 { seen += await pump.next()?.items.count ?? 100 }
+            #expect(seen == text.count / 2)
         }
+        pump.stop()
+        #expect(await pump.next() == nil)
     }
 
     @Test(arguments: ["missing", ".", "no-permission"])
     func `an input that can't be read is named before anything is put`(name: String) async throws {
-        try await withFolder { folder async throws in
-            let good = folder.appending(path: "good")
-            try Data("a\n".utf8).write(to: good)
-            let secret = folder.appending(path: "no-permission")
-            try Data().write(to: secret)
-            chmod(secret.path, 0)
-            let path = name == "." ? folder.path : folder.appending(path: name).path
-            guard name != "no-permission" || geteuid() != 0 else { return }
-            let error = #expect(throws: CommandFailure.self) { try InputPump(paths: [good.path, path]) }
-            #expect(error?.status == .inputOutput)
-            #expect(error?.message?.hasPrefix(path) == true)
-        }
+        let folder = TestDirectory()
+        let good = folder.url("good")
+        try Data("a\n".utf8).write(to: good)
+        let secret = folder.url("no-permission")
+        try Data().write(to: secret)
+        chmod(secret.path, 0)
+        let path = name == "." ? folder.path : folder.path(name)
+        guard name != "no-permission" || geteuid() != 0 else { return }
+        let error = #expect(throws: CommandFailure.self) { try InputPump(paths: [good.path, path]) }
+        #expect(error?.status == .inputOutput)
+        #expect(error?.message?.hasPrefix(path) == true)
     }
 }

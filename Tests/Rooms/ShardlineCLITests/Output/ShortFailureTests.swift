@@ -11,36 +11,35 @@ import Testing
 /// What `tail` shows of a failure stream.
 @Suite struct ShortFailureTests {
     @Test func `a person reads when, which key, why, how often, and the data`() async throws {
-        try await withFolder { folder async throws in
-            let time = VirtualTime()
-            let store = InMemoryStore(timeSource: time)
-            try await store.createStream("s", shards: 1)
-            try await store.stream("s").put("{\"total\":\u{1B}x\n}", partitionKey: "a\tda")
-            var settings = EventSourceMapping.Configuration()
-            settings.maximumRetryAttempts = 0
-            try await EventSourceMapping("m", from: store.stream("s"), configuration: settings) { _, _ in
-                throw MalformedRecord("no \u{1B}[2J number")
-            }.run(until: .caughtUp)
-            let documents = try await store.read(ReadRequest(stream: "s.m.failed", shard: ShardID(0), after: .zero))
-                .batch
-            let recorder = try Recorder(in: folder)
-            var printer = RecordPrinter(form: .text, output: recorder.output, shortensFailures: true)
-            try await printer.print(documents)
-            #expect(
-                recorder.lines == [
-                    "\(time.wallTime)  a\\tda  the record is malformed: no \\x1B[2J number (RetryAttemptsExhausted, 1 attempt)  {\"total\":\\x1Bx\\n}"
-                ])
-            // Anything else is printed as always, and so is everything for a program.
-            let plain = try Recorder(in: folder)
-            printer.output = plain.output
-            try await printer.print(
-                try await store.read(ReadRequest(stream: "s", shard: ShardID(0), after: .zero)).batch)
-            #expect(plain.text.contains("shardId-000000000000"))
-            let json = try Recorder(in: folder)
-            printer = RecordPrinter(form: .json, output: json.output, shortensFailures: true)
-            try await printer.print(documents)
-            #expect(json.lines.count == 1 && json.text.hasPrefix("{\"shardId\""))
-        }
+        let folder = TestDirectory()
+        let time = VirtualTime()
+        let store = InMemoryStore(timeSource: time)
+        try await store.createStream("s", shards: 1)
+        try await store.stream("s").put("{\"total\":\u{1B}x\n}", partitionKey: "a\tda")
+        var settings = EventSourceMapping.Configuration()
+        settings.maximumRetryAttempts = 0
+        try await EventSourceMapping("m", from: store.stream("s"), configuration: settings) { _, _ in
+            throw MalformedRecord("no \u{1B}[2J number")
+        }.run(until: .caughtUp)
+        let documents = try await store.read(ReadRequest(stream: "s.m.failed", shard: ShardID(0), after: .zero))
+            .batch
+        let recorder = try Recorder(in: folder)
+        var printer = RecordPrinter(form: .text, output: recorder.output, shortensFailures: true)
+        try await printer.print(documents)
+        #expect(
+            recorder.lines == [
+                "\(time.wallTime)  a\\tda  the record is malformed: no \\x1B[2J number (RetryAttemptsExhausted, 1 attempt)  {\"total\":\\x1Bx\\n}"
+            ])
+        // Anything else is printed as always, and so is everything for a program.
+        let plain = try Recorder(in: folder)
+        printer.output = plain.output
+        try await printer.print(
+            try await store.read(ReadRequest(stream: "s", shard: ShardID(0), after: .zero)).batch)
+        #expect(plain.text.contains("shardId-000000000000"))
+        let json = try Recorder(in: folder)
+        printer = RecordPrinter(form: .json, output: json.output, shortensFailures: true)
+        try await printer.print(documents)
+        #expect(json.lines.count == 1 && json.text.hasPrefix("{\"shardId\""))
     }
 
     @Test func `records that were never read are told by their number`() async throws {

@@ -3,6 +3,7 @@ import Glibc
 import ShardlineTesting
 import StreamModel
 import Synchronization
+import TestSupport
 
 /// Runs all tasks and all threads of a simulated process, one at a time, in an order that follows from a seed.
 ///

@@ -1,3 +1,5 @@
+import TestSupport
+
 /// What is done to a store in one simulated run, step by step: it follows from a seed, and stays a history when steps
 /// are left out. Each step has its own seed, so that leaving one out changes no other.
 package struct History: Sendable {

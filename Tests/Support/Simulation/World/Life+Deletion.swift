@@ -1,6 +1,7 @@
 import SegmentStorage
 import StreamModel
 import StreamStorage
+import TestSupport
 
 extension Life {
     /// Makes the stream where it is not there.

@@ -5,6 +5,7 @@ import StoreSteps
 import ShardlineTesting
 import StreamModel
 import StreamStorage
+import TestSupport
 
 /// One life of the process: the store's threads, producers, callers and mappings, and the director who does to them what
 /// the history says.

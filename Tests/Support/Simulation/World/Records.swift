@@ -1,4 +1,5 @@
 import StreamModel
+import TestSupport
 
 /// Records that carry their own proof: the data are the record's number, written again and again.
 enum Records {

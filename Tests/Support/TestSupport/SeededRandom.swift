@@ -16,8 +16,14 @@ package struct SeededRandom: RandomNumberGenerator, Sendable {
     package mutating func below(_ bound: Int) -> Int { bound <= 1 ? 0 : Int(next() % UInt64(bound)) }
     /// One of the range's numbers.
     package mutating func pick(_ range: ClosedRange<Int>) -> Int { range.lowerBound + below(range.count) }
-    /// Yes, once in so many times.
+    /// Yes, once in `times` cases.
     package mutating func once(in times: Int) -> Bool { below(times) == 0 }
+    /// Yes, in `percent` of 100 cases.
+    package mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
+    /// So many bytes, which don't compress.
+    package mutating func bytes(_ count: Int) -> [UInt8] {
+        (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) }
+    }
     /// One of them.
     package mutating func pick<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
 }
