@@ -124,6 +124,8 @@ let package = Package(
                 "StreamModel", "StreamStorage", "DiskAccess", "EventSource", "ShardlineTesting", "CHash",
             ],
             path: "Tests/Support/TestSupport", swiftSettings: swift),
+        .target(
+            name: "TestTraits", dependencies: ["TestSupport"], path: "Tests/Support/TestTraits", swiftSettings: swift),
         // A store that is driven step by step by its caller, for the simulation and to measure single steps.
         .target(
             name: "StoreSteps",
@@ -155,14 +157,14 @@ let package = Package(
         .testTarget(
             name: "SegmentStorageTests",
             dependencies: [
-                "SegmentStorage", "OfflineStore", "StoreSteps", "ShardlineTesting", "TestSupport", grdb, metricsTestKit,
-                logging,
+                "SegmentStorage", "OfflineStore", "StoreSteps", "ShardlineTesting", "TestSupport", "TestTraits", grdb,
+                metricsTestKit, logging,
             ],
             path: "Tests/Rooms/SegmentStorageTests", exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
             name: "EventSourceTests",
             dependencies: [
-                "EventSource", "SegmentStorage", "DeliveryModel", "ShardlineTesting", "TestSupport", "CZlib",
+                "EventSource", "SegmentStorage", "DeliveryModel", "ShardlineTesting", "TestSupport", "TestTraits", "CZlib",
                 metricsTestKit,
             ],
             path: "Tests/Rooms/EventSourceTests", swiftSettings: swift),
@@ -231,7 +233,7 @@ let package = Package(
             name: "CrashChild",
             dependencies: [
                 "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "DiskAccess",
-                "ShardlineTesting", "CHash", logging,
+                "ShardlineTesting", "TestSupport", "CHash", logging,
             ],
             path: "Tests/Support/CrashChild", swiftSettings: swift),
         .testTarget(

@@ -34,13 +34,11 @@ import Testing
 
     /// Runs it as soon as the service is served.
     private func expectSecondProcess(in directory: String) async {
-        while true {
-            do { return try await runSecondProcess(in: directory) } catch let error as ShardlineError
+        await eventually {
+            do { try await runSecondProcess(in: directory) } catch let error as ShardlineError
                 where error.code == .ownerGone
-            { await Task.yield() } catch {
-                Issue.record(error)
-                return
-            }
+            { return false } catch { Issue.record(error) }
+            return true
         }
     }
 }

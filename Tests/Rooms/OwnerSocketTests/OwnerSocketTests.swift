@@ -127,7 +127,7 @@ struct OwnerSocketTests {
             #expect(waiting == .closed)
             #expect(await code { _ = try await client.listStreams() } == .closed)
             // The owner finds out by itself; then the wait and the claim are gone.
-            while try await owner.store.describeMapping(key).isClaimed { await Task.yield() }
+            try await eventually { try await !owner.store.describeMapping(key).isClaimed }
             #expect(try owner.store.waitingReads(of: "s", shard: shard0) == 0)
             let next = try await owner.client()
             #expect(try await next.claimMapping(key).isClaimed)
@@ -228,8 +228,8 @@ struct OwnerSocketTests {
                         }
                     }
                 }
-                while try await owner.store.describeStream("s").shards[0].tip < SequenceNumber(100) {
-                    await Task.yield()
+                try await eventually {
+                    try await owner.store.describeStream("s").shards[0].tip >= SequenceNumber(100)
                 }
                 owner.server.stop()
                 let acknowledged = try await group.reduce(0, +)

@@ -2,6 +2,7 @@ import ShardlineTesting
 import StreamModel
 import StreamStorage
 import Synchronization
+import TestSupport
 import Testing
 
 /// `RecordStream.records` on every kind of store.
@@ -228,7 +229,7 @@ struct ReaderContractTests {
             group.addTask {
                 await expect(.storeFailed) { for try await _ in stream.records(in: shard0) {} }
             }
-            while try store.waitingReads(of: "s", shard: shard0) < 2 { await Task.yield() }
+            try await eventually { try store.waitingReads(of: "s", shard: shard0) >= 2 }
             store.fail(with: ShardlineError(.storeFailed, "the disk is gone"))
             try await group.waitForAll()
         }

@@ -35,7 +35,7 @@ import Testing
         await #expect(throws: Output.Blocked.self) {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<3 { group.addTask { try await output.asyncWrite([UInt8](repeating: 1, count: 100_000)) } }
-                while pipe.unread < 60_000 { await Task.yield() }
+                await eventually { pipe.unread >= 60_000 }
                 output.endBlockedWrites(after: .milliseconds(1))
                 while let result = await group.nextResult() {
                     if case .success = result { Issue.record("it was written") }

@@ -4,6 +4,7 @@ import ShardlineTesting
 import StreamModel
 import StreamStorage
 import Synchronization
+import TestSupport
 
 @testable import EventSource
 
@@ -63,16 +64,14 @@ struct Bench {
         return mapping.checkpoints.first { $0.shard == ShardID(0) }?.position.rawValue ?? 0
     }
 
-    /// Lets other tasks run until `done`, for a while.
-    func settle(until done: () -> Bool) async {
-        for _ in 0..<2000 where !done() { await Task.yield() }
-    }
+    /// Lets other tasks run until all of them wait.
+    func rest() async { await RestingExecutor.current.rest() }
 
-    /// Moves the clock in steps until `done`.
+    /// Moves the clock in steps until `done`, and lets other tasks run in each.
     func advance(by step: Duration, until done: () -> Bool) async {
         while !done() {
             time.advance(by: step)
-            for _ in 0..<50 { await Task.yield() }
+            await rest()
         }
     }
 

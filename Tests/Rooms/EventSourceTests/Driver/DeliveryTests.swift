@@ -3,11 +3,12 @@ import ShardlineTesting
 import StreamModel
 import StreamStorage
 import Synchronization
+import TestTraits
 import Testing
 
 @testable import EventSource
 
-@Suite("Checkpoints, destinations and claims of a run")
+@Suite("Checkpoints, destinations and claims of a run", .restingExecutor)
 struct DeliveryTests {
     private var noRetries: EventSourceMapping.Configuration {
         var settings = EventSourceMapping.Configuration()
@@ -93,9 +94,9 @@ struct DeliveryTests {
         let mapping = try await bench.mapping("m", settings)
         let calls = bench.calls
         async let run: Void = mapping.run(until: .stopped)
-        await bench.settle { calls.all.count == 2 }
+        await bench.rest()
         // However long nothing comes back, the third unit waits for the first one's checkpoint.
-        await bench.settle { false }
+        await bench.rest()
         #expect(calls.texts == [["1"], ["2"]])
         await bench.advance(by: .milliseconds(100)) { calls.all.count == 3 }
         #expect(try await bench.checkpoint() >= 1)

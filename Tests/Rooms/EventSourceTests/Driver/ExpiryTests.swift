@@ -1,12 +1,13 @@
 import ShardlineTesting
 import StreamModel
 import StreamStorage
+import TestTraits
 import Testing
 
 @testable import EventSource
 
 /// Retention ends a unit in memory too, and tells what it has taken with a closed shard (ESM-A5, ESM-A11, ESM-G4).
-@Suite("A mapping whose records expire", .timeLimit(.minutes(1)))
+@Suite("A mapping whose records expire", .timeLimit(.minutes(1)), .restingExecutor)
 struct ExpiryTests {
     private struct Boom: Error {}
 
@@ -40,7 +41,7 @@ struct ExpiryTests {
     ) async {
         for _ in 0..<2_000 where !done() {
             bench.time.advance(by: step)
-            for _ in 0..<300 { await Task.yield() }
+            await bench.rest()
         }
         if !done() { Issue.record("it does not come to that", sourceLocation: sourceLocation) }
     }

@@ -3,12 +3,13 @@ import MetricsTestKit
 import ShardlineTesting
 import StreamModel
 import StreamStorage
+import TestTraits
 import Testing
 
 @testable import EventSource
 
 /// What a mapping says it is behind, in records and not in numbers.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(1)), .restingExecutor)
 struct LagTests {
     @Test func `the lag is what the store counts, over numbers that no record has and records not yet seen`()
         async throws
@@ -30,7 +31,7 @@ struct LagTests {
         await bench.advance(by: .seconds(1)) { !lags().isEmpty }
         #expect(Set(lags()) == [10])
         gate.open()
-        await bench.settle { bench.calls.texts.count >= 5 }
+        await bench.rest()
         await bench.advance(by: .seconds(1)) { lags().last == 0 }
         mapping.triggerGracefulShutdown()
         try await run

@@ -7,13 +7,14 @@ import StreamModel
 import StreamStorage
 import Synchronization
 import TestSupport
+import TestTraits
 import Testing
 
 @testable import EventSource
 @testable import SegmentStorage
 
 /// Every metric against what the statistics say, and both against books that others keep.
-@Suite("Metrics", .timeLimit(.minutes(2)))
+@Suite("Metrics", .timeLimit(.minutes(2)), .restingExecutor)
 struct MetricsTests {
     enum Kind: String, CaseIterable, Sendable { case embedded, inMemory }
 
@@ -77,17 +78,20 @@ struct MetricsTests {
         // The function has ten, the lane reads on beside it, and the run is cut off.
         try await put((1...10).map { "gate \($0)" }, shard: 1)
         let polled = mapping.statistics.polled
-        let cut = Task.detached { try await mapping.run(until: .stopped) }
-        await books.gate.arrivals(1)
-        try await put((1...15).map { "held \($0)" }, shard: 1)
-        // These fifteen are read without anything being decided about them.
-        while mapping.statistics.polled < polled + 25 { await Task.yield() }
-        // The metrics follow the statistics a moment later.
-        while metrics.total("PolledEventCount") < polled + 25 { await Task.yield() }
-        #expect(metrics.total("PolledEventCount") == polled + 25)
-        cut.cancel()
-        books.gate.open()
-        await #expect(throws: CancellationError.self) { try await cut.value }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await mapping.run(until: .stopped) }
+            await books.gate.arrivals(1)
+            try await put((1...15).map { "held \($0)" }, shard: 1)
+            // These fifteen are read without anything being decided about them.
+            // The metrics follow the statistics a moment later.
+            await RestingExecutor.current.rest {
+                mapping.statistics.polled >= polled + 25 && metrics.total("PolledEventCount") >= polled + 25
+            }
+            #expect(metrics.total("PolledEventCount") == polled + 25)
+            group.cancelAll()
+            books.gate.open()
+            await #expect(throws: CancellationError.self) { try await group.waitForAll() }
+        }
         books.newRun()
         try await mapping.run(until: .caughtUp)
 
@@ -201,7 +205,7 @@ struct MetricsTests {
         settings.maximumRetryAttempts = nil
         let mapping = try await bench.mapping("m", settings, metrics: metrics) { _, _ in throw MalformedRecord() }
         async let run: Void = mapping.run(until: .stopped)
-        await bench.settle { mapping.shardStates.first?.phase == .retrying }
+        await bench.rest()
         let seal = Seal(stream: "s", parents: [ShardID(0)], children: HashKeyRange.even(2))
         _ = try await bench.store.commit([.seal(seal)])
         try await bench.put(101...130, keys: 7)
@@ -227,9 +231,9 @@ struct MetricsTests {
         let mapping = try await bench.mapping("m", settings, metrics: metrics) { _, _ in await gate.pass() }
         async let run: Void = mapping.run(until: .stopped)
         await gate.arrivals(1)
-        await bench.settle { mapping.shardStates.allSatisfy { $0.phase == .invoking } }
+        await bench.rest()
         mapping.triggerGracefulShutdown()
-        await bench.settle { mapping.shardStates.contains { $0.phase == .stopped } }
+        await bench.rest()
         gate.open()
         try await run
         #expect(mapping.statistics.invocations == 1 && bench.calls.all.count == 1)

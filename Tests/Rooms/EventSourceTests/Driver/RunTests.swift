@@ -3,11 +3,12 @@ import ShardlineTesting
 import StreamModel
 import StreamStorage
 import Synchronization
+import TestTraits
 import Testing
 
 @testable import EventSource
 
-@Suite("Running a mapping")
+@Suite("Running a mapping", .restingExecutor)
 struct RunTests {
     @Test func `every record reaches the function once and in order within its shard (ESM-P1, ESM-B8)`() async throws {
         let bench = try await Bench(shards: 4)
@@ -124,7 +125,7 @@ struct RunTests {
             "m", from: bench.stream, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
             outsideFunction: function)
         async let run: Void = mapping.run(until: .caughtUp)
-        while mapping.shardStates.first?.phase != .retrying { await Task.yield() }
+        await bench.rest()
         #expect(mapping.shardStates[0].isFailing)
         #expect(mapping.shardStates[0].attempts == 0 && mapping.shardStates[0].lastError == "no such file")
         function.isThere.store(true, ordering: .relaxed)

@@ -4,12 +4,13 @@ import ShardlineTesting
 import StreamModel
 import StreamStorage
 import Synchronization
+import TestTraits
 import Testing
 
 @testable import EventSource
 
 /// What a mapping does, and what an operator sees, when something never ends: in virtual time.
-@Suite("A mapping that runs out of time", .timeLimit(.minutes(2)))
+@Suite("A mapping that runs out of time", .timeLimit(.minutes(2)), .restingExecutor)
 struct RunningOutTests {
     /// Keeps what is logged from notices on.
     private struct Log: LogHandler {
@@ -55,16 +56,16 @@ struct RunningOutTests {
         }
         async let run: Void = mapping.run(until: .stopped)
         await gate.arrivals(1)
-        // Ten minutes; how many of them the mapping's watch sees depends on who runs when.
+        // Ten minutes.
         for second in 1...600 {
             bench.time.advance(by: .seconds(1))
-            for _ in 0..<20 { await Task.yield() }
+            await bench.rest()
             if second % 100 == 0 {
                 try await bench.stream.put(
                     contentsOf: [NewRecord("other", partitionKey: "k", explicitHashKey: ranges[1].first)])
             }
         }
-        await bench.settle { bench.calls.texts.count == 7 }
+        await bench.rest()
         #expect(bench.calls.texts == [["bad"]] + Array(repeating: ["other"], count: 6))
         let told = log.kept.lines.filter { $0.contains("has been on one unit for") }
         #expect((1...6).contains(told.count), "\(told)")
@@ -81,7 +82,7 @@ struct RunningOutTests {
         #expect(blocked.contains { $0 > 60 } && blocked.allSatisfy { (10...600).contains($0) })
         #expect(try await bench.checkpoint() == 0)
         gate.open()
-        await bench.settle { bench.calls.texts.count == 8 }
+        await bench.rest()
         #expect(bench.calls.texts.last == ["behind it"])
         mapping.triggerGracefulShutdown()
         try await run
@@ -105,11 +106,11 @@ struct RunningOutTests {
             "m", settings, metrics: metrics, logger: Logger(label: "test") { _ in log }
         ) { _, _ in if !isWell.withLock({ $0 }) { throw MalformedRecord("all") } }
         async let run: Void = mapping.run(until: .caughtUp)
-        await bench.settleLong { bench.calls.all.count >= count }
+        await bench.rest()
         let seconds = 6
         for _ in 0..<seconds {
             bench.time.advance(by: .seconds(1))
-            for _ in 0..<100 { await Task.yield() }
+            await bench.rest()
         }
         let calls = bench.calls.all.count
         // Of each second some lines and a sum, and one for all shards that do not get on.
@@ -186,13 +187,13 @@ struct RunningOutTests {
         let mapping = try await bench.mapping(
             "m", settings, metrics: metrics, logger: Logger(label: "test") { _ in log })
         async let run: Void = mapping.run(until: .stopped)
-        await bench.settle { bench.time.sleeperCount >= 1 }
+        await bench.rest()
         let (noon, begun) = (bench.time.wallTime, bench.time.monotonicTime)
         try await bench.put(1...1)
         bench.time.setWallTime(noon - .seconds(3600))
         await bench.advance(by: .milliseconds(100)) { !bench.calls.texts.isEmpty }
         let waited = bench.time.monotonicTime - begun
-        await bench.settle { mapping.statistics.delivered == 1 }
+        await bench.rest()
         #expect(waited >= .seconds(2) && waited < .seconds(60), "\(waited)")
         let ages = try metrics.expectRecorder("shardline.IteratorAge", Self.dimensions).values
         #expect(ages == [0])
@@ -203,9 +204,4 @@ struct RunningOutTests {
     private static let number = KinesisSequenceNumber(
         shard: ShardID(0), shardCreationSecond: 1, sequenceNumber: SequenceNumber(1), arrivalSecond: 2)
     private static let dimensions = [("stream", "s"), ("mapping", "m")]
-}
-
-extension Bench {
-    /// Lets other tasks run until `done`, however long that takes.
-    fileprivate func settleLong(until done: () -> Bool) async { while !done() { await Task.yield() } }
 }

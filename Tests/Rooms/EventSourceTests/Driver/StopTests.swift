@@ -1,11 +1,12 @@
 import ShardlineTesting
 import StreamModel
 import StreamStorage
+import TestTraits
 import Testing
 
 @testable import EventSource
 
-@Suite("Stopping, time-outs and limits of a run")
+@Suite("Stopping, time-outs and limits of a run", .restingExecutor)
 struct StopTests {
     /// Runs a mapping until it ends by itself, and answers with what kind of error.
     static func codeOfEnd(of mapping: EventSourceMapping) async -> ShardlineError.Code? {
@@ -169,7 +170,7 @@ struct StopTests {
         settings.batchSize = 2
         let mapping = try await bench.mapping("m", settings) { _, _ in
             guard case .granted(waited: false) = await running.acquire() else { throw MalformedRecord("too many") }
-            for _ in 0..<10 { await Task.yield() }
+            await bench.rest()
             running.release()
         }
         try await mapping.run(until: .caughtUp)

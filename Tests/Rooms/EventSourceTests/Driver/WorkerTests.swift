@@ -1,21 +1,22 @@
 import StreamModel
 import Synchronization
+import TestSupport
+import TestTraits
 import Testing
 
 @testable import EventSource
 
 /// The parts that a mapping's workers are made of.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(1)), .restingExecutor)
 struct WorkerTests {
     @Test func `a post that nobody waits for is read with the next one`() async {
         let mailbox = Mailbox<Int>()
-        let reader = Task { await mailbox.take() }
-        // The reader sleeps once it has looked into the mailbox; a post before that is simply found.
-        for _ in 0..<100 { await Task.yield() }
+        async let read = mailbox.take()
+        await RestingExecutor.current.rest()
         mailbox.post(1) { false }
-        for _ in 0..<100 { await Task.yield() }
+        await RestingExecutor.current.rest()
         mailbox.post(2) { true }
-        #expect(await reader.value == [1, 2])
+        #expect(await read == [1, 2])
         mailbox.post(3) { false }
         // Who looks finds it, woken or not.
         #expect(await mailbox.take() == [3])
@@ -23,12 +24,12 @@ struct WorkerTests {
 
     @Test func `a nudge wakes the reader for what is there, and for nothing else`() async {
         let mailbox = Mailbox<Int>()
-        let reader = Task { await mailbox.take() }
-        for _ in 0..<100 { await Task.yield() }
+        async let read = mailbox.take()
+        await RestingExecutor.current.rest()
         mailbox.nudge()
         mailbox.post(1) { false }
         mailbox.nudge()
-        #expect(await reader.value == [1])
+        #expect(await read == [1])
     }
 
     @Test func `alarms come in their order, and one task sleeps for all`() {

@@ -3,12 +3,13 @@ import Glibc
 import StreamModel
 import StreamStorage
 import TestSupport
+import TestTraits
 import Testing
 
 @testable import SegmentStorage
 
 /// STORE-C8: what a failed write or sync means for the group, for the calls behind it, and for readers.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(1)), .restingExecutor)
 struct PoisonTests {
     private func opened() async throws -> TestStore {
         let test = try await TestStore.open()

@@ -1,12 +1,13 @@
 import StreamModel
 import StreamStorage
 import TestSupport
+import TestTraits
 import Testing
 
 @testable import SegmentStorage
 
 /// STORE-J8: where the log ends, told from damage.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(2)), .restingExecutor)
 struct ShardMemtableTests {
     /// A disk on which "a" and "b" are durable, before and after the commit of one more record.
     private func images(
@@ -169,7 +170,7 @@ final class Steps {
     /// Steps once when a call is in the queue.
     @discardableResult
     func stepWhenQueued(_ count: Int = 1) async -> JournalWriter.Step {
-        while test.core.queue.count < count { await Task.yield() }
+        await RestingExecutor.current.rest { test.core.queue.count >= count }
         return test.core.writer.step(at: now)
     }
 

@@ -3,12 +3,13 @@ import ShardlineTesting
 import StreamModel
 import StreamStorage
 import TestSupport
+import TestTraits
 import Testing
 
 @testable import SegmentStorage
 
 /// The writer, step by step: order, company, lazy calls, cancellation.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(1)), .restingExecutor)
 struct WriterTests {
     /// A store without threads that holds stream "s" with a claimed mapping "m".
     private func opened() async throws -> (TestStore, Steps, epoch: UInt64) {
@@ -41,7 +42,7 @@ struct WriterTests {
         let numbers = try await withThrowingTaskGroup(of: (Int, UInt64).self) { group in
             for (index, text) in texts.enumerated() {
                 group.addTask { (index, try await test.put(text)[0].sequenceNumber.rawValue) }
-                while test.core.queue.count <= index { await Task.yield() }
+                await RestingExecutor.current.rest { test.core.queue.count > index }
             }
             #expect(steps.step() == .worked)
             return try await group.reduce(into: [Int: UInt64]()) { $0[$1.0] = $1.1 }
@@ -64,7 +65,7 @@ struct WriterTests {
             ])
         }
         async let first = append()
-        while test.core.queue.count < 1 { await Task.yield() }
+        await RestingExecutor.current.rest { test.core.queue.count >= 1 }
         async let second = append()
         await steps.stepWhenQueued(2)
         guard case .committed = try await first, case .conflict(0, let last) = try await second else {
@@ -78,7 +79,7 @@ struct WriterTests {
     @Test func `a lazy checkpoint goes after five milliseconds`() async throws {
         let (test, steps, epoch) = try await opened()
         async let lazy = test.store.commit([checkpoint(1, epoch: epoch)], urgency: .relaxed)
-        while test.core.queue.count < 1 { await Task.yield() }
+        await RestingExecutor.current.rest { test.core.queue.count >= 1 }
         #expect(steps.step() == .idle(.milliseconds(5)))
         #expect(steps.step(after: .milliseconds(4)) == .idle(.milliseconds(1)))
         #expect(steps.step(after: .milliseconds(1)) == .worked)
@@ -90,7 +91,7 @@ struct WriterTests {
     @Test func `a lazy checkpoint rides with the next group`() async throws {
         let (test, steps, epoch) = try await opened()
         async let lazy = test.store.commit([checkpoint(1, epoch: epoch)], urgency: .relaxed)
-        while test.core.queue.count < 1 { await Task.yield() }
+        await RestingExecutor.current.rest { test.core.queue.count >= 1 }
         #expect(steps.step() == .idle(.milliseconds(5)))
         let syncs = test.disk.operations.count { $0.kind == .synchronize }
         async let put = test.put("a")
@@ -107,7 +108,7 @@ struct WriterTests {
         await steps.stepWhenQueued()
         _ = try await first
         async let lazy = test.store.commit([checkpoint(2, epoch: epoch)], urgency: .relaxed)
-        while test.core.queue.count < 1 { await Task.yield() }
+        await RestingExecutor.current.rest { test.core.queue.count >= 1 }
         let again = try await TestStore.open(test.disk.afterCrash())
         let key = MappingID(stream: "s", name: "m")
         #expect(try await again.store.describeMapping(key).checkpoints.map(\.position) == [SequenceNumber(1)])
@@ -125,7 +126,7 @@ struct WriterTests {
         let (test, steps, _) = try await opened()
         try await withThrowingTaskGroup(of: PutReceipt.self) { group in
             group.addTask { try await test.put("stored")[0] }
-            while test.core.queue.count < 1 { await Task.yield() }
+            await RestingExecutor.current.rest { test.core.queue.count >= 1 }
             group.cancelAll()
             _ = steps.step()
             let receipt = try await group.next()
@@ -143,13 +144,13 @@ struct WriterTests {
                 contentsOf: keys.map { NewRecord("\($0) \(round)", partitionKey: $0) })
         }
         async let first = put(1)
-        while test.core.queue.count < 1 { await Task.yield() }
+        await RestingExecutor.current.rest { test.core.queue.count >= 1 }
         async let split = test.store.commit([
             .seal(Seal(stream: "s", parents: [ShardID(0)], children: HashKeyRange.even(2)))
         ])
-        while test.core.queue.count < 2 { await Task.yield() }
+        await RestingExecutor.current.rest { test.core.queue.count >= 2 }
         async let second = put(2)
-        while test.core.queue.count < 3 { await Task.yield() }
+        await RestingExecutor.current.rest { test.core.queue.count >= 3 }
         #expect(steps.step() == .worked)
         #expect(Set(try await first.map(\.shard.number)) == [0])
         _ = try await split
@@ -171,7 +172,7 @@ struct WriterTests {
 }
 
 /// STORE-C6 and STORE-C10 at the door.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(1)), .restingExecutor)
 struct BackpressureTests {
     @Test func `calls are let in in their order, so a large one does not starve`() async throws {
         let admission = Admission(limit: 100)
@@ -183,7 +184,7 @@ struct BackpressureTests {
                     try await admission.admit(bytes)
                     order.withLock { $0.append(index) }
                 }
-                while admission.waitingCount <= index { await Task.yield() }
+                await RestingExecutor.current.rest { admission.waitingCount > index }
             }
             // 5 bytes would fit, but the large one is before them.
             #expect(order.withLock { $0 } == [])
@@ -210,12 +211,12 @@ struct BackpressureTests {
                             return error is CancellationError
                         }
                     }
-                    while admission.waitingCount < 2 { await Task.yield() }
+                    await RestingExecutor.current.rest { admission.waitingCount >= 2 }
                     inner.cancelAll()
                     return await inner.next()!
                 }
             }
-            while admission.waitingCount < 1 { await Task.yield() }
+            await RestingExecutor.current.rest { admission.waitingCount >= 1 }
             group.addTask {
                 try await admission.admit(40)
                 return true
@@ -233,7 +234,7 @@ struct BackpressureTests {
         test.core.admission.block { true }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await test.put("late") }
-            while test.core.admission.waitingCount < 1 { await Task.yield() }
+            await RestingExecutor.current.rest { test.core.admission.waitingCount >= 1 }
             _ = try await test.store.commit([
                 .checkpoint(
                     CheckpointMove(

@@ -1,13 +1,14 @@
 import ShardlineTesting
 import StreamModel
 import StreamStorage
+import TestTraits
 import Testing
 
 @testable import SegmentStorage
 
 /// API-R-4, ESM-H4: closed shards are forgotten when nobody has anything to do in them, and not before, whatever ends
 /// the process.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(1)), .restingExecutor)
 struct ClosedShardTests {
     private static let key = MappingID(stream: "s", name: "m")
 

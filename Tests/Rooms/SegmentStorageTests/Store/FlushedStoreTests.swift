@@ -95,12 +95,9 @@ struct FlushedStoreTests {
                 }
             }
             // Nothing may be taken any more once two epochs are full; let go when that is so.
-            var most = 0
-            while open.store.core.memtables.isBehind == false { await Task.yield() }
-            for _ in 0..<2_000 {
-                most = max(most, open.store.core.memtables.unflushedBytes)
-                await Task.yield()
-            }
+            let memtables = open.store.core.memtables
+            await eventually { memtables.isBehind }
+            let most = memtables.unflushedBytes
             #expect(acknowledged.value < 200)
             open.flusher.hold(false)
             try await group.waitForAll()

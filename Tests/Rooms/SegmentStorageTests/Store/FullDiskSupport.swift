@@ -113,7 +113,7 @@ struct FullDisk {
     @discardableResult
     func stepping<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result {
         async let result = body()
-        while store.core.queue.count < 1 { await Task.yield() }
+        await RestingExecutor.current.rest { store.core.queue.count >= 1 }
         step()
         return try await result
     }

@@ -7,12 +7,13 @@ import ShardlineTesting
 import StreamModel
 import StreamStorage
 import TestSupport
+import TestTraits
 import Testing
 
 @testable import SegmentStorage
 
 /// STORE-C9: what a store does when its disk is full, and when there is room again.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(2)), .restingExecutor)
 struct FullDiskTests {
     // MARK: While it is full
 
@@ -49,7 +50,7 @@ struct FullDiskTests {
     @Test func `calls that were in the queue are sorted: records are refused, checkpoints kept`() async throws {
         let full = try await FullDisk.filled(leavesHouse: true)
         async let put = full.store.stream("s").put("late", partitionKey: "k")
-        while full.store.core.queue.count < 1 { await Task.yield() }
+        await RestingExecutor.current.rest { full.store.core.queue.count >= 1 }
         let moved = Shared<(any Error)?>(nil)
         full.submit([full.checkpoint(at: 1)]) { result in
             if case .failure(let error) = result { moved.withLock { $0 = error } }

@@ -2,12 +2,13 @@ import ShardlineTesting
 import StreamModel
 import StreamStorage
 import TestSupport
+import TestTraits
 import Testing
 
 @testable import SegmentStorage
 
 /// STORE-C11: under `.interval` rows of the metadata are not ahead of what the journal has on the disk.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(1)), .restingExecutor)
 struct IntervalRowsTests {
     private func open(_ disk: MemoryFileSystem, _ metadata: ModelMetadata) async throws -> SegmentStore {
         var internals = SegmentStore.Internals()
@@ -32,18 +33,17 @@ struct IntervalRowsTests {
     private func write<Result: Sendable>(
         _ store: SegmentStore, _ call: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
-        try await withThrowingTaskGroup(of: Result?.self) { group in
-            group.addTask { try await call() }
+        let isDone = Shared(false)
+        return try await withThrowingTaskGroup(of: Result.self) { group in
             group.addTask {
-                while !Task.isCancelled {
-                    _ = store.core.writer.step(at: store.timeSource.monotonicTime)
-                    await Task.yield()
-                }
-                return nil
+                defer { isDone.withLock { $0 = true } }
+                return try await call()
             }
-            defer { group.cancelAll() }
-            while let result = try await group.next() { if let result { return result } }
-            throw CancellationError()
+            await RestingExecutor.current.rest {
+                _ = store.core.writer.step(at: store.timeSource.monotonicTime)
+                return isDone.withLock { $0 }
+            }
+            return try await group.next()!
         }
     }
 
@@ -164,7 +164,7 @@ struct IntervalRowsTests {
         let writer = store.core.writer
         for number in 1...4 {
             async let receipt = store.stream("s").put([UInt8(number)], partitionKey: "k")
-            while !store.core.queue.hasNews { await Task.yield() }
+            await RestingExecutor.current.rest { store.core.queue.hasNews }
             #expect(writer.step(at: time.monotonicTime) == .worked)
             _ = try await receipt
             time.advance(by: .seconds(25))

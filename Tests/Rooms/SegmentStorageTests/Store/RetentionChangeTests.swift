@@ -1,12 +1,13 @@
 import ShardlineTesting
 import StreamModel
 import StreamStorage
+import TestTraits
 import Testing
 
 @testable import SegmentStorage
 
 /// What retention has ended stays so: under a longer one, after a restart, with the clock set back.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(1)), .restingExecutor)
 struct RetentionChangeTests {
     private static let hour = Duration.seconds(3_600)
 

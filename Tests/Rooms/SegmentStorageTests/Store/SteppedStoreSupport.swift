@@ -38,9 +38,9 @@ struct SteppedMachine {
                 defer { isDone.withLock { $0 = true } }
                 return try await body(store)
             }
-            while !isDone.withLock({ $0 }) {
+            await RestingExecutor.current.rest {
                 if stepped.hasCalls { _ = stepped.write() }
-                await Task.yield()
+                return isDone.withLock { $0 }
             }
             return try await group.next()!
         }

@@ -30,10 +30,10 @@ struct ClosedShardToolTests {
         store.core.memtables.closeNow()
         try await open.flusher.reached(1)
         clock.set(1_700_000_101_000)
-        while store.core.visible.withState({ $0.catalogue.shards.count }) > 3 {
-            store.core.memtables.ask()
-            await Task.yield()
-        }
+        await eventually {
+store.core.memtables.ask()
+return store.core.visible.withState { $0.catalogue.shards.count } <= 3
+}
         try await store.close()
         return directory
     }

@@ -59,10 +59,10 @@ struct RemovedShardRepairTests {
         try await flush()
         if removes {
             clock.set(1_700_000_101_000)
-            while store.core.visible.withState({ $0.catalogue.shards.count }) > 5 {
-                store.core.memtables.ask()
-                await Task.yield()
-            }
+            await eventually {
+store.core.memtables.ask()
+return store.core.visible.withState { $0.catalogue.shards.count } <= 5
+}
             if flushes {
                 // So that there is something to flush.
                 try await store.stream("kept").put("kept", partitionKey: "k")

@@ -149,7 +149,7 @@ import Testing
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await run.follow(until: interruption) }
                 try await store.stream("s").put("one", partitionKey: "a")
-                while recorder.text.isEmpty { await Task.yield() }
+                await eventually { !recorder.text.isEmpty }
                 interruption.interrupt()
                 try await group.waitForAll()
             }
