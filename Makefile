@@ -14,7 +14,7 @@ TEST_LIMIT ?= 1100
 SECONDS ?=
 # The seed that `make soak` begins with.
 SEED ?= $(shell date +%s)
-# Which targets `make fuzz` runs: all where none is named.
+# Which targets `make test` or `make fuzz` runs: all where none is named.
 TARGETS ?=
 # More arguments for `shardline demo`, such as ARGS="--no-kill".
 ARGS ?=
@@ -72,10 +72,10 @@ build: deps
 demo: build
 	.build/release/shardline demo $(ARGS)
 
-# One test after the other: on few cores the ones that compute for long would starve those that talk to another process.
+# Each target in a process of its own: which run at once, Tests/run.sh says. Some: make test TARGETS="EventSourceTests".
 test: deps
 	$(SWIFT) build --build-tests
-	timeout --kill-after=10 $(TEST_LIMIT) $(SWIFT) test --skip-build --disable-xctest --no-parallel
+	timeout --kill-after=10 $(TEST_LIMIT) Tests/run.sh $(TARGETS)
 
 lint:
 	$(SWIFT) format lint --strict --recursive $(LINTED)

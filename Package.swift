@@ -164,7 +164,8 @@ let package = Package(
         .testTarget(
             name: "EventSourceTests",
             dependencies: [
-                "EventSource", "SegmentStorage", "DeliveryModel", "ShardlineTesting", "TestSupport", "TestTraits", "CZlib",
+                "EventSource", "SegmentStorage", "DeliveryModel", "ShardlineTesting", "TestSupport", "TestTraits",
+                "CZlib",
                 metricsTestKit,
             ],
             path: "Tests/Rooms/EventSourceTests", swiftSettings: swift),

@@ -40,5 +40,6 @@ document() {
         --fallback-bundle-identifier "shardline.$module" --output-path "$out/$module.doccarchive" --warnings-as-errors
 }
 
-document Shardline "$exported" Sources/Shardline/Shardline.docc
+document Shardline "$exported" Sources/Shardline/Shardline.docc &
 document ShardlineTesting "" Sources/ShardlineTesting/ShardlineTesting.docc
+wait $!

@@ -10,6 +10,9 @@ enum CrashRounds {
         environment: ["SHARDLINE_CRASH_ROUNDS", "SHARDLINE_CRASH_SEED"].reduce(into: [:]) { variables, name in
             if let value = getenv(name) { variables[name] = String(cString: value) }
         }, freshSeed: .random(in: 0..<1 << 32))
+    /// Whether somebody has asked for rounds, as `make crash` does: then what takes long is done too, which else has a
+    /// short form.
+    static let isLong = getenv("SHARDLINE_CRASH_ROUNDS") != nil
     /// After so many rounds a new directory begins.
     static let roundsOfADirectory = 20
 

@@ -60,8 +60,10 @@ import Testing
         }
 
         func wait(_ condition: () -> Bool) async throws {
-            for _ in 0..<3000 where !condition() { try await Task.sleep(for: .milliseconds(10)) }
-            #expect(condition())
+            let deadline = ContinuousClock.now + .seconds(60)
+            while !condition(), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(10)) }
+            let errors = (try? String(contentsOf: folder.url("errors"), encoding: .utf8)) ?? ""
+            #expect(condition(), "the owner said: \(errors)")
         }
 
         /// The next owner's function says that it is there, and no more; returns what the owner said.

@@ -21,7 +21,7 @@
 // not synced and takes it back after each kill (Tests/Support/PowerLoss); that this finds a sync that is left out is shown by
 // leaving out syncs.
 //
-// Environment: SHARDLINE_CRASH_ROUNDS, rounds of each kind (20); SHARDLINE_CRASH_SEED, to choose the moments of an
+// Environment: SHARDLINE_CRASH_ROUNDS, rounds of each kind (12); SHARDLINE_CRASH_SEED, to choose the moments of an
 // earlier run again (its seed is printed). A directory that failed is kept, and its path printed.
 
 /// When a process is killed.
@@ -53,7 +53,7 @@ enum KillMoment: Hashable, CustomStringConvertible {
 
 /// How many rounds there are and where their randomness begins.
 struct RoundSettings: Hashable {
-    var rounds = 20
+    var rounds = 12
     var seed: UInt64
 
     /// Reads the environment; what it does not say, or says wrongly, has its default.

@@ -6,7 +6,7 @@ import Testing
             environment: ["SHARDLINE_CRASH_ROUNDS": "200", "SHARDLINE_CRASH_SEED": "7"], freshSeed: 1)
         #expect(settings.rounds == 200 && settings.seed == 7)
         let defaults = RoundSettings(environment: ["SHARDLINE_CRASH_ROUNDS": "many"], freshSeed: 1)
-        #expect(defaults.rounds == 20 && defaults.seed == 1)
+        #expect(defaults.rounds == 12 && defaults.seed == 1)
     }
 
     @Test func `moments of every kind are chosen`() {

@@ -17,7 +17,7 @@ struct CodableTests {
     private static let order = Order(customer: "éva", lines: [.init(total: 3), .init(total: -1)])
 
     @Test func `values that are put are decoded as they were`() async throws {
-        let store = InMemoryStore(timeSource: SystemTimeSource())
+        let store = InMemoryStore(timeSource: VirtualTime())
         try await store.createStream("s", shards: 1)
         let stream = store.stream("s")
         try await stream.put(encoding: Self.order, partitionKey: "k")
@@ -29,7 +29,7 @@ struct CodableTests {
     }
 
     @Test func `a value that can't be encoded is put nowhere`() async throws {
-        let store = InMemoryStore(timeSource: SystemTimeSource())
+        let store = InMemoryStore(timeSource: VirtualTime())
         try await store.createStream("s", shards: 1)
         let stream = store.stream("s")
         await #expect(throws: EncodingError.self) { try await stream.put(encoding: Double.nan, partitionKey: "k") }
@@ -86,7 +86,7 @@ struct CodableTests {
     }
 
     @Test func `bytes go in as Data, as an array and as a slice`() async throws {
-        let store = InMemoryStore(timeSource: SystemTimeSource())
+        let store = InMemoryStore(timeSource: VirtualTime())
         try await store.createStream("s", shards: 1)
         let stream = store.stream("s")
         let bytes: [UInt8] = [0, 255, 10]

@@ -52,3 +52,11 @@ package struct BuiltProgram: Sendable {
         }
     }
 }
+
+/// Runs `body` with the numbers below `count`, each beside the others: for a test that starts many short programs.
+package func sideBySide(_ count: Int, _ body: @escaping @Sendable (Int) async throws -> Void) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        for lane in 0..<count { group.addTask { try await body(lane) } }
+        try await group.waitForAll()
+    }
+}

@@ -1,11 +1,11 @@
-public import Testing
+package import Testing
 import TestSupport
 
 /// Runs each test of a suite on a `RestingExecutor` of its own.
-public struct RestingExecutorTrait: SuiteTrait, TestTrait, TestScoping {
-    public let isRecursive = true
+package struct RestingExecutorTrait: SuiteTrait, TestTrait, TestScoping {
+    package let isRecursive = true
 
-    public func provideScope(
+    package func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @Sendable @concurrent () async throws -> Void
     ) async throws {
         try await RestingExecutor.run(function)
@@ -14,5 +14,5 @@ public struct RestingExecutorTrait: SuiteTrait, TestTrait, TestScoping {
 
 extension Trait where Self == RestingExecutorTrait {
     /// Runs each test of a suite on a `RestingExecutor` of its own.
-    public static var restingExecutor: RestingExecutorTrait { RestingExecutorTrait() }
+    package static var restingExecutor: RestingExecutorTrait { RestingExecutorTrait() }
 }

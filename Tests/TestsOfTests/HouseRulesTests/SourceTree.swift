@@ -147,7 +147,8 @@ struct Breach: CustomStringConvertible, Equatable {
 extension SourceTree.File {
     /// The lines of code that match one of the patterns.
     func breaches(of patterns: [String], because reason: String) throws -> [Breach] {
-        let expressions = try patterns.map { try Regex($0) }
+        // Else there is no end of a word before a point: `FileManager.default` would be one.
+        let expressions = try patterns.map { try Regex($0).wordBoundaryKind(.simple) }
         return code.enumerated().compactMap { number, line in
             guard expressions.contains(where: { line.firstMatch(of: $0) != nil }) else { return nil }
             return Breach(path: path, line: number + 1, what: reason)

@@ -200,8 +200,7 @@ struct HostileRequestTests {
         let corpus = Self.extremes.map(\.encoded)
         try await Self.withStores { store, directory in
             var mutations = Mutations(seed: 17)
-            let end = ContinuousClock.now + .seconds(1)
-            while ContinuousClock.now < end {
+            for _ in 0..<10 {
                 try await store.createStreamIfNeeded("s", shards: 2)
                 let payloads = (0..<100).map { _ in mutations.next(of: corpus) }
                 let answered = try await Self.send(payloads, to: directory)

@@ -85,14 +85,14 @@ import Testing
 
     @Test func `a shuffled file comes to the answer of its own order`() async throws {
         var numbers = SeededRandom(3)
-        let lines = FlightLines.real.lines.shuffled(using: &numbers)
-        let summary = try await demo(on: lines)
-        #expect(summary.recordsPerShard == [6_643, 6_234, 6_833, 7_294])
-        #expect(PlainAnswer(lines).longest != PlainAnswer(FlightLines.real.lines).longest)
+        let ordered = Array(FlightLines.real.lines.prefix(6_000))
+        let lines = ordered.shuffled(using: &numbers)
+        try await demo(on: lines)
+        #expect(PlainAnswer(lines).longest != PlainAnswer(ordered).longest)
     }
 
     @Test func `without bad records nothing is isolated or split`() async throws {
-        let summary = try await demo(on: FlightLines.real.lines.prefix(8_000).filter { !PlainAnswer.isBad($0) })
+        let summary = try await demo(on: FlightLines.real.lines.prefix(3_000).filter { !PlainAnswer.isBad($0) })
         #expect(summary.isolated == 0)
         #expect(summary.splits == 0)
         #expect(summary.kill != nil)

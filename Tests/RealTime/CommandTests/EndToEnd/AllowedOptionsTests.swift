@@ -114,16 +114,20 @@ import Testing
     {
         let folder = TestDirectory()
         let line = option.line.split(separator: " ").map(String.init)
-        for value in option.refused {
-            let end = try await BadInputTests.shardline(line + [value], folder, input: "x\n")
-            #expect(end.status == 64, "\(value): \(end.errors)")
-            #expect(
-                end.errors.contains(option.words.replacing("VALUE", with: value))
-                    && end.errors.filter { $0 == "\n" }.count == 1, "\(value): \(end.errors)")
-        }
-        for value in option.taken {
-            let end = try await BadInputTests.shardline(line + [value], folder, input: "x\n")
-            #expect(end.status == 74 && end.errors.contains("there is no store in"), "\(value): \(end.errors)")
+        try await sideBySide(2) { lane in
+            let (refused, taken) = (option.refused, option.taken)
+            for (index, value) in (refused + taken).enumerated() where index % 2 == lane {
+                let end = try await BadInputTests.shardline(line + [value], folder, input: "x\n")
+                if index < refused.count {
+                    #expect(end.status == 64, "\(value): \(end.errors)")
+                    #expect(
+                        end.errors.contains(option.words.replacing("VALUE", with: value))
+                            && end.errors.filter { $0 == "\n" }.count == 1, "\(value): \(end.errors)")
+                } else {
+                    #expect(
+                        end.status == 74 && end.errors.contains("there is no store in"), "\(value): \(end.errors)")
+                }
+            }
         }
         #expect(!FileManager.default.fileExists(atPath: folder.path("store")))
     }

@@ -19,108 +19,115 @@ import Testing
             arguments, input: input, environment: ["SHARDLINE_DATA": folder.path("store")])
     }
 
-    @Test(
-        arguments: [
-            (["put", "nosuch", "--key", "k"], 1, "nosuch"),
-            (["tail", "nosuch"], 1, "nosuch"),
-            (["stream", "describe", "nosuch"], 1, "nosuch"),
-            (["stream", "delete", "nosuch"], 1, "nosuch"),
-            (["consume", "nosuch", "--mapping", "m", "--exec", "cat"], 1, "nosuch"),
-            (["mapping", "describe", "a", "nosuch"], 1, "nosuch"),
-            (["mapping", "seek", "a", "nosuch", "--to", "latest"], 1, "nosuch"),
-            (["mapping", "delete", "a", "nosuch"], 1, "nosuch"),
-            (["stream", "create", "a"], 1, "exists already"),
-            (["tail", "a", "--shard", "7"], 1, "shardId-000000000007"),
-            (["put", "a", "--key", ""], 64, "1 to 256"),
-            (["put", "a", "--key", String(repeating: "k", count: 257)], 64, "at most 256"),
-            (["put", "a", "--rate", "0"], 64, "above 0"),
-            (["put", "a", "--rate", "-5"], 64, "above 0"),
-            (["put", "a", "--key", "k", "--key-field", "f"], 64, "only one of"),
-            (["put", "a", "--key", "k", "/does/not/exist"], 74, "/does/not/exist"),
-            (["put", "a", "--key", "k", "/"], 74, "directory"),
-            (
-                [
-                    "consume", "a", "--mapping", "m", "--exec", "cat", "--from", "2099-01-01T00:00:00Z", "--on-failure",
-                    "none",
-                ],
-                64, "in the future"
-            ),
-            (
-                [
-                    "consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "file:/dev/null",
-                ],
-                74, "no regular file"
-            ),
-            (["tail", "a", "--from", "2099-01-01T00:00:00Z"], 64, "in the future"),
-            (["put"], 64, "<name>"),
-            (["nosuch"], 64, "nosuch"),
-            (["stream", "create", "b", "--shards", "0"], 64, "1 to 10000"),
-            (["stream", "create", "b", "--shards", "-1"], 64, "1 to 10000"),
-            (["stream", "create", "b", "--retention", "-1d"], 64, "such as 500ms"),
-            (["tail", "a", "--limit", "-1"], 64, "at least 1"),
-            (["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-size", "-1"], 64, "--batch-size -1"),
-            (["consume", "a", "--mapping", "m", "--exec", "cat", "--concurrency", "-1"], 64, "--concurrency -1"),
-            // What was typed is named, however far beyond all numbers it is.
-            (
-                ["stream", "create", "b", "--retention", "99999999999999999d"], 64,
-                "99999999999999999d (allowed: 1s to 365d)"
-            ),
-            (
-                ["stream", "create", "b", "--max-record-size", "99999999999999999999MiB"], 64,
-                "99999999999999999999MiB (allowed: 1 to 10485760 bytes)"
-            ),
-            (
-                ["bench", "--size", "99999999999999999999MiB"], 64,
-                "size 99999999999999999999MiB (allowed: 24 to 1048576)"
-            ),
-            (
-                ["consume", "a", "--mapping", "m", "--exec", "cat", "--timeout", "99999999999999999999d"], 64,
-                "--timeout 99999999999999999999d (allowed: 1ms to 1d)"
-            ),
-            (["stream", "create", "b", "--shards", "many"], 64, "many"),
-            (["stream", "create", "b c", "--retention", "400d"], 64, "365d"),
-            (["stream", "create", "b", "--retention", "soon"], 64, "such as 500ms"),
-            (["stream", "create", "b", "--max-record-size", "11MiB"], 64, "10485760"),
-            (["tail", "a", "--from", "yesterday"], 64, "trim-horizon"),
-            (["tail", "a", "--from", "17"], 64, "--shard"),
-            (["tail", "a", "--from", "2999-01-01"], 64, "in the future"),
-            (["mapping", "seek", "a", "m", "--to", "2999-01-01"], 64, "a time that has passed"),
-            (["mapping", "seek", "a", "m", "--to", "17"], 64, "--shard"),
-            (["help", "mapping", "bogus"], 64, "there are list, describe, seek, delete"),
-            (["help", "bogus"], 64, "no command 'shardline bogus'; there are stream, put"),
-            (["help", "put", "bogus"], 64, "no commands below it"),
-            (["consume", "a", "--mapping", "m", "--exec", "/does/not/exist --now"], 64, "/does/not/exist"),
-            (["consume", "a", "--mapping", "m", "--exec", "no-such-program"], 64, "no-such-program"),
-            (["consume", "a", "--mapping", "m", "--exec", " "], 64, "--exec is empty"),
-            (["consume", "a", "--mapping", "m m", "--exec", "cat"], 64, "mapping name 'm m'"),
-            (
-                ["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-size", "0", "--grace", "2h"], 64,
-                "--batch-size 0"
-            ),
-            (["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-window", "301s"], 64, "0 to 300"),
-            (["consume", "a", "--mapping", "m", "--exec", "cat", "--max-retries", "-2"], 64, "-1 for no limit"),
-            (
-                ["consume", "a", "--mapping", "m", "--exec", "cat", "--max-age", "59s"], 64,
-                "--max-age 59s (allowed: 1m to 7d, or -1 for no limit)"
-            ),
-            (["consume", "a", "--mapping", "m", "--exec", "cat", "--timeout", "0"], 64, "--timeout 0 (allowed"),
-            (["consume", "a", "--mapping", "m", "--exec", "cat", "--concurrency", "0"], 64, "--concurrency 0"),
-            (["consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "stream:a"], 64, "source itself"),
-            (["consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "queue:x"], 64, "file:PATH"),
-        ] as [([String], Int32, String)])
-    func `one line says what is wrong`(arguments: [String], status: Int32, part: String) async throws {
-        let folder = try await Self.store()
-        let end = try await Self.shardline(arguments, folder, input: "x\n")
-        #expect(end.status == status)
-        #expect(end.output.isEmpty)
-        #expect(end.errors.hasPrefix("shardline: "))
-        #expect(end.errors.contains(part), "\(end.errors)")
-        #expect(end.errors.filter { $0 == "\n" }.count == 1, "\(end.errors)")
-        // Nothing was done: no other stream (a dead-letter stream for one), no mapping, no record.
-        let streams = try await Self.shardline(["stream", "list", "--json"], folder)
-        #expect(streams.lines.count == 1)
-        #expect(streams.output.contains("\"recordCount\":0"))
-        #expect(try await Self.shardline(["mapping", "list", "--json"], folder).output.isEmpty)
+    /// Command lines, how they end, and what is said.
+    private static let wrong: [(arguments: [String], status: Int32, part: String)] = [
+        (["put", "nosuch", "--key", "k"], 1, "nosuch"),
+        (["tail", "nosuch"], 1, "nosuch"),
+        (["stream", "describe", "nosuch"], 1, "nosuch"),
+        (["stream", "delete", "nosuch"], 1, "nosuch"),
+        (["consume", "nosuch", "--mapping", "m", "--exec", "cat"], 1, "nosuch"),
+        (["mapping", "describe", "a", "nosuch"], 1, "nosuch"),
+        (["mapping", "seek", "a", "nosuch", "--to", "latest"], 1, "nosuch"),
+        (["mapping", "delete", "a", "nosuch"], 1, "nosuch"),
+        (["stream", "create", "a"], 1, "exists already"),
+        (["tail", "a", "--shard", "7"], 1, "shardId-000000000007"),
+        (["put", "a", "--key", ""], 64, "1 to 256"),
+        (["put", "a", "--key", String(repeating: "k", count: 257)], 64, "at most 256"),
+        (["put", "a", "--rate", "0"], 64, "above 0"),
+        (["put", "a", "--rate", "-5"], 64, "above 0"),
+        (["put", "a", "--key", "k", "--key-field", "f"], 64, "only one of"),
+        (["put", "a", "--key", "k", "/does/not/exist"], 74, "/does/not/exist"),
+        (["put", "a", "--key", "k", "/"], 74, "directory"),
+        (
+            [
+                "consume", "a", "--mapping", "m", "--exec", "cat", "--from", "2099-01-01T00:00:00Z", "--on-failure",
+                "none",
+            ],
+            64, "in the future"
+        ),
+        (
+            [
+                "consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "file:/dev/null",
+            ],
+            74, "no regular file"
+        ),
+        (["tail", "a", "--from", "2099-01-01T00:00:00Z"], 64, "in the future"),
+        (["put"], 64, "<name>"),
+        (["nosuch"], 64, "nosuch"),
+        (["stream", "create", "b", "--shards", "0"], 64, "1 to 10000"),
+        (["stream", "create", "b", "--shards", "-1"], 64, "1 to 10000"),
+        (["stream", "create", "b", "--retention", "-1d"], 64, "such as 500ms"),
+        (["tail", "a", "--limit", "-1"], 64, "at least 1"),
+        (["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-size", "-1"], 64, "--batch-size -1"),
+        (["consume", "a", "--mapping", "m", "--exec", "cat", "--concurrency", "-1"], 64, "--concurrency -1"),
+        // What was typed is named, however far beyond all numbers it is.
+        (
+            ["stream", "create", "b", "--retention", "99999999999999999d"], 64,
+            "99999999999999999d (allowed: 1s to 365d)"
+        ),
+        (
+            ["stream", "create", "b", "--max-record-size", "99999999999999999999MiB"], 64,
+            "99999999999999999999MiB (allowed: 1 to 10485760 bytes)"
+        ),
+        (
+            ["bench", "--size", "99999999999999999999MiB"], 64,
+            "size 99999999999999999999MiB (allowed: 24 to 1048576)"
+        ),
+        (
+            ["consume", "a", "--mapping", "m", "--exec", "cat", "--timeout", "99999999999999999999d"], 64,
+            "--timeout 99999999999999999999d (allowed: 1ms to 1d)"
+        ),
+        (["stream", "create", "b", "--shards", "many"], 64, "many"),
+        (["stream", "create", "b c", "--retention", "400d"], 64, "365d"),
+        (["stream", "create", "b", "--retention", "soon"], 64, "such as 500ms"),
+        (["stream", "create", "b", "--max-record-size", "11MiB"], 64, "10485760"),
+        (["tail", "a", "--from", "yesterday"], 64, "trim-horizon"),
+        (["tail", "a", "--from", "17"], 64, "--shard"),
+        (["tail", "a", "--from", "2999-01-01"], 64, "in the future"),
+        (["mapping", "seek", "a", "m", "--to", "2999-01-01"], 64, "a time that has passed"),
+        (["mapping", "seek", "a", "m", "--to", "17"], 64, "--shard"),
+        (["help", "mapping", "bogus"], 64, "there are list, describe, seek, delete"),
+        (["help", "bogus"], 64, "no command 'shardline bogus'; there are stream, put"),
+        (["help", "put", "bogus"], 64, "no commands below it"),
+        (["consume", "a", "--mapping", "m", "--exec", "/does/not/exist --now"], 64, "/does/not/exist"),
+        (["consume", "a", "--mapping", "m", "--exec", "no-such-program"], 64, "no-such-program"),
+        (["consume", "a", "--mapping", "m", "--exec", " "], 64, "--exec is empty"),
+        (["consume", "a", "--mapping", "m m", "--exec", "cat"], 64, "mapping name 'm m'"),
+        (
+            ["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-size", "0", "--grace", "2h"], 64,
+            "--batch-size 0"
+        ),
+        (["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-window", "301s"], 64, "0 to 300"),
+        (["consume", "a", "--mapping", "m", "--exec", "cat", "--max-retries", "-2"], 64, "-1 for no limit"),
+        (
+            ["consume", "a", "--mapping", "m", "--exec", "cat", "--max-age", "59s"], 64,
+            "--max-age 59s (allowed: 1m to 7d, or -1 for no limit)"
+        ),
+        (["consume", "a", "--mapping", "m", "--exec", "cat", "--timeout", "0"], 64, "--timeout 0 (allowed"),
+        (["consume", "a", "--mapping", "m", "--exec", "cat", "--concurrency", "0"], 64, "--concurrency 0"),
+        (["consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "stream:a"], 64, "source itself"),
+        (["consume", "a", "--mapping", "m", "--exec", "cat", "--on-failure", "queue:x"], 64, "file:PATH"),
+    ]
+
+    @Test func `one line says what is wrong`() async throws {
+        // Nothing may come of any of them, so a store serves many; no two of them work on one at a time.
+        try await sideBySide(2) { lane in
+            let folder = try await Self.store()
+            for index in stride(from: lane, to: Self.wrong.count, by: 2) {
+                let (arguments, status, part) = Self.wrong[index]
+                let end = try await Self.shardline(arguments, folder, input: "x\n")
+                #expect(end.status == status, "\(arguments)")
+                #expect(end.output.isEmpty, "\(arguments)")
+                #expect(end.errors.hasPrefix("shardline: "), "\(arguments)")
+                #expect(end.errors.contains(part), "\(arguments): \(end.errors)")
+                #expect(end.errors.filter { $0 == "\n" }.count == 1, "\(arguments): \(end.errors)")
+            }
+            // Nothing was done: no other stream (a dead-letter stream for one), no mapping, no record.
+            let streams = try await Self.shardline(["stream", "list", "--json"], folder)
+            #expect(streams.lines.count == 1)
+            #expect(streams.output.contains("\"recordCount\":0"))
+            #expect(try await Self.shardline(["mapping", "list", "--json"], folder).output.isEmpty)
+        }
     }
 
     @Test func `a stream is made only if it isn't there where that is asked for`() async throws {
@@ -214,17 +221,21 @@ import Testing
         #expect(end.errors.contains("ermission"))
     }
 
-    @Test(arguments: 7...24) func `too few descriptors are said in one line, as an error of the system`(
-        limit: Int
-    ) async throws {
-        let folder = try await Self.store()
-        let end = try await BuiltProgram(path: "/bin/sh").run(
-            ["-c", "ulimit -n \(limit); exec '\(BuiltProgram.shardline.path)' put a --key k"], input: "x\n",
-            environment: ["SHARDLINE_DATA": folder.path("store")])
-        #expect(end.status == 74, "\(end.status): \(end.errors)")
-        #expect(!end.errors.contains("--help") && !end.errors.contains("StartFailure"), "\(end.errors)")
-        #expect(
-            end.errors.contains("files open at once") || end.errors.contains("Too many open files"), "\(end.errors)")
+    @Test func `too few descriptors are said in one line, as an error of the system`() async throws {
+        try await sideBySide(2) { lane in
+            let folder = try await Self.store()
+            for limit in stride(from: 7 + lane, through: 24, by: 2) {
+                let end = try await BuiltProgram(path: "/bin/sh").run(
+                    ["-c", "ulimit -n \(limit); exec '\(BuiltProgram.shardline.path)' put a --key k"], input: "x\n",
+                    environment: ["SHARDLINE_DATA": folder.path("store")])
+                #expect(end.status == 74, "\(limit): \(end.status): \(end.errors)")
+                #expect(
+                    !end.errors.contains("--help") && !end.errors.contains("StartFailure"), "\(limit): \(end.errors)")
+                #expect(
+                    end.errors.contains("files open at once") || end.errors.contains("Too many open files"),
+                    "\(limit): \(end.errors)")
+            }
+        }
     }
 
     @Test func `standard descriptors that are closed are never those of a store's file`() async throws {

@@ -95,7 +95,9 @@ import Testing
     func `a narrow terminal gets its help and messages, too`(columns: Int) async throws {
         let folder = TestDirectory()
         let program = BuiltProgram.shardline.path
-        for command in ["help consume", "mapping --help", "stream create", "stream list --shrads", "--version"] {
+        let commands = ["help consume", "mapping --help", "stream create", "stream list --shrads", "--version"]
+        try await sideBySide(commands.count) { number in
+            let command = commands[number]
             let end = try await Terminal.run(
                 command: ["sh", "-c", "stty cols \(columns); exec '\(program)' \(command)"], in: folder)
             #expect([0, 64].contains(end.status) && !end.output.contains("rash"), "\(command): \(end.output)")

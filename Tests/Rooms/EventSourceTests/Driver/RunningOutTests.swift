@@ -89,10 +89,10 @@ struct RunningOutTests {
         #expect(try await bench.checkpoint() == 2)
     }
 
-    @Test func `ten thousand shards that fail at once are a few lines, and all of them are done in the end`()
+    @Test func `thousands of shards that fail at once are a few lines, and all of them are done in the end`()
         async throws
     {
-        let count = 10_000
+        let count = 3_000
         let bench = try await Bench(shards: count)
         try await bench.stream.put(
             contentsOf: HashKeyRange.even(count).map {

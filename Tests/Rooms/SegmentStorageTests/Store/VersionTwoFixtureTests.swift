@@ -126,9 +126,9 @@ struct VersionTwoFixtureTests {
         // Shard 0 of "short" goes with what is in it; its children keep their records for longer than it was kept.
         clock.set(Self.begin + 120_000)
         await eventually {
-store.core.memtables.ask()
-return store.core.visible.withState { $0.catalogue.shards.count } <= 5
-}
+            store.core.memtables.ask()
+            return store.core.visible.withState { $0.catalogue.shards.count } <= 5
+        }
         try await store.updateStream("short", retention: Self.year)
         clock.set(Self.begin + 121_000)
         try await store.stream("short").put("child", partitionKey: "k")

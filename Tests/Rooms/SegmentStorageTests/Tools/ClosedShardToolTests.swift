@@ -31,9 +31,9 @@ struct ClosedShardToolTests {
         try await open.flusher.reached(1)
         clock.set(1_700_000_101_000)
         await eventually {
-store.core.memtables.ask()
-return store.core.visible.withState { $0.catalogue.shards.count } <= 3
-}
+            store.core.memtables.ask()
+            return store.core.visible.withState { $0.catalogue.shards.count } <= 3
+        }
         try await store.close()
         return directory
     }

@@ -60,9 +60,9 @@ struct RemovedShardRepairTests {
         if removes {
             clock.set(1_700_000_101_000)
             await eventually {
-store.core.memtables.ask()
-return store.core.visible.withState { $0.catalogue.shards.count } <= 5
-}
+                store.core.memtables.ask()
+                return store.core.visible.withState { $0.catalogue.shards.count } <= 5
+            }
             if flushes {
                 // So that there is something to flush.
                 try await store.stream("kept").put("kept", partitionKey: "k")

@@ -20,12 +20,12 @@ import Testing
     static func put(
         _ inputs: [[UInt8]], keys: KeySource = .jsonField("k"), shards: Int = 1, rate: Double? = nil,
         isStrict: Bool = false,
-        batch: Int = 2, interruption: Interruption = Interruption(),
+        batch: Int = 2, interruption: Interruption = Interruption(), time: VirtualTime = VirtualTime(),
         prepare: (InMemoryStore) -> Void = { _ in }
     ) async throws -> Result {
         var result = Result(failure: nil, said: [], printed: [], records: [])
         let folder = TestDirectory()
-        let store = InMemoryStore(timeSource: SystemTimeSource())
+        let store = InMemoryStore(timeSource: time)
         try await store.createStream("s", shards: shards, maximumRecordSize: 100)
         prepare(store)
         var paths: [String] = []
@@ -200,12 +200,15 @@ import Testing
     }
 
     @Test func `a rate is kept`() async throws {
-        let clock = SystemTimeSource()
-        let begun = clock.monotonicTime
-        let result = try await Self.put([Self.lines(1...5)], rate: 20)
-        #expect(result.records.count == 5)
+        let time = VirtualTime()
+        async let put = Self.put([Array(Self.lines(1...5).utf8)], rate: 20, time: time)
         // The first goes at once, the others 50 ms apart.
-        #expect(clock.monotonicTime - begun >= .milliseconds(200))
+        for _ in 0..<4 {
+            await time.sleepers(1)
+            time.advance(by: .milliseconds(50))
+        }
+        #expect(try await put.records.count == 5)
+        #expect(time.monotonicTime.sinceOrigin == .milliseconds(200))
     }
 }
 

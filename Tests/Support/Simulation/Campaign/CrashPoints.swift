@@ -34,16 +34,34 @@ package struct CrashPoints: Sendable {
         package var violation: String?
     }
 
-    /// Walks a part on so many threads; stops when the time is over.
-    package static func walk(_ part: Part, workers: Int, until deadline: ContinuousClock.Instant?) async -> Result {
+    /// Some of the moments of a history: each so-manieth.
+    package struct Share: Sendable {
+        /// Of so many moments one is taken.
+        package var each: Int
+        /// Which one, modulo ``each``.
+        package var number: Int
+
+        package init(each: Int, number: Int) {
+            self.each = max(1, each)
+            self.number = number % self.each
+        }
+
+        /// Every moment.
+        package static let all = Share(each: 1, number: 0)
+    }
+
+    /// Walks a part on this number of threads; stops when the time is over.
+    package static func walk(
+        _ part: Part, share: Share = .all, workers: Int, until deadline: ContinuousClock.Instant?
+    ) async -> Result {
         let result = Mutex(Result())
         await Campaign.onThreads(workers) { worker in
             var walk = CrashWalk(CrashWalk.histories[part.history], depth: part.depth ?? 0) {
                 result.withLock { $0.violation != nil } || deadline.map { ContinuousClock.now > $0 } ?? false
             }
+            let (step, first) = (workers * share.each, worker * share.each + share.number)
             let isWhole =
-                part.depth == nil
-                ? walk.walkKills(each: workers, from: worker) : walk.walk(each: workers, from: worker)
+                part.depth == nil ? walk.walkKills(each: step, from: first) : walk.walk(each: step, from: first)
             let (count, violation) = (walk.count, walk.violation)
             result.withLock { result in
                 result.count.add(count)
