@@ -104,7 +104,7 @@ struct MappingSetup {
         } catch let error as ShardlineError where error.code == .mappingExists {
             let mapping = try await store.describeMapping(key)
             for checkpoint in mapping.checkpoints {
-                logger.info("mapping resumes behind \(checkpoint.position)", metadata: ["shard": "\(checkpoint.shard)"])
+                logger.info("mapping resumes after \(checkpoint.position)", metadata: ["shard": "\(checkpoint.shard)"])
             }
             return true
         }

@@ -52,7 +52,7 @@ final class ShardWork: Sendable {
             } catch is CancellationError {
                 return
             } catch let error as ShardlineError where error.code == .corrupt {
-                logger.error("the shard can't be read behind \(order.after), its lane stops: \(error)")
+                logger.error("the shard can't be read after \(order.after), its lane stops: \(error)")
                 address.post(.ended(.damaged(error)))
                 return
             } catch let error as ShardlineError where error.code == .readFailed || error.isRetriable {

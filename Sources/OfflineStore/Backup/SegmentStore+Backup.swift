@@ -23,7 +23,7 @@ extension SegmentStore: BackupStore {
     public func backup(to path: String) async throws -> BackupSummary {
         guard let source = core.backing.backup else {
             throw ShardlineError(
-                .invalidArgument, "this store keeps nothing behind its journal: there is no backup of it")
+                .invalidArgument, "this store keeps nothing besides its journal: there is no backup of it")
         }
         if let failure { throw failure }
         let core = core

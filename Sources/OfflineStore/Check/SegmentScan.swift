@@ -54,7 +54,7 @@ struct SegmentScan {
         let header: PieceHeader
         do { header = try PieceHeader.peek(head) } catch { return .failure(error) }
         guard header.bytes <= end - offset else {
-            return .failure(FormatDamage("a piece of a segment goes on behind the end"))
+            return .failure(FormatDamage("a piece of a segment goes on past the end"))
         }
         let bytes = try file.bytes(at: offset, count: header.bytes)
         guard bytes.count == header.bytes else { return .failure(FormatDamage("the file ends too early")) }

@@ -94,12 +94,12 @@ struct MetadataRebuild {
         var lost: [String] = []
         if !isWhole || damaged.contains(.mapping) {
             lost.append(
-                "mappings that were made before the oldest commit of the journal\(builder.mappingNames.isEmpty ? "" : " (known are \(builder.mappingNames))"): make them anew; they begin where you say"
+                "mappings that were made before the oldest commit of the journal\(builder.mappingNames.isEmpty ? "" : " (known are \(builder.mappingNames))"): create them again; they begin where you say"
             )
         }
         if !isWhole || damaged.contains(.checkpoint) {
             lost.append(
-                "checkpoints that did not move since the oldest commit of the journal: those mappings begin their shards anew, so records may come again"
+                "checkpoints that did not move since the oldest commit of the journal: those mappings begin their shards again, so records may come again"
             )
         }
         if !isWhole || damaged.contains(.parked) {

@@ -38,7 +38,7 @@ struct RepairPlan {
             segments = rebuilt.segments.map { ($0, $0.footer(rebuilt.store, now: now)) }
             report.unknown += rebuilt.unknown
             report.steps.append(
-                "make \(StoreLayout.metadataFile) anew, of its whole rows, the segments and the journal")
+                "recreate \(StoreLayout.metadataFile) from its whole rows, the segments and the journal")
             // The new metadata are compared with the files, as a check does.
             inspection = StoreInspection(
                 directory, fileSystem, now: now, metadata: contents,
@@ -96,7 +96,7 @@ struct RepairPlan {
         )
         if journal.holes.contains(where: { $0.records == nil }) {
             report.unknown.append(
-                "whether the lost commits held records behind the newest ones that are known: numbers that they may have had are not given out again"
+                "whether the lost commits held records after the newest ones that are known: numbers that they may have had are not given out again"
             )
         }
     }

@@ -431,7 +431,7 @@ extension ByteReader {
     /// The number of a new object. It is never the highest, so that the next number exists.
     mutating func takeKey() throws(FormatDamage) -> UInt32 {
         let value: UInt32 = try take()
-        guard value < .max else { throw .damaged("a number that leaves none behind it") }
+        guard value < .max else { throw .damaged("a number that leaves none after it") }
         return value
     }
 

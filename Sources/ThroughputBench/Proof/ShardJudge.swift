@@ -101,7 +101,7 @@ struct ShardJudge {
     private func disordered(_ record: borrowing Record, _ key: Int, _ stamp: Stamp, due: UInt64) -> Violation {
         let which = "\(named(record)): record \(stamp.number + 1) of producer \(stamp.producer) and this key"
         guard stamp.number > due else {
-            return Violation(.order, "\(which) came behind record \(due)")
+            return Violation(.order, "\(which) came after record \(due)")
         }
         return Violation(.order, "\(which) came where record \(due + 1) was due")
     }

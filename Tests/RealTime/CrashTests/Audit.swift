@@ -59,7 +59,7 @@ struct Audit {
     /// The record there.
     func entry(at place: Place) -> Entry? { indexes[place].map { shards[ShardName(place)]![$0] } }
 
-    /// The number of the record behind this one; nil: there is none. Dense numbers go on by one.
+    /// The number of the record after this one; nil: there is none. Dense numbers go on by one.
     func number(after number: UInt64, in shard: ShardName, isDense: Bool) -> UInt64? {
         if isDense { return number + 1 }
         if let index = indexes[Place(shard.stream, shard.shard, number)] {
@@ -69,7 +69,7 @@ struct Audit {
         return shards[shard]?.first { $0.number > number }?.number
     }
 
-    /// The numbers of so many records from this one on; those that are not there any more are taken to be dense.
+    /// The numbers of this many records from this one on; those that are not there any more are taken to be dense.
     func numbers(from first: Place, count: Int, isDense: Bool) -> [UInt64] {
         guard !isDense, let index = indexes[first], let entries = shards[ShardName(first)] else {
             return Array(first.number..<first.number + UInt64(count))

@@ -164,7 +164,7 @@ final class ChildProcess {
         }
     }
 
-    /// How many whole lines there are in so many bytes.
+    /// How many whole lines there are in this many bytes.
     func lineCount(within bytes: Int) -> Int { Self.text(of: reportPath).utf8.prefix(bytes).count { $0 == 0x0A } }
 
     /// Whether the last line that it has written is this one.

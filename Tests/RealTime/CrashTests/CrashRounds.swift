@@ -13,7 +13,7 @@ enum CrashRounds {
     /// Whether somebody has asked for rounds, as `make crash` does: then what takes long is done too, which else has a
     /// short form.
     static let isLong = getenv("SHARDLINE_CRASH_ROUNDS") != nil
-    /// After so many rounds a new directory begins.
+    /// After this many rounds a new directory begins.
     static let roundsOfADirectory = 20
 
     /// Runs the rounds on a thread of their own. The first broken promise ends them; its directory is kept.

@@ -76,11 +76,11 @@ import Testing
             return end.errors
         }
 
-        /// Nothing of the old function comes behind the first line of the new one, now or later.
+        /// Nothing of the old function comes after the first line of the new one, now or later.
         func judge() throws {
             let lines = lines
             let new = try #require(lines.firstIndex(of: "new"))
-            #expect(lines[new...].allSatisfy { $0 == "new" }, "\(lines.count - new) lines behind it")
+            #expect(lines[new...].allSatisfy { $0 == "new" }, "\(lines.count - new) lines after it")
             for id in Set(lines.compactMap { pid_t($0) }) {
                 #expect(FunctionOutlivesOwnerTests.isEnded(id), "\(id)")
             }

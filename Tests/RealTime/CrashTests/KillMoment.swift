@@ -1,12 +1,12 @@
 // CrashTests: what survives SIGKILL.
 //
 // A round starts a process that puts and consumes on a real directory, kills it at a random moment, opens the
-// directory anew in another process and compares what is there with what the killed one had said:
+// directory again in another process and compares what is there with what the killed one had said:
 //
 // - nothing acknowledged is missing or changed;
 // - per shard the numbers rise without gaps, per producer and key its counters do, and no record is there twice;
 // - what one call put is there whole or not at all, over all its shards and streams;
-// - no checkpoint is past a record that was not handled, and the next process gets everything behind it;
+// - no checkpoint is past a record that was not handled, and the next process gets everything after it;
 // - a record that was given up is in the dead-letter stream exactly once, if and only if the checkpoint is past it.
 //
 // Rounds pile up on one directory, whose store has settings so small that flushes, segments and the reuse of journal

@@ -14,7 +14,7 @@ struct Ledger {
         var isInterval = false
         /// Shards are split and merged, so that a key moves to a later shard, whose numbers go on.
         var reshards = false
-        /// Streams whose records may go so many milliseconds after they were put.
+        /// Streams whose records may go this many milliseconds after they were put.
         var retentions: [String: Int64] = [:]
     }
 
@@ -80,14 +80,14 @@ struct Ledger {
         defer { said = [] }
         var found: [Violation] = []
         for reports in said {
-            // A process begins behind the checkpoint that the audit before it found.
+            // A process begins after the checkpoint that the audit before it found.
             var next: [ShardName: UInt64] = [:]
             func follow(_ place: Place, count: Int) -> Violation? {
                 let shard = ShardName(place)
                 let last = next[shard] ?? lastAudit.checkpoints[shard] ?? 0
                 let expected = audit.number(after: last, in: shard, isDense: isDense)
                 next[shard] = audit.numbers(from: place, count: count, isDense: isDense).last
-                // What came behind the end of what is there now is lost, as it may be.
+                // What came after the end of what is there now is lost, as it may be.
                 return place.number == expected ?? max(place.number, last + 1)
                     ? nil : .wrongDelivery(place, expected: expected ?? last + 1)
             }
@@ -167,7 +167,7 @@ struct Ledger {
     private func checkProgress(_ audit: Audit, isDrained: Bool) -> [Violation] {
         var found: [Violation] = []
         for (shard, checkpoint) in audit.checkpoints {
-            // A later shard's numbers go on behind those of its parents, and nothing of it is done there.
+            // A later shard's numbers go on after those of its parents, and nothing of it is done there.
             let begins = promises.reshards ? (audit.shards[shard]?.first?.number ?? checkpoint + 1) - 1 : 0
             let done = max(begins, self.done[shard] ?? 0)
             if checkpoint > done {
@@ -210,7 +210,7 @@ struct Ledger {
 }
 
 extension Audit {
-    /// What is wrong with the log by itself, whoever wrote it.
+    /// What is wrong with the log by itself, whichever process wrote it.
     fileprivate func flawsOfTheLog(_ promises: Ledger.Promises) -> [Violation] {
         var found: [Violation] = []
         struct Lane: Hashable {

@@ -165,7 +165,7 @@ import Testing
         #expect(history.judged() == [.seenIsGone(Place("a", 0, 7))])
     }
 
-    @Test func `the next process must go on behind the checkpoint, no further and no less`() {
+    @Test func `the next process must go on after the checkpoint, no further and no less`() {
         for (first, expected) in [
             (3, []), (4, [Violation.wrongDelivery(Place("a", 0, 4), expected: 3)]),
             (2, [.wrongDelivery(Place("a", 0, 2), expected: 3)]),
@@ -286,7 +286,7 @@ import Testing
         #expect(judged(history, brief, now: 11_000).contains(.numbersJump(ShardName("a", 0), expected: 3, found: 4)))
     }
 
-    @Test func `a key goes on in a later shard, behind all that is in the earlier one`() {
+    @Test func `a key goes on in a later shard, after all that is in the earlier one`() {
         var history = History()
         for counter in 0..<2 { history.put("a", 0, counter: counter, call: counter) }
         for counter in 2..<4 { history.put("a", 1, counter: counter, call: counter) }

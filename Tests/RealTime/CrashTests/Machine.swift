@@ -35,7 +35,7 @@ enum Machine {
 }
 
 extension CrashDirectory {
-    /// Runs a script of the shell that finds this directory in `$1`, the test process in `$2`, and more behind.
+    /// Runs a script of the shell that finds this directory in `$1`, the test process in `$2`, and the other arguments after these.
     mutating func script(_ text: String, _ arguments: String...) throws -> ChildProcess {
         try ChildProcess(
             "/bin/sh", ["-c", text, "sh", path, "\(ChildProcess.binaries)/CrashChild"] + arguments,

@@ -24,7 +24,7 @@ enum Violation: Hashable {
     case checkpointPastUndone(ShardName, checkpoint: UInt64, done: UInt64)
     /// The checkpoint went back.
     case checkpointWentBack(ShardName, from: UInt64, to: UInt64)
-    /// A process did not go on behind the checkpoint, or behind the records before.
+    /// A process did not go on after the checkpoint, or after the records before.
     case wrongDelivery(Place, expected: UInt64)
     /// The function was given something else than what is in the log.
     case wrongContent(Place, count: Int)

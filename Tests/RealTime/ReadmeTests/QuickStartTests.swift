@@ -14,7 +14,7 @@ import Testing
             #expect(stored == sum)
             let mapping = try await store.describeMapping(MappingID(stream: "departures", name: "delays"))
             #expect(mapping.checkpoints.reduce(0) { $0 + $1.position.rawValue } == sum)
-            // Record by record, once: the second run goes on behind the first.
+            // Record by record, once: the second run goes on after the first.
             #expect(program.delays.statistics.delivered == 1_004)
             #expect(program.receipt.sequenceNumber == SequenceNumber(run == 1 ? 1 : 1_004))
 

@@ -12,9 +12,9 @@ final class FaultyStore: StoreEngine {
         case swapWithinBatch
         /// The last of one batch and the first of the next of one key come in each other's place.
         case swapAcrossBatches
-        /// A record's place is taken by the one behind it, so that it never comes.
+        /// A record's place is taken by the one after it, so that it never comes.
         case drop
-        /// A record comes in the place of the one behind it, too.
+        /// A record comes in the place of the one after it, too.
         case duplicate
         /// A record of another shard comes in this one's place.
         case wrongShard

@@ -61,7 +61,7 @@ struct ProofTests {
         }
     }
 
-    @Test func `a record that is lost for good is counted and named`() {
+    @Test func `a record that is lost permanently is counted and named`() {
         let findings = Findings()
         let ledger = ShardLedger(shard: ShardID(3), findings: findings)
         var latencies: [UInt64] = []

@@ -157,7 +157,7 @@ struct UserFunctionTests {
         }
         fail(FunctionHealth.allowedFailures - 1, isNewShard: true)
         #expect(!health.isHopeless)
-        // A second shard that is sent something may fail as often, and success begins the count anew.
+        // A second shard that is sent something may fail as often, and success begins the count again.
         fail(FunctionHealth.allowedFailures, isNewShard: true)
         #expect(!health.isHopeless)
         health.begins(isNewShard: false)

@@ -17,7 +17,7 @@ import Testing
         }
     }
 
-    @Test func `pieces are written one behind the other and read back`() throws {
+    @Test func `pieces are written one after the other and read back`() throws {
         let directory = TestDirectory()
         let file = try disk.open(directory.path + "/f", .create)
         // More than one system call takes.

@@ -74,7 +74,7 @@ struct HostilePeerTests {
         }
     }
 
-    @Test func `a goodbye right behind the greeting is heard`() async throws {
+    @Test func `a clean release right after the greeting is heard`() async throws {
         let directory = TestDirectory()
         let listener = try SocketPath(directory: directory.path).listen()
         async let served: Void = BlockingThreads.shared.run {

@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    @Test func `a run behind a position begins with the next number`() {
+    @Test func `a run after a position begins with the next number`() {
         let run = Self.run(["a", "b", "c"], first: 10)
         #expect(run.after(SequenceNumber(0))?.firstSequence.rawValue == 10)
         #expect(run.after(SequenceNumber(9))?.count == 3)

@@ -15,7 +15,7 @@ struct Consumer {
         var settings = EventSourceMapping.Configuration()
         settings.batchSize = 40
         settings.batchWindow = .milliseconds(3)
-        // Without end: only what is refused for good is given up, so the ledger knows what must become of each record.
+        // Without end: only what is refused permanently is given up, so the ledger knows what must become of each record.
         settings.maximumRetryAttempts = nil
         settings.backOff = .init(first: .milliseconds(1), longest: .milliseconds(5))
         let reporter = reporter

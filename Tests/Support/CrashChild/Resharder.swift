@@ -7,7 +7,7 @@ import TestSupport
 struct Resharder {
     let store: any StoreEngine
     var random: SeededRandom
-    /// A stream has at most so many open shards; more are merged.
+    /// A stream has at most this many open shards; more are merged.
     static let most = 8
 
     mutating func run() async throws {

@@ -11,7 +11,7 @@ package struct DeliveryModel {
         case reportsBadly
         /// A report that the record at this place is the first that failed.
         case reports(Int)
-        /// The record at this place is bad for good; nil: some record is.
+        /// The record at this place can never be handled; nil: some record is.
         case permanent(Int?)
     }
 
@@ -39,7 +39,7 @@ package struct DeliveryModel {
     package private(set) var documents: [Document] = []
     /// The records that the function did, in order.
     package private(set) var succeeded: [Int] = []
-    /// Where the checkpoint may stand, in order: behind each of these places everything is done.
+    /// Where the checkpoint may stand, in order: after each of these places everything is done.
     package private(set) var done: [Int] = []
 
     package init(retries: Int, bisects: Bool, reports: Bool) {

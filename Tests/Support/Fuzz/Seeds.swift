@@ -179,7 +179,7 @@ enum Seeds {
         ]
     }()
 
-    /// `printf 'a\n' | gzip -n`, twice one behind the other, and with zeros behind.
+    /// `printf 'a\n' | gzip -n`, twice one after the other, and with zeros after.
     private static let gzip: [[UInt8]] = {
         let member: [UInt8] = [
             0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 0x4B, 0xE4, 0x02, 0, 7, 0xA1, 0xEA, 0xDD, 2, 0, 0, 0,

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Fuzzes what reads bytes that nobody vouches for: libFuzzer and the address sanitizer, each target of Tests/WholeSystem/FuzzTests
-# for so many seconds, from the corpus that the tests replay. With names only those targets:
+# for this many seconds, from the corpus that the tests replay. With names only those targets:
 #
 #     Tests/Support/Fuzz/run.sh 60 commit block
 #

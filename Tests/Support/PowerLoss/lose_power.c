@@ -153,7 +153,7 @@ static void find_files(const char *directory) {
 }
 
 static void read_at(int file, unsigned char *bytes, size_t count, int64_t offset) {
-    // What is behind the end counts as zeros.
+    // What is after the end counts as zeros.
     memset(bytes, 0, count);
     size_t done = 0;
     while (done < count) {

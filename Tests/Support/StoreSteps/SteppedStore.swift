@@ -3,7 +3,7 @@ package import Logging
 package import SegmentStorage
 package import StreamModel
 
-/// A store without threads of its own: whoever opened it takes the steps of the writer and of the maintenance, in the
+/// A store without threads of its own: its caller takes the steps of the writer and of the maintenance, in the
 /// order that he likes. For simulations; everything else of the store is as always.
 package struct SteppedStore: Sendable {
     /// What stands in the place of the machine, and sizes that are small enough for little data to go a long way.

@@ -24,7 +24,7 @@ package struct WriteSteps: Sendable {
     private var catalogue: Catalogue
     private var commit: UInt64 = 2
 
-    /// The steps of a store with one stream of so many shards.
+    /// The steps of a store with one stream of this many shards.
     package init(shards: Int) throws {
         var planner = Planner(Catalogue(), seed: seed, now: Timestamp(milliseconds: 0), commit: 1)
         _ = try planner.plan(.createStream(name: Self.name, settings: StreamSettings(shards: shards)))

@@ -62,7 +62,7 @@ package struct Exhaustive {
     /// No or yes.
     package mutating func flag() -> Bool { choose(upTo: 1) == 1 }
 
-    /// Some of the places below `count`, at most so many, in order.
+    /// Some of the places below `count`, at most this many, in order.
     package mutating func subset(of count: Int, atMost limit: Int) -> [Int] {
         var chosen: [Int] = []
         for _ in 0..<limit {

@@ -33,9 +33,9 @@ package final class MemoryFileSystem: FileSystem {
     package enum Fault: Sendable {
         /// The error with this number, and nothing is done.
         case error(Int32)
-        /// So many bytes of a write go out, then the error comes.
+        /// This many bytes of a write go out, then the error comes.
         case errorAfter(bytes: Int, Int32)
-        /// Only so many bytes of a write go out, or of a read come, without an error.
+        /// Only this many bytes of a write go out, or of a read come, without an error.
         case short(Int)
         /// The sync says that all is well, and does nothing: a disk that lies.
         case lyingSync

@@ -143,7 +143,7 @@ struct MemoryNode: Sendable {
         return part.count
     }
 
-    /// All that is not zero, each sector behind its number.
+    /// All that is not zero, each sector after its number.
     func appendContent(to told: inout [UInt8]) {
         var number = 0
         while number * Self.sectorSize < bytes.count {

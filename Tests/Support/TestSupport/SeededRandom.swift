@@ -20,7 +20,7 @@ package struct SeededRandom: RandomNumberGenerator, Sendable {
     package mutating func once(in times: Int) -> Bool { below(times) == 0 }
     /// Yes, in `percent` of 100 cases.
     package mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
-    /// So many bytes, which don't compress.
+    /// This many bytes, which don't compress.
     package mutating func bytes(_ count: Int) -> [UInt8] {
         (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) }
     }

@@ -24,7 +24,7 @@ package final class SpawnedProcess {
     private var input: Int32?
     private var status: Int32?
 
-    /// Starts the program at `path`. Output and errors go to these files, which are made anew; input comes from a file,
+    /// Starts the program at `path`. Output and errors go to these files, which are recreated; input comes from a file,
     /// or with nil from ``write(_:)``. `environment` is all that it gets.
     package init(
         _ path: String, _ arguments: [String], input: String?, output: String, errors: String,

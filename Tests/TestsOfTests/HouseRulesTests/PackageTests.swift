@@ -36,7 +36,7 @@ import Testing
         #expect(tests < style)
     }
 
-    /// It is not built here, as all of it would be built anew with other flags.
+    /// It is not built here, as all of it would be built again with other flags.
     @Test func `what the fuzzer's package builds is there`() throws {
         let package = try SourceTree.text("Tests/Support/Fuzz/Package.swift")
         let targets = package.matches(of: #/name: "(\w+)",[^()]*?sources: \[([^\]]*)\]/#)

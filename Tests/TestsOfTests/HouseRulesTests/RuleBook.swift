@@ -81,7 +81,7 @@ struct RuleBook {
 /// Where a text names a rule, or two with "to" between them.
 struct RuleCitation {
     let text: String
-    /// One rule; two of a range; none where the family's name has no number of a rule behind it.
+    /// One rule; two of a range; none where the family's name has no number of a rule after it.
     let rules: [String]
 
     /// The line of the text, from 0.

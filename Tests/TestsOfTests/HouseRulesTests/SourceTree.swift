@@ -80,7 +80,7 @@ struct SourceTree {
             while at(end, byte) { end += 1 }
             return end - start
         }
-        /// Goes on by so many bytes, which are of this part.
+        /// Goes on by this many bytes, which are of this part.
         func pass(_ count: Int, _ part: Part) {
             let end = min(index + count, bytes.count)
             if wanted.contains(part) { result += bytes[index..<end] }

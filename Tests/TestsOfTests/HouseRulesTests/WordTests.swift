@@ -8,6 +8,7 @@ import Testing
     static let replaced: [(pattern: String, instead: String)] = [
         (#"\banew\b"#, "recreated, or again"),
         (#"\bin vain\b"#, "without effect"),
+        (#"\bso-manieth\b"#, "which one"),
         (#"\bfor good\b"#, "permanently"),
         (#"\bwhoever\b"#, "the caller, the reader, the owner: which"),
         (#"\bgoodbyes?\b"#, "a clean release"),
@@ -29,8 +30,28 @@ import Testing
     }
 
     @Test func `comments use the field's words`() throws {
-        let found = try SourceTree.files(below: "Sources", "examples").flatMap {
-            try Self.breaches(in: SourceTree.only(.comment, of: $0.text), path: $0.path)
+        let found = try SourceTree.files(below: "Sources", "Tests", "examples")
+            .filter { !$0.path.hasSuffix("/WordTests.swift") }
+            .flatMap { try Self.breaches(in: SourceTree.only(.comment, of: $0.text), path: $0.path) }
+        #expect(found == [])
+    }
+
+    @Test func `names of tests use the field's words`() throws {
+        let found = try SourceTree.files(below: "Tests").filter { !$0.path.hasSuffix("/WordTests.swift") }
+            .flatMap { try Self.breaches(in: Self.names($0.text), path: $0.path) }
+        #expect(found == [])
+    }
+
+    /// What the lines of this text say in the names of functions; its other lines are empty.
+    static func names(_ text: String) -> String {
+        text.split(separator: "\n", omittingEmptySubsequences: false)
+            .map { $0.firstMatch(of: #/func `([^`]+)`/#).map { String($0.1) } ?? "" }.joined(separator: "\n")
+    }
+
+    /// Log lines and other messages: what stands in string literals, and no name of the code.
+    @Test func `messages use the field's words`() throws {
+        let found = try SourceTree.files(below: "Sources", "examples").flatMap { file in
+            try Self.breaches(in: SourceTree.only(.string, of: file.text), path: file.path)
         }
         #expect(found == [])
     }
@@ -49,5 +70,8 @@ import Testing
     @Test func `a word that was replaced is found`() throws {
         let text = "It is made anew.\nA reader behind the newest record.\nIt lags behind."
         #expect(try Self.breaches(in: text, path: "A.swift").map(\.line) == [1, 2])
+        let code = "// in vain\nlet text = \"made anew\"\nfunc `it is made anew`() {}"
+        #expect(try Self.breaches(in: Self.names(code), path: "A.swift").map(\.line) == [3])
+        #expect(try Self.breaches(in: SourceTree.only(.string, of: code), path: "A.swift").map(\.line) == [2])
     }
 }

@@ -61,7 +61,7 @@ import Testing
         #expect(outcomes.wrong.isEmpty)
     }
 
-    @Test(.timeLimit(.minutes(120))) func `behind a repair what is whole is served, and of the rest readers are told`()
+    @Test(.timeLimit(.minutes(120))) func `after a repair what is whole is served, and of the rest readers are told`()
         async throws
     {
         let store = try await SmallStore()

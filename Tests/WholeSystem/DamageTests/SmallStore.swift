@@ -8,7 +8,7 @@ import TestSupport
 
 @testable import SegmentStorage
 
-/// A clock that moves on by itself a little with each look, so that housekeeping comes between two puts.
+/// A clock that moves on by itself a little with each look, so that maintenance comes between two puts.
 final class SteppedClock: TimeSource {
     private let now = Mutex<Int64>(1_700_000_000_000)
 

@@ -106,7 +106,7 @@ struct Trial {
                 guard result.next > position else { return }
                 position = result.next
             } catch let error as ShardlineError {
-                // What comes behind is to be served all the same.
+                // What comes after is to be served all the same.
                 position = position.advanced(by: 1)
                 outcome.failed[WholeMap.Place(shard: key, number: position.rawValue)] = error
                 // Behind a repair nothing may fail, and numbers may have jumped far.
@@ -180,7 +180,7 @@ struct Judge {
         return findings
     }
 
-    /// The same behind a repair: what is whole is served, and readers are told of everything else.
+    /// The same after a repair: what is whole is served, and readers are told of everything else.
     func findings(_ damage: Damage, repaired outcome: Trial.Outcome) -> [String] {
         let damaged = Set(
             map.holders.filter { ($0.kind == .block || $0.kind == .commit) && damage.touches($0.file, $0.bytes) }

@@ -78,7 +78,7 @@ struct WholeTablesTests {
                 }
                 #expect(found == said.kept, "\(stream.name) \(shard.id)")
                 #expect(shard.recordCount == said.kept.count)
-                // Every number behind the oldest record is a record's or was jumped over.
+                // Every number after the oldest record is a record's or was jumped over.
                 let (first, last) = (shard.trimHorizon.rawValue + 1, shard.tip.rawValue)
                 let jumped = said.skipped.filter { $0[0] <= last && $0[1] >= first }.reduce(UInt64(0)) {
                     $0 + min($1[1], last) - max($1[0], first) + 1

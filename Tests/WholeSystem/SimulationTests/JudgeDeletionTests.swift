@@ -2,7 +2,7 @@ import Simulation
 import StreamModel
 import Testing
 
-/// What the judge says of streams and mappings that are deleted and made anew.
+/// What the judge says of streams and mappings that are deleted and recreated.
 @Suite struct JudgeDeletionTests {
     private static let old = Judge.Shard("s", 0)
     private static let new = Judge.Shard("s#2", 0)
@@ -78,7 +78,7 @@ import Testing
         #expect(shared.contains("of s"), "\(shared)")
     }
 
-    @Test func `a stream that is made anew is another one, and begins with the same numbers`() {
+    @Test func `a stream that is recreated is another one, and begins with the same numbers`() {
         let said = Self.verdict { judge in
             Self.makesAnew(&judge)
             #expect(judge.stream == "s#2")
@@ -127,7 +127,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `a deletion in doubt is decided by what is seen, once and for good`(isThere: Bool) {
+    func `a deletion in doubt is decided by what is seen, once and permanently`(isThere: Bool) {
         func decided(_ then: Bool) -> String {
             Self.verdict { judge in
                 judge.willDeleteStream()
@@ -140,7 +140,7 @@ import Testing
         #expect(decided(!isThere) != "nothing")
     }
 
-    @Test func `a mapping that is made anew has done nothing yet`() {
+    @Test func `a mapping that is recreated has done nothing yet`() {
         func after(_ body: (inout Judge) -> Void) -> String {
             Self.verdict { judge in
                 judge.willDeleteMapping("m")

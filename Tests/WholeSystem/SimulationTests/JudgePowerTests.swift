@@ -76,7 +76,7 @@ import Testing
         #expect(said.contains("was promised and is gone"))
     }
 
-    @Test func `behind the interval nothing may be lost, unless a sync had failed`() {
+    @Test func `after the interval nothing may be lost, unless a sync had failed`() {
         for isTimely in [true, false] {
             let said = Self.verdict { judge in
                 judge.clockShows(1_000, monotonic: 2_000)
@@ -94,7 +94,7 @@ import Testing
         #expect(said.contains("of the same call is there"))
     }
 
-    @Test func `what was put behind a lost record is lost too, also in another shard`() {
+    @Test func `what was put after a lost record is lost too, also in another shard`() {
         let said = Self.verdict { judge in
             let other = Judge.Shard("s", 1)
             judge.sawShard(other, parents: [], closedAt: nil)
@@ -107,7 +107,7 @@ import Testing
             audit.contents.append(.init(shard: other, items: [Self.item(1, 9)]))
             judge.audited(audit, promised: judge.promises())
         }
-        #expect(said.contains("which was put behind it"))
+        #expect(said.contains("which was put after it"))
     }
 
     @Test(arguments: [3, 4, 5] as [UInt64])
@@ -130,7 +130,7 @@ import Testing
         #expect(said.contains("surely not written"))
     }
 
-    @Test func `a checkpoint may go back with the power, to what was synced, and does not stand behind what is lost`() {
+    @Test func `a checkpoint may go back with the power, to what was synced, and does not stand after what is lost`() {
         func run(synced: Bool, checkpoint: UInt64, left: [UInt64]) -> String {
             Self.verdict { judge in
                 judge.invoked("m", Self.shard, with: (1...3).map { Self.item($0, $0) }, checkpoint: 0)

@@ -60,7 +60,7 @@ import Testing
         #expect(said.contains("was promised and is gone"))
     }
 
-    /// Also from between others: retention may overtake whoever is reading.
+    /// Also from between others: retention may overtake a reader.
     @Test func `an acknowledged record may be gone where its retention is over, and only there`() {
         for left in [[3], [1], [1, 3], []] as [[UInt64]] {
             func found(at wall: Int64) -> String {
@@ -129,10 +129,10 @@ import Testing
                 let put = judge.willPut(
                     [30], keys: ["k"], into: "s", source: 3, orders: [0], isOneCommit: true, at: 1_000)
                 judge.acknowledged([(child, Self.item(2, 30))], of: put, all: true)
-            }.contains("not behind its parents'"))
+            }.contains("not after its parents'"))
     }
 
-    @Test func `a function that is called twice at once, out of order, with a gap, or again behind its checkpoint`() {
+    @Test func `a function that is called twice at once, out of order, with a gap, or again after its checkpoint`() {
         #expect(
             Self.verdict {
                 $0.invoked("m", Self.shard, with: [Self.item(1, 1)], checkpoint: 0)
@@ -140,7 +140,7 @@ import Testing
             }.contains("run at once"))
         #expect(
             Self.verdict { $0.invoked("m", Self.shard, with: [Self.item(2, 2), Self.item(1, 1)], checkpoint: 0) }
-                .contains("behind 2"))
+                .contains("after 2"))
         #expect(
             Self.verdict { $0.invoked("m", Self.shard, with: [Self.item(1, 1), Self.item(3, 3)], checkpoint: 0) }
                 .contains("without 2"))

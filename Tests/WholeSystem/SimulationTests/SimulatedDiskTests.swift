@@ -46,7 +46,7 @@ import Testing
         #expect(disk.afterCrash { _ in false }.bytes(of: "/f")?.last == 7)
     }
 
-    @Test func `a name is there for good only after its directory was synced`() throws {
+    @Test func `a name is there permanently only after its directory was synced`() throws {
         let (disk, _) = try Self.disk()
         let other = try disk.open("/g", .create)
         try other.writeAll([1], at: 0)

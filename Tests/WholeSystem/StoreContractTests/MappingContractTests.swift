@@ -168,7 +168,7 @@ struct MappingContractTests {
         }
     }
 
-    @Test(arguments: StoreKind.all) func `a mapping made anew starts anew and fences the old one (ESM-L6)`(
+    @Test(arguments: StoreKind.all) func `a mapping that is recreated starts again and fences the old one (ESM-L6)`(
         kind: StoreKind
     ) async throws {
         try await kind.test(shards: 1) { store, _ in

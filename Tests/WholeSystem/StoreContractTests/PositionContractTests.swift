@@ -174,7 +174,7 @@ struct PositionContractTests {
         }
     }
 
-    @Test(arguments: StoreKind.all) func `reading behind the newest record is refused`(kind: StoreKind) async throws {
+    @Test(arguments: StoreKind.all) func `reading after the newest record is refused`(kind: StoreKind) async throws {
         try await kind.test(shards: 1) { store, _ in
             await expect(.invalidArgument) { try await store.read(ReadRequest(stream: "s", shard: shard0, after: 1)) }
             try await store.put(["a", "b"])

@@ -67,7 +67,7 @@ struct ReshardContractTests {
         }
     }
 
-    @Test(arguments: StoreKind.all) func `the end of a shard is told behind its last record`(
+    @Test(arguments: StoreKind.all) func `the end of a shard is told after its last record`(
         kind: StoreKind
     ) async throws {
         try await kind.test(shards: 1) { store, _ in

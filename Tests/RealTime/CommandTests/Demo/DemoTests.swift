@@ -71,7 +71,7 @@ import Testing
         #expect(kill.alreadyInResults <= kill.redelivered)
         #expect(kill.linesInStream <= 27_004)
         #expect(summary.batches["size", default: 0] > 0)
-        // A busy machine has no pause in which a batch waits in vain; the last ones wait for nothing.
+        // A busy machine has no pause in which a batch waits without effect; the last ones wait for nothing.
         #expect(["window", "caughtUp"].contains { summary.batches[$0, default: 0] > 0 })
     }
 

@@ -53,7 +53,7 @@ import Testing
         #expect(delete.errors.contains("with 6 records"), "\(delete.errors)")
     }
 
-    /// Where numbers have jumped after the record that was done last, also with no record behind it.
+    /// Where numbers have jumped after the record that was done last, also with no record after it.
     @Test func `a mapping that is done up to a number that no record has shows the last record before it`()
         async throws
     {

@@ -171,7 +171,7 @@ extension ToolTests {
         } else {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
         }
-        // The reserve holds nothing: it is made anew.
+        // The reserve holds nothing: it is recreated.
         let isMended = file == "reserve"
         for command in [["check", store], ["repair", store], ["backup", store, folder.path("copy")], ["tail", "s"]] {
             let end = try await BuiltProgram(path: "/usr/bin/timeout").run(
@@ -197,7 +197,7 @@ extension ToolTests {
         return URL(filePath: "\(journal)/\(name)")
     }
 
-    /// Where the data of the record with this text lies: behind the lengths of key and data, and the key. Two letters alone
+    /// Where the data of the record with this text lies: after the lengths of key and data, and the key. Two letters alone
     /// may be in a random number of the store, too.
     private static func place(of text: String, in bytes: Data) throws -> Int {
         try #require(bytes.range(of: Data([4, 1] + Array("k\(text)".utf8)))).lowerBound + 3

@@ -275,7 +275,7 @@ import Testing
         command: String
     ) async throws {
         let folder = try await Self.prepared()
-        // Nothing may grow beyond a kilobyte once the store is open: the next write fails for good.
+        // Nothing may grow beyond a kilobyte once the store is open: the next write fails permanently.
         let idle =
             try command == "consume"
             ? Self.consume(folder) : RunningCommand(["tail", "s", "--follow"], store: folder.path("store"))

@@ -146,7 +146,7 @@ import Testing
     }
 
     /// There is no next event that would meet it, and the records count as done.
-    @Test func `a second line behind the last answer of all is told`() async throws {
+    @Test func `a second line after the last answer of all is told`() async throws {
         let folder = TestDirectory()
         let file = folder.path("stopping")
         let heard = ProcessPoolTests.Heard()

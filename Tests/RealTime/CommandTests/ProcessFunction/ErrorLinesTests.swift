@@ -61,7 +61,7 @@ import Testing
     }
 
     /// 20 kB of JSON with characters of four bytes; a line that is no UTF-8; one without an end.
-    @Test func `a file gets each line whole and as it is, behind the function's name`() async throws {
+    @Test func `a file gets each line whole and as it is, after the function's name`() async throws {
         let folder = TestDirectory()
         _ = try await BadInputTests.shardline(["stream", "create", "s", "--shards", "1"], folder)
         _ = try await BadInputTests.shardline(["put", "s", "--key", "k"], folder, input: "a\n")

@@ -64,7 +64,7 @@ import Testing
                 try await Self.ask(pool, "a")
             }
         }
-        // What it answered before counts, however soon behind it the end was.
+        // What it answered before counts, however soon after it the end was.
         for line in ["a", "b", "c"] {
             // Each with a child of its own: one that is about to end may still be handed the next event.
             try await Self.withPool("sleep 1000 & read -r line; echo \"$line\"") { pool async throws in
@@ -124,7 +124,7 @@ import Testing
         try await Self.withPool("read -r line; echo \"$line\"") { pool async throws in
             for line in ["a", "b", "c"] {
                 #expect(try await Self.ask(pool, line) == line)
-                // It ends right behind its answer; whoever is faster, the next event meets a living one.
+                // It ends right after its answer; whichever is faster, the next event meets a living one.
                 try await Task.sleep(for: .milliseconds(50))
             }
         }
@@ -251,7 +251,7 @@ import Testing
         }
     }
 
-    // A process whose parent has ended is reaped by whoever adopts it; a zombie has ended too.
+    // A process whose parent has ended is reaped by the process that adopts it; a zombie has ended too.
     static func hasEnded(_ id: pid_t) async -> Bool {
         for _ in 0..<400 {
             let status = (try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8)) ?? ""
@@ -349,7 +349,7 @@ import Testing
         }
     }
 
-    @Test func `a line that answers no event starts the child anew`() async throws {
+    @Test func `a line that answers no event starts the child again`() async throws {
         let heard = Heard()
         let command = "while read -r line; do echo \"$$\"; sleep 0.05; case $line in stray) echo stray;; esac; done"
         try await Self.withPool(command, heard: heard) { pool async throws in
@@ -361,7 +361,7 @@ import Testing
         }
     }
 
-    @Test func `an answer that can't be read starts the child anew (ESM-R19)`() async throws {
+    @Test func `an answer that can't be read starts the child again (ESM-R19)`() async throws {
         struct Nonsense: Error {}
         try await Self.withPool("while read -r line; do echo \"$$\"; done") { pool async throws in
             let first = try await Self.ask(pool, "a")

@@ -142,7 +142,7 @@ import Testing
         #expect(world.calls.map(\.at) == seconds.map { .seconds($0) })
     }
 
-    @Test func `ESM-A8 one success ends the protection and the count begins anew`() {
+    @Test func `ESM-A8 one success ends the protection and the count begins again`() {
         var world = LaneWorld(.test(batch: 100, retries: 1, bisects: false))
         world.function = { (301...400).contains($0.unit.first.rawValue) ? .success : .fails }
         world.put(700)

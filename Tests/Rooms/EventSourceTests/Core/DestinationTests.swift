@@ -106,7 +106,7 @@ import Testing
         #expect(world.documents.map(\.places) == [0..<1, 1..<2, 2..<3, 3..<4])
     }
 
-    @Test func `ESM-R20 the record is given up at once, what is before it is done, what is behind it goes on`() {
+    @Test func `ESM-R20 the record is given up at once, what is before it is done, what comes after it goes on`() {
         var world = LaneWorld(.test(batch: 6, retries: 3, bisects: false))
         world.function = { invocation in
             invocation.unit.records.contains { $0.sequenceNumber.rawValue == 3 } ? .permanent(2) : .success

@@ -352,7 +352,7 @@ extension LaneCore.InvocationResult {
         .partial(from: SequenceNumber(UInt64(place + 1)), LaneCore.FunctionFailure("boom"))
     }
 
-    /// The record at this place, or some record, is bad for good.
+    /// The record at this place, or some record, can never be handled.
     static func permanent(_ place: Int?) -> LaneCore.InvocationResult {
         .permanent(place.map { SequenceNumber(UInt64($0 + 1)) }, LaneCore.FunctionFailure("hopeless"))
     }

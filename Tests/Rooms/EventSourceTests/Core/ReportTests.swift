@@ -62,11 +62,11 @@ import Testing
         #expect(Self.meaning([LaneCore.ReportedFailure(nil), valid]) == .bad)
     }
 
-    @Test func `ESM-R20 an entry may say that its record is bad for good`() {
+    @Test func `ESM-R20 an entry may say that its record can never be handled`() {
         let failure = LaneCore.FunctionFailure("hopeless")
         let permanent = LaneCore.ReportedFailure(Self.name(9), isPermanent: true, failure: failure)
         #expect(Self.meaning([LaneCore.ReportedFailure(Self.name(10)), permanent]) == .permanent(9, "hopeless"))
-        // Only the lowest record's entry decides: those behind it come again.
+        // Only the lowest record's entry decides: those after it come again.
         #expect(
             Self.meaning([permanent, LaneCore.ReportedFailure(Self.name(8), failure: failure)])
                 == .partial(8, "hopeless"))

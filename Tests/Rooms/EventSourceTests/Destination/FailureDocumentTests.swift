@@ -58,7 +58,7 @@ struct FailureDocumentTests {
         #expect(JSONValue(parts[0].records[1].data)?["record"]?["data"] == .string("Yg=="))
     }
 
-    @Test func `a large unit goes in several parts, and on behind what was taken (ESM-D10)`() {
+    @Test func `a large unit goes in several parts, and on after what was taken (ESM-D10)`() {
         let records = Records.batch((0..<20).map { _ in String(repeating: "x", count: 1000) })
         let document = document(Records.giveUp(records))
         let parts = Array(document.parts(behind: nil, partSize: 8000))

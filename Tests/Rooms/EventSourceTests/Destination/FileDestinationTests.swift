@@ -23,7 +23,7 @@ struct FileDestinationTests {
             .map(String.init)
     }
 
-    @Test func `each document is a line, behind those that were there (ESM-D10)`() async throws {
+    @Test func `each document is a line, after those that were there (ESM-D10)`() async throws {
         let first = FileDestination(path: path)
         try await first.open()
         try await first.deliver(document("a"))

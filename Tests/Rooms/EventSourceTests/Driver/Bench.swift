@@ -145,7 +145,7 @@ final class Gate: Sendable {
         for continuation in waiting { continuation.resume() }
     }
 
-    /// Returns when so many have come to the gate.
+    /// Returns when this many have come to the gate.
     func arrivals(_ count: Int) async {
         await withCheckedContinuation { continuation in
             let isDue = state.withLock { state in

@@ -58,7 +58,7 @@ import Testing
     @Test func `a chosen stream that is another mapping's own is warned of once, in whichever order they come`()
         async throws
     {
-        // The default of one, then chosen by the other; and the same the other way round.
+        // The default of one, then chosen by the other; and the same in the opposite order.
         #expect(try await warnings("m", on: "s", .deadLetterStream) == [])
         #expect(
             try await warnings("n", on: "t", .stream(named: "s.m.failed")) == [warning("s.m.failed", "m", of: "s")])

@@ -9,7 +9,7 @@ struct GatheringTests {
         MonotonicTime(sinceOrigin: .milliseconds(milliseconds))
     }
 
-    /// A round in which so many shards are read anew, which takes so long; returns when the pause after it ends.
+    /// A round in which this many shards are read again, which takes this long; returns when the pause after it ends.
     private static func round(
         _ gathering: ReadCoalescer, shards: Int, taking milliseconds: Int, from begin: Int = 0
     ) -> MonotonicTime? {
@@ -73,7 +73,7 @@ struct GatheringTests {
     {
         let gathering = ReadCoalescer()
         var now = 0
-        /// The pause behind a long round, with or without reads that miss memory in it.
+        /// The pause after a long round, with or without reads that miss memory in it.
         func pause(missing count: Int = 0) -> Int {
             gathering.beginRound(at: Self.at(now))
             _ = gathering.release()

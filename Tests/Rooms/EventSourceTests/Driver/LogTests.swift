@@ -192,7 +192,7 @@ struct LogTests {
             lines.lines == ["gave up 7 records to the file x, \(names[0]) to \(names[1]), unseen (RecordsExpired) ()"])
     }
 
-    @Test func `what was not written in a second is counted at its end, and the next one begins anew`() {
+    @Test func `what was not written in a second is counted at its end, and the next one begins again`() {
         let time = VirtualTime()
         let (logger, lines) = Self.logger()
         let throttle = LogThrottle()

@@ -25,7 +25,7 @@ struct MetricsTests {
         texts.map { NewRecord($0, partitionKey: "k\(shard)", explicitHashKey: ranges[shard].first) }
     }
 
-    /// What one run goes through: records that expired, that are too old, that fail, that are bad for good, a function that
+    /// What one run goes through: records that expired, that are too old, that fail, that can never be handled, a function that
     /// reports parts, that can't be reached, that is cut off; and what each of the counts must be.
     @Test(arguments: Kind.allCases, [true, false])
     func `metrics, statistics and independent counts agree, and all that was read is accounted for (ESM-M1 to ESM-M9)`(

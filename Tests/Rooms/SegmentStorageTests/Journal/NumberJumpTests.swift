@@ -48,7 +48,7 @@ struct NumberJumpTests {
         try await test.store.close()
     }
 
-    @Test func `what expired before and behind the jump is told, the jump is not`() async throws {
+    @Test func `what expired before and after the jump is told, the jump is not`() async throws {
         let before = try await opened()
         try await before.put("a", "b")
         let test = try await crashed(before)

@@ -8,7 +8,7 @@ import Testing
 
 @testable import SegmentStorage
 
-/// STORE-C8: what a failed write or sync means for the group, for the calls behind it, and for readers.
+/// STORE-C8: what a failed write or sync means for the group, for the calls after it, and for readers.
 @Suite(.timeLimit(.minutes(1)), .restingExecutor)
 struct PoisonTests {
     private func opened() async throws -> TestStore {
@@ -49,7 +49,7 @@ struct PoisonTests {
         test.disk.onOperation { $0.kind == .synchronize ? .error(EIO) : nil }
         await expectError(.outcomeUnknown) { try await test.put("lost") }
         #expect(try await told.code == .storeFailed)
-        // Later too, and whoever gives up waiting is let go.
+        // Later too, and a caller that gives up waiting is let go.
         #expect(try await test.store.waitForFailure().code == .storeFailed)
         try await test.store.close()
         let healthy = try await opened()

@@ -80,7 +80,7 @@ struct ShardMemtableTests {
         let path = TestStore.file(1)
         let last = changedSectors(before[path]!, after[path]!)[0].lowerBound
         var contents = after
-        // The record's body, behind a head that is whole.
+        // The record's body, after a head that is whole.
         let body = contents[path]![last..<last + 4096].lastIndex { $0 != 0 }!
         contents[path]![body] ^= 1
         let image = MemoryFileSystem(contents: contents)
@@ -125,7 +125,7 @@ struct ShardMemtableTests {
         }
     }
 
-    @Test func `behind an orderly end nothing is looked for`() async throws {
+    @Test func `after an orderly end nothing is looked for`() async throws {
         let test = try await TestStore.open()
         try await test.store.createStream("s", shards: 1)
         try await test.put("a")
@@ -145,7 +145,7 @@ struct ShardMemtableTests {
         let path = TestStore.file(1)
         let last = changedSectors(before[path]!, after[path]!)[0].lowerBound
         var contents = after
-        // "b" did not reach the disk, what came behind it did.
+        // "b" did not reach the disk, what came after it did.
         contents[path]!.replaceSubrange(last - 4096..<last, with: [UInt8](repeating: 0, count: 4096))
         let test = try await TestStore.open(MemoryFileSystem(contents: contents), durability: .interval(.seconds(60)))
         #expect(try await test.texts() == ["a"])

@@ -6,8 +6,8 @@ import Testing
 
 @testable import SegmentStorage
 
-/// STORE-J5: what lies behind the end of the log is believed only where everything about it is right. Each case plants
-/// a commit that is right in all but one thing, at every block behind the end.
+/// STORE-J5: what lies after the end of the log is believed only where everything about it is right. Each case plants
+/// a commit that is right in all but one thing, at every block after the end.
 @Suite(.timeLimit(.minutes(2)))
 struct StaleBytesTests {
     /// The one thing that is wrong with what is planted.
@@ -18,7 +18,7 @@ struct StaleBytesTests {
         case otherStore
         /// Written for another block of the same file.
         case otherPlace
-        /// Left from a tail that an earlier opening has cut.
+        /// Left from a torn end that an earlier opening has cut.
         case cutTail
     }
 
@@ -51,7 +51,7 @@ struct StaleBytesTests {
 
         static let seed = StoreID(bytes: Array(1...16)).seed
 
-        /// A commit for `block` that puts "x" into the shard behind the last record.
+        /// A commit for `block` that puts "x" into the shard after the last record.
         func commit(number: UInt64, block: Int, flaw: Flaw?) -> [UInt8] {
             let seed = flaw == .otherStore ? StoreID(bytes: Array(2...17)).seed : Self.seed
             var body: [UInt8] = []

@@ -16,7 +16,7 @@ struct VisibilityTests {
         let key = ShardNumber(1)
         let seen = Shared<[Bool]>([])
         test.disk.onOperation { operation in
-            // The writer is about to sync what it wrote: whoever looks now must find nothing.
+            // The writer is about to sync what it wrote: a reader must find nothing now.
             guard operation.kind == .synchronize else { return nil }
             var isEmpty = false
             if case .nothing? = visible.shardMemtable(of: key)?.read(

@@ -135,8 +135,8 @@ struct WriterTests {
         #expect(try await test.texts() == ["stored"])
     }
 
-    /// STORE-C2, STORE-R1: puts that were sorted before a split are sorted anew, in their place.
-    @Test func `puts queued behind a split keep each key's order`() async throws {
+    /// STORE-C2, STORE-R1: puts that were sorted before a split are sorted again, in their place.
+    @Test func `puts queued after a split keep each key's order`() async throws {
         let (test, steps, _) = try await opened()
         let keys = (0..<20).map { "key \($0)" }
         @Sendable func put(_ round: Int) async throws -> [PutReceipt] {

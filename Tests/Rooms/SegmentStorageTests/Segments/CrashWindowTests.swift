@@ -12,7 +12,7 @@ import Testing
 @Suite struct CrashWindowTests {
     private static let options = SegmentBacking.Options(ownSegmentFrom: 20_000, sealFrom: 60_000)
 
-    /// A store with something flushed, and the next epoch: into a registered segment and into a new one.
+    /// A store with something flushed, and the next memtable: into a registered segment and into a new one.
     private static func prepared(_ directory: TestDirectory, records: Int = 30) throws -> (
         SegmentBacking, JournalStandIn, Memtable
     ) {
@@ -22,26 +22,26 @@ import Testing
         journal.createStream("b")
         let backing = try SegmentBacking.new(in: directory, options: options)
         for shard in 0..<2 as Range<UInt32> { journal.put([[1], [2]], in: "a", shard: shard, at: 1_000_000) }
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         for shard in 0..<2 as Range<UInt32> {
             journal.put((0..<5).map { _ in noise(900, &numbers) }, in: "a", shard: shard, at: 1_000_001)
         }
         journal.put((0..<records).map { _ in noise(1_000, &numbers) }, in: "b", at: 1_000_001)
-        return (backing, journal, journal.epoch())
+        return (backing, journal, journal.memtable())
     }
 
     /// Opens what the crash left; answers how far it is, after checking that it is the one or the other.
     private static func reopen(
-        _ directory: TestDirectory, _ journal: JournalStandIn, _ epoch: Memtable
+        _ directory: TestDirectory, _ journal: JournalStandIn, _ memtable: Memtable
     ) async throws -> (SegmentBacking, isFlushed: Bool) {
         let backing = SegmentBacking.inDirectory(directory, options: options)
         let snapshot = try #require(try backing.load())
         let start = try #require(snapshot.start)
-        let isFlushed = start == epoch.next
-        #expect(isFlushed || start.commit == epoch.firstCommit)
+        let isFlushed = start == memtable.next
+        #expect(isFlushed || start.commit == memtable.firstCommit)
         for shard in journal.catalogue.shards.values {
             let records = journal.records[shard.key] ?? []
-            // What is behind the start is in the journal: it is not served from here, and not twice.
+            // What is after the start is in the journal: it is not served from here, and not twice.
             let isOld = { (record: JournalStandIn.Expected) in record.arrival == 1_000_000 }
             #expect(try await backing.all(of: shard) == (isFlushed ? records : records.filter(isOld)))
         }
@@ -61,19 +61,19 @@ import Testing
         while true {
             let directory = TestDirectory()
             // More than is written at once.
-            let (backing, journal, epoch) = try Self.prepared(directory, records: 1_080)
-            var flush = try #require(backing.flushMachine(epoch))
+            let (backing, journal, memtable) = try Self.prepared(directory, records: 1_080)
+            var flush = try #require(backing.flushMachine(memtable))
             var last: FlushMachine.Step?
             for _ in 0..<step { last = try flush.step() }
             if step > 0, last == nil { break }
             if let last { stops.append(last) }
             let crashed = try directory.copy()
-            let (reopened, isFlushed) = try await Self.reopen(crashed, journal, epoch)
+            let (reopened, isFlushed) = try await Self.reopen(crashed, journal, memtable)
             let isRegistered = last == .registered || last == .published
-            #expect(isFlushed == isRegistered, "stopped behind \(String(describing: last))")
+            #expect(isFlushed == isRegistered, "stopped after \(String(describing: last))")
             if !isFlushed {
-                // The journal gives the same epoch again.
-                try reopened.flush(epoch)
+                // The journal gives the same memtable again.
+                try reopened.flush(memtable)
                 for shard in journal.catalogue.shards.values {
                     #expect(try await reopened.all(of: shard) == journal.records[shard.key] ?? [])
                 }
@@ -89,8 +89,8 @@ import Testing
 
     @Test func `a flush whose file ends anywhere`() async throws {
         let directory = TestDirectory()
-        let (backing, journal, epoch) = try Self.prepared(directory)
-        var flush = try #require(backing.flushMachine(epoch))
+        let (backing, journal, memtable) = try Self.prepared(directory)
+        var flush = try #require(backing.flushMachine(memtable))
         while let step = try flush.step(), step != .syncedDirectory {}
         for id in [1, 2] as [UInt64] {
             let size = try #require(
@@ -100,7 +100,7 @@ import Testing
                 let crashed = try directory.copy()
                 let file = try POSIXFileSystem().open(crashed.path + "/segments/00000000000\(id).segment", .readWrite)
                 try file.truncate(to: length)
-                _ = try await Self.reopen(crashed, journal, epoch)
+                _ = try await Self.reopen(crashed, journal, memtable)
             }
         }
     }
@@ -111,12 +111,12 @@ import Testing
         let backing = try SegmentBacking.new(in: directory)
         journal.createStream("a")
         journal.put([[1]], in: "a", at: 1_000_000)
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         let start = journal.commit + 1
         journal.createStream("many", shards: 6_000)
         journal.put([[2]], in: "a", at: 1_000_001)
-        let epoch = journal.epoch()
-        var flush = try #require(backing.flushMachine(epoch))
+        let memtable = journal.memtable()
+        var flush = try #require(backing.flushMachine(memtable))
         while let step = try flush.step(), step != .wroteRows {}
         let crashed = try directory.copy()
         let reopened = SegmentBacking.inDirectory(crashed)
@@ -124,12 +124,12 @@ import Testing
         #expect(snapshot.start?.commit == start)
         #expect(snapshot.catalogue.streams.count == 2)
         #expect(try await reopened.all(of: journal.shard("a")).map(\.data) == [[1]])
-        try reopened.flush(epoch)
+        try reopened.flush(memtable)
         #expect(try await reopened.all(of: journal.shard("a")).map(\.data) == [[1], [2]])
         try reopened.close()
         let again = try #require(try SegmentBacking.inDirectory(crashed).load())
         #expect(again.catalogue == journal.catalogue)
-        #expect(again.start == epoch.next)
+        #expect(again.start == memtable.next)
     }
 
     @Test func `a crash between any two acts of a seal`() async throws {
@@ -137,8 +137,8 @@ import Testing
         var stops: [SealMachine.Step] = []
         while true {
             let directory = TestDirectory()
-            let (backing, journal, epoch) = try Self.prepared(directory)
-            try backing.flush(epoch)
+            let (backing, journal, memtable) = try Self.prepared(directory)
+            try backing.flush(memtable)
             let archive = try #require(backing.archive)
             var seal = SealMachine(
                 try #require(archive.set.segment(1)), now: Timestamp(milliseconds: 1_000_002), archive: archive)
@@ -147,14 +147,14 @@ import Testing
             if step > 0, last == nil { break }
             if let last { stops.append(last) }
             let crashed = try directory.copy()
-            let (reopened, isFlushed) = try await Self.reopen(crashed, journal, epoch)
+            let (reopened, isFlushed) = try await Self.reopen(crashed, journal, memtable)
             #expect(isFlushed)
             let isSealed = reopened.archive?.set.segment(1)?.row.state == .sealed
             #expect(isSealed == (last == .registered || last == .published))
             // Whichever it is, what comes next goes well.
             var more = journal
             more.put([[9]], in: "a", at: 1_000_003)
-            try reopened.flush(more.epoch())
+            try reopened.flush(more.memtable())
             let shard = more.shard("a")
             #expect(try await reopened.all(of: shard) == more.records[shard.key])
             step += 1
@@ -167,8 +167,8 @@ import Testing
         var stops = 0
         while true {
             let directory = TestDirectory()
-            let (backing, journal, epoch) = try Self.prepared(directory)
-            try backing.flush(epoch)
+            let (backing, journal, memtable) = try Self.prepared(directory)
+            try backing.flush(memtable)
             let archive = try #require(backing.archive)
             let old = archive.deletable(journal.catalogue, now: Timestamp(milliseconds: 1_000_001 + 86_400_000))
             #expect(old.count == 2)
@@ -192,8 +192,8 @@ import Testing
 
     @Test func `records that the metadata does not know and the journal no longer holds are kept aside`() async throws {
         let directory = TestDirectory()
-        let (backing, _, epoch) = try Self.prepared(directory)
-        try backing.flush(epoch)
+        let (backing, _, memtable) = try Self.prepared(directory)
+        try backing.flush(memtable)
         try backing.close()
         // SQLite loses what it knew of a segment, but not the start position that was written with it.
         let metadata = try SQLiteMetadata(path: directory.path + "/metadata.sqlite")
@@ -221,16 +221,16 @@ import Testing
         #expect(try backing.load() == nil)
         try backing.create(JournalStandIn.store)
         journal.put([[1]], in: "a", at: 1_000_000)
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         let size = try POSIXFileSystem().status(directory.path + "/segments/000000000001.segment")?.size
         journal.put([[2]], in: "a", at: 1_000_001)
-        let epoch = journal.epoch()
+        let memtable = journal.memtable()
         model.fail(with: MetadataError(.noSpace, "the disk is full"))
-        #expect { try backing.flush(epoch) } throws: { ($0 as? ShardlineError)?.code == .diskFull }
+        #expect { try backing.flush(memtable) } throws: { ($0 as? ShardlineError)?.code == .diskFull }
         #expect(try POSIXFileSystem().status(directory.path + "/segments/000000000001.segment")?.size == size)
         #expect(try await backing.all(of: journal.shard("a")).map(\.data) == [[1]])
         model.fail(with: nil)
-        try backing.flush(epoch)
+        try backing.flush(memtable)
         #expect(try await backing.all(of: journal.shard("a")).map(\.data) == [[1], [2]])
     }
 
@@ -250,16 +250,16 @@ import Testing
         #expect(try backing.load() == nil)
         try backing.create(JournalStandIn.store)
         journal.put([[1]], in: "a", at: 1_000_000)
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         let start = journal.commit + 1
         journal.put([[2]], in: "a", at: 1_000_001)
-        let epoch = journal.epoch()
-        try backing.flush(epoch)
+        let memtable = journal.memtable()
+        try backing.flush(memtable)
         model.loseLastTransaction()
         let reopened = open()
         #expect(try #require(try reopened.load()).start?.commit == start)
         #expect(try await reopened.all(of: journal.shard("a")).map(\.data) == [[1]])
-        try reopened.flush(epoch)
+        try reopened.flush(memtable)
         #expect(try await reopened.all(of: journal.shard("a")).map(\.data) == [[1], [2]])
     }
 }

@@ -22,7 +22,7 @@ import Testing
                     journal.put((0..<20).map { _ in noise(2_500, &numbers) }, in: "a", shard: shard, at: 5)
                 }
             }
-            try backing.flush(journal.epoch())
+            try backing.flush(journal.memtable())
         }
         let archive = try #require(backing.archive)
         var found: [ShardCursor.Found] = []
@@ -74,7 +74,7 @@ import Testing
                 #expect(error.message.contains(part), "\(error.message)")
             }
         }
-        // What is behind it.
+        // What comes after it.
         let behind = expected.filter { $0.sequence > bad.lastSequence }
         #expect(try await backing.all(of: shard, from: bad.lastSequence + 1) == behind)
         let other = journal.shard("a", 1)
@@ -127,7 +127,7 @@ import Testing
         var more = journal
         more.put([[1]], in: "a", at: 9)
         let backing = try reopened()
-        try backing.flush(more.epoch())
+        try backing.flush(more.memtable())
         try backing.close()
         let metadata = try SQLiteMetadata(path: directory.path + "/metadata.sqlite")
         let sections = try metadata.read()[.section]
@@ -151,7 +151,7 @@ import Testing
         let backing = try SegmentBacking.new(in: directory)
         journal.put([[1], [2]], in: "a", at: 5)
         journal.put([[3]], in: "a", at: 6, jump: OpenedEntry.jump)
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         #expect(try await backing.all(of: journal.shard("a"), maximumRecords: 1).map(\.data) == [[1], [2], [3]])
     }
 

@@ -15,24 +15,24 @@ import Testing
         try FileManager.default.contentsOfDirectory(atPath: directory.path + "/segments").sorted()
     }
 
-    @Test func `flushed records are read back, before and after opening anew`() async throws {
+    @Test func `flushed records are read back, before and after opening again`() async throws {
         var numbers = SeededRandom(1)
         var journal = JournalStandIn()
         journal.createStream("a", shards: 3)
         journal.createStream("b")
         var backing = try SegmentBacking.new(in: directory)
-        for epoch in 0..<6 {
+        for number in 0..<6 {
             for round in 0..<20 {
                 let name = round % 4 == 0 ? "b" : "a"
                 let data = (0..<Int.random(in: 1...40, using: &numbers)).map { _ in
                     noise(Int.random(in: 0...400, using: &numbers), &numbers)
                 }
                 journal.put(
-                    data, in: name, shard: name == "a" ? UInt32(round % 3) : 0, at: Int64(epoch * 1_000 + round),
+                    data, in: name, shard: name == "a" ? UInt32(round % 3) : 0, at: Int64(number * 1_000 + round),
                     stored: round % 5 == 0)
             }
-            try backing.flush(journal.epoch())
-            if epoch == 3 {
+            try backing.flush(journal.memtable())
+            if number == 3 {
                 try backing.close()
                 backing = SegmentBacking.inDirectory(directory)
                 let snapshot = try #require(try backing.load())
@@ -56,7 +56,7 @@ import Testing
         let backing = try SegmentBacking.new(in: directory)
         journal.put((0..<100).map { _ in Array(repeating: 1, count: 100) }, in: "a", at: 5)
         journal.put((0..<100).map { _ in Array(repeating: 2, count: 100) }, in: "a", at: 6)
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         let shard = journal.shard("a")
         func read(_ range: ClosedRange<UInt64>, _ records: Int, _ bytes: Int) async throws -> [UInt64] {
             try await backing.read(
@@ -77,7 +77,7 @@ import Testing
         let backing = try SegmentBacking.new(in: directory)
         for index in 0..<1_000 { journal.createStream("s\(index)") }
         for index in 0..<1_000 { journal.put([[UInt8(index % 256)]], in: "s\(index)", at: 5) }
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         #expect(try files() == ["000000000001.segment"])
         let size = try #require(try POSIXFileSystem().status(directory.path + "/segments/000000000001.segment")?.size)
         #expect(size < 300_000)
@@ -96,7 +96,7 @@ import Testing
         journal.put(Array(repeating: mebibyte, count: 4), in: "big", at: 5)
         journal.put([[1]], in: "small", at: 5)
         journal.put([[1]], in: "old", at: 5)
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         let segments = try #require(backing.archive).set.all
         #expect(segments.map { $0.streams.keys.sorted() } == [[1], [2], [3]])
         #expect(segments.map(\.row.grouping.isOwn) == [true, false, false])
@@ -111,7 +111,7 @@ import Testing
         let options = SegmentBacking.Options(cacheLimit: 40_000, ownSegmentFrom: 4_000, sealFrom: 12_000)
         let clock = HandClock(1_000)
         var backing = try SegmentBacking.new(in: directory, clock: clock, options: options)
-        for epoch in 0..<25 {
+        for number in 0..<25 {
             for index in 0..<4 {
                 if Int.random(in: 0...3, using: &numbers) == 0 { continue }
                 // Now and then enough for a segment of its own; now and then another class of retention.
@@ -121,11 +121,11 @@ import Testing
                 }
                 for shard in 0..<2 as Range<UInt32> {
                     let data = (0..<Int.random(in: 1...5, using: &numbers)).map { _ in noise(size, &numbers) }
-                    journal.put(data, in: "s\(index)", shard: shard, at: Int64(1_000 + epoch))
+                    journal.put(data, in: "s\(index)", shard: shard, at: Int64(1_000 + number))
                 }
             }
-            try backing.flush(journal.epoch())
-            try backing.applyRetention(journal.catalogue, now: Timestamp(milliseconds: Int64(1_000 + epoch)))
+            try backing.flush(journal.memtable())
+            try backing.applyRetention(journal.catalogue, now: Timestamp(milliseconds: Int64(1_000 + number)))
             if Int.random(in: 0...5, using: &numbers) == 0 {
                 try backing.close()
                 backing = SegmentBacking.inDirectory(directory, clock: clock, options: options)
@@ -165,7 +165,7 @@ import Testing
         var backing = try SegmentBacking.new(in: directory, options: options)
         for round in 0..<4 {
             journal.put([Array(repeating: UInt8(round), count: 40)], in: "a", shard: UInt32(round % 2), at: 1_000_000)
-            try backing.flush(journal.epoch())
+            try backing.flush(journal.memtable())
         }
         try backing.applyRetention(journal.catalogue, now: Timestamp(milliseconds: 1_000_001))
         let archive = try #require(backing.archive)
@@ -178,7 +178,7 @@ import Testing
         #expect(try await backing.all(of: journal.shard("a", 1)) == journal.records[journal.shard("a", 1).key])
         // The next flush opens another one.
         journal.put([[1]], in: "a", at: 1_000_002)
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         #expect(try files() == ["000000000001.segment", "000000000002.segment"])
         #expect(try await backing.all(of: journal.shard("a")) == journal.records[journal.shard("a").key])
     }
@@ -188,7 +188,7 @@ import Testing
         journal.createStream("a")
         let backing = try SegmentBacking.new(in: directory)
         journal.put([[1]], in: "a", at: 1_000_000)
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         let due = 1_000_000 + 3 * 3_600_000 as Int64
         let archive = try #require(backing.archive)
         #expect(archive.dueForSealing(journal.catalogue, now: Timestamp(milliseconds: due - 1)).isEmpty)
@@ -199,11 +199,11 @@ import Testing
         var journal = JournalStandIn()
         journal.createStream("a")
         let backing = try SegmentBacking.new(in: directory)
-        for epoch in 0..<3 {
+        for number in 0..<3 {
             for round in 0..<10 {
-                journal.put([[1], [2], [3]], in: "a", at: Int64(epoch * 1_000 + round * 10))
+                journal.put([[1], [2], [3]], in: "a", at: Int64(number * 1_000 + round * 10))
             }
-            try backing.flush(journal.epoch())
+            try backing.flush(journal.memtable())
         }
         let shard = journal.shard("a")
         let records = try #require(journal.records[shard.key])
@@ -222,7 +222,7 @@ import Testing
         let options = SegmentBacking.Options(cacheLimit: 300_000)
         let backing = try SegmentBacking.new(in: directory, options: options)
         for _ in 0..<40 { journal.put((0..<10).map { _ in noise(5_000, &numbers) }, in: "a", at: 5) }
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         #expect(try await backing.all(of: journal.shard("a")) == journal.records[journal.shard("a").key])
         let memory = try #require(backing.archive).reader.cache.memory
         #expect(memory > 60_000 && memory <= options.cacheLimit)
@@ -242,7 +242,7 @@ import Testing
             }
             journal.createStream("other-\(section)")
             journal.put([[9]], in: "other-\(section)", at: Int64(section))
-            try backing.flush(journal.epoch())
+            try backing.flush(journal.memtable())
         }
         for number in 0..<3 as Range<UInt32> {
             let shard = journal.shard("a", number)
@@ -263,7 +263,7 @@ import Testing
         for shard in 0..<40 as Range<UInt32> {
             journal.put([Array(repeating: 65, count: 1_000), [7]], in: "a", shard: shard, at: 5)
         }
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         let shard = journal.shard("a", 17)
         let found = try await backing.read(
             shard, SequenceNumber(1)...SequenceNumber(2), maximumRecords: 10, maximumBytes: 1 << 20)
@@ -281,10 +281,10 @@ import Testing
         var journal = JournalStandIn()
         for index in 0..<50 { journal.createStream("s\(index)") }
         for index in 0..<50 { journal.put([[1]], in: "s\(index)", at: 1_000) }
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         #expect(metadata.takeRows().filter { $0 == .segmentStream }.count == 50)
         journal.put([[2]], in: "s7", at: 1_000)
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         #expect(
             metadata.takeRows().sorted { $0.rawValue < $1.rawValue } == [
                 .section, .segment, .segmentStream, .shard, .store,

@@ -24,7 +24,7 @@ import Testing
         let backing = try SegmentBacking.new(in: directory)
         journal.put([[1], [2]], in: "a", at: 50_000)
         journal.put([[3]], in: "a", at: 50_007)
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         try applyRetention(backing, journal, at: 60_006)
         #expect(try files() == ["000000000001.segment"])
         #expect(try await backing.all(of: journal.shard("a")).count == 3)
@@ -44,7 +44,7 @@ import Testing
         let backing = try SegmentBacking.new(in: directory)
         journal.put([[1]], in: "a", at: 50_000)
         journal.put([[2]], in: "b", at: 50_000)
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         journal.change("b", retention: .seconds(20))
         try applyRetention(backing, journal, at: 60_000)
         #expect(try files() == ["000000000001.segment"])
@@ -62,7 +62,7 @@ import Testing
         journal.put([Array(repeating: 1, count: 2_000)], in: "own", at: 50_000)
         journal.put([[1]], in: "shared", at: 50_000)
         journal.put([[2]], in: "other", at: 50_000)
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         #expect(try files().count == 2)
         journal.deleteStream("own")
         journal.deleteStream("shared")
@@ -72,7 +72,7 @@ import Testing
         journal.deleteStream("other")
         try applyRetention(backing, journal, at: 50_001)
         #expect(try files().isEmpty)
-        // A stream made anew under the old name has another key, and sees nothing of the old one.
+        // A stream recreated under the old name has another key, and sees nothing of the old one.
         journal.createStream("own")
         #expect(try await backing.all(of: journal.shard("own")).isEmpty)
     }
@@ -85,7 +85,7 @@ import Testing
         journal.put([[1]], in: "a", at: 5)
         journal.deleteStream("a")
         journal.put([[2]], in: "b", at: 5)
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         #expect(try #require(backing.archive).set.all.map { Array($0.streams.keys) } == [[2]])
     }
 
@@ -97,14 +97,14 @@ import Testing
             journal.createStream("a")
             let backing = try SegmentBacking.new(in: directory)
             journal.put([[1]], in: "a", at: 1_000_000)
-            let epoch = journal.epoch()
-            var flush = try #require(backing.flushMachine(epoch))
+            let memtable = journal.memtable()
+            var flush = try #require(backing.flushMachine(memtable))
             for _ in 0..<step { _ = try flush.step() }
             journal.deleteStream("a")
             var rest = 0
             while try flush.step() != nil { rest += 1 }
-            backing.finish(epoch)
-            try backing.flush(journal.epoch())
+            backing.finish(memtable)
+            try backing.flush(journal.memtable())
             try applyRetention(backing, journal, at: 1_000_001)
             #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path + "/segments").isEmpty)
             if rest == 0 { break }
@@ -118,7 +118,7 @@ import Testing
         journal.createStream("a", retention: .seconds(10))
         let backing = try SegmentBacking.new(in: directory)
         journal.put([[1], [2]], in: "a", at: 50_000)
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         let archive = try #require(backing.archive)
         let file = try archive.files.file(of: 1)
         var cursor = ShardCursor(archive.set.all, stream: 1, shardKey: 1, reader: archive.reader)
@@ -135,7 +135,7 @@ import Testing
         var backing = try SegmentBacking.new(in: directory)
         for round in 1...3 as ClosedRange<Int64> {
             journal.put([[1]], in: "a", at: round * 50_000)
-            try backing.flush(journal.epoch())
+            try backing.flush(journal.memtable())
             #expect(try files() == ["00000000000\(round).segment"])
             try applyRetention(backing, journal, at: round * 50_000 + 10_000)
             try backing.close()
@@ -150,16 +150,16 @@ import Testing
         var backing = try SegmentBacking.new(in: directory)
         let key = journal.shard("a").key
         journal.put([[1]], in: "a", at: 5)
-        try backing.flush(journal.epoch())
+        try backing.flush(journal.memtable())
         journal.put([[2]], in: "a", at: 5)
         journal.deleteStream("a")
         // The rows go without a flush: the journal still begins before the deletion.
-        let epoch = journal.epoch()
-        try backing.save(epoch.dirty, of: epoch.catalogue, lastCommit: 0)
+        let memtable = journal.memtable()
+        try backing.save(memtable.dirty, of: memtable.catalogue, lastCommit: 0)
         try backing.close()
         backing = SegmentBacking.inDirectory(directory)
         #expect(try backing.load()?.catalogue.deletedShards == [key: journal.commit])
-        try backing.flush(epoch)
+        try backing.flush(memtable)
         try backing.close()
         #expect(try SegmentBacking.inDirectory(directory).load()?.catalogue.deletedShards == [:])
     }

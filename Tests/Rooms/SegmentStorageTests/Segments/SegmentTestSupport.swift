@@ -19,12 +19,12 @@ final class HandClock: TimeSource {
     func set(_ milliseconds: Int64) { now.withLock { $0 = milliseconds } }
 }
 
-/// Plays the journal's part: makes streams and epochs, and remembers every record that it put in.
+/// Plays the journal's part: makes streams and memtables, and remembers every record that it put in.
 struct JournalStandIn {
     private(set) var catalogue = Catalogue()
     private(set) var commit: UInt64 = 0
     private var flushedThrough: UInt64 = 0
-    private var epochs: UInt64 = 0
+    private var memtables: UInt64 = 0
     private var frames: [Memtable.Frame] = []
     private var dirty = DirtyRows()
     /// What was put into each shard, in order.
@@ -129,16 +129,16 @@ struct JournalStandIn {
         dirty.shards.insert(shard.key)
     }
 
-    /// All since the last epoch, as one.
-    mutating func epoch() -> Memtable {
-        epochs += 1
+    /// All since the last memtable, as one.
+    mutating func memtable() -> Memtable {
+        memtables += 1
         defer {
             frames = []
             dirty = DirtyRows()
             flushedThrough = commit
         }
         return Memtable(
-            number: epochs, firstCommit: flushedThrough + 1, lastCommit: commit, frames: frames, dirty: dirty,
+            number: memtables, firstCommit: flushedThrough + 1, lastCommit: commit, frames: frames, dirty: dirty,
             catalogue: catalogue,
             next: JournalPosition(fileNumber: 3, block: 7, commit: commit + 1, chain: UInt32(commit)))
     }

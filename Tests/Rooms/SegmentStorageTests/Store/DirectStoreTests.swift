@@ -69,7 +69,7 @@ struct DirectStoreTests {
         try await flushed.store.close()
     }
 
-    @Test func `what a reader in memory has not come to stays there for two epochs behind its own`() async throws {
+    @Test func `what a reader in memory has not come to stays there for two memtables after its own`() async throws {
         let directory = TestDirectory()
         let flushed = try await FlushedStore.open(directory, clock: HandClock(1_700_000_000_000), memtableSize: 1)
         try await flushed.store.createStream("s", shards: 1)

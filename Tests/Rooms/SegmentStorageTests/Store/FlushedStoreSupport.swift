@@ -29,24 +29,24 @@ final class ObservedFlusher: Flusher {
         self.clock = clock
     }
 
-    func flush(_ epoch: Memtable) throws {
+    func flush(_ memtable: Memtable) throws {
         _ = state.wait(atMost: nil) { state -> Void? in
             guard !state.isHeld else { return nil }
             state.isBusy = true
             return ()
         }
         defer { rest() }
-        if state.withLock({ $0.takesSnapshots }), var machine = backing.flushMachine(epoch) {
+        if state.withLock({ $0.takesSnapshots }), var machine = backing.flushMachine(memtable) {
             while let step = try machine.step() {
                 let copy = try directory.copy()
                 state.withLock { $0.snapshots.append((step, copy)) }
             }
-            backing.finish(epoch)
+            backing.finish(memtable)
         } else {
-            try backing.flush(epoch)
+            try backing.flush(memtable)
         }
         // Not only when the store has nothing else to do.
-        try backing.applyRetention(epoch.catalogue, now: clock.wallTime)
+        try backing.applyRetention(memtable.catalogue, now: clock.wallTime)
         state.withLock { $0.flushes += 1 }
         state.wakeAll()
     }
@@ -78,12 +78,12 @@ final class ObservedFlusher: Flusher {
         state.wakeAll()
     }
 
-    /// Copies the store's directory behind every step of a flush from now on.
+    /// Copies the store's directory after every step of a flush from now on.
     func takeSnapshots() { state.withLock { $0.takesSnapshots = true } }
     var snapshots: [(step: FlushMachine.Step, directory: TestDirectory)] { state.withLock { $0.snapshots } }
     var flushes: Int { state.withLock { $0.flushes } }
 
-    /// Returns when so many flushes have been done.
+    /// Returns when this many flushes have been done.
     func reached(_ flushes: Int) async throws {
         let isReached = try await BlockingThreads.shared.run { [state] in
             state.wait(atMost: .seconds(30)) { $0.flushes >= flushes ? () : nil } != nil
@@ -92,7 +92,7 @@ final class ObservedFlusher: Flusher {
     }
 }
 
-/// A store with small rings and epochs, so that little data goes a long way.
+/// A store with small rings and memtables, so that little data goes a long way.
 struct FlushedStore {
     let store: SegmentStore
     let flusher: ObservedFlusher

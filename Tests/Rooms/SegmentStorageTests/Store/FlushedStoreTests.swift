@@ -63,7 +63,7 @@ struct FlushedStoreTests {
         try await again.store.close()
     }
 
-    @Test func `a start after a flush replays only what is behind it`() async throws {
+    @Test func `a start after a flush replays only what comes after it`() async throws {
         let open = try await FlushedStore.open(directory, clock: clock)
         try await open.store.createStream("s", shards: 1)
         for index in 0..<100 {
@@ -94,7 +94,7 @@ struct FlushedStoreTests {
                     }
                 }
             }
-            // Nothing may be taken any more once two epochs are full; let go when that is so.
+            // Nothing may be taken any more once two memtables are full; let go when that is so.
             let memtables = open.store.core.memtables
             await eventually { memtables.isBehind }
             let most = memtables.unflushedBytes
@@ -104,7 +104,7 @@ struct FlushedStoreTests {
             return most
         }
         #expect(acknowledged.value == 200)
-        // Two epochs, each over its size by a group at most, and a group that was in the queue when the second one was
+        // Two memtables, each over its size by a group at most, and a group that was in the queue when the second one was
         // full; a group is no more than a call of each producer, with what a run takes beside its bytes.
         #expect(most <= 2 * 50_000 + 3 * 4 * (5_010 + 320))
         #expect(try await open.all(of: "s").count == 200)
@@ -226,7 +226,7 @@ struct FlushedStoreTests {
                 try await open.store.stream("a").put(data, partitionKey: "same")
                 expected["a", default: []].append(data)
             }
-            // The one that fills the epoch: nothing is put while it is flushed, so every copy must hold all.
+            // The one that fills the memtable: nothing is put while it is flushed, so every copy must hold all.
             let held = open.flusher.snapshots.count
             let data = "\(round) " + String(repeating: "e", count: 20_000)
             try await open.store.stream("b").put(data, partitionKey: "same")
@@ -237,8 +237,8 @@ struct FlushedStoreTests {
                 let crashed = try await FlushedStore.open(copy, clock: clock)
                 var found: [String] = []
                 for shard in 0..<2 as Range<UInt32> { found += try await crashed.all(of: "a", shard: shard) }
-                #expect(found == expected["a"], "killed behind \(step) in round \(round)")
-                #expect(try await crashed.all(of: "b") == expected["b"], "killed behind \(step) in round \(round)")
+                #expect(found == expected["a"], "killed after \(step) in round \(round)")
+                #expect(try await crashed.all(of: "b") == expected["b"], "killed after \(step) in round \(round)")
                 try await crashed.store.stream("b").put("more", partitionKey: "same")
                 #expect(try await crashed.all(of: "b").last == "more")
                 try await crashed.store.close()

@@ -214,7 +214,7 @@ struct FullDiskTests {
         try await open.put("x")
     }
 
-    @Test func `records are taken again when there is room, behind everything from before`() async throws {
+    @Test func `records are taken again when there is room, after everything from before`() async throws {
         let full = try await FullDisk.filled()
         #expect(full.disk.contents["/store/reserve"] == nil)
         #expect(full.moveCheckpoint(to: 7) == nil)
@@ -254,7 +254,7 @@ struct FullDiskTests {
     }
 
     /// STORE-P23: the reserve is deleted, or half made.
-    @Test(arguments: [nil, 0, 1 << 20]) func `the reserve is made anew when the store is opened`(
+    @Test(arguments: [nil, 0, 1 << 20]) func `the reserve is recreated when the store is opened`(
         length: Int?
     ) async throws {
         let full = try await FullDisk.filled()

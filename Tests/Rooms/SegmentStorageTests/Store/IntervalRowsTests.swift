@@ -86,7 +86,7 @@ struct IntervalRowsTests {
 
     /// STORE-C4: also where nothing but a flushed journal is left to tell that the store was used under an interval.
     @Test(arguments: [true, false])
-    func `what was seen behind the last flush and is lost with the power lends its numbers to nothing else`(
+    func `what was seen after the last flush and is lost with the power lends its numbers to nothing else`(
         endsOrderly: Bool
     ) async throws {
         let (disk, metadata) = (MemoryFileSystem(), ModelMetadata())
@@ -116,7 +116,7 @@ struct IntervalRowsTests {
         #expect(try await put("another", to: again) == SequenceNumber(2 + 1 << 32))
     }
 
-    /// STORE-C4: a stream of the same name that is made anew would begin with the same numbers.
+    /// STORE-C4: a stream of the same name that is recreated would begin with the same numbers.
     @Test func `a stream, a shard and a mapping that were acknowledged are there after a loss of power`() async throws {
         let (disk, metadata) = (MemoryFileSystem(), ModelMetadata())
         let store = try await open(disk, metadata)

@@ -19,7 +19,7 @@ struct JumpCountTests {
     }
 
     @Test(arguments: [false, true])
-    func `several jumps in a row, in an empty shard, behind the tip and at a checkpoint`(flushes: Bool) async throws {
+    func `several jumps in a row, in an empty shard, after the tip and at a checkpoint`(flushes: Bool) async throws {
         var store = try await open(flushes: flushes)
         try await store.createStream("jumped", shards: 3)
         try await store.createMapping(
@@ -49,7 +49,7 @@ struct JumpCountTests {
         try await store.close()
     }
 
-    @Test func `a shard that is split behind a jump, and its children that jump themselves`() async throws {
+    @Test func `a shard that is split after a jump, and its children that jump themselves`() async throws {
         var store = try await open(flushes: true)
         try await store.createStream("jumped", shards: 1)
         try await JumpedStore.put([5], into: store)
@@ -122,7 +122,7 @@ struct JumpCountTests {
     }
 
     @Test(arguments: [false, true])
-    func `what expired over several jumps is told as so many records`(flushes: Bool) async throws {
+    func `what expired over several jumps is told as the number of its records`(flushes: Bool) async throws {
         var store = try await open(flushes: flushes)
         try await store.createStream("jumped", shards: 1, retention: .seconds(60))
         for count in [2, 3, 0, 4, 1] {
@@ -188,7 +188,8 @@ struct JumpCountTests {
         #expect(shard.recordCount(after: middle, through: .max, lost: []) == 2 * 499)
     }
 
-    @Test func `a second that a deleted stream had is taken for good, also after the journal is gone`() async throws {
+    @Test func `a second that a deleted stream had is taken permanently, also after the journal is gone`() async throws
+    {
         var seen: Set<UInt64> = []
         for round in 0..<4 {
             let store = try await open(flushes: round % 2 == 0)

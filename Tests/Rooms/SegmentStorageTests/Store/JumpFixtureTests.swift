@@ -23,7 +23,7 @@ struct JumpFixtureTests {
     }
 
     /// How the fixture was made, with `SHARDLINE_MAKE_FIXTURE=v1-jumps`, by the last version without the table
-    /// `skipped`. In shard 0 numbers jump behind 10 records, three times behind 5 more, and behind 4 more; in shard 1 all
+    /// `skipped`. In shard 0 numbers jump after 10 records, three times after 5 more, and after 4 more; in shard 1 all
     /// jumps but the last are before the first record. The last openings are in the journal alone.
     @Test(.enabled(if: ProcessInfo.processInfo.environment["SHARDLINE_MAKE_FIXTURE"] == "v1-jumps"))
     func `a fixture with jumps is made`() async throws {
@@ -90,7 +90,7 @@ enum JumpedStore {
             at: directory.path, configuration: .init(), timeSource: clock, logger: silent, internals: internals)
     }
 
-    /// Puts so many records into the shards of "jumped".
+    /// Puts this many records into the shards of "jumped".
     static func put(_ counts: [Int], into store: SegmentStore) async throws {
         for (shard, count) in counts.enumerated() where count > 0 {
             let records = (0..<count).map { NewRecord("record \($0)", partitionKey: "k") }
@@ -101,7 +101,7 @@ enum JumpedStore {
         }
     }
 
-    /// The store counts so many records in each shard, and so many behind the checkpoints of its mapping "m".
+    /// The store counts this many records in each shard, and this many behind the checkpoints of its mapping "m".
     static func expect(
         _ store: SegmentStore, _ counts: [Int], behind: [Int]? = nil,
         sourceLocation: SourceLocation = #_sourceLocation

@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test(arguments: 0..<60 as Range<UInt64>)
-    mutating func `a read gives what is visible behind the position, as far as both limits let it`(seed: UInt64) {
+    mutating func `a read gives what is visible after the position, as far as both limits let it`(seed: UInt64) {
         var numbers = SeededRandom(seed)
         fill(&numbers)
         for _ in 0..<200 {
@@ -81,23 +81,23 @@ import Testing
     }
 
     @Test(arguments: 0..<30 as Range<UInt64>)
-    mutating func `trimming keeps the runs that have a record behind the number, and only those`(seed: UInt64) {
+    mutating func `trimming keeps the runs that have a record after the number, and only those`(seed: UInt64) {
         var numbers = SeededRandom(seed)
         var trimmed: UInt64 = 0
         for _ in 0..<4 {
             fill(&numbers)
-            // Within a run, at its end, behind all, and not beyond the last time.
+            // Within a run, at its end, after all, and not beyond the last time.
             let last = UInt64.random(in: 0...next, using: &numbers)
             shardMemtable.trim(through: SequenceNumber(last))
             trimmed = max(trimmed, last)
             #expect(shardMemtable.flushedThrough == SequenceNumber(trimmed))
-            // A record that comes behind a trim for more than there was has a higher number.
+            // A record that comes after a trim for more than there was has a higher number.
             next = max(next, trimmed + 1)
             let left = kept.filter { $0.number > trimmed }.map(\.number)
             switch shardMemtable.read(
                 after: SequenceNumber(trimmed), watermark: .max, maximumRecords: .max, maximumBytes: .max)
             {
-            case .past: Issue.record("nothing behind \(trimmed) was trimmed")
+            case .past: Issue.record("nothing after \(trimmed) was trimmed")
             case .nothing: #expect(left.isEmpty)
             case .records(let batch, _): #expect(batch.map(\.sequenceNumber.rawValue) == left)
             }

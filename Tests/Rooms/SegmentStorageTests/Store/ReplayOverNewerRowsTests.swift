@@ -17,7 +17,7 @@ struct ReplayOverNewerRowsTests {
         try await FlushedStore.open(directory, clock: clock, memtableSize: 1 << 20, ringFileSize: 1 << 20)
     }
 
-    @Test func `a stream and a mapping that were made anew under their old names are there after a restart`()
+    @Test func `a stream and a mapping that were recreated under their old names are there after a restart`()
         async throws
     {
         let first = try await open(directory)

@@ -30,11 +30,11 @@ import Testing
         }
     }
 
-    @Test func `what a reader has not come to stays until it is trimmed for good`() {
+    @Test func `what a reader has not come to stays until it is trimmed permanently`() {
         put(1, 3, commit: 1)
         put(4, 2, commit: 2)
         #expect(read(after: 0) == [1, 2, 3, 4, 5])
-        // It has been given them, but has not come back for what is behind: it may be asked for them once more.
+        // It has been given them, but has not come back for what is after: it may be asked for them once more.
         #expect(!shardMemtable.trimIfRead(through: SequenceNumber(5)))
         #expect(read(after: 3) == [4, 5])
         #expect(!shardMemtable.trimIfRead(through: SequenceNumber(5)))

@@ -80,7 +80,7 @@ import Testing
         let new = try await SegmentStore.open(at: restored, timeSource: used.clock, logger: silent)
         let receipt = try await new.stream("audit").put("other", partitionKey: "k")
         #expect(receipt.sequenceNumber.rawValue == 1 << 32 + 1)
-        // A reader goes over the jump, and what is flushed behind it is found.
+        // A reader goes over the jump, and what is flushed after it is found.
         #expect(try await new.everything(of: "audit").texts == ["other"])
         #expect(try await new.everything(of: "orders").texts == (0..<20).map(UsedStore.text))
         let mapping = try await new.describeMapping(UsedStore.mapping)

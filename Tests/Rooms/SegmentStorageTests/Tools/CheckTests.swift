@@ -126,7 +126,7 @@ import Testing
         func check(_ directory: TestDirectory) async throws -> StoreReport {
             try await SegmentStore.check(at: directory.path, timeSource: clock)
         }
-        // As the maintenance makes one ahead: as long as the others, and nothing but zeros behind its header.
+        // As the maintenance makes one ahead: as long as the others, and nothing but zeros after its header.
         let used = try killed.files(in: "journal")[0]
         let bytes = try #require(try killed.contents()[used])
         let spare = "journal/000000000999.journal"

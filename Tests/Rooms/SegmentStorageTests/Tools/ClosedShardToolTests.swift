@@ -54,7 +54,7 @@ struct ClosedShardToolTests {
         try await expectGone(try await used())
     }
 
-    @Test func `metadata that are made anew do not bring it back`() async throws {
+    @Test func `metadata that are recreated do not bring it back`() async throws {
         let directory = try await used()
         for name in try FileManager.default.contentsOfDirectory(atPath: directory.path)
         where name.hasPrefix("metadata.sqlite") {
@@ -66,7 +66,7 @@ struct ClosedShardToolTests {
     }
 
     @Test(arguments: [false, true])
-    func `a damaged index of a segment with records that nobody may read any more is made anew`(
+    func `a damaged index of a segment with records that nobody may read any more is recreated`(
         deletesStream: Bool
     ) async throws {
         let directory = try await used()

@@ -112,7 +112,7 @@ import Testing
         }
     }
 
-    @Test func `damage in segments: blocks are given up, indexes made anew`() async throws {
+    @Test func `damage in segments: blocks are given up, indexes recreated`() async throws {
         let used = try await UsedStore()
         for segment in try used.directory.files(in: "segments") {
             let bytes = try #require(try used.directory.contents()[segment])
@@ -153,7 +153,7 @@ import Testing
         }
     }
 
-    @Test func `a row of any table that was changed is made anew, and nothing is lost`() async throws {
+    @Test func `a row of any table that was changed is recreated, and nothing is lost`() async throws {
         let (directory, clock) = try await UsedStore.killed()
         try SQLiteMetadata(path: directory.path + "/metadata.sqlite").close()
         for table in MetadataTable.allCases {
@@ -190,7 +190,7 @@ import Testing
 
     // MARK: What is lost where a shard begins or ends
 
-    /// Whoever begins at the oldest record, or at a time before all of them, is told of what is lost in front of it.
+    /// A reader that begins at the oldest record, or at a time before all of them, is told of what is lost in front of it.
     private func expectToldFromTheBeginning(
         _ store: SegmentStore, total: Int, sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
@@ -266,7 +266,7 @@ import Testing
         throw FormatDamage("no commit has records")
     }
 
-    @Test func `of what an earlier version gave up, only what is behind it says whether it has expired`() throws {
+    @Test func `of what an earlier version gave up, only what comes after it says whether it has expired`() throws {
         var contents = MetadataContents()
         let known = LostRange(numbers: 10...12, arrivedBy: Timestamp(milliseconds: 7))
         contents.rows[.lostRange] = [
@@ -292,7 +292,7 @@ import Testing
         #expect(position(before: 14, at: 7, given) == 13)
         // A jump of numbers is none.
         #expect(position(before: 13 + OpenedEntry.jump, at: 7, given) == 4)
-        // Nothing is behind it: the shard's newest arrival is its own, or later.
+        // Nothing comes after it: the shard's newest arrival is its own, or later.
         let end = [LostRange(numbers: 5...20, arrivedBy: nil)]
         #expect(position(before: 21, at: 30, end) == 4)
         #expect(position(before: 21, at: 31, end) == 20)

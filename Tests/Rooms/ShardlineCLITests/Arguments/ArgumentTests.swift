@@ -10,7 +10,7 @@ import Testing
         arguments: [
             ("90", 90_000), ("500ms", 500), ("1.5h", 5_400_000), ("24h", 86_400_000), ("7d", 604_800_000),
             ("2w", 1_209_600_000), ("0", 0), ("5m", 300_000),
-            // Too long for anything, which whoever takes it says.
+            // Too long for anything, which the command that takes it says.
             ("99999999999999999999d", 1 << 52),
         ])
     func `times are read`(text: String, milliseconds: Int64) throws {

@@ -184,7 +184,7 @@ import Testing
         #expect(result.failure?.message == "the disk is full; no record was acknowledged")
     }
 
-    @Test func `an interruption stops behind the batch that is on its way`() async throws {
+    @Test func `an interruption stops after the batch that is on its way`() async throws {
         let interruption = Interruption()
         let result = try await Self.put([Self.lines(1...50)], interruption: interruption) { store in
             let answered = Counter()

@@ -45,10 +45,10 @@ import Testing
         return Array(output[..<count])
     }
 
-    @Test func `files are read one behind the other, packed or not`() async throws {
+    @Test func `files are read one after the other, packed or not`() async throws {
         let folder = TestDirectory()
         try Data("a\nb".utf8).write(to: folder.url("1.txt"))
-        // Two members one behind the other, as `cat a.gz b.gz` makes them, and the padding of a tape.
+        // Two members one after the other, as `cat a.gz b.gz` makes them, and the padding of a tape.
         try Data(Self.packed("c\nd") + Self.packed("e\nf\n") + [0, 0, 0]).write(to: folder.url("2"))
         try Data().write(to: folder.url("3.txt"))
         try Data([0x1F]).write(to: folder.url("4.txt"))

@@ -19,15 +19,15 @@ package struct Campaign: Sendable {
 
     /// The first seed; the others follow it.
     package var firstSeed: UInt64
-    /// No run begins later than so many seconds from the beginning.
+    /// No run begins later than this many seconds from the beginning.
     package var seconds: Double
-    /// So many runs go on at the same time.
+    /// This many runs go on at the same time.
     package var workers = 2
-    /// Each so-manieth seed is run twice, and both runs must be the same to the last event.
+    /// One seed in this many is run twice, and both runs must be the same to the last event.
     package var repeatsEach: UInt64 = 16
     /// Whether the history of a seed that fails is shortened, which takes up to a minute.
     package var shortens = true
-    /// At most so many seeds.
+    /// At most this many seeds.
     package var limit = UInt64.max
 
     package init(firstSeed: UInt64, seconds: Double) {
@@ -72,7 +72,7 @@ package struct Campaign: Sendable {
         return summary
     }
 
-    /// Runs `body` so many times at once, each on a thread of its own, and returns when all have ended.
+    /// Runs `body` this many times at once, each on a thread of its own, and returns when all have ended.
     static func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) async {
         let threads = (0..<count).map { number in WorkerThread(name: "simulation-\(number)") { body(number) } }
         for thread in threads { await thread.finished() }

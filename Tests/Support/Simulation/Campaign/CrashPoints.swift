@@ -19,7 +19,7 @@ package struct CrashPoints: Sendable {
         Part(history: 1, depth: 0), Part(history: 0, depth: 0), Part(history: 2, depth: 0), Part(history: 3, depth: 1),
         Part(history: 3, depth: nil), Part(history: 4, depth: 0), Part(history: 5, depth: 0),
     ]
-    /// What is walked as far as the time goes: a third crash in the midst of the opening behind a second one, and
+    /// What is walked as far as the time goes: a third crash in the midst of the opening after a second one, and
     /// second crashes for the other histories.
     package static let further = [
         Part(history: 0, depth: nil), Part(history: 1, depth: nil),
@@ -34,9 +34,9 @@ package struct CrashPoints: Sendable {
         package var violation: String?
     }
 
-    /// Some of the moments of a history: each so-manieth.
+    /// Some of the moments of a history: one in this many.
     package struct Share: Sendable {
-        /// Of so many moments one is taken.
+        /// One moment in this many is taken.
         package var each: Int
         /// Which one, modulo ``each``.
         package var number: Int

@@ -27,7 +27,7 @@ package struct CrashWalk {
         var judge: Judge
     }
 
-    /// Up to so many doubts every subset of them is walked: 1,024. Beyond, the ones that matter by their form.
+    /// Up to this many doubts every subset of them is walked: 1,024. Beyond, the ones that matter by their form.
     static let everySubsetUpTo = 10
 
     private let history: History
@@ -53,7 +53,7 @@ package struct CrashWalk {
         self.isOver = isOver
     }
 
-    /// Walks each so-manieth moment, from this one on; false where it was stopped before the end.
+    /// Walks one moment in this many, from this one on; false where it was stopped before the end.
     package mutating func walk(each step: Int = 1, from first: Int = 0) -> Bool {
         var moments: [Moment] = []
         let world = World(history)
@@ -154,7 +154,7 @@ package struct CrashWalk {
         }
     }
 
-    /// Every subset of so many doubts; of very many: none, all, each alone, all but each, each beginning.
+    /// Every subset of this many doubts; of very many: none, all, each alone, all but each, each beginning.
     static func subsets(of count: Int) -> [Set<Int>] {
         if count <= everySubsetUpTo {
             return (0..<1 << count).map { bits in Set((0..<count).filter { bits >> $0 & 1 == 1 }) }
@@ -223,7 +223,7 @@ extension CrashWalk {
                     .put(caller: 0, count: 1, bytes: 20), .put(caller: 0, count: 3, bytes: 300), .pause(250), .reopen,
                     .put(caller: 0, count: 8, bytes: 700), .put(caller: 0, count: 1, bytes: 20),
                 ]),
-            // An interval: commits that wait for their sync, a split that does not, a flush before and behind it.
+            // An interval: commits that wait for their sync, a split that does not, a flush before and after it.
             history(
                 5, mappings: 1, interval: 50,
                 [
@@ -232,7 +232,7 @@ extension CrashWalk {
                     .put(caller: 0, count: 8, bytes: 700), .put(caller: 1, count: 1, bytes: 20), .pause(1_100),
                     .put(caller: 0, count: 1, bytes: 20), .kill(after: 1), .put(caller: 0, count: 1, bytes: 20),
                 ]),
-            // Deletions: of a mapping, and of a stream with records in segments and in the journal, both made anew.
+            // Deletions: of a mapping, and of a stream with records in segments and in the journal, both recreated.
             history(
                 6,
                 [

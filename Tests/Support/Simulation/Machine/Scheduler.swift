@@ -10,7 +10,7 @@ import TestSupport
 /// Tasks come to it as their executor (SE-0417); threads are ``SimulatedThread``s, which give the baton back before each
 /// operation on the disk. Where nobody can go on, the clock moves to the next moment for which somebody waits.
 package final class Scheduler: TaskExecutor, @unchecked Sendable {
-    // Touched by whoever holds the baton; a job that comes from anybody else is counted, and fails the run.
+    // Touched by the thread that holds the baton; a job that comes from anybody else is counted, and fails the run.
 
     package let time: VirtualTime
     package private(set) var random: SeededRandom
@@ -23,7 +23,7 @@ package final class Scheduler: TaskExecutor, @unchecked Sendable {
     private let holder = Atomic<UInt>(0)
     /// How often it has chosen who goes on.
     package private(set) var turns = 0
-    /// Called between two turns, for whoever looks at the whole.
+    /// Called between two turns, for an observer of the whole.
     package var betweenTurns: (() -> Void)?
 
     package init(seed: UInt64, time: VirtualTime, keepsText: Bool = false) {
@@ -89,7 +89,7 @@ package final class Scheduler: TaskExecutor, @unchecked Sendable {
     /// Why ``run(until:)`` returned.
     package enum End { case done, stuck, tooLong }
 
-    /// Lets tasks and threads go on until `isDone` says so, at most so many turns.
+    /// Lets tasks and threads go on until `isDone` says so, at most this many turns.
     package func run(atMost limit: Int, until isDone: () -> Bool) -> End {
         takeBaton()
         let last = turns + limit

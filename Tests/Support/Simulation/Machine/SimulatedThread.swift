@@ -4,7 +4,7 @@ import Glibc
 /// A thread that runs only while it holds the baton: it gets it from the scheduler and gives it back when it waits, so
 /// that of all threads and tasks of a simulation exactly one runs at any moment.
 final class SimulatedThread: @unchecked Sendable {
-    // Touched by whoever holds the baton, and handed over through semaphores.
+    // Touched by the thread that holds the baton, and handed over through semaphores.
 
     /// What it waits for before it may go on.
     enum State {

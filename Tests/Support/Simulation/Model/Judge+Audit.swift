@@ -169,7 +169,7 @@ extension Judge {
                 return fail("record \(ids[gap]) is missing, but later ones of the same producer are there")
             }
             puts[index].fate = states.contains(true) ? .acknowledged : .absent
-            // A producer's stream of records is there up to some record; what is behind it is absent.
+            // A producer's stream of records is there up to some record; what comes after it is absent.
             if states.contains(true), let gap = states.firstIndex(of: false) {
                 puts.append(
                     Put(ids: Array(ids[gap...]), isOneCommit: false, madeAt: put.madeAt, fate: .absent))

@@ -6,16 +6,16 @@ struct StreamFacts: Hashable {
     var initialShards: Int
 }
 
-/// Streams and mappings that are deleted and made anew under the same name.
+/// Streams and mappings that are deleted and recreated under the same name.
 ///
 /// The stream is known here by a name of its own for each time that it was made (`s`, `s#2`, `s#3`): none of the records
 /// of one may ever be seen in another, and no checkpoint of a mapping that was deleted in one that was made after it.
-/// What a crash has left in doubt is decided by the next opening, once and for good.
+/// What a crash has left in doubt is decided by the next opening, once and permanently.
 extension Judge {
     /// Whether something is there, as far as anybody knows.
     enum Presence: Hashable { case absent, making, there, deleting }
 
-    /// The name of what the stream is made as for the so-manieth time.
+    /// What the stream is called that was created as the n-th of its name.
     private static func name(_ generation: Int) -> String { generation <= 1 ? "s" : "s#\(generation)" }
     /// What the stream that is read is known by.
     package var stream: String { Self.name(generation) }

@@ -3,10 +3,10 @@
 /// What is promised there is on the disk after the next sync: after the interval at the latest, and once the store is
 /// closed in order, or opened. Until then a loss of power may take it, but only from its end on: of what was promised
 /// before, and put before, nothing is missing; of what one call put, all or nothing. Its numbers are never given to
-/// anything else. Checkpoints may go back as far, and never stand behind what is lost. A process that is killed loses
+/// anything else. Checkpoints may go back as far, and never stand after what is lost. A process that is killed loses
 /// nothing.
 extension Judge {
-    /// A machine with much to do may let so many milliseconds go by before it comes to a sync that is due.
+    /// A machine with much to do may let this many milliseconds go by before it comes to a sync that is due.
     private static let slack: Int64 = 500
     /// By how much numbers jump.
     private static let jump: UInt64 = 1 << 32
@@ -61,7 +61,7 @@ extension Judge {
                 lane.synced = lane.unsynced.last { $0.at < surely }?.position ?? lane.synced
                 lane.checkpoint = lane.synced
                 lane.unsynced = []
-                // What it had passed behind that, seen or not, is to be passed once more, and told in another document.
+                // What it had passed after that, seen or not, is to be passed once more, and told in another document.
                 lane.doneThrough = min(lane.doneThrough, lane.synced)
                 lane.owed = lane.owed.filter { $0 <= lane.synced }
                 mappings[name]!.lanes[shard] = lane
@@ -112,11 +112,11 @@ extension Judge {
                 guard let known = records[other], let place = known.place, known.putAt < lostAt else { continue }
                 if place.shard == shard, place.item.sequence > sequence {
                     return fail(
-                        "\(shard) \(sequence) is lost with the power, but \(place.item.sequence) behind it is there")
+                        "\(shard) \(sequence) is lost with the power, but \(place.item.sequence) after it is there")
                 }
                 if known.putAt > this.knownAt {
                     return fail(
-                        "\(shard) \(sequence) (record \(item.id)) is lost with the power, but record \(other), which was put behind it, is there"
+                        "\(shard) \(sequence) (record \(item.id)) is lost with the power, but record \(other), which was put after it, is there"
                     )
                 }
             }

@@ -9,7 +9,7 @@
 /// - What is acknowledged, or was shown to anybody, is *promised*: it is there after any crash, until retention ends it.
 ///   Under `.interval` a loss of power may take what was promised since the last sync, from its end on: Judge+Power.
 /// - A record is *done* for a mapping when the function returned for it, when a document of it is in the failure
-///   destination, or when retention ended it. A checkpoint stands behind done records only.
+///   destination, or when retention ended it. A checkpoint stands after done records only.
 package struct Judge {
     /// A shard of a stream.
     package struct Shard: Hashable, Comparable, Sendable, CustomStringConvertible {
@@ -110,7 +110,7 @@ package struct Judge {
     var monotonic: Int64 = 0
     /// Counts what is put, what is promised and losses of power, so that each has its place among the others.
     var moment = 0
-    /// After so many milliseconds what the store promises now is on the disk at the latest; nil: it is at once.
+    /// After this many milliseconds what the store promises now is on the disk at the latest; nil: it is at once.
     var interval: Int64?
     /// Whether something may not be on the disk.
     var isRelaxed = false
@@ -245,7 +245,7 @@ package struct Judge {
             )
         }
         guard item.sequence > log.origin else {
-            return fail("\(shard) has record \(item.id) at \(item.sequence), not behind its parents' \(log.origin)")
+            return fail("\(shard) has record \(item.id) at \(item.sequence), not after its parents' \(log.origin)")
         }
         if log.isClosed, item.sequence > log.last {
             return fail("\(shard) is closed at \(log.last) and has record \(item.id) at \(item.sequence)")
@@ -271,7 +271,7 @@ package struct Judge {
         var log = logs[shard] ?? Log()
         if log.parents.isEmpty, !parents.isEmpty {
             log.parents = parents
-            // What was lost with the power is behind the children too.
+            // What was lost with the power is after the children too.
             log.origin = parents.compactMap { logs[$0].map { max($0.last, $0.lostThrough) } }.max() ?? 0
             log.last = max(log.last, log.origin)
         }

@@ -33,7 +33,7 @@ struct MappingModel {
 
     mutating func processEnded() { for shard in lanes.keys { lanes[shard]!.isRunning = false } }
 
-    /// All documents that there are are told anew.
+    /// All documents that there are are told again.
     mutating func forgetDocuments() { for shard in lanes.keys { lanes[shard]!.documented = [] } }
 
     mutating func documented(_ sequences: ClosedRange<UInt64>, in shard: Judge.Shard) {
@@ -83,7 +83,7 @@ extension Judge {
         invocations += 1
         for item in items { promise(item, in: shard, because: "the function") }
         for (left, right) in zip(items, items.dropFirst()) where right.sequence <= left.sequence {
-            return fail("\(name) got \(shard) \(right.sequence) behind \(left.sequence)")
+            return fail("\(name) got \(shard) \(right.sequence) after \(left.sequence)")
         }
         guard let first = items.first, let last = items.last else { return fail("\(name) got no records of \(shard)") }
         var lane = mappings[name]!.lanes[shard] ?? MappingModel.Lane()

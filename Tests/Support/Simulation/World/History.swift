@@ -4,13 +4,13 @@ import TestSupport
 /// are left out. Each step has its own seed, so that leaving one out changes no other.
 package struct History: Sendable {
     package enum Step: Hashable, Sendable {
-        /// A producer is given so many records.
+        /// A producer is given this many records.
         case enqueue(producer: Int, count: Int, bytes: Int)
-        /// One call puts so many records, whole or not at all.
+        /// One call puts this many records, whole or not at all.
         case put(caller: Int, count: Int, bytes: Int)
-        /// Nothing happens for so many milliseconds.
+        /// Nothing happens for this many milliseconds.
         case pause(Int)
-        /// The wall clock jumps by so many milliseconds.
+        /// The wall clock jumps by this many milliseconds.
         case jump(Int)
         /// Everything is read and judged, beside all that goes on.
         case audit
@@ -21,19 +21,19 @@ package struct History: Sendable {
         case restart(mapping: Int)
         /// A mapping, running or not, is sent back to the oldest record.
         case seek(mapping: Int)
-        /// Power is lost before the so-manieth operation on the disk from now on that changes something.
+        /// Power is lost before the n-th operation on the disk from now on that changes something.
         case crash(after: Int)
         /// The process is killed: the disk keeps all that it was given.
         case kill(after: Int)
         /// The store is closed in order and opened again.
         case reopen
-        /// The store is closed in order; so many times a bit of one of its files flips, is looked at, and flips back.
+        /// The store is closed in order; this many times a bit of one of its files flips, is looked at, and flips back.
         case decay(flips: Int)
-        /// The stream is deleted, with its mappings, while all goes on, and made anew.
+        /// The stream is deleted, with its mappings, while all goes on, and recreated.
         case deleteStream
-        /// A mapping is stopped in order, deleted, and made anew.
+        /// A mapping is stopped in order, deleted, and recreated.
         case deleteMapping(Int)
-        /// So many operations from now on of this kind on such files go wrong, beginning with the so-manieth.
+        /// This many operations from now on of this kind on such files go wrong, beginning with the n-th.
         case fault(Fault, after: Int, times: Int)
     }
 
@@ -71,7 +71,7 @@ package struct History: Sendable {
         package var diskLies = false
         /// How many of the two mappings there are.
         package var mappings = 2
-        /// The store's durability: so many milliseconds; nil: each commit is synced.
+        /// The store's durability: this many milliseconds; nil: each commit is synced.
         package var interval: Int?
     }
 

@@ -24,7 +24,7 @@ extension Life {
     /// Whether it may have been done all the same.
     func isInDoubt(_ error: any Error) -> Bool { (error as? ShardlineError)?.code == .outcomeUnknown }
 
-    /// Deletes the stream while others put into it and read from it, and makes it anew when they have noticed; with it
+    /// Deletes the stream while others put into it and read from it, and recreates it when they have noticed; with it
     /// goes, or stays, the stream with the first mapping's dead letters.
     func deleteStream(_ seed: UInt64) async {
         var random = SeededRandom(seed)

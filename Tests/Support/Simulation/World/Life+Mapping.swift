@@ -32,7 +32,7 @@ extension Life {
     /// The function: what it does with a record follows from the record's number.
     private func handle(_ batch: RecordBatch, _ context: InvocationContext) async throws {
         let name = context.mapping
-        // Nobody makes the stream anew before the runs on the old one have ended.
+        // Nobody recreates the stream before the runs on the old one have ended.
         let shard = Judge.Shard(world.judge.streamOfPuts, Int(context.shard.number))
         let items = batch.compactMap(Records.item)
         guard items.count == batch.count else { return world.fail("\(name) got data of \(shard) that nobody put") }
@@ -73,7 +73,7 @@ extension Life {
 
     private struct Refusal: Error { let record: UInt64 }
 
-    /// Whether this is one of the record's first so many tries, and counts it.
+    /// Whether this is one of the record's first `times` tries, and counts it.
     private func isTried(_ mapping: String, _ id: UInt64, atMost times: Int) -> Bool {
         let tries = world.tries["\(mapping)-\(id)", default: 0]
         world.tries["\(mapping)-\(id)"] = tries + 1

@@ -10,7 +10,7 @@ import TestSupport
 /// One life of the process: the store's threads, producers, callers and mappings, and the director who does to them what
 /// the history says.
 final class Life: @unchecked Sendable {
-    // Touched by whoever holds the scheduler's baton.
+    // Touched by the thread that holds the scheduler's baton.
 
     enum Order: Sendable {
         case records(count: Int, bytes: Int, seed: UInt64)
@@ -44,7 +44,7 @@ final class Life: @unchecked Sendable {
     /// Mappings that are to be deleted when their run has ended.
     var deletions: Set<String> = []
     /// What is on its way of each who puts, and whose mapping is at something: before all of it has ended nobody makes
-    /// the stream anew, so that it is known to which of the two it goes.
+    /// the stream again, so that it is known to which of the two it goes.
     private(set) var underWay: [String: Int] = [:]
     /// Whether something was deleted in this life, so that calls may not find it.
     var hasDeleted = false

@@ -27,15 +27,15 @@ enum Records {
     /// What the function does with a record.
     enum Behaviour {
         case works
-        /// Fails so many times as a whole unit.
+        /// Fails this many times as a whole unit.
         case fails(Int)
-        /// Fails so many times, and the function says that this record is the first that failed.
+        /// Fails this many times, and the function says that this record is the first that failed.
         case reports(Int)
         /// Can never be done, and the function says so.
         case permanent
-        /// Takes so many milliseconds, the first time.
+        /// Takes this many milliseconds, the first time.
         case slow(Int)
-        /// Ends the process, so many times.
+        /// Ends the process, this many times.
         case fatal(Int)
     }
 

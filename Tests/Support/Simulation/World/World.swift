@@ -10,7 +10,7 @@ import TestSupport
 /// One simulated run: a machine with a disk, clocks and a scheduler, and the process that lives on it again and again,
 /// while a history is done to it and a judge looks on.
 package final class World: @unchecked Sendable {
-    // Touched by whoever holds the scheduler's baton.
+    // Touched by the thread that holds the scheduler's baton.
 
     /// How a run ended.
     package struct Outcome: Sendable {
@@ -254,7 +254,7 @@ package final class World: @unchecked Sendable {
         environment.journalLimit = 8 * history.settings.ringFileSize
         environment.cacheLimit = 4 << 10
         var configuration = SegmentStore.Configuration()
-        // Whoever opens a store may choose anew.
+        // A process that opens a store may choose again.
         let interval = history.settings.interval.flatMap { lives > 1 && random.once(in: 5) ? nil : $0 }
         if let interval { configuration.durability = .interval(.milliseconds(interval)) }
         judge.willOpen(interval: interval.map(Int64.init), mayJump: history.settings.interval != nil && endedInDisorder)
@@ -281,7 +281,7 @@ package final class World: @unchecked Sendable {
         case .failure(let error):
             if isDecayed, isReport(of: error) { return nil }
             if !isDead, faultsOfLife == 0 { fail("the store can't be opened: \(error)") }
-            // Whoever opens it again has mended what was wrong.
+            // The process that opens it again has mended what was wrong.
             faults = []
             return nil
         }
@@ -438,7 +438,7 @@ package final class World: @unchecked Sendable {
     private func lookAround() {
         guard isAlive, let life else { return }
         lookAtJournal()
-        // One epoch is filled while another is flushed, and what is in the queue comes on top (STORE-M4).
+        // One memtable is filled while another is flushed, and what is in the queue comes on top (STORE-M4).
         let bound = 4 * history.settings.memtableSize + (1 << 20)
         let used = life.stepped.unflushedBytes
         if used > bound { fail("\(used) bytes of records are in memory, more than \(bound) (STORE-M4)") }

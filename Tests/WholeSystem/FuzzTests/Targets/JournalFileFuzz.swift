@@ -5,7 +5,7 @@ import StreamModel
 
 /// A whole file of the ring: its header, and a commit at every block where one can be found.
 ///
-/// The input holds what the blocks begin with, as most of a block is zeros: pieces behind their lengths of two bytes, each
+/// The input holds what the blocks begin with, as most of a block is zeros: pieces after their lengths of two bytes, each
 /// filled up to whole blocks.
 enum JournalFileFuzz {
     static func check(_ input: [UInt8]) throws {
