@@ -52,7 +52,7 @@ let package = Package(
         .target(name: "CPosix"),
         .target(name: "CProcess"),
         .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
-        .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix"], swiftSettings: swift),
+        .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix", collections], swiftSettings: swift),
         .target(
             name: "StreamStorage", dependencies: ["StreamModel", "DiskAccess", collections, logging, metrics],
             swiftSettings: swift),

@@ -1,38 +1,20 @@
 import CPosix
 import Glibc
-import Synchronization
 
 /// A thread for a loop that blocks, outside Swift's cooperative pool.
 package final class WorkerThread: Sendable {
-    private struct State {
-        var isDone = false
-        var waiting: [CheckedContinuation<Void, Never>] = []
-    }
-    private let state = Mutex(State())
+    private let end = OneTimeSignal<Void>()
 
     /// Starts a thread that runs `body`. Tools such as `top` show `name`, at most 15 bytes.
     package init(name: String, _ body: @escaping @Sendable () -> Void) {
-        startThread(name: name) { [self] in
+        startThread(name: name) { [end] in
             body()
-            let waiting = state.withLock { state in
-                state.isDone = true
-                defer { state.waiting = [] }
-                return state.waiting
-            }
-            for continuation in waiting { continuation.resume() }
+            end.send(())
         }
     }
 
     /// Returns when the thread's body has returned.
-    package func finished() async {
-        await withCheckedContinuation { continuation in
-            let isDone = state.withLock { state in
-                if !state.isDone { state.waiting.append(continuation) }
-                return state.isDone
-            }
-            if isDone { continuation.resume() }
-        }
-    }
+    package func finished() async { await end.waitIgnoringCancellation() }
 }
 
 /// Runs blocking calls for async code on its own threads, which start when they are needed and end after 2 idle
@@ -65,9 +47,9 @@ package final class BlockingThreads: Sendable {
 
     /// Runs `body` and returns its result. Cancellation has no effect: `body` always runs to its end.
     package func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
-        try await withCheckedThrowingContinuation { continuation in
-            enqueue { continuation.resume(with: Swift.Result { try body() }) }
-        }
+        try await withWaiter { waiter in
+            enqueue { waiter.resume(returning: Swift.Result { try body() }) }
+        }.get()
     }
 
     private func enqueue(_ job: @escaping @Sendable () -> Void) {

@@ -9,7 +9,7 @@ import Synchronization
 /// the connection ends. Lock order: `state`, then the channel's lock.
 final class OwnerCalls: Sendable {
     private struct Pending {
-        let continuation: CheckedContinuation<Reply, any Error>
+        let waiter: Waiter<Result<Reply, any Error>>
         /// Whether the outcome is in doubt once a byte of the call has gone out.
         let isCommit: Bool
         /// Whether the reply may take any time.
@@ -44,7 +44,7 @@ final class OwnerCalls: Sendable {
                 guard let call = state.withLock({ $0.pending.removeValue(forKey: frame.call) }) else {
                     throw WireError("the owner answered a call that nobody made")
                 }
-                call.continuation.resume(returning: reply)
+                call.waiter.resume(returning: .success(reply))
             case .goodbye: leave()
             case .hello, .welcome, .request, .cancel:
                 throw WireError("the owner sent a frame of the kind \(frame.kind)")
@@ -85,7 +85,7 @@ final class OwnerCalls: Sendable {
         }
         let unsent = channel.stopSending()
         let calls = state.withLock { state in unsent.compactMap { state.pending.removeValue(forKey: $0) } }
-        for call in calls { call.continuation.resume(throwing: error) }
+        for call in calls { call.waiter.resume(throwing: error) }
     }
 
     private func end(with error: ShardlineError) {
@@ -104,9 +104,9 @@ final class OwnerCalls: Sendable {
         for (id, call) in pending {
             // Once a byte has gone out, the owner may have written the commit.
             if call.isCommit, !unsent.contains(id) {
-                call.continuation.resume(returning: .outcome(.unknown(cause: error)))
+                call.waiter.resume(returning: .success(.outcome(.unknown(cause: error))))
             } else {
-                call.continuation.resume(throwing: error)
+                call.waiter.resume(throwing: error)
             }
         }
     }
@@ -133,18 +133,13 @@ final class OwnerCalls: Sendable {
             state.last += 1
             return state.last
         }
-        let reply = try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuation in
-                send(
-                    Frame(.request, call: id, payload: payload),
-                    Pending(continuation: continuation, isCommit: isCommit, isPatient: isPatient)
-                )
-                // A cancellation before the request was sent has not told the owner anything.
-                if Task.isCancelled { cancel(id) }
-            }
+        let reply = try await withWaiter { waiter in
+            send(
+                Frame(.request, call: id, payload: payload),
+                Pending(waiter: waiter, isCommit: isCommit, isPatient: isPatient))
         } onCancel: {
             cancel(id)
-        }
+        }.get()
         switch reply {
         case .failed(let error): throw error
         case .cancelled:
@@ -165,7 +160,7 @@ final class OwnerCalls: Sendable {
             state.pending[frame.call] = call
             return nil
         }
-        if let refused { call.continuation.resume(throwing: refused) }
+        if let refused { call.waiter.resume(throwing: refused) }
     }
 
     private func cancel(_ id: UInt64) {

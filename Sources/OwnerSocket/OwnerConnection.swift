@@ -29,8 +29,6 @@ final class OwnerConnection: Sendable {
         /// then.
         var claims: [MappingID: UInt64] = [:]
         var isCleaning = false
-        var isEnded = false
-        var waiting: [CheckedContinuation<Void, Never>] = []
     }
 
     /// The receiving thread waits while unsent replies and calls under way together hold more bytes than this, so that
@@ -48,6 +46,7 @@ final class OwnerConnection: Sendable {
     private let logger: Logger
     private let onEnd: @Sendable () -> Void
     private let state = Mutex(State())
+    private let end = OneTimeSignal<Void>()
 
     init(
         _ channel: SocketChannel, store: any StoreEngine, onReleaseRequest: (@Sendable () async -> Bool)?,
@@ -98,15 +97,7 @@ final class OwnerConnection: Sendable {
     }
 
     /// Returns after the last call was answered and the claims are released.
-    func ended() async {
-        await withCheckedContinuation { continuation in
-            let isEnded = state.withLock { state in
-                if !state.isEnded { state.waiting.append(continuation) }
-                return state.isEnded
-            }
-            if isEnded { continuation.resume() }
-        }
-    }
+    func ended() async { await end.waitIgnoringCancellation() }
 
     // MARK: On the receiving thread
 
@@ -175,13 +166,8 @@ final class OwnerConnection: Sendable {
             }
             // What is unsent still goes out, unless the client reads nothing.
             try? await BlockingThreads.shared.run { [channel] in channel.finish(atMost: .seconds(2)) }
-            let waiting = state.withLock { state in
-                state.isEnded = true
-                defer { state.waiting = [] }
-                return state.waiting
-            }
             onEnd()
-            for continuation in waiting { continuation.resume() }
+            end.send(())
         }
     }
 

@@ -1,3 +1,4 @@
+import DiskAccess
 public import StreamModel
 import Synchronization
 
@@ -15,28 +16,16 @@ import Synchronization
 /// try await woken
 /// ```
 public final class VirtualTime: TimeSource {
-    private struct Sleeper {
-        let id: UInt64
-        let deadline: MonotonicTime
-        let continuation: CheckedContinuation<Void, any Error>
-    }
-
-    private struct Watcher {
-        let id: UInt64
-        let count: Int
-        let continuation: CheckedContinuation<Void, Never>
-    }
+    private typealias Answer = Result<Void, any Error>
 
     private struct State {
         var monotonic = MonotonicTime(sinceOrigin: .zero)
         var wall: Timestamp
         var wallRest = Duration.zero
-        var nextID: UInt64 = 0
-        /// Ordered by deadline, then by the start of the sleep.
-        var sleepers: [Sleeper] = []
-        /// The sleeps that were cancelled before they were queued.
-        var cancelled: Set<UInt64> = []
-        var watchers: [Watcher] = []
+        /// With their deadlines; ordered by these, then by the start of the sleep.
+        var sleepers = WaitList<MonotonicTime, Answer>()
+        /// With the number of sleepers that they wait for.
+        var watchers = WaitList<Int, Void>()
 
         mutating func move(to target: MonotonicTime) {
             let step = target - monotonic + wallRest
@@ -45,10 +34,9 @@ public final class VirtualTime: TimeSource {
             wallRest = step - .milliseconds(step.wholeMilliseconds)
         }
 
-        mutating func satisfiedWatchers() -> [Watcher] {
-            let satisfied = watchers.filter { $0.count <= sleepers.count }
-            watchers.removeAll { $0.count <= sleepers.count }
-            return satisfied
+        mutating func answerWatchers() -> Resumptions<Void> {
+            let count = sleepers.count
+            return watchers.answerAll(where: { $0 <= count }, with: ())
         }
     }
 
@@ -73,23 +61,23 @@ public final class VirtualTime: TimeSource {
         precondition(duration >= .zero, "the monotonic clock never goes back")
         let target = state.withLock { $0.monotonic + duration }
         while true {
-            let woken = state.withLock { state -> Sleeper? in
-                guard let first = state.sleepers.first, first.deadline <= target else {
+            let woken = state.withLock { state -> Resumptions<Answer>? in
+                guard let deadline = state.sleepers.first, deadline <= target else {
                     if target > state.monotonic { state.move(to: target) }
                     return nil
                 }
-                if first.deadline > state.monotonic { state.move(to: first.deadline) }
-                return state.sleepers.removeFirst()
+                if deadline > state.monotonic { state.move(to: deadline) }
+                return state.sleepers.answerFirst(with: .success(()))
             }
             guard let woken else { return }
-            woken.continuation.resume()
+            woken.resume()
         }
     }
 
     /// Moves both clocks to the next sleeper's deadline and wakes it. Returns false if no task sleeps.
     @discardableResult
     public func advanceToNextSleeper() -> Bool {
-        let next = state.withLock { state in state.sleepers.first.map { $0.deadline - state.monotonic } }
+        let next = state.withLock { state in state.sleepers.first.map { $0 - state.monotonic } }
         guard let next else { return false }
         advance(by: max(next, .zero))
         return true
@@ -102,32 +90,15 @@ public final class VirtualTime: TimeSource {
 
     /// Returns when at least `count` tasks sleep or the calling task is cancelled.
     public func sleepers(_ count: Int) async {
-        let id = state.withLock { state in
-            state.nextID += 1
-            return state.nextID
-        }
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let satisfied = state.withLock { state in
-                    guard !Task.isCancelled else {
-                        return [Watcher(id: id, count: count, continuation: continuation)]
-                    }
-                    state.watchers.append(Watcher(id: id, count: count, continuation: continuation))
-                    return state.satisfiedWatchers()
-                }
-                for watcher in satisfied { watcher.continuation.resume() }
-            }
-        } onCancel: {
-            let watcher = state.withLock { state -> Watcher? in
-                guard let index = state.watchers.firstIndex(where: { $0.id == id }) else { return nil }
-                return state.watchers.remove(at: index)
-            }
-            watcher?.continuation.resume()
+        await withListedWaiter(cancelled: ()) { waiter in
+            state.withLock { $0.sleepers.count < count ? $0.watchers.add(waiter, for: count) : .answered(()) }
+        } remove: { id in
+            state.withLock { $0.watchers.remove(id) }
         }
     }
 
     /// The deadline of the first sleeper; nil if no task sleeps.
-    package var nextDeadline: MonotonicTime? { state.withLock { $0.sleepers.first?.deadline } }
+    package var nextDeadline: MonotonicTime? { state.withLock { $0.sleepers.first } }
 
     /// The number of tasks that sleep now.
     public var sleeperCount: Int { state.withLock { $0.sleepers.count } }
@@ -135,45 +106,15 @@ public final class VirtualTime: TimeSource {
     /// Returns when a test has moved the clock to `deadline`; throws `CancellationError` when the task is cancelled.
     public func sleep(until deadline: MonotonicTime) async throws {
         try Task.checkCancellation()
-        let id = state.withLock { state in
-            state.nextID += 1
-            return state.nextID
-        }
-        // Removes a cancellation that came after the sleeper had woken.
-        defer { state.withLock { _ = $0.cancelled.remove(id) } }
-        try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-                lieDown(Sleeper(id: id, deadline: deadline, continuation: continuation))
+        try await withListedWaiter(cancelled: .failure(CancellationError())) { waiter in
+            let (registration, watchers) = state.withLock { state -> (Registration<Answer>, Resumptions<Void>) in
+                guard deadline > state.monotonic else { return (.answered(.success(())), Resumptions()) }
+                return (state.sleepers.add(waiter, for: deadline) { $0 > deadline }, state.answerWatchers())
             }
-        } onCancel: {
-            cancel(id)
-        }
-    }
-
-    private func lieDown(_ sleeper: Sleeper) {
-        enum Step { case asleep([Watcher]), over, cancelled }
-        let step = state.withLock { state -> Step in
-            if state.cancelled.remove(sleeper.id) != nil { return .cancelled }
-            guard sleeper.deadline > state.monotonic else { return .over }
-            let place = state.sleepers.firstIndex { $0.deadline > sleeper.deadline } ?? state.sleepers.endIndex
-            state.sleepers.insert(sleeper, at: place)
-            return .asleep(state.satisfiedWatchers())
-        }
-        switch step {
-        case .asleep(let watchers): for watcher in watchers { watcher.continuation.resume() }
-        case .over: sleeper.continuation.resume()
-        case .cancelled: sleeper.continuation.resume(throwing: CancellationError())
-        }
-    }
-
-    private func cancel(_ id: UInt64) {
-        let sleeper = state.withLock { state -> Sleeper? in
-            guard let index = state.sleepers.firstIndex(where: { $0.id == id }) else {
-                state.cancelled.insert(id)
-                return nil
-            }
-            return state.sleepers.remove(at: index)
-        }
-        sleeper?.continuation.resume(throwing: CancellationError())
+            watchers.resume()
+            return registration
+        } remove: { id in
+            state.withLock { $0.sleepers.remove(id) }
+        }.get()
     }
 }

@@ -84,8 +84,8 @@ package final class GuestStore: Sendable {
         var phase = Phase.changing
         var generation = 0
         var writes = 0
-        var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
-        var nextWaiter = 0
+        /// Calls that wait for the next store, or for the failure.
+        var waiters = WaitList<Void, Void>()
     }
 
     private static let step = Duration.milliseconds(20)
@@ -233,13 +233,11 @@ package final class GuestStore: Sendable {
     }
 
     private func change(to phase: Phase) {
-        let waiters = state.withLock { state in
+        state.withLock { state in
             state.phase = phase
-            if case .changing = phase { return [CheckedContinuation<Void, Never>]() }
-            defer { state.waiters = [:] }
-            return Array(state.waiters.values)
-        }
-        for waiter in waiters { waiter.resume() }
+            if case .changing = phase { return Resumptions<Void>() }
+            return state.waiters.answerAll(with: ())
+        }.resume()
     }
 
     // MARK: Calls
@@ -273,27 +271,16 @@ package final class GuestStore: Sendable {
     }
 
     private func change(behind generation: Int) async {
-        let id = state.withLock { state in
-            state.nextWaiter += 1
-            return state.nextWaiter
-        }
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isOver = state.withLock { state in
-                    switch state.phase {
-                    case .ready(_, let number) where number > generation: return true
-                    case .failed: return true
-                    default:
-                        if Task.isCancelled { return true }
-                        state.waiters[id] = continuation
-                        return false
-                    }
+        await withListedWaiter(cancelled: ()) { waiter in
+            state.withLock { state in
+                switch state.phase {
+                case .ready(_, let number) where number > generation: .answered(())
+                case .failed: .answered(())
+                default: state.waiters.add(waiter)
                 }
-                if isOver { continuation.resume() }
             }
-        } onCancel: {
-            let waiter = state.withLock { $0.waiters.removeValue(forKey: id) }
-            waiter?.resume()
+        } remove: { id in
+            state.withLock { $0.waiters.remove(id) }
         }
     }
 

@@ -1,13 +1,14 @@
+import DiskAccess
 import StreamModel
 import Synchronization
 
-/// Whether a mapping runs, and whether it was asked to stop. Any thread calls it. Its only lock is not held when a
-/// continuation is resumed.
+/// Whether a mapping runs, and whether it was asked to stop. Any thread calls it. Its only lock is not held when a task
+/// is resumed.
 final class ExecutionControl: Sendable {
     private struct State {
         var isRunning = false
         var stopGrace: Duration?
-        var waiting: CheckedContinuation<Void, Never>?
+        var waiters = WaitList<Void, Void>()
     }
     private let state = Mutex(State())
 
@@ -30,29 +31,21 @@ final class ExecutionControl: Sendable {
 
     /// Asks the run to stop, or the next run if none is active.
     func stop(grace: Duration) {
-        let waiting = state.withLock { state -> CheckedContinuation<Void, Never>? in
+        state.withLock { state in
             if state.stopGrace == nil { state.stopGrace = grace }
-            return state.waiting.take()
-        }
-        waiting?.resume()
+            return state.waiters.answerAll(with: ())
+        }.resume()
     }
 
     /// The grace of the stop request; nil without a request.
     var stopGrace: Duration? { state.withLock { $0.stopGrace } }
 
-    /// Returns when a stop was requested or the task is cancelled. Only one task may wait.
+    /// Returns when a stop was requested or the task is cancelled.
     func stopped() async {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isDue = state.withLock { state in
-                    if state.stopGrace != nil || Task.isCancelled { return true }
-                    state.waiting = continuation
-                    return false
-                }
-                if isDue { continuation.resume() }
-            }
-        } onCancel: {
-            state.withLock { $0.waiting.take() }?.resume()
+        await withListedWaiter(cancelled: ()) { waiter in
+            state.withLock { $0.stopGrace == nil ? $0.waiters.add(waiter) : .answered(()) }
+        } remove: { id in
+            state.withLock { $0.waiters.remove(id) }
         }
     }
 }

@@ -1,3 +1,4 @@
+import DiskAccess
 import StreamModel
 import Synchronization
 
@@ -11,11 +12,6 @@ package final class ShardMemtable: Sendable {
         var commit: UInt64
     }
 
-    private struct Waiter {
-        var id: UInt64
-        var wake: @Sendable () -> Void
-    }
-
     private struct State {
         var runs: [Run] = []
         /// Records up to this number are in segments, or were removed.
@@ -24,10 +20,8 @@ package final class ShardMemtable: Sendable {
         var horizon: SequenceNumber
         /// The position of the last read from memory; nil: no read since the store was opened.
         var lastRead: SequenceNumber?
-        /// Called once when something new is visible. Usually there is one waiter, which needs no list.
-        var waiter: Waiter?
-        var otherWaiters: [Waiter] = []
-        var lastWaiter: UInt64 = 0
+        /// Resumed when something new is visible.
+        var waiters = WaitList<Void, Void>()
 
         mutating func trim(through last: SequenceNumber) {
             flushedThrough = max(flushedThrough, last)
@@ -45,19 +39,6 @@ package final class ShardMemtable: Sendable {
                 if runs[middle].records.lastSequence <= position { low = middle + 1 } else { high = middle }
             }
             return low
-        }
-
-        mutating func add(_ new: Waiter) {
-            if waiter == nil { waiter = new } else { otherWaiters.append(new) }
-        }
-
-        /// Removes and returns a waiter.
-        mutating func take(_ id: UInt64) -> Waiter? {
-            if let waiter, waiter.id == id {
-                self.waiter = otherWaiters.popLast()
-                return waiter
-            }
-            return otherWaiters.firstIndex { $0.id == id }.map { otherWaiters.remove(at: $0) }
         }
     }
 
@@ -91,7 +72,7 @@ package final class ShardMemtable: Sendable {
             state.runs.append(Run(records: records(), commit: commit))
             let behind = state.runs.withUnsafeBufferPointer { UInt(bitPattern: $0.baseAddress! + $0.count) }
             next.store(behind, ordering: .relaxed)
-            return state.waiter != nil
+            return !state.waiters.isEmpty
         }
     }
 
@@ -247,43 +228,29 @@ package final class ShardMemtable: Sendable {
     /// the waiter is registered, without the lock, so that no wake-up is lost; where it is true the call returns at
     /// once.
     func wait(isThere: @Sendable () -> Bool) async {
-        let id = newWaiter()
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                state.withLock { $0.add(Waiter(id: id) { continuation.resume() }) }
-                if Task.isCancelled || isThere() { take(id)?.wake() }
-            }
-        } onCancel: {
-            take(id)?.wake()
+        await withListedWaiter(cancelled: ()) { waiter in
+            add(waiter, isThere: isThere)
+        } remove: { id in
+            state.withLock { $0.waiters.remove(id) }
         }
     }
 
     /// Calls `body` once when something new may be visible in the shard, under the same rule as ``wait(isThere:)``.
     func notify(_ body: @escaping @Sendable () -> Void, isThere: () -> Bool) {
-        let id = newWaiter()
-        state.withLock { $0.add(Waiter(id: id, wake: body)) }
-        if isThere() { take(id)?.wake() }
+        if case .answered = add(Waiter(calling: body), isThere: isThere) { body() }
     }
 
-    private func newWaiter() -> UInt64 {
-        state.withLock { state in
-            state.lastWaiter += 1
-            return state.lastWaiter
+    private func add(_ waiter: Waiter<Void>, isThere: () -> Bool) -> Registration<Void> {
+        let registration = state.withLock { $0.waiters.add(waiter) }
+        // A waiter that is gone from the list is being woken, or was cancelled.
+        guard case .waiting = registration, isThere(), state.withLock({ $0.waiters.remove(waiter.id) }) != nil else {
+            return registration
         }
+        return .answered(())
     }
-
-    private func take(_ id: UInt64) -> Waiter? { state.withLock { $0.take(id) } }
 
     /// Wakes all waiters, without the lock.
     func wake() {
-        let (first, others) = state.withLock { state -> (Waiter?, [Waiter]) in
-            defer {
-                state.waiter = nil
-                state.otherWaiters = []
-            }
-            return (state.waiter, state.otherWaiters)
-        }
-        first?.wake()
-        for waiter in others { waiter.wake() }
+        state.withLock { $0.waiters.answerAll(with: ()) }.resume()
     }
 }

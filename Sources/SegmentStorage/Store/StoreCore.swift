@@ -32,13 +32,8 @@ package final class StoreCore: Sendable {
     /// Whether closing flushes everything in the journal; after a repair.
     private let flushesAtEnd: Bool
     package let fileSystem: any FileSystem
-    private let closing = Mutex(Closing())
-
-    private struct Closing {
-        var hasBegun = false
-        var isDone = false
-        var waiters: [CheckedContinuation<Void, Never>] = []
-    }
+    private let isClosing = Atomic(false)
+    private let end = OneTimeSignal<Void>()
 
     private init(
         directory: String, configuration: SegmentStore.Configuration, timeSource: any TimeSource, logger: Logger,
@@ -255,17 +250,17 @@ package final class StoreCore: Sendable {
     func push(
         _ request: CallRequest, storedCount: Int, reserved: Int, urgency: CommitUrgency
     ) async throws -> CallAnswer {
-        try await withCheckedThrowingContinuation { continuation in
+        try await withWaiter { waiter in
             let call = PendingCall(request: request, storedCount: storedCount, reserved: reserved) {
-                continuation.resume(with: $0)
+                waiter.resume(returning: $0)
             }
             do {
                 try queue.push(call, urgency: urgency)
             } catch {
                 admission.release(reserved)
-                continuation.resume(throwing: error)
+                waiter.resume(throwing: error)
             }
-        }
+        }.get()
     }
 
     // MARK: Threads
@@ -301,11 +296,7 @@ package final class StoreCore: Sendable {
 
     /// Accepts no more calls and lets the threads end.
     package func beginClosing() {
-        let isFirst = closing.withLock { closing in
-            defer { closing.hasBegun = true }
-            return !closing.hasBegun
-        }
-        guard isFirst else { return }
+        guard !isClosing.exchange(true, ordering: .acquiringAndReleasing) else { return }
         admission.refuse(with: ShardlineError(.closed, "the store was closed"))
         visible.close()
         queue.close()
@@ -316,24 +307,11 @@ package final class StoreCore: Sendable {
     /// nothing is written afterwards.
     package func finishClosing() {
         lock.release()
-        let waiters = closing.withLock { closing in
-            closing.isDone = true
-            defer { closing.waiters = [] }
-            return closing.waiters
-        }
-        for waiter in waiters { waiter.resume() }
+        end.send(())
     }
 
     /// Returns when the directory's lock is released.
-    func closed() async {
-        await withCheckedContinuation { continuation in
-            let isDone = closing.withLock { closing in
-                if !closing.isDone { closing.waiters.append(continuation) }
-                return closing.isDone
-            }
-            if isDone { continuation.resume() }
-        }
-    }
+    func closed() async { await end.waitIgnoringCancellation() }
 }
 
 extension Backing {

@@ -1,3 +1,4 @@
+import DiskAccess
 import Logging
 import StreamModel
 import StreamStorage

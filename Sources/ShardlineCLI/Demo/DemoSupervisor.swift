@@ -72,9 +72,9 @@ struct DemoSupervisor {
 
     /// Runs to the end; on a thread of its own, which it blocks.
     func run() async throws -> Outcome {
-        try await withCheckedThrowingContinuation { continuation in
-            _ = WorkerThread(name: "demo") { continuation.resume(with: Result { try self.runBlocking() }) }
-        }
+        try await withWaiter { waiter in
+            _ = WorkerThread(name: "demo") { waiter.resume(returning: Result { try self.runBlocking() }) }
+        }.get()
     }
 
     private func runBlocking() throws -> Outcome {

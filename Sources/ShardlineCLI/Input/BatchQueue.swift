@@ -6,7 +6,7 @@ final class BatchQueue<Element: Sendable>: Sendable {
         var elements: [Element] = []
         var isFinished = false
         var isClosed = false
-        var waiter: CheckedContinuation<Element?, Never>?
+        var taker = WaitList<Void, Element?>()
     }
 
     private let capacity: Int
@@ -18,36 +18,32 @@ final class BatchQueue<Element: Sendable>: Sendable {
     /// Adds an element if there is room. Not for tasks. Answers false where there is none; `isClosed` says whether
     /// the taker has lost interest.
     func offer(_ element: Element) -> Bool {
-        let (taken, waiter) = state.withLock { state in
-            if state.isClosed { return (true, nil as CheckedContinuation<Element?, Never>?) }
-            if let waiter = state.waiter {
-                state.waiter = nil
-                return (true, waiter)
-            }
-            guard state.elements.count < capacity else { return (false, nil) }
+        let (isTaken, resumptions) = state.withLock { state in
+            if state.isClosed { return (true, Resumptions<Element?>()) }
+            if !state.taker.isEmpty { return (true, state.taker.answerFirst(with: element)) }
+            guard state.elements.count < capacity else { return (false, Resumptions()) }
             state.elements.append(element)
-            return (true, nil)
+            return (true, Resumptions())
         }
-        waiter?.resume(returning: element)
-        return taken
+        resumptions.resume()
+        return isTaken
     }
 
     /// Adds an element, and waits for room on the calling thread. Not for tasks.
     func give(_ element: Element) {
         while !offer(element) {
             _ = state.wait(atMost: nil) { state in
-                state.isClosed || state.waiter != nil || state.elements.count < capacity ? true : nil
+                state.isClosed || !state.taker.isEmpty || state.elements.count < capacity ? true : nil
             }
         }
     }
 
     /// Nothing more comes.
     func finish() {
-        let waiter = state.withLock { state in
+        state.withLock { state in
             state.isFinished = true
-            return state.waiter.take()
-        }
-        waiter?.resume(returning: nil)
+            return state.taker.answerAll(with: nil)
+        }.resume()
     }
 
     /// Whether the taker has lost interest.
@@ -55,30 +51,25 @@ final class BatchQueue<Element: Sendable>: Sendable {
 
     /// The taker wants nothing more: what is given from now on is dropped.
     func close() {
-        let waiter = state.withLock { state in
+        state.withLock { state in
             state.isClosed = true
             state.elements = []
-            defer { state.waiter = nil }
-            return state.waiter
-        }
-        waiter?.resume(returning: nil)
+            return state.taker.answerAll(with: nil)
+        }.resume()
         state.wakeAll()
     }
 
     /// The next element; nil after the last one, and once the queue is closed or the task cancelled. One task only.
     func next() async -> Element? {
-        let element = await withTaskCancellationHandler {
-            await withCheckedContinuation { (continuation: CheckedContinuation<Element?, Never>) in
-                let answer: Element?? = state.withLock { state in
-                    if !state.elements.isEmpty { return state.elements.removeFirst() }
-                    if state.isClosed || state.isFinished || Task.isCancelled { return .some(nil) }
-                    state.waiter = continuation
-                    return nil
-                }
-                if let answer { continuation.resume(returning: answer) }
+        let element: Element? = await withListedWaiter(cancelled: nil) { waiter in
+            state.withLock { state in
+                if !state.elements.isEmpty { return .answered(state.elements.removeFirst()) }
+                return state.isClosed || state.isFinished ? .answered(nil) : state.taker.add(waiter)
             }
-        } onCancel: {
+        } remove: { _ in
+            // Closing resumes the waiter.
             close()
+            return nil
         }
         state.wakeAll()
         return element

@@ -1,3 +1,4 @@
+import DiskAccess
 import Glibc
 import Synchronization
 
@@ -48,9 +49,9 @@ final class Output: Sendable {
 
     /// The same for a task: its thread does not wait.
     func asyncWrite(_ bytes: [UInt8]) async throws {
-        try await withCheckedThrowingContinuation { continuation in
-            enqueue(bytes) { continuation.resume(with: $0) }
-        }
+        try await withWaiter { waiter in
+            enqueue(bytes) { waiter.resume(returning: $0) }
+        }.get()
     }
 
     /// The same as ``write(json:)`` for a task.

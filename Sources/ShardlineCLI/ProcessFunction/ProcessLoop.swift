@@ -66,7 +66,7 @@ struct ProcessLoop {
             if let stop {
                 endInOrder(within: stop.grace)
                 event?.answer.resume(throwing: CancellationError())
-                stop.done.resume()
+                stop.done.resume(returning: ())
                 return
             }
             if event != nil, !isSending { isSending = begin() }
@@ -260,9 +260,9 @@ struct ProcessLoop {
     private mutating func succeed() {
         let answer = answer
         self.answer = []
-        let continuation = event?.answer
+        let waiter = event?.answer
         event = nil
-        continuation?.resume(returning: answer)
+        waiter?.resume(returning: .success(answer))
     }
 
     // The child has ended, or can't answer any more because its standard output is closed.
@@ -308,9 +308,9 @@ struct ProcessLoop {
     }
 
     private mutating func fail(_ failure: ProcessFailure) {
-        let continuation = event?.answer
+        let waiter = event?.answer
         event = nil
-        continuation?.resume(throwing: failure)
+        waiter?.resume(throwing: failure)
     }
 
     private mutating func readErrors() {

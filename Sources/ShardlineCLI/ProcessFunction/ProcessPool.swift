@@ -1,3 +1,4 @@
+import DiskAccess
 import StreamModel
 import StreamStorage
 import Synchronization

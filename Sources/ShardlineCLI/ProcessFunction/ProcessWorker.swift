@@ -39,12 +39,12 @@ final class ProcessWorker: Sendable {
 
     struct Event {
         var line: [UInt8]
-        var answer: CheckedContinuation<[UInt8], any Error>
+        var answer: Waiter<Result<[UInt8], any Error>>
     }
 
     struct Stop {
         var grace: Int32
-        var done: CheckedContinuation<Void, Never>
+        var done: Waiter<Void>
     }
 
     private let settings: Settings
@@ -73,18 +73,14 @@ final class ProcessWorker: Sendable {
     ///
     /// Throws ``ProcessFailure``; when the task is cancelled, `CancellationError` after the child has ended.
     func exchange(_ line: [UInt8]) async throws -> [UInt8] {
-        try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuation in
-                leave { mail in
-                    mail.isCancelled = false
-                    mail.event = Event(line: line, answer: continuation)
-                }
-                // A cancellation may have come before the event was in the mailbox.
-                if Task.isCancelled { leave { $0.isCancelled = true } }
+        try await withWaiter { waiter in
+            leave { mail in
+                mail.isCancelled = false
+                mail.event = Event(line: line, answer: waiter)
             }
         } onCancel: {
             leave { $0.isCancelled = true }
-        }
+        }.get()
     }
 
     /// Ends the child, so that the next event starts a new one.
@@ -92,8 +88,8 @@ final class ProcessWorker: Sendable {
 
     /// Closes the child's standard input, gives it `grace` to end by itself, and returns when it has ended.
     func stop(grace: Duration) async {
-        await withCheckedContinuation { continuation in
-            leave { $0.stop = Stop(grace: Int32(clamping: grace.wholeMilliseconds), done: continuation) }
+        await withWaiter { waiter in
+            leave { $0.stop = Stop(grace: Int32(clamping: grace.wholeMilliseconds), done: waiter) }
         }
     }
 

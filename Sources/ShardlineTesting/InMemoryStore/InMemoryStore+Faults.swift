@@ -1,3 +1,4 @@
+import DiskAccess
 public import StreamModel
 public import StreamStorage
 import Synchronization
@@ -16,11 +17,10 @@ extension InMemoryStore {
 
     /// Queues an error for a read, which a waiting read throws at once. Each read takes the first queued error.
     public func failNextRead(with error: ShardlineError) {
-        let waiters = state.withLock { state in
+        state.withLock { state in
             state.readFaults.append(error)
-            return state.takeWaiters()
+            state.wakeReads()
         }
-        for waiter in waiters { waiter.resume() }
     }
 
     /// Sets a closure that chooses the error of finding a position in a shard; nil finds it normally. `decide` is

@@ -1,3 +1,4 @@
+import DiskAccess
 public import StreamModel
 public import StreamStorage
 import Synchronization
@@ -58,18 +59,12 @@ extension InMemoryStore: WaitingStore {
     package func readWhenAvailable(_ request: ReadRequest) async throws -> ReadResult {
         while true {
             try Task.checkCancellation()
-            let id = state.withLock { state in
-                state.lastWaiter += 1
-                return state.lastWaiter
-            }
             let stream = try state.withLock { try $0.catalogue.stream(request.stream) }
             let place = stream.place(of: request.shard)
-            await withTaskCancellationHandler {
-                await withCheckedContinuation { continuation in
-                    wait(continuation, id: id, at: place, for: request)
-                }
-            } onCancel: {
-                state.withLock { $0.logs[place]?.waiters.removeValue(forKey: id) }?.resume()
+            await withListedWaiter(cancelled: ()) { waiter in
+                register(waiter, at: place, for: request)
+            } remove: { id in
+                state.withLock { $0.logs[place]?.waiters.remove(id) }
             }
             try Task.checkCancellation()
             let found = try readNow(request)
@@ -78,19 +73,14 @@ extension InMemoryStore: WaitingStore {
     }
 
     /// Reads and registers the waiter under one lock, so that no commit between the two is missed.
-    private func wait(
-        _ continuation: CheckedContinuation<Void, Never>, id: UInt64, at place: ShardPlace, for request: ReadRequest
-    ) {
+    private func register(
+        _ waiter: Waiter<Void>, at place: ShardPlace, for request: ReadRequest
+    ) -> Registration<Void> {
         let now = timeSource.wallTime
-        let waits = state.withLock { state in
-            // If the task was cancelled already, its handler ran before the waiter was registered.
-            guard !Task.isCancelled, let found = try? state.read(request, now: now), found.isNothing else {
-                return false
-            }
-            state.logs[place, default: MemoryLog()].waiters[id] = continuation
-            return true
+        return state.withLock { state in
+            guard let found = try? state.read(request, now: now), found.isNothing else { return .answered(()) }
+            return state.logs[place, default: MemoryLog()].waiters.add(waiter)
         }
-        if !waits { continuation.resume() }
     }
 }
 

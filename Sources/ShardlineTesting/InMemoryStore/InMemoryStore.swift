@@ -1,3 +1,4 @@
+import DiskAccess
 public import Logging
 public import StreamModel
 public import StreamStorage
@@ -25,7 +26,8 @@ public final class InMemoryStore: StoreEngine {
         var catalogue = MemoryCatalogue()
         var logs: [ShardPlace: MemoryLog] = [:]
         var isClosed = false
-        var lastWaiter: UInt64 = 0
+        /// The reads that are resumed when the lock is released.
+        var woken = Resumptions<Void>()
         var commitFaults: [CommitFault] = []
         var commitFault: (@Sendable ([Change]) -> CommitFault?)?
         var readFaults: [ShardlineError] = []
@@ -37,7 +39,21 @@ public final class InMemoryStore: StoreEngine {
         }
     }
 
-    let state = Mutex(State())
+    /// The state and its lock. What a change has woken is resumed after the lock is released, also if the change throws.
+    struct GuardedState: ~Copyable {
+        private let mutex = Mutex(State())
+
+        func withLock<Result: Sendable>(_ body: (inout State) throws -> Result) rethrows -> Result {
+            var woken = Resumptions<Void>()
+            defer { woken.resume() }
+            return try mutex.withLock { state in
+                defer { swap(&state.woken, &woken) }
+                return try body(&state)
+            }
+        }
+    }
+
+    let state = GuardedState()
     let signal = OneTimeSignal<ShardlineError>()
     /// The clocks for arrivals, retention and waits.
     public let timeSource: any TimeSource
@@ -114,18 +130,15 @@ public final class InMemoryStore: StoreEngine {
 
     /// As `StoreEngine/deleteStream(_:force:)`; reads that wait on it throw `streamNotFound`.
     public func deleteStream(_ name: String, force: Bool) async throws {
-        let waiters = try state.withLock { state in
+        try state.withLock { state in
             try state.checkOpen()
             let stream = try state.catalogue.stream(name)
             if !force { try state.catalogue.checkUnused(stream) }
             state.catalogue.streams[UTF8Key(name)] = nil
             for shard in stream.shards { state.catalogue.retired.insert(shard.creationSecond) }
             state.catalogue.mappings = state.catalogue.mappings.filter { $0.key.stream != name }
-            return stream.shards.flatMap { shard -> [CheckedContinuation<Void, Never>] in
-                state.logs.removeValue(forKey: stream.place(of: shard.id)).map { Array($0.waiters.values) } ?? []
-            }
+            for shard in stream.shards { state.removeLog(of: stream.place(of: shard.id)) }
         }
-        for waiter in waiters { waiter.resume() }
     }
 
     // MARK: Commits
@@ -133,25 +146,23 @@ public final class InMemoryStore: StoreEngine {
     /// As `StoreEngine/commit(_:urgency:)`, unless a fault is injected.
     public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
         let now = timeSource.wallTime
-        let (outcome, fault, waiters) = try state.withLock { state in
+        let (outcome, fault) = try state.withLock { state in
             try state.checkOpen()
             if let failure = signal.value { throw failure }
             state.commitCount += 1
             let fault = state.takeFault(for: changes)
-            var waiters: [CheckedContinuation<Void, Never>] = []
             let outcome: CommitOutcome
             switch fault {
             case .failure(let error): throw error
             case .conflict: outcome = state.conflict(for: changes)
             case .unknown(written: false): outcome = .unknown(cause: InMemoryStore.noAnswer)
             case .unknown(written: true):
-                _ = try state.commit(changes, now: now, waking: &waiters)
+                _ = try state.commit(changes, now: now)
                 outcome = .unknown(cause: InMemoryStore.noAnswer)
-            case .late, nil: outcome = try state.commit(changes, now: now, waking: &waiters)
+            case .late, nil: outcome = try state.commit(changes, now: now)
             }
-            return (outcome, fault, waiters)
+            return (outcome, fault)
         }
-        for waiter in waiters { waiter.resume() }
         if case .late(let delay) = fault {
             // The commit is written, so it is acknowledged also if the task is cancelled.
             try? await timeSource.sleep(until: timeSource.monotonicTime + delay)
@@ -163,19 +174,25 @@ public final class InMemoryStore: StoreEngine {
 
     /// Closes the store: waiting and later calls throw `closed`.
     public func close() async throws {
-        let waiters = state.withLock { state in
+        state.withLock { state in
             state.isClosed = true
-            return state.takeWaiters()
+            state.wakeReads()
         }
-        for waiter in waiters { waiter.resume() }
     }
 }
 
 extension InMemoryStore.State {
-    mutating func takeWaiters() -> [CheckedContinuation<Void, Never>] {
-        let waiters = logs.values.flatMap(\.waiters.values)
-        for place in logs.keys { logs[place]?.waiters = [:] }
-        return waiters
+    mutating func wakeReads() {
+        for place in logs.keys { wakeReads(at: place) }
+    }
+
+    private mutating func wakeReads(at place: ShardPlace) {
+        if let resumptions = logs[place]?.waiters.answerAll(with: ()) { woken.append(contentsOf: resumptions) }
+    }
+
+    mutating func removeLog(of place: ShardPlace) {
+        wakeReads(at: place)
+        logs[place] = nil
     }
 
     mutating func takeFault(for changes: [Change]) -> CommitFault? {
@@ -183,19 +200,14 @@ extension InMemoryStore.State {
         return commitFault?(changes)
     }
 
-    mutating func commit(
-        _ changes: [Change], now: Timestamp, waking waiters: inout [CheckedContinuation<Void, Never>]
-    ) throws -> CommitOutcome {
+    mutating func commit(_ changes: [Change], now: Timestamp) throws -> CommitOutcome {
         for name in catalogue.streams.keys { _ = catalogue.streams[name].map { removeShards(of: $0, now: now) } }
         var commit = MemoryCommit(catalogue, now: now)
         let outcome = try commit.apply(changes)
         guard case .committed = outcome else { return outcome }
         catalogue = commit.catalogue
         for (place, run) in commit.runs { logs[place, default: MemoryLog()].append(run) }
-        for place in commit.touched {
-            if let waiting = logs[place]?.waiters.values { waiters.append(contentsOf: waiting) }
-            logs[place]?.waiters = [:]
-        }
+        for place in commit.touched { wakeReads(at: place) }
         return outcome
     }
 
@@ -214,10 +226,7 @@ extension InMemoryStore.State {
     /// Removes the shards that were closed longer ago than the retention from the list (API-R-4), and wakes the reads
     /// that wait in them.
     mutating func removeShards(of stream: MemoryStream, now: Timestamp) {
-        for shard in catalogue.removeShards(of: stream.name, now: now) {
-            let log = logs.removeValue(forKey: stream.place(of: shard))
-            for waiter in log?.waiters.values ?? [:].values { waiter.resume() }
-        }
+        for shard in catalogue.removeShards(of: stream.name, now: now) { removeLog(of: stream.place(of: shard)) }
     }
 
     mutating func trim(_ shard: ShardID, of stream: MemoryStream, now: Timestamp) {

@@ -1,4 +1,5 @@
 import DequeModule
+import DiskAccess
 import StreamModel
 import StreamStorage
 
@@ -9,7 +10,7 @@ struct MemoryLog {
     private var trimmed = SequenceNumber.zero
     /// The ranges that a test has declared lost, in order.
     private var lost: [ClosedRange<SequenceNumber>] = []
-    var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+    var waiters = WaitList<Void, Void>()
 
     mutating func append(_ run: RecordRun) { runs.append(run) }
 

@@ -1,3 +1,4 @@
+import DiskAccess
 public import Logging
 public import StreamModel
 

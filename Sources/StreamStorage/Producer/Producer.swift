@@ -1,3 +1,4 @@
+import DiskAccess
 import StreamModel
 import Synchronization
 
@@ -21,8 +22,8 @@ import Synchronization
 /// has ``UnacknowledgedRecords`` as its cause, which names the records that were not written and those in doubt.
 /// Nothing is ever sent a second time.
 ///
-/// All calls may be made on any thread. One task sends the batches. Continuations are resumed after the lock of the
-/// queue is released.
+/// All calls may be made on any thread. One task sends the batches. Waiting tasks are resumed after the lock of
+/// the queue is released.
 public final class Producer: Sendable {
     private let stream: RecordStream
     private let configuration: Configuration
@@ -69,7 +70,7 @@ public final class Producer: Sendable {
 
     /// Accepts no more records: later calls of `enqueue` throw `closed`. ``runUntilFinished()`` returns when those
     /// accepted before are durable.
-    public func finish() { queue.withLock { $0.finish() }.run() }
+    public func finish() { queue.withLock { $0.finish() }.resume() }
 
     /// Accepts a record; suspends while the buffer is full.
     ///
@@ -82,23 +83,16 @@ public final class Producer: Sendable {
     public func enqueue(_ record: NewRecord, tag: UInt64 = 0) async throws {
         try record.validate(maximumRecordSize: maximumRecordSize)
         let item = ProducerQueue.Item(record: record, tag: tag, acceptedAt: stream.engine.timeSource.monotonicTime)
-        let (step, id) = try queue.withLock { queue in
-            let step = try queue.accept(item)
-            guard case .wait = step else { return (step, 0 as UInt64) }
-            try Task.checkCancellation()
-            return (step, queue.newWaiterID())
-        }
-        switch step {
-        case .accepted(let resume): resume.run()
-        case .wait:
-            try await withTaskCancellationHandler {
-                try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-                    queue.withLock { $0.wait(item, id: id, isCancelled: Task.isCancelled, continuation) }.run()
-                }
-            } onCancel: {
-                queue.withLock { $0.cancelWaiter(id) }.run()
-            }
-        }
+        if let resumptions = try queue.withLock({ try $0.accept(item) }) { return resumptions.resume() }
+        try await withListedWaiter(cancelled: .failure(CancellationError())) { waiter in
+            let (registration, resumptions) = queue.withLock { $0.wait(item, waiter) }
+            resumptions.resume()
+            return registration
+        } remove: { id in
+            let (cancelled, resumptions) = queue.withLock { $0.removeWaiter(id) }
+            resumptions.resume()
+            return cancelled
+        }.get()
     }
 
     /// Accepts a record of bytes. As ``enqueue(_:tag:)``.
@@ -127,14 +121,13 @@ public final class Producer: Sendable {
     /// Throws the failure that ended the producer, or `CancellationError`.
     public func flush() async throws {
         try Task.checkCancellation()
-        let id = queue.withLock { $0.newWaiterID() }
-        try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-                queue.withLock { $0.flush(id: id, isCancelled: Task.isCancelled, continuation) }.run()
-            }
-        } onCancel: {
-            queue.withLock { $0.cancelFlush(id) }.run()
-        }
+        try await withListedWaiter(cancelled: .failure(CancellationError())) { waiter in
+            let (registration, resumptions) = queue.withLock { $0.flush(waiter) }
+            resumptions.resume()
+            return registration
+        } remove: { id in
+            queue.withLock { $0.removeFlush(id) }
+        }.get()
     }
 
     // MARK: Sending
@@ -147,17 +140,18 @@ public final class Producer: Sendable {
             do {
                 acknowledgement = try await send(batch)
             } catch let failure as SendFailure {
-                queue.withLock { $0.fail(failure.error, lastBatch: failure.isInDoubt ? .inDoubt : .notWritten) }.run()
+                queue.withLock { $0.fail(failure.error, lastBatch: failure.isInDoubt ? .inDoubt : .notWritten) }
+                    .resume()
                 return
             } catch {
-                queue.withLock { $0.fail(error, lastBatch: .notWritten) }.run()
+                queue.withLock { $0.fail(error, lastBatch: .notWritten) }.resume()
                 return
             }
             do {
                 try await onAcknowledged?(acknowledgement)
-                queue.withLock { $0.acknowledge() }.run()
+                queue.withLock { $0.acknowledge() }.resume()
             } catch {
-                queue.withLock { $0.fail(error, lastBatch: .acknowledged) }.run()
+                queue.withLock { $0.fail(error, lastBatch: .acknowledged) }.resume()
                 return
             }
         }
@@ -188,7 +182,7 @@ public final class Producer: Sendable {
     private func nextBatch() async -> [ProducerQueue.Item]? {
         while true {
             guard !Task.isCancelled else {
-                queue.withLock { $0.fail(CancellationError(), lastBatch: .acknowledged) }.run()
+                queue.withLock { $0.fail(CancellationError(), lastBatch: .acknowledged) }.resume()
                 return nil
             }
             let now = stream.engine.timeSource.monotonicTime
@@ -208,12 +202,11 @@ public final class Producer: Sendable {
     }
 
     private func wait(untilUrgent: Bool) async {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                queue.withLock { $0.sleep(untilUrgent: untilUrgent, isCancelled: Task.isCancelled, continuation) }.run()
-            }
-        } onCancel: {
-            queue.withLock { $0.wake() }.run()
+        // A cancelled sender looks at its task again, as one that was woken does.
+        _ = await withListedWaiter(cancelled: .success(())) { waiter in
+            queue.withLock { $0.sleep(untilUrgent: untilUrgent, waiter) }
+        } remove: { id in
+            queue.withLock { $0.removeSender(id) }
         }
     }
 }

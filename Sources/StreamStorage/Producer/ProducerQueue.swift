@@ -1,8 +1,9 @@
 import DequeModule
+import DiskAccess
 import StreamModel
 
 /// The state and the decisions of a producer: a value without clock or tasks. The producer guards it with a lock, and
-/// resumes the continuations that a call returns after releasing the lock.
+/// runs the resumptions that a call returns after releasing the lock.
 struct ProducerQueue {
     struct Item: Sendable {
         let record: NewRecord
@@ -11,24 +12,7 @@ struct ProducerQueue {
         var size: Int { record.partitionKey.utf8.count + record.data.count }
     }
 
-    /// The continuations to resume after the lock is released.
-    struct Resumption: Sendable {
-        var woken: [CheckedContinuation<Void, Never>] = []
-        var succeeded: [CheckedContinuation<Void, any Error>] = []
-        var failed: [CheckedContinuation<Void, any Error>] = []
-        var error: any Error = CancellationError()
-
-        func run() {
-            for continuation in woken { continuation.resume() }
-            for continuation in succeeded { continuation.resume() }
-            for continuation in failed { continuation.resume(throwing: error) }
-        }
-    }
-
-    enum Accepted {
-        case accepted(Resumption)
-        case wait
-    }
+    typealias Answer = Result<Void, any Error>
 
     enum Step {
         case send([Item])
@@ -40,30 +24,18 @@ struct ProducerQueue {
     /// What is known about the batch in flight when the producer fails.
     enum LastBatch { case acknowledged, notWritten, inDoubt }
 
-    private struct Waiter {
-        let id: UInt64
-        let item: Item
-        let continuation: CheckedContinuation<Void, any Error>
-    }
-
-    private struct Flush {
-        let id: UInt64
-        /// Reached when this many records are acknowledged.
-        let target: Int
-        let continuation: CheckedContinuation<Void, any Error>
-    }
-
     private let configuration: Producer.Configuration
     /// Accepted and not yet sent.
     private var items: Deque<Item> = []
     private var itemBytes = 0
     private var inFlight: [Item] = []
     private var inFlightBytes = 0
-    /// Callers that wait for room, in order.
-    private var waiters: Deque<Waiter> = []
-    private var flushes: [Flush] = []
-    private var sender: (untilUrgent: Bool, continuation: CheckedContinuation<Void, Never>)?
-    private var lastWaiter: UInt64 = 0
+    /// Callers that wait for room for their record.
+    private var waiters = WaitList<Item, Answer>()
+    /// Callers that wait until the given number of records is acknowledged.
+    private var flushes = WaitList<Int, Answer>()
+    /// The sending task where it waits, with whether it waits until the next batch is urgent, or else for any record.
+    private var sender = WaitList<Bool, Answer>()
     private var accepted = 0
     private var acknowledged = 0
     private var flushTarget = 0
@@ -89,12 +61,13 @@ struct ProducerQueue {
 
     // MARK: Accepting
 
-    mutating func accept(_ item: Item) throws -> Accepted {
+    /// Accepts a record; nil where it has to wait for room.
+    mutating func accept(_ item: Item) throws -> Resumptions<Answer>? {
         try check()
         // A new record does not overtake callers that wait.
-        guard waiters.isEmpty, hasRoom(for: item) else { return .wait }
+        guard waiters.isEmpty, hasRoom(for: item) else { return nil }
         append(item)
-        return .accepted(wakeSenderIfDue())
+        return wakeSenderIfDue()
     }
 
     private func check() throws {
@@ -108,39 +81,34 @@ struct ProducerQueue {
         accepted += 1
     }
 
-    mutating func newWaiterID() -> UInt64 {
-        lastWaiter += 1
-        return lastWaiter
-    }
-
     mutating func wait(
-        _ item: Item, id: UInt64, isCancelled: Bool, _ continuation: CheckedContinuation<Void, any Error>
-    ) -> Resumption {
-        if isCancelled { return Resumption(failed: [continuation]) }
-        do { try check() } catch { return Resumption(failed: [continuation], error: error) }
-        waiters.append(Waiter(id: id, item: item, continuation: continuation))
-        // There may be room by now.
-        return admitWaiters()
-    }
-
-    mutating func cancelWaiter(_ id: UInt64) -> Resumption {
-        guard let index = waiters.firstIndex(where: { $0.id == id }) else { return Resumption() }
-        let waiter = waiters.remove(at: index)
-        var resumption = admitWaiters()
-        resumption.failed.append(waiter.continuation)
-        return resumption
-    }
-
-    private mutating func admitWaiters() -> Resumption {
-        var admitted: [CheckedContinuation<Void, any Error>] = []
-        while let first = waiters.first, hasRoom(for: first.item) {
-            append(first.item)
-            admitted.append(first.continuation)
-            waiters.removeFirst()
+        _ item: Item, _ waiter: Waiter<Answer>
+    ) -> (registration: Registration<Answer>, resumptions: Resumptions<Answer>) {
+        do {
+            // There may be room by now.
+            if let resumptions = try accept(item) { return (.answered(.success(())), resumptions) }
+        } catch {
+            return (.answered(.failure(error)), Resumptions())
         }
-        var resumption = wakeSenderIfDue()
-        resumption.succeeded += admitted
-        return resumption
+        let registration = waiters.add(waiter, for: item)
+        return (registration, wakeSenderIfDue())
+    }
+
+    mutating func removeWaiter(_ id: WaiterID) -> (waiter: Waiter<Answer>?, resumptions: Resumptions<Answer>) {
+        let waiter = waiters.remove(id)
+        // A smaller record after it may have room.
+        return (waiter, admitWaiters())
+    }
+
+    private mutating func admitWaiters() -> Resumptions<Answer> {
+        var admitted = Resumptions<Answer>()
+        while let item = waiters.first, hasRoom(for: item) {
+            append(item)
+            admitted.append(contentsOf: waiters.answerFirst(with: .success(())))
+        }
+        var resumptions = wakeSenderIfDue()
+        resumptions.append(contentsOf: admitted)
+        return resumptions
     }
 
     // MARK: The sender
@@ -151,24 +119,18 @@ struct ProducerQueue {
         return !hasBegun
     }
 
-    private mutating func wakeSenderIfDue() -> Resumption {
-        guard let sender, sender.untilUrgent ? isUrgent : isFinished || !items.isEmpty else { return Resumption() }
-        return wake()
+    private func isSenderDue(untilUrgent: Bool) -> Bool { untilUrgent ? isUrgent : isFinished || !items.isEmpty }
+
+    private mutating func wakeSenderIfDue() -> Resumptions<Answer> {
+        guard let untilUrgent = sender.first, isSenderDue(untilUrgent: untilUrgent) else { return Resumptions() }
+        return sender.answerFirst(with: .success(()))
     }
 
-    mutating func wake() -> Resumption {
-        guard let waiting = sender else { return Resumption() }
-        sender = nil
-        return Resumption(woken: [waiting.continuation])
+    mutating func sleep(untilUrgent: Bool, _ waiter: Waiter<Answer>) -> Registration<Answer> {
+        isSenderDue(untilUrgent: untilUrgent) ? .answered(.success(())) : sender.add(waiter, for: untilUrgent)
     }
 
-    mutating func sleep(
-        untilUrgent: Bool, isCancelled: Bool, _ continuation: CheckedContinuation<Void, Never>
-    ) -> Resumption {
-        if isCancelled { return Resumption(woken: [continuation]) }
-        sender = (untilUrgent, continuation)
-        return wakeSenderIfDue()
-    }
+    mutating func removeSender(_ id: WaiterID) -> Waiter<Answer>? { sender.remove(id) }
 
     mutating func nextStep(now: MonotonicTime) -> Step {
         if failure != nil { return .end }
@@ -186,56 +148,52 @@ struct ProducerQueue {
         return .send(inFlight)
     }
 
-    mutating func acknowledge() -> Resumption {
+    mutating func acknowledge() -> Resumptions<Answer> {
         acknowledged += inFlight.count
         inFlight = []
         inFlightBytes = 0
-        var resumption = admitWaiters()
-        resumption.succeeded += flushes.filter { $0.target <= acknowledged }.map(\.continuation)
-        flushes.removeAll { $0.target <= acknowledged }
-        return resumption
+        var resumptions = admitWaiters()
+        let acknowledged = acknowledged
+        resumptions.append(contentsOf: flushes.answerAll(where: { $0 <= acknowledged }, with: .success(())))
+        return resumptions
     }
 
     // MARK: Ending
 
     mutating func flush(
-        id: UInt64, isCancelled: Bool, _ continuation: CheckedContinuation<Void, any Error>
-    ) -> Resumption {
-        if isCancelled { return Resumption(failed: [continuation]) }
-        if let failure { return Resumption(failed: [continuation], error: failure) }
-        guard acknowledged < accepted else { return Resumption(succeeded: [continuation]) }
+        _ waiter: Waiter<Answer>
+    ) -> (registration: Registration<Answer>, resumptions: Resumptions<Answer>) {
+        if let failure { return (.answered(.failure(failure)), Resumptions()) }
+        guard acknowledged < accepted else { return (.answered(.success(())), Resumptions()) }
+        let registration = flushes.add(waiter, for: accepted)
+        guard case .waiting = registration else { return (registration, Resumptions()) }
         flushTarget = accepted
-        flushes.append(Flush(id: id, target: accepted, continuation: continuation))
-        return wakeSenderIfDue()
+        return (registration, wakeSenderIfDue())
     }
 
-    mutating func cancelFlush(_ id: UInt64) -> Resumption {
-        guard let index = flushes.firstIndex(where: { $0.id == id }) else { return Resumption() }
-        return Resumption(failed: [flushes.remove(at: index).continuation])
-    }
+    mutating func removeFlush(_ id: WaiterID) -> Waiter<Answer>? { flushes.remove(id) }
 
-    mutating func finish() -> Resumption {
+    mutating func finish() -> Resumptions<Answer> {
         isFinished = true
         return wakeSenderIfDue()
     }
 
     /// Ends the producer: nothing more is accepted or sent.
-    mutating func fail(_ reason: any Error, lastBatch: LastBatch) -> Resumption {
+    mutating func fail(_ reason: any Error, lastBatch: LastBatch) -> Resumptions<Answer> {
         if lastBatch == .acknowledged { acknowledged += inFlight.count }
         let unacknowledged = UnacknowledgedRecords(
             acknowledged: acknowledged, inDoubt: lastBatch == .inDoubt ? inFlight.map(\.tag) : [],
             notWritten: (lastBatch == .notWritten ? inFlight.map(\.tag) : []) + items.map(\.tag), reason: reason)
-        failure = Self.error(for: reason, unacknowledged)
-        var resumption = wake()
-        resumption.failed = waiters.map(\.continuation) + flushes.map(\.continuation)
-        if let failure { resumption.error = failure }
-        waiters = []
-        flushes = []
+        let error = Self.error(for: reason, unacknowledged)
+        failure = error
+        var resumptions = sender.answerAll(with: .success(()))
+        resumptions.append(contentsOf: waiters.answerAll(with: .failure(error)))
+        resumptions.append(contentsOf: flushes.answerAll(with: .failure(error)))
         items = []
         itemBytes = 0
         inFlight = []
         inFlightBytes = 0
-        return resumption
+        return resumptions
     }
 
     private static func error(for reason: any Error, _ unacknowledged: UnacknowledgedRecords) -> any Error {

@@ -31,10 +31,10 @@ let package = Package(
         .target(name: "CPrefetch", cSettings: clang),
         .target(name: "CPosix", cSettings: clang),
         .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
-        .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix"], swiftSettings: swift),
+        .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix", collections], swiftSettings: swift),
         .target(
-            name: "StreamStorage", dependencies: ["StreamModel", collections, logging],
-            sources: ["Engine", "OneTimeSignal.swift", "Reading", "Streams"],
+            name: "StreamStorage", dependencies: ["StreamModel", "DiskAccess", collections, logging],
+            sources: ["Engine", "Reading", "Streams"],
             swiftSettings: swift),
         .target(
             name: "SegmentStorage", dependencies: ["StreamStorage", "StreamModel", "DiskAccess", "CLZ4", "CHash"],

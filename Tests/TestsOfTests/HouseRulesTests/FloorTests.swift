@@ -17,7 +17,7 @@ import Testing
             "",
         ],
         "ThroughputBench": ["Settings", "Workload", "Proof", "Report", "Run"],
-        "StreamStorage": ["", "Engine", "Streams", "Reading", "Producer"],
+        "StreamStorage": ["Engine", "Streams", "Reading", "Producer"],
         "StreamModel": [""],
     ]
 

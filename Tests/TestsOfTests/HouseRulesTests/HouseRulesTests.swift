@@ -19,6 +19,25 @@ import Testing
         #expect(breaches == [])
     }
 
+    /// Where tasks are suspended by hand: a continuation that is resumed twice stops the process, and one that is never
+    /// resumed suspends its task forever.
+    static func continuations(in files: [SourceTree.File]) throws -> [Breach] {
+        let pattern = #"\b(with(Checked|Unsafe)(Throwing)?Continuation|(Checked|Unsafe)Continuation)\b"#
+        return try files.filter { $0.path != "Sources/DiskAccess/Waiter.swift" }
+            .flatMap { try $0.breaches(of: [pattern], because: "a continuation; Waiter and WaitList suspend tasks") }
+    }
+
+    @Test func `tasks are suspended by the waiter alone`() throws {
+        #expect(try Self.continuations(in: SourceTree.files(below: "Sources", "examples")) == [])
+        for offence in [
+            "await withCheckedContinuation { $0.resume() }", "try await withUnsafeThrowingContinuation { keep($0) }",
+            "var waiting: [CheckedContinuation<Void, Never>] = []",
+        ] {
+            let file = SourceTree.File(path: "Sources/EventSource/A.swift", text: offence, code: [offence[...]])
+            #expect(try Self.continuations(in: [file]).map(\.line) == [1])
+        }
+    }
+
     @Test func `file system calls are made in DiskAccess only`() throws {
         // Names that call a function by itself, not a method of something; and not a declaration.
         let calls = [
