@@ -65,9 +65,9 @@ extension SegmentStore {
     /// theirs. The result is a store like any other: streams, puts, producers, reads and mappings work on it with the
     /// same promises. This call never creates or owns a store, so the owner is not disturbed.
     ///
-    /// When the owner ends, calls throw `ownerGone`: those that had not reached it were certainly not done. A put that
-    /// may have reached it throws `outcomeUnknown` (a commit comes back as `unknown`): read the stream before putting
-    /// again. A mapping that runs over the connection ends with `ownerGone`, and continues at its checkpoints when it
+    /// When the owner ends, calls throw. A put throws `ownerGone` if it certainly was not written, `outcomeUnknown` if it
+    /// may have been (a commit comes back as `unknown`): read the stream before putting again. Other calls, such as a
+    /// seek or a deletion, throw `ownerGone` either way: look before repeating them. A mapping that runs over the connection ends with `ownerGone`, and continues at its checkpoints when it
     /// is run again. Connect again when there is a new owner.
     ///
     /// ```swift

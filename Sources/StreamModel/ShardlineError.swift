@@ -33,7 +33,8 @@ public struct ShardlineError: Error, Sendable, CustomStringConvertible, CustomDe
         public static let commitTooLarge = Code("commitTooLarge")
         /// Another process owns the store, or this one has it open already.
         public static let storeBusy = Code("storeBusy")
-        /// The process that owned the store is gone; whether calls in flight were done is not known.
+        /// The process that owned the store is gone. A put was certainly not written; a producer's error says which
+        /// records were. Other calls, such as a seek or a deletion, may have been done: look before repeating them.
         public static let ownerGone = Code("ownerGone")
         /// The disk has no room. Certainly not written; retry when there is room.
         public static let diskFull = Code("diskFull")

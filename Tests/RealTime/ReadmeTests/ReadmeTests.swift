@@ -30,12 +30,14 @@ import Testing
         return (all.filter { !$0.hasPrefix("import ") }.joined(separator: "\n"), Set(imports))
     }
 
-    @Test(arguments: [("FirstMapping", "SecondProcess"), ("TestingMappings", "InVirtualTime")])
+    @Test(arguments: [
+        ("FirstMapping", "SecondProcess"), ("FirstMapping", "AsService"), ("TestingMappings", "InVirtualTime"),
+    ])
     func `a page's program is one that is compiled and run here`(page: String, name: String) throws {
         let path = "Sources/Shardline/Shardline.docc/\(page).md"
         let text = try String(contentsOf: Readme.root.appending(path: path), encoding: .utf8)
         let file = try Self.compiled(name)
-        let imports = Set(file.filter { $0.hasPrefix("import ") })
+        let imports = Set(file.filter { $0.hasPrefix("import ") }).subtracting(["import UnixSignals"])
         let shown = Readme(text: text).blocks("swift").map(Self.parts)
         #expect(shown.contains { $0.imports == imports && file.joined(separator: "\n").contains($0.code) })
     }
