@@ -50,6 +50,24 @@ import Testing
         }
     }
 
+    @Test func `every path in the package that a Markdown file names is there`() throws {
+        let missing = try Self.paths().filter { $0.hasSuffix(".md") }.sorted().flatMap { path in
+            Self.missingPaths(in: try SourceTree.text(path), path: path, exists: Self.exists)
+        }
+        #expect(missing == [])
+    }
+
+    /// Paths from the package's top that the text names as words, in code or not. Links have a test of their own.
+    private static func missingPaths(in text: String, path: String, exists: (String) -> Bool) -> [Breach] {
+        text.components(separatedBy: "\n").enumerated().flatMap { number, line in
+            line.matches(of: #/(?:^|[\s`("])((?:Sources|Tests|Benchmarks|examples)\/[\w\/.+-]*\w)/#).map {
+                String($0.1)
+            }
+            .filter { !exists($0) }
+            .map { Breach(path: path, line: number + 1, what: $0) }
+        }
+    }
+
     @Test func `DocC's front page lists every public type`() throws {
         let exported = try SourceTree.text("Sources/Shardline/Exports.swift")
             .matches(of: #/@_exported public import (\w+)/#).map { String($0.1) }
@@ -67,6 +85,23 @@ import Testing
             #/^(?:@\w+(?:\([^)]*\))?\s+)*public\s+(?:(?:final|indirect|nonisolated)\s+)*(?:struct|class|enum|protocol|actor|typealias)\s+(\w+)/#
         let topics = page.split(separator: "\n").compactMap { $0.wholeMatch(of: #/- ``(\w+)``/#)?.1 }
         return code.compactMap { $0.firstMatch(of: declaration)?.1 }.filter { !topics.contains($0) }.map(String.init)
+    }
+
+    @Test func `ARCHITECTURE.md has what each target may import as RoomTests has it`() throws {
+        let rows = Self.imports(in: try SourceTree.text("ARCHITECTURE.md"))
+        for (target, allowed) in RoomTests.rooms { #expect(rows[target] == allowed, "\(target)") }
+    }
+
+    /// By target, the names in the third column of the table with four columns.
+    private static func imports(in text: String) -> [String: Set<String>] {
+        func names(_ cell: Substring) -> Set<String> { Set(cell.matches(of: #/`(\w+)`/#).map { String($0.1) }) }
+        var rows: [String: Set<String>] = [:]
+        for line in text.split(separator: "\n") where line.hasPrefix("| `") {
+            let cells = line.split(separator: "|")
+            guard cells.count == 4 else { continue }
+            for target in names(cells[0]) { rows[target] = names(cells[2]) }
+        }
+        return rows
     }
 
     @Test func `ARCHITECTURE.md names every room and folder, and files that are there`() throws {
@@ -140,6 +175,21 @@ import Testing
             in: "// one\n// see Documentation/Gone.md, and Documentation/Here.md.", path: "f"
         ) { $0 == "Documentation/Here.md" }
         #expect(found == [Breach(path: "f", line: 2, what: "Documentation/Gone.md")])
+    }
+
+    @Test func `a path that was moved is found`() {
+        let text = "`Sources/Here.swift`, see Tests/Gone, (Tests/Here)\n    cd Benchmarks/gone.py --all\nA/Tests/Gone"
+        let found = Self.missingPaths(in: text, path: "f") { ["Sources/Here.swift", "Tests/Here"].contains($0) }
+        #expect(
+            found == [
+                Breach(path: "f", line: 1, what: "Tests/Gone"), Breach(path: "f", line: 2, what: "Benchmarks/gone.py"),
+            ])
+    }
+
+    @Test func `what a target may import is read from the table`() {
+        let text =
+            "| target | what | may import | not |\n| `A`, `B` | x | `C`, `D` | y |\n| `E` | x | – | y |\n| `F` | `G` |"
+        #expect(Self.imports(in: text) == ["A": ["C", "D"], "B": ["C", "D"], "E": []])
     }
 
     @Test func `a room, a folder or a file that ARCHITECTURE.md has wrong is found`() {
