@@ -2,8 +2,9 @@
 # Runs the tests that are built: each target in a process of its own, one of its tests after the other.
 #
 # First the targets of Rooms, WholeSystem and TestsOfTests, as many at once as there are processors: they start no process
-# and need no clock of the system (a house rule holds it). Then those of RealTime, two at once: they wait for processes
-# more than they compute, and none depends on how fast they are. Within a target nothing runs side by side.
+# and need no clock of the system (a house rule holds it). Then those of RealTime, three at once: they wait for processes
+# more than they compute, and none depends on how fast they are. CommandTests, the longest, are two of them. Within a target
+# nothing else runs side by side.
 #
 # With names of targets only those: Tests/run.sh EventSourceTests CommandTests
 # Ends with 1 where a test has failed, or a target has none.
@@ -37,16 +38,18 @@ targets() {
     done | sort -rn | cut -d' ' -f2
 }
 
-# Runs one target and prints what it has said when it has ended.
+# Runs one target, or the suites of it whose names begin so (CommandTests.[A-E]), and prints what it has said when it has
+# ended.
 run() {
-    local target=$1 log=$logs/$1 began=$SECONDS status=0 folder=$memory
+    local target=${1%%.*} log=$logs/$1 began=$SECONDS status=0 folder=$memory filter="^${1/./\\.}"
+    [ "$1" != "$target" ] || filter="^$target\\."
     [ "$target" != CrashTests ] || folder=''
     # The shell has what runs in its background ignore these signals; tests send them.
     env --default-signal=INT,QUIT ${folder:+"TMPDIR=$folder"} \
-        "$program" --testing-library swift-testing --no-parallel --filter "^$target\\." >"$log" 2>&1 </dev/null ||
+        "$program" --testing-library swift-testing --no-parallel --filter "$filter" >"$log" 2>&1 </dev/null ||
         status=$?
     ! grep -q 'Test run with 0 tests' "$log" || status=1
-    echo "$target $((SECONDS - began)) $status" >>"$logs/ended"
+    echo "$1 $((SECONDS - began)) $status" >>"$logs/ended"
     flock "$logs" cat "$log"
     return $((status != 0))
 }
@@ -56,7 +59,7 @@ side_by_side() {
     local lanes=$1 running=0 target
     shift
     for target in "$@"; do
-        [ -z "$wanted" ] || [[ " $wanted " == *" $target "* ]] || continue
+        [ -z "$wanted" ] || [[ " $wanted " == *" ${target%%.*} "* ]] || continue
         if [ $running -ge "$lanes" ]; then
             wait -n || failed=1
             running=$((running - 1))
@@ -74,16 +77,16 @@ began=$SECONDS
 side_by_side "$(getconf _NPROCESSORS_ONLN)" $(targets Rooms WholeSystem TestsOfTests)
 half=$((SECONDS - began))
 # shellcheck disable=SC2046
-side_by_side 2 $(targets RealTime)
+side_by_side 3 $(targets RealTime | sed 's/^CommandTests$/CommandTests.[A-E]\nCommandTests.[F-Z]/')
 
 echo
-cat "$logs"/*Tests | grep -E '^✘ Test (case|.* recorded)' | cut -c1-300
+cat "$logs"/*Tests* | grep -E '^✘ Test (case|.* recorded)' | cut -c1-300
 while read -r target seconds status; do
     [ "$status" = 0 ] && result=passed || result="FAILED ($status)"
     printf '%-24s %4d s  %s\n' "$target" "$seconds" "$result"
 done <"$logs/ended"
-for name in $wanted; do grep -q "^$name " "$logs/ended" || { echo "there is no target $name"; failed=1; }; done
-count=$(cat "$logs"/*Tests | sed -n 's/.*Test run with \([0-9]*\) tests\{0,1\} .*/\1/p' | awk '{ n += $1 } END { print n }')
+for name in $wanted; do grep -qE "^$name(\.[^ ]*)? " "$logs/ended" || { echo "there is no target $name"; failed=1; }; done
+count=$(cat "$logs"/*Tests* | sed -n 's/.*Test run with \([0-9]*\) tests\{0,1\} .*/\1/p' | awk '{ n += $1 } END { print n }')
 [ $failed = 0 ] && result=passed || result=failed
 echo "Test run with ${count:-0} tests in $(wc -l <"$logs/ended") targets $result after $((SECONDS - began)) seconds," \
     "$half of them in parallel."

@@ -91,11 +91,12 @@ import Testing
         #expect(PlainAnswer(lines).longest != PlainAnswer(ordered).longest)
     }
 
+    // Whether the work on so few records goes on long enough for the kill depends on the machine.
+
     @Test func `without bad records nothing is isolated or split`() async throws {
         let summary = try await demo(on: FlightLines.real.lines.prefix(3_000).filter { !PlainAnswer.isBad($0) })
         #expect(summary.isolated == 0)
         #expect(summary.splits == 0)
-        #expect(summary.kill != nil)
     }
 
     @Test func `with only bad records all are isolated`() async throws {
@@ -103,7 +104,6 @@ import Testing
         #expect(summary.records == 521)
         #expect(summary.isolatedPerShard == [87, 77, 106, 251])
         #expect(summary.longestLateRuns == [])
-        #expect(summary.kill != nil)
     }
 
     @Test func `a finished demo is not run again in its directory`() async throws {

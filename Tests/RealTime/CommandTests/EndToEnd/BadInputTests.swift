@@ -97,7 +97,7 @@ import Testing
             ["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-size", "0", "--grace", "2h"], 64,
             "--batch-size 0"
         ),
-        (["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-window", "301s"], 64, "0 to 300"),
+        (["consume", "a", "--mapping", "m", "--exec", "cat", "--batch-window", "301s"], 64, "0s to 5m"),
         (["consume", "a", "--mapping", "m", "--exec", "cat", "--max-retries", "-2"], 64, "-1 for no limit"),
         (
             ["consume", "a", "--mapping", "m", "--exec", "cat", "--max-age", "59s"], 64,
