@@ -2,7 +2,7 @@ public import DequeModule
 
 /// Those that wait for something, in order, each with what it asks for: the bytes that it needs room for, for example.
 ///
-/// The list is a value. It belongs into the state that its owner guards with a lock, beside what the waiters wait for:
+/// The list is a value. It belongs in the state that its owner guards with a lock, beside what the waiters wait for:
 ///
 /// ```swift
 /// struct State {

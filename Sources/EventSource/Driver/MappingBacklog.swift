@@ -1,13 +1,13 @@
-import StreamModel
-import StreamStorage
+public import StreamModel
+public import StreamStorage
 
 /// The records that a mapping has not done, as the store counts them: in all shards of the stream, also in those
-/// without a lane or with a lane that doesn't read.
-struct MappingBacklog: Hashable, Sendable {
+/// that it has not reached or does not read. Records that a running invocation holds count.
+public struct MappingBacklog: Hashable, Sendable {
     /// The number of records between the checkpoint and the newest record, over all shards (ESM-M8).
-    var records = 0
+    public internal(set) var records = 0
     /// When the oldest of them arrived; nil if there is none or it can't be read.
-    var oldest: Timestamp?
+    public internal(set) var oldest: Timestamp?
 
     /// Reads the backlog from the store.
     ///
@@ -34,6 +34,22 @@ struct MappingBacklog: Hashable, Sendable {
         }
         if !spans.isEmpty { backlog.records = try await store.countRecords(in: spans, of: key.stream).reduce(0, +) }
         return backlog
+    }
+}
+
+extension StreamMapping {
+    /// How much the mapping has still to do, whether or not it runs. Throws `streamNotFound`, `mappingNotFound`.
+    public func backlog() async throws -> MappingBacklog {
+        try await MappingBacklog.measured(of: id, in: stream.engine, states: try await shardStates() ?? [])
+    }
+}
+
+extension MappingDescription {
+    /// The settings that the mapping runs with, or last ran with, or was created with.
+    ///
+    /// Throws `invalidArgument` where another kind of program has stored other settings.
+    public func settings() throws -> EventSourceMapping.Configuration {
+        try StoredSettings(json: configuration).configuration
     }
 }
 

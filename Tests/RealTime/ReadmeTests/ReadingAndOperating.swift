@@ -60,7 +60,14 @@ struct ReadingAndOperating {
             print("record", state.unit?.sequenceNumber.description ?? "?", "of", state.unit?.partitionKey ?? "?")
         }
 
+        let backlog = try await mapping.backlog()
+        let settings = try await mapping.describe().settings()
+        print(backlog.records, "records to do, in batches of", settings.batchSize)
+        #expect(backlog.records == 0 && backlog.oldest == nil && settings.batchSize == 100)
+
         try await mapping.seek(to: .trimHorizon)
+        #expect(try await mapping.backlog().records == 101)
+        #expect(try await mapping.backlog().oldest != nil)
         try await totals.run(until: .caughtUp)
         #expect(totals.statistics.delivered == 202)
 
