@@ -24,7 +24,10 @@ import Synchronization
 ///
 /// Any thread may resume a waiter, but no lock may be held: the task may run at once on another thread, and a callback
 /// runs within the call.
-@usableFromInline package struct Waiter<Answer: Sendable>: Sendable {
+///
+/// A class, because the size of a continuation is known only at run time: copies of a struct that holds one would look up
+/// its type's metadata each time.
+@usableFromInline package final class Waiter<Answer: Sendable>: Sendable {
     @usableFromInline
     package enum Kind: Sendable {
         case task(CheckedContinuation<Answer, Never>)
@@ -43,7 +46,7 @@ import Synchronization
     }
 
     /// A waiter that is no task: `body` is called with the answer, on the thread that resumes it.
-    @inlinable package init(calling body: @escaping @Sendable (Answer) -> Void) {
+    @inlinable package convenience init(calling body: @escaping @Sendable (Answer) -> Void) {
         self.init(WaiterID(), .callback(body))
     }
 
