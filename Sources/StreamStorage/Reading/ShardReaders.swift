@@ -176,6 +176,8 @@ struct ShardReaders: Sendable {
         for (shard, child) in started.sorted(by: { $0.key < $1.key }) {
             waiting[shard] = nil
             reading.insert(shard)
+            // A parent that has expired is not read, even if a clock that was set back lists it again.
+            finished.formUnion(child.parents)
             ready.append(child.reader)
         }
     }
