@@ -202,9 +202,11 @@ extension Catalogue {
     }
 
     private mutating func apply(_ seal: SealEntry, commit: UInt64) -> Applied {
-        guard var stream = streams[seal.stream] else { return .unknown }
+        guard streams[seal.stream] != nil else { return .unknown }
         // Where a parent is missing, the rows are newer than this entry and contain the children.
         guard seal.parents.allSatisfy({ shards[$0.shard].map { $0.closedAt == nil } ?? false }) else { return .done }
+        // Taken out while it changes, so that it is changed in place: a commit may have a thousand seals.
+        guard var stream = streams.removeValue(forKey: seal.stream) else { return .unknown }
         let parents = seal.parents.compactMap { shards[$0.shard]?.id }
         let lastArrival = seal.parents.compactMap { shards[$0.shard]?.lastArrival }.max()
         for parent in seal.parents {

@@ -68,35 +68,21 @@ package struct Planner {
         // The effects of earlier changes of the same call.
         var last: [ShardNumber: SequenceNumber] = [:]
         var epochs: [ShardNumber: UInt64] = [:]
-        var sealed: Set<StreamNumber> = []
+        var seals: [StreamNumber: SealCheck] = [:]
         for (index, change) in changes.enumerated() {
             switch change {
             case .append(let prepared):
                 guard catalogue.streams[prepared.stream] != nil else {
                     throw ShardlineError(.streamNotFound, "there is no stream '\(prepared.append.stream)'")
                 }
-                guard !sealed.contains(prepared.stream) else {
+                guard seals[prepared.stream] == nil else {
                     throw ShardlineError(
                         .invalidArgument,
                         "in one commit, what is put into a stream comes before the seals of its shards")
                 }
                 if let answer = try refusal(of: prepared, at: index, last: &last, epochs: epochs) { return answer }
             case .other(.seal(let seal)):
-                let stream = try catalogue.stream(seal.stream)
-                let parents = try seal.parents.map { try catalogue.shard($0, of: stream) }
-                if let closed = parents.first(where: { $0.closedAt != nil }) {
-                    return .sealed(change: index, children: closed.children)
-                }
-                try seal.validate(ranges: parents.map(\.range))
-                guard sealed.insert(stream.key).inserted else {
-                    throw ShardlineError(.invalidArgument, "one commit seals shards of a stream once")
-                }
-                let listed = catalogue.listedShards(of: stream, at: now).count
-                guard listed + seal.children.count <= Limits.shards.upperBound else {
-                    throw ShardlineError(
-                        .invalidArgument,
-                        "a stream has at most \(Limits.shards.upperBound) shards, closed ones included")
-                }
+                if let children = try refusal(of: seal, &seals) { return .sealed(change: index, children: children) }
             case .other(.checkpoint(let move)):
                 try check(move.mapping, shard: move.checkpoint.shard, epoch: move.epoch)
                 guard move.checkpoint.finishedRanges.count <= 1000 else {
@@ -112,6 +98,21 @@ package struct Planner {
             }
         }
         return nil
+    }
+
+    /// The children of a parent that is closed already; nil where the seal is accepted.
+    private func refusal(of seal: Seal, _ seals: inout [StreamNumber: SealCheck]) throws -> [ShardID]? {
+        let stream = try catalogue.stream(seal.stream)
+        var check =
+            seals[stream.key]
+            ?? SealCheck(
+                nextNumber: stream.nextShardNumber, listed: catalogue.listedShards(of: stream, at: now).count)
+        let children = try check.add(seal) { id in
+            let shard = try catalogue.shard(id, of: stream)
+            return SealCheck.Parent(range: shard.range, children: shard.closedAt == nil ? nil : shard.children)
+        }
+        seals[stream.key] = check
+        return children
     }
 
     private func refusal(
@@ -271,6 +272,14 @@ package struct Planner {
     }
 
     private mutating func plan(_ seal: Seal) throws -> [ShardID] {
+        let entry = try entry(for: seal)
+        add(.seal(entry))
+        return entry.children.map(\.id)
+    }
+
+    /// A call of its own, so that the stream is not held while ``add(_:body:)`` changes it: that would copy it, and a
+    /// commit may have a thousand seals.
+    private func entry(for seal: Seal) throws -> SealEntry {
         let stream = try catalogue.stream(seal.stream)
         let parents = try seal.parents.map { try catalogue.shard($0, of: stream) }
         let closing = parents.map { $0.lastArrival + .milliseconds(1) }.reduce(now, max)
@@ -279,21 +288,16 @@ package struct Planner {
             notBefore: parents.map { $0.creationSecond + 1 }.reduce(closing.second, max),
             retired: catalogue.retired, taken: creationSeconds(of: numbers, except: stream.key))
         let origin = parents.map { max($0.lastSequence, $0.floor) }.max() ?? .zero
-        var children: [NewShard] = []
-        for (index, range) in seal.children.enumerated() {
-            children.append(
-                NewShard(
-                    key: ShardNumber(catalogue.nextShard + UInt32(index)),
-                    id: ShardID(stream.nextShardNumber + UInt32(index)), range: range, creationSecond: second,
-                    origin: origin))
+        let children = seal.children.enumerated().map { index, range in
+            NewShard(
+                key: ShardNumber(catalogue.nextShard + UInt32(index)),
+                id: ShardID(stream.nextShardNumber + UInt32(index)), range: range, creationSecond: second,
+                origin: origin)
         }
-        add(
-            .seal(
-                SealEntry(
-                    stream: stream.key, closedAt: closing,
-                    parents: parents.map { SealEntry.Parent(shard: $0.key, lastSequence: $0.lastSequence) },
-                    children: children)))
-        return children.map(\.id)
+        return SealEntry(
+            stream: stream.key, closedAt: closing,
+            parents: parents.map { SealEntry.Parent(shard: $0.key, lastSequence: $0.lastSequence) },
+            children: children)
     }
 
     // MARK: Streams and mappings
@@ -321,8 +325,12 @@ package struct Planner {
     /// The creation seconds of shards with these numbers in the other streams.
     private func creationSeconds(of numbers: Range<UInt32>, except stream: StreamNumber?) -> Set<UInt64> {
         var seconds: Set<UInt64> = []
-        for (_, shard) in catalogue.shards where numbers.contains(shard.id.number) && shard.stream != stream {
-            seconds.insert(shard.creationSecond)
+        // By stream, since most have no shard with so high a number, and a commit may have a thousand seals.
+        for other in catalogue.streams.values where other.nextShardNumber > numbers.lowerBound && other.key != stream {
+            for number in numbers {
+                guard let key = other.shards[ShardID(number)] else { continue }
+                if let second = catalogue.shards.read(key, { $0.creationSecond }) { seconds.insert(second) }
+            }
         }
         return seconds
     }

@@ -69,8 +69,49 @@ struct MemoryStream {
     let initialSettings: StreamSettings
     /// Ordered by number.
     var shards: [MemoryShard]
-    /// The indices in ``shards`` of the closed shards that are not forgotten. Each read checks them.
+    /// The indices in ``shards`` of the closed shards that are not forgotten.
     var closed: Set<Int> = []
+    /// Whether retention has removed some of them, which wait for mappings.
+    var hasRemoved = false
+    /// When the first of the others was closed. Each read asks for it, so it is kept.
+    var firstClosing: Timestamp?
+
+    /// Whether shards may have to be removed or forgotten, where records up to `expiry` have expired.
+    func hasShardsToRemove(by expiry: Timestamp) -> Bool {
+        hasRemoved || firstClosing.map { $0 <= expiry } ?? false
+    }
+
+    /// Closes a shard for its children.
+    mutating func close(_ shard: ShardID, at time: Timestamp, children: [ShardID]) {
+        let index = Int(shard.number)
+        shards[index].closedAt = time
+        shards[index].children = children
+        closed.insert(index)
+        firstClosing = firstClosing.map { min($0, time) } ?? time
+    }
+
+    /// Removes closed shards from the list where records up to `expiry` have expired, and forgets those of them that
+    /// `isThrough` says every mapping is done with. Returns the newly forgotten ones.
+    mutating func removeShards(by expiry: Timestamp, isThrough: (MemoryShard) -> Bool) -> [ShardID] {
+        var forgotten: [ShardID] = []
+        (hasRemoved, firstClosing) = (false, nil)
+        for index in closed.sorted() {
+            guard let time = shards[index].closedAt else { continue }
+            guard shards[index].isRemoved || time <= expiry else {
+                firstClosing = firstClosing.map { min($0, time) } ?? time
+                continue
+            }
+            shards[index].isRemoved = true
+            guard isThrough(shards[index]) else {
+                hasRemoved = true
+                continue
+            }
+            shards[index].isForgotten = true
+            closed.remove(index)
+            forgotten.append(shards[index].id)
+        }
+        return forgotten
+    }
 
     func shard(_ id: ShardID) throws -> MemoryShard {
         guard id.number < shards.count else {
@@ -153,21 +194,15 @@ extension MemoryCatalogue {
     /// Removes the shards that were closed longer ago than the retention from a stream's list, and forgets those of
     /// them that every mapping is done with. Returns the newly forgotten ones.
     mutating func removeShards(of name: String, now: Timestamp) -> [ShardID] {
-        guard var stream = streams[UTF8Key(name)], !stream.closed.isEmpty else { return [] }
+        guard var stream = streams[UTF8Key(name)] else { return [] }
         let expiry = now - stream.settings.retention
+        guard stream.hasShardsToRemove(by: expiry) else { return [] }
         let ofStream = mappings.filter { $0.key.stream == name }
-        var forgotten: [ShardID] = []
-        for index in stream.closed.sorted() {
-            let shard = stream.shards[index]
-            guard let closed = shard.closedAt, shard.isRemoved || closed <= expiry else { continue }
-            stream.shards[index].isRemoved = true
-            guard ofStream.values.allSatisfy({ $0.isThrough(shard) }) else { continue }
-            stream.shards[index].isForgotten = true
-            stream.closed.remove(index)
-            forgotten.append(shard.id)
-            for key in ofStream.keys {
-                mappings[key]?.checkpoints[shard.id] = nil
-                mappings[key]?.parked[shard.id] = nil
+        let forgotten = stream.removeShards(by: expiry) { shard in ofStream.values.allSatisfy { $0.isThrough(shard) } }
+        for key in ofStream.keys {
+            for shard in forgotten {
+                mappings[key]?.checkpoints[shard] = nil
+                mappings[key]?.parked[shard] = nil
             }
         }
         streams[UTF8Key(name)] = stream

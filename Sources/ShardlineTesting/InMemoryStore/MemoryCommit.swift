@@ -139,10 +139,7 @@ struct MemoryCommit {
             return .alreadyClosed(children: closed.children)
         }
         try seal.validate(ranges: parents.map(\.range))
-        guard stream.listedShards.count + seal.children.count <= Limits.shards.upperBound else {
-            throw ShardlineError(
-                .invalidArgument, "a stream has at most \(Limits.shards.upperBound) shards, closed ones included")
-        }
+        try Seal.checkCount(listed: stream.listedShards.count, new: seal.children.count)
         let closing = parents.map { $0.lastArrival + .milliseconds(1) }.reduce(now, max)
         let numbers = UInt32(stream.shards.count)..<UInt32(stream.shards.count + seal.children.count)
         let second = CreationSecond.ofChildren(
@@ -157,9 +154,7 @@ struct MemoryCommit {
             stream.shards.append(child)
         }
         for parent in parents {
-            stream.shards[Int(parent.id.number)].closedAt = closing
-            stream.closed.insert(Int(parent.id.number))
-            stream.shards[Int(parent.id.number)].children = children
+            stream.close(parent.id, at: closing, children: children)
             touched.insert(stream.place(of: parent.id))
         }
         catalogue.streams[UTF8Key(seal.stream)] = stream
