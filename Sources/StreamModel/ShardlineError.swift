@@ -19,6 +19,10 @@ public struct ShardlineError: Error, Sendable, CustomStringConvertible, CustomDe
         public static let streamExists = Code("streamExists")
         /// The stream has no such shard.
         public static let shardNotFound = Code("shardNotFound")
+        /// The shard was closed by a split or a merge before; the message names its children. Nothing was done.
+        public static let shardClosed = Code("shardClosed")
+        /// Other calls kept splitting or merging the stream's shards. Nothing was done; the same call may succeed later.
+        public static let shardsChanged = Code("shardsChanged")
         /// No mapping of this name on the stream.
         public static let mappingNotFound = Code("mappingNotFound")
         /// A mapping of this name exists already on the stream.
@@ -72,7 +76,7 @@ public struct ShardlineError: Error, Sendable, CustomStringConvertible, CustomDe
     }
 
     /// Whether the same call may succeed later without anything being changed.
-    public var isRetriable: Bool { [.diskFull, .storeBusy, .mappingBusy].contains(code) }
+    public var isRetriable: Bool { [.diskFull, .storeBusy, .mappingBusy, .shardsChanged].contains(code) }
 
     /// The message.
     public var description: String { message }

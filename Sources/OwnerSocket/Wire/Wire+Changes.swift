@@ -272,6 +272,6 @@ enum WireCode {
         .mappingBusy,
         .fenced, .recordTooLarge, .commitTooLarge, .storeBusy, .ownerGone, .diskFull,
         .storeFailed, .outcomeUnknown, .corrupt, .readFailed, .newerFormat, .metadataOlderThanJournal, .notAccessible,
-        .closed,
+        .closed, .shardClosed, .shardsChanged,
     ]
 }

@@ -6,6 +6,6 @@ struct StreamCommand: AsyncParsableCommand {
         commandName: "stream", abstract: "Make, list, look at, change and delete streams.",
         subcommands: [
             StreamCreateCommand.self, StreamListCommand.self, StreamDescribeCommand.self, StreamUpdateCommand.self,
-            StreamDeleteCommand.self,
+            StreamScaleCommand.self, StreamSplitCommand.self, StreamMergeCommand.self, StreamDeleteCommand.self,
         ])
 }

@@ -93,6 +93,18 @@ struct InMemoryStoreFaultTests {
         }
     }
 
+    @Test func `finding a position fails in the shards that a test chooses`() async throws {
+        let store = try await store()
+        store.failPositions { $0 == ShardID(0) ? ShardlineError(.readFailed, "no such luck") : nil }
+        await #expect {
+            try await store.position(of: .trimHorizon, in: "s", shard: ShardID(0))
+        } throws: {
+            ($0 as? ShardlineError)?.message == "no such luck"
+        }
+        store.failPositions(nil)
+        #expect(try await store.position(of: .trimHorizon, in: "s", shard: ShardID(0)) == .zero)
+    }
+
     @Test func `lost records are told as a gap and passed`() async throws {
         let store = try await store()
         for text in ["a", "b", "c", "d"] { _ = try await store.commit(append(text)) }

@@ -64,6 +64,9 @@ import Testing
                 "stream delete s --forec",
                 "unknown option '--forec' (did you mean '--force'?); there are --force, --yes, "
             ),
+            ("stream scale s 4 --dryrun", "unknown option '--dryrun' (did you mean '--dry-run'?); there are "),
+            ("stream split s 0 --att 4", "unknown option '--att' (did you mean '--at'?); there are --at, "),
+            ("stream merge s 0 1 --jsn", "unknown option '--jsn' (did you mean '--json'?); there are "),
             ("mapping list --jsn", "unknown option '--jsn' (did you mean '--json'?); there are "),
             ("mapping describe s m --jsn", "unknown option '--jsn' (did you mean '--json'?); there are "),
             (
