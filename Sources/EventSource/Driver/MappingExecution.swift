@@ -91,7 +91,8 @@ struct MappingExecution {
             observer: mapping.observer, direct: store as? any DirectStore,
             retention: StreamRetention(claimed.retention))
         defer { session.throttle.end(logger) }
-        let workers = LaneWorkers(count: max(1, min(mapping.workers, claimed.checkpoints.count)))
+        // Not by the shards of this moment: one shard may become a thousand. A worker without shards only waits.
+        let workers = LaneWorkers(count: max(1, mapping.workers))
         let end: Result<SessionEnd, any Error>
         do {
             end = .success(
@@ -119,14 +120,32 @@ struct MappingExecution {
         }
         /// Of shards that can't be read: told once the others have come to their end.
         var damage: (any Error)?
+        /// Shards that have come to their ends, whose children have not been started yet.
+        private var endedShards: [ShardID] = []
 
-        mutating func startLanes() async {
-            do {
-                for start in try await lanes.ready() { workers.begin(start) }
-            } catch {
-                failure = error
-                workers.tellAll(.cancelled)
-            }
+        init(lanes: MappingLanes, workers: LaneWorkers, session: MappingSession) {
+            self.lanes = lanes
+            self.workers = workers
+            self.session = session
+        }
+
+        mutating func startFirstLanes() async {
+            do { start(try await lanes.first()) } catch { notStarted(error) }
+        }
+
+        /// Starts the children of all shards that have ended since the last call, together: a thousand may end at once.
+        mutating func startChildren() async {
+            guard !endedShards.isEmpty else { return }
+            let ended = endedShards
+            endedShards = []
+            do { start(try await lanes.ready(after: ended)) } catch { notStarted(error) }
+        }
+
+        private func start(_ starts: [MappingLanes.Start]) { for start in starts { workers.begin(start) } }
+
+        private mutating func notStarted(_ error: any Error) {
+            failure = error
+            workers.tellAll(.cancelled)
         }
 
         func stopLanes() {
@@ -141,11 +160,11 @@ struct MappingExecution {
             session.permits.close()
         }
 
-        mutating func ended(_ shard: ShardID, _ end: LaneEnd) async {
+        mutating func ended(_ shard: ShardID, _ end: LaneEnd) {
             lanes.ended(shard, end)
             switch end {
             case .stopped, .cancelled: break
-            case .shardEnd: await startLanes()
+            case .shardEnd: endedShards.append(shard)
             case .fenced:
                 isFenced = true
                 stopLanes()
@@ -175,9 +194,10 @@ struct MappingExecution {
         let events = Mailbox<SessionEvent>()
         await withDiscardingTaskGroup { group in
             listen(session, workers, events, in: &group)
-            await course.startLanes()
+            await course.startFirstLanes()
             while course.lanes.running > 0 {
-                for event in await events.take() { await handle(event, &course, events, in: &group) }
+                for event in await events.take() { handle(event, &course, events, in: &group) }
+                await course.startChildren()
             }
             workers.finish()
             group.cancelAll()
@@ -206,9 +226,9 @@ struct MappingExecution {
     private func handle(
         _ event: SessionEvent, _ course: inout Course, _ events: Mailbox<SessionEvent>,
         in group: inout DiscardingTaskGroup
-    ) async {
+    ) {
         switch event {
-        case .lane(let shard, let end): await course.ended(shard, end)
+        case .lane(let shard, let end): course.ended(shard, end)
         case .stopRequested:
             logger.debug("stopping in order")
             course.stopLanes()

@@ -16,10 +16,20 @@ struct MappingLanes {
     private let checkpoints: [ShardID: ShardCheckpoint]
     private let goals: [ShardID: ShardDriver.Goal]?
     private let resumed: Bool
+    /// The shards that the store has listed, and those that it no longer lists but this mapping has not done.
+    private var known: [ShardID: Known] = [:]
+    /// The known shards by their parents.
+    private var children: [ShardID: [ShardID]] = [:]
     private var started: Set<ShardID> = []
     private var done: Set<ShardID> = []
     /// The number of running lanes.
     private(set) var running = 0
+
+    private struct Known {
+        var shard: ShardDescription
+        /// Whether retention has removed the shard from the list.
+        var isExpired: Bool
+    }
 
     init(
         session: MappingSession, claimed: MappingDescription, goals: [ShardID: ShardDriver.Goal]?, resumed: Bool
@@ -31,48 +41,62 @@ struct MappingLanes {
         for checkpoint in claimed.checkpoints where checkpoint.isShardEnd { done.insert(checkpoint.shard) }
     }
 
-    /// The shards that can be started now: not started yet, and their parents are done.
-    mutating func ready() async throws -> [Start] {
-        var shards = try await session.store.describeStream(session.key.stream).shards
+    /// The shards that can be started at the beginning of a session.
+    mutating func first() async throws -> [Start] {
+        try await look()
+        return begin(known.keys.sorted())
+    }
+
+    /// The shards that can be started now that these have come to their ends.
+    ///
+    /// The store is asked only where a shard was still open when it was last asked: a shard is closed and its children
+    /// are opened by one commit. So a thousand children, and the generations after them, cost two calls.
+    mutating func ready(after ended: [ShardID]) async throws -> [Start] {
+        if ended.contains(where: { known[$0]?.shard.closedAt == nil }) {
+            try await look()
+            return begin(known.keys.sorted())
+        }
+        return begin(Set(ended.flatMap { children[$0] ?? [] }).sorted())
+    }
+
+    /// Asks the store for the stream's shards.
+    private mutating func look() async throws {
+        let listed = try await session.store.describeStream(session.key.stream).shards
         // Expired shards that are no longer listed are included: their undone records have to be given up (ESM-G4).
-        let open = Set(shards.map(\.id))
-        let expired = try await session.store.describeMapping(session.key).expiredShards.filter {
-            !open.contains($0.id)
+        let expired = try await session.store.describeMapping(session.key).expiredShards
+        // A parent that retention has removed was done or has expired: its children don't wait for it.
+        known = known.filter { started.contains($0.key) && !done.contains($0.key) }
+        for shard in expired { known[shard.id] = Known(shard: shard, isExpired: true) }
+        for shard in listed { known[shard.id] = Known(shard: shard, isExpired: false) }
+        children = [:]
+        for shard in known.keys.sorted() {
+            for parent in known[shard]?.shard.parents ?? [] { children[parent, default: []].append(shard) }
         }
-        shards += expired
-        let listed = open.union(expired.map(\.id))
+    }
+
+    /// Those of `candidates` that can be started: not started yet, and their parents are done.
+    private mutating func begin(_ candidates: [ShardID]) -> [Start] {
         var starts: [Start] = []
-        for shard in shards where !started.contains(shard.id) && !done.contains(shard.id) {
-            // A parent that retention has removed was done or has expired: its children don't wait for it.
-            guard shard.parents.allSatisfy({ done.contains($0) || !listed.contains($0) }) else { continue }
-            guard let start = try await start(of: shard, isExpired: !open.contains(shard.id)) else { continue }
+        for id in candidates where !started.contains(id) && !done.contains(id) {
+            guard let shard = known[id], shard.shard.parents.allSatisfy({ done.contains($0) || known[$0] == nil }),
+                let start = start(of: shard)
+            else { continue }
             starts.append(start)
+            started.insert(id)
         }
-        // Counted after all calls that can throw: a lane that is counted and never started would be waited for.
-        started.formUnion(starts.map(\.shard.id))
         running += starts.count
         return starts
     }
 
-    /// - Parameter isExpired: whether retention has removed the shard from the list.
-    private func start(of shard: ShardDescription, isExpired: Bool) async throws -> Start? {
-        let position: SequenceNumber
-        if let checkpoint = checkpoints[shard.id] {
-            position = checkpoint.position
-        } else {
-            // A shard that is newer than the mapping is read from its first record (ESM-H3), and its expired records
-            // are given up (ESM-G4).
-            do {
-                position = try await session.store.position(
-                    of: .afterSequenceNumber(shard.origin), in: session.key.stream, shard: shard.id)
-            } catch let error as ShardlineError where error.code == .shardNotFound {
-                position = shard.origin
-            }
-        }
+    private func start(of known: Known) -> Start? {
+        let shard = known.shard
+        // A shard that is newer than the mapping is read from its first record (ESM-H3), and its expired records are
+        // given up (ESM-G4).
+        let position = checkpoints[shard.id]?.position ?? shard.origin
         var goal: ShardDriver.Goal?
         if let goals {
             // Newer shards are not part of the goal.
-            guard let known = goals[shard.id] ?? (isExpired ? .shardEnd : nil) else { return nil }
+            guard let known = goals[shard.id] ?? (known.isExpired ? .shardEnd : nil) else { return nil }
             if case .position(let tip) = known, position >= tip { return nil }
             goal = known
         }

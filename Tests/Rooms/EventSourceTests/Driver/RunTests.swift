@@ -29,26 +29,6 @@ struct RunTests {
         #expect(Set(bench.calls.all.map(\.requestID)).count == bench.calls.all.count)
     }
 
-    /// Of two shards that come at once the second can't be begun: the first, which was found in order, must not be
-    /// waited for either.
-    @Test(.timeLimit(.minutes(1))) func `shards that can't be begun end the run with the error`() async throws {
-        let bench = try await Bench()
-        try await bench.put(1...3)
-        let mapping = try await bench.mapping()
-        let seal = Seal(stream: "s", parents: [ShardID(0)], children: HashKeyRange.even(2))
-        _ = try await bench.store.commit([.seal(seal)])
-        bench.store.failPositions { $0 == ShardID(2) ? ShardlineError(.readFailed, "no such luck") : nil }
-        await #expect {
-            try await mapping.run(until: .stopped)
-        } throws: {
-            ($0 as? ShardlineError)?.message == "no such luck"
-        }
-        #expect(bench.calls.texts.flatMap { $0 } == ["1", "2", "3"])
-        // What stood in the way is gone.
-        bench.store.failPositions(nil)
-        try await bench.mapping().run(until: .caughtUp)
-    }
-
     @Test func `a mapping made again goes on at its checkpoints (ESM-P7)`() async throws {
         let bench = try await Bench()
         try await bench.put(1...10)
