@@ -144,6 +144,8 @@ let package = Package(
             name: "simulate", dependencies: ["Simulation"], path: "Tests/Support/Simulate", swiftSettings: swift),
         // A model of what must be delivered, independent of the event source: its tests compare with it.
         .target(name: "DeliveryModel", path: "Tests/Support/DeliveryModel", swiftSettings: swift),
+        // A model of which records filters keep, likewise.
+        .target(name: "FilterModel", path: "Tests/Support/FilterModel", swiftSettings: swift),
 
         .testTarget(
             name: "StreamModelTests", dependencies: ["StreamModel", "CHash", "TestSupport"],
@@ -164,9 +166,8 @@ let package = Package(
         .testTarget(
             name: "EventSourceTests",
             dependencies: [
-                "EventSource", "SegmentStorage", "DeliveryModel", "ShardlineTesting", "TestSupport", "TestTraits",
-                "CZlib",
-                metricsTestKit,
+                "EventSource", "SegmentStorage", "DeliveryModel", "FilterModel", "ShardlineTesting", "TestSupport",
+                "TestTraits", "CZlib", metricsTestKit,
             ],
             path: "Tests/Rooms/EventSourceTests", swiftSettings: swift),
         .testTarget(
@@ -213,8 +214,7 @@ let package = Package(
             name: "FuzzTests",
             dependencies: [
                 "SegmentStorage", "OfflineStore", "OwnerSocket", "EventSource", "ShardlineCLI", "StreamStorage",
-                "StreamModel",
-                "DiskAccess", "ShardlineTesting", "TestSupport", logging,
+                "StreamModel", "DiskAccess", "FilterModel", "ShardlineTesting", "TestSupport", logging,
             ],
             path: "Tests/WholeSystem/FuzzTests", exclude: ["Corpus"], swiftSettings: swift),
         .testTarget(

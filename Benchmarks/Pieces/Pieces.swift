@@ -11,6 +11,7 @@ let benchmarks: @Sendable () -> Void = {
     keyPieces()
     readPieces()
     writePieces()
+    filterPieces()
     lanePieces()
     storePieces()
 }

@@ -44,7 +44,7 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "EventSource", dependencies: ["StreamStorage", "StreamModel", collections],
-            sources: ["Core", "JSON", "Function/FunctionResponse.swift", "Destination/FailureRecord.swift"],
+            sources: ["Core", "JSON", "Filter", "Function/FunctionResponse.swift", "Destination/FailureRecord.swift"],
             swiftSettings: swift),
         .target(
             name: "ShardlineCLI", dependencies: ["EventSource", "StreamModel", "DiskAccess", "CZlib"],
@@ -54,11 +54,12 @@ let package = Package(
                 "Output/DescriptorWriter.swift", "Output/Output.swift", "Failures/ExitStatus.swift",
                 "Failures/SystemMessage.swift",
             ], swiftSettings: swift),
+        .target(name: "FilterModel", path: "Tests/Support/FilterModel", swiftSettings: swift),
         .executableTarget(
             name: "Fuzz",
             dependencies: [
                 "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineCLI", "StreamStorage", "StreamModel",
-                "DiskAccess",
+                "DiskAccess", "FilterModel",
             ],
             path: "Tests",
             sources: [

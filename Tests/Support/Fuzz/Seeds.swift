@@ -34,6 +34,8 @@ enum Seeds {
                 #"{"errorMessage":"no","errorType":"ValueError","permanent":true}"#, "", " {} ", "null",
                 #"{"key":"ü\u00fc\ud83d\udca5\n","other":[1,-2.5e+7,true,false,null,{"key":[]}]}"#, #"{"key":-0.5}"#,
             ].map { Array($0.utf8) }
+        case "filter":
+            return filters
         case "rows":
             return [
                 "\u{0}\u{5}one\ntwo\r\nthree", "\u{1}\u{2}\n\n", "\u{2}\u{7}{\"key\":\"a\"}\n{\"key\":1}\nno\n",
@@ -186,4 +188,22 @@ enum Seeds {
         ]
         return [[255] + member, [0] + member + member, [4] + member + [0, 0, 0]]
     }()
+
+    /// A pattern, a zero, and data.
+    private static let filters: [[UInt8]] = [
+        (
+            #"{"data":{"a":["x",5,null,true,{"exists":false}],"b.c":[{"prefix":"y"}]}}"#,
+            #"{"a":[1,"x"],"b":{"c":"yz"}}"#
+        ),
+        (
+            #"{"partitionKey":["k"],"data":{"$or":[{"a":[{"numeric":[">",0,"<=",5.5]}]},{"a":[{"cidr":"10.0.0.0/8"}]}]}}"#,
+            #"{"a":5}"#
+        ),
+        (#"{"data":{"a":[{"anything-but":{"wildcard":["*a*b","\\*"]}}]}}"#, #"{"a":["ab","\u0061\n\\"]}"#),
+        (
+            #"{"data":{"a":[{"suffix":{"equals-ignore-case":"ß"}},{"anything-but":[1,2]},{"cidr":"::/1"}]}}"#,
+            #"{"a":"::1"}"#
+        ),
+        (#"{"data":{"a":{"b":[1],"c":[2]}}}"#, #"{"a":[{"b":1},{"b":1,"c":2}],"a.b":1}"#),
+    ].map { Array($0.0.utf8) + [0] + Array($0.1.utf8) }
 }

@@ -11,7 +11,7 @@ import Testing
             "Maintenance", "Store",
         ],
         "OfflineStore": ["Check", "Repair", "Backup"],
-        "EventSource": ["JSON", "Core", "Configuration", "Function", "Destination", "Driver"],
+        "EventSource": ["JSON", "Filter", "Core", "Configuration", "Function", "Destination", "Driver"],
         "ShardlineCLI": [
             "Failures", "Arguments", "Output", "Input", "ProcessFunction", "StoreAccess", "Bench", "Demo", "Commands",
             "",

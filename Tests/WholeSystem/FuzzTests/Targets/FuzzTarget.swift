@@ -18,6 +18,7 @@ struct FuzzTarget: Sendable {
         FuzzTarget(name: "wire-frames", check: WireFuzz.checkFrames),
         FuzzTarget(name: "json", check: JSONFuzz.check),
         FuzzTarget(name: "failure-record", check: FailureRecordFuzz.check),
+        FuzzTarget(name: "filter", check: FilterFuzz.check),
         FuzzTarget(name: "rows", check: RowsFuzz.check),
         FuzzTarget(name: "gzip", check: GzipFuzz.check),
         FuzzTarget(name: "text", check: TextFuzz.check),
