@@ -1,4 +1,5 @@
 import Simulation
+import StreamModel
 import Testing
 
 /// The judge says what it must say: each invariant is broken once, and a run in order is not blamed.
@@ -230,5 +231,35 @@ import Testing
         }
         #expect(sentBack(noticing: false) == "nothing")
         #expect(sentBack(noticing: true).contains("went past s/0 2"))
+    }
+
+    @Test func `splits of one call of which a part is there`() {
+        let (before, after) = (HashKeyRange.even(1), HashKeyRange.even(4))
+        func verdict(_ body: (inout Judge) -> Void) -> String {
+            Self.verdict { judge in
+                judge.sawOpenShards(before)
+                judge.willReshard(to: after)
+                body(&judge)
+            }
+        }
+        #expect(verdict { $0.sawOpenShards(HashKeyRange.even(2)) }.contains("the open shards of s begin at"))
+        // In doubt it is either, and stays so.
+        #expect(verdict { $0.sawOpenShards(before) } == "nothing")
+        #expect(verdict { $0.sawOpenShards(after) } == "nothing")
+        #expect(
+            verdict {
+                $0.sawOpenShards(after)
+                $0.sawOpenShards(before)
+            }.contains("begin at"))
+        #expect(
+            verdict {
+                $0.hasResharded()
+                $0.sawOpenShards(before)
+            }.contains("begin at"))
+        #expect(
+            verdict {
+                $0.hasNotResharded()
+                $0.sawOpenShards(after)
+            }.contains("begin at"))
     }
 }

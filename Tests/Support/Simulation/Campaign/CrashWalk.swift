@@ -190,12 +190,12 @@ extension CrashWalk {
             return history
         }
         return [
-            // A commit: one sector, many, over several shards, with checkpoint and document, with a seal; its mark.
+            // A commit: one sector, many, over several shards, with checkpoint and document, with many seals; its mark.
             history(
                 1,
                 [
                     .put(caller: 0, count: 1, bytes: 20), .put(caller: 0, count: 6, bytes: 300), .pause(10),
-                    .put(caller: 1, count: 3, bytes: 20), .split, .enqueue(producer: 0, count: 8, bytes: 20),
+                    .put(caller: 1, count: 3, bytes: 20), .scale(3), .enqueue(producer: 0, count: 8, bytes: 20),
                     .pause(300), .merge, .put(caller: 0, count: 4, bytes: 20), .reopen,
                     .put(caller: 1, count: 2, bytes: 20),
                 ]),

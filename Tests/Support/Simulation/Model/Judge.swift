@@ -101,6 +101,8 @@ package struct Judge {
     var isStream = Presence.absent
     /// By the name that the stream is known by.
     var streamFacts: [String: StreamFacts] = [:]
+    /// How the hash keys of each stream are divided, by the same name: Judge+Resharding.
+    var divisions: [String: Division] = [:]
     var isMapping: [String: Presence] = [:]
     /// Streams that are no more.
     var deleted: Set<String> = []
@@ -138,6 +140,7 @@ package struct Judge {
         hasher.combine(generation)
         hasher.combine(isStream)
         hasher.combine(isMapping)
+        hasher.combine(divisions)
         for (shard, log) in logs.sorted(by: { $0.key < $1.key }) {
             hasher.combine(shard)
             hasher.combine(log.promised)

@@ -17,6 +17,8 @@ package struct History: Sendable {
         /// A shard is split, or two neighbours are merged.
         case split
         case merge
+        /// The stream gets so many shards, by as many splits and merges as it takes, in one commit.
+        case scale(Int)
         /// A mapping is stopped in order; it begins again after a while.
         case restart(mapping: Int)
         /// A mapping, running or not, is sent back to the oldest record.
@@ -111,8 +113,9 @@ package struct History: Sendable {
             case 52..<55: step = .jump(random.pick([-4_000, -500, 1_000, 15_000]))
             case 55..<58: step = .audit
             case 58..<60: step = .seek(mapping: random.below(2))
-            case 60..<63: step = .split
-            case 63..<66: step = .merge
+            case 60..<62: step = .split
+            case 62..<64: step = .merge
+            case 64..<66: step = .scale(random.pick(1...6))
             case 66..<68: step = .restart(mapping: random.below(2))
             case 68..<76: step = .crash(after: random.pick([1, 3, 10, 40, 120]))
             case 76..<78: step = .kill(after: random.pick([1, 10, 60]))
@@ -134,7 +137,8 @@ package struct History: Sendable {
         settings.retention = random.pick([3_000, 6_000])
         for _ in 0..<random.pick(2...5) {
             let steps: [Step] = [
-                random.once(in: 2) ? .split : .merge, .pause(settings.retention / random.pick([2, 1])),
+                random.pick([.split, .merge, .scale(random.pick(1...5))]),
+                .pause(settings.retention / random.pick([2, 1])),
                 .put(caller: random.below(2), count: random.pick(1...8), bytes: 20),
             ]
             let place = random.below(items.count + 1)

@@ -93,6 +93,7 @@ extension Life {
             next = shard.hashKeyRange.last.value &+ 1
         }
         if !isWhole || next != 0 { world.fail("the open shards don't own each hash key once: \(open.map(\.id))") }
+        if !world.isDecayed { world.tell { $0.sawOpenShards(open.map(\.hashKeyRange)) } }
         for shard in stream.shards {
             world.tell { judge in
                 judge.sawShard(

@@ -162,6 +162,7 @@ final class Life: @unchecked Sendable {
         case .audit: await audit(isAlone: false)
         case .split: await split(item.seed)
         case .merge: await merge(item.seed)
+        case .scale(let count): await scale(to: count)
         case .seek(let mapping): await seek(World.allMappings[mapping])
         case .deleteStream: await deleteStream(item.seed)
         case .deleteMapping(let mapping):
@@ -311,51 +312,6 @@ final class Life: @unchecked Sendable {
                 }
                 failed(error, "caller \(number)")
             }
-        }
-    }
-
-    // MARK: Shards
-
-    private func openShards() async -> [ShardDescription] {
-        do {
-            return try await store.describeStream(World.stream).shards.filter { $0.closedAt == nil }
-        } catch {
-            failed(error, "describing the stream")
-            return []
-        }
-    }
-
-    private func split(_ seed: UInt64) async {
-        let shards = await openShards()
-        guard !shards.isEmpty, shards.count < 6 else { return }
-        let shard = shards[Int(seed % UInt64(shards.count))]
-        let (first, last) = (shard.hashKeyRange.first.value, shard.hashKeyRange.last.value)
-        guard last - first > 4 else { return }
-        let middle = first + (last - first) / 2
-        await seal(
-            [shard.id],
-            [
-                HashKeyRange(first: HashKey(first), last: HashKey(middle)),
-                HashKeyRange(first: HashKey(middle + 1), last: HashKey(last)),
-            ])
-    }
-
-    private func merge(_ seed: UInt64) async {
-        let shards = await openShards().sorted { $0.hashKeyRange.first < $1.hashKeyRange.first }
-        guard shards.count > 1 else { return }
-        let index = Int(seed % UInt64(shards.count - 1))
-        await seal(
-            [shards[index].id, shards[index + 1].id],
-            [HashKeyRange(first: shards[index].hashKeyRange.first, last: shards[index + 1].hashKeyRange.last)])
-    }
-
-    private func seal(_ parents: [ShardID], _ children: [HashKeyRange]) async {
-        do {
-            _ = try await store.commit([
-                .seal(Seal(stream: World.stream, parents: parents, children: children))
-            ])
-        } catch {
-            failed(error, "sealing shards")
         }
     }
 
