@@ -29,6 +29,8 @@ struct ShardReaders: Sendable {
     private var reading: Set<ShardID> = []
     /// Shards whose parents are not all read.
     private var waiting: [ShardID: Child] = [:]
+    /// The shards that waited for each parent.
+    private var children: [ShardID: [ShardID]] = [:]
     private var finished: Set<ShardID> = []
     /// The shards that the stream lists, when they were last looked up.
     private var listed: [ShardID: ShardDescription] = [:]
@@ -47,10 +49,14 @@ struct ShardReaders: Sendable {
                 finished.insert(shard.id)
                 continue
             }
-            let reader = ShardReader(shard, at: position, settings: self.settings)
-            waiting[shard.id] = Child(parents: shard.parents, reader: reader)
+            wait(ShardReader(shard, at: position, settings: self.settings), for: shard.parents)
         }
-        startReady()
+        startReady(of: waiting.keys)
+    }
+
+    private mutating func wait(_ reader: ShardReader, for parents: [ShardID]) {
+        waiting[reader.shard] = Child(parents: parents, reader: reader)
+        for parent in parents { children[parent, default: []].append(reader.shard) }
     }
 
     /// A shard was read after its parents.
@@ -128,8 +134,11 @@ struct ShardReaders: Sendable {
         finished.insert(reader.shard)
         if settings.follow, children.isEmpty || children.contains(where: { listed[$0] == nil }) {
             try await lookUp(children, of: reader)
+            startReady(of: waiting.keys)
+        } else {
+            // Not all that wait: a thousand shards may end one after the other.
+            startReady(of: self.children[reader.shard] ?? [])
         }
-        startReady()
     }
 
     /// Finds the shards that have opened since, and those that have opened, closed and expired.
@@ -141,13 +150,11 @@ struct ShardReaders: Sendable {
             try reportGone(shard.parents.filter { !children.contains($0) }, of: shard, after: parent)
         }
         for shard in opened {
-            let reader = ShardReader(shard, at: shard.origin, settings: settings)
-            waiting[shard.id] = Child(parents: shard.parents, reader: reader)
+            wait(ShardReader(shard, at: shard.origin, settings: settings), for: shard.parents)
         }
         // It says what has expired in it, and names its children.
         for child in children where !isKnown(child) {
-            let reader = ShardReader(child, at: parent.position, settings: settings)
-            waiting[child] = Child(parents: [parent.shard], reader: reader)
+            wait(ShardReader(child, at: parent.position, settings: settings), for: [parent.shard])
         }
     }
 
@@ -166,15 +173,17 @@ struct ShardReaders: Sendable {
         waiting[shard] != nil || reading.contains(shard) || finished.contains(shard)
     }
 
-    /// Parents that are neither listed nor known have expired: nothing of them is left to read.
-    private mutating func startReady() {
-        let started = waiting.filter { _, child in
-            child.parents.allSatisfy { parent in
+    /// Starts those of `shards` that wait for nothing more. Parents that are neither listed nor known have expired:
+    /// nothing of them is left to read.
+    private mutating func startReady(of shards: some Sequence<ShardID>) {
+        let started = shards.filter { shard in
+            guard let child = waiting[shard] else { return false }
+            return child.parents.allSatisfy { parent in
                 finished.contains(parent) || !isKnown(parent) && listed[parent] == nil
             }
         }
-        for (shard, child) in started.sorted(by: { $0.key < $1.key }) {
-            waiting[shard] = nil
+        for shard in started.sorted() {
+            guard let child = waiting.removeValue(forKey: shard) else { continue }
             reading.insert(shard)
             // A parent that has expired is not read, even if a clock that was set back lists it again.
             finished.formUnion(child.parents)
