@@ -14,22 +14,23 @@ func lanePieces() {
 
 /// A lane whose actions are answered at once and well.
 private struct Lane {
-    private var core: LaneCore
+    private var core: ShardCore
     private var tip = SequenceNumber.zero
 
     init(batchSize: Int) {
         var settings = LaneCore.Settings()
         settings.batchSize = batchSize
         settings.payload = .rawBytes()
-        core = LaneCore(
-            LaneCore.InitialState(position: .zero), settings: settings, denseNumbers: true, jitterSeed: 1)
+        core = ShardCore(
+            ShardCore.InitialState(ShardProgress(position: .zero)), settings: settings, denseNumbers: true,
+            jitterSeed: 1)
     }
 
     /// Lets the core decide until so many records are done and checkpointed.
     consuming func work(off records: Int) {
         tip = SequenceNumber(UInt64(records))
         let now = Moment(monotonic: MonotonicTime(sinceOrigin: .zero), wall: Timestamp(milliseconds: 2))
-        var events: [LaneCore.Event] = [.start]
+        var events: [ShardCore.Event] = [.start]
         var next = 0
         while next < events.count {
             let decisions = core.handle(events[next], at: now)
@@ -44,7 +45,7 @@ private struct Lane {
                 case .invoke(let invocation): events.append(.invocationEnded(invocation.number, .success))
                 case .checkpoint: events.append(.checkpointed)
                 case .wait: break
-                case .noteAttempt, .handOver, .stopped: preconditionFailure("nothing fails here")
+                case .handOver, .stopped: preconditionFailure("nothing fails here")
                 }
             }
         }
@@ -52,7 +53,7 @@ private struct Lane {
     }
 
     /// At most 500 records, as a call of 500 brings them; nothing at the tip, where a read waits.
-    private func read(_ order: LaneCore.ReadOrder) -> ReadResult? {
+    private func read(_ order: ShardCore.ReadOrder) -> ReadResult? {
         let left = Int(tip.rawValue - order.after.rawValue)
         guard left > 0 else { return nil }
         let run = Samples.run(min(500, left, order.maximumRecords), after: order.after)

@@ -5,7 +5,8 @@ import StreamModel
 /// in Lambda's API, or null means "no limit" (nil in Swift). The destination is in its text form.
 extension EventSourceMapping.Configuration: Codable {
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case batchSize, batchWindow, maximumRetryAttempts, maximumRecordAge, bisectOnError, reportsBatchItemFailures
+        case batchSize, batchWindow, parallelizationFactor, maximumRetryAttempts, maximumRecordAge, bisectOnError
+        case reportsBatchItemFailures
         case failureDestination, backOffFirst, backOffLongest, functionTimeout, payloadLimit, concurrency
         case shutdownGrace, awsCompatibleCounts, account, region
     }
@@ -44,6 +45,7 @@ extension EventSourceMapping.Configuration: Codable {
         }
         try take(.batchSize, into: &batchSize)
         try take(.batchWindow, into: &batchWindow)
+        try take(.parallelizationFactor, into: &parallelizationFactor)
         try takeLimit(.maximumRetryAttempts, into: &maximumRetryAttempts)
         if values.contains(.maximumRecordAge) {
             let age = try values.decodeIfPresent(Double.self, forKey: .maximumRecordAge)
@@ -76,6 +78,7 @@ extension EventSourceMapping.Configuration: Codable {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(batchSize, forKey: .batchSize)
         try values.encode(batchWindow.inSeconds, forKey: .batchWindow)
+        try values.encode(parallelizationFactor, forKey: .parallelizationFactor)
         try values.encode(maximumRetryAttempts ?? -1, forKey: .maximumRetryAttempts)
         try values.encode(maximumRecordAge?.inSeconds ?? -1, forKey: .maximumRecordAge)
         try values.encode(bisectOnError, forKey: .bisectOnError)

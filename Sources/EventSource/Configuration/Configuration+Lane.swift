@@ -4,6 +4,7 @@ extension EventSourceMapping.Configuration {
         var settings = LaneCore.Settings()
         settings.batchSize = batchSize
         settings.batchWindow = batchWindow
+        settings.parallelizationFactor = parallelizationFactor
         settings.maximumRetryAttempts = maximumRetryAttempts
         settings.maximumRecordAge = maximumRecordAge
         settings.bisectsOnError = bisectOnError

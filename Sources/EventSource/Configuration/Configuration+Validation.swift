@@ -106,6 +106,7 @@ extension EventSourceMapping.Configuration {
         }
         check("batchSize", batchSize, 1...10_000)
         check("batchWindow", batchWindow, .zero ... .seconds(300))
+        check("parallelizationFactor", parallelizationFactor, 1...10)
         check("maximumRetryAttempts", maximumRetryAttempts, 0...10_000, without: "no limit")
         check("maximumRecordAge", maximumRecordAge, .seconds(60) ... .seconds(604_800), without: "no limit")
         check("functionTimeout", functionTimeout, .milliseconds(1) ... .seconds(86_400))
@@ -114,7 +115,7 @@ extension EventSourceMapping.Configuration {
         check(
             "backOff.longest", backOff.longest, first ... .seconds(86_400), from: naming.name("backOff.first"))
         check("payloadLimit", payloadLimit, 1024...(64 << 20), unit: " bytes", without: "no limit")
-        check("concurrency", concurrency, 1...10_000, without: "one for each shard")
+        check("concurrency", concurrency, 1...10_000, without: "one for each shard and lane")
         check("shutdownGrace", shutdownGrace, .zero ... .seconds(3600))
         return wrong + namesThatCannotBe(naming)
     }

@@ -15,6 +15,14 @@ extension EventSourceMapping {
         /// 0 to 300 seconds. Default 0: a batch takes the records that are available. If very many shards get records
         /// at the same time, up to 50 ms may pass before they are read.
         public var batchWindow: Duration = .zero
+        /// How many batches of one shard may be in flight at the same time (Lambda's `ParallelizationFactor`): 1 to 10.
+        /// Default 1, as Lambda's.
+        ///
+        /// With more than 1 the records of a shard are handed to this many lanes by their partition keys. Records of one
+        /// key keep their order; records of different keys don't. Each lane has batches, a batching window, retries and
+        /// bisect of its own, so a failing record holds up only the keys of its lane. A mapping may get another factor
+        /// when it runs again.
+        public var parallelizationFactor = 1
         /// How often a unit of records is retried before it is given up: 0 to 10,000; nil: until it succeeds or its
         /// records are too old. Default 5 (Lambda: no limit). Use nil instead of Lambda's -1, which is refused.
         public var maximumRetryAttempts: Int? = 5
@@ -39,8 +47,8 @@ extension EventSourceMapping {
         /// Measured on the JSON event of functions outside Swift, and on the records' data for functions in Swift.
         /// A record that is larger by itself is given up without being sent.
         public var payloadLimit: Int? = 6 << 20
-        /// How many invocations of the mapping may run at once, over all shards: 1 to 10,000; nil: one for each shard.
-        /// Default nil.
+        /// How many invocations of the mapping may run at once, over all shards: 1 to 10,000; nil: as many as
+        /// ``parallelizationFactor`` for each shard. Default nil.
         public var concurrency: Int?
         /// How long a graceful shutdown waits for running invocations before it cancels them: 0 to 3,600 seconds.
         /// Default 5 seconds. The next run delivers the records of cancelled invocations again.

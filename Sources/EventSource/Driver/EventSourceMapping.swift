@@ -19,8 +19,8 @@ import StreamStorage
 /// done. A failing record is isolated, retried, and in the end given up to the failure destination, as
 /// ``Configuration`` says. It blocks its shard permanently only if the settings say so.
 ///
-/// One process runs a mapping at a time. Shards are processed in parallel, with one invocation at a time in each. All
-/// members can be used from any thread.
+/// One process runs a mapping at a time. Shards are processed in parallel, with one invocation at a time in each, or as
+/// many as ``Configuration/parallelizationFactor`` allows. All members can be used from any thread.
 public final class EventSourceMapping: Sendable {
     /// When a run ends.
     public struct Goal: Hashable, Sendable {
@@ -96,11 +96,12 @@ public final class EventSourceMapping: Sendable {
             logger: logger, source: .closure(function))
     }
 
-    /// Creates a durable mapping whose shards each have a function with state, or resumes the mapping of this name.
+    /// Creates a durable mapping whose shards, or lanes of shards, each have a function with state, or resumes the mapping of this name.
     ///
     /// The other parameters are those of the initializer with a closure.
     ///
-    /// - Parameter makeFunction: makes the function of one shard; called when a run starts on the shard.
+    /// - Parameter makeFunction: makes the function of one shard; called when a run starts on the shard, once for each of
+    ///   its lanes.
     public convenience init(
         _ name: String, from stream: RecordStream, startingAt start: StartingPosition = .trimHorizon,
         configuration: Configuration = Configuration(), destination: (any FailureDestination)? = nil,

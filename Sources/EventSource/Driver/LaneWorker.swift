@@ -121,7 +121,8 @@ struct LaneWorker {
         _ shard: ShardID, _ end: LaneEnd?, _ lanes: inout Lanes, in group: inout DiscardingTaskGroup
     ) {
         guard let end, let driver = lanes.drivers.removeValue(forKey: shard) else { return }
-        finish(driver, end, in: &group)
+        driver.ended(as: end)
+        ended(shard, end)
     }
 
     private func wake(with post: Input, at time: MonotonicTime, in group: inout DiscardingTaskGroup) {
@@ -132,20 +133,6 @@ struct LaneWorker {
         }
     }
 
-    private func finish(_ driver: ShardDriver, _ end: LaneEnd, in group: inout DiscardingTaskGroup) {
-        let shard = driver.shard.id
-        driver.ended(as: end)
-        guard case .stopped = end, driver.hasNote else { return ended(shard, end) }
-        let (change, session, ended) = (driver.withoutNote, session, ended)
-        group.addTask {
-            do {
-                _ = try await session.store.commit([change], urgency: .relaxed)
-            } catch {
-                session.logger.info("the note of the last unit's tries stays: \(error)")
-            }
-            ended(shard, end)
-        }
-    }
 }
 
 /// The mailboxes of a session's workers. A shard always has the same worker.

@@ -6,7 +6,7 @@ struct MappingLanes {
     /// A shard that can be driven now.
     struct Start: Sendable {
         let shard: ShardDescription
-        let beginning: LaneCore.InitialState
+        let beginning: ShardCore.InitialState
         let goal: ShardDriver.Goal?
         /// Publishes the lane's state and counters.
         let board: MappingStatusRegistry.Shard
@@ -44,7 +44,7 @@ struct MappingLanes {
     /// The shards that can be started at the beginning of a session.
     mutating func first() async throws -> [Start] {
         try await look()
-        return begin(known.keys.sorted())
+        return try begin(known.keys.sorted())
     }
 
     /// The shards that can be started now that these have come to their ends.
@@ -54,9 +54,9 @@ struct MappingLanes {
     mutating func ready(after ended: [ShardID]) async throws -> [Start] {
         if ended.contains(where: { known[$0]?.shard.closedAt == nil }) {
             try await look()
-            return begin(known.keys.sorted())
+            return try begin(known.keys.sorted())
         }
-        return begin(Set(ended.flatMap { children[$0] ?? [] }).sorted())
+        return try begin(Set(ended.flatMap { children[$0] ?? [] }).sorted())
     }
 
     /// Asks the store for the stream's shards.
@@ -75,11 +75,11 @@ struct MappingLanes {
     }
 
     /// Those of `candidates` that can be started: not started yet, and their parents are done.
-    private mutating func begin(_ candidates: [ShardID]) -> [Start] {
+    private mutating func begin(_ candidates: [ShardID]) throws -> [Start] {
         var starts: [Start] = []
         for id in candidates where !started.contains(id) && !done.contains(id) {
             guard let shard = known[id], shard.shard.parents.allSatisfy({ done.contains($0) || known[$0] == nil }),
-                let start = start(of: shard)
+                let start = try start(of: shard)
             else { continue }
             starts.append(start)
             started.insert(id)
@@ -88,23 +88,23 @@ struct MappingLanes {
         return starts
     }
 
-    private func start(of known: Known) -> Start? {
+    private func start(of known: Known) throws -> Start? {
         let shard = known.shard
         // A shard that is newer than the mapping is read from its first record (ESM-H3), and its expired records are
         // given up (ESM-G4).
-        let position = checkpoints[shard.id]?.position ?? shard.origin
+        let progress =
+            try checkpoints[shard.id].map { try ShardProgress($0) } ?? ShardProgress(position: shard.origin)
         var goal: ShardDriver.Goal?
         if let goals {
             // Newer shards are not part of the goal.
             guard let known = goals[shard.id] ?? (known.isExpired ? .shardEnd : nil) else { return nil }
-            if case .position(let tip) = known, position >= tip { return nil }
+            if case .position(let tip) = known, progress.position >= tip { return nil }
             goal = known
         }
-        let note = checkpoints[shard.id]?.attempts
         let board = session.board.began(
-            shard.id, at: position, tip: shard.tip, sentBefore: note?.last ?? .zero)
+            shard.id, at: progress, tip: shard.tip, lanes: session.configuration.parallelizationFactor)
         // How the previous process ended is unknown. A resumed mapping assumes an unclean end (ESM-A9).
-        let beginning = LaneCore.InitialState(position: position, note: note, notesAttempts: resumed)
+        let beginning = ShardCore.InitialState(progress, notesAttempts: resumed)
         return Start(shard: shard, beginning: beginning, goal: goal, board: board)
     }
 

@@ -31,9 +31,11 @@ struct MappingSession: Sendable {
 
     /// The settings for the lanes.
     var laneSettings: LaneCore.Settings {
-        configuration.laneSettings(
+        var settings = configuration.laneSettings(
             hasDestination: destination.exists,
             payload: function.payload(limit: configuration.payloadLimit, names: names))
+        if case .stream = destination { settings.deliveryMovesCheckpoint = true }
+        return settings
     }
 
     /// Whether this claim is still the newest. Also updates the retention.
@@ -57,11 +59,15 @@ struct MappingSession: Sendable {
         }
     }
 
-    func checkpoint(_ shard: ShardID, _ position: SequenceNumber, isShardEnd: Bool = false) -> Change {
+    /// The change that stores a shard's progress: everything that its checkpoint says, since each replaces the one
+    /// before whole.
+    func checkpoint(_ shard: ShardID, _ progress: ShardProgress) -> Change {
         .checkpoint(
             CheckpointMove(
                 mapping: key, epoch: epoch,
-                checkpoint: ShardCheckpoint(shard: shard, position: position, isShardEnd: isShardEnd)))
+                checkpoint: ShardCheckpoint(
+                    shard: shard, position: progress.position, isShardEnd: progress.isShardEnd,
+                    state: progress.encodedState)))
     }
 }
 

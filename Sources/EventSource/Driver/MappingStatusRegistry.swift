@@ -13,9 +13,10 @@ final class MappingStatusRegistry: Sendable {
         /// The counters of the shard's earlier lanes.
         var earlier = LaneCore.Counters()
         var current = LaneCore.Counters()
-        /// The records up to this number are known to have been sent before this lane started.
-        var sentBefore: SequenceNumber
-        var sentThrough: SequenceNumber
+        /// By lane: the records up to this number are known to have been sent before this core started, and up to which
+        /// they have been sent by it.
+        var sentBefore: [SequenceNumber]
+        var sentThrough: [SequenceNumber]
         var redelivered = 0
         /// The first record of the lane's current unit.
         var busyWith: SequenceNumber?
@@ -75,10 +76,11 @@ final class MappingStatusRegistry: Sendable {
         /// started.
         func sent(_ unit: LaneCore.Unit) -> Int {
             entry.withLock { entry in
-                defer { entry.sentThrough = max(entry.sentThrough, unit.last) }
-                guard entry.sentThrough < entry.sentBefore, unit.last > entry.sentThrough else { return 0 }
-                let again =
-                    unit.records.count(through: entry.sentBefore) - unit.records.count(through: entry.sentThrough)
+                let lane = unit.span.lane
+                let (before, through) = (entry.sentBefore[lane], entry.sentThrough[lane])
+                entry.sentThrough[lane] = max(through, unit.last)
+                guard through < before, unit.last > through else { return 0 }
+                let again = unit.records.count(through: before) - unit.records.count(through: through)
                 entry.redelivered += max(0, again)
                 return max(0, again)
             }
@@ -110,12 +112,12 @@ final class MappingStatusRegistry: Sendable {
             }
         }
 
-        /// Stores a lane's state and returns the counters of the previous call.
+        /// Stores a shard's state and returns the counters of the previous call.
         func update(
-            _ lane: borrowing LaneCore, tip: SequenceNumber, trace: [LaneCore.TraceEvent], now: Moment
+            _ core: borrowing ShardCore, tip: SequenceNumber, trace: [LaneCore.TraceEvent], now: Moment
         ) -> LaneCore.Counters {
-            let (counters, status, persisted) = (lane.counters, lane.status, lane.persistedPosition)
-            let held = lane.oldestHeldRecord
+            let (counters, status, persisted) = (core.counters, core.status, core.persistedPosition)
+            let held = core.oldestHeldRecord
             return entry.withLock { entry in
                 defer { entry.current = counters }
                 entry.state.checkpoint = persisted
@@ -166,14 +168,15 @@ final class MappingStatusRegistry: Sendable {
     /// The entry of a shard; nil if no lane has started on it.
     subscript(shard: ShardID) -> Shard? { entries.withLock { $0[shard] } }
 
-    /// Starts the entry of a lane at `position`. The records up to `sentBefore` are known to have been sent already.
-    func began(
-        _ shard: ShardID, at position: SequenceNumber, tip: SequenceNumber, sentBefore: SequenceNumber
-    ) -> Shard {
-        let fresh = MappingShardState(shard: shard, phase: .idle, checkpoint: position, tip: tip)
+    /// Starts the entry of a shard with this progress and so many lanes.
+    func began(_ shard: ShardID, at progress: ShardProgress, tip: SequenceNumber, lanes: Int) -> Shard {
+        let fresh = MappingShardState(shard: shard, phase: .idle, checkpoint: progress.position, tip: tip)
+        let positions = (0..<lanes).map { progress.position(ofLane: $0, of: lanes) }
+        // What a process had begun when it died was sent.
+        let noted = (0..<lanes).map { progress.note(ofLane: $0, of: lanes)?.last ?? .zero }
         let known = entries.withLock { entries in
             if let known = entries[shard] { return known }
-            let new = Shard(Entry(state: fresh, sentBefore: sentBefore, sentThrough: position))
+            let new = Shard(Entry(state: fresh, sentBefore: noted, sentThrough: positions))
             entries[shard] = new
             return new
         }
@@ -183,8 +186,12 @@ final class MappingStatusRegistry: Sendable {
             (entry.state.lost, entry.state.expired) = (entry.earlier.lost, entry.earlier.expired)
             entry.current = LaneCore.Counters()
             (entry.oldest, entry.toldExpired) = (nil, .zero)
-            entry.sentBefore = max(entry.sentBefore, entry.sentThrough, sentBefore)
-            entry.sentThrough = position
+            // Lanes of another number have other records.
+            let known = entry.sentBefore.count == lanes
+            entry.sentBefore = (0..<lanes).map { lane in
+                known ? max(entry.sentBefore[lane], entry.sentThrough[lane], noted[lane]) : noted[lane]
+            }
+            entry.sentThrough = positions
         }
         return known
     }

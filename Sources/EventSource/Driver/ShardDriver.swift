@@ -3,7 +3,7 @@ import StreamModel
 import StreamStorage
 import Synchronization
 
-/// Carries out what the lane of one shard decides: reads, invokes, waits, commits.
+/// Carries out what the core of one shard decides: reads, invokes, waits, commits.
 ///
 /// A ``LaneWorker`` owns it and calls it in the worker's task only, with inputs in their order. Work that takes time
 /// runs in child tasks of the worker's group, which post their results; callbacks of the store come on its threads and
@@ -11,11 +11,11 @@ import Synchronization
 final class ShardDriver {
     /// What the worker hands to the driver.
     enum Input: Sendable {
-        case event(LaneCore.Event)
+        case event(ShardCore.Event)
         /// There may be records for the read with this number.
         case available(Int)
         /// A change that was submitted directly to the store was not committed.
-        indirect case notCommitted(Change, LaneCore.Event, Result<CommitOutcome, any Error>)
+        indirect case notCommitted(Change, ShardCore.Event, Result<CommitOutcome, any Error>)
         /// An alarm of this shard is due.
         case alarm
         /// Stop as soon as the invocation in flight has ended and everything is durable (ESM-L3).
@@ -38,18 +38,18 @@ final class ShardDriver {
     let goal: Goal?
     private let address: LaneAddress
     private let logger: Logger
-    private let runner: FunctionRunner
+    /// The function of each lane.
+    private let runners: [FunctionRunner]
     private let work: ShardWork
     /// The shard, if the store can be read without a task; set at the first read.
     private var direct: (any DirectShard)?
     private let board: MappingStatusRegistry.Shard
 
-    private var lane: LaneCore
-    private var decisions = LaneCore.Decisions()
+    private var core: ShardCore
+    private var decisions = ShardCore.Decisions()
     private var log: LaneLog
-    private var invocation: (number: Int, unit: LaneCore.Unit, call: FunctionCall)?
-    /// The invocation that ran over its time limit and was cancelled.
-    private var overdue: Int?
+    /// The invocation that runs in each lane.
+    private var running: [RunningInvocation?]
     private var isStopping = false
     /// How the lane ends once no invocation is in flight.
     private var pendingEnd: LaneEnd?
@@ -59,11 +59,17 @@ final class ShardDriver {
     private let alarms: LaneAlarms
     private let gathering: ReadCoalescer
     private var tip: SequenceNumber
-    private var openRead: LaneCore.ReadOrder?
+    private var openRead: ShardCore.ReadOrder?
     /// Events that wait for the current decision: the lane is never called from within a decision.
-    private var due: [LaneCore.Event] = []
-    /// Whether the store has an attempt note, which a clean end must remove.
-    private(set) var hasNote: Bool
+    private var due: [ShardCore.Event] = []
+
+    private struct RunningInvocation {
+        let number: Int
+        let unit: LaneCore.Unit
+        let call: FunctionCall
+        /// Whether it ran over its time limit and was cancelled.
+        var isOverdue = false
+    }
 
     init(
         _ start: MappingLanes.Start, session: MappingSession, mailbox: Mailbox<LaneWorker.Input>, alarms: LaneAlarms,
@@ -80,17 +86,20 @@ final class ShardDriver {
         self.logger = logger
         board = start.board
         work = ShardWork(session: session, shard: start.shard, address: address, logger: logger)
-        runner = session.function.runner(
-            for: start.shard.id, names: session.names,
-            reportsFailures: session.configuration.reportsBatchItemFailures)
-        lane = LaneCore(
-            start.beginning, settings: session.laneSettings,
+        let settings = session.laneSettings
+        runners = (0..<settings.parallelizationFactor).map { _ in
+            session.function.runner(
+                for: start.shard.id, names: session.names,
+                reportsFailures: session.configuration.reportsBatchItemFailures)
+        }
+        running = Array(repeating: nil, count: runners.count)
+        core = ShardCore(
+            start.beginning, settings: settings,
             denseNumbers: session.store.capabilities.contains(.denseSequenceNumbers),
             jitterSeed: session.requestIDs.seed(of: start.shard.id))
         log = LaneLog(
             logger: logger, shard: start.shard, destination: session.destination.words, throttle: session.throttle)
         tip = start.shard.tip
-        hasNote = start.beginning.note != nil
     }
 
     /// Prefetches the driver and its lane, which are used soon, into the processor's cache.
@@ -98,7 +107,7 @@ final class ShardDriver {
         Prefetch.bytes(1536, at: UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()))
     }
 
-    /// Starts the lane. Returns how it ended if it ended at once.
+    /// Starts the core. Returns how it ended if it ended at once.
     func start(in group: inout DiscardingTaskGroup) -> LaneEnd? {
         if case .position(let position) = goal { due.append(.goal(position)) }
         return decide(.start, in: &group)
@@ -108,12 +117,13 @@ final class ShardDriver {
     func handle(_ post: Input, in group: inout DiscardingTaskGroup) -> LaneEnd? {
         switch post {
         case .event(.invocationEnded(let number, let result)):
-            let result = number == overdue ? timedOut : result
-            measure(result)
+            let ended = take(number)
+            let result = ended?.isOverdue == true ? timedOut : result
+            if let ended { measure(ended, result) }
             if let pendingEnd {
                 // The result is only counted: the function had the records.
-                lane.invocationAbandoned(result)
-                return pendingEnd
+                core.invocationAbandoned(number, result)
+                return end(as: pendingEnd)
             }
             return decide(.invocationEnded(number, result), in: &group)
         case .event(let event):
@@ -147,41 +157,64 @@ final class ShardDriver {
             isStopping = true
             return decide(.stop, in: &group)
         case .cancelled:
-            invocation?.call.cancel()
+            cancelFunctions()
             return end(as: .cancelled)
         case .ended(let end):
-            if case .failed = end { invocation?.call.cancel() }
+            if case .failed = end { cancelFunctions() }
             return self.end(as: end)
         }
     }
 
     /// The lane has ended: releases the records that it holds and publishes its counters.
     func ended(as end: LaneEnd) {
-        lane.release()
-        session.metrics.record(from: board.count(lane.counters), to: lane.counters)
+        core.release()
+        session.metrics.record(from: board.count(core.counters), to: core.counters)
         board.ended(end)
     }
 
-    /// Ends the lane once the function no longer runs: two invocations of one shard must never overlap (ESM-R17).
+    /// Ends the shard once the function no longer runs: two invocations of one lane must never overlap (ESM-R17).
     private func end(as end: LaneEnd) -> LaneEnd? {
         if pendingEnd == nil { pendingEnd = end }
-        return invocation == nil ? pendingEnd : nil
+        return running.allSatisfy { $0 == nil } ? pendingEnd : nil
     }
 
     // MARK: The function's time limit
 
-    /// Cancels a function that exceeds its time limit. It counts as failed, with any result (ESM-R9).
-    private func cancelIfOverdue(_ now: MonotonicTime) {
-        guard let invocation, let deadline, now >= deadline else { return }
-        // The failure itself is logged like any other.
-        logger.debug("the function takes longer than it may and is cancelled")
-        overdue = invocation.number
-        invocation.call.cancel()
+    private func cancelFunctions() { for case let invocation? in running { invocation.call.cancel() } }
+
+    /// The invocation with this number, which has ended.
+    private func take(_ number: Int) -> RunningInvocation? {
+        guard let lane = running.firstIndex(where: { $0?.number == number }) else { return nil }
+        return running[lane].take()
     }
 
-    /// When the running function exceeds its time limit. While the call waits for a permit, the limit counts from now.
+    /// Cancels the functions that exceed their time limit. They count as failed, with any result (ESM-R9).
+    private func cancelIfOverdue(_ now: MonotonicTime) {
+        for lane in running.indices {
+            guard let invocation = running[lane], let deadline = deadline(of: invocation), now >= deadline else {
+                continue
+            }
+            // The failure itself is logged like any other.
+            logger.debug("the function takes longer than it may and is cancelled")
+            running[lane]?.isOverdue = true
+            invocation.call.cancel()
+        }
+    }
+
+    /// When the first of the running functions exceeds its time limit.
     private var deadline: MonotonicTime? {
-        guard let invocation, invocation.number != overdue else { return nil }
+        var first: MonotonicTime?
+        for case let invocation? in running {
+            guard let deadline = deadline(of: invocation) else { continue }
+            first = first.map { min($0, deadline) } ?? deadline
+        }
+        return first
+    }
+
+    /// When the running function exceeds its time limit; nil if it has. While the call waits for a permit, the limit
+    /// counts from now.
+    private func deadline(of invocation: RunningInvocation) -> MonotonicTime? {
+        guard !invocation.isOverdue else { return nil }
         let begun = invocation.call.times?.begun ?? session.timeSource.monotonicTime
         return begun + session.configuration.functionTimeout
     }
@@ -192,8 +225,8 @@ final class ShardDriver {
     }
 
     /// Records how long the function took and how old its records were, if it was called (ESM-M1, ESM-M7).
-    private func measure(_ result: LaneCore.InvocationResult) {
-        guard let ended = invocation.take(), result.isReached, let times = ended.call.times else { return }
+    private func measure(_ ended: RunningInvocation, _ result: LaneCore.InvocationResult) {
+        guard result.isReached, let times = ended.call.times else { return }
         let redelivered = board.sent(ended.unit)
         session.metrics.invoked(
             for: session.timeSource.monotonicTime - times.begun, age: times.age, redelivered: redelivered)
@@ -202,7 +235,7 @@ final class ShardDriver {
 
     // MARK: Deciding
 
-    private func decide(_ event: LaneCore.Event, in group: inout DiscardingTaskGroup) -> LaneEnd? {
+    private func decide(_ event: ShardCore.Event, in group: inout DiscardingTaskGroup) -> LaneEnd? {
         due.append(event)
         return settle(in: &group)
     }
@@ -212,30 +245,26 @@ final class ShardDriver {
         var end: LaneEnd?
         while !due.isEmpty, end == nil {
             end = step(due.removeFirst(), in: &group)
-            if end == nil, !isStopping, case .position(let position) = goal, lane.persistedPosition >= position {
+            if end == nil, !isStopping, case .position(let position) = goal, core.persistedPosition >= position {
                 isStopping = true
                 due.append(.stop)
             }
         }
         // If the lane waits for nothing but its checkpoint, the checkpoint's notice needn't wake the worker.
-        address.hearsOfCheckpoints(!(goal == nil && !isStopping && lane.waitsForRecords))
+        address.hearsOfCheckpoints(!(goal == nil && !isStopping && core.waitsForRecords))
         return end
     }
 
-    private func step(_ event: LaneCore.Event, in group: inout DiscardingTaskGroup) -> LaneEnd? {
-        switch event {
-        case .read(_, let result):
+    private func step(_ event: ShardCore.Event, in group: inout DiscardingTaskGroup) -> LaneEnd? {
+        if case .read(_, let result) = event {
             tip = max(tip, result.tip)
             openRead = nil
-        case .attemptNoted: hasNote = true
-        case .checkpointed, .destinationTook(checkpointed: true): hasNote = false
-        default: break
         }
         let now = Moment(session.timeSource)
         // Taken out, because an action may change the driver; put back afterwards to reuse the memory.
-        var decisions = LaneCore.Decisions()
+        var decisions = ShardCore.Decisions()
         swap(&decisions, &self.decisions)
-        lane.handle(event, at: now, into: &decisions)
+        core.handle(event, at: now, into: &decisions)
         defer {
             decisions.clear()
             swap(&decisions, &self.decisions)
@@ -252,38 +281,37 @@ final class ShardDriver {
 
     /// Publishes the lane's state. Statistics and metrics are both taken from here, so that they agree.
     private func publish(_ trace: [LaneCore.TraceEvent], at now: Moment) {
-        let told = board.update(lane, tip: tip, trace: trace, now: now)
-        session.metrics.record(from: told, to: lane.counters)
+        let told = board.update(core, tip: tip, trace: trace, now: now)
+        session.metrics.record(from: told, to: core.counters)
     }
 
-    private func perform(_ action: LaneCore.Action, in group: inout DiscardingTaskGroup) -> LaneEnd? {
+    private func perform(_ action: ShardCore.Action, in group: inout DiscardingTaskGroup) -> LaneEnd? {
         switch action {
         case .read(let order):
             openRead = order
             read(order, in: &group)
         case .invoke(let invocation):
             let call = FunctionCall()
-            self.invocation = (invocation.number, invocation.unit, call)
-            let (work, runner) = (work, runner)
+            running[invocation.lane] = RunningInvocation(
+                number: invocation.number, unit: invocation.unit, call: call)
+            let (work, runner) = (work, runners[invocation.lane])
             group.addTask { await work.invoke(invocation, runner: runner, call: call) }
             setAlarm()
         case .wait(let moment):
             wanted = moment
             setAlarm()
-        case .checkpoint(let position, let isShardEnd):
-            // A move that something waits for doesn't wait for a group commit: on a backlog the next unit waits for it,
-            // at the goal the run.
+        case .checkpoint(let progress):
+            // A checkpoint that something waits for doesn't wait for a group commit: on a backlog the next unit waits
+            // for it, at the goal the run, and a noted attempt before it is made.
+            let position = progress.position
             let isBehind =
                 tip.rawValue > position.rawValue + UInt64(session.configuration.batchSize) || isLast(position)
             commit(
-                session.checkpoint(shard.id, position, isShardEnd: isShardEnd),
-                urgency: isBehind ? .now : .relaxed, then: .checkpointed, in: &group)
-        case .noteAttempt(let note):
-            let change = Change.attempts(note, of: session.key, shard: shard.id, epoch: session.epoch)
-            commit(change, urgency: .now, then: .attemptNoted, in: &group)
-        case .handOver(let giveUp):
+                session.checkpoint(shard.id, progress),
+                urgency: isBehind || !progress.notes.isEmpty ? .now : .relaxed, then: .checkpointed, in: &group)
+        case .handOver(let giveUp, let progress):
             let work = work
-            group.addTask { await work.deliver(giveUp) }
+            group.addTask { await work.deliver(giveUp, progress) }
         case .stopped(.asked): return .stopped
         case .stopped(.shardEnd): return .shardEnd
         }
@@ -297,7 +325,7 @@ final class ShardDriver {
 
     // MARK: The store
 
-    private func read(_ order: LaneCore.ReadOrder, in group: inout DiscardingTaskGroup) {
+    private func read(_ order: ShardCore.ReadOrder, in group: inout DiscardingTaskGroup) {
         if direct == nil { direct = try? session.direct?.directShard(shard.id, of: session.key.stream) }
         if let direct, readAtOnce(order, from: direct) { return }
         // The records are not in memory, or the shard can't be read: both need a task.
@@ -306,7 +334,7 @@ final class ShardDriver {
     }
 
     /// Takes the records in memory, or asks for a notice of new ones. False if the shard needs a read by a task.
-    private func readAtOnce(_ order: LaneCore.ReadOrder, from direct: any DirectShard) -> Bool {
+    private func readAtOnce(_ order: ShardCore.ReadOrder, from direct: any DirectShard) -> Bool {
         let found = try? direct.read(
             after: order.after, maximumRecords: order.maximumRecords, maximumBytes: order.maximumBytes)
         guard let found else {
@@ -325,7 +353,7 @@ final class ShardDriver {
     }
 
     private func commit(
-        _ change: Change, urgency: CommitUrgency, then event: LaneCore.Event, in group: inout DiscardingTaskGroup
+        _ change: Change, urgency: CommitUrgency, then event: ShardCore.Event, in group: inout DiscardingTaskGroup
     ) {
         guard let direct = session.direct else {
             let work = work
@@ -349,9 +377,6 @@ final class ShardDriver {
         alarm = next
         alarms.set(shard.id, next)
     }
-
-    /// A checkpoint move that removes the attempt note: after a clean end the attempts start at 0 again (ESM-A9).
-    var withoutNote: Change { session.checkpoint(shard.id, lane.persistedPosition) }
 }
 
 /// Posts inputs for one lane to its worker's mailbox. Any thread calls ``post(_:)`` and ``postCommitted(_:_:_:)``; the
@@ -374,7 +399,7 @@ struct LaneAddress: Sendable {
     func post(_ post: ShardDriver.Input) { mailbox.post(.lane(shard, post)) }
 
     /// Posts the result of a commit. It wakes the worker only if the lane waits for it or the commit failed.
-    func postCommitted(_ change: Change, _ event: LaneCore.Event, _ result: Result<CommitOutcome, any Error>) {
+    func postCommitted(_ change: Change, _ event: ShardCore.Event, _ result: Result<CommitOutcome, any Error>) {
         guard case .success(.committed) = result else { return post(.notCommitted(change, event, result)) }
         mailbox.post(.lane(shard, .event(event))) {
             guard case .checkpointed = event else { return true }

@@ -22,7 +22,7 @@ final class ShardWork: Sendable {
     // MARK: Reading
 
     /// The request for a read order.
-    func request(_ order: LaneCore.ReadOrder, wait: ReadRequest.Wait = .no) -> ReadRequest {
+    func request(_ order: ShardCore.ReadOrder, wait: ReadRequest.Wait = .no) -> ReadRequest {
         ReadRequest(
             stream: session.key.stream, shard: shard.id, after: order.after, maximumRecords: order.maximumRecords,
             maximumBytes: order.maximumBytes, wait: wait)
@@ -38,7 +38,7 @@ final class ShardWork: Sendable {
     }
 
     /// Reads on, and waits at the tip.
-    func read(_ order: LaneCore.ReadOrder) async {
+    func read(_ order: ShardCore.ReadOrder) async {
         let request = request(order, wait: .untilAvailable)
         var failures = 0
         while !Task.isCancelled {
@@ -125,7 +125,7 @@ final class ShardWork: Sendable {
     // MARK: Committing
 
     /// Commits a change, and repeats it until it is durable.
-    func commit(_ change: Change, urgency: CommitUrgency, then event: LaneCore.Event) async {
+    func commit(_ change: Change, urgency: CommitUrgency, then event: ShardCore.Event) async {
         var failures = 0
         while !Task.isCancelled {
             do {
@@ -156,7 +156,7 @@ final class ShardWork: Sendable {
 
     /// Handles a change that was submitted directly and not committed.
     func commitAgain(
-        _ change: Change, after result: Result<CommitOutcome, any Error>, then event: LaneCore.Event
+        _ change: Change, after result: Result<CommitOutcome, any Error>, then event: ShardCore.Event
     ) async {
         switch result {
         case .success(.conflict), .success(.sealed): address.post(.ended(.failed(Self.senseless)))
@@ -169,7 +169,7 @@ final class ShardWork: Sendable {
     }
 
     /// Delivers records to the failure destination. The lane repeats a failed delivery (ESM-D9).
-    func deliver(_ giveUp: LaneCore.GiveUp) async {
+    func deliver(_ giveUp: LaneCore.GiveUp, _ progress: ShardProgress) async {
         let document = FailureDocument(
             giveUp, key: (session.key.stream, session.key.name), shard: shard.id,
             shardCreationSecond: shard.creationSecond,
@@ -178,16 +178,17 @@ final class ShardWork: Sendable {
             timestamp: timeSource.wallTime)
         switch session.destination {
         case .none:
-            address.post(.event(.destinationTook(checkpointed: false)))
+            address.post(.event(.destinationTook(checkpointed: false, lane: giveUp.lane)))
         case .stream(let name):
-            await deliver(document, to: name, behind: giveUp.takenThrough, through: giveUp.last)
+            await deliver(document, to: name, giveUp, progress)
         case .own(let destination):
             do {
                 try await destination.deliver(document)
-                address.post(.event(.destinationTook(checkpointed: false)))
+                address.post(.event(.destinationTook(checkpointed: false, lane: giveUp.lane)))
             } catch {
                 guard !Task.isCancelled else { return }
-                address.post(.event(.destinationFailed(String(describing: error), takenThrough: nil)))
+                address.post(
+                    .event(.destinationFailed(String(describing: error), takenThrough: nil, lane: giveUp.lane)))
             }
         }
     }
@@ -195,43 +196,47 @@ final class ShardWork: Sendable {
     /// Commits the documents together with the checkpoint: in one commit, or if they are large in several, in order
     /// (ESM-D10).
     private func deliver(
-        _ document: FailureDocument, to name: String, behind taken: SequenceNumber?, through last: SequenceNumber
+        _ document: FailureDocument, to name: String, _ giveUp: LaneCore.GiveUp, _ progress: ShardProgress
     ) async {
-        var taken = taken
+        var taken = giveUp.takenThrough
         for part in document.parts(behind: taken) {
             do {
                 let changes = [
-                    Change.append(Append(part.records, to: name)), session.checkpoint(shard.id, part.through),
+                    Change.append(Append(part.records, to: name)),
+                    session.checkpoint(shard.id, progress.moved(lane: giveUp.lane, to: part.through)),
                 ]
                 switch try await session.store.commit(changes) {
                 case .committed: taken = part.through
                 case .unknown(let cause):
                     // The commit must not be repeated blindly, or the documents could be written twice. The checkpoint
                     // says whether it is durable.
-                    guard try await position() >= part.through else {
-                        return failed("whether the documents are durable is not known: \(cause)", taken)
+                    guard try await position(ofLane: giveUp.lane) >= part.through else {
+                        return failed(giveUp, "whether the documents are durable is not known: \(cause)", taken)
                     }
                     taken = part.through
-                case .conflict, .sealed: return failed(Self.senseless.message, taken)
+                case .conflict, .sealed: return failed(giveUp, Self.senseless.message, taken)
                 }
             } catch let error as ShardlineError where error.code == .fenced || error.code == .mappingNotFound {
                 address.post(.ended(Self.end(after: error)))
                 return
             } catch {
                 guard !Task.isCancelled else { return }
-                return failed(String(describing: error), taken)
+                return failed(giveUp, String(describing: error), taken)
             }
         }
-        address.post(.event(.destinationTook(checkpointed: true)))
+        address.post(.event(.destinationTook(checkpointed: true, lane: giveUp.lane)))
     }
 
-    private func failed(_ reason: String, _ taken: SequenceNumber?) {
-        address.post(.event(.destinationFailed(reason, takenThrough: taken)))
+    private func failed(_ giveUp: LaneCore.GiveUp, _ reason: String, _ taken: SequenceNumber?) {
+        address.post(.event(.destinationFailed(reason, takenThrough: taken, lane: giveUp.lane)))
     }
 
-    private func position() async throws -> SequenceNumber {
+    /// Everything of the lane up to here is done, durably.
+    private func position(ofLane lane: Int) async throws -> SequenceNumber {
         let mapping = try await session.store.describeMapping(session.key)
-        return mapping.checkpoints.first { $0.shard == shard.id }?.position ?? .zero
+        guard let checkpoint = mapping.checkpoints.first(where: { $0.shard == shard.id }) else { return .zero }
+        return try ShardProgress(checkpoint).position(
+            ofLane: lane, of: session.laneSettings.parallelizationFactor)
     }
 
     /// Logs what failed in the store; the throttle limits the lines of many shards.

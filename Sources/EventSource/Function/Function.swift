@@ -3,15 +3,17 @@ import StreamModel
 
 /// The consumer code as a closure.
 ///
-/// It gets the records of one unit, in order, all of one shard. Returning means that all records are done. Throwing a
+/// It gets the records of one unit, in order, all of one shard (with a
+/// ``EventSourceMapping/Configuration/parallelizationFactor`` above 1: of one lane of it). Returning means that all records are done. Throwing a
 /// ``BatchFailure`` means that the records before the named one are done; a ``PermanentFailure`` that a record can
 /// never succeed; any other error that the whole unit has failed. It runs for several shards at the same time, but
-/// never twice at the same time for one shard.
+/// never twice at the same time for one shard, or with several lanes for one partition key.
 ///
 /// Delivery is at least once: after a crash or a failure, records are delivered again.
 public typealias EventFunction = @concurrent @Sendable (RecordBatch, InvocationContext) async throws -> Void
 
-/// Consumer code with state. Each shard has its own instance, which is called once at a time, so it needs no lock.
+/// Consumer code with state. Each shard, or with several lanes each lane, has its own instance, which is called once at
+/// a time, so it needs no lock.
 ///
 /// The state is in memory. If it must survive the process, store it in one transaction together with the last sequence
 /// number, and skip records up to that number when they are delivered again. An instance lives as long as its mapping's

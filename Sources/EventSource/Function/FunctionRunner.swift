@@ -87,15 +87,15 @@ extension LaneCore.Unit {
     }
 }
 
-/// A function with state. Only its shard's driver calls it.
+/// A function with state. Only the driver of its shard calls it, for one lane.
 package actor StatefulFunction {
     private var function: (any BatchFunction)?
 
     package init(_ function: sending any BatchFunction) { self.function = function }
 
     package func handle(_ batch: RecordBatch, context: InvocationContext) async throws {
-        // A shard never calls twice at the same time, so the function is here.
-        guard var function = function.take() else { preconditionFailure("two invocations of one shard overlap") }
+        // A lane never calls twice at the same time, so the function is here.
+        guard var function = function.take() else { preconditionFailure("two invocations of one lane overlap") }
         defer { self.function = function }
         try await function.handle(batch, context: context)
     }

@@ -75,6 +75,14 @@ struct ConsumeCommand: AsyncParsableCommand {
         transform: Amounts.givenDuration)
     var batchWindow: Given<Duration>?
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "How many batches of a shard may be in work at the same time, divided by partition key: 1 to 10. Default: 1.",
+            valueName: "factor"),
+        transform: Amounts.wholeNumber)
+    var parallelizationFactor = 1
+
     @Flag(help: "Try a failed batch again as a whole instead of cutting it in two.")
     var noBisect = false
 
@@ -105,7 +113,7 @@ struct ConsumeCommand: AsyncParsableCommand {
     @Option(
         parsing: .unconditional,
         help:
-            "How many processes run at the same time: 1 to 10,000, at most one for a shard. Default: one for each processor.",
+            "How many processes run at the same time: 1 to 10,000, at most as many as the parallelization factor for a shard. Default: one for each processor.",
         transform: Amounts.wholeNumber)
     var concurrency: Int?
 
@@ -146,6 +154,7 @@ struct ConsumeCommand: AsyncParsableCommand {
         var settings = EventSourceMapping.Configuration()
         settings.batchSize = batchSize
         if let batchWindow { settings.batchWindow = batchWindow.value }
+        settings.parallelizationFactor = parallelizationFactor
         settings.bisectOnError = !noBisect
         settings.reportsBatchItemFailures = !noReports
         settings.maximumRetryAttempts = maxRetries == -1 ? nil : maxRetries

@@ -32,13 +32,19 @@ enum SettingsTable {
         add("--max-retries", settings.maximumRetryAttempts.map { Readable.number($0) } ?? "no limit")
         add("--max-age", settings.maximumRecordAge.map(Readable.duration) ?? "no limit")
         add("--timeout", Readable.duration(settings.functionTimeout))
-        add("--concurrency", settings.concurrency.map { Readable.count($0, "invocation") } ?? "one for each shard")
+        add(
+            "--concurrency",
+            settings.concurrency.map { Readable.count($0, "invocation") } ?? "one for each shard and lane")
         // As the option takes it: the dead-letter stream has no other word there than its name.
         let stream = stored.failureStream(of: mapping)
         add("--on-failure", stream.map { "stream:\($0)" } ?? settings.failureDestination.description)
         add("--grace", Readable.duration(settings.shutdownGrace))
         add("--no-bisect", settings.bisectOnError ? "no, failed batches are cut in two" : "yes")
         add("--no-reports", settings.reportsBatchItemFailures ? "no, batchItemFailures count" : "yes")
+        // Few change it, and its name is long.
+        if settings.parallelizationFactor != defaults.parallelizationFactor {
+            add("--parallelization-factor", "\(settings.parallelizationFactor) batches of a shard at once")
+        }
         let backOff = settings.backOff
         // What only a program can set is shown where one has.
         if backOff != defaults.backOff {
@@ -56,7 +62,8 @@ enum SettingsTable {
 
 extension EventSourceMapping.Configuration.Naming {
     private static let optionNames = [
-        "batchSize": "--batch-size", "batchWindow": "--batch-window", "maximumRetryAttempts": "--max-retries",
+        "batchSize": "--batch-size", "batchWindow": "--batch-window",
+        "parallelizationFactor": "--parallelization-factor", "maximumRetryAttempts": "--max-retries",
         "maximumRecordAge": "--max-age", "functionTimeout": "--timeout", "concurrency": "--concurrency",
         "failureDestination": "--on-failure", "shutdownGrace": "--grace",
     ]

@@ -49,11 +49,11 @@ public struct MappingTestDriver {
     private let store: InMemoryStore
     private let requestIDs = RequestIDs(run: 1)
     private let names: ResourceNames
-    private var lane: LaneCore
+    private var core: ShardCore
     private var streamID = StreamID(0)
     private var hasStarted = false
     private var hasGoal = false
-    private var read: LaneCore.ReadOrder?
+    private var read: ShardCore.ReadOrder?
     private var wake: MonotonicTime?
     private let retention: Duration
     /// The trim horizon that the lane knows of.
@@ -80,8 +80,8 @@ public struct MappingTestDriver {
         names = ResourceNames(stream: Self.stream, mapping: "test", configuration: configuration)
         var hasDestination = true
         if case .none = configuration.failureDestination { hasDestination = false }
-        lane = LaneCore(
-            LaneCore.InitialState(position: .zero),
+        core = ShardCore(
+            ShardCore.InitialState(ShardProgress(position: .zero)),
             settings: configuration.laneSettings(
                 hasDestination: hasDestination,
                 payload: configuration.payloadLimit.map { LaneCore.PayloadMeasure.rawBytes(limit: $0) }),
@@ -136,15 +136,15 @@ public struct MappingTestDriver {
 
     /// When something is due next: the lane's wake-up, or the end of its oldest record's retention.
     private var nextMoment: MonotonicTime? {
-        guard let held = lane.oldestHeldRecord, held.sequenceNumber > toldExpired else { return wake }
+        guard let held = core.oldestHeldRecord, held.sequenceNumber > toldExpired else { return wake }
         let left = held.approximateArrivalTimestamp + retention - time.wallTime
         let expiry = time.monotonicTime + max(.zero, left)
         return wake.map { min($0, expiry) } ?? expiry
     }
 
     /// The event for expired records that the lane holds and has not been told about.
-    private mutating func expired() async throws -> LaneCore.Event? {
-        guard let held = lane.oldestHeldRecord, held.sequenceNumber > toldExpired,
+    private mutating func expired() async throws -> ShardCore.Event? {
+        guard let held = core.oldestHeldRecord, held.sequenceNumber > toldExpired,
             time.wallTime - held.approximateArrivalTimestamp >= retention
         else { return nil }
         toldExpired = try await store.position(of: .trimHorizon, in: Self.stream, shard: Self.shard)
@@ -178,14 +178,14 @@ public struct MappingTestDriver {
     }
 
     /// Sends the lane these events and all that follow from them, without moving the clock.
-    private mutating func settle(_ events: [LaneCore.Event]) async throws {
+    private mutating func settle(_ events: [ShardCore.Event]) async throws {
         var events = events
         while true {
             // Before anything that may call the function (ESM-A11).
             if let event = try await expired() { events.insert(event, at: 0) }
             if events.isEmpty, let event = try await readOn() { events.append(event) }
             guard !events.isEmpty else { return }
-            let decisions = lane.handle(events.removeFirst(), at: Moment(time))
+            let decisions = core.handle(events.removeFirst(), at: Moment(time))
             explanation += decisions.trace.map { "\($0.rule) \(LaneLog.text(of: $0))" }
             for action in decisions.actions {
                 if let event = try await perform(action) { events.append(event) }
@@ -193,7 +193,7 @@ public struct MappingTestDriver {
         }
     }
 
-    private mutating func readOn() async throws -> LaneCore.Event? {
+    private mutating func readOn() async throws -> ShardCore.Event? {
         guard let order = read else { return nil }
         let result = try await store.read(
             ReadRequest(
@@ -204,7 +204,7 @@ public struct MappingTestDriver {
         return .read(order.number, result)
     }
 
-    private mutating func perform(_ action: LaneCore.Action) async throws -> LaneCore.Event? {
+    private mutating func perform(_ action: ShardCore.Action) async throws -> ShardCore.Event? {
         switch action {
         case .read(let order):
             read = order
@@ -214,19 +214,18 @@ public struct MappingTestDriver {
         case .wait(let until):
             wake = until
             return nil
-        case .checkpoint(let position, _):
-            checkpoint = max(checkpoint, position)
+        case .checkpoint(let progress):
+            checkpoint = max(checkpoint, progress.position)
             return .checkpointed
-        case .noteAttempt:
-            return .attemptNoted
-        case .handOver(let giveUp):
+        case .handOver(let giveUp, let progress):
             documents.append(
                 FailureDocument(
                     giveUp, key: (Self.stream, "test"), shard: Self.shard, shardCreationSecond: creationSecond,
                     requestID: requestIDs.id(shard: Self.shard, invocation: giveUp.lastInvocation ?? 0), names: names,
                     awsCompatibleCounts: configuration.awsCompatibleCounts, timestamp: time.wallTime))
-            checkpoint = max(checkpoint, giveUp.last)
-            return .destinationTook(checkpointed: true)
+            let moved = progress.moved(lane: giveUp.lane, to: giveUp.last)
+            checkpoint = max(checkpoint, moved.position)
+            return .destinationTook(checkpointed: true, lane: giveUp.lane)
         case .stopped:
             return nil
         }

@@ -74,7 +74,8 @@ import Testing
         // Within one run or one range numbers are dense; between two places numbers jump, and the store counts.
         let places = [
             "Sources/StreamModel/SequenceNumber.swift", "Sources/StreamModel/RecordRun.swift",
-            "Sources/StreamModel/RecordBatch.swift", "Sources/EventSource/Core/RecordQueue.swift",
+            "Sources/StreamModel/RecordBatch.swift", "Sources/EventSource/Core/Lane/RecordQueue.swift",
+            "Sources/EventSource/Core/Shard/ShardProgress+Coding.swift",
             "Sources/SegmentStorage/Read/FlushedSegments.swift", "Sources/SegmentStorage/Format/",
             "Sources/OwnerSocket/Wire/Wire+Streams.swift",
         ]

@@ -38,6 +38,9 @@ import Testing
             line: "\(consume) --batch-window", words: "--batch-window VALUE (allowed: 0s to 5m)",
             refused: ["301s", "5.1m"], taken: ["0", "300s", "5m", "5min"]),
         Option(
+            line: "\(consume) --parallelization-factor", words: "--parallelization-factor VALUE (allowed: 1 to 10)",
+            refused: ["0", "11", "-1"], taken: ["1", "10"]),
+        Option(
             line: "\(consume) --max-retries", words: "--max-retries VALUE (allowed: 0 to 10000, or -1 for no limit)",
             refused: ["-2", "10001"], taken: ["0", "10000", "-1"]),
         Option(

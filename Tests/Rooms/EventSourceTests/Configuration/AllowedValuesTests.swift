@@ -33,7 +33,8 @@ import Testing
     }
 
     static let settings: [Setting] = [
-        .number("batchSize", \.batchSize), .time("batchWindow", \.batchWindow),
+        .number("batchSize", \.batchSize), .number("parallelizationFactor", \.parallelizationFactor),
+        .time("batchWindow", \.batchWindow),
         .number("maximumRetryAttempts", \.maximumRetryAttempts), .time("maximumRecordAge", \.maximumRecordAge),
         .time("functionTimeout", \.functionTimeout), .time("backOff.first", \.backOff.first, json: "backOffFirst"),
         .time("backOff.longest", \.backOff.longest, json: "backOffLongest"), .number("payloadLimit", \.payloadLimit),

@@ -100,6 +100,7 @@ struct ConfigurationTests {
     @Test func `settings survive the way through JSON`() throws {
         var settings = Configuration()
         settings.batchSize = 7
+        settings.parallelizationFactor = 4
         settings.batchWindow = .milliseconds(1500)
         settings.maximumRetryAttempts = nil
         settings.maximumRecordAge = .seconds(120)

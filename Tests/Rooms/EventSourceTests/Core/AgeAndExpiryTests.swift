@@ -108,7 +108,7 @@ import Testing
     }
 
     @Test func `ESM-G4 without dense numbers the count is not known`() {
-        var lane = LaneCore(
+        var lane = ShardCore(
             .init(position: .zero), settings: .test(), denseNumbers: false, jitterSeed: 1)
         let now = Moment(monotonic: .init(sinceOrigin: .zero), wall: LaneWorld.beginning)
         _ = lane.handle(.start, at: now)
@@ -119,7 +119,7 @@ import Testing
                     batch: RecordBatch(), expired: SequenceNumber(1)...SequenceNumber(9), next: SequenceNumber(9),
                     tip: SequenceNumber(9))), at: now)
         let giveUps = decisions.actions.compactMap { action -> LaneCore.GiveUp? in
-            if case .handOver(let giveUp) = action { giveUp } else { nil }
+            if case .handOver(let giveUp, _) = action { giveUp } else { nil }
         }
         #expect(giveUps.count == 1)
         #expect(giveUps.allSatisfy { $0.count == nil })

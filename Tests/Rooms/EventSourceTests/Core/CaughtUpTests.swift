@@ -129,7 +129,7 @@ import Testing
     @Test func `ESM-B10 a goal in a jump of numbers, where no record is, is reached`() throws {
         let now = Moment(monotonic: MonotonicTime(sinceOrigin: .zero), wall: LaneWorld.beginning)
         for hasLater in [false, true] {
-            var lane = LaneCore(
+            var lane = ShardCore(
                 .init(position: .zero), settings: .test(window: Self.window), denseNumbers: true, jitterSeed: 1)
             _ = lane.handle(.goal(SequenceNumber(50)), at: now)
             _ = lane.handle(.start, at: now)

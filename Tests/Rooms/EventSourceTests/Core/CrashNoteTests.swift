@@ -24,23 +24,36 @@ import Testing
         #expect(world.sent.last == 10..<12)
     }
 
-    @Test
-    func
-        `ESM-A9 a note comes after the checkpoint that would drop it, and the second batch after the first is durable`()
-    {
+    @Test func `ESM-A9 a checkpoint takes the note along, and the second batch waits for the first one's end`() {
         var world = LaneWorld(.test(batch: 2), from: .init(position: .zero, notesAttempts: true))
         world.checkpointsAtOnce = false
         world.function = { $0.unit.records.count == 2 && $0.unit.first.rawValue == 1 ? .fails : .success }
         world.put(4)
         world.send(.start)
+        #expect(world.sent == [])
+        world.answerCheckpoint()
+        #expect(world.sent == [0..<2])
+        world.answerCheckpoint()
         #expect(world.sent == [0..<2, 0..<1])
-        #expect(world.notes.count == 2)
+        #expect(world.openCheckpoint?.position == SequenceNumber(1))
+        #expect(world.openCheckpoint?.notes.map(\.note.first) == [SequenceNumber(2)])
         world.answerCheckpoint()
         #expect(world.sent == [0..<2, 0..<1, 1..<2])
         #expect(world.notes.count == 3)
         world.answerCheckpoint()
         #expect(world.sent == [0..<2, 0..<1, 1..<2, 2..<4])
         #expect(world.notes.count == 3)
+    }
+
+    @Test func `ESM-A9 an orderly stop takes the note back`() {
+        var world = LaneWorld(
+            .test(batch: 2, retries: 5, bisects: false), from: .init(position: .zero, notesAttempts: true))
+        world.function = { _ in .fails }
+        world.put(2)
+        world.send(.start)
+        #expect(world.durable.notes.map(\.note.count) == [1])
+        world.send(.stop)
+        #expect(world.stops == [.asked] && world.durable.notes.isEmpty)
     }
 
     /// Runs process after process; the function kills each one that it gets the record at `killer` in.

@@ -22,7 +22,7 @@ struct LaneWorld {
 
     static let beginning = Timestamp(milliseconds: 1_700_000_000_000)
 
-    private(set) var lane: LaneCore
+    private(set) var lane: ShardCore
     /// What the function answers; nil: the test answers later, with ``answer(_:)``.
     var function: (LaneCore.Invocation) -> LaneCore.InvocationResult? = { _ in .success }
     var destination: (LaneCore.GiveUp) -> Taking = { _ in .takes(checkpointed: true) }
@@ -39,10 +39,10 @@ struct LaneWorld {
     var trimmedThrough = SequenceNumber.zero
     var lost: ClosedRange<SequenceNumber>?
 
-    private(set) var openRead: LaneCore.ReadOrder?
+    private(set) var openRead: ShardCore.ReadOrder?
     private(set) var openInvocation: LaneCore.Invocation?
-    private(set) var openHandOver: LaneCore.GiveUp?
-    private(set) var openCheckpoint: (position: SequenceNumber, isShardEnd: Bool)?
+    private(set) var openHandOver: (giveUp: LaneCore.GiveUp, progress: ShardProgress)?
+    private(set) var openCheckpoint: ShardProgress?
     private(set) var wake: MonotonicTime?
 
     private(set) var calls: [Call] = []
@@ -53,32 +53,33 @@ struct LaneWorld {
     private(set) var notes: [AttemptNote] = []
     private(set) var trace: [LaneCore.TraceEvent] = []
     private(set) var stops: [LaneCore.StopReason] = []
-    private(set) var reads: [LaneCore.ReadOrder] = []
+    private(set) var reads: [ShardCore.ReadOrder] = []
     private(set) var largestHeld = 0
     /// What must never happen, and did.
     private(set) var violations: [String] = []
     private var settled: Set<Int> = []
     private var checkedThrough = 0
     /// What a crash would leave behind.
-    private(set) var durableNote: AttemptNote?
+    private(set) var durable: ShardProgress
     private let settings: LaneCore.Settings
 
     init(
-        _ settings: LaneCore.Settings, from beginning: LaneCore.InitialState = .init(position: .zero), seed: UInt64 = 1
+        _ settings: LaneCore.Settings, from beginning: ShardCore.InitialState = .init(position: .zero),
+        seed: UInt64 = 1
     ) {
-        lane = LaneCore(beginning, settings: settings, denseNumbers: true, jitterSeed: seed)
+        lane = ShardCore(beginning, settings: settings, denseNumbers: true, jitterSeed: seed)
         self.settings = settings
-        settled = Set(0..<Int(beginning.position.rawValue))
+        settled = Set(0..<Int(beginning.progress.position.rawValue))
         checkedThrough = settled.count
-        if beginning.position > .zero { checkpoints = [beginning.position] }
-        durableNote = beginning.note
+        if beginning.progress.position > .zero { checkpoints = [beginning.progress.position] }
+        durable = beginning.progress
     }
 
     /// The world of the process that comes after a crash at this moment, with the same log and documents.
     func afterCrash() -> LaneWorld {
         var next = LaneWorld(
             settings,
-            from: LaneCore.InitialState(position: checkpoints.last ?? .zero, note: durableNote, notesAttempts: true))
+            from: ShardCore.InitialState(durable, notesAttempts: true))
         next.function = function
         next.destination = destination
         next.elapsed = elapsed
@@ -135,7 +136,7 @@ struct LaneWorld {
         answerRead()
     }
 
-    mutating func send(_ event: LaneCore.Event) {
+    mutating func send(_ event: ShardCore.Event) {
         var waiting = [event]
         while !waiting.isEmpty {
             let decisions = lane.handle(waiting.removeFirst(), at: now)
@@ -157,14 +158,14 @@ struct LaneWorld {
     mutating func answerCheckpoint() {
         guard let open = openCheckpoint else { return violations.append("no checkpoint is open") }
         openCheckpoint = nil
-        durable(open.position)
+        persist(open)
         send(.checkpointed)
     }
 
     mutating func answerHandOver(_ taking: Taking) {
-        guard let giveUp = openHandOver else { return violations.append("no hand-over is open") }
+        guard let (giveUp, progress) = openHandOver else { return violations.append("no hand-over is open") }
         openHandOver = nil
-        if let event = taken(giveUp, taking) { send(event) }
+        if let event = taken(giveUp, progress, taking) { send(event) }
     }
 
     /// Moves both clocks, stopping wherever the lane asked to be woken.
@@ -189,7 +190,7 @@ struct LaneWorld {
 
     // MARK: - What the lane's environment do
 
-    private mutating func perform(_ action: LaneCore.Action) -> LaneCore.Event? {
+    private mutating func perform(_ action: ShardCore.Action) -> ShardCore.Event? {
         switch action {
         case .read(let order):
             if openRead != nil, stops.isEmpty { violations.append("a second read is open") }
@@ -205,7 +206,8 @@ struct LaneWorld {
             }
             openInvocation = invocation
         case .wait(let until): wake = until
-        case .checkpoint(let position, let isShardEnd):
+        case .checkpoint(let progress):
+            let position = progress.position
             if openCheckpoint != nil { violations.append("a second checkpoint is open") }
             let end = Int(position.rawValue)
             if checkedThrough < end {
@@ -214,45 +216,48 @@ struct LaneWorld {
                 }
                 checkedThrough = end
             }
-            openCheckpoint = (position, isShardEnd)
+            openCheckpoint = progress
             guard checkpointsAtOnce else { return nil }
             openCheckpoint = nil
-            durable(position)
+            persist(progress)
             return .checkpointed
-        case .noteAttempt(let note):
-            notes.append(note)
-            durableNote = note
-            return .attemptNoted
-        case .handOver(let giveUp):
+        case .handOver(let giveUp, let progress):
             handOvers.append((giveUp.first...giveUp.last, elapsed))
-            return taken(giveUp, destination(giveUp))
+            return taken(giveUp, progress, destination(giveUp))
         case .stopped(let reason): stops.append(reason)
         }
         return nil
     }
 
-    private mutating func taken(_ giveUp: LaneCore.GiveUp, _ taking: Taking) -> LaneCore.Event? {
+    private mutating func taken(
+        _ giveUp: LaneCore.GiveUp, _ progress: ShardProgress, _ taking: Taking
+    ) -> ShardCore.Event? {
         switch taking {
         case .takes(let checkpointed):
             documents.append(giveUp)
             settled.formUnion(Int(giveUp.first.rawValue) - 1..<Int(giveUp.last.rawValue))
-            if checkpointed { durable(giveUp.last) }
-            return .destinationTook(checkpointed: checkpointed)
+            if checkpointed, settings.deliveryMovesCheckpoint {
+                persist(progress.moved(lane: giveUp.lane, to: giveUp.last))
+            }
+            return .destinationTook(
+                checkpointed: checkpointed && settings.deliveryMovesCheckpoint, lane: giveUp.lane)
         case .fails(let through):
             if let through {
                 settled.formUnion(Int(giveUp.first.rawValue) - 1..<Int(through.rawValue))
-                durable(through)
+                persist(progress.moved(lane: giveUp.lane, to: through))
             }
-            return .destinationFailed("no room", takenThrough: through)
+            return .destinationFailed("no room", takenThrough: through, lane: giveUp.lane)
         case .later:
-            openHandOver = giveUp
+            openHandOver = (giveUp, progress)
             return nil
         }
     }
 
-    private mutating func durable(_ position: SequenceNumber) {
-        checkpoints.append(max(position, checkpoints.last ?? .zero))
-        durableNote = nil
+    private mutating func persist(_ progress: ShardProgress) {
+        if progress.position < durable.position { violations.append("the checkpoint goes back") }
+        for entry in progress.notes where !durable.notes.contains(entry) { notes.append(entry.note) }
+        if progress.position > durable.position || progress.isShardEnd { checkpoints.append(progress.position) }
+        durable = progress
     }
 
     private mutating func note(_ event: LaneCore.TraceEvent) {
@@ -284,7 +289,7 @@ struct LaneWorld {
         if let event = readAnswer() { send(event) }
     }
 
-    private mutating func readAnswer() -> LaneCore.Event? {
+    private mutating func readAnswer() -> ShardCore.Event? {
         guard let order = openRead else { return nil }
         var after = Int(order.after.rawValue)
         let tip = log.count
@@ -361,4 +366,13 @@ extension LaneCore.InvocationResult {
 extension LaneCore.GiveUp {
     /// The places of its records, from 0.
     var places: Range<Int> { Int(first.rawValue) - 1..<Int(last.rawValue) }
+}
+
+extension ShardCore.InitialState {
+    /// A shard with one lane.
+    init(position: SequenceNumber, note: AttemptNote? = nil, notesAttempts: Bool = false) {
+        self.init(
+            ShardProgress(position: position, notes: note.map { [.init(lane: 0, $0)] } ?? []),
+            notesAttempts: notesAttempts)
+    }
 }

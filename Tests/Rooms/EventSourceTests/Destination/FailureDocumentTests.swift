@@ -73,7 +73,7 @@ struct FailureDocumentTests {
 
     @Test func `what expired before it was read is one document without records (ESM-G4)`() throws {
         let giveUp = LaneCore.GiveUp(
-            condition: .recordsExpired, first: SequenceNumber(4), last: SequenceNumber(9), count: nil,
+            lane: 0, condition: .recordsExpired, first: SequenceNumber(4), last: SequenceNumber(9), count: nil,
             records: RecordBatch(), invocations: 0, lastInvocation: nil, response: nil, failure: nil, unit: nil,
             takenThrough: nil)
         let parts = Array(document(giveUp).parts(behind: nil))

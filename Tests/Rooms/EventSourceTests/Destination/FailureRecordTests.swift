@@ -95,7 +95,7 @@ struct FailureRecordTests {
         for (condition, count) in [(GiveUpCondition.recordsExpired, nil), (.recordsLost, 6 as Int?)] {
             let written = Self.document(
                 LaneCore.GiveUp(
-                    condition: condition, first: SequenceNumber(4), last: SequenceNumber(9), count: count,
+                    lane: 0, condition: condition, first: SequenceNumber(4), last: SequenceNumber(9), count: count,
                     records: RecordBatch(), invocations: 0, lastInvocation: nil, response: nil, failure: nil, unit: nil,
                     takenThrough: nil))
             let data = Array(written.parts(behind: nil))[0].records[0].data

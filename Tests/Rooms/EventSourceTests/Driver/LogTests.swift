@@ -150,7 +150,7 @@ struct LogTests {
         let (logger, lines) = Self.logger()
         var log = LaneLog(logger: logger, shard: Self.shard, destination: nil, throttle: LogThrottle())
         let span = LaneCore.UnitSpan(
-            unit: 1, first: SequenceNumber(1), last: SequenceNumber(2), count: 2,
+            unit: 1, lane: 0, first: SequenceNumber(1), last: SequenceNumber(2), count: 2,
             head: LaneCore.RecordName(Self.record("k")))
         let time = VirtualTime()
         for _ in 0..<9 {
@@ -228,7 +228,7 @@ struct LogTests {
             wall: records[0].approximateArrivalTimestamp + .seconds(3 * 3600 + 12 * 60 + 59))
         for (unit, record) in records.enumerated() {
             let span = LaneCore.UnitSpan(
-                unit: unit, first: SequenceNumber(1), last: SequenceNumber(3), count: 3,
+                unit: unit, lane: 0, first: SequenceNumber(1), last: SequenceNumber(3), count: 3,
                 head: LaneCore.RecordName(Self.record("head")), failing: LaneCore.RecordName(record))
             log.write([.failed(span, attempt: 1, LaneCore.FunctionFailure("boom"))], at: now)
         }

@@ -33,7 +33,8 @@ enum Records {
         failure: LaneCore.FunctionFailure? = .init("boom \"x\"", type: "Oops")
     ) -> LaneCore.GiveUp {
         LaneCore.GiveUp(
-            condition: condition, first: records[0].sequenceNumber, last: records[records.count - 1].sequenceNumber,
+            lane: 0, condition: condition, first: records[0].sequenceNumber,
+            last: records[records.count - 1].sequenceNumber,
             count: records.count, records: records, invocations: invocations, lastInvocation: 1, response: response,
             failure: failure, unit: 1, takenThrough: nil)
     }

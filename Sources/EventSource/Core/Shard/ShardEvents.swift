@@ -19,66 +19,62 @@ package struct Moment: Hashable, Sendable {
     }
 }
 
-extension LaneCore {
-    /// What a lane's owner tells it.
+extension ShardCore {
+    /// What a shard's owner tells it.
     package enum Event: Sendable {
-        /// Start, or continue after a stop. Only ``goal(_:)`` may come before a lane's first start.
+        /// Start, or continue after a stop. Only ``goal(_:)`` may come before the first start.
         case start
         /// Process records up to this number only; nil: without a limit. Once everything up to the number is read, a
         /// batch is closed without waiting for its window (ESM-B10). Later records are not taken into a batch.
         case goal(SequenceNumber?)
         /// The read with this number has ended; reads other than the newest one are ignored. There is no event for a
-        /// failed read: repeat the read, or end the lane once ``LaneCore/isIdle``.
+        /// failed read: repeat the read, or end the shard once ``ShardCore/isIdle``.
         case read(Int, ReadResult)
         /// Retention has removed everything up to this number (ESM-G4). Not needed in addition to a read that says so.
         case trimmed(through: SequenceNumber)
         /// The moment of the last ``Action/wait(until:)`` has come.
         case tick
         /// The invocation with this number has ended: the function is no longer running (ESM-R17).
-        case invocationEnded(Int, InvocationResult)
+        case invocationEnded(Int, LaneCore.InvocationResult)
         /// The function can be reached again. A unit that waits because its function was not reached is invoked now
         /// (ESM-A6).
         case reachable
-        /// The destination has stored the records of the last ``Action/handOver(_:)`` durably. `checkpointed` says
-        /// whether the checkpoint at the give-up's last number is durable too.
-        case destinationTook(checkpointed: Bool)
+        /// The destination has stored the records that the lane handed over durably. `checkpointed` says whether the
+        /// checkpoint behind them, as the hand-over's progress has it, is durable too.
+        case destinationTook(checkpointed: Bool, lane: Int = 0)
         /// The destination failed. The records up to `takenThrough` that it took before are durable, together with
         /// their checkpoint.
-        case destinationFailed(String, takenThrough: SequenceNumber?)
-        /// The last ``Action/checkpoint(_:isShardEnd:)`` is durable.
+        case destinationFailed(String, takenThrough: SequenceNumber?, lane: Int = 0)
+        /// The last ``Action/checkpoint(_:)`` is durable.
         case checkpointed
-        /// The last ``Action/noteAttempt(_:)`` is durable.
-        case attemptNoted
         /// The mapping has these settings from the next decision on (ESM-L4).
-        case settingsChanged(Settings)
+        case settingsChanged(LaneCore.Settings)
         /// Invoke nothing more, take the result of the invocation in flight, and stop (ESM-L3).
         case stop
     }
 
-    /// What a lane's owner has to do. Each action is answered by one event, at once or later; of each kind at most one
-    /// is open at a time.
+    /// What a shard's owner has to do. Each action is answered by one event, at once or later. At most one read and one
+    /// checkpoint are open at a time, and for each lane one invocation or one hand-over.
     package enum Action: Sendable {
         /// Read on, and wait for records at the tip; answered by ``Event/read(_:_:)``.
         case read(ReadOrder)
         /// Call the function; answered by ``Event/invocationEnded(_:_:)``.
-        case invoke(Invocation)
+        case invoke(LaneCore.Invocation)
         /// Send an ``Event/tick`` at this moment, instead of the one asked for before. Nil: no tick is needed.
         case wait(until: MonotonicTime?)
-        /// Move the checkpoint (ESM-P6); answered by ``Event/checkpointed``. Invocations go on while one move is open
-        /// and wait for the second (ESM-P9), so the move may join a group commit.
-        case checkpoint(SequenceNumber, isShardEnd: Bool)
-        /// Store this note durably before the unit is invoked (ESM-A9); answered by ``Event/attemptNoted``.
-        case noteAttempt(AttemptNote)
-        /// Give the records to the failure destination and move the checkpoint to their last number: in one commit if
-        /// possible, else the checkpoint after the delivery is durable (ESM-D9, ESM-D10); answered by
-        /// ``Event/destinationTook(checkpointed:)`` or ``Event/destinationFailed(_:takenThrough:)``.
-        case handOver(GiveUp)
-        /// Everything is done and durable. The lane asks for nothing more until the next ``Event/start``; an open read
+        /// Store how far the lanes are (ESM-P6, ESM-K4); answered by ``Event/checkpointed``. Invocations go on while one
+        /// checkpoint is open, as far as ESM-P9 allows, so it may join a group commit.
+        case checkpoint(ShardProgress)
+        /// Give the records to the failure destination; answered by ``Event/destinationTook(checkpointed:lane:)`` or
+        /// ``Event/destinationFailed(_:takenThrough:lane:)``. Where the settings say that the delivery moves the
+        /// checkpoint, it stores the progress, moved past the records, in the same commit (ESM-D9, ESM-D10).
+        case handOver(LaneCore.GiveUp, ShardProgress)
+        /// Everything is done and durable. The shard asks for nothing more until the next ``Event/start``; an open read
         /// can be cancelled.
-        case stopped(StopReason)
+        case stopped(LaneCore.StopReason)
     }
 
-    /// What the lane wants to read.
+    /// What the shard wants to read.
     package struct ReadOrder: Hashable, Sendable {
         /// The read's number, from 1.
         package let number: Int
@@ -90,20 +86,12 @@ extension LaneCore {
         package let maximumBytes: Int
     }
 
-    /// Why a lane stopped.
-    package enum StopReason: Hashable, Sendable {
-        /// The owner sent ``LaneCore/Event/stop``.
-        case asked
-        /// The shard is closed and everything in it is done; the checkpoint says so (ESM-H4).
-        case shardEnd
-    }
-
-    /// What the lane decided on an event.
+    /// What the shard decided on an event.
     package struct Decisions: Sendable {
         /// What is to be done, in this order.
         package internal(set) var actions: [Action] = []
         /// Why.
-        package internal(set) var trace: [TraceEvent] = []
+        package internal(set) var trace: [LaneCore.TraceEvent] = []
 
         package init() {}
 

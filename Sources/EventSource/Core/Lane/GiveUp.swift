@@ -36,6 +36,8 @@ extension LaneCore {
             package var functionError: String?
         }
 
+        /// The number of the lane that gives them up, from 0.
+        package let lane: Int
         /// Why the records are given up.
         package let condition: GiveUpCondition
         /// The first number that is given up.

@@ -1,12 +1,14 @@
 import DequeModule
 import StreamModel
 
-/// The records that a lane has read and not yet taken into a unit, and the ranges where records are missing, in order.
+/// The records that a lane got and has not yet taken into a unit, and the ranges where records are missing, in order.
 struct RecordQueue: Sendable {
     /// A range whose records can't be read, and why.
     struct Gap: Hashable, Sendable {
-        let range: ClosedRange<SequenceNumber>
+        var range: ClosedRange<SequenceNumber>
         let condition: GiveUpCondition
+        /// Whether none of the records that the range had is known to be done.
+        var isWhole = true
     }
 
     private enum Item: Sendable {
@@ -38,6 +40,16 @@ struct RecordQueue: Sendable {
         if let whole { return whole[0] }
         guard case .run(let run)? = items.first else { return nil }
         return run[0]
+    }
+
+    /// The number of the first record or of the gap that comes first; nil if the queue is empty.
+    var firstNumber: SequenceNumber? {
+        if let whole { return whole.firstSequence }
+        switch items.first {
+        case .run(let run): return run.firstSequence
+        case .gap(let gap): return gap.range.lowerBound
+        case nil: return nil
+        }
     }
 
     mutating func append(_ batch: RecordBatch) {
@@ -116,6 +128,25 @@ struct RecordQueue: Sendable {
 
     mutating func removeAll() {
         self = RecordQueue()
+    }
+
+    /// Removes everything after `position`. Returns the number of records that are removed.
+    mutating func cut(after position: SequenceNumber) -> Int {
+        takeApart()
+        let before = count
+        var kept = RecordQueue()
+        for item in items {
+            switch item {
+            case .run(let run) where run.firstSequence <= position:
+                kept.append(RecordBatch([run.extracting(0..<run.count(through: position))]))
+            case .gap(var gap) where gap.range.lowerBound <= position:
+                gap.range = gap.range.lowerBound...min(gap.range.upperBound, position)
+                kept.append(gap)
+            case .run, .gap: break
+            }
+        }
+        self = kept
+        return before - count
     }
 
     /// The number of the first `wanted` readable records that fit into one event, at least one, and whether the event

@@ -1,7 +1,7 @@
 import StreamModel
 
 extension LaneCore {
-    /// Consecutive records of a shard that the function gets in one invocation: a fresh batch, or a part of one after a
+    /// Consecutive records of a lane that the function gets in one invocation: a fresh batch, or a part of one after a
     /// split, a partial success, or the giving up of older records.
     package struct Unit: Sendable {
         /// Where a unit comes from.
@@ -12,7 +12,7 @@ extension LaneCore {
             case part(of: Int, SplitReason)
         }
 
-        /// The unit's number in its lane, from 1; a part has a number of its own.
+        /// The unit's number in its shard, from 1; a part has a number of its own.
         package let id: Int
         /// The records, at least one.
         package let records: RecordBatch
@@ -34,12 +34,12 @@ extension LaneCore {
         /// Names the unit in the trace.
         package let span: UnitSpan
 
-        init(id: Int, records: RecordBatch, origin: Origin) {
+        init(id: Int, records: RecordBatch, origin: Origin, lane: Int = 0) {
             self.id = id
             self.records = records
             self.origin = origin
             span = UnitSpan(
-                unit: id, first: records.firstSequence, last: records.lastSequence, count: records.count,
+                unit: id, lane: lane, first: records.firstSequence, last: records.lastSequence, count: records.count,
                 head: RecordName(records[0]))
         }
 
@@ -51,8 +51,10 @@ extension LaneCore {
 
     /// One call of the function.
     package struct Invocation: Sendable {
-        /// The invocation's number, counted from 1 for each lane. The result is reported with it.
+        /// The invocation's number, counted from 1 for each shard. The result is reported with it.
         package let number: Int
+        /// The lane's number, from 0.
+        package let lane: Int
         /// The unit that the function gets.
         package let unit: Unit
         /// Counts the attempts of this unit, from 1.

@@ -41,8 +41,10 @@ extension LaneCore {
 
     /// The records that a line of the trace is about.
     package struct UnitSpan: Hashable, Sendable {
-        /// The unit's number in its lane.
+        /// The unit's number in its shard.
         package let unit: Int
+        /// The lane's number.
+        package let lane: Int
         package let first: SequenceNumber
         package let last: SequenceNumber
         package let count: Int
@@ -77,7 +79,15 @@ extension LaneCore {
         package let head: RecordName?
     }
 
-    /// One step of a lane and its reason. The trace events together explain everything that happened to a record.
+    /// Why a shard stopped.
+    package enum StopReason: Hashable, Sendable {
+        /// The owner sent a stop.
+        case asked
+        /// The shard is closed and everything in it is done; the checkpoint says so (ESM-H4).
+        case shardEnd
+    }
+
+    /// One step of a lane or shard, and its reason. The trace events together explain everything that happened to a record.
     package enum TraceEvent: Hashable, Sendable {
         /// A batch was closed, `after` its window opened.
         case closed(UnitSpan, ClosingCause, after: Duration)
@@ -105,7 +115,7 @@ extension LaneCore {
         case destinationFailed(String, failures: Int, wait: Duration)
         /// The checkpoint at this number is durable.
         case checkpointed(SequenceNumber)
-        /// The lane stopped.
+        /// The shard stopped.
         case stopped(StopReason)
 
         /// The rule of `Documentation/Rules/EventSourceMappings.md` that the step follows.

@@ -1,6 +1,6 @@
 extension LaneCore {
-    /// What a lane has done so far: the figures of the mapping's metrics (ESM-M2 to ESM-M9). A mapping's figures are
-    /// the sums of its lanes' counters.
+    /// What the lanes of a shard have done so far: the figures of the mapping's metrics (ESM-M2 to ESM-M9). A mapping's
+    /// figures are the sums of its shards' counters.
     package struct Counters: Hashable, Sendable {
         /// Records read from the source (ESM-M2). A record that is read again after a stop counts again.
         package var polled = 0
@@ -40,6 +40,9 @@ extension LaneCore {
         package var batches = BatchCounts()
         /// Checkpoints that became durable.
         package var checkpoints = 0
+        /// Records that were read although their lane had done them before. They are not delivered and not counted as
+        /// ``polled`` (ESM-K4).
+        package var skipped = 0
         /// Records that were read and released undone when the lane ended; they are read again (ESM-L3).
         package var released = 0
         /// Records that were read, then expired, and that no destination took. This makes the balance of ESM-M9 exact.
@@ -80,6 +83,7 @@ extension LaneCore {
             left.expired += right.expired
             left.batches += right.batches
             left.checkpoints += right.checkpoints
+            left.skipped += right.skipped
             left.released += right.released
             left.expiredUnkept += right.expiredUnkept
             left.deliveredUnread += right.deliveredUnread

@@ -1,8 +1,8 @@
 import StreamModel
 
 extension LaneCore {
-    /// The part of a mapping's settings that a lane needs. The lane doesn't validate the values; the caller has done
-    /// so.
+    /// The part of a mapping's settings that a shard and its lanes need. They don't validate the values; the caller
+    /// has done so.
     package struct Settings: Sendable {
         /// The maximum number of records of a batch (ESM-S4).
         package var batchSize = 100
@@ -19,17 +19,23 @@ extension LaneCore {
         /// Whether there is a failure destination. Without one, records that are given up are dropped and counted
         /// (ESM-D8).
         package var hasDestination = false
+        /// Whether the destination takes the records in the commit that moves the checkpoint past them (ESM-D10).
+        package var deliveryMovesCheckpoint = false
+        /// The number of lanes that work on a shard at the same time (ESM-S11).
+        package var parallelizationFactor = 1
+        /// The finished units of a lane whose checkpoint may be missing when the next one is invoked (ESM-P9).
+        package var maximumUnsavedUnits = 1
         /// How an event's size is measured and limited (ESM-B4); nil: no limit (ESM-B5).
         package var payload: PayloadMeasure?
         /// The pauses before retries (ESM-A7).
         package var backOff = BackOff()
-        /// The bytes of records that a lane holds before it stops reading (ESM-K3). 64 MiB by default.
+        /// The bytes of records that a shard's lanes hold together before it stops reading (ESM-K3). 64 MiB by default.
         package var maximumHeldBytes = 64 << 20
 
         package init() {}
 
-        /// The number of records that a lane holds before it stops reading (ESM-K3).
-        package var maximumHeldRecords: Int { 4 * batchSize }
+        /// The number of records that a shard's lanes hold together before it stops reading (ESM-K3).
+        package var maximumHeldRecords: Int { 4 * batchSize * parallelizationFactor }
     }
 
     /// How the size of an invocation's event is measured (ESM-B4): `envelope`, the size of each record, and

@@ -1,0 +1,102 @@
+import StreamModel
+import StreamStorage
+
+extension LaneCore {
+    /// Decides about the unit on top, in the order of ESM-A11. Returns true if there may be more to decide.
+    mutating func decide(_ shared: inout Shared, _ now: Moment) -> Bool {
+        let unit = units[units.count - 1]
+        let expired = unit.records.count(through: shared.horizon)
+        if expired > 0 {
+            giveUpHead(expired, .recordsExpired, &shared)
+            return true
+        }
+        let tooOld = countTooOld(unit.records, shared.settings.maximumRecordAge, now.wall)
+        if tooOld > 0 {
+            giveUpHead(tooOld, .recordAgeExceeded, &shared)
+            return true
+        }
+        if let limit = shared.settings.maximumRetryAttempts, unit.attempts > limit {
+            giveUpHead(unit.records.count, .retryAttemptsExhausted, &shared)
+            return true
+        }
+        if let payload = shared.settings.payload, unit.records.count == 1,
+            payload.envelope + payload.size(unit.records[0]) > payload.limit
+        {
+            giveUpHead(1, .payloadSizeExceeded, &shared)
+            return true
+        }
+        protect(&shared, now)
+        if let notBefore = units[units.count - 1].notBefore, now.monotonic < notBefore { return false }
+        // The function is called while few finished units lack their durable checkpoint (ESM-P9).
+        guard unsaved.count <= shared.settings.maximumUnsavedUnits else { return false }
+        guard isNoted(unit) else { return false }
+        invoke(&shared)
+        return false
+    }
+
+    /// The number of records at the head of the unit that have reached the age limit (ESM-G1, ESM-G2). The count ends
+    /// at the first younger record: on stores whose arrival times can decrease, a young record is never given up
+    /// because an older one follows it.
+    private func countTooOld(_ records: RecordBatch, _ limit: Duration?, _ wall: Timestamp) -> Int {
+        guard let limit else { return 0 }
+        var count = 0
+        for record in records {
+            guard wall - record.approximateArrivalTimestamp >= limit else { break }
+            count += 1
+        }
+        return count
+    }
+
+    /// A fresh unit waits if a long series of records before it failed, to protect the systems that the function
+    /// depends on (ESM-A8).
+    private mutating func protect(_ shared: inout Shared, _ now: Moment) {
+        let unit = units[units.count - 1]
+        guard unit.attempts == 0, unit.notBefore == nil, shared.settings.maximumRetryAttempts != 0,
+            failedInARow > max(200, 2 * shared.settings.batchSize)
+        else { return }
+        protectionWaits += 1
+        let wait = shared.pause(before: protectionWaits)
+        units[units.count - 1].notBefore = now.monotonic + wait
+        shared.trace(.protecting(unit.span, failedInARow: failedInARow, wait: wait))
+    }
+
+    /// Whether the unit may be invoked. After an unclean end of the previous process, every attempt of the first batch
+    /// must be durable before the function is called (ESM-A9).
+    private mutating func isNoted(_ unit: Unit) -> Bool {
+        guard case .noting(let last) = crashGuard else { return true }
+        guard batchCount == 1 else {
+            // The end of the first batch must be durable before the second batch is invoked: if that one crashed the
+            // process, the lane would otherwise start at the first batch again.
+            guard unsaved.isEmpty else { return false }
+            crashGuard = .off
+            return true
+        }
+        if let last, last == (unit.id, unit.attempts) { return true }
+        let note = AttemptNote(
+            first: unit.first, last: unit.last, count: unit.attempts + 1,
+            cause: String(decoding: (unit.failure?.text ?? "").utf8.prefix(Self.noteBytes), as: UTF8.self))
+        self.note = note
+        stage = .noting(note)
+        return false
+    }
+
+    /// The bytes of a cause that a note keeps.
+    private static let noteBytes = 1024
+
+    private mutating func invoke(_ shared: inout Shared) {
+        shared.invocationCount += 1
+        units[units.count - 1].lastInvocation = shared.invocationCount
+        let invocation = Invocation(
+            number: shared.invocationCount, lane: number, unit: units[units.count - 1], settings: shared.settings)
+        stage = .invoking(invocation)
+        shared.trace(
+            .invoked(invocation.unit.span, invocation: invocation.number, attempt: invocation.attempt))
+        shared.invocations.append(invocation)
+    }
+
+    /// The function can be reached again: a unit that waits for that is invoked now.
+    mutating func reachable(_ now: Moment) {
+        guard let unit = units.last, unit.unreached > 0 else { return }
+        units[units.count - 1].notBefore = now.monotonic
+    }
+}

@@ -1,0 +1,230 @@
+import StreamModel
+import StreamStorage
+
+/// The decisions for one lane of a shard: closes batches from the lane's queue, and brings the records of each batch to
+/// their end before it closes the next one. A value without I/O, clocks or concurrency, owned by ``ShardCore``.
+///
+/// A batch becomes a unit, which a failure can split. A stack holds the units of one batch, the next one on top. What
+/// all lanes of a shard have in common is in ``ShardCore/Shared``.
+package struct LaneCore: Sendable {
+    /// What the lane does now. Each stage carries what it needs.
+    enum Stage: Sendable {
+        /// There is no unit, and the next batch collects records. Its window opened at this moment; nil: it has none.
+        case collecting(windowOpened: MonotonicTime?)
+        /// The unit on top is looked at again when its pause is over, or a checkpoint is durable.
+        case deciding
+        /// The attempt of the unit on top has to be durable before it is made (ESM-A9).
+        case noting(AttemptNote)
+        /// The function has the unit on top.
+        case invoking(Invocation)
+        /// Records that were given up are on their way to the failure destination.
+        case delivering(Delivery)
+    }
+
+    /// A hand-over to the failure destination.
+    struct Delivery: Sendable {
+        enum Step: Sendable {
+            /// It can begin.
+            case due
+            /// The destination has the records.
+            case open
+            /// It failed, and is repeated at this moment.
+            case failed(until: MonotonicTime)
+        }
+
+        var giveUp: GiveUp
+        var step = Step.due
+        /// How often it failed.
+        var failures = 0
+    }
+
+    /// What the lane does about attempts that a crash must not forget (ESM-A9).
+    enum CrashGuard: Sendable {
+        /// Nothing: the process before ended cleanly, or the first batch is done.
+        case off
+        /// The first batch is the unit of this note, which the process before did not end.
+        case resuming(AttemptNote)
+        /// The attempts of the first batch are noted before they are made; the unit and its failed attempts that were
+        /// noted last.
+        case noting(last: (unit: Int, attempts: Int)?)
+    }
+
+    /// What the lane is doing, for listings.
+    package enum Status: Hashable, Sendable {
+        /// Not started, or stopped.
+        case stopped
+        /// The queue has no record to process.
+        case idle
+        /// The batch has records and waits for more, at the latest until this moment; nil: until the current read ends.
+        case filling(until: MonotonicTime?)
+        /// The function is running on the unit.
+        case invoking(UnitSpan, attempt: Int)
+        /// The unit waits for the end of a pause or for a write.
+        case waiting(UnitSpan, attempts: Int, until: MonotonicTime?)
+        /// Records wait for the failure destination, which has failed the given number of times.
+        case handingOver(GiveUpSpan, failures: Int)
+    }
+
+    /// The most lanes of a shard (ESM-S11).
+    package static let mostLanes = 10
+
+    /// The lane's number in its shard, from 0.
+    let number: Int
+    var queue = RecordQueue()
+    var stage = Stage.collecting(windowOpened: nil)
+    /// The units of one batch, as a stack; the last one is next.
+    var units: [Unit] = []
+    /// Records and bytes of the current batch. They count as held until the whole batch is done.
+    var batchHolds = (records: 0, bytes: 0)
+    var batchCount = 0
+    /// Every record of the lane up to this number has left the queue.
+    var takenPosition: SequenceNumber
+    /// Every record of the lane up to this number was sent to the function.
+    var sentPosition: SequenceNumber
+    /// The ends of finished units without a durable checkpoint.
+    var unsaved: [SequenceNumber] = []
+    var crashGuard: CrashGuard
+    /// The attempts of the lane's first unit, as the next checkpoint says them (ESM-A9).
+    var note: AttemptNote?
+
+    // Protection of a function that keeps failing (ESM-A8).
+    var failedInARow = 0
+    var failedPosition = SequenceNumber.zero
+    var protectionWaits = 0
+
+    /// A lane whose records up to `position` are done. `note` has the attempts of the unit after it that the process
+    /// before did not end; `notesAttempts` says that the attempts of the first batch are noted (ESM-A9).
+    init(_ number: Int, after position: SequenceNumber, note: AttemptNote?, notesAttempts: Bool) {
+        self.number = number
+        takenPosition = position
+        sentPosition = position
+        self.note = note
+        crashGuard = note.map { .resuming($0) } ?? (notesAttempts ? .noting(last: nil) : .off)
+    }
+
+    /// The first number of the lane that is not done; nil if everything that the lane got is done.
+    var firstUndone: SequenceNumber? {
+        if case .delivering(let delivery) = stage {
+            return delivery.giveUp.takenThrough?.advanced(by: 1) ?? delivery.giveUp.first
+        }
+        return units.last?.first ?? queue.firstNumber
+    }
+
+    /// The first record that was read and is not done. Its age shows how far a blocked lane is behind (ESM-M1).
+    var oldestHeldRecord: Record? {
+        if case .delivering(let delivery) = stage { return delivery.giveUp.records.first }
+        return units.last?.records.first ?? queue.first
+    }
+
+    /// The number of records that the lane holds in memory.
+    var heldRecords: Int { queue.count + batchHolds.records }
+    /// The bytes of the records that the lane holds in memory.
+    var heldBytes: Int { queue.bytes + batchHolds.bytes }
+
+    /// Whether the lane holds no record.
+    var isEmpty: Bool {
+        guard case .collecting = stage else { return false }
+        return queue.isEmpty
+    }
+
+    /// Whether the first batch is the unit of a note, and is not there yet.
+    var isResuming: Bool { if case .resuming = crashGuard { true } else { false } }
+
+    /// Whether the lane waits for an answer without which it can't stop.
+    var isBusy: Bool {
+        switch stage {
+        case .invoking: true
+        case .delivering(let delivery): if case .open = delivery.step { true } else { false }
+        case .collecting, .deciding, .noting: false
+        }
+    }
+
+    func status(_ settings: Settings) -> Status {
+        switch stage {
+        case .invoking(let invocation): return .invoking(invocation.unit.span, attempt: invocation.attempt)
+        case .delivering(let delivery): return .handingOver(delivery.giveUp.span, failures: delivery.failures)
+        case .deciding, .noting:
+            guard let unit = units.last else { return .idle }
+            return .waiting(unit.span, attempts: unit.attempts, until: unit.notBefore)
+        case .collecting(let opened):
+            guard queue.readable > 0 else { return .idle }
+            return .filling(until: opened.map { $0 + settings.batchWindow })
+        }
+    }
+
+    // MARK: - Life
+
+    /// Makes one decision. Returns true if there may be more to decide.
+    mutating func step(_ shared: inout Shared, _ now: Moment) -> Bool {
+        switch stage {
+        case .collecting(let opened): return closeBatch(windowOpened: opened, &shared, now)
+        case .deciding: return decide(&shared, now)
+        case .delivering(let delivery): return deliverAgain(delivery, &shared, now)
+        case .noting, .invoking: return false
+        }
+    }
+
+    /// Goes on with the next unit, or with the next batch if there is none.
+    mutating func goOn() {
+        guard units.isEmpty else {
+            stage = .deciding
+            return
+        }
+        stage = .collecting(windowOpened: nil)
+        batchHolds = (0, 0)
+    }
+
+    /// Releases the records that are not in a unit. The shard reads them again.
+    mutating func releaseQueue(_ shared: inout Shared) {
+        shared.counters.released += queue.count
+        queue.removeAll()
+        if case .collecting = stage { stage = .collecting(windowOpened: nil) }
+    }
+
+    /// Releases the records after `position` that are not in a unit.
+    mutating func cutQueue(after position: SequenceNumber, _ shared: inout Shared) {
+        shared.counters.released += queue.cut(after: position)
+    }
+
+    /// Releases and counts all records, when the shard doesn't go on.
+    mutating func release(_ shared: inout Shared) {
+        releaseQueue(&shared)
+        if case .delivering(let delivery) = stage {
+            shared.counters.released += delivery.giveUp.records.count - delivery.giveUp.recordsTaken
+        }
+        shared.counters.released += units.reduce(0) { $0 + $1.records.count }
+        units = []
+        goOn()
+    }
+
+    /// When the lane has to decide again; nil: after an event.
+    func nextWake(_ settings: Settings, _ now: Moment) -> MonotonicTime? {
+        switch stage {
+        case .noting, .invoking: return nil
+        case .delivering(let delivery): if case .failed(let until) = delivery.step { return until } else { return nil }
+        case .collecting(let opened):
+            guard settings.batchWindow > .zero, queue.readable > 0 else { return nil }
+            return opened.map { $0 + settings.batchWindow }
+        case .deciding: break
+        }
+        guard let unit = units.last, let notBefore = unit.notBefore, notBefore > now.monotonic else { return nil }
+        guard let limit = settings.maximumRecordAge else { return notBefore }
+        // The unit is given up when it reaches the age limit, not after the pause (ESM-A10).
+        let left = unit.records[0].approximateArrivalTimestamp + limit - now.wall
+        return min(notBefore, now.monotonic + max(left, .milliseconds(1)))
+    }
+
+    /// Everything of the lane up to here is done (ESM-P6, ESM-P8).
+    mutating func finished(_ position: SequenceNumber) {
+        unsaved.append(position)
+        note = nil
+    }
+
+    /// A checkpoint is durable that says that the lane is done up to this number, with this note.
+    mutating func saved(through position: SequenceNumber, _ note: AttemptNote?) {
+        unsaved.removeAll { $0 <= position }
+        guard case .noting(let open) = stage, note == open else { return }
+        stage = .deciding
+        if let unit = units.last { crashGuard = .noting(last: (unit.id, open.count - 1)) }
+    }
+}

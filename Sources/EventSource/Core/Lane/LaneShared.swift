@@ -1,0 +1,58 @@
+import StreamModel
+import StreamStorage
+
+extension LaneCore {
+    /// What the lanes of a shard have in common. A lane gets it with each decision.
+    struct Shared: Sendable {
+        /// What is known of the shard's records beyond those that were read.
+        struct Source: Sendable {
+            /// Every record up to this number was read and handed to its lane.
+            var readPosition: SequenceNumber
+            /// Whether the last read reached the tip.
+            var isAtTip = false
+            /// Whether the shard is closed and its last record was read.
+            var hasEnded = false
+            /// Whether everything up to the goal was read; false without a goal.
+            var hasReadGoal = false
+            /// Whether an open batch may still get records from the current read or from one that can start now.
+            var canReadMore = false
+        }
+
+        /// The settings in force.
+        var settings: Settings
+        let denseNumbers: Bool
+        var generator: SplitMix
+        var counters = Counters()
+        /// The steps of the current decision, and why.
+        var steps: [TraceEvent] = []
+        /// The calls of the function that were decided. They follow the write of the checkpoint, which they don't wait
+        /// for (ESM-P9).
+        var invocations: [Invocation] = []
+        var source: Source
+        /// Retention has removed every record up to this number.
+        var horizon = SequenceNumber.zero
+        var unitCount = 0
+        var invocationCount = 0
+
+        init(
+            settings: Settings, denseNumbers: Bool, generator: SplitMix, readPosition: SequenceNumber
+        ) {
+            self.settings = settings
+            self.denseNumbers = denseNumbers
+            self.generator = generator
+            source = Source(readPosition: readPosition)
+        }
+
+        /// The pause before the retry with this number, counted from 1.
+        mutating func pause(before retry: Int) -> Duration {
+            settings.backOff.delay(before: retry, using: &generator)
+        }
+
+        mutating func newUnit(_ records: RecordBatch, _ origin: Unit.Origin, lane: Int) -> Unit {
+            unitCount += 1
+            return Unit(id: unitCount, records: records, origin: origin, lane: lane)
+        }
+
+        mutating func trace(_ event: TraceEvent) { steps.append(event) }
+    }
+}

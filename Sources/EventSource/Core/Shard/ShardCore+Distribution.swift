@@ -1,0 +1,79 @@
+import StreamModel
+
+extension ShardCore {
+    /// Hands each record to the lane of its key, except those that the lanes have done before (ESM-K4, ESM-K5).
+    ///
+    /// A lane's records are copied into a chunk of its own: a lane that is held up would otherwise keep the chunks of
+    /// all others in memory.
+    mutating func distribute(_ batch: RecordBatch) {
+        var parts = (0..<lanes.count).map { _ in LanePart() }
+        // Before this number there may be records that are done.
+        let doubtful = lanes.reduce(earlier.reduce(SequenceNumber.zero) { max($0, $1.highest) }) {
+            max($0, $1.takenPosition)
+        }
+        for run in batch.runs {
+            for index in 0..<run.count {
+                let lane = lanes.count == 1 ? 0 : run.lane(of: index, factor: lanes.count)
+                let number = run.firstSequence.advanced(by: index)
+                if number <= doubtful, isDone(run, index, number, lane) {
+                    shared.counters.skipped += 1
+                    shared.counters.polled -= 1
+                } else {
+                    parts[lane].append(run, index)
+                }
+            }
+        }
+        for lane in lanes.indices { parts[lane].move(to: &lanes[lane].queue) }
+    }
+
+    private func isDone(_ run: RecordRun, _ index: Int, _ number: SequenceNumber, _ lane: Int) -> Bool {
+        if number <= lanes[lane].takenPosition { return true }
+        return earlier.contains { number <= $0.positions[run.lane(of: index, factor: $0.positions.count)] }
+    }
+}
+
+/// The records of a read that belong to one lane.
+private struct LanePart {
+    /// Consecutive records in ``bytes`` whose numbers follow one another.
+    private struct Piece {
+        var count: Int
+        let firstSequence: SequenceNumber
+        let run: RecordRun
+    }
+
+    private var bytes: [UInt8] = []
+    private var offsets: [UInt32] = []
+    private var pieces: [Piece] = []
+
+    mutating func append(_ run: RecordRun, _ index: Int) {
+        offsets.append(UInt32(bytes.count))
+        let place = Int(run.range.lowerBound) + index
+        bytes.append(contentsOf: run.chunk.bytes[Int(run.chunk.offsets[place])..<Int(run.chunk.offsets[place + 1])])
+        let number = run.firstSequence.advanced(by: index)
+        if let last = pieces.last, last.run.chunk === run.chunk, last.run.firstSequence == run.firstSequence,
+            last.firstSequence.advanced(by: last.count) == number
+        {
+            pieces[pieces.count - 1].count += 1
+        } else {
+            pieces.append(Piece(count: 1, firstSequence: number, run: run))
+        }
+    }
+
+    consuming func move(to queue: inout RecordQueue) {
+        guard !pieces.isEmpty else { return }
+        offsets.append(UInt32(bytes.count))
+        let chunk = RecordChunk(bytes: bytes, offsets: offsets)
+        var batch = RecordBatch()
+        batch.reserve(runs: pieces.count)
+        var start = 0
+        for piece in pieces {
+            batch.append(
+                RecordRun(
+                    chunk, start..<start + piece.count, shard: piece.run.shard,
+                    shardCreationSecond: piece.run.shardCreationSecond, firstSequence: piece.firstSequence,
+                    arrival: piece.run.arrival))
+            start += piece.count
+        }
+        queue.append(batch)
+    }
+}

@@ -1,0 +1,99 @@
+import StreamModel
+import StreamStorage
+
+extension ShardCore {
+    /// The maximum bytes of one read, so that a large batch arrives in parts.
+    private static let bytesOfOneRead = 1 << 20
+    /// The maximum number of records of one read (ESM-S18).
+    private static let recordsOfOneRead = 10_000
+
+    mutating func readEnded(_ number: Int, _ result: ReadResult) {
+        guard number == readNumber, readIsOpen, phase == .running else { return }
+        readIsOpen = false
+        shared.source.isAtTip = result.next >= result.tip
+        shared.source.hasEnded = result.endOfShard != nil
+        if let expired = result.expired {
+            shared.horizon = max(shared.horizon, min(expired.upperBound, goal ?? .max))
+            append(expired, .recordsExpired)
+        }
+        // The records that were read end before the lost range or start after it.
+        if let lost = result.lost, !result.batch.isEmpty, result.batch.firstSequence > lost.upperBound {
+            append(lost, .recordsLost)
+            append(result.batch)
+        } else {
+            append(result.batch)
+            if let lost = result.lost { append(lost, .recordsLost) }
+        }
+        shared.source.readPosition = max(shared.source.readPosition, min(result.next, goal ?? .max))
+        noteGoal()
+    }
+
+    /// Hands records to their lanes, up to the goal.
+    private mutating func append(_ batch: RecordBatch) {
+        var batch = batch
+        if let goal, let last = batch.isEmpty ? nil : batch.lastSequence, last > goal {
+            batch = batch.extracting(0..<batch.count(through: goal))
+        }
+        shared.counters.polled += batch.count
+        if lanes.count == 1, earlier.isEmpty, batch.isEmpty || batch.firstSequence > lanes[0].takenPosition {
+            lanes[0].queue.append(batch)
+        } else {
+            distribute(batch)
+        }
+    }
+
+    /// Notes that the numbers of a range have no record any more. Nobody knows of which lane the records were: the lane
+    /// that is furthest behind gives them up (ESM-G4).
+    private mutating func append(_ range: ClosedRange<SequenceNumber>, _ condition: GiveUpCondition) {
+        var behind = 0
+        for lane in lanes.indices where lanes[lane].takenPosition < lanes[behind].takenPosition { behind = lane }
+        let first = max(range.lowerBound, lanes[behind].takenPosition.advanced(by: 1))
+        let last = min(range.upperBound, goal ?? .max)
+        guard first <= last else { return }
+        let isWhole = earlier.isEmpty && lanes.allSatisfy { $0.takenPosition < first }
+        lanes[behind].queue.append(RecordQueue.Gap(range: first...last, condition: condition, isWhole: isWhole))
+    }
+
+    /// Limits what is processed; nil: no limit. Records after the limit that were read are released.
+    mutating func setGoal(_ position: SequenceNumber?) {
+        goal = position
+        if let position, shared.source.readPosition > position {
+            for lane in lanes.indices { lanes[lane].cutQueue(after: position, &shared) }
+            shared.source.readPosition = position
+            // What a read brings that was ordered further on is beyond the goal.
+            readIsOpen = false
+        }
+        noteGoal()
+    }
+
+    private mutating func noteGoal() {
+        shared.source.hasReadGoal = goal.map { shared.source.readPosition >= $0 } ?? false
+    }
+
+    /// Reads on while the lanes hold few enough records (ESM-K3).
+    mutating func settleReading() {
+        guard phase == .running, !readIsOpen, !shared.source.hasEnded, !shared.source.hasReadGoal, canRead else {
+            return
+        }
+        // The unit of a crash is read as a whole, though it may be larger than a batch is now (ESM-A9).
+        let room = isResuming ? Self.recordsOfOneRead : settings.maximumHeldRecords - heldRecords
+        readNumber += 1
+        readIsOpen = true
+        act(
+            .read(
+                ReadOrder(
+                    number: readNumber, after: shared.source.readPosition,
+                    maximumRecords: min(room, Self.recordsOfOneRead),
+                    maximumBytes: min(settings.maximumHeldBytes - heldBytes, Self.bytesOfOneRead))))
+    }
+
+    private var isResuming: Bool { lanes.contains(where: \.isResuming) }
+    private var heldBytes: Int { lanes.reduce(0) { $0 + $1.heldBytes } }
+
+    /// Whether the lanes have room for a read. It starts only with room for two batches, so that no read is made for
+    /// single records.
+    var canRead: Bool {
+        guard heldBytes < settings.maximumHeldBytes else { return false }
+        return heldRecords + 2 * settings.batchSize <= settings.maximumHeldRecords || isResuming
+    }
+}

@@ -1,0 +1,104 @@
+import StreamModel
+import StreamStorage
+
+extension ShardCore {
+    /// How far the lanes are now. The lowest number that is not done in some lane is after the position (ESM-K4,
+    /// ESM-P6).
+    var progress: ShardProgress {
+        let read = shared.source.readPosition
+        var progress = ShardProgress(position: done(0, read: read), isShardEnd: isShardDone)
+        if lanes.count > 1 {
+            progress.lanes = lanes.indices.map { done($0, read: read) }
+            progress.position = progress.lanes.min() ?? read
+        }
+        if !earlier.isEmpty { progress.earlier = earlier.filter { $0.highest > progress.position } }
+        // After a clean end the attempts start at 0 again (ESM-A9).
+        for lane in lanes where phase == .running || lane.isBusy {
+            if let note = lane.note { progress.notes.append(.init(lane: lane.number, note)) }
+        }
+        return progress
+    }
+
+    /// Everything of the lane up to here is done.
+    private func done(_ lane: Int, read: SequenceNumber) -> SequenceNumber {
+        lanes[lane].firstUndone?.previous ?? max(read, lanes[lane].takenPosition)
+    }
+
+    /// Whether the shard is closed and all its records are done (ESM-H1).
+    private var isShardDone: Bool { shared.source.hasEnded && lanes.allSatisfy(\.isEmpty) }
+
+    /// Starts the deliveries that are due, and asks for a checkpoint if there is progress. One commit that moves the
+    /// checkpoint is open at a time; what is done meanwhile joins the next one.
+    mutating func settleSaving() {
+        guard phase == .running || phase == .stopping else { return }
+        if settings.deliveryMovesCheckpoint { startDeliveries() }
+        settleCheckpoint()
+        // The checkpoint of the records before doesn't wait for a destination of its own (ESM-P8).
+        if !settings.deliveryMovesCheckpoint { startDeliveries() }
+    }
+
+    private mutating func settleCheckpoint() {
+        guard saving == nil else { return }
+        let progress = progress
+        guard progress != saved else { return }
+        saving = .checkpoint(progress)
+        act(.checkpoint(progress))
+    }
+
+    private mutating func startDeliveries() {
+        guard phase == .running else { return }
+        for lane in lanes.indices {
+            guard case .delivering(var delivery) = lanes[lane].stage, case .due = delivery.step else { continue }
+            let progress = progress
+            if settings.deliveryMovesCheckpoint {
+                // The commit says what the other lanes have done, too.
+                guard saving == nil else { return }
+                saving = .delivery(lane: lane, progress)
+            }
+            act(.handOver(delivery.giveUp, progress))
+            delivery.step = .open
+            lanes[lane].stage = .delivering(delivery)
+        }
+    }
+
+    mutating func checkpointed() {
+        guard case .checkpoint(let progress) = saving else { return }
+        saving = nil
+        persisted(progress)
+        if progress.isShardEnd { stopped(.shardEnd) }
+    }
+
+    mutating func destinationTook(_ lane: Int, checkpointed: Bool) {
+        guard case .delivering(let delivery) = lanes[lane].stage else { return }
+        lanes[lane].destinationTook(&shared)
+        if let progress = endDelivery(lane), checkpointed {
+            persisted(progress.moved(lane: lane, to: delivery.giveUp.last))
+        }
+    }
+
+    mutating func destinationFailed(_ lane: Int, _ error: String, takenThrough: SequenceNumber?, _ now: Moment) {
+        lanes[lane].destinationFailed(error, takenThrough: takenThrough, &shared, now)
+        if let progress = endDelivery(lane), let takenThrough {
+            persisted(progress.moved(lane: lane, to: takenThrough))
+        }
+    }
+
+    /// What the commit of the delivery said of the lanes; nil if it moved no checkpoint.
+    private mutating func endDelivery(_ lane: Int) -> ShardProgress? {
+        guard case .delivery(lane, let progress) = saving else { return nil }
+        saving = nil
+        return progress
+    }
+
+    /// A checkpoint with this progress is durable.
+    private mutating func persisted(_ progress: ShardProgress) {
+        saved = progress
+        earlier = progress.earlier
+        for lane in lanes.indices {
+            let note = progress.notes.first { $0.lane == lane }?.note
+            lanes[lane].saved(through: progress.position(ofLane: lane, of: lanes.count), note)
+        }
+        shared.counters.checkpoints += 1
+        shared.trace(.checkpointed(progress.position))
+    }
+}

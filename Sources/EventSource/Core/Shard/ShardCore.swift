@@ -1,0 +1,267 @@
+import StreamModel
+import StreamStorage
+
+/// The decisions for one shard of an event source mapping: a value without I/O, clocks or concurrency.
+///
+/// ``handle(_:at:)`` takes what happened (``Event``) and when, and returns what is to be done (``Action``) and why
+/// (``LaneCore/TraceEvent``). All batching and failure handling is here; a driver carries out the actions. The driver
+/// calls it from one thread at a time.
+///
+/// The shard reads, hands each record to the lane of its partition key (``LaneCore``, ESM-K2), and stores how far its
+/// lanes are. The lanes close batches and bring them to their end, independently of one another.
+package struct ShardCore: Sendable {
+    /// The state that a shard starts from.
+    package struct InitialState: Sendable {
+        /// How far the mapping is in the shard, durably.
+        package var progress: ShardProgress
+        /// Whether the previous process ended uncleanly. If so, the attempts of each lane's first batch are noted
+        /// durably (ESM-A9).
+        package var notesAttempts: Bool
+
+        package init(_ progress: ShardProgress, notesAttempts: Bool = false) {
+            self.progress = progress
+            self.notesAttempts = notesAttempts
+        }
+    }
+
+    enum Phase: Hashable, Sendable {
+        case new
+        case running
+        case stopping
+        case stopped(LaneCore.StopReason)
+    }
+
+    /// A commit that is under way and moves the checkpoint. One is open at a time, so that a later one never says less.
+    enum Saving: Sendable {
+        case checkpoint(ShardProgress)
+        /// The failure destination takes the records of a lane in the same commit.
+        case delivery(lane: Int, ShardProgress)
+    }
+
+    var shared: LaneCore.Shared
+    var lanes: [LaneCore]
+    var phase = Phase.new
+
+    // Reading.
+    var readNumber = 0
+    var readIsOpen = false
+    /// The shard processes records up to this number only; nil: without a limit.
+    var goal: SequenceNumber?
+    /// What earlier lanes of other factors finished beyond the position (ESM-K5).
+    var earlier: [LanePositions]
+
+    // Saving.
+    /// The durable checkpoint.
+    var saved: ShardProgress
+    var saving: Saving?
+
+    var announcedWake: MonotonicTime?
+    /// The actions of the current decision.
+    var actions: [Action] = []
+
+    /// A shard with this initial state. `jitterSeed` seeds the random part of its pauses. `denseNumbers` says that the
+    /// shard's numbers have no gaps, so that records that were never read can be counted.
+    package init(_ beginning: InitialState, settings: LaneCore.Settings, denseNumbers: Bool, jitterSeed: UInt64) {
+        let progress = beginning.progress
+        saved = progress
+        shared = LaneCore.Shared(
+            settings: settings, denseNumbers: denseNumbers, generator: LaneCore.SplitMix(seed: jitterSeed),
+            readPosition: progress.position)
+        let factor = settings.parallelizationFactor
+        lanes = (0..<factor).map { lane in
+            LaneCore(
+                lane, after: progress.position(ofLane: lane, of: factor), note: progress.note(ofLane: lane, of: factor),
+                notesAttempts: beginning.notesAttempts || !progress.notes.isEmpty)
+        }
+        earlier = progress.earlier
+        if progress.lanes.count > 1, progress.lanes.count != factor {
+            earlier.append(LanePositions(progress.lanes))
+            if earlier.count > ShardProgress.mostEarlier { earlier.removeFirst() }
+        }
+    }
+
+    /// The settings in force.
+    package var settings: LaneCore.Settings { shared.settings }
+    /// The counters of everything that the shard has done so far.
+    package var counters: LaneCore.Counters { shared.counters }
+    /// Every record up to this number is done, and the checkpoint there is durable.
+    package var persistedPosition: SequenceNumber { saved.position }
+
+    /// Takes an event and decides what is to be done. The caller reads both clocks; the monotonic time must not
+    /// decrease between two calls.
+    package mutating func handle(_ event: Event, at now: Moment) -> Decisions {
+        var decisions = Decisions()
+        handle(event, at: now, into: &decisions)
+        return decisions
+    }
+
+    /// The same, written into cleared decisions, whose memory is reused.
+    package mutating func handle(_ event: Event, at now: Moment, into decisions: inout Decisions) {
+        swap(&actions, &decisions.actions)
+        swap(&shared.steps, &decisions.trace)
+        defer {
+            swap(&actions, &decisions.actions)
+            swap(&shared.steps, &decisions.trace)
+        }
+        switch event {
+        case .start: start()
+        case .goal(let position): setGoal(position)
+        case .read(let number, let result):
+            // What is due now is decided first, without the records of this read (ESM-B11).
+            settle(now)
+            readEnded(number, result)
+        case .trimmed(let position): shared.horizon = max(shared.horizon, position)
+        case .tick: announcedWake = nil
+        case .invocationEnded(let number, let result): invocationEnded(number, result, now)
+        case .reachable: for lane in lanes.indices { lanes[lane].reachable(now) }
+        case .destinationTook(let checkpointed, let lane): destinationTook(lane, checkpointed: checkpointed)
+        case .destinationFailed(let error, let taken, let lane):
+            destinationFailed(lane, error, takenThrough: taken, now)
+        case .checkpointed: checkpointed()
+        case .settingsChanged(let settings): settingsChanged(settings)
+        case .stop: stop()
+        }
+        settle(now)
+    }
+
+    /// Whether the shard holds no record and the checkpoint of everything it has done is durable.
+    package var isIdle: Bool { saving == nil && lanes.allSatisfy { $0.isEmpty && $0.unsaved.isEmpty } }
+
+    /// Whether there is nothing to do until a record comes, except to be told that the open checkpoint is durable.
+    package var waitsForRecords: Bool {
+        guard phase == .running, !shared.source.hasEnded, lanes.allSatisfy(\.isEmpty) else { return false }
+        switch saving {
+        case .checkpoint(let progress): return progress.position == shared.source.readPosition
+        case .delivery: return false
+        case nil: return saved.position == shared.source.readPosition
+        }
+    }
+
+    /// The first record that was read and is not done. Its age shows how far a blocked shard is behind (ESM-M1).
+    package var oldestHeldRecord: Record? { behindLane.oldestHeldRecord }
+
+    /// The number of records that the shard holds in memory.
+    package var heldRecords: Int { lanes.reduce(0) { $0 + $1.heldRecords } }
+
+    /// What the lane does that is furthest behind.
+    package var status: LaneCore.Status {
+        guard phase == .running || phase == .stopping else { return .stopped }
+        return behindLane.status(shared.settings)
+    }
+
+    /// The lane with the lowest number that is not done; the first one if all are done with everything.
+    private var behindLane: LaneCore {
+        guard lanes.count > 1 else { return lanes[0] }
+        var (found, lowest) = (0, SequenceNumber.max)
+        for lane in lanes.indices {
+            guard let first = lanes[lane].firstUndone, first < lowest else { continue }
+            (found, lowest) = (lane, first)
+        }
+        return lanes[found]
+    }
+
+    // MARK: - Life
+
+    private mutating func start() {
+        switch phase {
+        case .new, .stopping, .stopped(.asked): phase = .running
+        case .running, .stopped(.shardEnd): break
+        }
+    }
+
+    /// Invokes nothing more and releases the records that are not in a unit (ESM-L3). Units stay, with their attempts,
+    /// for a later start (ESM-A9).
+    private mutating func stop() {
+        guard phase == .running else { return }
+        phase = .stopping
+        releaseQueues()
+    }
+
+    /// Releases the records that are not in a unit. They are read again.
+    private mutating func releaseQueues() {
+        var next = shared.source.readPosition
+        for lane in lanes.indices {
+            if let first = lanes[lane].queue.firstNumber { next = min(next, first.previous) }
+            lanes[lane].releaseQueue(&shared)
+        }
+        readIsOpen = false
+        shared.source = LaneCore.Shared.Source(readPosition: next)
+    }
+
+    /// Releases and counts the records that the shard holds, when it doesn't go on. The shard's next core reads them
+    /// again.
+    package mutating func release() { for lane in lanes.indices { lanes[lane].release(&shared) } }
+
+    private mutating func settingsChanged(_ settings: LaneCore.Settings) {
+        shared.settings = settings
+        for lane in lanes.indices { lanes[lane].queue.measureAnew() }
+    }
+
+    private mutating func invocationEnded(_ number: Int, _ result: LaneCore.InvocationResult, _ now: Moment) {
+        guard let (lane, invocation) = running(number) else {
+            assertionFailure("invocation \(number) ended, which was not running")
+            return
+        }
+        lanes[lane].ended(invocation, result, &shared, now)
+    }
+
+    /// Counts the result of an invocation that ended after its shard. Nothing is decided from it.
+    package mutating func invocationAbandoned(_ number: Int, _ result: LaneCore.InvocationResult) {
+        guard let (lane, invocation) = running(number) else { return }
+        lanes[lane].abandoned(invocation, result, &shared)
+    }
+
+    private func running(_ number: Int) -> (lane: Int, LaneCore.Invocation)? {
+        for lane in lanes.indices {
+            if case .invoking(let invocation) = lanes[lane].stage, invocation.number == number {
+                return (lane, invocation)
+            }
+        }
+        return nil
+    }
+
+    // MARK: - Deciding
+
+    /// Decides everything that can be decided now, and when to wake up next.
+    private mutating func settle(_ now: Moment) {
+        if phase == .running {
+            shared.source.canReadMore = readIsOpen || canRead
+            for lane in lanes.indices { while lanes[lane].step(&shared, now) {} }
+        }
+        settleSaving()
+        for invocation in shared.invocations { act(.invoke(invocation)) }
+        shared.invocations.removeAll(keepingCapacity: true)
+        settleStop()
+        settleReading()
+        settleWake(now)
+    }
+
+    private mutating func settleStop() {
+        guard phase == .stopping, saving == nil, !lanes.contains(where: { $0.isBusy || !$0.unsaved.isEmpty }) else {
+            return
+        }
+        stopped(.asked)
+    }
+
+    mutating func stopped(_ reason: LaneCore.StopReason) {
+        phase = .stopped(reason)
+        shared.trace(.stopped(reason))
+        act(.stopped(reason))
+    }
+
+    /// Asks for a tick when the next decision becomes due.
+    private mutating func settleWake(_ now: Moment) {
+        var wake: MonotonicTime?
+        if phase == .running {
+            for lane in lanes.indices {
+                guard let next = lanes[lane].nextWake(shared.settings, now) else { continue }
+                wake = wake.map { min($0, next) } ?? next
+            }
+        }
+        guard wake != announcedWake else { return }
+        announcedWake = wake
+        act(.wait(until: wake))
+    }
+
+    mutating func act(_ action: Action) { actions.append(action) }
+}

@@ -1,0 +1,264 @@
+import EventSource
+import StreamModel
+import StreamStorage
+import Testing
+import TestSupport
+
+/// Several lanes in one shard (section K).
+@Suite struct LanesTests {
+    static func settings(_ factor: Int, batch: Int = 4, retries: Int? = 0, window: Duration = .zero)
+        -> LaneCore.Settings
+    {
+        var settings = LaneCore.Settings.test(batch: batch, window: window, retries: retries, reports: false)
+        settings.parallelizationFactor = factor
+        settings.deliveryMovesCheckpoint = true
+        return settings
+    }
+
+    /// One key of each lane.
+    static func keys(_ factor: Int) -> [String] {
+        (0..<factor).map { lane in
+            (0...).lazy.map { "k\($0)" }.first { ShardCore.lane(ofKey: $0, factor: factor) == lane }!
+        }
+    }
+
+    @Test(arguments: 1...10)
+    func `ESM-S11 ESM-K1 as many batches are in flight as there are lanes, and no more`(factor: Int) {
+        var world = LanesWorld(Self.settings(factor))
+        let keys = Self.keys(factor)
+        world.put((0..<40 * factor).map { keys[$0 % factor] })
+        world.start()
+        #expect(world.open.count == factor)
+        world.runToRest()
+        #expect(world.mostInFlight == factor && world.isAllDone && world.violations == [])
+        #expect(world.calls.allSatisfy { $0.count <= 4 })
+    }
+
+    @Test func `ESM-K2 the lane of a key is fixed`() {
+        let known = ["": 2, "a": 5, "k1": 3, "käse": 0, "customer-4711": 2]
+        for (key, lane) in known { #expect(ShardCore.lane(ofKey: key, factor: 10) == lane, "\(key)") }
+    }
+
+    @Test(arguments: 2...10)
+    func `ESM-K2 keys spread over all lanes`(factor: Int) {
+        var counts = Array(repeating: 0, count: factor)
+        for key in 0..<10_000 { counts[ShardCore.lane(ofKey: "user-\(key)", factor: factor)] += 1 }
+        #expect(counts.allSatisfy { abs($0 - 10_000 / factor) < 10_000 / factor / 5 })
+    }
+
+    @Test func `ESM-K3 a failing unit holds up its own lane only`() {
+        var world = LanesWorld(Self.settings(3, retries: nil))
+        let keys = Self.keys(3)
+        world.put((0..<60).map { keys[$0 % 3] })
+        world.bad = [1]
+        world.start()
+        for _ in 0..<200 {
+            if world.openCheckpoint != nil { world.answerCheckpoint() }
+            guard let lane = world.open.keys.min() else { break }
+            world.answer(lane)
+        }
+        let done = Set(world.settled.map { $0 % 3 })
+        #expect(world.settled.count == 40 && done == [0, 2] && world.violations == [])
+        // The checkpoint stays before it, and what is done beyond is kept all the same (ESM-K4).
+        #expect(world.durable.position == SequenceNumber(1) && world.kept.count == 40)
+    }
+
+    @Test func `ESM-K3 a lane that is stuck stops the shard at a bounded lead`() {
+        var world = LanesWorld(Self.settings(2, batch: 10, retries: nil))
+        let keys = Self.keys(2)
+        world.put((0..<1_000).map { keys[$0 % 2] })
+        world.bad = [0]
+        world.start()
+        for _ in 0..<1_000 {
+            if world.openCheckpoint != nil { world.answerCheckpoint() }
+            guard let lane = world.open.keys.min() else { break }
+            world.answer(lane)
+        }
+        #expect(world.largestHeld <= 4 * 10 * 2)
+        // The other lane got about as far as the stuck one's lead allows.
+        #expect((40...100).contains(world.settled.count))
+        #expect(world.violations == [])
+    }
+
+    @Test func `ESM-K4 after a crash nothing is sent again that a lane had done`() {
+        var world = LanesWorld(Self.settings(2))
+        let keys = Self.keys(2)
+        world.put((0..<40).map { keys[$0 % 2] })
+        world.start()
+        for _ in 0..<5 {
+            world.answer(1)
+            world.save()
+        }
+        #expect(world.settled.count == 20 && world.durable.position == .zero)
+        world.crash(world.settings)
+        world.runToRest()
+        #expect(world.isAllDone && world.violations == [])
+        #expect((0..<40).filter { $0 % 2 == 1 }.allSatisfy { world.deliveries[$0] == 1 })
+        #expect(world.core.counters.skipped == 20)
+        #expect(world.core.counters.settled == world.core.counters.polled)
+    }
+
+    @Test(arguments: [(2, 5), (5, 2), (1, 10), (10, 1), (3, 4)])
+    func `ESM-K5 with another factor nothing is sent again that the lanes of before had done`(before: Int, after: Int) {
+        var world = LanesWorld(Self.settings(before))
+        world.put((0..<60).map { "k\($0 % 7)" })
+        world.start()
+        for _ in 0..<6 {
+            world.answer(world.open.keys.max()!)
+            world.save()
+        }
+        let done = world.settled
+        world.crash(Self.settings(after))
+        world.runToRest()
+        #expect(world.isAllDone && world.violations == [])
+        #expect(done.allSatisfy { world.deliveries[$0] == 1 })
+    }
+
+    @Test func `ESM-H5 ESM-K1 a shard ends when all of its lanes are done`() {
+        var world = LanesWorld(Self.settings(2))
+        let keys = Self.keys(2)
+        world.put([keys[0], keys[1]])
+        world.close()
+        world.start()
+        world.answer(0)
+        world.save()
+        #expect(world.stops == [] && world.durable.isShardEnd == false)
+        world.answer(1)
+        world.save()
+        #expect(world.stops == [.shardEnd] && world.durable.isShardEnd)
+    }
+
+    @Test func `ESM-B3 ESM-K2 each lane has a window of its own`() {
+        var world = LanesWorld(Self.settings(2, window: .seconds(10)))
+        let keys = Self.keys(2)
+        world.start()
+        world.put([keys[0]])
+        world.advance(by: .seconds(4))
+        world.put([keys[1]])
+        world.advance(by: .seconds(6))
+        #expect(world.calls == [[0]])
+        world.advance(by: .seconds(4))
+        #expect(world.calls == [[0], [1]])
+    }
+
+    @Test func `ESM-D9 ESM-K3 a destination that fails holds up the lane that needs it`() {
+        var world = LanesWorld(Self.settings(2))
+        let keys = Self.keys(2)
+        world.put((0..<20).map { keys[$0 % 2] })
+        world.bad = [0]
+        world.start()
+        for _ in 0..<100 where world.settled.count < 10 {
+            for lane in world.openDeliveries.keys { world.answerDelivery(lane, takes: false) }
+            if world.openCheckpoint != nil { world.answerCheckpoint() }
+            if let lane = world.open.keys.max() { world.answer(lane) } else { world.advance(by: .seconds(1)) }
+        }
+        #expect(world.settled == Set((0..<20).filter { $0 % 2 == 1 }) && world.violations == [])
+        world.runToRest()
+        #expect(world.isAllDone && world.documents.map(\.places) == [[0]])
+    }
+
+    @Test func `ESM-G4 what expired before it was read is given up once, whichever lane it was of`() {
+        var world = LanesWorld(Self.settings(3))
+        world.put((0..<30).map { "k\($0)" })
+        world.trimmedThrough = SequenceNumber(12)
+        world.start()
+        world.runToRest()
+        #expect(world.documents.map(\.places) == [Array(0..<12)])
+        #expect(world.documents.map(\.condition) == [.recordsExpired])
+        #expect(world.isAllDone && world.violations == [])
+    }
+
+    @Test func `ESM-G4 ESM-K4 what a lane has not done when it expires is given up, though another lane is further`() {
+        var world = LanesWorld(Self.settings(2))
+        let keys = Self.keys(2)
+        world.put((0..<40).map { keys[$0 % 2] })
+        world.start()
+        for _ in 0..<5 {
+            world.answer(1)
+            world.save()
+        }
+        world.trimmedThrough = SequenceNumber(8)
+        world.crash(world.settings)
+        world.runToRest()
+        #expect(world.documents.map(\.places) == [Array(0..<8)])
+        #expect(world.isAllDone && world.violations == [])
+    }
+}
+
+/// Random histories of lanes: keys, bad records, answers in any order, crashes, other factors.
+@Suite struct LanesHistoryTests {
+    /// One history. Returns what was wrong.
+    static func play(_ seed: UInt64) -> String? {
+        var random = SeededRandom(seed)
+        func settings() -> LaneCore.Settings {
+            var settings = LanesTests.settings(
+                random.pick([1, 2, 3, 10]), batch: random.pick([1, 2, 5]), retries: random.pick([0, 1]),
+                window: random.once(in: 3) ? .milliseconds(100) : .zero)
+            settings.bisectsOnError = true
+            settings.reportsFailures = random.once(in: 2)
+            settings.deliveryMovesCheckpoint = random.once(in: 2)
+            settings.maximumUnsavedUnits = random.pick([1, 3])
+            return settings
+        }
+        let first = settings()
+        var world = LanesWorld(first)
+        world.reports = first.reportsFailures
+        world.recordsOfOneRead = random.pick([1, 3, 100])
+        let keys = random.pick(1...12)
+        world.start()
+        for _ in 0..<random.pick(10...120) where world.violations.isEmpty {
+            switch random.below(12) {
+            case 0, 1:
+                let count = random.pick(1...10)
+                let begin = world.keys.count
+                for place in begin..<begin + count where random.once(in: 5) { world.bad.insert(place) }
+                world.put((0..<count).map { _ in "k\(random.below(keys))" })
+            case 2: world.advance(by: .milliseconds(random.pick(0...2_000)))
+            case 3, 4: world.answerCheckpoint()
+            case 5:
+                if let lane = world.openDeliveries.keys.sorted().first {
+                    world.answerDelivery(lane, takes: random.chance(70))
+                }
+            case 6 where random.once(in: 4):
+                var next = settings()
+                next.reportsFailures = world.settings.reportsFailures
+                next.deliveryMovesCheckpoint = world.settings.deliveryMovesCheckpoint
+                world.crash(next)
+            case 7 where random.once(in: 4):
+                world.stop()
+                while !world.open.isEmpty || world.openCheckpoint != nil || !world.openDeliveries.isEmpty {
+                    for lane in world.open.keys.sorted() { world.answer(lane) }
+                    for lane in world.openDeliveries.keys.sorted() { world.answerDelivery(lane) }
+                    world.answerCheckpoint()
+                }
+                world.start()
+            default:
+                let lanes = world.open.keys.sorted()
+                if !lanes.isEmpty { world.answer(random.pick(lanes)) }
+            }
+        }
+        if random.once(in: 2) { world.close() }
+        world.runToRest()
+        let given = Set(world.documents.flatMap(\.places))
+        if let violation = world.violations.first { return violation }
+        if !world.isAllDone { return "not all is done: \(world.settled.count) of \(world.keys.count)" }
+        if !given.isSuperset(of: world.bad) || !given.isSubset(of: world.bad.union(world.crashedWith)) {
+            return "given up \(given.sorted()), bad \(world.bad.sorted())"
+        }
+        if world.isClosed != world.stops.contains(.shardEnd) { return "the shard's end is missed" }
+        if world.durable.position != SequenceNumber(UInt64(world.keys.count)) {
+            return "the checkpoint is not at the end"
+        }
+        let counters = world.core.counters
+        if counters.settled != counters.polled { return "the balance is wrong: \(counters)" }
+        return nil
+    }
+
+    @Test func `ESM-K1 ESM-K2 ESM-K4 ESM-K5 ESM-P6 ESM-M9 in random histories lanes keep order and forget nothing`() {
+        for seed in 0..<UInt64(400) {
+            guard let wrong = Self.play(seed) else { continue }
+            Issue.record("seed \(seed): \(wrong)")
+            return
+        }
+    }
+}

@@ -1,0 +1,279 @@
+import EventSource
+import StreamModel
+import StreamStorage
+
+/// A shard with lanes and everything around it, played in virtual time in the order that a test chooses, over crashes.
+/// It judges what the core does by the records' keys alone, and knows nothing of how lanes are chosen.
+struct LanesWorld {
+    /// What is wrong with the records at these places.
+    var bad: Set<Int> = []
+    /// Whether the function names the first bad record.
+    var reports = false
+    /// The most records that one read of this store gives.
+    var recordsOfOneRead = 1_000
+
+    private(set) var core: ShardCore
+    private(set) var settings: LaneCore.Settings
+    private(set) var elapsed = Duration.zero
+
+    /// The records' keys, by their places.
+    private(set) var keys: [String] = []
+    private var log = RecordBatch()
+    private(set) var isClosed = false
+    var trimmedThrough = SequenceNumber.zero
+
+    /// The open invocations, by lane.
+    private(set) var open: [Int: LaneCore.Invocation] = [:]
+    private(set) var openDeliveries: [Int: (giveUp: LaneCore.GiveUp, progress: ShardProgress)] = [:]
+    private(set) var openCheckpoint: ShardProgress?
+    private(set) var openRead: ShardCore.ReadOrder?
+    private(set) var wake: MonotonicTime?
+    private(set) var stops: [LaneCore.StopReason] = []
+
+    /// What a crash leaves behind.
+    private(set) var durable: ShardProgress
+    /// The places that are done, and those of them that a checkpoint says are done.
+    private(set) var settled: Set<Int> = []
+    private(set) var kept: Set<Int> = []
+    /// How often each place was sent to the function.
+    private(set) var deliveries: [Int: Int] = [:]
+    /// The units that the function got, in order of the calls.
+    private(set) var calls: [[Int]] = []
+    private(set) var documents: [(places: [Int], condition: GiveUpCondition)] = []
+    private(set) var mostInFlight = 0
+    private(set) var largestHeld = 0
+    private(set) var crashes = 0
+    /// The records between the ends of units that were noted when a process died: they may count as failed (ESM-A9).
+    private(set) var crashedWith: Set<Int> = []
+    /// What must never happen, and did.
+    private(set) var violations: [String] = []
+
+    init(_ settings: LaneCore.Settings) {
+        self.settings = settings
+        durable = ShardProgress(position: .zero)
+        core = ShardCore(
+            ShardCore.InitialState(durable), settings: settings, denseNumbers: true, jitterSeed: 1)
+    }
+
+    var now: Moment {
+        Moment(monotonic: MonotonicTime(sinceOrigin: elapsed), wall: LaneWorld.beginning + elapsed)
+    }
+    var isAllDone: Bool { settled.count == keys.count && core.isIdle }
+
+    // MARK: - What the test does
+
+    mutating func put(_ keys: [String], bytes: Int = 3) {
+        for key in keys {
+            var chunk: [UInt8] = []
+            RecordEncoding.append(NewRecord([UInt8](repeating: 65, count: bytes), partitionKey: key), to: &chunk)
+            log.append(
+                RecordRun(
+                    bytes: chunk, offsets: [0, UInt32(chunk.count)], range: 0..<1, shard: ShardID(0),
+                    shardCreationSecond: 1_700_000_000, firstSequence: SequenceNumber(UInt64(log.count + 1)),
+                    arrival: now.wall))
+        }
+        self.keys += keys
+        send([])
+    }
+
+    mutating func close() {
+        isClosed = true
+        send([])
+    }
+
+    mutating func start() { send([.start]) }
+    mutating func stop() { send([.stop]) }
+    mutating func change(_ settings: LaneCore.Settings) {
+        self.settings = settings
+        send([.settingsChanged(settings)])
+    }
+
+    /// The process dies, and another one goes on with these settings.
+    mutating func crash(_ settings: LaneCore.Settings) {
+        crashes += 1
+        for entry in durable.notes {
+            crashedWith.formUnion(Int(entry.note.first.rawValue) - 1..<Int(entry.note.last.rawValue))
+        }
+        self.settings = settings
+        (open, openDeliveries, openCheckpoint, openRead, wake) = ([:], [:], nil, nil, nil)
+        settled = kept
+        core = ShardCore(
+            ShardCore.InitialState(durable, notesAttempts: true), settings: settings, denseNumbers: true,
+            jitterSeed: UInt64(crashes))
+        start()
+    }
+
+    /// Ends the lane's invocation as the function would.
+    mutating func answer(_ lane: Int) { answer(lane, result(of: open[lane]!)) }
+
+    mutating func answer(_ lane: Int, _ result: LaneCore.InvocationResult) {
+        guard let invocation = open.removeValue(forKey: lane) else { return }
+        switch result {
+        case .success: settle(places(invocation.unit.records))
+        case .partial(let from, _): settle(places(invocation.unit.records).filter { $0 < Int(from.rawValue) - 1 })
+        default: break
+        }
+        send([.invocationEnded(invocation.number, result)])
+    }
+
+    mutating func answerDelivery(_ lane: Int, takes: Bool = true) {
+        guard let (giveUp, progress) = openDeliveries.removeValue(forKey: lane) else { return }
+        guard takes else { return send([.destinationFailed("no room", takenThrough: nil, lane: lane)]) }
+        let covered =
+            giveUp.records.isEmpty
+            ? Array(Int(giveUp.first.rawValue) - 1..<Int(giveUp.last.rawValue)) : places(giveUp.records)
+        documents.append((covered, giveUp.condition))
+        settle(covered)
+        if settings.deliveryMovesCheckpoint { persist(progress.moved(lane: lane, to: giveUp.last)) }
+        send([.destinationTook(checkpointed: settings.deliveryMovesCheckpoint, lane: lane)])
+    }
+
+    mutating func answerCheckpoint() {
+        guard let progress = openCheckpoint else { return }
+        openCheckpoint = nil
+        persist(progress)
+        send([.checkpointed])
+    }
+
+    /// Makes everything durable that is done.
+    mutating func save() { while openCheckpoint != nil { answerCheckpoint() } }
+
+    mutating func advance(by duration: Duration) {
+        let target = elapsed + duration
+        while let next = wake, next.sinceOrigin <= target, violations.isEmpty {
+            elapsed = max(elapsed, next.sinceOrigin)
+            wake = nil
+            send([.tick])
+        }
+        elapsed = target
+    }
+
+    /// Answers everything in the order of the lanes until nothing is open and nothing is due.
+    mutating func runToRest() {
+        for _ in 0..<100_000 where violations.isEmpty {
+            if openCheckpoint != nil {
+                answerCheckpoint()
+            } else if let lane = openDeliveries.keys.min() {
+                answerDelivery(lane)
+            } else if let lane = open.keys.min() {
+                answer(lane)
+            } else if let next = wake {
+                advance(by: max(next.sinceOrigin - elapsed, .zero))
+            } else {
+                return
+            }
+        }
+        if violations.isEmpty { violations.append("no rest") }
+    }
+
+    // MARK: - What the environment does
+
+    private mutating func send(_ events: [ShardCore.Event]) {
+        var waiting = events
+        while true {
+            if waiting.isEmpty, let answer = readAnswer() { waiting.append(answer) }
+            guard !waiting.isEmpty else { return }
+            let decisions = core.handle(waiting.removeFirst(), at: now)
+            for step in decisions.trace {
+                if case .gaveUp(let span) = step, !span.kept { violations.append("dropped \(span)") }
+            }
+            for action in decisions.actions { perform(action) }
+            largestHeld = max(largestHeld, core.heldRecords)
+        }
+    }
+
+    private mutating func perform(_ action: ShardCore.Action) {
+        switch action {
+        case .read(let order):
+            openRead = order
+        case .invoke(let invocation):
+            if open[invocation.lane] != nil { violations.append("lane \(invocation.lane) has two invocations") }
+            open[invocation.lane] = invocation
+            mostInFlight = max(mostInFlight, open.count)
+            judge(places(invocation.unit.records), lane: invocation.lane)
+        case .wait(let until): wake = until
+        case .checkpoint(let progress):
+            if openCheckpoint != nil { violations.append("two checkpoints are open") }
+            openCheckpoint = progress
+        case .handOver(let giveUp, let progress):
+            if openDeliveries[giveUp.lane] != nil { violations.append("lane \(giveUp.lane) has two deliveries") }
+            openDeliveries[giveUp.lane] = (giveUp, progress)
+        case .stopped(let reason): stops.append(reason)
+        }
+    }
+
+    private mutating func judge(_ places: [Int], lane: Int) {
+        calls.append(places)
+        let unit = Set(places)
+        for place in places {
+            deliveries[place, default: 0] += 1
+            if settled.contains(place) { violations.append("\(place) is sent again though it is done") }
+            for earlier in 0..<place where keys[earlier] == keys[place] {
+                if !settled.contains(earlier), !unit.contains(earlier) {
+                    violations.append("\(place) is sent before \(earlier) of its key is done")
+                }
+            }
+            for (other, invocation) in open where other != lane {
+                if self.places(invocation.unit.records).contains(where: { keys[$0] == keys[place] }) {
+                    violations.append("the key of \(place) is in lanes \(lane) and \(other)")
+                }
+            }
+        }
+    }
+
+    private func result(of invocation: LaneCore.Invocation) -> LaneCore.InvocationResult {
+        guard let met = places(invocation.unit.records).first(where: bad.contains) else { return .success }
+        return reports ? .fails(from: met) : .fails
+    }
+
+    private mutating func settle(_ places: [Int]) { settled.formUnion(places) }
+
+    /// A checkpoint is durable: what it says must be so.
+    private mutating func persist(_ progress: ShardProgress) {
+        if progress.position < durable.position { violations.append("the checkpoint goes back") }
+        // As a reader of the bytes would see it.
+        let read = try? ShardProgress(
+            ShardCheckpoint(
+                shard: ShardID(0), position: progress.position, isShardEnd: progress.isShardEnd,
+                state: progress.encodedState))
+        guard let read else { return violations.append("\(progress) can't be read back") }
+        durable = read
+        let said = Set(keys.indices.filter { isDone($0, read) })
+        if let wrong = said.subtracting(settled).min() {
+            violations.append("the checkpoint says that \(wrong) is done, which it is not")
+        }
+        if let wrong = kept.subtracting(said).min() { violations.append("the checkpoint forgets \(wrong)") }
+        kept = said
+    }
+
+    /// Whether a progress says that a record is done.
+    private func isDone(_ place: Int, _ progress: ShardProgress) -> Bool {
+        let number = SequenceNumber(UInt64(place + 1))
+        if number <= progress.position { return true }
+        return (progress.earlier + [LanePositions(progress.lanes)]).contains { lanes in
+            guard !lanes.positions.isEmpty else { return false }
+            return number <= lanes.positions[ShardCore.lane(ofKey: keys[place], factor: lanes.positions.count)]
+        }
+    }
+
+    private func places(_ batch: RecordBatch) -> [Int] { batch.map { Int($0.sequenceNumber.rawValue) - 1 } }
+
+    private mutating func readAnswer() -> ShardCore.Event? {
+        guard let order = openRead else { return nil }
+        var after = Int(order.after.rawValue)
+        var expired: ClosedRange<SequenceNumber>?
+        if after < Int(trimmedThrough.rawValue) {
+            expired = SequenceNumber(UInt64(after + 1))...trimmedThrough
+            after = Int(trimmedThrough.rawValue)
+        }
+        let end = min(log.count, after + min(order.maximumRecords, recordsOfOneRead))
+        let atEnd = isClosed && end == log.count
+        guard after < end || expired != nil || atEnd else { return nil }
+        openRead = nil
+        return .read(
+            order.number,
+            ReadResult(
+                batch: log.extracting(after..<end), expired: expired, next: SequenceNumber(UInt64(end)),
+                tip: SequenceNumber(UInt64(log.count)), endOfShard: atEnd ? [] : nil))
+    }
+}
