@@ -14,7 +14,8 @@ struct MappingModel {
         var doneThrough: UInt64 = 0
         /// What was passed before anybody saw it done: there must be a document of it at the next audit.
         var owed: Set<UInt64> = []
-        var isRunning = false
+        /// The keys whose records the function has.
+        var running: Set<String> = []
         /// What was done before the mapping was sent back counts until that is certain.
         var doneBefore: Set<UInt64> = []
         /// The mapping was sent back, and its run may not have noticed yet: until it is at the shard's beginning
@@ -31,7 +32,7 @@ struct MappingModel {
     var seeks = 0
     var lanes: [Judge.Shard: Lane] = [:]
 
-    mutating func processEnded() { for shard in lanes.keys { lanes[shard]!.isRunning = false } }
+    mutating func processEnded() { for shard in lanes.keys { lanes[shard]!.running = [] } }
 
     /// All documents that there are are told again.
     mutating func forgetDocuments() { for shard in lanes.keys { lanes[shard]!.documented = [] } }
@@ -79,31 +80,32 @@ extension Judge {
     }
 
     /// The function is called with these records (STORE-I1, STORE-I2, STORE-I4).
-    package mutating func invoked(_ name: String, _ shard: Shard, with items: [Item], checkpoint: UInt64) {
+    package mutating func invoked(
+        _ name: String, _ shard: Shard, with items: [Item], checkpoint: UInt64, factor: Int = 1
+    ) {
         invocations += 1
         for item in items { promise(item, in: shard, because: "the function") }
         for (left, right) in zip(items, items.dropFirst()) where right.sequence <= left.sequence {
             return fail("\(name) got \(shard) \(right.sequence) after \(left.sequence)")
         }
-        guard let first = items.first, let last = items.last else { return fail("\(name) got no records of \(shard)") }
+        guard let first = items.first else { return fail("\(name) got no records of \(shard)") }
         var lane = mappings[name]!.lanes[shard] ?? MappingModel.Lane()
-        if lane.isRunning { return fail("two invocations of \(name) for \(shard) run at once (ESM-R17)") }
-        lane.isRunning = true
+        let keys = Set(items.map(\.key))
+        if factor == 1, !lane.running.isEmpty {
+            return fail("two invocations of \(name) for \(shard) run at once (ESM-R17)")
+        }
+        if let key = keys.intersection(lane.running).min() {
+            return fail("two invocations of \(name) for '\(key)' in \(shard) run at once (ESM-K2)")
+        }
+        lane.running.formUnion(keys)
         mappings[name]!.lanes[shard] = lane
         sawCheckpoint(of: name, in: shard, at: checkpoint)
         // Sent to the oldest record, which had expired meanwhile, a run that has not noticed may still be in front of it.
         if first.sequence <= checkpoint, !lane.isStale {
             return fail("\(name) got \(shard) \(first.sequence) again, though its checkpoint is \(checkpoint)")
         }
-        // What the log has between its first and its last is in it.
-        let inside = Set(items.map(\.sequence))
-        for sequence in logs[shard]?.numbers(in: first.sequence...last.sequence) ?? []
-        where !inside.contains(sequence) {
-            if let item = logs[shard]?.promised[sequence], logs[shard]?.shaky[sequence] == nil,
-                !mayHaveExpired(item, in: shard)
-            {
-                return fail("\(name) got \(shard) \(first.sequence)...\(last.sequence) without \(sequence)")
-            }
+        if let missing = missing(between: items, in: shard, by: lane, whole: factor == 1) {
+            return fail("\(name) got \(shard) \(first.sequence)... without \(missing)")
         }
         if lane.isStale {
             let oldest = logs[shard]?.promised.filter { !mayHaveExpired($0.value, in: shard) }.keys.min() ?? 0
@@ -111,8 +113,12 @@ extension Judge {
             guard first.sequence <= oldest, first.sequence > checkpoint else { return }
             mappings[name]!.lanes[shard]!.isStale = false
         }
-        // Everything in front of it is done.
-        owe(upTo: first.sequence - 1, by: name, in: shard)
+        // Everything in front of it is done, with lanes what has the same keys.
+        if factor == 1 {
+            owe(upTo: first.sequence - 1, by: name, in: shard)
+        } else {
+            owe(before: items, by: name, in: shard)
+        }
         // A run that has not noticed that it was sent back may begin with a child, whose parents it had done before.
         for parent in ancestors(of: shard) where mappings[name]!.lanes[parent]?.isStale != true {
             owe(upTo: logs[parent]?.last ?? 0, by: name, in: parent)
@@ -120,8 +126,12 @@ extension Judge {
     }
 
     /// The function has ended: it returned for the records up to this number.
-    package mutating func invocationEnded(_ name: String, _ shard: Shard, did sequences: [UInt64]) {
-        mappings[name]!.lanes[shard]!.isRunning = false
+    package mutating func invocationEnded(
+        _ name: String, _ shard: Shard, _ keys: Set<String>? = nil, did sequences: [UInt64]
+    ) {
+        // The function has only one unit at a time where its keys are not told.
+        let running = mappings[name]!.lanes[shard]!.running
+        mappings[name]!.lanes[shard]!.running = keys.map(running.subtracting) ?? []
         mappings[name]!.lanes[shard]!.done.formUnion(sequences)
     }
 
@@ -180,6 +190,36 @@ extension Judge {
         }
         lane.doneThrough = last
         mappings[name]!.lanes[shard] = lane
+    }
+
+    /// Everything in front of these records that has their keys has to be done, too.
+    private mutating func owe(before items: [Item], by name: String, in shard: Shard) {
+        var lane = mappings[name]!.lanes[shard] ?? MappingModel.Lane()
+        let origin = logs[shard]?.origin ?? 0
+        for (key, items) in Dictionary(grouping: items, by: \.key) {
+            guard let first = items.map(\.sequence).min(), origin < first - 1 else { continue }
+            for sequence in logs[shard]?.numbers(in: origin + 1...first - 1) ?? []
+            where logs[shard]?.promised[sequence]?.key == key && !isDone(sequence, in: shard, by: lane) {
+                lane.owed.insert(sequence)
+            }
+        }
+        mappings[name]!.lanes[shard] = lane
+    }
+
+    /// What the log has between the first and the last of these records, is not among them and not done: with several
+    /// lanes, of those with one of their keys.
+    private func missing(
+        between items: [Item], in shard: Shard, by lane: MappingModel.Lane, whole: Bool
+    ) -> UInt64? {
+        guard let log = logs[shard], let first = items.first, let last = items.last else { return nil }
+        let inside = Set(items.map(\.sequence))
+        let keys = Set(items.map(\.key))
+        return log.numbers(in: first.sequence...last.sequence).first { sequence in
+            guard !inside.contains(sequence), let item = log.promised[sequence],
+                whole || keys.contains(item.key)
+            else { return false }
+            return !isDone(sequence, in: shard, by: lane)
+        }
     }
 
     private func isDone(_ sequence: UInt64, in shard: Shard, by lane: MappingModel.Lane) -> Bool {

@@ -65,6 +65,8 @@ package struct History: Sendable {
         package var batchSize = 5
         package var batchWindow = 0
         package var retries = 1
+        /// The parallelization factor of one run of a mapping and of the next, by turns.
+        package var factors = [1, 1]
         package var bisects = true
         package var reports = true
         package var workers = 2
@@ -100,6 +102,8 @@ package struct History: Sendable {
         settings.concurrency = random.once(in: 3) ? 1 : nil
         var further = SeededRandom(seed ^ 0x1A7E_55EED)
         settings.interval = further.once(in: 4) ? further.pick([1, 20, 200, 2_000]) : nil
+        var lanes = SeededRandom(seed ^ 0x1A9E_5)
+        if lanes.once(in: 2) { settings.factors = [lanes.pick([1, 2, 3, 10]), lanes.pick([1, 2, 3, 10])] }
         let hasFaults = !random.once(in: 4)
         for _ in 0..<random.pick(8...40) {
             let step: Step

@@ -10,6 +10,8 @@ extension Life {
         var configuration = EventSourceMapping.Configuration()
         configuration.batchSize = settings.batchSize
         configuration.batchWindow = .milliseconds(settings.batchWindow)
+        let factor = world.nextFactor(of: name)
+        configuration.parallelizationFactor = factor
         configuration.maximumRetryAttempts = settings.retries
         configuration.bisectOnError = settings.bisects
         configuration.reportsBatchItemFailures = settings.reports
@@ -26,11 +28,11 @@ extension Life {
         return try await EventSourceMapping(
             name, from: store.stream(World.stream), configuration: configuration, destination: destination,
             logger: world.logger, seed: world.history.seed, workers: settings.workers,
-            function: { [self] batch, context in try await handle(batch, context) })
+            function: { [self] batch, context in try await handle(batch, context, factor: factor) })
     }
 
     /// The function: what it does with a record follows from the record's number.
-    private func handle(_ batch: RecordBatch, _ context: InvocationContext) async throws {
+    private func handle(_ batch: RecordBatch, _ context: InvocationContext, factor: Int) async throws {
         let name = context.mapping
         // Nobody recreates the stream before the runs on the old one have ended.
         let shard = Judge.Shard(world.judge.streamOfPuts, Int(context.shard.number))
@@ -38,9 +40,11 @@ extension Life {
         guard items.count == batch.count else { return world.fail("\(name) got data of \(shard) that nobody put") }
         let checkpoint = try await store.describeMapping(MappingID(stream: World.stream, name: name)).checkpoints
             .first { $0.shard == context.shard }
-        world.tell { $0.invoked(name, shard, with: items, checkpoint: checkpoint?.position.rawValue ?? 0) }
+        let position = checkpoint?.position.rawValue ?? 0
+        world.tell { $0.invoked(name, shard, with: items, checkpoint: position, factor: factor) }
         var did: [UInt64] = []
-        defer { world.tell { $0.invocationEnded(name, shard, did: did) } }
+        let keys = Set(items.map(\.key))
+        defer { world.tell { $0.invocationEnded(name, shard, keys, did: did) } }
         for (record, item) in zip(batch, items) {
             switch Records.behaviour(of: item.id) {
             case .works: break

@@ -53,6 +53,8 @@ package final class World: @unchecked Sendable {
     var next = 0
     var nextRecord: UInt64
     var tries: [String: Int] = [:]
+    /// How often each mapping was made.
+    private var runs: [String: Int] = [:]
     var sources: Sources
 
     // The process that lives now.
@@ -105,6 +107,12 @@ package final class World: @unchecked Sendable {
         let scheduler = scheduler
         threads = BlockingThreads(handingTo: { job in scheduler.start("io", job) })
         scheduler.betweenTurns = { [weak self] in self?.lookAround() }
+    }
+
+    /// The parallelization factor of the next run of a mapping.
+    func nextFactor(of mapping: String) -> Int {
+        defer { runs[mapping, default: 0] += 1 }
+        return history.settings.factors[runs[mapping, default: 0] % history.settings.factors.count]
     }
 
     /// Tells the judge, unless the process is dead: then nobody heard it.
