@@ -103,8 +103,9 @@ package struct Planner {
     /// The children of a parent that is closed already; nil where the seal is accepted.
     private func refusal(of seal: Seal, _ seals: inout [StreamNumber: SealCheck]) throws -> [ShardID]? {
         let stream = try catalogue.stream(seal.stream)
+        // Taken out, so that it is not copied for each of a thousand seals.
         var check =
-            seals[stream.key]
+            seals.removeValue(forKey: stream.key)
             ?? SealCheck(
                 nextNumber: stream.nextShardNumber, listed: catalogue.listedShards(of: stream, at: now).count)
         let children = try check.add(seal) { id in
