@@ -95,6 +95,16 @@ struct HostileRequestTests {
                 requests += [.commit(changes(shard, epoch), .relaxed), .releaseMapping(key, epoch: epoch)]
             }
         }
+        for shard in shards {
+            // Seals that follow on others of their commit, and none that is accepted as a whole.
+            let split = Change.seal(Seal(stream: "s", parents: [shard], children: HashKeyRange.even(2)))
+            for parents in [[ShardID(.max)], [shard, ShardID(.max)], [ShardID(1), ShardID(2)], [ShardID(1), shard]] {
+                let next = Change.seal(Seal(stream: "s", parents: parents, children: HashKeyRange.even(3)))
+                requests += [.commit([split, next], .now), .commit([split, split, next], .relaxed)]
+            }
+            let many = HashKeyRange.even(20_000)
+            requests.append(.commit([.seal(Seal(stream: "s", parents: [shard], children: many))], .now))
+        }
         return requests + [.deleteMapping(key), .mappingStates(key)]
     }
 
