@@ -2,13 +2,14 @@ import FoundationEssentials
 import StreamModel
 
 /// The settings as a JSON object with the settings' names; every member is optional. Durations are in seconds. -1, as
-/// in Lambda's API, or null means "no limit" (nil in Swift). The destination is in its text form.
+/// in Lambda's API, or null means "no limit" (nil in Swift). The destination is in its text form. Filters are a list of
+/// strings, each with a pattern's JSON.
 extension EventSourceMapping.Configuration: Codable {
     enum CodingKeys: String, CodingKey, CaseIterable {
         case batchSize, batchWindow, parallelizationFactor, maximumRetryAttempts, maximumRecordAge, bisectOnError
         case reportsBatchItemFailures
         case failureDestination, backOffFirst, backOffLongest, functionTimeout, payloadLimit, concurrency
-        case shutdownGrace, awsCompatibleCounts, account, region
+        case shutdownGrace, awsCompatibleCounts, account, region, filters
     }
 
     private struct AnyKey: CodingKey {
@@ -70,6 +71,7 @@ extension EventSourceMapping.Configuration: Codable {
         try take(.awsCompatibleCounts, into: &awsCompatibleCounts)
         try take(.account, into: &account)
         try take(.region, into: &region)
+        try take(.filters, into: &filters)
         try validateJSON()
     }
 
@@ -93,6 +95,7 @@ extension EventSourceMapping.Configuration: Codable {
         try values.encode(awsCompatibleCounts, forKey: .awsCompatibleCounts)
         try values.encode(account, forKey: .account)
         try values.encode(region, forKey: .region)
+        try values.encode(filters, forKey: .filters)
     }
 
     /// Reads settings from JSON. Throws `invalidArgument`; the message says what is wrong and what is allowed.

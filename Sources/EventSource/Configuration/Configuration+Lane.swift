@@ -1,6 +1,8 @@
 extension EventSourceMapping.Configuration {
     /// The settings for a lane.
-    package func laneSettings(hasDestination: Bool, payload: LaneCore.PayloadMeasure?) -> LaneCore.Settings {
+    package func laneSettings(
+        hasDestination: Bool, payload: LaneCore.PayloadMeasure?, filter: RecordFilter?
+    ) -> LaneCore.Settings {
         var settings = LaneCore.Settings()
         settings.batchSize = batchSize
         settings.batchWindow = batchWindow
@@ -11,8 +13,16 @@ extension EventSourceMapping.Configuration {
         settings.reportsFailures = reportsBatchItemFailures
         settings.hasDestination = hasDestination
         settings.payload = payload
+        settings.filter = filter
         settings.backOff.first = backOff.first
         settings.backOff.longest = backOff.longest
         return settings
+    }
+
+    /// The filters, compiled; nil if there are none. Throws `invalidArgument` if one is not valid.
+    package func recordFilter(streamARN: String) throws -> RecordFilter? {
+        guard !filters.isEmpty else { return nil }
+        return try RecordFilter(
+            patterns: filters.map(\.json), source: RecordFilter.Source(region: region, streamARN: streamARN))
     }
 }

@@ -16,6 +16,8 @@ extension EventSourceMapping.Configuration {
         package var noLimit: @Sendable (String) -> String?
         /// The text that durations were given as, by their settings' names.
         package var given: [String: String] = [:]
+        /// The name for the filter at this index.
+        package var element: @Sendable (Int) -> String = { "filters[\($0)]" }
         /// Whether durations are numbers of seconds there; else they are texts such as `90s`.
         var countsSeconds = false
 
@@ -118,6 +120,7 @@ extension EventSourceMapping.Configuration {
         check("concurrency", concurrency, 1...10_000, without: "one for each shard and lane")
         check("shutdownGrace", shutdownGrace, .zero ... .seconds(3600))
         return wrong + namesThatCannotBe(naming)
+            + RecordFilter.violations(of: filters.map(\.json), name: naming.element)
     }
 
     private func namesThatCannotBe(_ naming: Naming) -> [String] {

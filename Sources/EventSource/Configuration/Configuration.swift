@@ -23,6 +23,13 @@ extension EventSourceMapping {
         /// bisect of its own, so a failing record holds up only the keys of its lane. A mapping may get another factor
         /// when it runs again.
         public var parallelizationFactor = 1
+        /// Which records the function gets (Lambda's `FilterCriteria`): those that match one pattern at least; none: all.
+        /// At most 10 patterns. Default none.
+        ///
+        /// A record that matches none is passed over: it counts as done (``MappingStatistics/filteredOut``) and reaches
+        /// neither the function nor the failure destination. Filters come before batching, so batch size, window and
+        /// payload limit count only records that matched. A changed filter applies to records that are in no batch yet.
+        public var filters: [FilterPattern] = []
         /// How often a unit of records is retried before it is given up: 0 to 10,000; nil: until it succeeds or its
         /// records are too old. Default 5 (Lambda: no limit). Use nil instead of Lambda's -1, which is refused.
         public var maximumRetryAttempts: Int? = 5

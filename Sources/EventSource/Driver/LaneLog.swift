@@ -65,7 +65,7 @@ package struct LaneLog {
             guard throttle.admits(.pause, at: now.monotonic, logger) else { return }
             logger.notice(
                 "\(failed) records have failed in a row, waiting \(Self.seconds(wait))")
-        case .closed, .invoked, .progressed, .retrying, .handedOver, .checkpointed, .stopped: break
+        case .filteredOut, .closed, .invoked, .progressed, .retrying, .handedOver, .checkpointed, .stopped: break
         }
         // Parts that were given up are never removed one by one, so the set is cleared when it grows.
         if parts.count > 1000 { parts = [] }
@@ -118,7 +118,7 @@ package struct LaneLog {
 
     private static func level(of trace: LaneCore.TraceEvent) -> Logger.Level {
         switch trace {
-        case .closed, .invoked, .succeeded, .handedOver, .checkpointed: .trace
+        case .filteredOut, .closed, .invoked, .succeeded, .handedOver, .checkpointed: .trace
         case .progressed, .failed, .split, .retrying, .stopped, .protecting, .notReached, .gaveUp, .destinationFailed:
             .debug
         }
@@ -138,6 +138,7 @@ extension LaneLog {
         }
         func are(_ span: LaneCore.UnitSpan) -> String { span.count == 1 ? "is" : "are" }
         switch trace {
+        case .filteredOut(let count, let through): return "\(records(count)) up to \(through) match no filter"
         case .closed(let span, let cause, let after):
             return "batch of \(text(span)) closed by \(cause) after \(seconds(after))"
         case .invoked(let span, _, let attempt): return "function called with \(text(span)), attempt \(attempt)"

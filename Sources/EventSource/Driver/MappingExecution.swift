@@ -84,7 +84,8 @@ struct MappingExecution {
         let session = MappingSession(
             store: store, key: mapping.key, streamID: stream.id, epoch: claimed.epoch,
             configuration: mapping.configuration,
-            names: mapping.names, function: mapping.function, destination: mapping.destination,
+            filter: try mapping.configuration.recordFilter(streamARN: mapping.names.stream), names: mapping.names,
+            function: mapping.function, destination: mapping.destination,
             requestIDs: RequestIDs(run: mapping.seed ^ claimed.epoch),
             permits: Permits(mapping.configuration.concurrency),
             board: mapping.board, metrics: mapping.metrics, throttle: LogThrottle(), logger: logger,

@@ -9,6 +9,7 @@ struct MappingMetrics: Sendable {
     /// The counters, each with the lane's count that it shows (ESM-M2 to ESM-M8).
     static let counters: [(name: String, count: @Sendable (borrowing LaneCore.Counters) -> Int)] = [
         ("PolledEventCount", { $0.polled }),
+        ("FilteredOutEventCount", { $0.filteredOut }),
         ("InvokedEventCount", { $0.invokedRecords }),
         ("FailedInvokeEventCount", { $0.failedInvokedRecords }),
         ("ResentEventCount", { $0.resentRecords }),

@@ -12,6 +12,8 @@ struct MappingSession: Sendable {
     /// The fencing token of the claim. Every checkpoint move carries it.
     let epoch: UInt64
     let configuration: EventSourceMapping.Configuration
+    /// The filters of the configuration, compiled once.
+    let filter: RecordFilter?
     let names: ResourceNames
     let function: FunctionSource
     let destination: DeliveryTarget
@@ -33,7 +35,8 @@ struct MappingSession: Sendable {
     var laneSettings: LaneCore.Settings {
         var settings = configuration.laneSettings(
             hasDestination: destination.exists,
-            payload: function.payload(limit: configuration.payloadLimit, names: names))
+            payload: function.payload(limit: configuration.payloadLimit, names: names),
+            filter: filter)
         if case .stream = destination { settings.deliveryMovesCheckpoint = true }
         return settings
     }

@@ -4,6 +4,8 @@ import StreamModel
 public struct MappingStatistics: Hashable, Sendable {
     /// Records read. A record that is read again counts again.
     public var polled = 0
+    /// Records that no filter matched (``EventSourceMapping/Configuration/filters``). They are done.
+    public var filteredOut = 0
     /// Records that the function processed successfully.
     public var delivered = 0
     /// Calls that reached the function.
@@ -60,14 +62,15 @@ public struct MappingStatistics: Hashable, Sendable {
     /// The maximum of these ages.
     public var greatestIteratorAge: Duration?
 
-    /// Records that were read and are done, given up, or released. Equals ``polled`` when no run is active (ESM-M9);
+    /// Records that were read and are done, filtered out, given up, or released. Equals ``polled`` when no run is active (ESM-M9);
     /// during a run the difference is the number of records that it holds.
     public var settled: Int {
-        delivered + dropped + (deliveredToDestination - deliveredUnread) + expiredUnkept + released
+        delivered + dropped + (deliveredToDestination - deliveredUnread) + expiredUnkept + released + filteredOut
     }
 
     mutating func add(_ counters: LaneCore.Counters) {
         polled += counters.polled
+        filteredOut += counters.filteredOut
         delivered += counters.succeeded
         invocations += counters.invocations
         invokedRecords += counters.invokedRecords
@@ -103,6 +106,7 @@ extension MappingStatistics: CustomStringConvertible {
         if !conditions.isEmpty {
             parts[2] += " (" + conditions.map { "\($0.key) \($0.value)" }.joined(separator: ", ") + ")"
         }
+        if filteredOut > 0 { parts.append("filtered out \(filteredOut)") }
         if dropped > 0 { parts.append("dropped \(dropped)") }
         if expired > 0 { parts.append("expired \(expired)") }
         if redelivered > 0 { parts.append("redelivered \(redelivered)") }

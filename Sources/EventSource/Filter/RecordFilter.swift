@@ -101,6 +101,22 @@ package struct RecordFilter: Sendable {
         }
     }
 
+    /// The parts of a run whose records match.
+    package func matching(_ run: RecordRun) -> [RecordRun] {
+        var parts: [RecordRun] = []
+        var start: Int?
+        for index in 0...run.count {
+            let isKept = index < run.count && matches(run, at: index)
+            if let first = start, !isKept {
+                parts.append(run.extracting(first..<index))
+                start = nil
+            } else if start == nil, isKept {
+                start = index
+            }
+        }
+        return parts
+    }
+
     /// The fields that are seldom asked for.
     @inline(__always)
     private func answerRest(

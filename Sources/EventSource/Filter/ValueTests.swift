@@ -117,13 +117,15 @@ extension FilterTables {
         var matched = 0
         var index = part.lowerBound
         while index < part.upperBound {
-            let byte = text[index]
-            index += 1
             if matched == 0 {
                 // Most bytes begin nothing.
-                guard byte == first else { continue }
+                index = Self.index(of: first, in: text, index..<part.upperBound)
+                guard index < part.upperBound else { return nil }
+                index += 1
                 matched = 1
             } else {
+                let byte = text[index]
+                index += 1
                 while matched > 0, bytes[matched] != byte {
                     matched = Int(failures[Int(piece.failures) + matched])
                 }
@@ -132,5 +134,22 @@ extension FilterTables {
             if matched == count { return index }
         }
         return nil
+    }
+
+    /// The first place of a byte in a part of the text; the part's end if it isn't there.
+    @inline(__always)
+    private static func index(of byte: UInt8, in text: UnsafeBufferPointer<UInt8>, _ part: Range<Int>) -> Int {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        var index = part.lowerBound
+        while index + 8 <= part.upperBound, let base = text.baseAddress {
+            let word = UnsafeRawPointer(base + index).loadUnaligned(as: UInt64.self)
+            let others = UInt64(littleEndian: word) ^ (ones &* UInt64(byte))
+            // The lowest bit that is set is of the first such byte; higher ones may be wrong.
+            let found = (others &- ones) & ~others & (ones &* 0x80)
+            if found != 0 { return index + (found.trailingZeroBitCount >> 3) }
+            index += 8
+        }
+        while index < part.upperBound, text[index] != byte { index += 1 }
+        return index
     }
 }

@@ -83,6 +83,12 @@ struct ConsumeCommand: AsyncParsableCommand {
         transform: Amounts.wholeNumber)
     var parallelizationFactor = 1
 
+    @Option(
+        help: ArgumentHelp(
+            "A pattern of the records that the command gets, JSON as in Lambda's filters: '{\"data\": {\"type\": [\"order\"]}}'. May be given up to 10 times: records that match none of them are passed over. Default: all records.",
+            valueName: "pattern"))
+    var filter: [String] = []
+
     @Flag(help: "Try a failed batch again as a whole instead of cutting it in two.")
     var noBisect = false
 
@@ -155,6 +161,7 @@ struct ConsumeCommand: AsyncParsableCommand {
         settings.batchSize = batchSize
         if let batchWindow { settings.batchWindow = batchWindow.value }
         settings.parallelizationFactor = parallelizationFactor
+        settings.filters = filter.map { FilterPattern($0) }
         settings.bisectOnError = !noBisect
         settings.reportsBatchItemFailures = !noReports
         settings.maximumRetryAttempts = maxRetries == -1 ? nil : maxRetries

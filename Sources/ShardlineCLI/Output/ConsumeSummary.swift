@@ -41,6 +41,9 @@ struct ConsumeSummary {
                     "\(Readable.measured($0)), at most \(Readable.measured(statistics.greatestIteratorAge ?? $0))"
                 } ?? "no record was delivered"),
         ]
+        if statistics.filteredOut > 0 {
+            lines.insert("filtered out   \(Readable.count(statistics.filteredOut, "record"))", at: 1)
+        }
         if statistics.expired > 0 {
             lines.append("expired        \(Readable.count(statistics.expired, "record")) before they were done")
         }
@@ -78,6 +81,7 @@ struct ConsumeSummary {
         var lines = JSONLines()
         lines.line { line in
             line.member("polled", statistics.polled)
+            line.member("filteredOut", statistics.filteredOut)
             line.member("delivered", statistics.delivered)
             line.member("invocations", statistics.invocations)
             line.member("errors", statistics.errors)

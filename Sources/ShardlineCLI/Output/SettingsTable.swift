@@ -29,6 +29,7 @@ enum SettingsTable {
         let window = settings.batchWindow
         add("--batch-size", "at most \(Readable.count(settings.batchSize, "record"))")
         add("--batch-window", window == .zero ? "0s, a batch is what is there" : Readable.duration(window))
+        for filter in settings.filters { add("--filter", Output.escaped(Array(filter.json.utf8), backslash: "\\")) }
         add("--max-retries", settings.maximumRetryAttempts.map { Readable.number($0) } ?? "no limit")
         add("--max-age", settings.maximumRecordAge.map(Readable.duration) ?? "no limit")
         add("--timeout", Readable.duration(settings.functionTimeout))
@@ -72,6 +73,7 @@ extension EventSourceMapping.Configuration.Naming {
     static func options(_ given: [String: Given<Duration>?]) -> Self {
         // There is one process for each processor unless another number is given.
         var naming = Self(noLimit: { $0 == "concurrency" ? nil : "-1" }, name: { optionNames[$0] ?? $0 })
+        naming.element = { "--filter, number \($0 + 1)" }
         naming.given = given.compactMapValues { $0?.text }
         return naming
     }

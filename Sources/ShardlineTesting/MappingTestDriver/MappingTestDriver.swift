@@ -84,7 +84,8 @@ public struct MappingTestDriver {
             ShardCore.InitialState(ShardProgress(position: .zero)),
             settings: configuration.laneSettings(
                 hasDestination: hasDestination,
-                payload: configuration.payloadLimit.map { LaneCore.PayloadMeasure.rawBytes(limit: $0) }),
+                payload: configuration.payloadLimit.map { LaneCore.PayloadMeasure.rawBytes(limit: $0) },
+                filter: try configuration.recordFilter(streamARN: names.stream)),
             denseNumbers: true, jitterSeed: 1)
     }
 

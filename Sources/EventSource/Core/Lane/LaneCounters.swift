@@ -43,6 +43,8 @@ extension LaneCore {
         /// Records that were read although their lane had done them before. They are not delivered and not counted as
         /// ``polled`` (ESM-K4).
         package var skipped = 0
+        /// Records that no filter matched (ESM-M3).
+        package var filteredOut = 0
         /// Records that were read and released undone when the lane ended; they are read again (ESM-L3).
         package var released = 0
         /// Records that were read, then expired, and that no destination took. This makes the balance of ESM-M9 exact.
@@ -60,7 +62,7 @@ extension LaneCore {
 
         /// Records that were read and have left the lane. Equals ``polled`` when the lane holds nothing (ESM-M9).
         package var settled: Int {
-            succeeded + dropped + (destinationDelivered - deliveredUnread) + expiredUnkept + released
+            succeeded + filteredOut + dropped + (destinationDelivered - deliveredUnread) + expiredUnkept + released
         }
 
         package static func += (left: inout Counters, right: Counters) {
@@ -84,6 +86,7 @@ extension LaneCore {
             left.batches += right.batches
             left.checkpoints += right.checkpoints
             left.skipped += right.skipped
+            left.filteredOut += right.filteredOut
             left.released += right.released
             left.expiredUnkept += right.expiredUnkept
             left.deliveredUnread += right.deliveredUnread

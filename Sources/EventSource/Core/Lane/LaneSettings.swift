@@ -25,6 +25,8 @@ extension LaneCore {
         package var parallelizationFactor = 1
         /// The finished units of a lane whose checkpoint may be missing when the next one is invoked (ESM-P9).
         package var maximumUnsavedUnits = 1
+        /// Which records the lanes get (ESM-F1); nil: all.
+        package var filter: RecordFilter?
         /// How an event's size is measured and limited (ESM-B4); nil: no limit (ESM-B5).
         package var payload: PayloadMeasure?
         /// The pauses before retries (ESM-A7).

@@ -89,6 +89,8 @@ extension LaneCore {
 
     /// One step of a lane or shard, and its reason. The trace events together explain everything that happened to a record.
     package enum TraceEvent: Hashable, Sendable {
+        /// No filter matched so many records of those up to this number (ESM-F1).
+        case filteredOut(Int, through: SequenceNumber)
         /// A batch was closed, `after` its window opened.
         case closed(UnitSpan, ClosingCause, after: Duration)
         /// The function is called with the unit; `attempt` counts from 1.
@@ -121,6 +123,7 @@ extension LaneCore {
         /// The rule of `Documentation/Rules/EventSourceMappings.md` that the step follows.
         package var rule: String {
             switch self {
+            case .filteredOut: "ESM-F1"
             case .closed(_, .size, _): "ESM-B1"
             case .closed(_, .window, let after): after == .zero ? "ESM-B2" : "ESM-B3"
             case .closed(_, .payload, _): "ESM-B4"

@@ -149,6 +149,21 @@ struct RecordQueue: Sendable {
         return before - count
     }
 
+    /// Removes the records that the filter doesn't match. Returns their number.
+    mutating func keep(_ filter: RecordFilter) -> Int {
+        takeApart()
+        let before = count
+        var kept = RecordQueue()
+        for item in items {
+            switch item {
+            case .run(let run): kept.append(RecordBatch(filter.matching(run)))
+            case .gap(let gap): kept.append(gap)
+            }
+        }
+        self = kept
+        return before - count
+    }
+
     /// The number of the first `wanted` readable records that fit into one event, at least one, and whether the event
     /// is full then. Each record is measured once.
     mutating func fitting(_ wanted: Int, _ measure: LaneCore.PayloadMeasure) -> (count: Int, isFull: Bool) {

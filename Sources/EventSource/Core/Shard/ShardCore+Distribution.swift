@@ -1,7 +1,9 @@
 import StreamModel
 
 extension ShardCore {
-    /// Hands each record to the lane of its key, except those that the lanes have done before (ESM-K4, ESM-K5).
+    /// Hands each record to the lane of its key, except those that the lanes have done before (ESM-K4, ESM-K5) and those
+    /// that the filters drop (ESM-F1, ESM-B6). Nothing is kept of a dropped record: it is before the lane's next record
+    /// or the read position, so the checkpoint moves past it as soon as everything before it is done (ESM-F21).
     ///
     /// A lane's records are copied into a chunk of its own: a lane that is held up would otherwise keep the chunks of
     /// all others in memory.
@@ -11,6 +13,8 @@ extension ShardCore {
         let doubtful = lanes.reduce(earlier.reduce(SequenceNumber.zero) { max($0, $1.highest) }) {
             max($0, $1.takenPosition)
         }
+        let filter = settings.filter
+        var dropped = 0
         for run in batch.runs {
             for index in 0..<run.count {
                 let lane = lanes.count == 1 ? 0 : run.lane(of: index, factor: lanes.count)
@@ -18,12 +22,30 @@ extension ShardCore {
                 if number <= doubtful, isDone(run, index, number, lane) {
                     shared.counters.skipped += 1
                     shared.counters.polled -= 1
+                } else if let filter, !filter.matches(run, at: index) {
+                    dropped += 1
                 } else {
                     parts[lane].append(run, index)
                 }
             }
         }
+        noteFilteredOut(dropped, through: batch.isEmpty ? .zero : batch.lastSequence)
         for lane in lanes.indices { parts[lane].move(to: &lanes[lane].queue) }
+    }
+
+    /// Drops the records that a new filter doesn't match, unless they are in a batch already. What the filter before has
+    /// dropped stays dropped (ESM-F22).
+    mutating func filterQueues() {
+        guard let filter = settings.filter else { return }
+        var dropped = 0
+        for lane in lanes.indices { dropped += lanes[lane].queue.keep(filter) }
+        noteFilteredOut(dropped, through: shared.source.readPosition)
+    }
+
+    private mutating func noteFilteredOut(_ count: Int, through position: SequenceNumber) {
+        guard count > 0 else { return }
+        shared.counters.filteredOut += count
+        shared.trace(.filteredOut(count, through: position))
     }
 
     private func isDone(_ run: RecordRun, _ index: Int, _ number: SequenceNumber, _ lane: Int) -> Bool {

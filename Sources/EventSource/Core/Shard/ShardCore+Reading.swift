@@ -35,7 +35,9 @@ extension ShardCore {
             batch = batch.extracting(0..<batch.count(through: goal))
         }
         shared.counters.polled += batch.count
-        if lanes.count == 1, earlier.isEmpty, batch.isEmpty || batch.firstSequence > lanes[0].takenPosition {
+        if lanes.count == 1, earlier.isEmpty, settings.filter == nil,
+            batch.isEmpty || batch.firstSequence > lanes[0].takenPosition
+        {
             lanes[0].queue.append(batch)
         } else {
             distribute(batch)

@@ -193,7 +193,9 @@ package struct ShardCore: Sendable {
     package mutating func release() { for lane in lanes.indices { lanes[lane].release(&shared) } }
 
     private mutating func settingsChanged(_ settings: LaneCore.Settings) {
+        let hasNewFilter = settings.filter != shared.settings.filter
         shared.settings = settings
+        if hasNewFilter { filterQueues() }
         for lane in lanes.indices { lanes[lane].queue.measureAnew() }
     }
 

@@ -53,6 +53,10 @@ import Testing
             line: "\(consume) --concurrency", words: "--concurrency VALUE (allowed: 1 to 10000)",
             refused: ["0", "-1", "10001"], taken: ["1", "10000"]),
         Option(
+            line: "\(consume) --filter", words: "--filter, number 1: invalid filter pattern definition, byte ",
+            refused: ["", "{}", "a", #"{"data":"a"}"#, #"{"type":["a"]}"#],
+            taken: [#"{"data":{"a":[1]}}"#, #"{"partitionKey":[{"prefix":"-"}]}"#]),
+        Option(
             line: "\(consume) --grace", words: "--grace VALUE (allowed: 0s to 1h)", refused: ["3601s", "2h"],
             taken: ["0", "1h"]),
         Option(

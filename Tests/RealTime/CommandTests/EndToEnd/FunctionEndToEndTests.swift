@@ -36,6 +36,33 @@ import Testing
         #expect(end.errors.contains(words), "\(end.errors)")
     }
 
+    @Test func `records that no filter matches never reach the command, and are counted (ESM-F1, ESM-F5)`() async throws
+    {
+        let folder = TestDirectory()
+        _ = try await BadInputTests.shardline(["stream", "create", "s", "--shards", "1"], folder)
+        let lines = ["{\"type\":\"order\"}", "no JSON", "{\"type\":\"refund\"}", "{\"type\": \"order\", \"n\": 2}"]
+        _ = try await BadInputTests.shardline(
+            ["put", "s", "--key", "k"], folder, input: lines.map { $0 + "\n" }.joined())
+        // The data as they were put, in base64.
+        let function = "while read -r l; do echo \"$l\" >> '\(folder.path)/events'; echo '{}'; done"
+        let end = try await Self.consume(
+            function, ["--filter", #"{"data":{"type":["order"]}}"#, "--filter", #"{"partitionKey":["other"]}"#], folder)
+        #expect(end.status == 0, "\(end.errors)")
+        #expect(end.output.contains("delivered      2 records"), "\(end.output)")
+        #expect(end.output.contains("filtered out   2 records"), "\(end.output)")
+        let events = try String(contentsOfFile: folder.path + "/events", encoding: .utf8)
+        for (index, line) in lines.enumerated() {
+            let data = "\"data\":\"\(Data(line.utf8).base64EncodedString())\""
+            #expect(events.contains(data) == [0, 3].contains(index), "\(events)")
+        }
+        // Nothing of it is left, and the settings are shown.
+        let described = try await BadInputTests.shardline(["mapping", "describe", "s", "m"], folder)
+        #expect(
+            described.output.contains(#/--filter +\{"data":\{"type":\["order"\]\}\}\n/#), "\(described.output)")
+        let again = try await Self.consume(function, ["--json"], folder)
+        #expect(again.output.contains("\"polled\":0") && again.output.contains("\"filteredOut\":0"), "\(again.output)")
+    }
+
     /// ESM-A6 is for functions that were not reached.
     @Test func `an exit code of the shell after the batch was read is a failed batch`() async throws {
         let folder = try await Self.prepared()

@@ -60,6 +60,50 @@ struct ConfigurationTests {
         #expect(!text.contains("\n"))
     }
 
+    @Test func `wrong filters are named together with the other settings (ESM-S15, ESM-S26, ESM-S27)`() throws {
+        var settings = Configuration()
+        settings.filters = [#"{"data":{"type":["order"]}}"#, #"{"data":{"type":"order"}}"#, "type = order"]
+        settings.batchSize = 0
+        let text = message { try settings.validate() }
+        for part in [
+            "batchSize 0 (allowed: 1 to 10000)",
+            "filters[1]: invalid filter pattern definition, byte 16, at $.data.type: the value is the string \"order\"",
+            "filters[2]: invalid filter pattern definition, byte 0, at $: no JSON value",
+        ] { #expect(text.contains(part), "missing: \(part) in \(text)") }
+        #expect(!text.contains("filters[0]"))
+        let inJSON = message { _ = try Configuration(json: Array(#"{"filters": ["{}"]}"#.utf8)) }
+        #expect(inJSON.hasPrefix("filters[0]: invalid filter pattern definition, byte 0, at $: an empty object"))
+        settings = Configuration()
+        settings.filters = [FilterPattern](repeating: #"{"data":{"type":["order"]}}"#, count: 10)
+        try settings.validate()
+        settings.filters.append("{}")
+        #expect(message { try settings.validate() }.contains("11 filters (allowed: at most 10)"))
+    }
+
+    @Test func `no filter is the default, and the empty list in JSON is none (ESM-S15, ESM-S26)`() throws {
+        #expect(Configuration().filters == [] && Configuration.lambdaDefaults.filters == [])
+        #expect(try Configuration(json: Array(#"{"filters": []}"#.utf8)) == Configuration())
+        // Settings of an older version have no such member.
+        #expect(try Configuration(json: Array("{}".utf8)).filters == [])
+    }
+
+    @Test func `a pattern can be tried on a record`() throws {
+        let pattern: FilterPattern = #"{"data":{"type":["order"]},"partitionKey":[{"prefix":"vip-"}]}"#
+        try pattern.validate()
+        func record(_ data: String, _ key: String) -> Record {
+            Record(
+                NewRecord(data, partitionKey: key), shard: ShardID(1), shardCreationSecond: 5,
+                sequenceNumber: SequenceNumber(7), approximateArrivalTimestamp: Timestamp(milliseconds: 9))
+        }
+        #expect(try pattern.matches(record(#"{"type":"order"}"#, "vip-1")))
+        #expect(try !pattern.matches(record(#"{"type":"order"}"#, "1")))
+        #expect(try !pattern.matches(record("order", "vip-1")))
+        #expect(throws: ShardlineError.self) { try FilterPattern("{").validate() }
+        #expect(throws: ShardlineError.self) { try FilterPattern("{").matches(record("{}", "k")) }
+        // By bytes, as JSON is: a text that looks the same may be another pattern.
+        #expect(FilterPattern("\u{E9}") != FilterPattern("e\u{301}"))
+    }
+
     @Test(arguments: [1, 100, 10_000]) func `batch sizes within the limits pass (ESM-S4)`(size: Int) throws {
         var settings = Configuration()
         settings.batchSize = size
@@ -109,6 +153,7 @@ struct ConfigurationTests {
         settings.payloadLimit = nil
         settings.backOff = .init(first: .microseconds(1001), longest: .seconds(9))
         settings.region = "eu-central-1"
+        settings.filters = [#"{"data": {"a": ["\\u00e9\"", 5]}}"#, "{\"partitionKey\": [\"\u{E9} \\n\"]}"]
         #expect(try Configuration(json: settings.json) == settings)
         #expect(try Configuration(json: Array("{}".utf8)) == Configuration())
         #expect(try Configuration(json: Configuration.lambdaDefaults.json) == .lambdaDefaults)

@@ -141,7 +141,8 @@ struct MetricsTests {
     /// Each metric of the mapping that counts, and those that take a value an invocation.
     private func check(_ metrics: TestMetrics, _ all: MappingStatistics) throws {
         let expected = [
-            "PolledEventCount": all.polled, "InvokedEventCount": all.invokedRecords,
+            "PolledEventCount": all.polled, "FilteredOutEventCount": all.filteredOut,
+            "InvokedEventCount": all.invokedRecords,
             "FailedInvokeEventCount": all.failedInvokedRecords, "ResentEventCount": all.sentAgain,
             "RedeliveredEventCount": all.redelivered, "SucceededEventCount": all.delivered,
             "GivenUpEventCount": all.givenUp, "DroppedEventCount": all.dropped,

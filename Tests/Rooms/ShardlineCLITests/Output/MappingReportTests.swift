@@ -133,9 +133,12 @@ import Testing
         settings.maximumRecordAge = .seconds(7200)
         settings.batchWindow = .milliseconds(1500)
         settings.payloadLimit = nil
+        settings.filters = [#"{"data":{"type":["order\n"]}}"#, "{\"partitionKey\":[\"\u{202E}\"]}"]
         let text = report(nil, settings: settings.json).lines(now: now).map { $0 + "\n" }.joined()
         for row in [
             "settings   --batch-size    at most 100 records\n", "           --batch-window  1500ms\n",
+            #"           --filter        {"data":{"type":["order\n"]}}"# + "\n",
+            "           --filter        {\"partitionKey\":[\"\\u{202E}\"]}\n",
             "           --max-retries   no limit\n", "           --max-age       2h\n",
             "           --timeout       1m\n", "           --on-failure    stream:s.m.failed\n",
             "           payload limit   no limit\n",
