@@ -37,7 +37,7 @@ help:
 	@echo 'make crash        kills a working process at random moments, ROUNDS=$(ROUNDS) times; also with loss of power'
 	@echo 'make fuzz         gives hostile bytes to what reads files and sockets, SECONDS=60 for each target'
 	@echo 'make damage       flips every byte of a small store, cuts every file everywhere (twenty minutes)'
-	@echo 'make mutants      breaks the decision core on purpose; every break must fail a test'
+	@echo 'make mutants      breaks decision core and filters on purpose; every break must fail a test'
 	@echo 'make soak         simulates crashes and faults, SECONDS=600, beginning with SEED=...; then crash points, as long again'
 	@echo 'make planted-bugs breaks the store and the mappings on purpose; the simulation must find every bug'
 	@echo 'make bench-pieces measures the single steps of a put and of a read; some: PIECES="read .*"'

@@ -34,14 +34,17 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "EventSource", dependencies: ["StreamStorage", "StreamModel", collections],
-            path: "Sources/EventSource/Core", swiftSettings: swift),
+            path: "Sources/EventSource", sources: ["JSON", "Filter", "Core"], swiftSettings: swift),
         .target(
             name: "TestSupport", path: "Tests/Support/TestSupport",
-            sources: ["Exhaustive.swift", "PackageFolder.swift"], swiftSettings: swift),
+            sources: ["Exhaustive.swift", "PackageFolder.swift", "SeededRandom.swift"], swiftSettings: swift),
         .target(name: "DeliveryModel", path: "Tests/Support/DeliveryModel", swiftSettings: swift),
+        .target(name: "FilterModel", path: "Tests/Support/FilterModel", swiftSettings: swift),
         .testTarget(
             name: "EventSourceTests",
-            dependencies: ["EventSource", "StreamModel", "StreamStorage", "DeliveryModel", "TestSupport", "CZlib"],
-            path: "Tests/Rooms/EventSourceTests/Core", swiftSettings: swift),
+            dependencies: [
+                "EventSource", "StreamModel", "StreamStorage", "DeliveryModel", "FilterModel", "TestSupport", "CZlib",
+            ],
+            path: "Tests/Rooms/EventSourceTests", swiftSettings: swift),
     ]
 )

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Breaks the decision core on purpose, one line at a time: each mutant of mutants.txt must fail a test that cites the
-# rule that it breaks. Works in a copy with a build folder of its own (MUTANTS_DIR, default .build/mutants), so that
+# Breaks the decision core and the filters on purpose, one line at a time: each mutant of mutants.txt must fail a test that
+# cites the rule that it breaks. Works in a copy with a build folder of its own (MUTANTS_DIR, default .build/mutants), so that
 # nothing here changes. With arguments only the mutants of those rules are run: Tests/TestsOfTests/Mutants/run.sh ESM-B3 ESM-A7
 #
 # Ends with 1 where a mutant lives, does not build, or no longer fits the source: the list must stay true.
@@ -17,8 +17,8 @@ mkdir -p "$copy"
 rm -rf "$copy/Sources" "$copy/Tests" "$copy/examples"
 cp -a Sources "$copy/Sources"
 mkdir -p "$copy/Tests/Rooms/EventSourceTests" "$copy/Tests/Support" "$copy/examples"
-cp -a Tests/Support/TestSupport Tests/Support/DeliveryModel "$copy/Tests/Support/"
-cp -a Tests/Rooms/EventSourceTests/Core "$copy/Tests/Rooms/EventSourceTests/"
+cp -a Tests/Support/TestSupport Tests/Support/DeliveryModel Tests/Support/FilterModel "$copy/Tests/Support/"
+cp -a Tests/Rooms/EventSourceTests/Core Tests/Rooms/EventSourceTests/Filter "$copy/Tests/Rooms/EventSourceTests/"
 cp -a examples/flights-2013-01.csv.gz "$copy/examples/"
 cp -a Tests/TestsOfTests/Mutants/Package.swift "$copy/Package.swift"
 cp -a Tests/TestsOfTests/Mutants/mutants.txt "$copy/mutants.txt"
