@@ -48,10 +48,12 @@ struct ReshardingRunTests {
             stream = store.stream("s")
         }
 
-        func mapping(workers: Int = 2) async throws -> EventSourceMapping {
+        func mapping(workers: Int = 2, factor: Int = 1) async throws -> EventSourceMapping {
             let seen = seen
+            var configuration = EventSourceMapping.Configuration()
+            configuration.parallelizationFactor = factor
             return try await EventSourceMapping(
-                "m", from: stream, startingAt: .trimHorizon, configuration: .init(), destination: nil,
+                "m", from: stream, startingAt: .trimHorizon, configuration: configuration, destination: nil,
                 logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
                 source: .closure { batch, _ in seen.note(batch) }, seed: 1, workers: workers,
                 observer: { _, _ in seen.noteTask() })
@@ -116,11 +118,13 @@ struct ReshardingRunTests {
         try await run
     }
 
-    @Test func `ESM-H1 records of a key are in order across random splits, merges and scales`() async throws {
-        for seed in 1...12 as ClosedRange<UInt64> {
+    @Test(arguments: [1, 3]) func `ESM-H1 records of a key are in order across random splits, merges and scales`(
+        factor: Int
+    ) async throws {
+        for seed in 1...10 as ClosedRange<UInt64> {
             let setup = try await Setup()
             var random = SeededRandom(seed)
-            let mapping = try await setup.mapping()
+            let mapping = try await setup.mapping(factor: factor)
             async let run: Void = mapping.run(until: .stopped)
             for round in 0..<12 {
                 try await setup.put(round, keys: 40)
