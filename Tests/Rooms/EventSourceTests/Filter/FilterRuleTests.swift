@@ -59,6 +59,10 @@ import Testing
         // No folding, no normalization: é is not e with an accent.
         (#"["caf\u00e9"]"#, ["\"caf\u{E9}\"", #""caf\u00E9""#], ["\"cafe\u{301}\"", #""caf\u00c9""#]),
         (#"["a\"\\b\n"]"#, [#""a\"\\b\n""#, #""\u0061\u0022\u005c\u0062\u000A""#], [#""ab""#]),
+        (
+            #"["exactly as long"]"#, [#""exactly as long""#],
+            [#""exactly as lonG""#, #""exactly as""#, #""exactly as long ""#]
+        ),
         (#"[false]"#, ["false"], ["true", "0", "null", #""""#]),
     ]) func `ESM-F6 exact values`(alternatives: String, kept: [String], dropped: [String]) throws {
         for value in kept { #expect(try Filtered.accepts(alternatives, value), "\(value)") }
@@ -296,6 +300,9 @@ import Testing
         #expect(try Filtered.keeps(data: #"{"k":["a"],"k":["b"]}"#, #"{"k":"b"}"#))
         #expect(try !Filtered.keeps(data: #"{"k":["a"],"k":["b"]}"#, #"{"k":"a"}"#))
         #expect(try Filtered.keeps([#"{"partitionKey":["x"],"partitionKey":["k1"]}"#], ""))
+        for pattern in [#"{"k":{"a":[1]},"k":{"b":[2]}}"#, #"{"k":["a"],"k":{"b":[2]}}"#] {
+            #expect(try Filtered.keeps(data: pattern, #"{"k":{"b":2}}"#))
+        }
         #expect(try !Filtered.keeps(data: #"{"k":["a"]}"#, #"{"k":"a","k":"b"}"#))
         #expect(try !Filtered.keeps(data: #"{"k":["a"]}"#, #"{"k":"a","k":["b"]}"#))
         for pattern in [#"{"p":{"k":["a"],"m":[1]}}"#, #"{"p.k":["a"],"p.m":[1]}"#, #"{"p":{"k":["a"]},"p.m":[1]}"#] {

@@ -89,6 +89,9 @@ extension Judge {
             return fail("\(name) got \(shard) \(right.sequence) after \(left.sequence)")
         }
         guard let first = items.first else { return fail("\(name) got no records of \(shard)") }
+        if let dropped = items.first(where: { droppedKeys.contains($0.key) }) {
+            return fail("\(name) got \(shard) \(dropped.sequence), which no filter matches (ESM-F1)")
+        }
         var lane = mappings[name]!.lanes[shard] ?? MappingModel.Lane()
         let keys = Set(items.map(\.key))
         if factor == 1, !lane.running.isEmpty {
@@ -227,13 +230,13 @@ extension Judge {
         if lane.documented.contains(where: { $0.contains(sequence) }) { return true }
         // Lost with the power it needs nothing; whether it is lost is not known before the next audit.
         guard let log = logs[shard], let item = log.promised[sequence], log.shaky[sequence] == nil else { return true }
-        return mayHaveExpired(item, in: shard)
+        return droppedKeys.contains(item.key) || mayHaveExpired(item, in: shard)
     }
 
     /// Whether retention ended a record that the mapping has passed, without a document that says so (ESM-G4).
     private func isUntold(_ sequence: UInt64, in shard: Shard, by name: String) -> Bool {
         guard tellsExpired, let mapping = mappings[name], let log = logs[shard], let item = log.promised[sequence],
-            log.shaky[sequence] == nil, mayHaveExpired(item, in: shard)
+            log.shaky[sequence] == nil, !droppedKeys.contains(item.key), mayHaveExpired(item, in: shard)
         else { return false }
         let lane = mapping.lanes[shard] ?? MappingModel.Lane()
         if lane.done.contains(sequence) || lane.documented.contains(where: { $0.contains(sequence) }) { return false }

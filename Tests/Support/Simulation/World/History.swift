@@ -67,6 +67,8 @@ package struct History: Sendable {
         package var retries = 1
         /// The parallelization factor of one run of a mapping and of the next, by turns.
         package var factors = [1, 1]
+        /// The keys whose records the mappings' filters drop.
+        package var droppedKeys: Set<String> = []
         package var bisects = true
         package var reports = true
         package var workers = 2
@@ -104,6 +106,10 @@ package struct History: Sendable {
         settings.interval = further.once(in: 4) ? further.pick([1, 20, 200, 2_000]) : nil
         var lanes = SeededRandom(seed ^ 0x1A9E_5)
         if lanes.once(in: 2) { settings.factors = [lanes.pick([1, 2, 3, 10]), lanes.pick([1, 2, 3, 10])] }
+        var filters = SeededRandom(seed ^ 0xF117E5)
+        if filters.once(in: 3) {
+            settings.droppedKeys = Set((0..<filters.pick(1...5)).map { _ in "key-\(filters.below(6))" })
+        }
         let hasFaults = !random.once(in: 4)
         for _ in 0..<random.pick(8...40) {
             let step: Step

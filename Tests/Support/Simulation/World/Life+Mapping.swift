@@ -12,6 +12,10 @@ extension Life {
         configuration.batchWindow = .milliseconds(settings.batchWindow)
         let factor = world.nextFactor(of: name)
         configuration.parallelizationFactor = factor
+        if !settings.droppedKeys.isEmpty {
+            let keys = settings.droppedKeys.sorted().map { "\"\($0)\"" }.joined(separator: ",")
+            configuration.filters = [FilterPattern("{\"partitionKey\":[{\"anything-but\":[\(keys)]}]}")]
+        }
         configuration.maximumRetryAttempts = settings.retries
         configuration.bisectOnError = settings.bisects
         configuration.reportsBatchItemFailures = settings.reports
