@@ -89,9 +89,6 @@ extension Judge {
             return fail("\(name) got \(shard) \(right.sequence) after \(left.sequence)")
         }
         guard let first = items.first else { return fail("\(name) got no records of \(shard)") }
-        if let dropped = items.first(where: { droppedKeys.contains($0.key) }) {
-            return fail("\(name) got \(shard) \(dropped.sequence), which no filter matches (ESM-F1)")
-        }
         var lane = mappings[name]!.lanes[shard] ?? MappingModel.Lane()
         let keys = Set(items.map(\.key))
         if factor == 1, !lane.running.isEmpty {
@@ -102,6 +99,9 @@ extension Judge {
         }
         lane.running.formUnion(keys)
         mappings[name]!.lanes[shard] = lane
+        if let dropped = items.first(where: { droppedKeys.contains($0.key) }) {
+            return fail("\(name) got \(shard) \(dropped.sequence), which no filter matches (ESM-F1)")
+        }
         sawCheckpoint(of: name, in: shard, at: checkpoint)
         // Sent to the oldest record, which had expired meanwhile, a run that has not noticed may still be in front of it.
         if first.sequence <= checkpoint, !lane.isStale {
