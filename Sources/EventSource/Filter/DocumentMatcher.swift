@@ -147,8 +147,11 @@ struct DocumentMatcher {
         }
     }
 
+    /// As if no value of the field had been seen: seldom there was one.
     @inline(__always) private func forgetValues(_ node: Node) {
-        values[Int(node.pointee.flags)] &= ~FilterTables.Flags.value
+        let flags = values + Int(node.pointee.flags)
+        guard flags.pointee & FilterTables.Flags.value != 0 else { return }
+        flags.pointee &= ~FilterTables.Flags.value
         reset(node.pointee.valueSlots)
     }
 
