@@ -43,6 +43,7 @@ private struct Lane {
                 switch action {
                 case .read(let order): if let result = read(order) { events.append(.read(order.number, result)) }
                 case .invoke(let invocation): events.append(.invocationEnded(invocation.number, .success))
+                case .invokeAll(let calls): events.append(.invocationsEnded(calls.map { ($0.number, .success) }))
                 case .checkpoint: events.append(.checkpointed)
                 case .wait: break
                 case .handOver, .stopped: preconditionFailure("nothing fails here")

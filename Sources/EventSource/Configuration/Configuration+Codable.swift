@@ -7,7 +7,7 @@ import StreamModel
 extension EventSourceMapping.Configuration: Codable {
     enum CodingKeys: String, CodingKey, CaseIterable {
         case batchSize, batchWindow, parallelizationFactor, maximumRetryAttempts, maximumRecordAge, bisectOnError
-        case reportsBatchItemFailures
+        case reportsBatchItemFailures, maximumUncheckpointedBatches
         case failureDestination, backOffFirst, backOffLongest, functionTimeout, payloadLimit, concurrency
         case shutdownGrace, awsCompatibleCounts, account, region, filters
     }
@@ -47,6 +47,7 @@ extension EventSourceMapping.Configuration: Codable {
         try take(.batchSize, into: &batchSize)
         try take(.batchWindow, into: &batchWindow)
         try take(.parallelizationFactor, into: &parallelizationFactor)
+        try take(.maximumUncheckpointedBatches, into: &maximumUncheckpointedBatches)
         try takeLimit(.maximumRetryAttempts, into: &maximumRetryAttempts)
         if values.contains(.maximumRecordAge) {
             let age = try values.decodeIfPresent(Double.self, forKey: .maximumRecordAge)
@@ -81,6 +82,7 @@ extension EventSourceMapping.Configuration: Codable {
         try values.encode(batchSize, forKey: .batchSize)
         try values.encode(batchWindow.inSeconds, forKey: .batchWindow)
         try values.encode(parallelizationFactor, forKey: .parallelizationFactor)
+        try values.encode(maximumUncheckpointedBatches, forKey: .maximumUncheckpointedBatches)
         try values.encode(maximumRetryAttempts ?? -1, forKey: .maximumRetryAttempts)
         try values.encode(maximumRecordAge?.inSeconds ?? -1, forKey: .maximumRecordAge)
         try values.encode(bisectOnError, forKey: .bisectOnError)

@@ -109,6 +109,7 @@ extension EventSourceMapping.Configuration {
         check("batchSize", batchSize, 1...10_000)
         check("batchWindow", batchWindow, .zero ... .seconds(300))
         check("parallelizationFactor", parallelizationFactor, 1...10)
+        check("maximumUncheckpointedBatches", maximumUncheckpointedBatches, 1...100)
         check("maximumRetryAttempts", maximumRetryAttempts, 0...10_000, without: "no limit")
         check("maximumRecordAge", maximumRecordAge, .seconds(60) ... .seconds(604_800), without: "no limit")
         check("functionTimeout", functionTimeout, .milliseconds(1) ... .seconds(86_400))

@@ -23,6 +23,13 @@ extension EventSourceMapping {
         /// bisect of its own, so a failing record holds up only the keys of its lane. A mapping may get another factor
         /// when it runs again.
         public var parallelizationFactor = 1
+        /// How many finished batches of a shard (with several lanes: of a lane) may lack their durable checkpoint when
+        /// the next one is invoked: 1 to 100. Default 8.
+        ///
+        /// After a crash their records are delivered again. With more of them, a function that takes little time is
+        /// called several times in a row, and one checkpoint follows for all; a function that takes a millisecond or more
+        /// has its checkpoint written after each call, in the background.
+        public var maximumUncheckpointedBatches = 8
         /// Which records the function gets (Lambda's `FilterCriteria`): those that match one pattern at least; none: all.
         /// At most 10 patterns. Default none.
         ///

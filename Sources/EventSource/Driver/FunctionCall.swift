@@ -1,7 +1,8 @@
 import StreamModel
 import Synchronization
 
-/// The state of one invocation that its task and the shard's driver share: when it began, and a way to cancel it alone.
+/// The state of a lane's calls that their task and the shard's driver share: since when the function runs, and a way to
+/// cancel the task alone.
 ///
 /// A mapping's tasks are structured, and a task group can only cancel all of its tasks. A group for each invocation
 /// needs two more tasks, which were measured as half of the cost of a small batch. So the task stores an
@@ -13,7 +14,7 @@ import Synchronization
 final class FunctionCall: Sendable {
     private struct Running: @unchecked Sendable { let task: UnsafeCurrentTask }
 
-    /// Set when the function begins.
+    /// When the function was called.
     struct Times {
         var begun: MonotonicTime
         /// The age of the batch's last record at that moment (ESM-M1).
@@ -21,18 +22,65 @@ final class FunctionCall: Sendable {
     }
 
     private struct State {
-        var times: Times?
+        /// When the call began that runs; nil while it waits for a permit and its time limit does not count.
+        var begun: MonotonicTime?
+        var isOverdue = false
         var running: Running?
         var isCancelled = false
+        var isLast = false
+        var results: [CallResult] = []
+        var isOver = false
     }
 
     private let state = Mutex(State())
 
-    /// When the function began; nil while the call waits for a permit and its time limit does not count.
-    var times: Times? { state.withLock { $0.times } }
+    /// The function is called now.
+    func begin(at time: MonotonicTime) { state.withLock { $0.begun = time } }
 
-    func begin(at time: MonotonicTime, age: Duration) {
-        state.withLock { $0.times = Times(begun: time, age: age) }
+    /// The function has ended. Returns whether it ran over its time limit and was cancelled.
+    func end() -> Bool {
+        state.withLock { state in
+            state.begun = nil
+            return state.isOverdue
+        }
+    }
+
+    /// Keeps the result of a call until the driver takes it. After one with `isOver` the task does nothing more.
+    func add(_ result: CallResult, isOver: Bool) {
+        state.withLock { state in
+            state.results.append(result)
+            state.isOver = isOver
+        }
+    }
+
+    /// The results since the last call of this, in order, and whether they are the last ones. Only the driver calls it.
+    func take() -> (results: [CallResult], isOver: Bool) {
+        state.withLock { state in
+            defer { state.results = [] }
+            return (state.results, state.isOver)
+        }
+    }
+
+    /// Whether the task makes no further call.
+    var isLast: Bool { state.withLock { $0.isLast } }
+    /// The task makes no further call after the one that runs.
+    func endAfterThis() { state.withLock { $0.isLast = true } }
+
+    /// When the call that runs exceeds `limit`; nil if it has been cancelled for that. While it waits for a permit, the
+    /// limit counts from now.
+    func deadline(_ limit: Duration, _ now: MonotonicTime) -> MonotonicTime? {
+        state.withLock { $0.isOverdue ? nil : ($0.begun ?? now) + limit }
+    }
+
+    /// Cancels the task if the call that runs has exceeded `limit`. Returns whether it has.
+    func cancelIfOverdue(_ limit: Duration, _ now: MonotonicTime) -> Bool {
+        state.withLock { state in
+            guard !state.isOverdue, let begun = state.begun, now >= begun + limit else { return false }
+            state.isOverdue = true
+            state.isCancelled = true
+            state.running?.task.cancel()
+            return true
+        }
     }
 
     /// Cancels the task in ``run(_:)``, also if it gets there later.

@@ -87,7 +87,7 @@ struct MappingExecution {
             filter: try mapping.configuration.recordFilter(streamARN: mapping.names.stream), names: mapping.names,
             function: mapping.function, destination: mapping.destination,
             requestIDs: RequestIDs(run: mapping.seed ^ claimed.epoch),
-            permits: Permits(mapping.configuration.concurrency),
+            permits: Permits(mapping.configuration.concurrency), control: mapping.control,
             board: mapping.board, metrics: mapping.metrics, throttle: LogThrottle(), logger: logger,
             observer: mapping.observer, direct: store as? any DirectStore,
             retention: StreamRetention(claimed.retention))

@@ -19,6 +19,8 @@ struct MappingSession: Sendable {
     let destination: DeliveryTarget
     let requestIDs: RequestIDs
     let permits: Permits
+    /// Whether the run was asked to stop, as the tasks of invocations look at it before a further call.
+    let control: ExecutionControl
     let board: MappingStatusRegistry
     let metrics: MappingMetrics
     let throttle: LogThrottle
@@ -38,6 +40,8 @@ struct MappingSession: Sendable {
             payload: function.payload(limit: configuration.payloadLimit, names: names),
             filter: filter)
         if case .stream = destination { settings.deliveryMovesCheckpoint = true }
+        settings.maximumChain = 1 + settings.maximumUnsavedUnits
+        settings.leadBytes = 128 << 10
         return settings
     }
 

@@ -12,6 +12,8 @@ final class ShardDriver {
     /// What the worker hands to the driver.
     enum Input: Sendable {
         case event(ShardCore.Event)
+        /// Calls of the function for this lane have ended.
+        case called(Int)
         /// There may be records for the read with this number.
         case available(Int)
         /// A change that was submitted directly to the store was not committed.
@@ -48,11 +50,13 @@ final class ShardDriver {
     private var core: ShardCore
     private var decisions = ShardCore.Decisions()
     private var log: LaneLog
-    /// The invocation that runs in each lane.
-    private var running: [RunningInvocation?]
+    /// The calls that are made in each lane.
+    private var running: [RunningCalls?]
     private var isStopping = false
     /// How the lane ends once no invocation is in flight.
     private var pendingEnd: LaneEnd?
+    /// How it ends once it has stopped, if the shard can't be read any further.
+    private var damage: LaneEnd?
     private var wanted: MonotonicTime?
     /// When the lane is to get its next ``Input/alarm``.
     private(set) var alarm: MonotonicTime?
@@ -63,12 +67,10 @@ final class ShardDriver {
     /// Events that wait for the current decision: the lane is never called from within a decision.
     private var due: [ShardCore.Event] = []
 
-    private struct RunningInvocation {
-        let number: Int
-        let unit: LaneCore.Unit
+    private struct RunningCalls {
+        /// Those that have not ended, at least one.
+        var left: ArraySlice<LaneCore.Invocation>
         let call: FunctionCall
-        /// Whether it ran over its time limit and was cancelled.
-        var isOverdue = false
     }
 
     init(
@@ -116,16 +118,7 @@ final class ShardDriver {
     /// Handles an input. Returns how the lane ended, if it has.
     func handle(_ post: Input, in group: inout DiscardingTaskGroup) -> LaneEnd? {
         switch post {
-        case .event(.invocationEnded(let number, let result)):
-            let ended = take(number)
-            let result = ended?.isOverdue == true ? timedOut : result
-            if let ended { measure(ended, result) }
-            if let pendingEnd {
-                // The result is only counted: the function had the records.
-                core.invocationAbandoned(number, result)
-                return end(as: pendingEnd)
-            }
-            return decide(.invocationEnded(number, result), in: &group)
+        case .called(let lane): return called(lane, in: &group)
         case .event(let event):
             guard pendingEnd == nil else { return nil }
             return decide(event, in: &group)
@@ -141,9 +134,14 @@ final class ShardDriver {
             return nil
         case .alarm:
             alarm = nil
-            guard pendingEnd == nil else { return nil }
             let now = session.timeSource.monotonicTime
             cancelIfOverdue(now)
+            guard pendingEnd == nil else {
+                // The end waits for the functions, whose time limit still holds.
+                wanted = nil
+                setAlarm()
+                return nil
+            }
             guard let wanted, now >= wanted else {
                 setAlarm()
                 return nil
@@ -154,11 +152,15 @@ final class ShardDriver {
             return end
         case .stop:
             guard !isStopping, pendingEnd == nil else { return nil }
-            isStopping = true
-            return decide(.stop, in: &group)
+            return stop(in: &group)
         case .cancelled:
             cancelFunctions()
             return end(as: .cancelled)
+        case .ended(.damaged(let error)):
+            // What was read before the damage and is in work comes to its end first.
+            guard pendingEnd == nil else { return nil }
+            damage = .damaged(error)
+            return isStopping ? nil : stop(in: &group)
         case .ended(let end):
             if case .failed = end { cancelFunctions() }
             return self.end(as: end)
@@ -175,61 +177,83 @@ final class ShardDriver {
     /// Ends the shard once the function no longer runs: two invocations of one lane must never overlap (ESM-R17).
     private func end(as end: LaneEnd) -> LaneEnd? {
         if pendingEnd == nil { pendingEnd = end }
+        endCallsAfterThis()
         return running.allSatisfy { $0 == nil } ? pendingEnd : nil
     }
 
     // MARK: The function's time limit
 
-    private func cancelFunctions() { for case let invocation? in running { invocation.call.cancel() } }
+    private func cancelFunctions() { for case let calls? in running { calls.call.cancel() } }
 
-    /// The invocation with this number, which has ended.
-    private func take(_ number: Int) -> RunningInvocation? {
-        guard let lane = running.firstIndex(where: { $0?.number == number }) else { return nil }
-        return running[lane].take()
+    /// Lets the functions that run come to their end, and calls them no more.
+    private func endCallsAfterThis() { for case let calls? in running { calls.call.endAfterThis() } }
+
+    private func start(_ calls: [LaneCore.Invocation], in group: inout DiscardingTaskGroup) {
+        let (call, lane) = (FunctionCall(), calls[0].lane)
+        running[lane] = RunningCalls(left: calls[...], call: call)
+        if isStopping { call.endAfterThis() }
+        let (work, runner) = (work, runners[lane])
+        group.addTask { await work.invoke(calls[...], runner: runner, call: call) }
+        setAlarm()
+    }
+
+    /// Stops as soon as the functions that run have ended and everything is durable (ESM-L3).
+    private func stop(in group: inout DiscardingTaskGroup) -> LaneEnd? {
+        isStopping = true
+        endCallsAfterThis()
+        if let end = decide(.stop, in: &group) { return end }
+        // What has ended and was not told is not to be lost if the grace time ends.
+        for lane in running.indices { if let end = called(lane, in: &group) { return end } }
+        return nil
+    }
+
+    private func called(_ lane: Int, in group: inout DiscardingTaskGroup) -> LaneEnd? {
+        guard var calls = running[lane] else { return nil }
+        let (results, isOver) = calls.call.take()
+        guard let last = results.last else { return nil }
+        for result in results { measure(result, calls.left.popFirst()) }
+        running[lane] = isOver ? nil : calls
+        // Cancelled by the run, not by its time limit: the run's end is on its way.
+        if case .cancelled = last.result, pendingEnd == nil { pendingEnd = .cancelled }
+        if let pendingEnd {
+            // The results are only counted: the function had the records.
+            for result in results { core.invocationAbandoned(result.number, result.result) }
+            return end(as: pendingEnd)
+        }
+        if let horizon = last.horizon { due.append(.trimmed(through: horizon)) }
+        due.append(
+            results.count == 1
+                ? .invocationEnded(last.number, last.result)
+                : .invocationsEnded(results.map { ($0.number, $0.result) }))
+        if last.isTooOld { due.append(.reachable) }
+        return settle(in: &group)
     }
 
     /// Cancels the functions that exceed their time limit. They count as failed, with any result (ESM-R9).
     private func cancelIfOverdue(_ now: MonotonicTime) {
-        for lane in running.indices {
-            guard let invocation = running[lane], let deadline = deadline(of: invocation), now >= deadline else {
-                continue
-            }
+        for case let calls? in running
+        where calls.call.cancelIfOverdue(session.configuration.functionTimeout, now) {
             // The failure itself is logged like any other.
             logger.debug("the function takes longer than it may and is cancelled")
-            running[lane]?.isOverdue = true
-            invocation.call.cancel()
         }
     }
 
     /// When the first of the running functions exceeds its time limit.
     private var deadline: MonotonicTime? {
         var first: MonotonicTime?
-        for case let invocation? in running {
-            guard let deadline = deadline(of: invocation) else { continue }
+        for case let calls? in running {
+            let now = session.timeSource.monotonicTime
+            guard let deadline = calls.call.deadline(session.configuration.functionTimeout, now) else { continue }
             first = first.map { min($0, deadline) } ?? deadline
         }
         return first
     }
 
-    /// When the running function exceeds its time limit; nil if it has. While the call waits for a permit, the limit
-    /// counts from now.
-    private func deadline(of invocation: RunningInvocation) -> MonotonicTime? {
-        guard !invocation.isOverdue else { return nil }
-        let begun = invocation.call.times?.begun ?? session.timeSource.monotonicTime
-        return begun + session.configuration.functionTimeout
-    }
-
-    private var timedOut: LaneCore.InvocationResult {
-        let timeout = session.configuration.functionTimeout.optionText
-        return .failed(LaneCore.FunctionFailure("the function took longer than \(timeout)", type: "TimeOut"))
-    }
-
     /// Records how long the function took and how old its records were, if it was called (ESM-M1, ESM-M7).
-    private func measure(_ ended: RunningInvocation, _ result: LaneCore.InvocationResult) {
-        guard result.isReached, let times = ended.call.times else { return }
-        let redelivered = board.sent(ended.unit)
-        session.metrics.invoked(
-            for: session.timeSource.monotonicTime - times.begun, age: times.age, redelivered: redelivered)
+    private func measure(_ ended: CallResult, _ invocation: LaneCore.Invocation?) {
+        guard let invocation, ended.result.isReached, let times = ended.times else { return }
+        let redelivered = board.sent(invocation.unit)
+        session.metrics.invoked(for: ended.duration, age: times.age, redelivered: redelivered)
         session.board.noteAge(times.age)
     }
 
@@ -290,13 +314,8 @@ final class ShardDriver {
         case .read(let order):
             openRead = order
             read(order, in: &group)
-        case .invoke(let invocation):
-            let call = FunctionCall()
-            running[invocation.lane] = RunningInvocation(
-                number: invocation.number, unit: invocation.unit, call: call)
-            let (work, runner) = (work, runners[invocation.lane])
-            group.addTask { await work.invoke(invocation, runner: runner, call: call) }
-            setAlarm()
+        case .invoke(let invocation): start([invocation], in: &group)
+        case .invokeAll(let calls): start(calls, in: &group)
         case .wait(let moment):
             wanted = moment
             setAlarm()
@@ -312,7 +331,7 @@ final class ShardDriver {
         case .handOver(let giveUp, let progress):
             let work = work
             group.addTask { await work.deliver(giveUp, progress) }
-        case .stopped(.asked): return .stopped
+        case .stopped(.asked): return damage ?? .stopped
         case .stopped(.shardEnd): return .shardEnd
         }
         return nil

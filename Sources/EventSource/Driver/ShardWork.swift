@@ -5,10 +5,10 @@ import StreamStorage
 /// The work of a shard's driver that takes time. Each call runs in a child task and posts its result, unless it was
 /// cancelled. A class, so that a task holds one reference.
 final class ShardWork: Sendable {
-    private let session: MappingSession
-    private let shard: ShardDescription
-    private let address: LaneAddress
-    private let logger: Logger
+    let session: MappingSession
+    let shard: ShardDescription
+    let address: LaneAddress
+    let logger: Logger
 
     init(session: MappingSession, shard: ShardDescription, address: LaneAddress, logger: Logger) {
         self.session = session
@@ -17,7 +17,7 @@ final class ShardWork: Sendable {
         self.logger = logger
     }
 
-    private var timeSource: any TimeSource { session.timeSource }
+    var timeSource: any TimeSource { session.timeSource }
 
     // MARK: Reading
 
@@ -64,62 +64,6 @@ final class ShardWork: Sendable {
                 return
             }
         }
-    }
-
-    // MARK: Invoking
-
-    /// Calls the function once there is a permit. The driver enforces the time limit.
-    func invoke(_ invocation: LaneCore.Invocation, runner: FunctionRunner, call: FunctionCall) async {
-        await call.run { await invokeCancellably(invocation, runner, call) }
-    }
-
-    private func invokeCancellably(
-        _ invocation: LaneCore.Invocation, _ runner: FunctionRunner, _ call: FunctionCall
-    ) async {
-        guard case .granted(let waited) = await session.permits.acquire() else {
-            address.post(.event(.invocationEnded(invocation.number, .notCalled)))
-            return
-        }
-        // The records may have become too old during the wait for the permit; the lane decides again (ESM-A11).
-        if waited, let limit = invocation.settings.maximumRecordAge,
-            timeSource.wallTime - invocation.unit.records[0].approximateArrivalTimestamp >= limit
-        {
-            session.permits.release()
-            let failure = LaneCore.FunctionFailure("the records became too old while they waited for a permit")
-            address.post(.event(.invocationEnded(invocation.number, .notReached(failure))))
-            address.post(.event(.reachable))
-            return
-        }
-        if let horizon = await horizonPast(invocation.unit) {
-            session.permits.release()
-            // Expiry comes before everything except a stop (ESM-A11): the lane gives up the expired records of the
-            // unit.
-            address.post(.event(.trimmed(through: horizon)))
-            address.post(.event(.invocationEnded(invocation.number, .expired)))
-            return
-        }
-        let context = InvocationContext(
-            mapping: session.key.name, stream: session.key.stream, streamID: session.streamID, shard: shard.id,
-            attempt: invocation.attempt, requestIDs: session.requestIDs, invocation: invocation.number,
-            timeout: session.configuration.functionTimeout, timeSource: timeSource, logger: logger)
-        let last = invocation.unit.records[invocation.unit.records.count - 1]
-        let age = max(.zero, timeSource.wallTime - last.approximateArrivalTimestamp)
-        call.begin(at: timeSource.monotonicTime, age: age)
-        let result = await runner.call(invocation.unit, context: context)
-        session.permits.release()
-        let isCancelled = Task.isCancelled && result.isReached
-        address.post(.event(.invocationEnded(invocation.number, isCancelled ? .cancelled : result)))
-    }
-
-    /// The trim horizon, if the unit's first record has expired. Only a unit older than the retention needs a call of
-    /// the store.
-    private func horizonPast(_ unit: LaneCore.Unit) async -> SequenceNumber? {
-        let first = unit.records[0]
-        guard timeSource.wallTime - first.approximateArrivalTimestamp >= session.retention.value,
-            let horizon = try? await session.trimHorizon(of: shard.id), horizon >= first.sequenceNumber
-        else { return nil }
-        session.board[shard.id]?.toldExpired(through: horizon)
-        return horizon
     }
 
     // MARK: Committing
@@ -228,7 +172,10 @@ final class ShardWork: Sendable {
     }
 
     private func failed(_ giveUp: LaneCore.GiveUp, _ reason: String, _ taken: SequenceNumber?) {
-        address.post(.event(.destinationFailed(reason, takenThrough: taken, lane: giveUp.lane)))
+        // What an earlier delivery stored is known. The commit of this one says more of the other lanes, and counts only
+        // if there was one.
+        let stored = taken == giveUp.takenThrough ? nil : taken
+        address.post(.event(.destinationFailed(reason, takenThrough: stored, lane: giveUp.lane)))
     }
 
     /// Everything of the lane up to here is done, durably.

@@ -54,6 +54,10 @@ enum SettingsTable {
         if settings.payloadLimit != defaults.payloadLimit {
             add("payload limit", settings.payloadLimit.map { Readable.count($0, "byte") } ?? "no limit")
         }
+        let unsaved = settings.maximumUncheckpointedBatches
+        if unsaved != defaults.maximumUncheckpointedBatches {
+            add("checkpoints", "at most \(Readable.count(unsaved, "batch", "batches")) behind")
+        }
         if settings.awsCompatibleCounts { add("counts", "as on AWS, at least one invocation") }
         if settings.account != defaults.account { add("account", settings.account) }
         if settings.region != defaults.region { add("region", settings.region) }

@@ -212,6 +212,8 @@ public struct MappingTestDriver {
             return nil
         case .invoke(let invocation):
             return .invocationEnded(invocation.number, await invoke(invocation))
+        case .invokeAll:
+            preconditionFailure("the driver's settings allow one call at a time")
         case .wait(let until):
             wake = until
             return nil

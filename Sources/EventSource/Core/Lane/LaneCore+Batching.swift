@@ -57,10 +57,11 @@ extension LaneCore {
         return shared.source.canReadMore ? nil : (available, .memory)
     }
 
-    private mutating func take(_ count: Int) -> RecordBatch {
+    mutating func take(_ count: Int) -> RecordBatch {
         let records = queue.take(count)
         takenPosition = records.lastSequence
-        batchHolds = (records.count, records.byteCount)
+        batchHolds.records += records.count
+        batchHolds.bytes += records.byteCount
         return records
     }
 

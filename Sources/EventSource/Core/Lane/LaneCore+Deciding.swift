@@ -30,7 +30,7 @@ extension LaneCore {
         // The function is called while few finished units lack their durable checkpoint (ESM-P9).
         guard unsaved.count <= shared.settings.maximumUnsavedUnits else { return false }
         guard isNoted(unit) else { return false }
-        invoke(&shared)
+        invoke(&shared, now)
         return false
     }
 
@@ -83,15 +83,48 @@ extension LaneCore {
     /// The bytes of a cause that a note keeps.
     private static let noteBytes = 1024
 
-    private mutating func invoke(_ shared: inout Shared) {
-        shared.invocationCount += 1
-        units[units.count - 1].lastInvocation = shared.invocationCount
-        let invocation = Invocation(
-            number: shared.invocationCount, lane: number, unit: units[units.count - 1], settings: shared.settings)
-        stage = .invoking(invocation)
-        shared.trace(
-            .invoked(invocation.unit.span, invocation: invocation.number, attempt: invocation.attempt))
-        shared.invocations.append(invocation)
+    private mutating func invoke(_ shared: inout Shared, _ now: Moment) {
+        var calls = [shared.newInvocation(of: units[units.count - 1], lane: number)]
+        // As many as may be finished before the first one's checkpoint is durable (ESM-P9), and this one.
+        let most = min(shared.settings.maximumChain, 1 + shared.settings.maximumUnsavedUnits - unsaved.count)
+        while calls.count < most, let next = unit(after: calls.count, &shared, now) {
+            calls.append(shared.newInvocation(of: next, lane: number))
+        }
+        begin(calls[...], &shared)
+        shared.invocations.append(calls)
+    }
+
+    /// The function has these units now, of which the first is on top.
+    mutating func begin(_ calls: ArraySlice<Invocation>, _ shared: inout Shared) {
+        guard let first = calls.first else { return }
+        stage = .invoking(calls)
+        units[units.count - 1].lastInvocation = first.number
+        shared.trace(.invoked(first.unit.span, invocation: first.number, attempt: first.attempt))
+    }
+
+    /// The unit that comes after so many others, if nothing but their success is needed to invoke it: a full batch, which
+    /// is closed now if the queue has one.
+    private mutating func unit(after count: Int, _ shared: inout Shared, _ now: Moment) -> Unit? {
+        guard failedInARow == 0, case .off = crashGuard else { return nil }
+        if count < units.count {
+            let unit = units[units.count - 1 - count]
+            return unit.origin == .batch(.size) && unit.lastInvocation == nil && unit.notBefore == nil ? unit : nil
+        }
+        guard let first = queue.first, queue.readable >= shared.settings.batchSize,
+            first.sequenceNumber > shared.horizon,
+            shared.settings.maximumRecordAge.map({ now.wall - first.approximateArrivalTimestamp < $0 }) ?? true
+        else { return nil }
+        if let payload = shared.settings.payload {
+            // One record alone may be too large (ESM-B5).
+            let (fitting, isFull) = queue.fitting(shared.settings.batchSize, payload)
+            guard fitting == shared.settings.batchSize, !(isFull && fitting == 1) else { return nil }
+        }
+        let unit = shared.newUnit(take(shared.settings.batchSize), .batch(.size), lane: number)
+        units.insert(unit, at: 0)
+        batchCount += 1
+        shared.counters.batches[.size] += 1
+        shared.trace(.closed(unit.span, .size, after: .zero))
+        return unit
     }
 
     /// The function can be reached again: a unit that waits for that is invoked now.

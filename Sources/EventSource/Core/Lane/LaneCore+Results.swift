@@ -2,10 +2,11 @@ import StreamModel
 import StreamStorage
 
 extension LaneCore {
-    /// The invocation that runs has ended.
+    /// The first of the calls has ended. If it succeeded, the next one runs; otherwise there is none.
     mutating func ended(
-        _ invocation: Invocation, _ result: InvocationResult, _ shared: inout Shared, _ now: Moment
+        _ calls: ArraySlice<Invocation>, _ result: InvocationResult, _ shared: inout Shared, _ now: Moment
     ) {
+        let invocation = calls[calls.startIndex]
         stage = .deciding
         defer { if case .deciding = stage { goOn() } }
         let unit = invocation.unit
@@ -13,8 +14,7 @@ extension LaneCore {
         let settings = invocation.settings
         switch result {
         case .notReached(let failure): return notReached(failure, &shared, now)
-        case .notCalled: return
-        case .expired:
+        case .notCalled, .expired:
             if unit.attempts == 0 { units[units.count - 1].lastInvocation = nil }
             return
         default: break
@@ -27,6 +27,7 @@ extension LaneCore {
             units.removeLast()
             succeeded(unit.records, &shared)
             shared.trace(.succeeded(unit.span))
+            begin(calls.dropFirst(), &shared)
         case .failed(let failure):
             units[units.count - 1].failedByReport = false
             failWhole(failure, settings, &shared, now)
@@ -46,13 +47,15 @@ extension LaneCore {
     }
 
     /// Counts the result of an invocation that ended after its shard. Nothing is decided from it.
-    mutating func abandoned(_ invocation: Invocation, _ result: InvocationResult, _ shared: inout Shared) {
+    mutating func abandoned(_ calls: ArraySlice<Invocation>, _ result: InvocationResult, _ shared: inout Shared) {
         stage = .deciding
         if case .notReached = result { shared.counters.notReached += 1 }
         guard result.isReached else { return }
-        countReached(invocation.unit, &shared)
+        countReached(calls[calls.startIndex].unit, &shared)
         switch result {
-        case .success: succeeded(units.removeLast().records, &shared)
+        case .success:
+            succeeded(units.removeLast().records, &shared)
+            begin(calls.dropFirst(), &shared)
         case .cancelled: break
         default: countFailedInvocation(&shared)
         }

@@ -15,8 +15,9 @@ package struct LaneCore: Sendable {
         case deciding
         /// The attempt of the unit on top has to be durable before it is made (ESM-A9).
         case noting(AttemptNote)
-        /// The function has the unit on top.
-        case invoking(Invocation)
+        /// The function has the unit on top, and gets the units below it if it succeeds: the calls that are left, at
+        /// least one.
+        case invoking(ArraySlice<Invocation>)
         /// Records that were given up are on their way to the failure destination.
         case delivering(Delivery)
     }
@@ -141,7 +142,7 @@ package struct LaneCore: Sendable {
 
     func status(_ settings: Settings) -> Status {
         switch stage {
-        case .invoking(let invocation): return .invoking(invocation.unit.span, attempt: invocation.attempt)
+        case .invoking(let calls): return .invoking(calls.first!.unit.span, attempt: calls.first!.attempt)
         case .delivering(let delivery): return .handingOver(delivery.giveUp.span, failures: delivery.failures)
         case .deciding, .noting:
             guard let unit = units.last else { return .idle }
@@ -212,6 +213,14 @@ package struct LaneCore: Sendable {
         // The unit is given up when it reaches the age limit, not after the pause (ESM-A10).
         let left = unit.records[0].approximateArrivalTimestamp + limit - now.wall
         return min(notBefore, now.monotonic + max(left, .milliseconds(1)))
+    }
+
+    /// Waits no longer for the unit of a note whose records were read and did not come to the lane: they have expired, or
+    /// a filter drops them.
+    mutating func endResuming(read position: SequenceNumber) {
+        guard case .resuming(let note) = crashGuard, queue.isEmpty, position >= note.last else { return }
+        crashGuard = .noting(last: nil)
+        self.note = nil
     }
 
     /// Everything of the lane up to here is done (ESM-P6, ESM-P8).

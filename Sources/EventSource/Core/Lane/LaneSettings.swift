@@ -23,6 +23,8 @@ extension LaneCore {
         package var deliveryMovesCheckpoint = false
         /// The number of lanes that work on a shard at the same time (ESM-S11).
         package var parallelizationFactor = 1
+        /// The most full batches that one task calls the function with, one after the other (ESM-B8).
+        package var maximumChain = 1
         /// The finished units of a lane whose checkpoint may be missing when the next one is invoked (ESM-P9).
         package var maximumUnsavedUnits = 1
         /// Which records the lanes get (ESM-F1); nil: all.
@@ -36,8 +38,14 @@ extension LaneCore {
 
         package init() {}
 
-        /// The number of records that a shard's lanes hold together before it stops reading (ESM-K3).
-        package var maximumHeldRecords: Int { 4 * batchSize * parallelizationFactor }
+        /// The bytes of small records that each lane may hold beyond four batches, up to twenty (ESM-K3).
+        package var leadBytes = 0
+
+        /// The number of records that a shard's lanes hold together before it stops reading (ESM-K3), if they hold this
+        /// many bytes.
+        func maximumHeldRecords(holding bytes: Int) -> Int {
+            (bytes < leadBytes * parallelizationFactor ? 20 : 4) * batchSize * parallelizationFactor
+        }
     }
 
     /// How the size of an invocation's event is measured (ESM-B4): `envelope`, the size of each record, and

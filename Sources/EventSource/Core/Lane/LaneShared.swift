@@ -27,7 +27,7 @@ extension LaneCore {
         var steps: [TraceEvent] = []
         /// The calls of the function that were decided. They follow the write of the checkpoint, which they don't wait
         /// for (ESM-P9).
-        var invocations: [Invocation] = []
+        var invocations: [[Invocation]] = []
         var source: Source
         /// Retention has removed every record up to this number.
         var horizon = SequenceNumber.zero
@@ -51,6 +51,11 @@ extension LaneCore {
         mutating func newUnit(_ records: RecordBatch, _ origin: Unit.Origin, lane: Int) -> Unit {
             unitCount += 1
             return Unit(id: unitCount, records: records, origin: origin, lane: lane)
+        }
+
+        mutating func newInvocation(of unit: Unit, lane: Int) -> Invocation {
+            invocationCount += 1
+            return Invocation(number: invocationCount, lane: lane, unit: unit, settings: settings)
         }
 
         mutating func trace(_ event: TraceEvent) { steps.append(event) }

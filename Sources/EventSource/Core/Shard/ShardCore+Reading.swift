@@ -11,7 +11,8 @@ extension ShardCore {
         guard number == readNumber, readIsOpen, phase == .running else { return }
         readIsOpen = false
         shared.source.isAtTip = result.next >= result.tip
-        shared.source.hasEnded = result.endOfShard != nil
+        // What is after the goal is left to another run, and the shard's end with it.
+        shared.source.hasEnded = result.endOfShard != nil && result.next <= goal ?? .max
         if let expired = result.expired {
             shared.horizon = max(shared.horizon, min(expired.upperBound, goal ?? .max))
             append(expired, .recordsExpired)
@@ -26,6 +27,7 @@ extension ShardCore {
         }
         shared.source.readPosition = max(shared.source.readPosition, min(result.next, goal ?? .max))
         noteGoal()
+        for lane in lanes.indices { lanes[lane].endResuming(read: shared.source.readPosition) }
     }
 
     /// Hands records to their lanes, up to the goal.
@@ -62,6 +64,7 @@ extension ShardCore {
         if let position, shared.source.readPosition > position {
             for lane in lanes.indices { lanes[lane].cutQueue(after: position, &shared) }
             shared.source.readPosition = position
+            shared.source.hasEnded = false
             // What a read brings that was ordered further on is beyond the goal.
             readIsOpen = false
         }
@@ -78,7 +81,7 @@ extension ShardCore {
             return
         }
         // The unit of a crash is read as a whole, though it may be larger than a batch is now (ESM-A9).
-        let room = isResuming ? Self.recordsOfOneRead : settings.maximumHeldRecords - heldRecords
+        let room = isResuming ? Self.recordsOfOneRead : settings.maximumHeldRecords(holding: heldBytes) - heldRecords
         readNumber += 1
         readIsOpen = true
         act(
@@ -96,6 +99,6 @@ extension ShardCore {
     /// single records.
     var canRead: Bool {
         guard heldBytes < settings.maximumHeldBytes else { return false }
-        return heldRecords + 2 * settings.batchSize <= settings.maximumHeldRecords || isResuming
+        return heldRecords + 2 * settings.batchSize <= settings.maximumHeldRecords(holding: heldBytes) || isResuming
     }
 }

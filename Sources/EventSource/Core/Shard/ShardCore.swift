@@ -113,6 +113,7 @@ package struct ShardCore: Sendable {
         case .trimmed(let position): shared.horizon = max(shared.horizon, position)
         case .tick: announcedWake = nil
         case .invocationEnded(let number, let result): invocationEnded(number, result, now)
+        case .invocationsEnded(let results): for result in results { invocationEnded(result.number, result.result, now) }
         case .reachable: for lane in lanes.indices { lanes[lane].reachable(now) }
         case .destinationTook(let checkpointed, let lane): destinationTook(lane, checkpointed: checkpointed)
         case .destinationFailed(let error, let taken, let lane):
@@ -200,24 +201,23 @@ package struct ShardCore: Sendable {
     }
 
     private mutating func invocationEnded(_ number: Int, _ result: LaneCore.InvocationResult, _ now: Moment) {
-        guard let (lane, invocation) = running(number) else {
+        guard let (lane, calls) = running(number) else {
             assertionFailure("invocation \(number) ended, which was not running")
             return
         }
-        lanes[lane].ended(invocation, result, &shared, now)
+        lanes[lane].ended(calls, result, &shared, now)
     }
 
     /// Counts the result of an invocation that ended after its shard. Nothing is decided from it.
     package mutating func invocationAbandoned(_ number: Int, _ result: LaneCore.InvocationResult) {
-        guard let (lane, invocation) = running(number) else { return }
-        lanes[lane].abandoned(invocation, result, &shared)
+        guard let (lane, calls) = running(number) else { return }
+        lanes[lane].abandoned(calls, result, &shared)
     }
 
-    private func running(_ number: Int) -> (lane: Int, LaneCore.Invocation)? {
+    /// The lane that waits for the result of this invocation, and its calls from that one on.
+    private func running(_ number: Int) -> (lane: Int, ArraySlice<LaneCore.Invocation>)? {
         for lane in lanes.indices {
-            if case .invoking(let invocation) = lanes[lane].stage, invocation.number == number {
-                return (lane, invocation)
-            }
+            if case .invoking(let calls) = lanes[lane].stage, calls.first?.number == number { return (lane, calls) }
         }
         return nil
     }
@@ -231,7 +231,7 @@ package struct ShardCore: Sendable {
             for lane in lanes.indices { while lanes[lane].step(&shared, now) {} }
         }
         settleSaving()
-        for invocation in shared.invocations { act(.invoke(invocation)) }
+        for calls in shared.invocations { act(calls.count == 1 ? .invoke(calls[0]) : .invokeAll(calls)) }
         shared.invocations.removeAll(keepingCapacity: true)
         settleStop()
         settleReading()

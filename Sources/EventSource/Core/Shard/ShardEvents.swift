@@ -36,6 +36,8 @@ extension ShardCore {
         case tick
         /// The invocation with this number has ended: the function is no longer running (ESM-R17).
         case invocationEnded(Int, LaneCore.InvocationResult)
+        /// The same for several invocations of one lane, in the order of their calls.
+        case invocationsEnded([(number: Int, result: LaneCore.InvocationResult)])
         /// The function can be reached again. A unit that waits because its function was not reached is invoked now
         /// (ESM-A6).
         case reachable
@@ -60,6 +62,9 @@ extension ShardCore {
         case read(ReadOrder)
         /// Call the function; answered by ``Event/invocationEnded(_:_:)``.
         case invoke(LaneCore.Invocation)
+        /// Call the function with each of these units in turn, as long as it succeeds; the results are told as for one.
+        /// After one that did not succeed the others are not called, and nothing is told of them.
+        case invokeAll([LaneCore.Invocation])
         /// Send an ``Event/tick`` at this moment, instead of the one asked for before. Nil: no tick is needed.
         case wait(until: MonotonicTime?)
         /// Store how far the lanes are (ESM-P6, ESM-K4); answered by ``Event/checkpointed``. Invocations go on while one

@@ -34,6 +34,7 @@ import Testing
 
     static let settings: [Setting] = [
         .number("batchSize", \.batchSize), .number("parallelizationFactor", \.parallelizationFactor),
+        .number("maximumUncheckpointedBatches", \.maximumUncheckpointedBatches),
         .time("batchWindow", \.batchWindow),
         .number("maximumRetryAttempts", \.maximumRetryAttempts), .time("maximumRecordAge", \.maximumRecordAge),
         .time("functionTimeout", \.functionTimeout), .time("backOff.first", \.backOff.first, json: "backOffFirst"),

@@ -158,6 +158,22 @@ import Testing
         #expect(world.checkpoints.last == SequenceNumber(3))
     }
 
+    @Test func `ESM-B10 ESM-H1 a shard that is closed after the goal does not end with the goal`() {
+        for closesAtOnce in [false, true] {
+            var world = Self.world(goal: 3)
+            world.put(5)
+            if closesAtOnce { world.close() }
+            world.send(.start)
+            world.close()
+            #expect(world.sent == [0..<3])
+            #expect(world.checkpoints.last == SequenceNumber(3) && world.stops == [])
+            #expect(world.durable.isShardEnd == false)
+            world.send(.goal(nil))
+            world.runToRest()
+            #expect(world.sent == [0..<3, 3..<5] && world.stops == [.shardEnd])
+        }
+    }
+
     @Test func `ESM-B10 a goal that is taken back is none`() {
         var world = Self.world(goal: 2)
         world.put(3)

@@ -205,6 +205,7 @@ struct LaneWorld {
                 return .invocationEnded(invocation.number, result)
             }
             openInvocation = invocation
+        case .invokeAll: violations.append("several calls in one")
         case .wait(let until): wake = until
         case .checkpoint(let progress):
             let position = progress.position

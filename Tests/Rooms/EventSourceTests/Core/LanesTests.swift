@@ -185,6 +185,95 @@ import TestSupport
     }
 }
 
+/// Full batches that one task calls the function with, one after the other (ESM-B8, ESM-P9).
+@Suite struct ChainTests {
+    static func settings(_ chain: Int = 4, unsaved: Int = 8, batch: Int = 2, retries: Int? = 0) -> LaneCore.Settings {
+        var settings = LanesTests.settings(1, batch: batch, retries: retries)
+        settings.maximumChain = chain
+        settings.maximumUnsavedUnits = unsaved
+        settings.leadBytes = 1 << 20
+        return settings
+    }
+
+    private static func world(_ settings: LaneCore.Settings, records: Int) -> LanesWorld {
+        var world = LanesWorld(settings)
+        world.put((0..<records).map { _ in "k" })
+        world.tellsAtOnce = false
+        world.start()
+        return world
+    }
+
+    @Test func `ESM-B8 a backlog is called in chains of full batches, each like a call of its own`() {
+        var world = Self.world(Self.settings(), records: 21)
+        while !world.open.isEmpty {
+            world.answer(0)
+            if world.open.isEmpty { world.save() }
+        }
+        #expect(world.calls == stride(from: 0, to: 20, by: 2).map { [$0, $0 + 1] } + [[20]])
+        #expect(world.core.counters.batches == [.size: 10, .window: 1])
+        #expect(world.isAllDone && world.violations == [] && world.core.counters.checkpoints <= 4)
+    }
+
+    @Test func `ESM-P9 a chain ends where more units would be finished without a checkpoint than allowed`() {
+        var world = Self.world(Self.settings(unsaved: 2), records: 40)
+        while !world.open.isEmpty { world.answer(0) }
+        #expect(world.settled.count == 6 && world.openCheckpoint != nil)
+        world.save()
+        #expect(!world.open.isEmpty)
+    }
+
+    @Test func `ESM-A1 after a failure the units of the chain wait, and are not cut again`() {
+        var world = Self.world(Self.settings(), records: 8)
+        world.bad = [2]
+        world.runToRest()
+        #expect(world.calls == [[0, 1], [2, 3], [2], [3], [4, 5], [6, 7]])
+        #expect(world.documents.map(\.places) == [[2]] && world.violations == [] && world.isAllDone)
+    }
+
+    @Test func `ESM-L3 a stop ends a chain after the call that runs`() {
+        var world = Self.world(Self.settings(), records: 8)
+        world.stop()
+        world.answer(0)
+        world.save()
+        #expect(world.calls == [[0, 1]] && world.stops == [.asked] && world.violations == [])
+        world.start()
+        world.tellsAtOnce = true
+        world.runToRest()
+        #expect(world.isAllDone && world.violations == [])
+    }
+
+    @Test func `ESM-B4 a batch that the payload closes is not part of a chain`() {
+        var settings = Self.settings(batch: 3)
+        settings.payload = .rawBytes(limit: 5)
+        var world = LanesWorld(settings)
+        world.put((0..<6).map { _ in "k" }, bytes: 2)
+        world.start()
+        world.runToRest()
+        #expect(world.calls == [[0, 1], [2, 3], [4, 5]] && world.violations == [])
+    }
+
+    @Test func `ESM-B5 a record over the payload limit is not called in a chain`() {
+        var settings = Self.settings(batch: 1)
+        settings.payload = .rawBytes(limit: 5)
+        var world = LanesWorld(settings)
+        for bytes in [2, 9, 2, 2] { world.put(["k"], bytes: bytes) }
+        world.start()
+        world.runToRest()
+        #expect(world.calls == [[0], [2], [3]] && world.violations == [])
+        #expect(world.documents.map(\.places) == [[1]] && world.documents.map(\.condition) == [.payloadSizeExceeded])
+    }
+
+    @Test func `ESM-K3 small records are read further ahead than large ones`() {
+        for (bytes, most) in [(1, 40), (1 << 20, 8)] {
+            var world = LanesWorld(Self.settings())
+            world.recordsOfOneRead = 1
+            world.put((0..<60).map { _ in "k" }, bytes: bytes)
+            world.start()
+            #expect(world.largestHeld <= most && world.largestHeld > most / 2, "\(bytes): \(world.largestHeld)")
+        }
+    }
+}
+
 /// Random histories of lanes: keys, bad records, answers in any order, crashes, other factors.
 @Suite struct LanesHistoryTests {
     /// One history. Returns what was wrong.
@@ -198,6 +287,8 @@ import TestSupport
             settings.reportsFailures = random.once(in: 2)
             settings.deliveryMovesCheckpoint = random.once(in: 2)
             settings.maximumUnsavedUnits = random.pick([1, 3])
+            settings.maximumChain = random.pick([1, 4])
+            settings.leadBytes = random.pick([0, 1 << 20])
             return settings
         }
         let first = settings()
@@ -207,6 +298,7 @@ import TestSupport
         let keys = random.pick(1...12)
         world.start()
         for _ in 0..<random.pick(10...120) where world.violations.isEmpty {
+            world.tellsAtOnce = random.once(in: 2)
             switch random.below(12) {
             case 0, 1:
                 let count = random.pick(1...10)
@@ -237,6 +329,7 @@ import TestSupport
                 if !lanes.isEmpty { world.answer(random.pick(lanes)) }
             }
         }
+        world.tellsAtOnce = true
         if random.once(in: 2) { world.close() }
         world.runToRest()
         let given = Set(world.documents.flatMap(\.places))

@@ -24,8 +24,14 @@ struct LanesWorld {
     private(set) var isClosed = false
     var trimmedThrough = SequenceNumber.zero
 
-    /// The open invocations, by lane.
+    /// The open invocations, by lane, and those that follow if they succeed.
     private(set) var open: [Int: LaneCore.Invocation] = [:]
+    private var following: [Int: [LaneCore.Invocation]] = [:]
+    /// Results that are told together with those of later calls.
+    private var untold: [Int: [(number: Int, result: LaneCore.InvocationResult)]] = [:]
+    /// Whether the next result of a lane is told at once; otherwise it may wait.
+    var tellsAtOnce = true
+    private var isStopping = false
     private(set) var openDeliveries: [Int: (giveUp: LaneCore.GiveUp, progress: ShardProgress)] = [:]
     private(set) var openCheckpoint: ShardProgress?
     private(set) var openRead: ShardCore.ReadOrder?
@@ -83,8 +89,15 @@ struct LanesWorld {
         send([])
     }
 
-    mutating func start() { send([.start]) }
-    mutating func stop() { send([.stop]) }
+    mutating func start() {
+        isStopping = false
+        send([.start])
+    }
+    /// Calls that have not begun are not made any more.
+    mutating func stop() {
+        isStopping = true
+        send([.stop])
+    }
     mutating func change(_ settings: LaneCore.Settings) {
         self.settings = settings
         send([.settingsChanged(settings)])
@@ -98,6 +111,7 @@ struct LanesWorld {
         }
         self.settings = settings
         (open, openDeliveries, openCheckpoint, openRead, wake) = ([:], [:], nil, nil, nil)
+        (following, untold) = ([:], [:])
         settled = kept
         core = ShardCore(
             ShardCore.InitialState(durable, notesAttempts: true), settings: settings, denseNumbers: true,
@@ -115,7 +129,20 @@ struct LanesWorld {
         case .partial(let from, _): settle(places(invocation.unit.records).filter { $0 < Int(from.rawValue) - 1 })
         default: break
         }
-        send([.invocationEnded(invocation.number, result)])
+        untold[lane, default: []].append((invocation.number, result))
+        if case .success = result, let next = following[lane]?.first, isStopping {
+            untold[lane]?.append((next.number, .notCalled))
+            following[lane] = nil
+        } else if case .success = result, let next = following[lane]?.first {
+            following[lane]?.removeFirst()
+            open[lane] = next
+            judge(places(next.unit.records), lane: lane)
+            guard tellsAtOnce else { return }
+        } else {
+            following[lane] = nil
+        }
+        let results = untold.removeValue(forKey: lane) ?? []
+        send([results.count == 1 ? .invocationEnded(results[0].number, results[0].result) : .invocationsEnded(results)])
     }
 
     mutating func answerDelivery(_ lane: Int, takes: Bool = true) {
@@ -188,6 +215,9 @@ struct LanesWorld {
         switch action {
         case .read(let order):
             openRead = order
+        case .invokeAll(let calls):
+            following[calls[0].lane] = Array(calls.dropFirst())
+            perform(.invoke(calls[0]))
         case .invoke(let invocation):
             if open[invocation.lane] != nil { violations.append("lane \(invocation.lane) has two invocations") }
             open[invocation.lane] = invocation

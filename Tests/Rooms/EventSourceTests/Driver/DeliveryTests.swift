@@ -87,6 +87,7 @@ struct DeliveryTests {
         try await bench.put(1...4)
         var settings = EventSourceMapping.Configuration()
         settings.batchSize = 1
+        settings.maximumUncheckpointedBatches = 1
         bench.store.answerCommits { changes in
             if case .checkpoint? = changes.first { .late(by: .seconds(1)) } else { nil }
         }
@@ -98,7 +99,7 @@ struct DeliveryTests {
         // However long nothing comes back, the third unit waits for the first one's checkpoint.
         await bench.rest()
         #expect(calls.texts == [["1"], ["2"]])
-        await bench.advance(by: .milliseconds(100)) { calls.all.count == 3 }
+        await bench.advance(by: .milliseconds(100)) { calls.all.count >= 3 }
         #expect(try await bench.checkpoint() >= 1)
         mapping.triggerGracefulShutdown(grace: .seconds(3600))
         await bench.advance(by: .milliseconds(100)) { mapping.shardStates[0].phase == .stopped }

@@ -14,6 +14,24 @@ struct StopTests {
         return nil
     }
 
+    @Test func `ESM-R9 ESM-P7 the time limit holds while a seek waits for the function`() async throws {
+        let bench = try await Bench()
+        try await bench.put(1...1)
+        var settings = EventSourceMapping.Configuration()
+        settings.functionTimeout = .seconds(30)
+        let (calls, time) = (bench.calls, bench.time)
+        let mapping = try await bench.mapping("m", settings) { _, _ in
+            if calls.all.count == 1 { try await time.sleep(until: time.monotonicTime + .seconds(86_400)) }
+        }
+        async let run: Void = mapping.run(until: .stopped)
+        await bench.advance(by: .milliseconds(100)) { calls.all.count == 1 }
+        try await mapping.seek(to: .trimHorizon)
+        await bench.advance(by: .seconds(1)) { calls.all.count == 2 }
+        #expect(time.monotonicTime.sinceOrigin < .seconds(60))
+        mapping.triggerGracefulShutdown()
+        try await run
+    }
+
     @Test func `a graceful stop waits for the invocation in flight and checkpoints it (ESM-L3)`() async throws {
         let bench = try await Bench()
         try await bench.put(1...2)

@@ -1,0 +1,120 @@
+import StreamModel
+import StreamStorage
+
+/// How one call of the function ended.
+struct CallResult: Sendable {
+    let number: Int
+    let result: LaneCore.InvocationResult
+    /// Retention has removed everything up to this number, and the records with it; nil if it has not.
+    var horizon: SequenceNumber?
+    /// Whether the records became too old while they waited for a permit.
+    var isTooOld = false
+    /// nil if the function was not called.
+    var times: FunctionCall.Times?
+    /// How long the function took.
+    var duration = Duration.zero
+}
+
+extension ShardWork {
+    /// How long results may wait for those of later calls. A task that calls a fast function many times wakes the
+    /// worker once; the checkpoint of a slow function doesn't wait.
+    private static let together = Duration.milliseconds(1)
+
+    /// Calls the function with each unit in turn, as long as it succeeds and the driver doesn't end the calls. The
+    /// driver enforces the time limit.
+    func invoke(_ calls: ArraySlice<LaneCore.Invocation>, runner: FunctionRunner, call: FunctionCall) async {
+        await call.run { await invokeAll(calls, runner, call) }
+    }
+
+    private func invokeAll(
+        _ calls: ArraySlice<LaneCore.Invocation>, _ runner: FunctionRunner, _ call: FunctionCall
+    ) async {
+        guard let lane = calls.first?.lane else { return }
+        var told = timeSource.monotonicTime
+        for index in calls.indices {
+            let invocation = calls[index]
+            if index > calls.startIndex {
+                if call.isLast || session.control.stopGrace != nil || isTooOld(invocation) {
+                    call.add(CallResult(number: invocation.number, result: .notCalled), isOver: true)
+                    break
+                }
+                let now = timeSource.monotonicTime
+                if now - told >= Self.together {
+                    address.post(.called(lane))
+                    told = now
+                    await Task.yield()
+                }
+            }
+            let result = await invokeOne(invocation, runner, call)
+            var isOver = index == calls.endIndex - 1
+            if case .success = result.result {} else { isOver = true }
+            call.add(result, isOver: isOver)
+            if isOver { break }
+        }
+        address.post(.called(lane))
+    }
+
+    /// Calls the function once there is a permit.
+    private func invokeOne(
+        _ invocation: LaneCore.Invocation, _ runner: FunctionRunner, _ call: FunctionCall
+    ) async -> CallResult {
+        func result(_ result: LaneCore.InvocationResult) -> CallResult {
+            CallResult(number: invocation.number, result: result)
+        }
+        guard case .granted(let waited) = await session.permits.acquire() else { return result(.notCalled) }
+        defer { session.permits.release() }
+        if call.isLast { return result(.notCalled) }
+        // The records may have become too old during the wait for the permit; the lane decides again (ESM-A11).
+        if waited, isTooOld(invocation) {
+            var answer = result(.notReached(Self.tooOld))
+            answer.isTooOld = true
+            return answer
+        }
+        if let horizon = await horizonPast(invocation.unit) {
+            // Expiry comes before everything except a stop (ESM-A11): the lane gives up the expired records of the
+            // unit.
+            var answer = result(.expired)
+            answer.horizon = horizon
+            return answer
+        }
+        let context = InvocationContext(
+            mapping: session.key.name, stream: session.key.stream, streamID: session.streamID, shard: shard.id,
+            attempt: invocation.attempt, requestIDs: session.requestIDs, invocation: invocation.number,
+            timeout: session.configuration.functionTimeout, timeSource: timeSource, logger: logger)
+        let last = invocation.unit.records[invocation.unit.records.count - 1]
+        let age = max(.zero, timeSource.wallTime - last.approximateArrivalTimestamp)
+        let begun = timeSource.monotonicTime
+        call.begin(at: begun)
+        let found = await runner.call(invocation.unit, context: context)
+        let isOverdue = call.end()
+        let isCancelled = Task.isCancelled && found.isReached
+        var answer = result(isOverdue ? timedOut : isCancelled ? .cancelled : found)
+        answer.times = FunctionCall.Times(begun: begun, age: age)
+        answer.duration = timeSource.monotonicTime - begun
+        return answer
+    }
+
+    private static let tooOld = LaneCore.FunctionFailure("the records became too old while they waited for a permit")
+
+    private func isTooOld(_ invocation: LaneCore.Invocation) -> Bool {
+        guard let limit = invocation.settings.maximumRecordAge else { return false }
+        return timeSource.wallTime - invocation.unit.records[0].approximateArrivalTimestamp >= limit
+    }
+
+    /// A function that exceeds its time limit counts as failed, with any result (ESM-R9).
+    private var timedOut: LaneCore.InvocationResult {
+        let timeout = session.configuration.functionTimeout.optionText
+        return .failed(LaneCore.FunctionFailure("the function took longer than \(timeout)", type: "TimeOut"))
+    }
+
+    /// The trim horizon, if the unit's first record has expired. Only a unit older than the retention needs a call of
+    /// the store.
+    private func horizonPast(_ unit: LaneCore.Unit) async -> SequenceNumber? {
+        let first = unit.records[0]
+        guard timeSource.wallTime - first.approximateArrivalTimestamp >= session.retention.value,
+            let horizon = try? await session.trimHorizon(of: shard.id), horizon >= first.sequenceNumber
+        else { return nil }
+        session.board[shard.id]?.toldExpired(through: horizon)
+        return horizon
+    }
+}
