@@ -113,7 +113,8 @@ package struct ShardCore: Sendable {
         case .trimmed(let position): shared.horizon = max(shared.horizon, position)
         case .tick: announcedWake = nil
         case .invocationEnded(let number, let result): invocationEnded(number, result, now)
-        case .invocationsEnded(let results): for result in results { invocationEnded(result.number, result.result, now) }
+        case .invocationsEnded(let results):
+            for result in results { invocationEnded(result.number, result.result, now) }
         case .reachable: for lane in lanes.indices { lanes[lane].reachable(now) }
         case .destinationTook(let checkpointed, let lane): destinationTook(lane, checkpointed: checkpointed)
         case .destinationFailed(let error, let taken, let lane):

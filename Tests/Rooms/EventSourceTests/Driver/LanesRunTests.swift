@@ -117,7 +117,10 @@ import TestTraits
         let counts = CountsByFunction()
         let made = Mutex(0)
         let mapping = try await EventSourceMapping("m", from: bench.stream, configuration: Self.settings(5)) { _ in
-            Counting(made: made.withLock { $0 += 1; return $0 }, counts: counts)
+            Counting(
+                made: made.withLock {
+                    $0 += 1; return $0
+                }, counts: counts)
         }
         try await mapping.run(until: .caughtUp)
         #expect(made.withLock { $0 } == 5)
