@@ -40,6 +40,8 @@ final class FaultyStore: StoreEngine {
     func read(_ request: ReadRequest) async throws -> ReadResult {
         var result = try await inner.read(request)
         guard request.stream == BenchRun.stream, let fault, result.batch.count >= 4 else { return result }
+        // What is held back needs a batch to come in.
+        if fault == .swapAcrossBatches, result.next >= result.tip, state.withLock({ !$0.isDone }) { return result }
         let other = try await inner.read(
             ReadRequest(stream: request.stream, shard: ShardID(1 - request.shard.number % 2), after: .zero)
         ).batch.first

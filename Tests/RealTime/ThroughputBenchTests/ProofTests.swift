@@ -46,7 +46,8 @@ struct ProofTests {
         // Few keys, so that a batch holds several records of one.
         var settings = Self.settings()
         settings.data = .given(
-            (0..<2_000).map { NewRecord("record \($0) of the input, long enough", partitionKey: "key \($0 % 7)") })
+            (0..<20_000).map { NewRecord("record \($0) of the input, long enough", partitionKey: "key \($0 % 7)") })
+        settings.records = 20_000
         for settings in [Self.settings(records: 20_000), settings] {
             let report = try await Self.run(fault, settings)
             #expect(!report.isProved, "\(fault)")
