@@ -98,6 +98,21 @@ import TestSupport
         #expect(world.core.counters.settled == world.core.counters.polled)
     }
 
+    @Test func `ESM-K4 a state of another version, or one that is cut short, is refused`() throws {
+        let shard = ShardID(0)
+        let whole = ShardProgress(position: SequenceNumber(5), lanes: [SequenceNumber(5), SequenceNumber(9)])
+        let state = whole.encodedState
+        let checkpoint = ShardCheckpoint(shard: shard, position: whole.position, state: state)
+        #expect(try ShardProgress(checkpoint) == whole)
+        var others = (1..<state.count).map { Array(state[..<$0]) } + [state + [0]]
+        for version: UInt8 in [0, 2] { others.append([version] + state.dropFirst()) }
+        for other in others {
+            #expect(throws: ShardlineError.self) {
+                try ShardProgress(ShardCheckpoint(shard: shard, position: whole.position, state: other))
+            }
+        }
+    }
+
     @Test(arguments: [(2, 5), (5, 2), (1, 10), (10, 1), (3, 4)])
     func `ESM-K5 with another factor nothing is sent again that the lanes of before had done`(before: Int, after: Int) {
         var world = LanesWorld(Self.settings(before))

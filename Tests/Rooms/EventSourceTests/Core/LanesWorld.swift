@@ -71,15 +71,19 @@ struct LanesWorld {
     // MARK: - What the test does
 
     mutating func put(_ keys: [String], bytes: Int = 3) {
+        guard !keys.isEmpty else { return }
+        var chunk: [UInt8] = []
+        var offsets: [UInt32] = []
         for key in keys {
-            var chunk: [UInt8] = []
+            offsets.append(UInt32(chunk.count))
             RecordEncoding.append(NewRecord([UInt8](repeating: 65, count: bytes), partitionKey: key), to: &chunk)
-            log.append(
-                RecordRun(
-                    bytes: chunk, offsets: [0, UInt32(chunk.count)], range: 0..<1, shard: ShardID(0),
-                    shardCreationSecond: 1_700_000_000, firstSequence: SequenceNumber(UInt64(log.count + 1)),
-                    arrival: now.wall))
         }
+        offsets.append(UInt32(chunk.count))
+        log.append(
+            RecordRun(
+                bytes: chunk, offsets: offsets, range: 0..<keys.count, shard: ShardID(0),
+                shardCreationSecond: 1_700_000_000, firstSequence: SequenceNumber(UInt64(log.count + 1)),
+                arrival: now.wall))
         self.keys += keys
         send([])
     }
