@@ -65,16 +65,23 @@ extension LaneCore {
         return records
     }
 
-    /// Makes a unit of the next batch.
+    /// Begins with the next batch, as the lane's only unit.
     private mutating func begin(
         _ records: RecordBatch, _ cause: ClosingCause, after: Duration, _ shared: inout Shared
     ) {
+        units.append(newBatch(records, cause, after: after, &shared))
+        stage = .deciding
+    }
+
+    /// The unit of a batch that is closed now, for this reason and so long after its window opened.
+    mutating func newBatch(
+        _ records: RecordBatch, _ cause: ClosingCause, after: Duration, _ shared: inout Shared
+    ) -> Unit {
         let unit = shared.newUnit(records, .batch(cause), lane: number)
-        units.append(unit)
         batchCount += 1
         shared.counters.batches[cause] += 1
         shared.trace(.closed(unit.span, cause, after: after))
-        stage = .deciding
+        return unit
     }
 
     /// Takes the unit whose invocation was running when the previous process ended. That end counts as a time-out

@@ -119,11 +119,8 @@ extension LaneCore {
             let (fitting, isFull) = queue.fitting(shared.settings.batchSize, payload)
             guard fitting == shared.settings.batchSize, !(isFull && fitting == 1) else { return nil }
         }
-        let unit = shared.newUnit(take(shared.settings.batchSize), .batch(.size), lane: number)
+        let unit = newBatch(take(shared.settings.batchSize), .size, after: .zero, &shared)
         units.insert(unit, at: 0)
-        batchCount += 1
-        shared.counters.batches[.size] += 1
-        shared.trace(.closed(unit.span, .size, after: .zero))
         return unit
     }
 

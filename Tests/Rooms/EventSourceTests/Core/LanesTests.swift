@@ -52,11 +52,7 @@ import TestSupport
         world.put((0..<60).map { keys[$0 % 3] })
         world.bad = [1]
         world.start()
-        for _ in 0..<200 {
-            if world.openCheckpoint != nil { world.answerCheckpoint() }
-            guard let lane = world.open.keys.min() else { break }
-            world.answer(lane)
-        }
+        world.answerCalls(atMost: 200)
         let done = Set(world.settled.map { $0 % 3 })
         #expect(world.settled.count == 40 && done == [0, 2] && world.violations == [])
         // The checkpoint stays before it, and what is done beyond is kept all the same (ESM-K4).
@@ -69,11 +65,7 @@ import TestSupport
         world.put((0..<1_000).map { keys[$0 % 2] })
         world.bad = [0]
         world.start()
-        for _ in 0..<1_000 {
-            if world.openCheckpoint != nil { world.answerCheckpoint() }
-            guard let lane = world.open.keys.min() else { break }
-            world.answer(lane)
-        }
+        world.answerCalls(atMost: 1_000)
         #expect(world.largestHeld <= 4 * 10 * 2)
         // The other lane got about as far as the stuck one's lead allows.
         #expect((40...100).contains(world.settled.count))

@@ -168,6 +168,15 @@ struct LanesWorld {
         send([.checkpointed])
     }
 
+    /// Answers calls and checkpoints, but moves no clock, until no call is open.
+    mutating func answerCalls(atMost most: Int) {
+        for _ in 0..<most {
+            if openCheckpoint != nil { answerCheckpoint() }
+            guard let lane = open.keys.min() else { return }
+            answer(lane)
+        }
+    }
+
     /// Makes everything durable that is done.
     mutating func save() { while openCheckpoint != nil { answerCheckpoint() } }
 
