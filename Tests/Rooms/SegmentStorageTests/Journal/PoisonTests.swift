@@ -22,7 +22,7 @@ struct PoisonTests {
         code: Int32
     ) async throws {
         let test = try await opened()
-        test.disk.onOperation { $0.kind == .synchronize ? .error(code) : nil }
+        test.onJournal { $0.kind == .synchronize ? .error(code) : nil }
         await expectError(.outcomeUnknown) { try await test.put("lost") }
         test.disk.onOperation(nil)
         let error = await expectError(.storeFailed) { try await test.put("after") }
@@ -46,7 +46,7 @@ struct PoisonTests {
     @Test func `who only waits is told that the store has failed`() async throws {
         let test = try await opened()
         async let told = test.store.waitForFailure()
-        test.disk.onOperation { $0.kind == .synchronize ? .error(EIO) : nil }
+        test.onJournal { $0.kind == .synchronize ? .error(EIO) : nil }
         await expectError(.outcomeUnknown) { try await test.put("lost") }
         #expect(try await told.code == .storeFailed)
         // Later too, and a caller that gives up waiting is let go.
@@ -62,7 +62,7 @@ struct PoisonTests {
 
     @Test func `calls that wait for company are answered on a failed store (STORE-C7, STORE-C8)`() async throws {
         let test = try await opened()
-        test.disk.onOperation { $0.kind == .synchronize ? .error(EIO) : nil }
+        test.onJournal { $0.kind == .synchronize ? .error(EIO) : nil }
         await expectError(.outcomeUnknown) { try await test.put("lost") }
         let change = Change.seal(Seal(stream: "s", parents: [ShardID(0)], children: HashKeyRange.even(2)))
         await expectError(.storeFailed) { try await test.store.commit([change], urgency: .relaxed) }
@@ -71,7 +71,7 @@ struct PoisonTests {
 
     @Test func `an error of a write that is not about space is final`() async throws {
         let test = try await opened()
-        test.disk.onOperation { $0.kind == .write ? .error(EIO) : nil }
+        test.onJournal { $0.kind == .write ? .error(EIO) : nil }
         await expectError(.outcomeUnknown) { try await test.put("lost") }
         test.disk.onOperation(nil)
         await expectError(.storeFailed) { try await test.put("after") }
@@ -84,7 +84,7 @@ struct PoisonTests {
     ) async throws {
         let test = try await opened()
         let writes = Shared(0)
-        test.disk.onOperation { operation in
+        test.onJournal { operation in
             guard operation.kind == .write else { return nil }
             return writes.withLock { writes in
                 writes += 1
@@ -107,7 +107,7 @@ struct PoisonTests {
     @Test func `where only padding found no room, the outcome is unknown`() async throws {
         let test = try await opened()
         let writes = Shared(0)
-        test.disk.onOperation { operation in
+        test.onJournal { operation in
             guard operation.kind == .write else { return nil }
             return writes.withLock { writes in
                 writes += 1
@@ -122,7 +122,7 @@ struct PoisonTests {
 
     @Test func `short writes are continued`() async throws {
         let test = try await opened()
-        test.disk.onOperation { operation in
+        test.onJournal { operation in
             operation.kind == .write ? .short(max(1, operation.count / 3)) : nil
         }
         try await test.put("a", "b")
@@ -153,7 +153,7 @@ struct PoisonTests {
         async let created = test.store.createStream("s", settings: StreamSettings())
         await steps.stepWhenQueued()
         _ = try await created
-        test.disk.onOperation { $0.kind == .synchronize ? .error(EIO) : nil }
+        test.onJournal { $0.kind == .synchronize ? .error(EIO) : nil }
         async let put = test.put("a")
         await steps.stepWhenQueued()
         _ = try await put
