@@ -52,9 +52,8 @@ extension WireWriter {
         write(checkpoint.shard)
         write(checkpoint.position)
         write(checkpoint.isShardEnd)
-        write(each: checkpoint.finishedRanges) { $0.write($1) }
         write(checkpoint.state)
-        write(optional: checkpoint.attempts) { $0.write($1) }
+        write(optional: checkpoint.earlierAttempts) { $0.write($1) }
     }
 
     private mutating func write(_ note: AttemptNote) {
@@ -83,12 +82,6 @@ extension WireWriter {
             write(move.mapping)
             write(move.epoch)
             write(move.checkpoint)
-        case .attempts(let note, let mapping, let shard, let epoch):
-            write(2 as UInt8)
-            write(note)
-            write(mapping)
-            write(shard)
-            write(epoch)
         case .seal(let seal):
             write(4 as UInt8)
             write(seal.stream)
@@ -200,7 +193,7 @@ extension WireReader {
     private mutating func checkpoint() throws -> ShardCheckpoint {
         ShardCheckpoint(
             shard: try shard(), position: try sequenceNumber(), isShardEnd: try bool(),
-            finishedRanges: try each { try $0.range() }, state: try array(), attempts: try optional { try $0.note() })
+            state: try array(), earlierAttempts: try optional { try $0.note() })
     }
 
     private mutating func note() throws -> AttemptNote {
@@ -221,7 +214,6 @@ extension WireReader {
         case 1:
             return .checkpoint(
                 CheckpointMove(mapping: try mappingID(), epoch: try number(), checkpoint: try checkpoint()))
-        case 2: return .attempts(try note(), of: try mappingID(), shard: try shard(), epoch: try number())
         case 3:
             return .park(
                 ParkedKeyChange(

@@ -45,10 +45,9 @@ extension Catalogue {
             var checkpoint =
                 mapping.checkpoints[entry.shard]
                 ?? CheckpointState(
-                    epoch: 0, revision: 0, position: origin, isShardEnd: false, ranges: [], state: [],
-                    attempts: nil, atCommit: commit)
+                    epoch: 0, revision: 0, position: origin, isShardEnd: false, state: [], atCommit: commit)
             guard checkpoint.atCommit <= commit else { return }
-            checkpoint.attempts = entry.note
+            checkpoint.earlierAttempts = entry.note
             checkpoint.atCommit = commit
             mapping.checkpoints[entry.shard] = checkpoint
         }
@@ -149,7 +148,7 @@ extension Catalogue {
         return changeMapping(move.mapping) { mapping in
             let state = CheckpointState(
                 epoch: move.epoch, revision: move.revision, position: move.position, isShardEnd: move.isShardEnd,
-                ranges: move.ranges, state: move.state, attempts: nil, atCommit: commit)
+                state: move.state, atCommit: commit)
             if let known = mapping.checkpoints[move.shard], !state.isNewer(than: known) { return }
             mapping.checkpoints[move.shard] = state
         }
@@ -252,8 +251,7 @@ extension Catalogue {
             epoch: UInt64(entry.number.rawValue) << 32, atCommit: commit)
         for start in entry.starts where shards[start.shard] != nil {
             mapping.checkpoints[start.shard] = CheckpointState(
-                epoch: 0, revision: 0, position: start.position, isShardEnd: false, ranges: [], state: [],
-                attempts: nil, atCommit: commit)
+                epoch: 0, revision: 0, position: start.position, isShardEnd: false, state: [], atCommit: commit)
         }
         mappings[entry.number] = mapping
         // As with streams, a newer mapping may already have the name.

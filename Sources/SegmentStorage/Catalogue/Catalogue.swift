@@ -227,12 +227,10 @@ package struct CheckpointState: Sendable, Hashable {
     var revision: UInt64
     package var position: SequenceNumber
     var isShardEnd: Bool
-    /// The ranges after the position that are done (ESM-K4).
-    var ranges: [ClosedRange<SequenceNumber>]
-    /// The function's state as of the position (ESM-T8).
+    /// What the mapping keeps beside the position.
     var state: [UInt8]
-    /// The attempts of the first unit after the position (ESM-A9).
-    var attempts: AttemptNote?
+    /// The attempts of the first unit after the position (ESM-A9), in stores of versions before lanes.
+    var earlierAttempts: AttemptNote?
     /// The last commit that changed it.
     var atCommit: UInt64
 

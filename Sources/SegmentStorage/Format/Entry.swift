@@ -37,7 +37,8 @@ package struct CheckpointEntry: Sendable, Hashable {
     var revision: UInt64
     var position: SequenceNumber
     var isShardEnd: Bool
-    var ranges: [ClosedRange<SequenceNumber>]
+    /// Ranges after the position that are done. No mapping has ever written one; they are read, and mean nothing.
+    var ranges: [ClosedRange<SequenceNumber>] = []
     var state: [UInt8]
 }
 
@@ -125,7 +126,7 @@ package struct OpenedEntry: Sendable, Hashable {
     var numberJump: UInt64
 }
 
-/// How many attempts a unit has had (ESM-A9).
+/// How many attempts a unit has had (ESM-A9). Versions before lanes wrote it; it is only read.
 package struct AttemptsEntry: Sendable, Hashable {
     var mapping: MappingNumber
     var shard: ShardNumber

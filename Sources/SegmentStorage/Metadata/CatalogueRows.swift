@@ -317,22 +317,23 @@ extension CheckpointState {
             .checkpoint,
             key + [
                 .bits(epoch), .bits(revision), .bits(position.rawValue), .integer(isShardEnd ? 1 : 0),
-                .text(ranges.columnText),
-                .blob(state), .optional(attempts.map { Int64($0.first.rawValue) }),
-                .optional(attempts.map { Int64($0.last.rawValue) }), .optional(attempts?.count),
-                attempts.map { .text($0.cause) } ?? .null, .bits(atCommit),
+                .text(""), .blob(state), .optional(earlierAttempts.map { Int64($0.first.rawValue) }),
+                .optional(earlierAttempts.map { Int64($0.last.rawValue) }), .optional(earlierAttempts?.count),
+                earlierAttempts.map { .text($0.cause) } ?? .null, .bits(atCommit),
             ])
     }
 
     fileprivate init(_ reader: inout RowReader) throws(MetadataError) {
         self.init(
             epoch: try reader.word(), revision: try reader.word(), position: try reader.sequence(),
-            isShardEnd: try reader.integer() != 0, ranges: try reader.ranges(), state: try reader.blob(),
-            attempts: nil, atCommit: 0)
+            isShardEnd: try reader.integer() != 0, state: [], atCommit: 0)
+        // Finished ranges, which no mapping has ever written.
+        _ = try reader.ranges()
+        state = try reader.blob()
         let (first, last) = (try reader.optional(), try reader.optional())
         let (count, cause) = (try reader.optional(), try reader.optionalText())
         if let first, let last, let count {
-            attempts = AttemptNote(
+            earlierAttempts = AttemptNote(
                 first: SequenceNumber(UInt64(bitPattern: first)), last: SequenceNumber(UInt64(bitPattern: last)),
                 count: Int(count), cause: cause ?? "")
         }

@@ -183,7 +183,7 @@ extension VisibleState.State {
             checkpoints.append(
                 ShardCheckpoint(
                     shard: shard.id, position: checkpoint.position, isShardEnd: checkpoint.isShardEnd,
-                    finishedRanges: checkpoint.ranges, state: checkpoint.state, attempts: checkpoint.attempts))
+                    state: checkpoint.state, earlierAttempts: checkpoint.earlierAttempts))
         }
         return MappingDescription(
             key: MappingID(stream: stream.name, name: mapping.name), id: UInt64(mapping.number.rawValue),

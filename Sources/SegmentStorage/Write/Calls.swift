@@ -29,7 +29,7 @@ extension CallRequest {
     enum KindWithoutRoom {
         /// It has records or a large checkpoint state.
         case refused
-        /// It only moves checkpoints or records attempts.
+        /// It only moves checkpoints.
         case saved
         /// Any other call; these are small and rare.
         case written
@@ -46,7 +46,6 @@ extension CallRequest {
             case .append: return .refused
             case .other(.checkpoint(let move)):
                 if move.checkpoint.state.count > Self.largestSavedState { return .refused }
-            case .other(.attempts): break
             case .other: kind = .written
             }
         }

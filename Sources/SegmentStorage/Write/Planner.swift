@@ -85,14 +85,6 @@ package struct Planner {
                 if let children = try refusal(of: seal, &seals) { return .sealed(change: index, children: children) }
             case .other(.checkpoint(let move)):
                 try check(move.mapping, shard: move.checkpoint.shard, epoch: move.epoch)
-                guard move.checkpoint.finishedRanges.count <= 1000 else {
-                    throw ShardlineError(.invalidArgument, "a checkpoint holds at most 1,000 finished ranges")
-                }
-            case .other(.attempts(let note, let mapping, let shard, let epoch)):
-                try check(mapping, shard: shard, epoch: epoch)
-                guard note.cause.utf8.count <= 4096 else {
-                    throw ShardlineError(.invalidArgument, "the cause in an attempt note has at most 4,096 bytes")
-                }
             case .other(.reserved(let change)): try check(change, epochs: &epochs)
             case .other(.append): preconditionFailure("appends are prepared by their callers")
             }
@@ -242,13 +234,7 @@ package struct Planner {
                     CheckpointEntry(
                         mapping: mapping.number, shard: shard.key, epoch: move.epoch,
                         revision: (known?.revision ?? 0) + 1, position: move.checkpoint.position,
-                        isShardEnd: move.checkpoint.isShardEnd, ranges: move.checkpoint.finishedRanges,
-                        state: move.checkpoint.state)))
-            return .done
-        case .attempts(let note, let key, let id, _):
-            guard let shard = try shard(id, of: key) else { return .done }
-            add(
-                .attempts(AttemptsEntry(mapping: try catalogue.mapping(key).number, shard: shard.key, note: note)))
+                        isShardEnd: move.checkpoint.isShardEnd, state: move.checkpoint.state)))
             return .done
         case .seal(let seal): return .sealed(try plan(seal))
         case .reserved(let change): return try plan(change)
@@ -396,7 +382,7 @@ package struct Planner {
                     CheckpointEntry(
                         mapping: mapping.number, shard: shard, epoch: epoch,
                         revision: (mapping.checkpoints[shard]?.revision ?? 0) + 1, position: position,
-                        isShardEnd: isShardEnd, ranges: [], state: [])))
+                        isShardEnd: isShardEnd, state: [])))
         }
         for (shard, position) in positions.sorted(by: { $0.key < $1.key }) where catalogue.shards[shard] != nil {
             move(shard, to: position, isShardEnd: false)

@@ -34,9 +34,6 @@ struct MemoryCommit {
             case .checkpoint(let move):
                 try apply(move)
                 receipts.append(.done)
-            case .attempts(let note, let mapping, let shard, let epoch):
-                try apply(note, of: mapping, shard: shard, epoch: epoch)
-                receipts.append(.done)
             case .reserved(let change): receipts.append(try apply(change))
             }
         }
@@ -177,24 +174,10 @@ struct MemoryCommit {
 
     private mutating func apply(_ move: CheckpointMove) throws {
         guard let mapping = try checked(move.mapping, shard: move.checkpoint.shard, epoch: move.epoch) else { return }
-        guard move.checkpoint.finishedRanges.count <= 1000 else {
-            throw ShardlineError(.invalidArgument, "a checkpoint holds at most 1,000 finished ranges")
-        }
         if let now = mapping.checkpoints[move.checkpoint.shard], now.position > move.checkpoint.position { return }
         var checkpoint = move.checkpoint
-        checkpoint.attempts = nil
+        checkpoint.earlierAttempts = nil
         catalogue.mappings[move.mapping]?.checkpoints[checkpoint.shard] = checkpoint
-    }
-
-    private mutating func apply(_ note: AttemptNote, of key: MappingID, shard: ShardID, epoch: UInt64) throws {
-        guard let mapping = try checked(key, shard: shard, epoch: epoch) else { return }
-        guard note.cause.utf8.count <= 4096 else {
-            throw ShardlineError(.invalidArgument, "the cause in an attempt note has at most 4,096 bytes")
-        }
-        let base = try catalogue.stream(key.stream).shard(shard).base
-        var checkpoint = mapping.checkpoints[shard] ?? ShardCheckpoint(shard: shard, position: base)
-        checkpoint.attempts = note
-        catalogue.mappings[key]?.checkpoints[shard] = checkpoint
     }
 
     private mutating func apply(_ change: ParkedKeyChange) throws {

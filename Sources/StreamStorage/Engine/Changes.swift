@@ -6,8 +6,6 @@ public enum Change: Sendable {
     case append(Append)
     /// A mapping's progress in one shard.
     case checkpoint(CheckpointMove)
-    /// How often a unit was tried, kept across a crash (ESM-A9).
-    case attempts(AttemptNote, of: MappingID, shard: ShardID, epoch: UInt64)
     /// The closing of shards and the opening of their children.
     case seal(Seal)
     /// A change that nothing outside this package can make; other engines throw `invalidArgument` for it.

@@ -130,38 +130,39 @@ public struct ShardCheckpoint: Hashable, Sendable {
     public var position: SequenceNumber
     /// Whether the shard is closed and all of its records are done (ESM-H4).
     public var isShardEnd: Bool
-    /// Records after `position` that are done (ESM-K4), in order; at most 1,000 ranges.
-    public var finishedRanges: [ClosedRange<SequenceNumber>]
-    /// The function's state as of `position` (ESM-T8), opaque to the store.
+    /// What the mapping keeps beside the position, such as what its lanes have done beyond it (ESM-K4); opaque to the
+    /// store.
     public var state: [UInt8]
-    /// How often the first unit after `position` was tried, where the store was told since the checkpoint moved
-    /// (ESM-A9).
-    public var attempts: AttemptNote?
+    /// How often the first unit after `position` was tried, as versions before lanes stored it apart from ``state``
+    /// (ESM-A9). A move drops it, and nothing writes it.
+    package var earlierAttempts: AttemptNote?
 
     /// A checkpoint with these facts.
-    public init(
-        shard: ShardID, position: SequenceNumber, isShardEnd: Bool = false,
-        finishedRanges: [ClosedRange<SequenceNumber>] = [], state: [UInt8] = [], attempts: AttemptNote? = nil
+    public init(shard: ShardID, position: SequenceNumber, isShardEnd: Bool = false, state: [UInt8] = []) {
+        self.init(shard: shard, position: position, isShardEnd: isShardEnd, state: state, earlierAttempts: nil)
+    }
+
+    package init(
+        shard: ShardID, position: SequenceNumber, isShardEnd: Bool, state: [UInt8], earlierAttempts: AttemptNote?
     ) {
         self.shard = shard
         self.position = position
         self.isShardEnd = isShardEnd
-        self.finishedRanges = finishedRanges
         self.state = state
-        self.attempts = attempts
+        self.earlierAttempts = earlierAttempts
     }
 }
 
 /// A checkpoint's new position.
 ///
-/// A move to a lower position is ignored, and one with an older epoch is refused with `fenced`. A move drops the
-/// attempt note. A move in a shard that retention has removed is ignored, since nothing is left to do in it.
+/// It replaces the checkpoint as a whole. A move to a lower position is ignored, and one with an older epoch is refused
+/// with `fenced`. A move in a shard that retention has removed is ignored, since nothing is left to do in it.
 public struct CheckpointMove: Hashable, Sendable {
     /// The mapping.
     public var mapping: MappingID
     /// The epoch of the mapping's claim, from ``StoreEngine/claimMapping(_:with:)``.
     public var epoch: UInt64
-    /// The shard and its progress; the attempt note in it is ignored.
+    /// The shard and its progress.
     public var checkpoint: ShardCheckpoint
 
     /// A move of one mapping's checkpoint.
@@ -173,18 +174,18 @@ public struct CheckpointMove: Hashable, Sendable {
 }
 
 /// How often a unit was tried, so that a function that kills its process does not do so forever (ESM-A9).
-public struct AttemptNote: Hashable, Sendable {
+package struct AttemptNote: Hashable, Sendable {
     /// The unit's first record.
-    public var first: SequenceNumber
+    package var first: SequenceNumber
     /// The unit's last record.
-    public var last: SequenceNumber
+    package var last: SequenceNumber
     /// The number of invocations of the unit that were begun.
-    public var count: Int
+    package var count: Int
     /// Why the last one failed, where that is known; at most 4 KiB.
-    public var cause: String
+    package var cause: String
 
     /// A note of one unit.
-    public init(first: SequenceNumber, last: SequenceNumber, count: Int, cause: String) {
+    package init(first: SequenceNumber, last: SequenceNumber, count: Int, cause: String) {
         self.first = first
         self.last = last
         self.count = count

@@ -172,14 +172,10 @@ extension ListEngine {
                     receipts.append(.sealed(try next.close(seal, at: now)))
                 case .checkpoint(let move):
                     try next.move(move.mapping, epoch: move.epoch, move.checkpoint.shard) { checkpoint in
-                        // A position before the one there changes nothing; a move drops the note of attempts.
+                        // A position before the one there changes nothing.
                         guard move.checkpoint.position >= checkpoint.position else { return }
                         checkpoint = move.checkpoint
-                        checkpoint.attempts = nil
                     }
-                    receipts.append(.done)
-                case .attempts(let note, let mapping, let shard, let epoch):
-                    try next.move(mapping, epoch: epoch, shard) { $0.attempts = note }
                     receipts.append(.done)
                 case .reserved: throw ShardlineError(.invalidArgument, "this engine does not know a reserved change")
                 }

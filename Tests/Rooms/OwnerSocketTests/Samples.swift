@@ -9,9 +9,7 @@ enum Samples {
     private static let note = AttemptNote(
         first: SequenceNumber(3), last: SequenceNumber(5), count: 2, cause: "signal 11 \u{1F4A5}")
     private static let checkpoint = ShardCheckpoint(
-        shard: ShardID(1), position: SequenceNumber(9), isShardEnd: true,
-        finishedRanges: [SequenceNumber(11)...SequenceNumber(12), SequenceNumber(20)...SequenceNumber.max],
-        state: [1, 2, 3], attempts: note)
+        shard: ShardID(1), position: SequenceNumber(9), isShardEnd: true, state: [1, 2, 3], earlierAttempts: note)
     private static let records = [
         NewRecord("one", partitionKey: "k"), NewRecord([], partitionKey: "ключ", explicitHashKey: HashKey(.max)),
     ]
@@ -24,7 +22,6 @@ enum Samples {
         .append(Append(records, to: "s")),
         .append(Append([], to: "s", target: .shard(ShardID(7)), expectedLast: SequenceNumber(8), epoch: 9)),
         .checkpoint(CheckpointMove(mapping: key, epoch: 4, checkpoint: checkpoint)),
-        .attempts(note, of: key, shard: ShardID(0), epoch: 5),
         .park(ParkedKeyChange(mapping: key, shard: ShardID(2), partitionKey: "p", value: [], epoch: 1)),
         .park(ParkedKeyChange(mapping: key, shard: ShardID(2), partitionKey: "p", value: nil, epoch: 1)),
         .seal(Seal(stream: "s", parents: [ShardID(0)], children: HashKeyRange.even(2))),

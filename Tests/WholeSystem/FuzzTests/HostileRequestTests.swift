@@ -124,17 +124,13 @@ struct HostileRequestTests {
             changes.append(
                 .append(Append(records, to: "s", target: .shard(shard), expectedLast: first, epoch: epoch)))
             changes.append(
-                .attempts(
-                    AttemptNote(first: first, last: .zero, count: .min, cause: "\u{1B}]0;x\u{7}"), of: key,
-                    shard: shard, epoch: epoch))
-            changes.append(
                 .checkpoint(
                     CheckpointMove(
                         mapping: key, epoch: epoch,
                         checkpoint: ShardCheckpoint(
-                            shard: shard, position: first, isShardEnd: true,
-                            finishedRanges: [first...SequenceNumber.max, SequenceNumber.zero...first], state: [1],
-                            attempts: nil))))
+                            shard: shard, position: first, isShardEnd: true, state: [1],
+                            earlierAttempts: AttemptNote(
+                                first: first, last: .zero, count: .min, cause: "\u{1B}]0;x\u{7}")))))
         }
         return changes
     }

@@ -27,7 +27,7 @@ struct CheckpointContractTests {
     @Test(arguments: StoreKind.all) func `a checkpoint keeps all that it is given`(kind: StoreKind) async throws {
         try await test(kind) { store, epoch in
             let moved = ShardCheckpoint(
-                shard: shard1, position: 4, isShardEnd: true, finishedRanges: [6...6, 8...9], state: [0, 255, 7])
+                shard: shard1, position: 4, isShardEnd: true, state: [0, 255, 7])
             try await store.committed(
                 .checkpoint(CheckpointMove(mapping: key, epoch: epoch, checkpoint: moved)))
             #expect(try await checkpoint(store, shard1) == moved)
@@ -61,31 +61,11 @@ struct CheckpointContractTests {
             try await store.releaseMapping(key, epoch: epoch)
             let newer = try await store.claimMapping(key).epoch
             await expect(.fenced) { try await store.commit([.checkpoint(key, epoch: epoch, at: 5)]) }
-            let note = AttemptNote(first: 1, last: 1, count: 1, cause: "")
-            await expect(.fenced) { try await store.commit([.attempts(note, of: key, shard: shard0, epoch: epoch)]) }
             let park = ParkedKeyChange(mapping: key, shard: shard0, partitionKey: "k", value: [1], epoch: epoch)
             await expect(.fenced) { try await store.commit([.park(park)]) }
             #expect(try await checkpoint(store) == ShardCheckpoint(shard: shard0, position: .zero))
             try await store.committed(.checkpoint(key, epoch: newer, at: 5))
             #expect(try await checkpoint(store)?.position == 5)
-        }
-    }
-
-    @Test(arguments: StoreKind.all) func `attempts are kept until the next checkpoint (ESM-A9)`(
-        kind: StoreKind
-    ) async throws {
-        try await test(kind) { store, epoch in
-            try await store.committed(.checkpoint(key, epoch: epoch, at: 2, state: [1]))
-            for count in 1...3 {
-                let note = AttemptNote(first: 3, last: 5, count: count, cause: "signal \(count)")
-                try await store.committed(.attempts(note, of: key, shard: shard0, epoch: epoch))
-                #expect(
-                    try await checkpoint(store)
-                        == ShardCheckpoint(shard: shard0, position: 2, state: [1], attempts: note))
-            }
-            #expect(try await checkpoint(store, shard1)?.attempts == nil)
-            try await store.committed(.checkpoint(key, epoch: epoch, at: 3))
-            #expect(try await checkpoint(store) == ShardCheckpoint(shard: shard0, position: 3))
         }
     }
 

@@ -38,7 +38,7 @@ extension ShardProgress {
     package init(_ checkpoint: ShardCheckpoint) throws {
         self.init(position: checkpoint.position, isShardEnd: checkpoint.isShardEnd)
         // Written by versions before lanes.
-        if let note = checkpoint.attempts { notes = [LaneNote(lane: 0, note)] }
+        if let note = checkpoint.earlierAttempts { notes = [LaneNote(lane: 0, note)] }
         guard !checkpoint.state.isEmpty else { return }
         var reader = StateReader(bytes: checkpoint.state)
         guard let read = reader.progress(at: checkpoint.position, version: Self.version) else {

@@ -124,6 +124,17 @@ import Testing
         #expect(world.sent == [5..<8, 8..<16, 16..<20])
     }
 
+    @Test func `ESM-A9 the note of a version before lanes is the one of the only lane`() throws {
+        let note = AttemptNote(first: SequenceNumber(5), last: SequenceNumber(8), count: 2, cause: "boom")
+        let checkpoint = ShardCheckpoint(
+            shard: ShardID(0), position: SequenceNumber(4), isShardEnd: false, state: [], earlierAttempts: note)
+        let progress = try ShardProgress(checkpoint)
+        #expect(progress == ShardProgress(position: SequenceNumber(4), notes: [.init(lane: 0, note)]))
+        // It is kept on in the state.
+        let next = ShardCheckpoint(shard: ShardID(0), position: SequenceNumber(4), state: progress.encodedState)
+        #expect(try ShardProgress(next) == progress)
+    }
+
     @Test func `ESM-A9 a note about other records is not looked at`() {
         for note in [(3, 8), (30, 31)] {
             var world = LaneWorld(

@@ -195,7 +195,7 @@ struct FlushedStoreTests {
                 mapping: key, epoch: claim.epoch,
                 checkpoint: ShardCheckpoint(
                     shard: ShardID(0), position: SequenceNumber(UInt64(index + 1)),
-                    finishedRanges: [SequenceNumber(900)...SequenceNumber(901)], state: [UInt8(index)]))
+                    state: [UInt8(index)]))
             guard case .committed = try await open.store.commit([.checkpoint(move)]) else {
                 Issue.record("the checkpoint was refused")
                 return

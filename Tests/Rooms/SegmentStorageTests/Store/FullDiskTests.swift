@@ -68,20 +68,17 @@ struct FullDiskTests {
         #expect(try await full.position() == 1)
     }
 
-    @Test func `a large state and a document have to wait, a note of attempts does not`() async throws {
+    @Test func `a large state and a document have to wait, a small state does not`() async throws {
         let full = try await FullDisk.filled()
         let large = full.checkpoint(at: 1, state: [UInt8](repeating: 1, count: (64 << 10) + 1))
         #expect((full.answer([large]) as? ShardlineError)?.code == .diskFull)
         let document = Change.append(Append([NewRecord("document", partitionKey: "k")], to: "s"))
         await expectError(.diskFull) { try await full.store.commit([document, full.checkpoint(at: 1)]) }
         #expect(full.answer([full.checkpoint(at: 1, state: [UInt8](repeating: 1, count: 64 << 10))]) == nil)
-        let note = AttemptNote(first: SequenceNumber(2), last: SequenceNumber(2), count: 3, cause: "boom")
-        #expect(full.answer([.attempts(note, of: FullDisk.key, shard: ShardID(0), epoch: full.epoch)]) == nil)
         let again = try await FullDisk.open(full.disk.afterCrash(), full.model, time: full.time)
         let found = try await again.store.describeMapping(FullDisk.key).checkpoints[0]
         #expect(found.position == SequenceNumber(1))
         #expect(found.state.count == 64 << 10)
-        #expect(found.attempts == note)
     }
 
     @Test func `a checkpoint from before, still in the journal, does not take a later one back`() async throws {
