@@ -214,7 +214,7 @@ let package = Package(
             name: "FuzzTests",
             dependencies: [
                 "SegmentStorage", "OfflineStore", "OwnerSocket", "EventSource", "ShardlineCLI", "StreamStorage",
-                "StreamModel", "DiskAccess", "FilterModel", "ShardlineTesting", "TestSupport", logging,
+                "StreamModel", "DiskAccess", "FilterModel", "ShardlineTesting", "TestSupport", "CHash", logging,
             ],
             path: "Tests/WholeSystem/FuzzTests", exclude: ["Corpus"], swiftSettings: swift),
         .testTarget(

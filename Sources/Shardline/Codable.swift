@@ -75,6 +75,12 @@ extension Record {
     public func decode<Value: Decodable>(
         as type: Value.Type = Value.self, decoder: JSONDecoder = JSONDecoder()
     ) throws -> Value {
+        try decode(bytes, as: type, decoder)
+    }
+
+    fileprivate func decode<Value: Decodable>(
+        _ bytes: ArraySlice<UInt8>, as type: Value.Type, _ decoder: JSONDecoder
+    ) throws -> Value {
         do {
             return try decoder.decode(type, from: Data(bytes))
         } catch let error as DecodingError {
@@ -83,6 +89,21 @@ extension Record {
             // A type's own rule, in its `init(from:)`.
             throw PermanentFailure(self, because: .malformed("\(error)"))
         }
+    }
+}
+
+extension UserRecord {
+    /// The value whose JSON the user record's data is.
+    ///
+    /// - Parameters:
+    ///   - type: the value's type.
+    ///   - decoder: the decoder to use. Default: one with default settings.
+    /// - Throws: ``PermanentFailure`` as ``Record/decode(as:decoder:)`` does. A function that lets it through
+    ///   has the whole record given up, with all user records that are in it.
+    public func decode<Value: Decodable>(
+        as type: Value.Type = Value.self, decoder: JSONDecoder = JSONDecoder()
+    ) throws -> Value {
+        try record.decode(bytes, as: type, decoder)
     }
 }
 

@@ -10,6 +10,7 @@ extension EventSourceMapping.Configuration: Codable {
         case reportsBatchItemFailures, maximumUncheckpointedBatches
         case failureDestination, backOffFirst, backOffLongest, functionTimeout, payloadLimit, concurrency
         case shutdownGrace, awsCompatibleCounts, account, region, filters
+        case deaggregates
     }
 
     private struct AnyKey: CodingKey {
@@ -73,6 +74,7 @@ extension EventSourceMapping.Configuration: Codable {
         try take(.account, into: &account)
         try take(.region, into: &region)
         try take(.filters, into: &filters)
+        try take(.deaggregates, into: &deaggregates)
         try validateJSON()
     }
 
@@ -98,6 +100,7 @@ extension EventSourceMapping.Configuration: Codable {
         try values.encode(account, forKey: .account)
         try values.encode(region, forKey: .region)
         try values.encode(filters, forKey: .filters)
+        try values.encode(deaggregates, forKey: .deaggregates)
     }
 
     /// Reads settings from JSON. Throws `invalidArgument`; the message says what is wrong and what is allowed.

@@ -37,6 +37,13 @@ extension EventSourceMapping {
         /// neither the function nor the failure destination. Filters come before batching, so batch size, window and
         /// payload limit count only records that matched. A changed filter applies to records that are in no batch yet.
         public var filters: [FilterPattern] = []
+        /// Whether the event of a function outside Swift has an entry for each user record of a record that the Kinesis
+        /// Producer Library has aggregated. Default false: an aggregate is one entry, as on AWS.
+        ///
+        /// A function in Swift calls ``RecordBatch/deaggregated()`` instead. Batch size, filters, retries,
+        /// checkpoints and the failure destination are of the records as they are stored; the payload limit is of the
+        /// event that is sent.
+        public var deaggregates = false
         /// How often a unit of records is retried before it is given up: 0 to 10,000; nil: until it succeeds or its
         /// records are too old. Default 5 (Lambda: no limit). Use nil instead of Lambda's -1, which is refused.
         public var maximumRetryAttempts: Int? = 5

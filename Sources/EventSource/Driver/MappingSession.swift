@@ -37,7 +37,7 @@ struct MappingSession: Sendable {
     var laneSettings: LaneCore.Settings {
         var settings = configuration.laneSettings(
             hasDestination: destination.exists,
-            payload: function.payload(limit: configuration.payloadLimit, names: names),
+            payload: function.payload(names: names, configuration: configuration),
             filter: filter)
         if case .stream = destination { settings.deliveryMovesCheckpoint = true }
         settings.maximumChain = 1 + settings.maximumUnsavedUnits

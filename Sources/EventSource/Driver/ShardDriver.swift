@@ -91,8 +91,7 @@ final class ShardDriver {
         let settings = session.laneSettings
         runners = (0..<settings.parallelizationFactor).map { _ in
             session.function.runner(
-                for: start.shard.id, names: session.names,
-                reportsFailures: session.configuration.reportsBatchItemFailures)
+                for: start.shard.id, names: session.names, configuration: session.configuration)
         }
         running = Array(repeating: nil, count: runners.count)
         core = ShardCore(

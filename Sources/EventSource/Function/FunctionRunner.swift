@@ -7,19 +7,26 @@ enum FunctionSource: Sendable {
     case outside(any OutsideFunction)
 
     /// The function for one shard.
-    func runner(for shard: ShardID, names: ResourceNames, reportsFailures: Bool) -> FunctionRunner {
+    func runner(
+        for shard: ShardID, names: ResourceNames, configuration: EventSourceMapping.Configuration
+    ) -> FunctionRunner {
         switch self {
         case .closure(let function): .closure(function)
         case .perShard(let make): .stateful(StatefulFunction(make(shard)))
-        case .outside(let function): .outside(function, KinesisEvent(names: names), reportsFailures: reportsFailures)
+        case .outside(let function):
+            .outside(
+                function, KinesisEvent(names: names, deaggregates: configuration.deaggregates),
+                reportsFailures: configuration.reportsBatchItemFailures)
         }
     }
 
     /// How the size of an invocation is measured (ESM-B4, ESM-B5).
-    func payload(limit: Int?, names: ResourceNames) -> LaneCore.PayloadMeasure? {
-        guard let limit else { return nil }
+    func payload(
+        names: ResourceNames, configuration: EventSourceMapping.Configuration
+    ) -> LaneCore.PayloadMeasure? {
+        guard let limit = configuration.payloadLimit else { return nil }
         guard case .outside = self else { return .rawBytes(limit: limit) }
-        let event = KinesisEvent(names: names)
+        let event = KinesisEvent(names: names, deaggregates: configuration.deaggregates)
         return LaneCore.PayloadMeasure(limit: limit, envelope: KinesisEvent.envelopeSize, separator: 1) {
             event.size(of: $0)
         }

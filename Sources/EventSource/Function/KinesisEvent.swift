@@ -5,10 +5,13 @@ package struct KinesisEvent: Sendable {
     private let names: ResourceNames
     /// Whether the event contains explicit hash keys, which Lambda's event doesn't.
     private let showsHashKeys: Bool
+    /// Whether the event has an entry for each user record of an aggregate (ESM-E11).
+    private let deaggregates: Bool
 
-    package init(names: ResourceNames, showsHashKeys: Bool = false) {
+    package init(names: ResourceNames, showsHashKeys: Bool = false, deaggregates: Bool = false) {
         self.names = names
         self.showsHashKeys = showsHashKeys
+        self.deaggregates = deaggregates
     }
 
     /// The event of these records, without a newline.
@@ -23,7 +26,9 @@ package struct KinesisEvent: Sendable {
         writer.object { event in
             event.name("Records")
             event.array { list in
-                for record in records { write(record, to: &list) }
+                for record in records {
+                    for user in UserRecords(record, deaggregates: deaggregates) { write(user, to: &list) }
+                }
             }
         }
     }
@@ -31,8 +36,13 @@ package struct KinesisEvent: Sendable {
     /// The bytes of an event without records: `{"Records":[]}`. Between two records is one comma.
     package static let envelopeSize = 14
 
-    /// The bytes that `record` takes in an event.
+    /// The bytes that `record` takes in an event, with the commas between its user records.
     package func size(of record: Record) -> Int {
+        let users = UserRecords(record, deaggregates: deaggregates)
+        return users.reduce(users.count - 1) { $0 + size(of: $1) }
+    }
+
+    private func size(of record: UserRecord) -> Int {
         // The size must be exact without writing the record: the fixed part plus everything that varies.
         let sequence = 56
         let milliseconds = record.approximateArrivalTimestamp.milliseconds
@@ -41,25 +51,42 @@ package struct KinesisEvent: Sendable {
         return Self.fixedSize + JSONWriter.size(ofString: record.partitionKey) + sequence + 2
             + Base64.size(of: record.dataByteCount) + 2 + seconds + shard + 1 + sequence + 2
             + JSONWriter.size(ofString: names.role) + JSONWriter.size(ofString: names.region)
-            + JSONWriter.size(ofString: names.stream)
+            + JSONWriter.size(ofString: names.stream) + sizeOfAggregateMembers(of: record)
     }
+
+    private func sizeOfAggregateMembers(of record: UserRecord) -> Int {
+        let hashKey = explicitHashKey(of: record).map { Self.hashKeySize + $0.description.utf8.count } ?? 0
+        guard record.isAggregated else { return hashKey }
+        return hashKey + Self.aggregateSize + String(record.subSequenceNumber).utf8.count
+    }
+
+    private static let hashKeySize = #""explicitHashKey":"","#.utf8.count
+    private static let aggregateSize = #""subSequenceNumber":,"aggregated":true,"#.utf8.count
 
     /// The bytes of everything but the varying values: names, colons, commas, brackets and constant values.
     private static let fixedSize =
         #"{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":,"sequenceNumber":,"data":,"approximateArrivalTimestamp":},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":,"eventName":"aws:kinesis:record","invokeIdentityArn":,"awsRegion":,"eventSourceARN":}"#
         .utf8.count
 
-    private func write(_ record: Record, to writer: inout JSONWriter) {
+    /// The explicit hash key that the event tells. Lambda's event has none; the libraries that take aggregates apart tell
+    /// those of user records.
+    private func explicitHashKey(of record: UserRecord) -> HashKey? {
+        showsHashKeys || record.isAggregated ? record.explicitHashKey : nil
+    }
+
+    private func write(_ record: UserRecord, to writer: inout JSONWriter) {
         let sequenceNumber = record.kinesisSequenceNumber.description
         writer.object { entry in
             entry.name("kinesis")
             entry.object { kinesis in
                 kinesis.member("kinesisSchemaVersion", "1.0")
                 kinesis.member("partitionKey", record.partitionKey)
-                if showsHashKeys, let key = record.explicitHashKey {
-                    kinesis.member("explicitHashKey", key.description)
-                }
+                if let key = explicitHashKey(of: record) { kinesis.member("explicitHashKey", key.description) }
                 kinesis.member("sequenceNumber", sequenceNumber)
+                if record.isAggregated {
+                    kinesis.member("subSequenceNumber", record.subSequenceNumber)
+                    kinesis.member("aggregated", true)
+                }
                 kinesis.name("data")
                 kinesis.base64(record.bytes)
                 kinesis.name("approximateArrivalTimestamp")

@@ -89,6 +89,12 @@ struct ConsumeCommand: AsyncParsableCommand {
             valueName: "pattern"))
     var filter: [String] = []
 
+    @Flag(
+        help:
+            "Take the aggregates of the Kinesis Producer Library apart: the command gets an entry for each user record, with subSequenceNumber. Answers name sequence numbers of records as before."
+    )
+    var deaggregate = false
+
     @Flag(help: "Try a failed batch again as a whole instead of cutting it in two.")
     var noBisect = false
 
@@ -162,6 +168,7 @@ struct ConsumeCommand: AsyncParsableCommand {
         if let batchWindow { settings.batchWindow = batchWindow.value }
         settings.parallelizationFactor = parallelizationFactor
         settings.filters = filter.map { FilterPattern($0) }
+        settings.deaggregates = deaggregate
         settings.bisectOnError = !noBisect
         settings.reportsBatchItemFailures = !noReports
         settings.maximumRetryAttempts = maxRetries == -1 ? nil : maxRetries

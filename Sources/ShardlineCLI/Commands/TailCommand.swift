@@ -18,6 +18,10 @@ struct TailCommand: AsyncParsableCommand {
             data of the copy are the same to the byte, and the records of a key stay in order. What retention or damage has \
             removed is said on standard error.
 
+            --deaggregate prints what producers gave to the Kinesis Producer Library, which packs many records into one: \
+            each user record with its own key and data, and the sequence number of the record that it came in. --limit \
+            counts user records. What is no such aggregate is printed as it is.
+
             Examples:
               shardline tail clicks --from 15m
               shardline tail clicks --from latest --follow --json
@@ -50,6 +54,12 @@ struct TailCommand: AsyncParsableCommand {
     @Flag(help: "Print the data of the records, byte for byte, and nothing else. Not on a terminal.")
     var raw = false
 
+    @Flag(
+        help:
+            "Take the aggregates of the Kinesis Producer Library apart and print their user records one by one; with --json each has subSequenceNumber."
+    )
+    var deaggregate = false
+
     @Option(
         name: .shortAndLong, parsing: .unconditional,
         help: "End after this many records: at least 1. Default: no limit.",
@@ -78,7 +88,7 @@ struct TailCommand: AsyncParsableCommand {
                 stream: store.stream(name), from: try from.starting(now: store.timeSource.wallTime), shard: shard,
                 limit: limit ?? .max,
                 printer: RecordPrinter(
-                    form: json ? .json : raw ? .raw : .text, output: .standard,
+                    form: json ? .json : raw ? .raw : .text, output: .standard, deaggregates: deaggregate,
                     shortensFailures: isOfFailures && Output.standard.isTerminal))
             if follow {
                 try await run.follow(until: Interruption.ofProcess)

@@ -12,6 +12,9 @@ struct TailRun: Sendable {
         var tip: SequenceNumber
     }
 
+    /// The most records that are written at once.
+    private static let recordsOfWrite = 1000
+
     private let stream: RecordStream
     private let starts: [Start]
     private let limit: Int
@@ -53,19 +56,20 @@ struct TailRun: Sendable {
             if let head = try await readers[index].head(from: stream, warnings) { heads.insert(Head(head, of: index)) }
         }
         var left = limit
-        var records: [Record] = []
+        var records: [UserRecord] = []
         while left > 0, let first = heads.min {
-            records.append(readers[first.reader].take())
-            left -= 1
+            for part in printer.parts(of: readers[first.reader].take()).prefix(left) {
+                records.append(part)
+                left -= 1
+                guard records.count == Self.recordsOfWrite else { continue }
+                try await printer.print(records)
+                records = []
+                if interruption.isInterrupted { return }
+            }
             if let next = try await readers[first.reader].head(from: stream, warnings) {
                 heads.replaceMin(with: Head(next, of: first.reader))
             } else {
                 heads.removeMin()
-            }
-            if records.count == 1000 {
-                try await printer.print(records)
-                records = []
-                if interruption.isInterrupted { return }
             }
         }
         if !records.isEmpty { try await printer.print(records) }
@@ -112,16 +116,28 @@ struct TailRun: Sendable {
             let result = try await stream.engine.read(request)
             warn(of: result, in: shard)
             position = result.next
-            let (wanted, isOver) = left.records.withLock { left in
-                let wanted = result.batch.prefix(left)
-                left -= wanted.count
-                return (wanted, left == 0)
+            var parts: [UserRecord] = []
+            for part in result.batch.lazy.flatMap({ printer.parts(of: $0) }) {
+                parts.append(part)
+                guard parts.count == Self.recordsOfWrite else { continue }
+                if try await print(parts, left) { return nil }
+                parts = []
             }
-            // One write, so that the lines of two shards don't mix.
-            if !wanted.isEmpty { try await printer.print(wanted) }
-            if isOver { return nil }
+            if try await print(parts, left) { return nil }
             if let children = result.endOfShard { return (shard, children) }
         }
+    }
+
+    /// Prints as many as may still be printed, with one write, so that the lines of two shards don't mix. Returns whether
+    /// no more are wanted.
+    private func print(_ parts: [UserRecord], _ left: Countdown) async throws -> Bool {
+        let (wanted, isOver) = left.records.withLock { left in
+            let wanted = parts.prefix(left)
+            left -= wanted.count
+            return (wanted, left == 0)
+        }
+        if !wanted.isEmpty { try await printer.print(wanted) }
+        return isOver
     }
 
     private func warn(of result: ReadResult, in shard: ShardID) {

@@ -14,10 +14,16 @@ struct JSONLines {
 
     /// A record, its parts named as Kinesis' GetRecords names them; ``PrintedRecord`` reads it. An explicit hash key, which
     /// Kinesis does not tell, is there where the record has one.
-    mutating func line(_ record: Record) {
+    ///
+    /// A user record of an aggregate has the members that the libraries which take aggregates apart give it.
+    mutating func line(_ record: UserRecord) {
         line { line in
             line.member("shardId", record.shard.description)
             line.member("sequenceNumber", record.kinesisSequenceNumber.description)
+            if record.isAggregated {
+                line.member("subSequenceNumber", record.subSequenceNumber)
+                line.member("aggregated", true)
+            }
             line.member("partitionKey", record.partitionKey)
             if let hashKey = record.explicitHashKey { line.member("explicitHashKey", hashKey.description) }
             line.name("approximateArrivalTimestamp")

@@ -15,11 +15,16 @@ struct RecordPrinter: Sendable {
 
     var form: Form
     var output: Output
+    /// Whether records that the Kinesis Producer Library has aggregated are printed as their user records.
+    var deaggregates = false
     /// Whether records that are failure documents are told in short, for people: what was given up, and why.
     var shortensFailures = false
 
+    /// What is printed of `record`: its user records, or the record as it is.
+    func parts(of record: Record) -> UserRecords { UserRecords(record, deaggregates: deaggregates) }
+
     /// Prints `records` with one write.
-    func print(_ records: some Sequence<Record>) async throws {
+    func print(_ records: some Sequence<UserRecord>) async throws {
         var bytes: [UInt8] = []
         switch form {
         case .json:
@@ -32,8 +37,8 @@ struct RecordPrinter: Sendable {
         try await output.asyncWrite(bytes)
     }
 
-    private func text(of record: Record) -> [UInt8] {
-        if shortensFailures, let failure = ShortFailure(record) { return Array((failure.line + "\n").utf8) }
+    private func text(of record: UserRecord) -> [UInt8] {
+        if shortensFailures, let failure = ShortFailure(record.record) { return Array((failure.line + "\n").utf8) }
         let key = Output.escaped(record.partitionKey.utf8)
         var line = Array("\(record.approximateArrivalTimestamp)  \(record.shard)  \(key)  ".utf8)
         line += output.isTerminal ? Array(Output.escaped(record.bytes).utf8) : Array(record.bytes)

@@ -46,6 +46,7 @@ enum SettingsTable {
         if settings.parallelizationFactor != defaults.parallelizationFactor {
             add("--parallelization-factor", "\(settings.parallelizationFactor) batches of a shard at once")
         }
+        if settings.deaggregates { add("--deaggregate", "yes, an event has the user records of aggregates") }
         let backOff = settings.backOff
         // What only a program can set is shown where one has.
         if backOff != defaults.backOff {

@@ -59,7 +59,7 @@ let package = Package(
             name: "Fuzz",
             dependencies: [
                 "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineCLI", "StreamStorage", "StreamModel",
-                "DiskAccess", "FilterModel",
+                "DiskAccess", "FilterModel", "CHash",
             ],
             path: "Tests",
             sources: [

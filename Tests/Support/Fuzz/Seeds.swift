@@ -21,6 +21,7 @@ enum Seeds {
         case "block":
             return [records, longRecords].map { raw in Block.encode(raw: raw.0, runs: raw.1, at: BlockFuzz.place) }
         case "segment-index": return index
+        case "aggregate": return aggregates
         case "record": return [records.0, longRecords.0]
         case "wire-request": return Samples.requests.map(\.encoded)
         case "wire-reply": return Samples.replies.map(\.encoded)
@@ -188,6 +189,18 @@ enum Seeds {
         ]
         return [[255] + member, [0] + member + member, [4] + member + [0, 0, 0]]
     }()
+
+    /// The messages of aggregates, without magic number and digest.
+    private static let aggregates: [[UInt8]] = [
+        // Keys "a" and "b", with "one" and "two".
+        [
+            0x0A, 1, 0x61, 0x0A, 1, 0x62, 0x1A, 7, 8, 0, 0x1A, 3, 0x6F, 0x6E, 0x65, 0x1A, 7, 8, 1, 0x1A, 3, 0x74, 0x77,
+            0x6F,
+        ],
+        // Key "a" with the hash key 77 and a tag; then unknown fields of every type, and a group.
+        [0x0A, 1, 0x61, 0x12, 2, 0x37, 0x37, 0x1A, 12, 8, 0, 0x10, 0, 0x1A, 1, 9, 0x22, 3, 0x0A, 1, 0x6B],
+        [0x1A, 4, 8, 0, 0x1A, 0, 0x0A, 0, 0x28, 0x80, 1, 0x2B, 0x33, 0x34, 0x2C, 0x3D, 1, 2, 3, 4],
+    ]
 
     /// A pattern, a zero, and data.
     private static let filters: [[UInt8]] = [

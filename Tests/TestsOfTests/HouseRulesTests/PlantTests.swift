@@ -28,7 +28,9 @@ import Testing
         blocks(list).flatMap { lines in
             let head = lines[0].split(separator: " ")
             return lines.filter { $0.hasPrefix("- ") }.map {
-                Place(name: String(lines[0]), path: "Sources/EventSource/\(head.last ?? "")", text: text($0))
+                let file = String(head.last ?? "")
+                let folder = file.hasPrefix("StreamModel/") ? "Sources" : "Sources/EventSource"
+                return Place(name: String(lines[0]), path: "\(folder)/\(file)", text: text($0))
             }
         }
     }
@@ -82,6 +84,8 @@ import Testing
         #expect(Self.malformed("a bug\nA.swift\n- first\n+ second\nanother\nA.swift\n- first\n+\n").count == 1)
         #expect(Self.malformed("a bug\nA.swift\n- first\n").count == 1)
         let mutant = Self.mutants("ESM-B1 Core/C.swift\n- old\n+ new\n")
+        let other = Self.mutants("API-K-4 StreamModel/C.swift\n- old\n+ new\n")
+        #expect(other.map(\.path) == ["Sources/StreamModel/C.swift"])
         #expect(mutant == [Place(name: "ESM-B1 Core/C.swift", path: "Sources/EventSource/Core/C.swift", text: "old")])
     }
 }

@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Only the decision core and its tests, so that a mutant is built in seconds. Tests/TestsOfTests/Mutants/run.sh puts this file in
+// Only what the mutants are of and its tests, so that a mutant is built in seconds. Tests/TestsOfTests/Mutants/run.sh puts this file in
 // the place of the package's own in its copy.
 
 let swift: [SwiftSetting] = [
@@ -36,10 +36,14 @@ let package = Package(
             name: "EventSource", dependencies: ["StreamStorage", "StreamModel", collections],
             path: "Sources/EventSource", sources: ["JSON", "Filter", "Core"], swiftSettings: swift),
         .target(
-            name: "TestSupport", path: "Tests/Support/TestSupport",
-            sources: ["Exhaustive.swift", "PackageFolder.swift", "SeededRandom.swift"], swiftSettings: swift),
+            name: "TestSupport", dependencies: ["CHash"], path: "Tests/Support/TestSupport",
+            sources: ["AggregateEncoder.swift", "Exhaustive.swift", "PackageFolder.swift", "SeededRandom.swift"],
+            swiftSettings: swift),
         .target(name: "DeliveryModel", path: "Tests/Support/DeliveryModel", swiftSettings: swift),
         .target(name: "FilterModel", path: "Tests/Support/FilterModel", swiftSettings: swift),
+        .testTarget(
+            name: "StreamModelTests", dependencies: ["StreamModel", "TestSupport"],
+            path: "Tests/Rooms/StreamModelTests", swiftSettings: swift),
         .testTarget(
             name: "EventSourceTests",
             dependencies: [

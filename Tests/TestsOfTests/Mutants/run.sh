@@ -1,5 +1,5 @@
 #!/bin/bash
-# Breaks the decision core and the filters on purpose, one line at a time: each mutant of mutants.txt must fail a test that
+# Breaks the decision core, the filters and the reader of aggregates on purpose, one line at a time: each mutant of mutants.txt must fail a test that
 # cites the rule that it breaks. Works in a copy with a build folder of its own (MUTANTS_DIR, default .build/mutants), so that
 # nothing here changes. With arguments only the mutants of those rules are run: Tests/TestsOfTests/Mutants/run.sh ESM-B3 ESM-A7
 #
@@ -18,6 +18,8 @@ rm -rf "$copy/Sources" "$copy/Tests" "$copy/examples"
 cp -a Sources "$copy/Sources"
 mkdir -p "$copy/Tests/Rooms/EventSourceTests" "$copy/Tests/Support" "$copy/examples"
 cp -a Tests/Support/TestSupport Tests/Support/DeliveryModel Tests/Support/FilterModel "$copy/Tests/Support/"
+mkdir -p "$copy/Tests/Rooms/StreamModelTests"
+cp -a Tests/Rooms/StreamModelTests/AggregateTests.swift "$copy/Tests/Rooms/StreamModelTests/"
 cp -a Tests/Rooms/EventSourceTests/Core Tests/Rooms/EventSourceTests/Filter "$copy/Tests/Rooms/EventSourceTests/"
 cp -a examples/flights-2013-01.csv.gz "$copy/examples/"
 cp -a Tests/TestsOfTests/Mutants/Package.swift "$copy/Package.swift"
@@ -48,7 +50,7 @@ PYTHON
 
 # Puts `new` in the place of `old`, which must be there exactly once.
 apply() {
-    python3 - "Sources/EventSource/$file" "$old" "$new" <<'PYTHON'
+    python3 - "$path" "$old" "$new" <<'PYTHON'
 import sys
 path, old, new = sys.argv[1:]
 source = open(path).read()
@@ -69,7 +71,7 @@ tests() {
 
 echo "building the core and its tests as they are"
 build || { tail -20 build.log; exit 1; }
-tests EventSourceTests 300 || { grep -E '✘|↳' test.log | head -20; echo "the tests fail without any mutant"; exit 1; }
+tests 'EventSourceTests|StreamModelTests' 300 || { grep -E '✘|↳' test.log | head -20; echo "the tests fail without any mutant"; exit 1; }
 
 killed=0
 bad=0
@@ -83,7 +85,11 @@ while true; do
     eval "$variables"
     [ "$wanted" = "  " ] || [[ "$wanted" == *" $rule "* ]] || continue
     label="$number $rule ${file##*/}: ${new%%$'\n'*}"
-    cp -a "Sources/EventSource/$file" original
+    case $file in
+        StreamModel/*) path=Sources/$file ;;
+        *) path=Sources/EventSource/$file ;;
+    esac
+    cp -a "$path" original
     if ! apply; then
         echo "UNTRUE  $label"
         bad=$((bad + 1))
@@ -110,7 +116,7 @@ while true; do
             bad=$((bad + 1))
         fi
     fi
-    cp original "Sources/EventSource/$file"
+    cp original "$path"
 done
 
 echo "$killed mutants killed, $bad not"

@@ -36,6 +36,27 @@ import Testing
         #expect(end.errors.contains(words), "\(end.errors)")
     }
 
+    @Test func `a command gets the user records of aggregates where it asks for them (ESM-S40, API-V-6)`() async throws
+    {
+        let folder = TestDirectory()
+        _ = try await BadInputTests.shardline(["stream", "create", "s", "--shards", "1"], folder)
+        let aggregate = "84mawgoBYQoBYhoHCAAaA29uZRoHCAEaA3R3b3iWYm5LVHUOB/z+tFjoo34="
+        _ = try await BadInputTests.shardline(
+            ["put", "s", "--records"], folder, input: "{\"partitionKey\":\"a\",\"data\":\"\(aggregate)\"}\n")
+        let function = "while read -r l; do echo \"$l\" >> '\(folder.path)/events'; echo '{}'; done"
+        let end = try await Self.consume(function, ["--deaggregate"], folder)
+        #expect(end.status == 0, "\(end.errors)")
+        #expect(end.output.contains("delivered      1 record"), "\(end.output)")
+        let events = try String(contentsOfFile: folder.path + "/events", encoding: .utf8)
+        for part in ["\"data\":\"b25l\"", "\"data\":\"dHdv\"", "\"subSequenceNumber\":1,"] {
+            #expect(events.contains(part), "\(events)")
+        }
+        let described = try await BadInputTests.shardline(["mapping", "describe", "s", "m"], folder)
+        #expect(described.output.contains("--deaggregate"), "\(described.output)")
+        let tail = try await BadInputTests.shardline(["tail", "s", "--deaggregate", "--raw"], folder)
+        #expect(tail.output == "onetwo")
+    }
+
     @Test func `records that no filter matches never reach the command, and are counted (ESM-F1, ESM-F5)`() async throws
     {
         let folder = TestDirectory()

@@ -24,6 +24,7 @@ struct ConfigurationTests {
         #expect(settings.bisectOnError && settings.reportsBatchItemFailures)
         #expect(settings.maximumRetryAttempts == 5)
         #expect(settings.failureDestination == .deadLetterStream)
+        #expect(!settings.deaggregates)
         #expect(settings.batchSize == 100 && settings.batchWindow == .zero && settings.maximumRecordAge == nil)
     }
 

@@ -1,4 +1,5 @@
 import StreamModel
+import TestSupport
 import Testing
 
 @testable import EventSource
@@ -13,6 +14,27 @@ struct KinesisEventTests {
         let expected =
             #"{"Records":[{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"k1","sequenceNumber":"\#(number)","data":"aGVsbG8=","approximateArrivalTimestamp":1545084650.987},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"shardId-000000000006:\#(number)","eventName":"aws:kinesis:record","invokeIdentityArn":"arn:aws:iam::000000000000:role/shardline","awsRegion":"us-east-1","eventSourceARN":"arn:aws:kinesis:us-east-1:000000000000:stream/s"}]}"#
         #expect(String(decoding: event.json(of: records), as: UTF8.self) == expected)
+    }
+
+    @Test
+    func `user records have the members that libraries give them, and are measured to the byte (ESM-E11, ESM-B4)`() {
+        let users = (0..<12).map { AggregateEncoder.User("k\"\($0)", hashKey: $0 == 11 ? "77" : nil, [UInt8($0)]) }
+        let record = Record(
+            NewRecord(AggregateEncoder.aggregate(users), partitionKey: "outer"), shard: ShardID(6),
+            shardCreationSecond: Records.creation, sequenceNumber: SequenceNumber(1),
+            approximateArrivalTimestamp: Records.arrival)
+        let number = record.kinesisSequenceNumber.description
+        let event = KinesisEvent(names: Records.names, deaggregates: true)
+        let text = String(decoding: event.json(of: RecordBatch([record])), as: UTF8.self)
+        #expect(text.utf8.count == KinesisEvent.envelopeSize + event.size(of: record))
+        let last =
+            #"{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"k\"11","explicitHashKey":"77","sequenceNumber":"\#(number)","subSequenceNumber":11,"aggregated":true,"data":"Cw==","approximateArrivalTimestamp":1545084650.987},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"shardId-000000000006:\#(number)","#
+        #expect(text.contains(last), "\(text)")
+        // As it is stored without the setting, and what is no aggregate with it.
+        #expect(
+            self.event.json(of: RecordBatch([record])).count == KinesisEvent.envelopeSize + self.event.size(of: record))
+        let plain = Records.batch(["a", "b"])
+        #expect(event.json(of: plain) == self.event.json(of: plain))
     }
 
     @Test func `records stand in sequence order with a comma between`() throws {

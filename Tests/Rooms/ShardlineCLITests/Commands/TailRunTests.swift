@@ -22,11 +22,13 @@ import Testing
 
     static func run(
         _ store: InMemoryStore, _ recorder: Recorder, from: StartingPosition = .trimHorizon, shard: ShardID? = nil,
-        limit: Int = .max, json: Bool = true
+        limit: Int = .max, json: Bool = true, deaggregates: Bool = false
     ) async throws -> TailRun {
         try await TailRun(
             stream: store.stream("s"), from: from, shard: shard, limit: limit,
-            printer: RecordPrinter(form: json ? .json : .text, output: recorder.output), warnings: recorder.output)
+            printer: RecordPrinter(
+                form: json ? .json : .text, output: recorder.output, deaggregates: deaggregates),
+            warnings: recorder.output)
     }
 
     static func data(_ recorder: Recorder) throws -> [String] {
@@ -86,6 +88,44 @@ import Testing
                 recorder.lines == [
                     #"{"shardId":"shardId-000000000000","sequenceNumber":"\#(receipt.kinesisSequenceNumber)","partitionKey":"a\"b","approximateArrivalTimestamp":\#(arrival / 1000).\#(digits),"data":"AP8="}"#
                 ])
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `user records are printed one by one, with the place of their record (API-K-5)`(follow: Bool) async throws {
+        try await Self.withStore(shards: 1) { store, _, recorder async throws in
+            let aggregate = AggregateEncoder.aggregate([
+                .init("a", [1]), .init("b", hashKey: "7", [2]), .init("c", [3]),
+            ])
+            let receipts = try await store.stream("s").put(
+                contentsOf: [NewRecord([9], partitionKey: "plain"), NewRecord(aggregate, partitionKey: "outer")])
+            let run = try await Self.run(store, recorder, limit: 3, deaggregates: true)
+            if follow {
+                try await run.follow(until: Interruption())
+            } else {
+                try await run.printWhatIsThere(until: Interruption())
+            }
+            #expect(recorder.lines.count == 3 && recorder.lines[0].contains(#""partitionKey":"plain""#))
+            #expect(!recorder.lines[0].contains("aggregated"))
+            let place =
+                #"{"shardId":"shardId-000000000000","sequenceNumber":"\#(receipts[1].kinesisSequenceNumber)","subSequenceNumber"#
+            #expect(recorder.lines[1].hasPrefix(place + #"":0,"aggregated":true,"partitionKey":"a","approx"#))
+            #expect(
+                recorder.lines[2].hasPrefix(place + #"":1,"aggregated":true,"partitionKey":"b","explicitHashKey":"7","#)
+            )
+            #expect(try Self.data(recorder) == ["\t", "\u{1}", "\u{2}"])
+        }
+    }
+
+    @Test func `an aggregate of many user records is printed whole, and without the flag as it is`() async throws {
+        try await Self.withStore(shards: 1) { store, _, recorder async throws in
+            let users = (0..<2500).map { AggregateEncoder.User("k", Array("\($0)".utf8)) }
+            let aggregate = AggregateEncoder.aggregate(users)
+            try await store.stream("s").put(aggregate, partitionKey: "outer")
+            try await Self.run(store, recorder, deaggregates: true).printWhatIsThere(until: Interruption())
+            #expect(try Self.data(recorder) == (0..<2500).map { "\($0)" })
+            try await Self.run(store, recorder).printWhatIsThere(until: Interruption())
+            #expect(recorder.lines.count == 2501 && recorder.lines[2500].contains(#""partitionKey":"outer""#))
         }
     }
 

@@ -25,7 +25,7 @@ import Testing
             .batch
         let recorder = try Recorder(in: folder)
         var printer = RecordPrinter(form: .text, output: recorder.output, shortensFailures: true)
-        try await printer.print(documents)
+        try await printer.print(documents.map { UserRecord($0) })
         #expect(
             recorder.lines == [
                 "\(time.wallTime)  a\\tda  the record is malformed: no \\x1B[2J number (RetryAttemptsExhausted, 1 attempt)  {\"total\":\\x1Bx\\n}"
@@ -34,11 +34,12 @@ import Testing
         let plain = try Recorder(in: folder)
         printer.output = plain.output
         try await printer.print(
-            try await store.read(ReadRequest(stream: "s", shard: ShardID(0), after: .zero)).batch)
+            try await store.read(ReadRequest(stream: "s", shard: ShardID(0), after: .zero)).batch.map { UserRecord($0) }
+        )
         #expect(plain.text.contains("shardId-000000000000"))
         let json = try Recorder(in: folder)
         printer = RecordPrinter(form: .json, output: json.output, shortensFailures: true)
-        try await printer.print(documents)
+        try await printer.print(documents.map { UserRecord($0) })
         #expect(json.lines.count == 1 && json.text.hasPrefix("{\"shardId\""))
     }
 

@@ -12,6 +12,7 @@ struct FuzzTarget: Sendable {
         FuzzTarget(name: "journal-file", check: JournalFileFuzz.check),
         FuzzTarget(name: "block", check: BlockFuzz.check),
         FuzzTarget(name: "segment-index", check: SegmentIndexFuzz.check),
+        FuzzTarget(name: "aggregate", check: AggregateFuzz.check),
         FuzzTarget(name: "record", check: RecordFuzz.check),
         FuzzTarget(name: "wire-request", check: WireFuzz.checkRequest),
         FuzzTarget(name: "wire-reply", check: WireFuzz.checkReply),
