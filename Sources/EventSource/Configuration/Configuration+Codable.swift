@@ -10,7 +10,7 @@ extension EventSourceMapping.Configuration: Codable {
         case reportsBatchItemFailures, maximumUncheckpointedBatches
         case failureDestination, backOffFirst, backOffLongest, functionTimeout, payloadLimit, concurrency
         case shutdownGrace, awsCompatibleCounts, account, region, filters
-        case deaggregates
+        case deaggregates, shardMetrics
     }
 
     private struct AnyKey: CodingKey {
@@ -75,6 +75,7 @@ extension EventSourceMapping.Configuration: Codable {
         try take(.region, into: &region)
         try take(.filters, into: &filters)
         try take(.deaggregates, into: &deaggregates)
+        try take(.shardMetrics, into: &shardMetrics)
         try validateJSON()
     }
 
@@ -101,6 +102,7 @@ extension EventSourceMapping.Configuration: Codable {
         try values.encode(region, forKey: .region)
         try values.encode(filters, forKey: .filters)
         try values.encode(deaggregates, forKey: .deaggregates)
+        try values.encode(shardMetrics, forKey: .shardMetrics)
     }
 
     /// Reads settings from JSON. Throws `invalidArgument`; the message says what is wrong and what is allowed.

@@ -77,6 +77,10 @@ extension EventSourceMapping {
         /// Whether failure documents count at least one invocation, as on AWS, also for records that were never sent.
         /// Default false: the true number (ESM-G3).
         public var awsCompatibleCounts = false
+        /// Whether each metric of the mapping is there for each shard as well: under the prefix `shardline.shard.`, with
+        /// the dimension `shard`. Default false, since a backend keeps about 26 series for each shard that the mapping
+        /// has read, until the process ends. The page Metrics of the documentation lists them.
+        public var shardMetrics = false
         /// The account in the ARNs of events and documents, 12 digits. Default `000000000000`.
         public var account = "000000000000"
         /// The region in the ARNs of events and documents. Default `us-east-1`.

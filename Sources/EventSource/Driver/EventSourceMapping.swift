@@ -149,7 +149,8 @@ public final class EventSourceMapping: Sendable {
         self.configuration = configuration
         function = source
         names = ResourceNames(stream: stream.name, mapping: name, configuration: configuration)
-        metrics = MappingMetrics(stream: stream.name, mapping: name, factory: metricsFactory)
+        metrics = MappingMetrics(
+            stream: stream.name, mapping: name, byShard: configuration.shardMetrics, factory: metricsFactory)
         self.seed = seed ?? .random(in: .min ... .max)
         self.workers = workers
         self.observer = observer
@@ -214,6 +215,6 @@ public final class EventSourceMapping: Sendable {
     /// What the mapping has done since this object was created.
     public var statistics: MappingStatistics { board.statistics }
 
-    /// The mapping's state in each shard that a run has started on, ordered by shard.
-    public var shardStates: [MappingShardState] { board.shards }
+    /// The mapping's state in each shard that a run has started on, ordered by shard, with what it has counted there.
+    public var shardStates: [MappingShardState] { board.shardsWithCounts }
 }

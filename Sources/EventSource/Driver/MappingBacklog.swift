@@ -14,13 +14,14 @@ public struct MappingBacklog: Hashable, Sendable {
     /// - Parameter states: the lanes' states. Records that a lane holds are not read again.
     static func measured(
         of key: MappingID, in store: any StoreEngine, states: [MappingShardState]
-    ) async throws -> MappingBacklog {
+    ) async throws -> Measured {
         let mapping = try await store.describeMapping(key)
         let held = Dictionary(states.map { ($0.shard, $0.oldestArrival) }) { first, _ in first }
-        var backlog = MappingBacklog()
+        var shards: [ShardID: MappingBacklog] = [:]
         var spans: [RecordSpan] = []
         for place in ShardBacklog.all(of: mapping, shards: try await store.describeStream(key.stream).shards) {
             let behind = place.behind
+            shards[behind.shard] = MappingBacklog()
             guard !place.isShardEnd, behind.after < behind.through else { continue }
             spans.append(behind)
             var arrival = held[behind.shard] ?? nil
@@ -30,17 +31,31 @@ public struct MappingBacklog: Hashable, Sendable {
                 // A damaged record has no age; the damage is reported elsewhere.
                 arrival = try? await store.read(request).batch.first?.approximateArrivalTimestamp
             }
-            if let arrival { backlog.oldest = min(backlog.oldest ?? arrival, arrival) }
+            shards[behind.shard]?.oldest = arrival
         }
-        if !spans.isEmpty { backlog.records = try await store.countRecords(in: spans, of: key.stream).reduce(0, +) }
-        return backlog
+        if !spans.isEmpty {
+            let counts = try await store.countRecords(in: spans, of: key.stream)
+            for (span, count) in zip(spans, counts) { shards[span.shard]?.records = count }
+        }
+        return Measured(shards: shards)
+    }
+
+    /// The backlog of each shard that the stream lists or that the mapping is not through.
+    struct Measured {
+        let shards: [ShardID: MappingBacklog]
+
+        /// That of the mapping.
+        var total: MappingBacklog {
+            MappingBacklog(
+                records: shards.values.reduce(0) { $0 + $1.records }, oldest: shards.values.compactMap(\.oldest).min())
+        }
     }
 }
 
 extension StreamMapping {
     /// How much the mapping has still to do, whether or not it runs. Throws `streamNotFound`, `mappingNotFound`.
     public func backlog() async throws -> MappingBacklog {
-        try await MappingBacklog.measured(of: id, in: stream.engine, states: try await shardStates() ?? [])
+        try await MappingBacklog.measured(of: id, in: stream.engine, states: try await shardStates() ?? []).total
     }
 }
 

@@ -45,7 +45,7 @@ struct MappingExecution {
                     mapping.key,
                     with: MappingClaim(
                         configuration: mapping.stored.json, failureStream: mapping.failureStream,
-                        states: { [board = mapping.board] in board.shards }))
+                        states: { [board = mapping.board] in board.shardsWithCounts }))
             } catch let error as ShardlineError where error.code == .mappingBusy && !isFirst {
                 throw ShardlineError(
                     .fenced, "the mapping '\(mapping.key)' was taken over by another process; it runs there",
@@ -293,8 +293,8 @@ struct MappingExecution {
     }
 
     /// The backlog; nil if the store can't be read, which is reported elsewhere.
-    private func backlog(_ session: MappingSession) async -> MappingBacklog? {
-        try? await .measured(of: session.key, in: session.store, states: session.board.shards)
+    private func backlog(_ session: MappingSession) async -> MappingBacklog.Measured? {
+        try? await MappingBacklog.measured(of: session.key, in: session.store, states: session.board.shards)
     }
 
     /// Records the backlog at the end of a run, which may be shorter than the interval of the watch.

@@ -1,11 +1,14 @@
 import Metrics
 import StreamModel
+import Synchronization
 
-/// The figures of a mapping for swift-metrics (ESM-M1 to ESM-M8). They have Lambda's names if Lambda has them, with the
-/// prefix `shardline.`.
+/// The figures of a mapping for swift-metrics (ESM-M1 to ESM-M8). They have Lambda's names if Lambda has them.
 ///
-/// Each has the dimensions `stream` and `mapping`. The page "Metrics" of the documentation lists them all.
-struct MappingMetrics: Sendable {
+/// Those of the mapping have the prefix `shardline.` and the dimensions `stream` and `mapping`. Where the settings ask
+/// for it, each shard has the same ones with the prefix `shardline.shard.` and the dimension `shard` in addition: under
+/// labels of their own, since a backend may add up all values of a label, and may refuse one with other dimensions. The
+/// page "Metrics" of the documentation lists them all.
+final class MappingMetrics: Sendable {
     /// The counters, each with the lane's count that it shows (ESM-M2 to ESM-M8).
     static let counters: [(name: String, count: @Sendable (borrowing LaneCore.Counters) -> Int)] = [
         ("PolledEventCount", { $0.polled }),
@@ -31,60 +34,131 @@ struct MappingMetrics: Sendable {
         ("Checkpoints", { $0.checkpoints }),
     ]
 
-    private let counters: [Counter]
-    private let redelivered: Counter
-    private let durations: Timer
-    private let iteratorAges: Recorder
-    private let blocked: Recorder
-    private let lag: Gauge
-    private let oldest: Gauge
+    static let redelivered = "RedeliveredEventCount"
 
-    init(stream: String, mapping: String, factory: any MetricsFactory = MetricsSystem.factory) {
-        let dimensions = [("stream", stream), ("mapping", mapping)]
-        func label(_ name: String) -> String { "shardline.\(name)" }
-        func counter(_ name: String) -> Counter {
-            Counter(label: label(name), dimensions: dimensions, factory: factory)
+    /// The metrics of a mapping or of one shard.
+    fileprivate struct Handlers: Sendable {
+        let counters: [Counter]
+        let redelivered: Counter
+        let durations: Timer
+        let iteratorAges: Recorder
+        let blocked: Recorder
+        let lag: Gauge
+        let oldest: Gauge
+
+        init(prefix: String, _ dimensions: [(String, String)], _ factory: any MetricsFactory) {
+            func counter(_ name: String) -> Counter {
+                Counter(label: prefix + name, dimensions: dimensions, factory: factory)
+            }
+            func recorder(_ name: String) -> Recorder {
+                Recorder(label: prefix + name, dimensions: dimensions, aggregate: true, factory: factory)
+            }
+            counters = MappingMetrics.counters.map { counter($0.name) }
+            redelivered = counter(MappingMetrics.redelivered)
+            durations = Timer(label: prefix + "Duration", dimensions: dimensions, factory: factory)
+            iteratorAges = recorder("IteratorAge")
+            blocked = recorder("LaneBlockedSeconds")
+            lag = Gauge(label: prefix + "CheckpointLag", dimensions: dimensions, factory: factory)
+            oldest = Gauge(label: prefix + "OldestRecordAge", dimensions: dimensions, factory: factory)
         }
-        counters = Self.counters.map { counter($0.name) }
-        redelivered = counter("RedeliveredEventCount")
-        durations = Timer(label: label("Duration"), dimensions: dimensions, factory: factory)
-        iteratorAges = Recorder(label: label("IteratorAge"), dimensions: dimensions, aggregate: true, factory: factory)
-        blocked = Recorder(
-            label: label("LaneBlockedSeconds"), dimensions: dimensions, aggregate: true, factory: factory)
-        lag = Gauge(label: label("CheckpointLag"), dimensions: dimensions, factory: factory)
-        oldest = Gauge(label: label("OldestRecordAge"), dimensions: dimensions, factory: factory)
-    }
 
-    /// Adds what a lane has counted between two moments.
-    func record(from old: borrowing LaneCore.Counters, to new: borrowing LaneCore.Counters) {
-        for (index, metric) in Self.counters.enumerated() {
-            let difference = metric.count(new) - metric.count(old)
-            if difference > 0 { counters[index].increment(by: difference) }
+        func show(_ backlog: MappingBacklog, at now: Timestamp) {
+            lag.record(backlog.records)
+            // If the clock went back, the age is zero, not negative.
+            oldest.record(max(.zero, backlog.oldest.map { now - $0 } ?? .zero).wholeMilliseconds)
         }
     }
 
-    /// Records an invocation that reached the function (ESM-M1, ESM-M7).
-    ///
-    /// - Parameters:
-    ///   - duration: how long the invocation took.
-    ///   - age: the age of the batch's last record when it was sent.
-    ///   - again: how many of its records had been sent before this lane started.
-    func invoked(for duration: Duration, age: Duration, redelivered again: Int) {
-        durations.recordMilliseconds(duration.inSeconds * 1000)
-        iteratorAges.record(age.wholeMilliseconds)
-        if again > 0 { redelivered.increment(by: again) }
+    /// Records what happens in one shard: for the mapping, and for the shard where the settings ask for it. A shard's
+    /// driver keeps it.
+    struct Shard: Sendable {
+        private let mapping: Handlers
+        private let shard: Handlers?
+
+        fileprivate init(_ mapping: Handlers, _ shard: Handlers?) {
+            self.mapping = mapping
+            self.shard = shard
+        }
+
+        /// Adds what a lane has counted between two moments.
+        func record(from old: borrowing LaneCore.Counters, to new: borrowing LaneCore.Counters) {
+            for (index, metric) in MappingMetrics.counters.enumerated() {
+                let difference = metric.count(new) - metric.count(old)
+                guard difference > 0 else { continue }
+                mapping.counters[index].increment(by: difference)
+                shard?.counters[index].increment(by: difference)
+            }
+        }
+
+        /// Records an invocation that reached the function (ESM-M1, ESM-M7).
+        ///
+        /// - Parameters:
+        ///   - duration: how long the invocation took.
+        ///   - age: the age of the batch's last record when it was sent.
+        ///   - again: how many of its records had been sent before this lane started.
+        func invoked(for duration: Duration, age: Duration, redelivered again: Int) {
+            func record(_ handlers: Handlers) {
+                handlers.durations.recordMilliseconds(duration.inSeconds * 1000)
+                handlers.iteratorAges.record(age.wholeMilliseconds)
+                if again > 0 { handlers.redelivered.increment(by: again) }
+            }
+            record(mapping)
+            if let shard { record(shard) }
+        }
+
+        /// Records how long a lane has been on one unit (ESM-M8), and the age of its oldest record if it is known
+        /// (ESM-M1).
+        func blocked(_ duration: Duration, age: Duration?) {
+            func record(_ handlers: Handlers) {
+                handlers.blocked.record(duration.inSeconds)
+                if let age { handlers.iteratorAges.record(age.wholeMilliseconds) }
+            }
+            record(mapping)
+            if let shard { record(shard) }
+        }
     }
 
-    /// Records how long a lane has been on one unit (ESM-M8), and the age of its oldest record if it is known (ESM-M1).
-    func blocked(_ duration: Duration, age: Duration?) {
-        blocked.record(duration.inSeconds)
-        if let age { iteratorAges.record(age.wholeMilliseconds) }
+    private let dimensions: [(String, String)]
+    private let factory: any MetricsFactory
+    private let mapping: Handlers
+    private let countsShards: Bool
+    private let shards = Mutex<[ShardID: Handlers]>([:])
+
+    init(
+        stream: String, mapping name: String, byShard: Bool = false,
+        factory: any MetricsFactory = MetricsSystem.factory
+    ) {
+        dimensions = [("stream", stream), ("mapping", name)]
+        self.factory = factory
+        mapping = Handlers(prefix: "shardline.", dimensions, factory)
+        countsShards = byShard
+    }
+
+    /// What records of one shard.
+    func of(_ shard: ShardID) -> Shard { Shard(mapping, countsShards ? handlers(of: shard) : nil) }
+
+    private func handlers(of shard: ShardID) -> Handlers {
+        shards.withLock { shards in
+            if let known = shards[shard] { return known }
+            let new = Handlers(prefix: "shardline.shard.", dimensions + [("shard", "\(shard)")], factory)
+            shards[shard] = new
+            return new
+        }
     }
 
     /// Records the current backlog (ESM-M8).
-    func show(_ backlog: MappingBacklog, at now: Timestamp) {
-        lag.record(backlog.records)
-        // If the clock went back, the age is zero, not negative.
-        oldest.record(max(.zero, backlog.oldest.map { now - $0 } ?? .zero).wholeMilliseconds)
+    func show(_ backlog: MappingBacklog.Measured, at now: Timestamp) {
+        mapping.show(backlog.total, at: now)
+        guard countsShards else { return }
+        for (shard, part) in backlog.shards { handlers(of: shard).show(part, at: now) }
     }
+}
+
+/// The names of what mappings count: those of their metrics, without a prefix.
+package enum MappingCounts {
+    /// In the order of the page "Metrics".
+    package static let names = MappingMetrics.counters.map(\.name) + [MappingMetrics.redelivered]
+    /// As the counts of a shard's state have them.
+    static let keys = MappingMetrics.counters.map { UTF8Key($0.name) }
+    static let redelivered = UTF8Key(MappingMetrics.redelivered)
 }

@@ -22,9 +22,21 @@ final class MappingStatusRegistry: Sendable {
         var busyWith: SequenceNumber?
         /// Since when the lane is on it, by the monotonic clock.
         var busyFrom: MonotonicTime?
+        /// What each lane is on.
+        var lanes: [LaneWork]
         /// The record of ``MappingShardState/oldestArrival``, and the trim horizon that the lane knows of.
         var oldest: SequenceNumber?
         var toldExpired = SequenceNumber.zero
+
+        /// Follows the lanes one by one: a lane that is blocked is not always the one that is furthest behind.
+        mutating func followLanes(_ core: borrowing ShardCore, _ now: Moment) {
+            for lane in lanes.indices where lane < core.laneCount {
+                let unit = core.unit(ofLane: lane)
+                guard unit != lanes[lane].unit else { continue }
+                lanes[lane] = LaneWork(
+                    unit: unit, since: now.monotonic, arrival: unit == nil ? nil : core.oldestArrival(ofLane: lane))
+            }
+        }
 
         mutating func follow(_ status: LaneCore.Status, _ now: Moment) {
             switch status {
@@ -45,6 +57,19 @@ final class MappingStatusRegistry: Sendable {
                 }
         }
 
+        /// What was counted, without zeros.
+        var counts: [UTF8Key: Int] {
+            var all = earlier
+            all += current
+            var counts: [UTF8Key: Int] = [:]
+            for (key, metric) in zip(MappingCounts.keys, MappingMetrics.counters) {
+                let count = metric.count(all)
+                if count > 0 { counts[key] = count }
+            }
+            if redelivered > 0 { counts[MappingCounts.redelivered] = redelivered }
+            return counts
+        }
+
         private mutating func free(_ phase: MappingShardState.Phase) {
             state.phase = phase
             state.attempts = 0
@@ -60,6 +85,16 @@ final class MappingStatusRegistry: Sendable {
             if busyWith != first { (state.busySince, busyFrom) = (now.wall, now.monotonic) }
             busyWith = first
         }
+    }
+
+    /// What a lane is on.
+    fileprivate struct LaneWork {
+        /// What tells the unit from others; nil where there is none.
+        var unit: SequenceNumber?
+        /// Since when, by the monotonic clock.
+        var since = MonotonicTime(sinceOrigin: .zero)
+        /// When the oldest record of the unit arrived.
+        var arrival: Timestamp?
     }
 
     /// The entry of one shard. Its driver holds a reference, so that drivers of other shards never wait for its lock.
@@ -137,6 +172,7 @@ final class MappingStatusRegistry: Sendable {
                 }
                 entry.oldest = held?.sequenceNumber
                 entry.follow(status, now)
+                if status != .stopped { entry.followLanes(core, now) }
                 entry.state.oldestArrival = held?.approximateArrivalTimestamp
                 return entry.current
             }
@@ -176,7 +212,10 @@ final class MappingStatusRegistry: Sendable {
         let noted = (0..<lanes).map { progress.note(ofLane: $0, of: lanes)?.last ?? .zero }
         let known = entries.withLock { entries in
             if let known = entries[shard] { return known }
-            let new = Shard(Entry(state: fresh, sentBefore: noted, sentThrough: positions))
+            let new = Shard(
+                Entry(
+                    state: fresh, sentBefore: noted, sentThrough: positions,
+                    lanes: Array(repeating: LaneWork(), count: lanes)))
             entries[shard] = new
             return new
         }
@@ -192,6 +231,7 @@ final class MappingStatusRegistry: Sendable {
                 known ? max(entry.sentBefore[lane], entry.sentThrough[lane], noted[lane]) : noted[lane]
             }
             entry.sentThrough = positions
+            entry.lanes = Array(repeating: LaneWork(), count: lanes)
         }
         return known
     }
@@ -206,21 +246,24 @@ final class MappingStatusRegistry: Sendable {
 
     /// Records the mapping's lag and its blocked lanes in the metrics (ESM-M1, ESM-M8), and logs what an operator
     /// should know about them. `backlog` comes from the store; nil if it couldn't be read.
-    func pulse(to metrics: MappingMetrics, at now: Moment, backlog: MappingBacklog?, _ logger: Logger) {
+    func pulse(to metrics: MappingMetrics, at now: Moment, backlog: MappingBacklog.Measured?, _ logger: Logger) {
         var oldest = Duration.zero
         var blocked: [StalledShardLog.Blocked] = []
         for entry in entries.withLock({ Array($0.values) }) {
-            let (shard, busyFrom) = entry.withEntry { ($0.state, $0.busyFrom) }
+            let (shard, busyFrom, lanes) = entry.withEntry { ($0.state, $0.busyFrom, $0.lanes) }
+            for lane in lanes where lane.unit != nil && now.monotonic - lane.since >= StalledShardLog.patience {
+                let age = lane.arrival.map { max(.zero, now.wall - $0) }
+                metrics.of(shard.shard).blocked(now.monotonic - lane.since, age: age)
+            }
             guard let from = busyFrom else { continue }
             // If the clock went back, the age is zero, not negative.
             let age = max(.zero, shard.oldestArrival.map { now.wall - $0 } ?? .zero)
             oldest = max(oldest, age)
             guard now.monotonic - from >= StalledShardLog.patience else { continue }
-            metrics.blocked(now.monotonic - from, age: shard.oldestArrival.map { _ in age })
             blocked.append(.init(state: shard, time: now.monotonic - from, age: age))
         }
         if let backlog { metrics.show(backlog, at: now.wall) }
-        let (found, waiting, age) = (blocked, backlog?.records, oldest)
+        let (found, waiting, age) = (blocked, backlog?.total.records, oldest)
         let line = log.withLock { log -> StalledShardLog.Line? in
             let slow = log.line(age: age, lag: waiting)
             return log.line(blocked: found) ?? (found.isEmpty ? slow : nil)
@@ -240,6 +283,17 @@ final class MappingStatusRegistry: Sendable {
         }
         (statistics.iteratorAge, statistics.greatestIteratorAge) = ages.withLock { ($0.newest, $0.greatest) }
         return statistics
+    }
+
+    /// The same as ``shards``, with what was counted in each.
+    var shardsWithCounts: [MappingShardState] {
+        entries.withLock { Array($0.values) }.map { shard in
+            shard.withEntry { entry in
+                var state = entry.state
+                state.counts = entry.counts
+                return state
+            }
+        }.sorted { $0.shard < $1.shard }
     }
 
     /// The state of each shard that a lane has started on, ordered by shard.

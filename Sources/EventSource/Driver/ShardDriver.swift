@@ -46,6 +46,7 @@ final class ShardDriver {
     /// The shard, if the store can be read without a task; set at the first read.
     private var direct: (any DirectShard)?
     private let board: MappingStatusRegistry.Shard
+    private let metrics: MappingMetrics.Shard
 
     private var core: ShardCore
     private var decisions = ShardCore.Decisions()
@@ -87,6 +88,7 @@ final class ShardDriver {
         logger[metadataKey: "shard"] = "\(start.shard.id)"
         self.logger = logger
         board = start.board
+        metrics = session.metrics.of(start.shard.id)
         work = ShardWork(session: session, shard: start.shard, address: address, logger: logger)
         let settings = session.laneSettings
         runners = (0..<settings.parallelizationFactor).map { _ in
@@ -169,7 +171,7 @@ final class ShardDriver {
     /// The lane has ended: releases the records that it holds and publishes its counters.
     func ended(as end: LaneEnd) {
         core.release()
-        session.metrics.record(from: board.count(core.counters), to: core.counters)
+        metrics.record(from: board.count(core.counters), to: core.counters)
         board.ended(end)
     }
 
@@ -252,7 +254,7 @@ final class ShardDriver {
     private func measure(_ ended: CallResult, _ invocation: LaneCore.Invocation?) {
         guard let invocation, ended.result.isReached, let times = ended.times else { return }
         let redelivered = board.sent(invocation.unit)
-        session.metrics.invoked(for: ended.duration, age: times.age, redelivered: redelivered)
+        metrics.invoked(for: ended.duration, age: times.age, redelivered: redelivered)
         session.board.noteAge(times.age)
     }
 
@@ -305,7 +307,7 @@ final class ShardDriver {
     /// Publishes the lane's state. Statistics and metrics are both taken from here, so that they agree.
     private func publish(_ trace: [LaneCore.TraceEvent], at now: Moment) {
         let told = board.update(core, tip: tip, trace: trace, now: now)
-        session.metrics.record(from: told, to: core.counters)
+        metrics.record(from: told, to: core.counters)
     }
 
     private func perform(_ action: ShardCore.Action, in group: inout DiscardingTaskGroup) -> LaneEnd? {

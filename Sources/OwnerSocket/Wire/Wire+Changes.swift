@@ -40,6 +40,10 @@ extension WireWriter {
         write(optional: state.oldestArrival) { $0.write($1) }
         write(Int64(state.lost))
         write(Int64(state.expired))
+        write(each: state.counts.sorted { $0.key < $1.key }) { writer, count in
+            writer.write(count.key.string)
+            writer.write(Int64(count.value))
+        }
     }
 
     private mutating func write(_ unit: MappingShardState.Unit) {
@@ -178,7 +182,16 @@ extension WireReader {
             attempts: Int(try number(Int64.self)), lastError: try optional { try $0.string() },
             busySince: try optional { try $0.timestamp() }, unit: try optional { try $0.mappingShardUnit() },
             oldestArrival: try optional { try $0.timestamp() }, lost: Int(try number(Int64.self)),
-            expired: Int(try number(Int64.self)))
+            expired: Int(try number(Int64.self)), counts: try counts())
+    }
+
+    private mutating func counts() throws -> [UTF8Key: Int] {
+        let counts = try each { (UTF8Key(try $0.string()), Int(try $0.number(Int64.self))) }
+        // One form for one value: sorted, each name once.
+        guard zip(counts, counts.dropFirst()).allSatisfy({ $0.0 < $1.0 }) else {
+            throw WireError("the counts of a shard are not in their order")
+        }
+        return Dictionary(uniqueKeysWithValues: counts)
     }
 
     private mutating func mappingShardUnit() throws -> MappingShardState.Unit {

@@ -16,7 +16,9 @@ struct MappingDescribeCommand: AsyncParsableCommand {
 
             NOW is known only of a mapping that runs: the partition key and number of the record that it is on, how often a \
             failing unit was tried, since when, with what error, and how old the oldest record is that waits. The settings are \
-            those that it runs with, or ran with last, under the names of the options of `shardline consume`.
+            those that it runs with, or ran with last, under the names of the options of `shardline consume`. --json has in \
+            addition what the process that runs it has counted since it made the mapping, for each shard and together, by the \
+            names of its metrics, such as PolledEventCount; null where none runs it.
 
             Example:
               shardline mapping describe clicks count

@@ -122,6 +122,8 @@ struct MappingReport: Sendable {
             report.seconds(ofMilliseconds: mapping.createdAt.milliseconds)
             report.member("recordsBehind", behind)
             report.member("recordsExpired", expired)
+            report.name("counts")
+            MappingCounts.write(progress.compactMap(\.state).map(\.counts), to: &report)
             report.name("shards")
             report.array { list in for shard in progress { shard.write(to: &list, now: now) } }
             report.name("settings")
@@ -157,6 +159,8 @@ extension MappingProgress {
             entry.member("lastError", state?.lastError)
             entry.member("lostRecords", state?.lost)
             entry.member("expiredRecords", state?.expired)
+            entry.name("counts")
+            MappingCounts.write(state.map { [$0.counts] } ?? [], to: &entry)
             entry.name("unit")
             if let unit = state?.unit { unit.write(to: &entry) } else { entry.raw("null") }
             entry.name("busySince")
@@ -168,6 +172,15 @@ extension MappingProgress {
             entry.name("nextRecord")
             if let waiting { waiting.record.write(to: &entry) } else { entry.raw("null") }
         }
+    }
+}
+
+extension MappingCounts {
+    /// Writes the sums of what was counted, each by its name; null where nothing was told.
+    fileprivate static func write(_ counts: [[UTF8Key: Int]], to writer: inout JSONWriter) {
+        guard !counts.isEmpty else { return writer.raw("null") }
+        let members = names.map { name in "\"\(name)\":\(counts.reduce(0) { $0 + ($1[UTF8Key(name)] ?? 0) })" }
+        writer.raw("{\(members.joined(separator: ","))}")
     }
 }
 

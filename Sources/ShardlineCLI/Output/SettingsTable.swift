@@ -60,6 +60,7 @@ enum SettingsTable {
             add("checkpoints", "at most \(Readable.count(unsaved, "batch", "batches")) behind")
         }
         if settings.awsCompatibleCounts { add("counts", "as on AWS, at least one invocation") }
+        if settings.shardMetrics { add("metrics", "of each shard as well") }
         if settings.account != defaults.account { add("account", settings.account) }
         if settings.region != defaults.region { add("region", settings.region) }
         return rows

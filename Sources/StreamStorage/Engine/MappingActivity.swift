@@ -102,12 +102,15 @@ public struct MappingShardState: Hashable, Sendable {
     public var lost = 0
     /// Records that expired before they were done, as far as their number is known (ESM-G4).
     public var expired = 0
+    /// What this execution, and the earlier ones of the same `EventSourceMapping` object, have counted in the shard, by
+    /// the names of the mapping's metrics without `shardline.`, such as `PolledEventCount`. What is missing is 0.
+    public var counts: [UTF8Key: Int] = [:]
 
     /// A state with these facts.
     public init(
         shard: ShardID, phase: Phase, checkpoint: SequenceNumber, tip: SequenceNumber, attempts: Int = 0,
         lastError: String? = nil, busySince: Timestamp? = nil, unit: Unit? = nil, oldestArrival: Timestamp? = nil,
-        lost: Int = 0, expired: Int = 0
+        lost: Int = 0, expired: Int = 0, counts: [UTF8Key: Int] = [:]
     ) {
         self.shard = shard
         self.phase = phase
@@ -120,6 +123,7 @@ public struct MappingShardState: Hashable, Sendable {
         self.oldestArrival = oldestArrival
         self.lost = lost
         self.expired = expired
+        self.counts = counts
     }
 
     /// Whether the function has failed on the current unit or can't be reached, the failure destination has failed, or

@@ -93,7 +93,8 @@ enum Samples {
                     sequenceNumber: KinesisSequenceNumber(
                         shard: ShardID(2), shardCreationSecond: 9, sequenceNumber: SequenceNumber(4), arrivalSecond: 1),
                     recordCount: 3),
-                oldestArrival: Timestamp(milliseconds: -1), lost: 12, expired: 13)
+                oldestArrival: Timestamp(milliseconds: -1), lost: 12, expired: 13,
+                counts: ["PolledEventCount": .max, "Errors": 0, "ü": -1])
         ]
 
     static let receipt = PutReceipt(

@@ -142,7 +142,7 @@ struct MappingContractTests {
                     sequenceNumber: KinesisSequenceNumber(
                         shard: shard0, shardCreationSecond: 1, sequenceNumber: 4, arrivalSecond: 2),
                     recordCount: 1),
-                expired: 5)
+                expired: 5, counts: ["PolledEventCount": 7])
             let claim = try await store.claimMapping(key, with: MappingClaim(states: { [state] }))
             // It does not travel to another process: there the owner is asked only for what it runs itself.
             let told: [MappingShardState]? = kind.isElsewhere ? nil : [state]

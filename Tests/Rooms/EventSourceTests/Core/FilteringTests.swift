@@ -167,5 +167,7 @@ import Testing
         }
         world.runToRest()
         #expect(world.violations == [] && world.isAllDone && world.durable.position == SequenceNumber(80))
+        // ESM-M9
+        #expect(world.core.counters.settled == world.core.counters.polled)
     }
 }

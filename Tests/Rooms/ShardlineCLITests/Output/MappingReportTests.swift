@@ -60,6 +60,14 @@ import Testing
         #expect(unit["partitionKey"] as? String == "k\u{1B}[2J\u{202E}" && unit["recordCount"] as? Int == 1)
         #expect(unit["sequenceNumber"] as? String == number.description)
         #expect(shard["oldestAgeMilliseconds"] as? Int == 11_525_000 && shard["expiredRecords"] as? Int == 3)
+        // What was counted is there by name, also what was never counted.
+        #expect(
+            shard["counts"] as? [String: Int] == Dictionary(uniqueKeysWithValues: MappingCounts.names.map { ($0, 0) }))
+        stuck.counts = ["Errors": 7, "of another version": 1]
+        let counted = try #require(
+            JSONSerialization.jsonObject(with: Data(report(stuck).json(now: now))) as? [String: Any])
+        #expect((counted["counts"] as? [String: Int])?["Errors"] == 7)
+        #expect((counted["counts"] as? [String: Int])?.count == MappingCounts.names.count)
         // What waits for its destination is named as well, and a batch by its first record.
         stuck.phase = .delivering
         stuck.unit?.recordCount = 1200
@@ -85,6 +93,7 @@ import Testing
         let json = try #require(
             JSONSerialization.jsonObject(with: Data(stopped.json(now: now))) as? [String: Any])
         let shards = try #require(json["shards"] as? [[String: Any]])
+        #expect(json["counts"] is NSNull && shards[0]["counts"] is NSNull)
         #expect(shards[0]["nextRecord"] is NSNull && shards[0]["oldestAgeMilliseconds"] is NSNull)
         #expect(shards[1]["oldestAgeMilliseconds"] as? Int == 7_200_000)
         #expect((shards[1]["nextRecord"] as? [String: Any])?["partitionKey"] as? String == "k\n")

@@ -347,6 +347,9 @@ final class Life: @unchecked Sendable {
                 running[name] = mapping
                 if isEnding || deletions.contains(name) { mapping.triggerGracefulShutdown() }
                 try await mapping.run(until: isFinal ? .caughtUp : .stopped)
+                // ESM-M9: what was read is accounted for.
+                let (read, settled) = (mapping.statistics.polled, mapping.statistics.settled)
+                if read != settled { world.fail("mapping \(name) has read \(read) records and settled \(settled)") }
                 if isFinal { return }
             } catch {
                 failed(error, "mapping \(name)", deletions: ended)
