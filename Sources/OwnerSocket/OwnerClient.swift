@@ -270,7 +270,37 @@ extension OwnerClient {
     public func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription {
         try self.mapping(
             await calls.call(
-                .claimMapping(mapping, configuration: claim.configuration, failureStream: claim.failureStream)))
+                .claimMapping(
+                    mapping,
+                    ClaimTerms(
+                        configuration: claim.configuration, failureStream: claim.failureStream, owner: claim.owner,
+                        lease: claim.lease))))
+    }
+
+    /// As ``StoreEngine/summarizeMapping(_:)``.
+    public func summarizeMapping(_ mapping: MappingID) async throws -> MappingSummary {
+        try summary(await calls.call(.summarizeMapping(mapping)))
+    }
+
+    /// As ``StoreEngine/mappingHistory(_:)``.
+    public func mappingHistory(_ mapping: MappingID) async throws -> [MappingAction] {
+        guard case .actions(let actions) = try await calls.call(.mappingHistory(mapping)) else {
+            throw OwnerCalls.mismatch
+        }
+        return actions
+    }
+
+    /// As ``StoreEngine/renewMapping(_:epoch:with:)``.
+    @discardableResult
+    public func renewMapping(
+        _ mapping: MappingID, epoch: UInt64, with renewal: MappingRenewal
+    ) async throws -> MappingSummary {
+        try summary(await calls.call(.renewMapping(mapping, epoch: epoch, renewal)))
+    }
+
+    private func summary(_ reply: Reply) throws -> MappingSummary {
+        guard case .summary(let summary) = reply else { throw OwnerCalls.mismatch }
+        return summary
     }
 
     /// As ``StoreEngine/mappingStates(_:)``, for a mapping that the owner runs.

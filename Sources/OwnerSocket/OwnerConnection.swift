@@ -214,9 +214,16 @@ final class OwnerConnection: Sendable {
         case .createMapping(let definition): return .mapping(try await store.createMapping(definition))
         case .listMappings(let stream): return .mappings(try await store.listMappings(of: stream))
         case .describeMapping(let key): return .mapping(try await store.describeMapping(key))
-        case .claimMapping(let key, let configuration, let failureStream):
+        case .summarizeMapping(let key): return .summary(try await store.summarizeMapping(key))
+        case .mappingHistory(let key): return .actions(try await store.mappingHistory(key))
+        case .renewMapping(let key, let epoch, let renewal):
+            return .summary(try await store.renewMapping(key, epoch: epoch, with: renewal))
+        case .claimMapping(let key, let terms):
             let mapping = try await store.claimMapping(
-                key, with: MappingClaim(configuration: configuration, failureStream: failureStream))
+                key,
+                with: MappingClaim(
+                    configuration: terms.configuration, failureStream: terms.failureStream, owner: terms.owner,
+                    lease: terms.lease))
             state.withLock { $0.claims[key] = mapping.epoch }
             return .mapping(mapping)
         case .mappingStates(let key): return .mappingStates(try await store.mappingStates(key))

@@ -387,6 +387,21 @@ extension GuestStore: StoreEngine {
         try await write { try await $0.claimMapping(mapping, with: claim) }
     }
 
+    package func summarizeMapping(_ mapping: MappingID) async throws -> MappingSummary {
+        try await look { try await $0.summarizeMapping(mapping) }
+    }
+
+    package func mappingHistory(_ mapping: MappingID) async throws -> [MappingAction] {
+        try await look { try await $0.mappingHistory(mapping) }
+    }
+
+    @discardableResult
+    package func renewMapping(
+        _ mapping: MappingID, epoch: UInt64, with renewal: MappingRenewal
+    ) async throws -> MappingSummary {
+        try await write { try await $0.renewMapping(mapping, epoch: epoch, with: renewal) }
+    }
+
     package func mappingStates(_ mapping: MappingID) async throws -> [MappingShardState]? {
         try await look { try await $0.mappingStates(mapping) }
     }

@@ -29,6 +29,9 @@ public struct ShardlineError: Error, Sendable, CustomStringConvertible, CustomDe
         public static let mappingExists = Code("mappingExists")
         /// The mapping is running already, in this process or in the one that owns the store.
         public static let mappingBusy = Code("mappingBusy")
+        /// Somebody changed the mapping's settings, or disabled or enabled it, since the caller looked at it. Nothing was
+        /// done.
+        public static let mappingChanged = Code("mappingChanged")
         /// The caller's claim on a mapping was overtaken by a newer one or by a seek. Nothing was written.
         public static let fenced = Code("fenced")
         /// A record's data is larger than the stream allows. Nothing was written.

@@ -38,14 +38,14 @@ public final class EventSourceMapping: Sendable {
     public let name: String
     /// The stream whose records the function gets.
     public let stream: RecordStream
-    /// The settings of this object's runs.
+    /// The settings that this object was created with. Its runs have them, or those that control actions have made of
+    /// them since (``update(reason:by:_:)``), here or from another process.
     public let configuration: Configuration
     /// Whether the mapping was in the store and is resumed; false if this object created it.
     public let isResumed: Bool
 
-    /// The stream of the same store that takes the records that the mapping gives up; nil if the destination is a file,
-    /// a type of your own, or none. Fixed when this object is created; a mapping keeps the name of its dead-letter
-    /// stream.
+    /// The stream of the same store that takes the records that the mapping gives up with the settings of this object;
+    /// nil if the destination is a file, a type of your own, or none. A mapping keeps the name of its dead-letter stream.
     public var failureStream: String? {
         if case .stream(let name) = destination { name } else { nil }
     }
@@ -56,7 +56,11 @@ public final class EventSourceMapping: Sendable {
     package var key: MappingID { mapping.id }
 
     let function: FunctionSource
+    /// The destination that was given instead of the configuration's.
+    let ownDestination: (any FailureDestination)?
     let destination: DeliveryTarget
+    /// The name of this process in the store.
+    let owner: String?
     /// The settings as the store keeps them.
     let stored: StoredSettings
     let names: ResourceNames
@@ -133,13 +137,13 @@ public final class EventSourceMapping: Sendable {
     ) async throws {
         try await self.init(
             name, from: stream, startingAt: start, configuration: configuration, destination: destination,
-            logger: logger, source: .closure(function), seed: seed, workers: workers)
+            logger: logger, source: .closure(function), seed: seed, workers: workers, owner: "simulation")
     }
 
     init(
         _ name: String, from stream: RecordStream, startingAt start: StartingPosition, configuration: Configuration,
         destination: (any FailureDestination)?, logger: Logger, source: FunctionSource, seed: UInt64? = nil,
-        workers: Int = ProcessUsage.processorCount,
+        workers: Int = ProcessUsage.processorCount, owner: String? = nil,
         metricsFactory: any MetricsFactory = MetricsSystem.factory,
         observer: (@Sendable (ShardID, LaneCore.TraceEvent) -> Void)? = nil
     ) async throws {
@@ -148,6 +152,8 @@ public final class EventSourceMapping: Sendable {
         self.stream = stream
         self.configuration = configuration
         function = source
+        ownDestination = destination
+        self.owner = owner
         names = ResourceNames(stream: stream.name, mapping: name, configuration: configuration)
         metrics = MappingMetrics(
             stream: stream.name, mapping: name, byShard: configuration.shardMetrics, factory: metricsFactory)
@@ -176,7 +182,8 @@ public final class EventSourceMapping: Sendable {
     /// Delivers records until the goal is reached or ``triggerGracefulShutdown(grace:)`` is called.
     ///
     /// Cancelling the task also cancels running invocations; the next run delivers their records again. After a seek
-    /// (``seek(to:shard:)``) the run continues at the new positions.
+    /// (``seek(to:shard:)``) the run continues at the new positions. While the mapping is disabled it delivers nothing and
+    /// goes on; it ends when it is stopped.
     ///
     /// - Throws: `mappingBusy` if the mapping is running already; `fenced` if another process has taken it over;
     ///   `mappingNotFound` if it was deleted; `corrupt` if a shard is damaged (the other shards run on first);
@@ -206,6 +213,26 @@ public final class EventSourceMapping: Sendable {
     @discardableResult
     public func seek(to position: StartingPosition, shard: ShardID? = nil) async throws -> MappingDescription {
         try await mapping.seek(to: position, shard: shard)
+    }
+
+    /// Disables the mapping, durably, whether or not it runs. As ``StreamMapping/disable(reason:by:ifRevision:)``.
+    @discardableResult
+    public func disable(reason: String = "", by actor: String? = nil) async throws -> MappingDescription {
+        try await mapping.disable(reason: reason, by: actor)
+    }
+
+    /// Enables the mapping, durably, whether or not it runs. As ``StreamMapping/enable(reason:by:ifRevision:)``.
+    @discardableResult
+    public func enable(reason: String = "", by actor: String? = nil) async throws -> MappingDescription {
+        try await mapping.enable(reason: reason, by: actor)
+    }
+
+    /// Changes the mapping's settings, durably, whether or not it runs. As ``StreamMapping/update(reason:by:_:)``.
+    @discardableResult
+    public func update(
+        reason: String = "", by actor: String? = nil, _ change: (inout Configuration) throws -> Void
+    ) async throws -> MappingDescription {
+        try await mapping.update(reason: reason, by: actor, change)
     }
 
     /// Deletes the mapping and its checkpoints, durably. Its dead-letter stream stays. Throws `mappingBusy` while a run

@@ -33,6 +33,10 @@ final class FunctionCall: Sendable {
     }
 
     private let state = Mutex(State())
+    /// How long each call of the function may take.
+    let limit: Duration
+
+    init(limit: Duration) { self.limit = limit }
 
     /// The function is called now.
     func begin(at time: MonotonicTime) { state.withLock { $0.begun = time } }
@@ -66,14 +70,14 @@ final class FunctionCall: Sendable {
     /// The task makes no further call after the one that runs.
     func endAfterThis() { state.withLock { $0.isLast = true } }
 
-    /// When the call that runs exceeds `limit`; nil if it has been cancelled for that. While it waits for a permit, the
+    /// When the call that runs exceeds ``limit``; nil if it has been cancelled for that. While it waits for a permit, the
     /// limit counts from now.
-    func deadline(_ limit: Duration, _ now: MonotonicTime) -> MonotonicTime? {
+    func deadline(_ now: MonotonicTime) -> MonotonicTime? {
         state.withLock { $0.isOverdue ? nil : ($0.begun ?? now) + limit }
     }
 
-    /// Cancels the task if the call that runs has exceeded `limit`. Returns whether it has.
-    func cancelIfOverdue(_ limit: Duration, _ now: MonotonicTime) -> Bool {
+    /// Cancels the task if the call that runs has exceeded ``limit``. Returns whether it has.
+    func cancelIfOverdue(_ now: MonotonicTime) -> Bool {
         state.withLock { state in
             guard !state.isOverdue, let begun = state.begun, now >= begun + limit else { return false }
             state.isOverdue = true

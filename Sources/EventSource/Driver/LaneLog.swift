@@ -8,7 +8,7 @@ package struct LaneLog {
     private let logger: Logger
     private let shard: ShardDescription
     /// The destination of given-up records, as text; nil if they are dropped.
-    private let destination: String?
+    var destination: String?
     private let throttle: LogThrottle
     /// Parts of units whose failure was logged: their first failure is not logged again.
     private var parts: Set<Int> = []

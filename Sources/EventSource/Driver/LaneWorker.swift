@@ -33,6 +33,8 @@ struct LaneWorker {
     let mailbox: Mailbox<Input>
     /// Called with how each lane ended.
     let ended: @Sendable (ShardID, LaneEnd) -> Void
+    /// Called when a lane delivers nothing any more, with the number of the pause.
+    let paused: @Sendable (ShardID, Int) -> Void
 
     /// What a worker has while it works. The task of ``run()`` alone uses it.
     private struct Lanes {
@@ -86,7 +88,7 @@ struct LaneWorker {
             let due = lanes.alarms.woke(for: time, at: max(time, session.timeSource.monotonicTime))
             for shard in due { tell(shard, .alarm, &lanes, in: &group) }
         case .all(let post):
-            lanes.last = post
+            if post.isForLaterLanes { lanes.last = post }
             // In a fixed order, so that a simulation is reproducible.
             for shard in lanes.drivers.keys.sorted() { tell(shard, post, &lanes, in: &group) }
         case .gathered, .finish: break
@@ -105,7 +107,8 @@ struct LaneWorker {
 
     private func begin(_ start: MappingLanes.Start, _ lanes: inout Lanes, in group: inout DiscardingTaskGroup) {
         let driver = ShardDriver(
-            start, session: session, mailbox: mailbox, alarms: lanes.alarms, gathering: lanes.gathering)
+            start, session: session, mailbox: mailbox, alarms: lanes.alarms, gathering: lanes.gathering,
+            paused: paused)
         lanes.drivers[start.shard.id] = driver
         settle(start.shard.id, driver.start(in: &group), &lanes, in: &group)
         if let last = lanes.last { tell(start.shard.id, last, &lanes, in: &group) }
@@ -144,9 +147,10 @@ struct LaneWorkers: Sendable {
 
     /// The workers, each to be run in a task. `ended` is called with how each lane ended.
     func workers(
-        _ session: MappingSession, ended: @escaping @Sendable (ShardID, LaneEnd) -> Void
+        _ session: MappingSession, ended: @escaping @Sendable (ShardID, LaneEnd) -> Void,
+        paused: @escaping @Sendable (ShardID, Int) -> Void
     ) -> [LaneWorker] {
-        mailboxes.map { LaneWorker(session: session, mailbox: $0, ended: ended) }
+        mailboxes.map { LaneWorker(session: session, mailbox: $0, ended: ended, paused: paused) }
     }
 
     func begin(_ start: MappingLanes.Start) {

@@ -18,13 +18,21 @@ struct MappingExecution {
     let mapping: EventSourceMapping
     let goal: EventSourceMapping.Goal
 
-    private enum SessionEnd { case done, fenced }
+    enum SessionEnd { case done, fenced }
 
     /// An event of a session.
     private enum SessionEvent: Sendable {
         case lane(ShardID, LaneEnd)
+        /// A shard delivers nothing any more, after the pause with this number.
+        case paused(ShardID, Int)
+        /// Somebody changed the mapping.
+        case changed(MappingSummary)
+        /// The settings and the state from this revision on.
+        case controlled(MappingDescription, SettingsInForce?)
         case stopRequested
         case graceOver
+        /// The run's task was cancelled.
+        case cancelled
         case fenced
         case failed(any Error)
         /// The store has failed: neither checkpoints nor given-up records can be stored.
@@ -45,6 +53,7 @@ struct MappingExecution {
                     mapping.key,
                     with: MappingClaim(
                         configuration: mapping.stored.json, failureStream: mapping.failureStream,
+                        owner: mapping.owner,
                         states: { [board = mapping.board] in board.shardsWithCounts }))
             } catch let error as ShardlineError where error.code == .mappingBusy && !isFirst {
                 throw ShardlineError(
@@ -79,28 +88,27 @@ struct MappingExecution {
     {
         // A stream with a claimed mapping can only be deleted by force, which ends the session.
         let stream = try await store.describeStream(mapping.key.stream)
-        // The failure stream may have been deleted before this run. It can't be deleted while the mapping runs.
-        if let failures = mapping.failureStream { try await mapping.setup.ensureFailureStream(failures, for: stream) }
+        let settings = try await mapping.settingsInForce(claimed)
         let session = MappingSession(
             store: store, key: mapping.key, streamID: stream.id, epoch: claimed.epoch,
-            configuration: mapping.configuration,
-            filter: try mapping.configuration.recordFilter(streamARN: mapping.names.stream), names: mapping.names,
-            function: mapping.function, destination: mapping.destination,
+            settings: CurrentSettings(settings), function: mapping.function,
             requestIDs: RequestIDs(run: mapping.seed ^ claimed.epoch),
-            permits: Permits(mapping.configuration.concurrency), control: mapping.control,
+            permits: Permits(settings.configuration.concurrency), control: mapping.control,
             board: mapping.board, metrics: mapping.metrics, throttle: LogThrottle(), logger: logger,
             observer: mapping.observer, direct: store as? any DirectStore,
             retention: StreamRetention(claimed.retention))
         defer { session.throttle.end(logger) }
         // Not by the shards of this moment: one shard may become a thousand. A worker without shards only waits.
         let workers = LaneWorkers(count: max(1, mapping.workers))
+        let events = Mailbox<SessionEvent>()
         let end: Result<SessionEnd, any Error>
         do {
             end = .success(
                 try await withTaskCancellationHandler {
-                    try await drive(session, claimed, goals, workers)
+                    try await drive(session, claimed, goals, workers, events)
                 } onCancel: {
                     workers.tellAll(.cancelled)
+                    events.post(.cancelled)
                 })
         } catch {
             end = .failure(error)
@@ -109,96 +117,22 @@ struct MappingExecution {
         return try end.get()
     }
 
-    /// What a session has come to so far, and what its events lead to. The task of ``drive(_:_:_:_:)`` alone uses it.
-    private struct Course {
-        var lanes: MappingLanes
-        let workers: LaneWorkers
-        let session: MappingSession
-        var isFenced = false
-        /// The first of all; it ends the session.
-        var failure: (any Error)? {
-            didSet { if oldValue != nil { failure = oldValue } }
-        }
-        /// Of shards that can't be read: told once the others have come to their end.
-        var damage: (any Error)?
-        /// Shards that have come to their ends, whose children have not been started yet.
-        private var endedShards: [ShardID] = []
-
-        init(lanes: MappingLanes, workers: LaneWorkers, session: MappingSession) {
-            self.lanes = lanes
-            self.workers = workers
-            self.session = session
-        }
-
-        mutating func startFirstLanes() async {
-            do { start(try await lanes.first()) } catch { notStarted(error) }
-        }
-
-        /// Starts the children of all shards that have ended since the last call, together: a thousand may end at once.
-        mutating func startChildren() async {
-            guard !endedShards.isEmpty else { return }
-            let ended = endedShards
-            endedShards = []
-            do { start(try await lanes.ready(after: ended)) } catch { notStarted(error) }
-        }
-
-        private func start(_ starts: [MappingLanes.Start]) { for start in starts { workers.begin(start) } }
-
-        private mutating func notStarted(_ error: any Error) {
-            failure = error
-            workers.tellAll(.cancelled)
-        }
-
-        func stopLanes() {
-            // The stop is posted before the permits are closed, so that a lane whose call is refused doesn't retry it.
-            workers.tellAll(.stop)
-            session.permits.close()
-        }
-
-        /// Ends all lanes at once.
-        func endLanes(_ end: LaneEnd) {
-            workers.tellAll(.ended(end))
-            session.permits.close()
-        }
-
-        mutating func ended(_ shard: ShardID, _ end: LaneEnd) {
-            lanes.ended(shard, end)
-            switch end {
-            case .stopped, .cancelled: break
-            case .shardEnd: endedShards.append(shard)
-            case .fenced:
-                isFenced = true
-                stopLanes()
-            case .damaged(let error): damage = error
-            case .failed(let error):
-                failure = error
-                stopLanes()
-            }
-        }
-
-        func result() throws -> SessionEnd {
-            try Task.checkCancellation()
-            if let failure { throw failure }
-            if isFenced { return .fenced }
-            if let damage { throw damage }
-            return .done
-        }
-    }
-
     private func drive(
         _ session: MappingSession, _ claimed: MappingDescription, _ goals: [ShardID: ShardDriver.Goal]?,
-        _ workers: LaneWorkers
+        _ workers: LaneWorkers, _ events: Mailbox<SessionEvent>
     ) async throws -> SessionEnd {
-        var course = Course(
+        var course = SessionCourse(
             lanes: MappingLanes(session: session, claimed: claimed, goals: goals, resumed: mapping.isResumed),
-            workers: workers, session: session)
-        let events = Mailbox<SessionEvent>()
+            workers: workers, session: session, claimed: claimed, failureStream: mapping.failureStream)
         await withDiscardingTaskGroup { group in
-            listen(session, workers, events, in: &group)
-            await course.startFirstLanes()
-            while course.lanes.running > 0 {
+            listen(session, workers, events, from: MappingSummary(claimed), in: &group)
+            if !claimed.isEnabled { logger.notice("the mapping is disabled\(Self.words(of: claimed.lastAction))") }
+            await course.startWhatIsDue()
+            tellApplied(&course, events, in: &group)
+            while course.goesOn {
                 for event in await events.take() { handle(event, &course, events, in: &group) }
-                await course.startChildren()
+                await course.startWhatIsDue()
+                tellApplied(&course, events, in: &group)
             }
             workers.finish()
             group.cancelAll()
@@ -209,27 +143,47 @@ struct MappingExecution {
     /// Starts the workers, and what tells of a session's events.
     private func listen(
         _ session: MappingSession, _ workers: LaneWorkers, _ events: Mailbox<SessionEvent>,
-        in group: inout DiscardingTaskGroup
+        from known: MappingSummary, in group: inout DiscardingTaskGroup
     ) {
         group.addTask {
             await mapping.control.stopped()
             if !Task.isCancelled { events.post(.stopRequested) }
         }
-        group.addTask { if let found = await watch(session, workers) { events.post(found) } }
+        group.addTask { if let found = await watch(session, workers, events, from: known) { events.post(found) } }
+        if let notifying = session.store as? any NotifyingStore {
+            group.addTask {
+                var known = known
+                // Other errors are the watch's to tell.
+                while let found = try? await notifying.waitForChange(of: session.key, since: known) {
+                    events.post(.changed(found))
+                    known = found
+                }
+            }
+        }
         group.addTask {
             do { events.post(.storeFailed(try await session.store.waitForFailure())) } catch { return }
         }
-        for worker in workers.workers(session, ended: { events.post(.lane($0, $1)) }) {
+        let all = workers.workers(
+            session, ended: { events.post(.lane($0, $1)) }, paused: { events.post(.paused($0, $1)) })
+        for worker in all {
             group.addTask { await worker.run() }
         }
     }
 
     private func handle(
-        _ event: SessionEvent, _ course: inout Course, _ events: Mailbox<SessionEvent>,
+        _ event: SessionEvent, _ course: inout SessionCourse, _ events: Mailbox<SessionEvent>,
         in group: inout DiscardingTaskGroup
     ) {
         switch event {
         case .lane(let shard, let end): course.ended(shard, end)
+        case .paused(let shard, let number): course.paused(shard, number)
+        case .changed(let summary): changed(summary, &course, events, in: &group)
+        case .controlled(let description, let settings):
+            guard course.control(description, settings) else { return }
+            let action = Self.words(of: description.lastAction)
+            logger.notice(
+                "the mapping has revision \(description.revision), \(description.isEnabled ? "enabled" : "disabled")\(action)"
+            )
         case .stopRequested:
             logger.debug("stopping in order")
             course.stopLanes()
@@ -243,9 +197,8 @@ struct MappingExecution {
             logger.warning("the grace time is over, running invocations are cancelled")
             course.workers.tellAll(.cancelled)
             group.cancelAll()
-        case .fenced:
-            course.isFenced = true
-            course.endLanes(.fenced)
+        case .cancelled: course.cancel()
+        case .fenced: course.fence()
         case .failed(let error):
             course.failure = error
             course.stopLanes()
@@ -267,14 +220,20 @@ struct MappingExecution {
         }
     }
 
-    /// Checks every ``watchInterval`` whether the claim still holds, and records blocked lanes in the metrics. Returns
+    /// Checks every ``watchInterval`` whether the claim still holds and whether the mapping was changed, and records blocked lanes in the metrics. Returns
     /// the event that ends the session; nil if the task was cancelled.
-    private func watch(_ session: MappingSession, _ workers: LaneWorkers) async -> SessionEvent? {
-        var round = 0
+    private func watch(
+        _ session: MappingSession, _ workers: LaneWorkers, _ events: Mailbox<SessionEvent>,
+        from known: MappingSummary
+    ) async -> SessionEvent? {
+        var (round, known) = (0, known)
         while true {
             do {
                 try await session.timeSource.sleep(until: session.timeSource.monotonicTime + Self.watchInterval)
-                guard try await session.holdsClaim() else { return .fenced }
+                let found = try await session.summary()
+                guard (found.id, found.epoch) == (known.id, known.epoch) else { return .fenced }
+                if found.isChanged(since: known) { events.post(.changed(found)) }
+                known = found
             } catch let error as ShardlineError {
                 return .failed(error)
             } catch {
@@ -290,6 +249,53 @@ struct MappingExecution {
                     to: session.metrics, at: Moment(session.timeSource), backlog: backlog, logger)
             }
         }
+    }
+
+    // MARK: Control actions
+
+    /// Reads what was changed, and gets it ready.
+    private func changed(
+        _ summary: MappingSummary, _ course: inout SessionCourse, _ events: Mailbox<SessionEvent>,
+        in group: inout DiscardingTaskGroup
+    ) {
+        let session = course.session
+        guard course.isThis(summary) else { return course.fence() }
+        guard course.asks(for: summary.revision) else { return }
+        let before = session.settings.value
+        group.addTask {
+            do {
+                let description = try await session.store.describeMapping(session.key)
+                do {
+                    let settings = try await mapping.settingsInForce(description, after: before)
+                    events.post(.controlled(description, settings))
+                } catch let error as ShardlineError where error.code == .invalidArgument || error.code == .notAccessible
+                {
+                    logger.error(
+                        "the settings of revision \(description.revision) can't be used, those before stay: \(error)")
+                    events.post(.controlled(description, nil))
+                }
+            } catch let error as ShardlineError {
+                events.post(.failed(error))
+            } catch {}
+        }
+    }
+
+    /// Tells the store once the lanes do as the newest revision says.
+    private func tellApplied(
+        _ course: inout SessionCourse, _ events: Mailbox<SessionEvent>, in group: inout DiscardingTaskGroup
+    ) {
+        guard let renewal = course.newlyApplied() else { return }
+        let session = course.session
+        group.addTask {
+            // A claim that is gone, and a store that can't be asked, are noticed by the watch.
+            _ = try? await session.store.renewMapping(session.key, epoch: session.epoch, with: renewal)
+        }
+    }
+
+    /// Who acted and why, as the end of a sentence.
+    private static func words(of action: MappingAction?) -> String {
+        guard let action else { return "" }
+        return " (by \(action.actor)\(action.reason.isEmpty ? "" : ": \(action.reason)"))"
     }
 
     /// The backlog; nil if the store can't be read, which is reported elsewhere.

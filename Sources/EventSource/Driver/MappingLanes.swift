@@ -102,7 +102,7 @@ struct MappingLanes {
             goal = known
         }
         let board = session.board.began(
-            shard.id, at: progress, tip: shard.tip, lanes: session.configuration.parallelizationFactor)
+            shard.id, at: progress, tip: shard.tip, lanes: session.settings.value.lanes.parallelizationFactor)
         // How the previous process ended is unknown. A resumed mapping assumes an unclean end (ESM-A9).
         let beginning = ShardCore.InitialState(progress, notesAttempts: resumed)
         return Start(shard: shard, beginning: beginning, goal: goal, board: board)

@@ -11,12 +11,9 @@ struct MappingSession: Sendable {
     let streamID: StreamID
     /// The fencing token of the claim. Every checkpoint move carries it.
     let epoch: UInt64
-    let configuration: EventSourceMapping.Configuration
-    /// The filters of the configuration, compiled once.
-    let filter: RecordFilter?
-    let names: ResourceNames
+    /// Those of this moment: what is under way keeps those that it began with.
+    let settings: CurrentSettings
     let function: FunctionSource
-    let destination: DeliveryTarget
     let requestIDs: RequestIDs
     let permits: Permits
     /// Whether the run was asked to stop, as the tasks of invocations look at it before a further call.
@@ -33,27 +30,11 @@ struct MappingSession: Sendable {
 
     var timeSource: any TimeSource { store.timeSource }
 
-    /// The settings for the lanes.
-    var laneSettings: LaneCore.Settings {
-        var settings = configuration.laneSettings(
-            hasDestination: destination.exists,
-            payload: function.payload(names: names, configuration: configuration),
-            filter: filter)
-        if case .stream = destination { settings.deliveryMovesCheckpoint = true }
-        settings.maximumChain = 1 + settings.maximumUnsavedUnits
-        settings.leadBytes = 128 << 10
-        return settings
-    }
-
-    /// Whether this claim is still the newest. Also updates the retention.
-    func holdsClaim() async throws -> Bool {
-        if let direct {
-            retention.value = try direct.retention(of: key.stream)
-            return try direct.epoch(of: key) == epoch
-        }
-        let mapping = try await store.describeMapping(key)
-        retention.value = mapping.retention
-        return mapping.epoch == epoch
+    /// What the store says of the mapping now. Also updates the retention.
+    func summary() async throws -> MappingSummary {
+        let summary = if let direct { try direct.summary(of: key) } else { try await store.summarizeMapping(key) }
+        retention.value = summary.retention
+        return summary
     }
 
     /// The number up to which a shard's records have expired. Only the store decides this (ESM-G4).

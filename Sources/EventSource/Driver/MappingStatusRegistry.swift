@@ -40,7 +40,7 @@ final class MappingStatusRegistry: Sendable {
 
         mutating func follow(_ status: LaneCore.Status, _ now: Moment) {
             switch status {
-            case .stopped: break
+            case .stopped: state.phase = .stopped
             case .idle: free(.idle)
             case .filling: free(.batching)
             case .invoking(let span, let attempt): busy(.invoking, with: span.first, attempts: attempt - 1, now)
@@ -131,6 +131,16 @@ final class MappingStatusRegistry: Sendable {
             entry.withLock { entry in
                 defer { entry.current = counters }
                 return entry.current
+            }
+        }
+
+        /// Makes room for so many lanes.
+        func provide(lanes: Int) {
+            entry.withLock { entry in
+                let missing = lanes - entry.sentBefore.count
+                guard missing > 0 else { return }
+                entry.sentBefore += Array(repeating: .zero, count: missing)
+                entry.sentThrough += Array(repeating: .max, count: missing)
             }
         }
 

@@ -5,7 +5,9 @@ import Synchronization
 /// lock. A cancelled waiter may take the lock while ``FunctionCall`` holds its own, so that lock comes first.
 final class Permits: Sendable {
     private struct State {
-        var free: Int
+        /// `Int.max`: no limit.
+        var limit: Int
+        var granted = 0
         var isClosed = false
         /// The answer is whether a permit was granted.
         var waiters = WaitList<Void, Bool>()
@@ -13,15 +15,25 @@ final class Permits: Sendable {
         /// Grants or refuses a permit; nil where there is none now.
         mutating func answer() -> Bool? {
             if isClosed { return false }
-            guard free > 0 else { return nil }
-            free -= 1
+            guard granted < limit else { return nil }
+            granted += 1
             return true
+        }
+
+        /// Grants what is free to those that wait.
+        mutating func grant() -> Resumptions<Bool> {
+            var resumptions = Resumptions<Bool>()
+            while granted < limit, !waiters.isEmpty {
+                granted += 1
+                resumptions.append(contentsOf: waiters.answerFirst(with: true))
+            }
+            return resumptions
         }
     }
     private let state: Mutex<State>
 
     /// `limit` permits; nil: no limit.
-    init(_ limit: Int?) { state = Mutex(State(free: limit ?? .max)) }
+    init(_ limit: Int?) { state = Mutex(State(limit: limit ?? .max)) }
 
     /// The result of asking for a permit.
     enum Answer { case granted(waited: Bool), refused }
@@ -40,8 +52,17 @@ final class Permits: Sendable {
     /// Returns a permit.
     func release() {
         state.withLock { state in
-            if state.waiters.isEmpty { state.free += 1 }
-            return state.waiters.answerFirst(with: true)
+            state.granted -= 1
+            return state.grant()
+        }.resume()
+    }
+
+    /// Changes the number of permits. Invocations that run are left alone; a lower number holds up later ones until enough
+    /// have ended.
+    func limit(to limit: Int?) {
+        state.withLock { state in
+            state.limit = limit ?? .max
+            return state.grant()
         }.resume()
     }
 

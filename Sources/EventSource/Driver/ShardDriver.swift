@@ -26,6 +26,15 @@ final class ShardDriver {
         case cancelled
         /// The lane has to end, for this reason.
         case ended(LaneEnd)
+        /// Deliver nothing more until ``resume``, and tell the run when that is so, with this number (ESM-L2).
+        case pause(Int)
+        /// Go on after a pause.
+        case resume
+        /// Work with these settings from the next decision on (ESM-L4).
+        case settings(SettingsInForce)
+
+        /// Whether a lane that starts later has to be told, too.
+        var isForLaterLanes: Bool { if case .settings = self { false } else { true } }
     }
 
     /// When the driver stops by itself.
@@ -41,7 +50,7 @@ final class ShardDriver {
     private let address: LaneAddress
     private let logger: Logger
     /// The function of each lane.
-    private let runners: [FunctionRunner]
+    private var runners: [FunctionRunner]
     private let work: ShardWork
     /// The shard, if the store can be read without a task; set at the first read.
     private var direct: (any DirectShard)?
@@ -54,6 +63,10 @@ final class ShardDriver {
     /// The calls that are made in each lane.
     private var running: [RunningCalls?]
     private var isStopping = false
+    private var settings: SettingsInForce
+    /// The number of the pause that the shard is in.
+    private var pause: Int?
+    private let paused: @Sendable (ShardID, Int) -> Void
     /// How the lane ends once no invocation is in flight.
     private var pendingEnd: LaneEnd?
     /// How it ends once it has stopped, if the shard can't be read any further.
@@ -76,9 +89,10 @@ final class ShardDriver {
 
     init(
         _ start: MappingLanes.Start, session: MappingSession, mailbox: Mailbox<LaneWorker.Input>, alarms: LaneAlarms,
-        gathering: ReadCoalescer
+        gathering: ReadCoalescer, paused: @escaping @Sendable (ShardID, Int) -> Void
     ) {
         self.alarms = alarms
+        self.paused = paused
         self.gathering = gathering
         self.session = session
         shard = start.shard
@@ -90,18 +104,19 @@ final class ShardDriver {
         board = start.board
         metrics = session.metrics.of(start.shard.id)
         work = ShardWork(session: session, shard: start.shard, address: address, logger: logger)
-        let settings = session.laneSettings
-        runners = (0..<settings.parallelizationFactor).map { _ in
+        let settings = session.settings.value
+        self.settings = settings
+        runners = (0..<settings.lanes.parallelizationFactor).map { _ in
             session.function.runner(
-                for: start.shard.id, names: session.names, configuration: session.configuration)
+                for: start.shard.id, names: settings.names, configuration: settings.configuration)
         }
         running = Array(repeating: nil, count: runners.count)
         core = ShardCore(
-            start.beginning, settings: settings,
+            start.beginning, settings: settings.lanes,
             denseNumbers: session.store.capabilities.contains(.denseSequenceNumbers),
             jitterSeed: session.requestIDs.seed(of: start.shard.id))
         log = LaneLog(
-            logger: logger, shard: start.shard, destination: session.destination.words, throttle: session.throttle)
+            logger: logger, shard: start.shard, destination: settings.destination.words, throttle: session.throttle)
         tip = start.shard.tip
     }
 
@@ -154,6 +169,14 @@ final class ShardDriver {
         case .stop:
             guard !isStopping, pendingEnd == nil else { return nil }
             return stop(in: &group)
+        case .pause(let number): return pause(number, in: &group)
+        case .resume:
+            guard pause != nil, !isStopping, pendingEnd == nil else { return nil }
+            pause = nil
+            return decide(.start, in: &group)
+        case .settings(let settings):
+            guard pendingEnd == nil else { return nil }
+            return change(settings, in: &group)
         case .cancelled:
             cancelFunctions()
             return end(as: .cancelled)
@@ -190,9 +213,9 @@ final class ShardDriver {
     private func endCallsAfterThis() { for case let calls? in running { calls.call.endAfterThis() } }
 
     private func start(_ calls: [LaneCore.Invocation], in group: inout DiscardingTaskGroup) {
-        let (call, lane) = (FunctionCall(), calls[0].lane)
+        let (call, lane) = (FunctionCall(limit: settings.configuration.functionTimeout), calls[0].lane)
         running[lane] = RunningCalls(left: calls[...], call: call)
-        if isStopping { call.endAfterThis() }
+        if isStopping || pause != nil { call.endAfterThis() }
         let (work, runner) = (work, runners[lane])
         group.addTask { await work.invoke(calls[...], runner: runner, call: call) }
         setAlarm()
@@ -206,6 +229,37 @@ final class ShardDriver {
         // What has ended and was not told is not to be lost if the grace time ends.
         for lane in running.indices { if let end = called(lane, in: &group) { return end } }
         return nil
+    }
+
+    /// Stops for a while as ``stop(in:)`` does; the core keeps the attempts.
+    private func pause(_ number: Int, in group: inout DiscardingTaskGroup) -> LaneEnd? {
+        guard !isStopping, pendingEnd == nil else { return nil }
+        let isPaused = pause != nil
+        pause = number
+        if isPaused {
+            if core.isAtRest { paused(shard.id, number) }
+            return nil
+        }
+        endCallsAfterThis()
+        if let end = decide(.pause, in: &group) { return end }
+        for lane in running.indices { if let end = called(lane, in: &group) { return end } }
+        return nil
+    }
+
+    /// Works with other settings. The call that runs keeps those that it began with; the next one has these.
+    private func change(_ settings: SettingsInForce, in group: inout DiscardingTaskGroup) -> LaneEnd? {
+        self.settings = settings
+        endCallsAfterThis()
+        let (names, configuration) = (settings.names, settings.configuration)
+        runners = runners.map { $0.with(names: names, configuration: configuration) }
+        while runners.count < settings.lanes.parallelizationFactor {
+            runners.append(
+                session.function.runner(for: shard.id, names: names, configuration: configuration))
+            running.append(nil)
+        }
+        board.provide(lanes: runners.count)
+        log.destination = settings.destination.words
+        return decide(.settingsChanged(settings.lanes), in: &group)
     }
 
     private func called(_ lane: Int, in group: inout DiscardingTaskGroup) -> LaneEnd? {
@@ -233,7 +287,7 @@ final class ShardDriver {
     /// Cancels the functions that exceed their time limit. They count as failed, with any result (ESM-R9).
     private func cancelIfOverdue(_ now: MonotonicTime) {
         for case let calls? in running
-        where calls.call.cancelIfOverdue(session.configuration.functionTimeout, now) {
+        where calls.call.cancelIfOverdue(now) {
             // The failure itself is logged like any other.
             logger.debug("the function takes longer than it may and is cancelled")
         }
@@ -244,7 +298,7 @@ final class ShardDriver {
         var first: MonotonicTime?
         for case let calls? in running {
             let now = session.timeSource.monotonicTime
-            guard let deadline = calls.call.deadline(session.configuration.functionTimeout, now) else { continue }
+            guard let deadline = calls.call.deadline(now) else { continue }
             first = first.map { min($0, deadline) } ?? deadline
         }
         return first
@@ -325,14 +379,16 @@ final class ShardDriver {
             // for it, at the goal the run, and a noted attempt before it is made.
             let position = progress.position
             let isBehind =
-                tip.rawValue > position.rawValue + UInt64(session.configuration.batchSize) || isLast(position)
+                tip.rawValue > position.rawValue + UInt64(settings.lanes.batchSize) || isLast(position)
             commit(
                 session.checkpoint(shard.id, progress),
                 urgency: isBehind || !progress.notes.isEmpty ? .now : .relaxed, then: .checkpointed, in: &group)
         case .handOver(let giveUp, let progress):
-            let work = work
-            group.addTask { await work.deliver(giveUp, progress) }
-        case .stopped(.asked): return damage ?? .stopped
+            let (work, settings) = (work, settings)
+            group.addTask { await work.deliver(giveUp, progress, by: settings) }
+        case .stopped(.asked):
+            guard let pause, !isStopping else { return damage ?? .stopped }
+            paused(shard.id, pause)
         case .stopped(.shardEnd): return .shardEnd
         }
         return nil

@@ -80,7 +80,7 @@ extension ShardWork {
         let context = InvocationContext(
             mapping: session.key.name, stream: session.key.stream, streamID: session.streamID, shard: shard.id,
             attempt: invocation.attempt, requestIDs: session.requestIDs, invocation: invocation.number,
-            timeout: session.configuration.functionTimeout, timeSource: timeSource, logger: logger)
+            timeout: call.limit, timeSource: timeSource, logger: logger)
         let last = invocation.unit.records[invocation.unit.records.count - 1]
         let age = max(.zero, timeSource.wallTime - last.approximateArrivalTimestamp)
         let begun = timeSource.monotonicTime
@@ -88,7 +88,7 @@ extension ShardWork {
         let found = await runner.call(invocation.unit, context: context)
         let isOverdue = call.end()
         let isCancelled = Task.isCancelled && found.isReached
-        var answer = result(isOverdue ? timedOut : isCancelled ? .cancelled : found)
+        var answer = result(isOverdue ? Self.timedOut(call.limit) : isCancelled ? .cancelled : found)
         answer.times = FunctionCall.Times(begun: begun, age: age)
         answer.duration = timeSource.monotonicTime - begun
         return answer
@@ -102,9 +102,8 @@ extension ShardWork {
     }
 
     /// A function that exceeds its time limit counts as failed, with any result (ESM-R9).
-    private var timedOut: LaneCore.InvocationResult {
-        let timeout = session.configuration.functionTimeout.optionText
-        return .failed(LaneCore.FunctionFailure("the function took longer than \(timeout)", type: "TimeOut"))
+    private static func timedOut(_ limit: Duration) -> LaneCore.InvocationResult {
+        .failed(LaneCore.FunctionFailure("the function took longer than \(limit.optionText)", type: "TimeOut"))
     }
 
     /// The trim horizon, if the unit's first record has expired. Only a unit older than the retention needs a call of

@@ -113,14 +113,14 @@ final class ShardWork: Sendable {
     }
 
     /// Delivers records to the failure destination. The lane repeats a failed delivery (ESM-D9).
-    func deliver(_ giveUp: LaneCore.GiveUp, _ progress: ShardProgress) async {
+    func deliver(_ giveUp: LaneCore.GiveUp, _ progress: ShardProgress, by settings: SettingsInForce) async {
         let document = FailureDocument(
             giveUp, key: (session.key.stream, session.key.name), shard: shard.id,
             shardCreationSecond: shard.creationSecond,
             requestID: session.requestIDs.id(shard: shard.id, invocation: giveUp.lastInvocation ?? 0),
-            names: session.names, awsCompatibleCounts: session.configuration.awsCompatibleCounts,
+            names: settings.names, awsCompatibleCounts: settings.configuration.awsCompatibleCounts,
             timestamp: timeSource.wallTime)
-        switch session.destination {
+        switch settings.destination {
         case .none:
             address.post(.event(.destinationTook(checkpointed: false, lane: giveUp.lane)))
         case .stream(let name):
@@ -154,7 +154,8 @@ final class ShardWork: Sendable {
                 case .unknown(let cause):
                     // The commit must not be repeated blindly, or the documents could be written twice. The checkpoint
                     // says whether it is durable.
-                    guard try await position(ofLane: giveUp.lane) >= part.through else {
+                    guard try await position(ofLane: giveUp.lane, of: max(1, progress.lanes.count)) >= part.through
+                    else {
                         return failed(giveUp, "whether the documents are durable is not known: \(cause)", taken)
                     }
                     taken = part.through
@@ -179,11 +180,10 @@ final class ShardWork: Sendable {
     }
 
     /// Everything of the lane up to here is done, durably.
-    private func position(ofLane lane: Int) async throws -> SequenceNumber {
+    private func position(ofLane lane: Int, of factor: Int) async throws -> SequenceNumber {
         let mapping = try await session.store.describeMapping(session.key)
         guard let checkpoint = mapping.checkpoints.first(where: { $0.shard == shard.id }) else { return .zero }
-        return try ShardProgress(checkpoint).position(
-            ofLane: lane, of: session.laneSettings.parallelizationFactor)
+        return try ShardProgress(checkpoint).position(ofLane: lane, of: factor)
     }
 
     /// Logs what failed in the store; the throttle limits the lines of many shards.

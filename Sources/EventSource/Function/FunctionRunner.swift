@@ -39,6 +39,14 @@ enum FunctionRunner: Sendable {
     case stateful(StatefulFunction)
     case outside(any OutsideFunction, KinesisEvent, reportsFailures: Bool)
 
+    /// The same function with other settings.
+    func with(names: ResourceNames, configuration: EventSourceMapping.Configuration) -> FunctionRunner {
+        guard case .outside(let function, _, _) = self else { return self }
+        return .outside(
+            function, KinesisEvent(names: names, deaggregates: configuration.deaggregates),
+            reportsFailures: configuration.reportsBatchItemFailures)
+    }
+
     /// Calls the function and returns the result once the function has ended.
     func call(_ unit: LaneCore.Unit, context: InvocationContext) async -> LaneCore.InvocationResult {
         switch self {

@@ -97,6 +97,14 @@ struct MetadataRebuild {
                 "mappings that were made before the oldest commit of the journal\(builder.mappingNames.isEmpty ? "" : " (known are \(builder.mappingNames))"): create them again; they begin where you say"
             )
         }
+        if !isWhole || damaged.contains(.mappingControl) {
+            lost.append(
+                "which mappings were disabled before the oldest commit of the journal, and which of their settings were updated: all of those are enabled; look at their settings"
+            )
+        }
+        if !isWhole || damaged.contains(.mappingAction) {
+            lost.append("who disabled, enabled and updated mappings before the oldest commit of the journal, and why")
+        }
         if !isWhole || damaged.contains(.checkpoint) {
             lost.append(
                 "checkpoints that did not move since the oldest commit of the journal: those mappings begin their shards again, so records may come again"
@@ -150,6 +158,9 @@ struct MetadataRebuild {
         dirty.shards.formUnion(catalogue.deletedShards.keys)
         dirty.mappings = Set(catalogue.mappings.keys)
         for mapping in catalogue.mappings.values {
+            for action in mapping.control.actions {
+                dirty.actions.insert(.init(mapping: mapping.number, revision: action.revision))
+            }
             for shard in mapping.checkpoints.keys {
                 dirty.checkpoints.insert(.init(mapping: mapping.number, shard: shard))
             }

@@ -16,7 +16,10 @@ enum Request: Sendable {
     case createMapping(MappingDefinition)
     case listMappings(stream: String?)
     case describeMapping(MappingID)
-    case claimMapping(MappingID, configuration: [UInt8]?, failureStream: String?)
+    case summarizeMapping(MappingID)
+    case mappingHistory(MappingID)
+    case claimMapping(MappingID, ClaimTerms)
+    case renewMapping(MappingID, epoch: UInt64, MappingRenewal)
     case mappingStates(MappingID)
     case releaseMapping(MappingID, epoch: UInt64)
     case seekMapping(MappingID, StartingPosition, ShardID?)
@@ -65,11 +68,21 @@ enum Request: Sendable {
         case .describeMapping(let key):
             writer.write(10 as UInt8)
             writer.write(key)
-        case .claimMapping(let key, let configuration, let failureStream):
+        case .claimMapping(let key, let terms):
             writer.write(11 as UInt8)
             writer.write(key)
-            writer.write(optional: configuration) { $0.write($1) }
-            writer.write(optional: failureStream) { $0.write($1) }
+            writer.write(terms)
+        case .summarizeMapping(let key):
+            writer.write(21 as UInt8)
+            writer.write(key)
+        case .mappingHistory(let key):
+            writer.write(22 as UInt8)
+            writer.write(key)
+        case .renewMapping(let key, let epoch, let renewal):
+            writer.write(23 as UInt8)
+            writer.write(key)
+            writer.write(epoch)
+            writer.write(renewal)
         case .releaseMapping(let key, let epoch):
             writer.write(12 as UInt8)
             writer.write(key)
@@ -124,10 +137,7 @@ enum Request: Sendable {
         case 8: self = .createMapping(try reader.mappingDefinition())
         case 9: self = .listMappings(stream: try reader.optional { try $0.string() })
         case 10: self = .describeMapping(try reader.mappingID())
-        case 11:
-            self = .claimMapping(
-                try reader.mappingID(), configuration: try reader.optional { try $0.array() },
-                failureStream: try reader.optional { try $0.string() })
+        case 11: self = .claimMapping(try reader.mappingID(), try reader.claimTerms())
         case 12: self = .releaseMapping(try reader.mappingID(), epoch: try reader.number())
         case 13:
             self = .seekMapping(
@@ -138,6 +148,10 @@ enum Request: Sendable {
         case 17: self = .backup(try reader.string())
         case 18: self = .countRecords(try reader.each { try $0.recordSpan() }, stream: try reader.string())
         case 19: self = .updateStream(try reader.string(), retention: try reader.duration())
+        case 21: self = .summarizeMapping(try reader.mappingID())
+        case 22: self = .mappingHistory(try reader.mappingID())
+        case 23:
+            self = .renewMapping(try reader.mappingID(), epoch: try reader.number(), try reader.mappingRenewal())
         case 20: self = .lastRecords(try reader.each { try $0.recordSpan() }, stream: try reader.string())
         case let kind: throw WireError("a request of an unknown kind \(kind)")
         }
@@ -157,6 +171,8 @@ enum Reply: Sendable {
     case positions([SequenceNumber?])
     case mapping(MappingDescription)
     case mappings([MappingDescription])
+    case summary(MappingSummary)
+    case actions([MappingAction])
     /// Whether the owner is going to release the store.
     case released(Bool)
     /// The states of the mapping's shards; nil where no process runs it, or the one that does can't be asked.
@@ -192,6 +208,12 @@ enum Reply: Sendable {
         case .mappings(let mappings):
             writer.write(8 as UInt8)
             writer.write(each: mappings) { $0.write($1) }
+        case .summary(let summary):
+            writer.write(16 as UInt8)
+            writer.write(summary)
+        case .actions(let actions):
+            writer.write(17 as UInt8)
+            writer.write(each: actions) { $0.write($1) }
         case .released(let isGoing):
             writer.write(9 as UInt8)
             writer.write(isGoing)
@@ -242,6 +264,8 @@ enum Reply: Sendable {
                     files: try count(), bytes: try count(), records: try count(),
                     begunAt: Timestamp(milliseconds: try reader.number())))
         case 14: self = .counts(try reader.each { try $0.recordCount() })
+        case 16: self = .summary(try reader.mappingSummary())
+        case 17: self = .actions(try reader.each { try $0.mappingAction() })
         case 15: self = .positions(try reader.each { try $0.optional { try $0.sequenceNumber() } })
         case let kind: throw WireError("a reply of an unknown kind \(kind)")
         }

@@ -26,6 +26,10 @@ extension WireWriter {
         write(each: mapping.checkpoints) { $0.write($1) }
         write(each: mapping.expiredShards) { $0.write($1) }
         write(mapping.retention)
+        write(optional: mapping.holder) { $0.write($1) }
+        write(mapping.isEnabled)
+        write(mapping.revision)
+        write(optional: mapping.lastAction) { $0.write($1) }
     }
 
     mutating func write(_ state: MappingShardState) {
@@ -91,6 +95,9 @@ extension WireWriter {
             write(seal.stream)
             write(each: seal.parents) { $0.write($1) }
             write(each: seal.children) { $0.write($1) }
+        case .control(let control):
+            write(6 as UInt8)
+            write(control)
         case .reserved(let change): write(change)
         }
     }
@@ -169,7 +176,8 @@ extension WireReader {
             key: try mappingID(), id: try number(), startingPosition: try startingPosition(),
             createdAt: try timestamp(), configuration: try array(), epoch: try number(), isClaimed: try bool(),
             checkpoints: try each { try $0.checkpoint() }, expiredShards: try each { try $0.shardDescription() },
-            retention: try duration())
+            retention: try duration(), holder: try optional { try $0.mappingHolder() }, isEnabled: try bool(),
+            revision: try number(), lastAction: try optional { try $0.mappingAction() })
     }
 
     mutating func mappingShardState() throws -> MappingShardState {
@@ -238,6 +246,7 @@ extension WireReader {
                     stream: try string(), parents: try each { try $0.shard() },
                     children: try each { try $0.hashKeyRange() }))
         case 5: return .takeOver(stream: try string(), shard: try shard(), epoch: try number())
+        case 6: return .control(try mappingControl())
         default: throw WireError("a change of an unknown kind")
         }
     }
@@ -277,6 +286,6 @@ enum WireCode {
         .mappingBusy,
         .fenced, .recordTooLarge, .commitTooLarge, .storeBusy, .ownerGone, .diskFull,
         .storeFailed, .outcomeUnknown, .corrupt, .readFailed, .newerFormat, .metadataOlderThanJournal, .notAccessible,
-        .closed, .shardClosed, .shardsChanged,
+        .closed, .shardClosed, .shardsChanged, .mappingChanged,
     ]
 }

@@ -30,6 +30,7 @@ extension Catalogue {
         case .streamDeleted(let key): return deleteStream(key, commit: commit)
         case .mappingCreated(let entry): return apply(entry, commit: commit)
         case .mappingChanged(let entry): return apply(entry, commit: commit)
+        case .mappingControlled(let entry): return apply(entry, commit: commit)
         case .mappingDeleted(let number): return deleteMapping(number)
         case .takeOver(let shard, let epoch): return takeOver(shard, epoch: epoch, commit: commit)
         case .opened(let entry): return apply(entry, commit: commit)
@@ -81,10 +82,37 @@ extension Catalogue {
 
     private mutating func apply(_ entry: MappingChangedEntry, commit: UInt64) -> Applied {
         changeMapping(entry.number) { mapping in
-            guard mapping.atCommit < commit else { return }
+            // One commit may hold several changes of a mapping.
+            guard mapping.atCommit < commit || (mapping.atCommit == commit && mapping.epoch < entry.epoch) else {
+                return
+            }
             mapping.epoch = entry.epoch
-            mapping.configuration = entry.configuration
             mapping.atCommit = commit
+            guard mapping.configuration != entry.configuration else { return }
+            // Versions before control actions changed the settings by the claim.
+            mapping.configuration = entry.configuration
+            if mapping.control.revision == 0 { mapping.control.brought = entry.configuration }
+        }
+    }
+
+    private mutating func apply(_ entry: MappingControlledEntry, commit: UInt64) -> Applied {
+        changeMapping(entry.number) { mapping in
+            let revision = entry.action.revision
+            // The rows of settings, of the revision and of the actions are saved one by one: some may be newer.
+            if mapping.atCommit < commit || (mapping.atCommit == commit && mapping.control.revision < revision) {
+                if let configuration = entry.configuration { mapping.configuration = configuration }
+                mapping.atCommit = commit
+            }
+            if mapping.control.revision < revision {
+                mapping.control.revision = revision
+                if let isEnabled = entry.action.isEnabled { mapping.control.isEnabled = isEnabled }
+                if entry.isBrought, let brought = entry.configuration { mapping.control.brought = brought }
+            }
+            if mapping.control.actions.last.map({ $0.revision < revision }) ?? true {
+                mapping.control.actions.append(entry.action)
+                let surplus = mapping.control.actions.count - MappingControl.keptActions
+                if surplus > 0 { mapping.control.actions.removeFirst(surplus) }
+            }
         }
     }
 

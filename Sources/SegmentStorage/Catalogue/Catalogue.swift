@@ -208,15 +208,46 @@ package struct MappingState: Sendable, Hashable {
     package let name: String
     let startingPosition: StartingPosition
     let createdAt: Timestamp
-    var configuration: [UInt8]
+    /// The settings in force.
+    package var configuration: [UInt8]
     /// The newest claim's fencing token. Checkpoint moves with a lower one are refused.
     var epoch: UInt64
+    /// What control actions have made of it.
+    package var control: MappingControlState
     /// Its progress in each shard that it has reached.
     package var checkpoints: [ShardNumber: CheckpointState] = [:]
     /// The parked partition keys of each shard.
     package var parked: [ShardNumber: [UTF8Key: ParkedState]] = [:]
-    /// The last commit that changed this, checkpoints and parked keys aside.
+    /// The last commit that changed this, control, checkpoints and parked keys aside.
     var atCommit: UInt64
+
+    init(
+        number: MappingNumber, stream: StreamNumber, name: String, startingPosition: StartingPosition,
+        createdAt: Timestamp, configuration: [UInt8], epoch: UInt64, atCommit: UInt64
+    ) {
+        self.number = number
+        self.stream = stream
+        self.name = name
+        self.startingPosition = startingPosition
+        self.createdAt = createdAt
+        self.configuration = configuration
+        self.epoch = epoch
+        self.atCommit = atCommit
+        control = MappingControlState(brought: configuration)
+    }
+}
+
+/// What control actions have made of a mapping.
+package struct MappingControlState: Sendable, Hashable {
+    /// The number of control actions.
+    package var revision: UInt64 = 0
+    package var isEnabled = true
+    /// The settings that the newest claim with other ones than before brought, or the mapping was created with.
+    var brought: [UInt8]
+    /// The last actions, the oldest first.
+    package var actions: [MappingAction] = []
+
+    init(brought: [UInt8]) { self.brought = brought }
 }
 
 /// How far a mapping is in one shard.

@@ -8,8 +8,8 @@ private enum Kind: UInt8 {
 }
 
 /// What a mapping's entry does.
-private enum MappingAction: UInt8 {
-    case created, changed, deleted
+private enum MappingStep: UInt8 {
+    case created, changed, deleted, controlled
 }
 
 extension Entry {
@@ -31,7 +31,7 @@ extension Entry {
             case .streamCreated: .streamCreated
             case .streamChanged: .streamChanged
             case .streamDeleted: .streamDeleted
-            case .mappingCreated, .mappingChanged, .mappingDeleted: .mapping
+            case .mappingCreated, .mappingChanged, .mappingControlled, .mappingDeleted: .mapping
             case .takeOver: .takeOver
             case .opened: .opened
             case .shardsRemoved: .shardsRemoved
@@ -66,15 +66,18 @@ extension Entry {
             if entry.expiredThrough != nil { head.replace(at: start + 2, with: UInt16(1)) }
         case .streamDeleted(let key): head.put(key.rawValue)
         case .mappingCreated(let entry):
-            head.put(MappingAction.created.rawValue)
+            head.put(MappingStep.created.rawValue)
             entry.encode(into: &head)
         case .mappingChanged(let entry):
-            head.put(MappingAction.changed.rawValue)
+            head.put(MappingStep.changed.rawValue)
             head.put(entry.number.rawValue)
             head.put(entry.epoch)
             head.putBlob(entry.configuration)
+        case .mappingControlled(let entry):
+            head.put(MappingStep.controlled.rawValue)
+            entry.encode(into: &head)
         case .mappingDeleted(let number):
-            head.put(MappingAction.deleted.rawValue)
+            head.put(MappingStep.deleted.rawValue)
             head.put(number.rawValue)
         case .takeOver(let shard, let epoch):
             head.put(shard.rawValue)
@@ -166,8 +169,8 @@ extension Entry {
 
     private static func mapping(from reader: inout ByteReader) throws(FormatDamage) -> Entry {
         let number: UInt8 = try reader.take()
-        guard let action = MappingAction(rawValue: number) else { throw .newer("a mapping's change \(number)") }
-        switch action {
+        guard let step = MappingStep(rawValue: number) else { throw .newer("a mapping's change \(number)") }
+        switch step {
         case .created: return .mappingCreated(try MappingCreatedEntry(from: &reader))
         case .changed:
             return .mappingChanged(
@@ -175,6 +178,7 @@ extension Entry {
                     number: MappingNumber(try reader.take()), epoch: try reader.take(),
                     configuration: try reader.takeBlob()))
         case .deleted: return .mappingDeleted(MappingNumber(try reader.take()))
+        case .controlled: return .mappingControlled(try MappingControlledEntry(from: &reader))
         }
     }
 }

@@ -12,6 +12,7 @@ package enum Entry: Sendable, Hashable {
     case streamDeleted(StreamNumber)
     case mappingCreated(MappingCreatedEntry)
     case mappingChanged(MappingChangedEntry)
+    case mappingControlled(MappingControlledEntry)
     case mappingDeleted(MappingNumber)
     case takeOver(shard: ShardNumber, epoch: UInt64)
     case opened(OpenedEntry)
@@ -22,8 +23,8 @@ package enum Entry: Sendable, Hashable {
     var isOfCatalogue: Bool {
         switch self {
         case .records, .checkpoint, .parked, .attempts: false
-        case .seal, .streamCreated, .streamChanged, .streamDeleted, .mappingCreated, .mappingChanged, .mappingDeleted,
-            .takeOver, .opened, .shardsRemoved:
+        case .seal, .streamCreated, .streamChanged, .streamDeleted, .mappingCreated, .mappingChanged,
+            .mappingControlled, .mappingDeleted, .takeOver, .opened, .shardsRemoved:
             true
         }
     }
@@ -108,11 +109,21 @@ package struct MappingCreatedEntry: Sendable, Hashable {
     var starts: [Start]
 }
 
-/// A mapping's new claim or settings.
+/// A mapping's new claim, with the settings in force. Versions before control actions changed them by it.
 package struct MappingChangedEntry: Sendable, Hashable {
     var number: MappingNumber
     var epoch: UInt64
     var configuration: [UInt8]
+}
+
+/// A control action of a mapping.
+package struct MappingControlledEntry: Sendable, Hashable {
+    var number: MappingNumber
+    var action: MappingAction
+    /// The new settings.
+    var configuration: [UInt8]?
+    /// Whether a claim brought them: the same ones of the next claim don't replace what control actions make of them.
+    var isBrought: Bool
 }
 
 /// The store was opened.

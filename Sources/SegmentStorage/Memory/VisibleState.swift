@@ -1,3 +1,4 @@
+import DiskAccess
 import StreamModel
 import StreamStorage
 import Synchronization
@@ -5,7 +6,7 @@ import Synchronization
 /// The state that all readers see: everything that is committed, and nothing else (STORE-M2).
 ///
 /// The writer's thread publishes; reads may come from any thread. This lock is taken after the one of
-/// ``CatalogueSaver`` and before the one of a ``ShardMemtable``.
+/// ``CatalogueSaver`` and before the one of a ``ShardMemtable``. Tasks are resumed outside of it.
 package final class VisibleState: Sendable {
     struct State: Sendable {
         var catalogue: Catalogue
@@ -16,10 +17,18 @@ package final class VisibleState: Sendable {
         /// The lost ranges by shard.
         var lost: [ShardNumber: [ClosedRange<UInt64>]] = [:]
         var isClosed = false
+        /// Those that wait for a change of a mapping.
+        var mappingWaiters = WaitList<MappingNumber, Void>()
 
         /// The claim of a mapping's runner.
         struct Claim: Sendable {
             var epoch: UInt64
+            var owner: String
+            /// How long it holds unless it is renewed, and until when by both clocks; nil: until it is released.
+            var lease: Duration?
+            var deadline: (monotonic: MonotonicTime, wall: Timestamp)?
+            /// The revision of the mapping that the runner has applied.
+            var revision: UInt64
             /// The stream that receives the records that the runner gives up.
             var failureStream: String?
             /// Returns the states of the runner's shards.
@@ -74,8 +83,10 @@ package final class VisibleState: Sendable {
     /// Makes a commit visible as a whole: its records and its other entries. Waiters are woken after the lock is
     /// released.
     func publish(_ entries: [Entry], frames: [Memtable.Frame], commit: UInt64) {
-        let woken = state.withLock { state in
+        let (woken, resumed) = state.withLock { state in
             var touched: Set<ShardNumber> = []
+            var changed: Set<MappingNumber> = []
+            var isStreamDeleted = false
             var woken: [ShardMemtable] = []
             for entry in entries {
                 touched.formUnion(state.catalogue.shardsThatChange(by: entry))
@@ -84,9 +95,14 @@ package final class VisibleState: Sendable {
                 switch entry {
                 case .streamCreated(let created): for shard in created.shards { state.addTail(shard) }
                 case .seal(let seal): for shard in seal.children { state.addTail(shard) }
-                case .mappingDeleted(let number): state.claims[number] = nil
+                case .mappingChanged(let entry): changed.insert(entry.number)
+                case .mappingControlled(let entry): changed.insert(entry.number)
+                case .mappingDeleted(let number):
+                    changed.insert(number)
+                    state.claims[number] = nil
                 case .streamDeleted:
                     let mappings = state.catalogue.mappings
+                    isStreamDeleted = true
                     state.claims = state.claims.filter { mappings[$0.key] != nil }
                 default: break
                 }
@@ -115,9 +131,15 @@ package final class VisibleState: Sendable {
             for shard in touched where state.catalogue.shards[shard] == nil { state.shardMemtables[shard] = nil }
             // Under the lock, so that a reader that sees the records sees the commit's other entries too.
             watermarkValue.store(commit, ordering: .releasing)
-            return woken
+            let isChange = !changed.isEmpty || isStreamDeleted
+            let resumed =
+                isChange && !state.mappingWaiters.isEmpty
+                ? state.mappingWaiters.answerAll(where: { isStreamDeleted || changed.contains($0) }, with: ())
+                : Resumptions<Void>()
+            return (woken, resumed)
         }
         for shardMemtable in woken { shardMemtable.wake() }
+        resumed.resume()
     }
 
     /// The rows that changed since the last call, with the catalogue that they changed to.
@@ -131,16 +153,22 @@ package final class VisibleState: Sendable {
     /// Marks rows as changed again, since they could not be saved.
     func putBack(_ dirty: DirtyRows) { state.withLock { $0.dirty.formUnion(dirty) } }
 
+    /// Takes one of those that wait for a change of a mapping out of their list.
+    func removeMappingWaiter(_ id: WaiterID) -> Waiter<Void>? { state.withLock { $0.mappingWaiters.remove(id) } }
+
     /// The shard's memtable; nil where the shard does not exist.
     func shardMemtable(of shard: ShardNumber) -> ShardMemtable? { state.withLock { $0.shardMemtables[shard] } }
 
     /// Closes the state and wakes all waiters. Later calls throw `closed`.
     func close() {
-        let shardMemtables = state.withLock { state in
+        let (shardMemtables, resumed) = state.withLock { state in
             state.isClosed = true
-            return state.shardMemtables.sorted { $0.key < $1.key }.map(\.value)
+            return (
+                state.shardMemtables.sorted { $0.key < $1.key }.map(\.value), state.mappingWaiters.answerAll(with: ())
+            )
         }
         for shardMemtable in shardMemtables { shardMemtable.wake() }
+        resumed.resume()
     }
 }
 
@@ -191,6 +219,9 @@ extension DirtyRows {
                 checkpoints.insert(CheckpointPlace(mapping: entry.number, shard: start.shard))
             }
         case .mappingChanged(let entry): mappings.insert(entry.number)
+        case .mappingControlled(let entry):
+            mappings.insert(entry.number)
+            actions.insert(ActionPlace(mapping: entry.number, revision: entry.action.revision))
         case .mappingDeleted(let number): note(mapping: number, in: catalogue)
         case .takeOver(let shard, _): shards.insert(shard)
         case .opened(let entry):

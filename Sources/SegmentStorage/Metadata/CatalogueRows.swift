@@ -41,11 +41,16 @@ extension Catalogue {
         for number in dirty.mappings.sorted() {
             if let mapping = mappings[number] {
                 changes.append(.put(mapping.row))
+                // Without control actions the row says nothing.
+                if mapping.control.revision > 0 { changes.append(.put(mapping.controlRow)) }
             } else {
                 let key = [MetadataValue.number(number.rawValue)]
-                changes += [.remove(.mapping, key: key), .remove(.checkpoint, key: key), .remove(.parked, key: key)]
+                changes += [.mapping, .mappingControl, .mappingAction, .checkpoint, .parked].map {
+                    .remove($0, key: key)
+                }
             }
         }
+        for place in dirty.actions.sorted() { changes += self.changes(ofAction: place) }
         for place in dirty.checkpoints.sorted() {
             let key = [MetadataValue.number(place.mapping.rawValue), .number(place.shard.rawValue)]
             if let checkpoint = mappings[place.mapping]?.checkpoints[place.shard] {
@@ -165,6 +170,7 @@ extension Catalogue {
             mappings[mapping.number] = mapping
             streams[mapping.stream]?.mappings[UTF8Key(mapping.name)] = mapping.number
         }
+        try takeControl(contents)
         for row in contents[.checkpoint] {
             var reader = RowReader(row)
             let (mapping, shard) = (MappingNumber(try reader.short()), ShardNumber(try reader.short()))

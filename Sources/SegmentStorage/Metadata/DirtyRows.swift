@@ -5,18 +5,20 @@ package struct DirtyRows: Sendable, Hashable {
     /// The shards whose numbers have jumped.
     package var jumped: ShardSet = []
     package var mappings: Set<MappingNumber> = []
+    package var actions: Set<ActionPlace> = []
     package var checkpoints: Set<CheckpointPlace> = []
     package var parked: Set<CheckpointPlace> = []
 
     package init(
         streams: Set<StreamNumber> = [], shards: ShardSet = [], jumped: ShardSet = [],
-        mappings: Set<MappingNumber> = [],
+        mappings: Set<MappingNumber> = [], actions: Set<ActionPlace> = [],
         checkpoints: Set<CheckpointPlace> = [], parked: Set<CheckpointPlace> = []
     ) {
         self.streams = streams
         self.shards = shards
         self.jumped = jumped
         self.mappings = mappings
+        self.actions = actions
         self.checkpoints = checkpoints
         self.parked = parked
     }
@@ -31,9 +33,20 @@ package struct DirtyRows: Sendable, Hashable {
         }
     }
 
+    /// A control action of a mapping.
+    package struct ActionPlace: Sendable, Hashable {
+        var mapping: MappingNumber
+        var revision: UInt64
+
+        package init(mapping: MappingNumber, revision: UInt64) {
+            self.mapping = mapping
+            self.revision = revision
+        }
+    }
+
     package var isEmpty: Bool {
-        streams.isEmpty && shards.isEmpty && jumped.isEmpty && mappings.isEmpty && checkpoints.isEmpty
-            && parked.isEmpty
+        streams.isEmpty && shards.isEmpty && jumped.isEmpty && mappings.isEmpty && actions.isEmpty
+            && checkpoints.isEmpty && parked.isEmpty
     }
 
     package mutating func formUnion(_ other: DirtyRows) {
@@ -41,6 +54,7 @@ package struct DirtyRows: Sendable, Hashable {
         shards.formUnion(other.shards)
         jumped.formUnion(other.jumped)
         mappings.formUnion(other.mappings)
+        actions.formUnion(other.actions)
         checkpoints.formUnion(other.checkpoints)
         parked.formUnion(other.parked)
     }

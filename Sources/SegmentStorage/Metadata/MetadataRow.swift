@@ -65,17 +65,23 @@ package enum MetadataTable: String, CaseIterable, Sendable {
     case streamCreation = "stream_creation"
     /// Up to which arrival a stream's records have expired permanently.
     case streamExpiry = "stream_expiry"
+    /// What control actions have made of a mapping.
+    case mappingControl = "mapping_control"
+    /// The last control actions of each mapping.
+    case mappingAction = "mapping_action"
 
     /// Whether stores of earlier versions may lack the table. Opening such a store creates it.
-    package var isLater: Bool { [.journal, .skipped, .retired, .streamCreation, .streamExpiry].contains(self) }
+    package var isLater: Bool {
+        [.journal, .skipped, .retired, .streamCreation, .streamExpiry, .mappingControl, .mappingAction].contains(self)
+    }
 
     /// The number of leading columns that form the key.
     package var keyCount: Int {
         switch self {
         case .store, .journal, .stream, .shard, .mapping, .segment, .deletedShard, .skipped, .retired,
-            .streamCreation, .streamExpiry:
+            .streamCreation, .streamExpiry, .mappingControl:
             1
-        case .checkpoint, .section, .segmentStream, .lostRange: 2
+        case .checkpoint, .section, .segmentStream, .lostRange, .mappingAction: 2
         case .parked: 3
         }
     }
@@ -119,6 +125,8 @@ package enum MetadataTable: String, CaseIterable, Sendable {
         case .retired: ["id", "created_s"]
         case .streamCreation: ["stream", "shards", "retention_ms", "max_record_bytes", "failure_stream"]
         case .streamExpiry: ["stream", "expired_ms"]
+        case .mappingControl: ["mapping", "revision", "enabled", "brought"]
+        case .mappingAction: ["mapping", "revision", "time_ms", "actor", "reason", "settings", "enabled"]
         }
     }
 

@@ -10,14 +10,9 @@ extension SegmentStore: DirectStore {
             timeSource: timeSource)
     }
 
-    /// As ``DirectStore/epoch(of:)``.
-    package func epoch(of mapping: MappingID) throws -> UInt64 {
-        try core.visible.withOpen { try $0.catalogue.mapping(mapping).epoch }
-    }
-
-    /// As ``DirectStore/retention(of:)``.
-    package func retention(of stream: String) throws -> Duration {
-        try core.visible.withOpen { try $0.catalogue.stream(stream).retention }
+    /// As ``DirectStore/summary(of:)``.
+    package func summary(of mapping: MappingID) throws -> MappingSummary {
+        try core.visible.withOpen { try $0.summary(of: mapping) }
     }
 
     /// As ``DirectStore/submit(_:urgency:_:)``.

@@ -47,7 +47,7 @@ extension SegmentStore {
 
     /// As ``StoreEngine/listMappings(of:)``.
     public func listMappings(of stream: String?) async throws -> [MappingDescription] {
-        let now = timeSource.wallTime
+        let now = timeSource.now
         return try core.visible.withOpen { state in
             let only = try stream.map { try state.catalogue.stream($0).key }
             return state.catalogue.mappings.values
@@ -59,7 +59,7 @@ extension SegmentStore {
 
     /// As ``StoreEngine/describeMapping(_:)``.
     public func describeMapping(_ mapping: MappingID) async throws -> MappingDescription {
-        let now = timeSource.wallTime
+        let now = timeSource.now
         return try core.visible.withOpen { state in
             guard let description = state.describe(try state.catalogue.mapping(mapping), at: now) else {
                 throw ShardlineError(.streamNotFound, "there is no stream '\(mapping.stream)'")
@@ -68,29 +68,43 @@ extension SegmentStore {
         }
     }
 
-    /// As ``StoreEngine/claimMapping(_:with:)``.
+    /// As ``StoreEngine/summarizeMapping(_:)``.
+    public func summarizeMapping(_ mapping: MappingID) async throws -> MappingSummary { try summary(of: mapping) }
+
+    /// As ``StoreEngine/mappingHistory(_:)``.
+    public func mappingHistory(_ mapping: MappingID) async throws -> [MappingAction] {
+        try core.visible.withOpen { try $0.catalogue.mapping(mapping).control.actions }
+    }
+
+    /// As ``StoreEngine/claimMapping(_:with:)``. A claim lasts no longer than this opening of the store: the next one
+    /// knows that no other process writes.
     public func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription {
+        try claim.validate()
+        let begun = timeSource.now
         // The claim is taken before the journal is written, so that one of two concurrent calls is refused.
         let number = try core.visible.withOpen { state in
             let number = try state.catalogue.mapping(mapping).number
-            if let claim = state.claims[number] {
-                let what = claim.epoch == .max ? "is being started or deleted at this moment" : "is running already"
-                throw ShardlineError(.mappingBusy, "the mapping '\(mapping)' \(what)")
+            if let claim = state.claims[number], claim.holds(at: begun) {
+                guard let holder = claim.holder else {
+                    throw ShardlineError(
+                        .mappingBusy, "the mapping '\(mapping)' is being started or deleted at this moment")
+                }
+                throw ShardlineError.isHeld(mapping, by: holder)
             }
             state.claims[number] = .pending
             return number
         }
         do {
-            try await ask(.claimMapping(mapping, configuration: claim.configuration))
-            let now = timeSource.wallTime
+            try await ask(.claimMapping(mapping, configuration: claim.configuration, owner: claim.owner))
+            let now = timeSource.now
             return try core.visible.withOpen { state in
-                guard let claimed = state.catalogue.mappings[number],
-                    let description = state.describe(claimed, at: now)
-                else {
+                guard let claimed = state.catalogue.mappings[number] else {
                     throw ShardlineError(.mappingNotFound, "the mapping '\(mapping)' was deleted")
                 }
-                state.claims[number] = VisibleState.State.Claim(
-                    epoch: claimed.epoch, failureStream: claim.failureStream, states: claim.states)
+                state.claims[number] = VisibleState.State.Claim(claim, on: claimed, at: now)
+                guard let description = state.describe(claimed, at: now) else {
+                    throw ShardlineError(.streamNotFound, "there is no stream '\(mapping.stream)'")
+                }
                 return description
             }
         } catch {
@@ -105,6 +119,23 @@ extension SegmentStore {
             state.claims[try state.catalogue.mapping(mapping).number]?.states
         }
         return states?()
+    }
+
+    /// As ``StoreEngine/renewMapping(_:epoch:with:)``.
+    @discardableResult
+    public func renewMapping(
+        _ mapping: MappingID, epoch: UInt64, with renewal: MappingRenewal
+    ) async throws -> MappingSummary {
+        let now = timeSource.now
+        return try core.visible.withOpen { state in
+            let number = try state.catalogue.mapping(mapping).number
+            guard var claim = state.claims[number], claim.epoch == epoch else {
+                throw ShardlineError.isOvertaken(mapping, epoch: epoch)
+            }
+            claim.renew(with: renewal, at: now)
+            state.claims[number] = claim
+            return try state.summary(of: mapping)
+        }
     }
 
     /// As ``StoreEngine/releaseMapping(_:epoch:)``.
@@ -131,9 +162,10 @@ extension SegmentStore {
 
     /// As ``StoreEngine/deleteMapping(_:)``.
     public func deleteMapping(_ mapping: MappingID) async throws {
+        let now = timeSource.now
         let number = try core.visible.withOpen { state in
             let number = try state.catalogue.mapping(mapping).number
-            guard state.claims[number] == nil else {
+            guard state.claims[number]?.holds(at: now) != true else {
                 throw ShardlineError(.mappingBusy, "the mapping '\(mapping)' is running: stop it before deleting it")
             }
             // The pending claim keeps the mapping from being claimed while it is deleted.
@@ -146,51 +178,5 @@ extension SegmentStore {
             try? core.visible.withOpen { $0.claims[number] = nil }
             throw error
         }
-    }
-}
-
-extension VisibleState.State.Claim {
-    /// A claim or a deletion that is being written.
-    static let pending = VisibleState.State.Claim(epoch: .max)
-}
-
-extension VisibleState.State {
-    /// The first of a stream's mappings, by name, that is running.
-    func runningMapping(of stream: StreamState) -> MappingID? {
-        stream.mappings.filter { claims[$0.value] != nil }.keys.min().map {
-            MappingID(stream: stream.name, name: $0.string)
-        }
-    }
-
-    /// A running mapping whose failure stream is this stream.
-    func runningMapping(givingUpTo stream: StreamState) -> MappingID? {
-        claims.filter { $0.value.failureStream == stream.name }.keys.min().flatMap { number in
-            guard let mapping = catalogue.mappings[number], let source = catalogue.streams[mapping.stream] else {
-                return nil
-            }
-            return MappingID(stream: source.name, name: mapping.name)
-        }
-    }
-
-    /// The public description of a mapping; nil where its stream is gone.
-    fileprivate func describe(_ mapping: MappingState, at now: Timestamp) -> MappingDescription? {
-        guard let stream = catalogue.streams[mapping.stream] else { return nil }
-        let removed = catalogue.removedShards(of: stream, at: now)
-        let expired = removed.filter { !(mapping.checkpoints[$0.key]?.isShardEnd ?? false) }
-        var checkpoints: [ShardCheckpoint] = []
-        for (key, checkpoint) in mapping.checkpoints {
-            guard let shard = catalogue.shards[key] else { continue }
-            checkpoints.append(
-                ShardCheckpoint(
-                    shard: shard.id, position: checkpoint.position, isShardEnd: checkpoint.isShardEnd,
-                    state: checkpoint.state, earlierAttempts: checkpoint.earlierAttempts))
-        }
-        return MappingDescription(
-            key: MappingID(stream: stream.name, name: mapping.name), id: UInt64(mapping.number.rawValue),
-            startingPosition: mapping.startingPosition, createdAt: mapping.createdAt,
-            configuration: mapping.configuration, epoch: mapping.epoch, isClaimed: claims[mapping.number] != nil,
-            checkpoints: checkpoints.sorted { $0.shard < $1.shard },
-            expiredShards: expired.map { $0.description(trimHorizon: $0.lastSequence, recordCount: 0) },
-            retention: stream.retention)
     }
 }

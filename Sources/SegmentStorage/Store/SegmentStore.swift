@@ -146,11 +146,14 @@ public final class SegmentStore: StoreEngine {
 
     /// As ``StoreEngine/deleteStream(_:force:)``.
     public func deleteStream(_ name: String, force: Bool) async throws {
+        let now = timeSource.now
         // Pending claims keep the stream's mappings from being claimed while the stream is deleted.
         let held = try core.visible.withOpen { state in
             let stream = try state.catalogue.stream(name)
-            if !force, let running = state.runningMapping(of: stream) { throw ShardlineError.isRunning(running) }
-            if !force, let running = state.runningMapping(givingUpTo: stream) {
+            if !force, let running = state.runningMapping(of: stream, at: now) {
+                throw ShardlineError.isRunning(running)
+            }
+            if !force, let running = state.runningMapping(givingUpTo: stream, at: now) {
                 throw ShardlineError.isInUse(name, by: running)
             }
             let free = stream.mappings.values.filter { state.claims[$0] == nil }

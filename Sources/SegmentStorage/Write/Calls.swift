@@ -15,7 +15,8 @@ package enum CallRequest: Sendable {
     case updateStream(name: String, retention: Duration)
     case deleteStream(name: String)
     case createMapping(MappingDefinition, starts: [ShardNumber: SequenceNumber])
-    case claimMapping(MappingID, configuration: [UInt8]?)
+    /// `configuration`: what the owner brings.
+    case claimMapping(MappingID, configuration: [UInt8]?, owner: String)
     /// `all`: in all shards, including those that are no longer listed.
     case seekMapping(MappingID, positions: [ShardNumber: SequenceNumber], all: Bool)
     case deleteMapping(MappingID)

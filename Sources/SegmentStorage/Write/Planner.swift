@@ -31,9 +31,8 @@ package struct Planner {
         case .updateStream(let name, let retention): try updateStream(name, retention)
         case .deleteStream(let name): add(.streamDeleted(try catalogue.stream(name).key))
         case .createMapping(let definition, let starts): try createMapping(definition, starts)
-        case .claimMapping(let key, let configuration):
-            let mapping = try catalogue.mapping(key)
-            add(mapping.changed(epoch: mapping.epoch + 1, configuration: configuration))
+        case .claimMapping(let key, let configuration, let owner):
+            try claimMapping(key, bringing: configuration, owner: owner)
         case .seekMapping(let key, let positions, let all): try seekMapping(key, to: positions, all: all)
         case .deleteMapping(let key): add(.mappingDeleted(try catalogue.mapping(key).number))
         case .applyRetention(let atOnce, let shards): applyRetention(atOnce: atOnce, forgetting: shards)
@@ -69,6 +68,7 @@ package struct Planner {
         var last: [ShardNumber: SequenceNumber] = [:]
         var epochs: [ShardNumber: UInt64] = [:]
         var seals: [StreamNumber: SealCheck] = [:]
+        var revisions: [MappingNumber: UInt64] = [:]
         for (index, change) in changes.enumerated() {
             switch change {
             case .append(let prepared):
@@ -85,6 +85,7 @@ package struct Planner {
                 if let children = try refusal(of: seal, &seals) { return .sealed(change: index, children: children) }
             case .other(.checkpoint(let move)):
                 try check(move.mapping, shard: move.checkpoint.shard, epoch: move.epoch)
+            case .other(.control(let control)): try check(control, revisions: &revisions)
             case .other(.reserved(let change)): try check(change, epochs: &epochs)
             case .other(.append): preconditionFailure("appends are prepared by their callers")
             }
@@ -150,6 +151,14 @@ package struct Planner {
             }
             epochs[shard.key] = epoch
         }
+    }
+
+    private func check(_ control: MappingControl, revisions: inout [MappingNumber: UInt64]) throws {
+        try control.validate()
+        let mapping = try catalogue.mapping(control.mapping)
+        let revision = revisions[mapping.number] ?? mapping.control.revision
+        try control.check(revision: revision)
+        revisions[mapping.number] = revision + 1
     }
 
     private func check(_ key: MappingID, shard: ShardID, epoch: UInt64) throws {
@@ -237,6 +246,13 @@ package struct Planner {
                         isShardEnd: move.checkpoint.isShardEnd, state: move.checkpoint.state)))
             return .done
         case .seal(let seal): return .sealed(try plan(seal))
+        case .control(let control):
+            let mapping = try catalogue.mapping(control.mapping)
+            add(
+                mapping.controlled(
+                    at: now, by: control.actor, control.reason, configuration: control.configuration,
+                    isEnabled: control.isEnabled))
+            return .done
         case .reserved(let change): return try plan(change)
         }
     }
@@ -370,6 +386,17 @@ package struct Planner {
                     configuration: definition.configuration, starts: resolved)))
     }
 
+    private mutating func claimMapping(_ key: MappingID, bringing configuration: [UInt8]?, owner: String) throws {
+        let mapping = try catalogue.mapping(key)
+        add(mapping.changed(epoch: mapping.epoch + 1))
+        // What control actions made of the same settings stays.
+        guard let configuration, configuration != mapping.control.brought else { return }
+        add(
+            mapping.controlled(
+                at: now, by: owner, "its run has these settings", configuration: configuration, isEnabled: nil,
+                isBrought: true))
+    }
+
     private mutating func seekMapping(
         _ key: MappingID, to positions: [ShardNumber: SequenceNumber], all: Bool
     ) throws {
@@ -406,8 +433,20 @@ extension StreamState {
 }
 
 extension MappingState {
-    fileprivate func changed(epoch: UInt64, configuration: [UInt8]? = nil) -> Entry {
-        .mappingChanged(
-            MappingChangedEntry(number: number, epoch: epoch, configuration: configuration ?? self.configuration))
+    fileprivate func changed(epoch: UInt64) -> Entry {
+        .mappingChanged(MappingChangedEntry(number: number, epoch: epoch, configuration: configuration))
+    }
+
+    fileprivate func controlled(
+        at now: Timestamp, by actor: String, _ reason: String, configuration: [UInt8]?, isEnabled: Bool?,
+        isBrought: Bool = false
+    ) -> Entry {
+        .mappingControlled(
+            MappingControlledEntry(
+                number: number,
+                action: MappingAction(
+                    revision: control.revision + 1, time: now, actor: actor, reason: reason,
+                    changedSettings: configuration != nil, isEnabled: isEnabled),
+                configuration: configuration, isBrought: isBrought))
     }
 }

@@ -63,89 +63,10 @@ struct ConsumeCommand: AsyncParsableCommand {
         transform: Position.init)
     var from: Position?
 
-    // Here and below: -1 must not be taken for an option.
-    @Option(
-        parsing: .unconditional, help: "The most records in a batch: 1 to 10,000. Default: 100.",
-        transform: Amounts.wholeNumber)
-    var batchSize = 100
-
-    @Option(
-        parsing: .unconditional,
-        help: "How long a batch may wait to fill: 0 to 300s. Default: 0, so a batch is what is there.",
-        transform: Amounts.givenDuration)
-    var batchWindow: Given<Duration>?
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp(
-            "How many batches of a shard may be in work at the same time, divided by partition key: 1 to 10. Default: 1.",
-            valueName: "factor"),
-        transform: Amounts.wholeNumber)
-    var parallelizationFactor = 1
-
-    @Option(
-        help: ArgumentHelp(
-            "A pattern of the records that the command gets, JSON as in Lambda's filters: '{\"data\": {\"type\": [\"order\"]}}'. May be given up to 10 times: records that match none of them are passed over. Default: all records.",
-            valueName: "pattern"))
-    var filter: [String] = []
-
-    @Flag(
-        help:
-            "Take the aggregates of the Kinesis Producer Library apart: the command gets an entry for each user record, with subSequenceNumber. Answers name sequence numbers of records as before."
-    )
-    var deaggregate = false
-
-    @Flag(help: "Try a failed batch again as a whole instead of cutting it in two.")
-    var noBisect = false
-
-    @Flag(help: "Don't look at batchItemFailures in answers.")
-    var noReports = false
+    @OptionGroup(title: "Settings of the mapping") var options: SettingsOptions
 
     @Flag(help: "Take any JSON as an answer for success, also one that says nothing, such as a log line.")
     var acceptAnyJson = false
-
-    @Option(
-        parsing: .unconditional,
-        help: "How often what failed is tried again: 0 to 10,000, or -1 for no limit. Default: 5.",
-        transform: Amounts.wholeNumber)
-    var maxRetries = 5
-
-    @Option(
-        parsing: .unconditional,
-        help:
-            "Records older than this are given up without being sent: 60s to 7d, or -1 for no limit. Default: no limit.",
-        transform: Amounts.givenDurationOrNone)
-    var maxAge: Given<Duration?>?
-
-    @Option(
-        parsing: .unconditional, help: "How long the command may take for one batch: 1ms to 1d. Default: 60s.",
-        transform: Amounts.givenDuration)
-    var timeout: Given<Duration>?
-
-    @Option(
-        parsing: .unconditional,
-        help:
-            "How many processes run at the same time: 1 to 10,000, at most as many as the parallelization factor for a shard. Default: one for each processor.",
-        transform: Amounts.wholeNumber)
-    var concurrency: Int?
-
-    @Option(
-        help: ArgumentHelp(
-            "Where records go that are given up: stream:NAME, file:PATH, none, or dead-letter-stream, which is stream:STREAM.MAPPING.failed and the default. A stream that is not there is created; one that other mappings give up to as well is shared, with a warning.",
-            valueName: "destination"),
-        transform: { text in
-            guard let destination = EventSourceMapping.Configuration.Destination(text) else {
-                throw ArgumentProblem(
-                    description: "a destination is dead-letter-stream, stream:NAME, file:PATH or none")
-            }
-            return destination
-        })
-    var onFailure = EventSourceMapping.Configuration.Destination.deadLetterStream
-
-    @Option(
-        parsing: .unconditional, help: "How long Ctrl-C waits for running batches: 0 to 1h. Default: 5s.",
-        transform: Amounts.givenDuration)
-    var grace: Given<Duration>?
 
     @Flag(
         help: """
@@ -164,31 +85,16 @@ struct ConsumeCommand: AsyncParsableCommand {
 
     private var settings: EventSourceMapping.Configuration {
         var settings = EventSourceMapping.Configuration()
-        settings.batchSize = batchSize
-        if let batchWindow { settings.batchWindow = batchWindow.value }
-        settings.parallelizationFactor = parallelizationFactor
-        settings.filters = filter.map { FilterPattern($0) }
-        settings.deaggregates = deaggregate
-        settings.bisectOnError = !noBisect
-        settings.reportsBatchItemFailures = !noReports
-        settings.maximumRetryAttempts = maxRetries == -1 ? nil : maxRetries
-        settings.maximumRecordAge = maxAge.flatMap(\.value)
-        if let timeout { settings.functionTimeout = timeout.value }
-        settings.concurrency = concurrency ?? ProcessUsage.processorCount
-        settings.failureDestination = onFailure
-        if let grace { settings.shutdownGrace = grace.value }
+        settings.concurrency = ProcessUsage.processorCount
+        options.apply(to: &settings)
         return settings
     }
 
     func run() async throws {
         let settings = settings
         // All that can be wrong is said before a store is opened, a child started or a mapping made.
-        let given = [
-            "batchWindow": batchWindow, "maximumRecordAge": maxAge?.present(), "functionTimeout": timeout,
-            "shutdownGrace": grace,
-        ]
-        try settings.validate(mapping: mapping, stream: name, naming: .options(given))
-        try await refuseFailuresInStore()
+        try settings.validate(mapping: mapping, stream: name, naming: options.naming)
+        try await options.refuseFailures(in: store)
         try await CommandCheck.check(exec)
         let interruption = Interruption.ofProcess
         try await withStore(store, as: .owner) { store in
@@ -213,23 +119,6 @@ struct ConsumeCommand: AsyncParsableCommand {
                 throw CommandFailure(
                     .givenUp, "\(Readable.count(statistics.givenUp, "record was", "records were")) given up")
             }
-        }
-    }
-
-    /// Documents written into a file of the store would damage it.
-    private func refuseFailuresInStore() async throws {
-        guard case .file(let path) = onFailure else { return }
-        let directory = try store.directory
-        let isInside = try await BlockingThreads.shared.run {
-            let disk = POSIXFileSystem()
-            guard let place = disk.canonicalPath(path), let store = disk.canonicalPath(directory) else { return false }
-            return place == store || place.hasPrefix(store == "/" ? store : store + "/")
-        }
-        guard !isInside else {
-            throw CommandFailure(
-                .usage,
-                "--on-failure file:\(path) is in the store's own directory '\(directory)' (allowed: a file anywhere else); name another one"
-            )
         }
     }
 }

@@ -5,10 +5,11 @@ import StreamStorage
 /// `shardline mapping …`
 struct MappingCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "mapping", abstract: "List, look at, move and delete the mappings of streams.",
+        commandName: "mapping", abstract: "List, look at, change, move and delete the mappings of streams.",
         discussion: "A mapping is created by `shardline consume`, or by a program that uses the library.",
         subcommands: [
-            MappingListCommand.self, MappingDescribeCommand.self, MappingSeekCommand.self, MappingDeleteCommand.self,
+            MappingListCommand.self, MappingDescribeCommand.self, MappingUpdateCommand.self,
+            MappingDisableCommand.self, MappingEnableCommand.self, MappingSeekCommand.self, MappingDeleteCommand.self,
         ])
 }
 

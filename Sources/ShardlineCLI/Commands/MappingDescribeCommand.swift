@@ -16,7 +16,8 @@ struct MappingDescribeCommand: AsyncParsableCommand {
 
             NOW is known only of a mapping that runs: the partition key and number of the record that it is on, how often a \
             failing unit was tried, since when, with what error, and how old the oldest record is that waits. The settings are \
-            those that it runs with, or ran with last, under the names of the options of `shardline consume`. --json has in \
+            those that it runs with, or ran with last, under the names of the options of `shardline consume`. CHANGED is who \
+            last updated, disabled or enabled it, when and why; --json has the last 100 of these. --json has in \
             addition what the process that runs it has counted since it made the mapping, for each shard and together, by the \
             names of its metrics, such as PolledEventCount; null where none runs it.
 
@@ -34,7 +35,8 @@ struct MappingDescribeCommand: AsyncParsableCommand {
     func run() async throws {
         let (report, now) = try await withStore(store) { store in
             let mapping = try await store.describeMapping(arguments.key)
-            return (try await MappingReport(mapping, in: store), store.timeSource.wallTime)
+            let history = try await store.mappingHistory(arguments.key)
+            return (try await MappingReport(mapping, in: store, history), store.timeSource.wallTime)
         }
         if json { return try Output.standard.write(json: report.json(now: now) + [UInt8(ascii: "\n")]) }
         for line in report.lines(now: now) { try Output.standard.line(line) }

@@ -8,7 +8,7 @@ struct MappingListCommand: AsyncParsableCommand {
         commandName: "list", abstract: "List the mappings of a stream, or of all streams.",
         discussion: """
             A mapping is running, failing (it runs, and some shard is on a unit that has failed; `shardline mapping describe` \
-            says which and why) or stopped. BEHIND are records that are kept and not done. EXPIRED are records whose retention \
+            says which and why), stopped or disabled; disabling and updating are on the way there. BEHIND are records that are kept and not done. EXPIRED are records whose retention \
             ended before they were done and that no run has given up yet; the column is there where a mapping has some.
 
             Examples:

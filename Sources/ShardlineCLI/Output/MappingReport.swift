@@ -6,16 +6,22 @@ import StreamStorage
 struct MappingReport: Sendable {
     let mapping: MappingDescription
     let progress: [MappingProgress]
+    /// The last control actions, where they are to be told.
+    let history: [MappingAction]?
 
     /// What the store in `store` knows of `mapping`, and what the process that runs it says.
-    init(_ mapping: MappingDescription, in store: some StoreEngine) async throws {
+    init(
+        _ mapping: MappingDescription, in store: some StoreEngine, _ history: [MappingAction]? = nil
+    ) async throws {
         self.mapping = mapping
+        self.history = history
         progress = try await MappingProgress.all(of: mapping, in: store)
     }
 
-    init(_ mapping: MappingDescription, _ progress: [MappingProgress]) {
+    init(_ mapping: MappingDescription, _ progress: [MappingProgress], _ history: [MappingAction]? = nil) {
         self.mapping = mapping
         self.progress = progress
+        self.history = history
     }
 
     var behind: Int { progress.reduce(0) { $0 + $1.behind } }
@@ -24,7 +30,9 @@ struct MappingReport: Sendable {
 
     /// The mapping's state in one word.
     var state: String {
+        if !mapping.isEnabled { return mapping.state.rawValue }
         guard mapping.isClaimed else { return "stopped" }
+        if mapping.state == .updating { return mapping.state.rawValue }
         return progress.contains { $0.state?.isFailing ?? false } ? "failing" : "running"
     }
 
@@ -42,10 +50,10 @@ struct MappingReport: Sendable {
         }
         return [
             "mapping    \(mapping.key.name) of the stream \(mapping.key.stream)",
-            "state      \(state)",
+            "state      \(state)\(mapping.holder.map { ", run by \(Output.escaped($0.owner.utf8, backslash: "\\"))" } ?? "")",
             "made       \(mapping.createdAt)",
             "behind     \(Readable.count(behind, "record"))",
-        ] + oldestLine(now: now) + expiredLines
+        ] + changedLine + oldestLine(now: now) + expiredLines
             + SettingsTable.lines(ofJSON: mapping.configuration, of: mapping.key, title: "settings   ") + [""]
             + table.lines
     }
@@ -55,6 +63,14 @@ struct MappingReport: Sendable {
         guard let oldest = progress.compactMap(\.waiting).min(by: { $0.arrival < $1.arrival }) else { return [] }
         let age = RecordText.age(now - oldest.arrival)
         return ["oldest     \(age) old, \(Self.words(oldest.record)) of \(oldest.record.sequenceNumber.shard)"]
+    }
+
+    /// Who last updated, disabled or enabled the mapping.
+    private var changedLine: [String] {
+        guard let action = mapping.lastAction else { return [] }
+        let who = Output.escaped(action.actor.utf8, backslash: "\\")
+        let why = Output.escaped(Readable.shortened(action.reason, to: 200).utf8, backslash: "\\")
+        return ["changed    \(action.words) by \(who), \(action.time)\(why.isEmpty ? "" : ": \(why)")"]
     }
 
     private var expiredLines: [String] {
@@ -118,6 +134,15 @@ struct MappingReport: Sendable {
             report.member("streamName", mapping.key.stream)
             report.member("mapping", mapping.key.name)
             report.member("state", state)
+            report.member("isEnabled", mapping.isEnabled)
+            report.member("lifeCycleState", mapping.state.rawValue)
+            report.member("revision", Int(clamping: mapping.revision))
+            report.name("heldBy")
+            if let holder = mapping.holder { holder.write(to: &report) } else { report.raw("null") }
+            if let history {
+                report.name("history")
+                report.array { list in for action in history { action.write(to: &list) } }
+            }
             report.name("creationTimestamp")
             report.seconds(ofMilliseconds: mapping.createdAt.milliseconds)
             report.member("recordsBehind", behind)
@@ -181,6 +206,40 @@ extension MappingCounts {
         guard !counts.isEmpty else { return writer.raw("null") }
         let members = names.map { name in "\"\(name)\":\(counts.reduce(0) { $0 + ($1[UTF8Key(name)] ?? 0) })" }
         writer.raw("{\(members.joined(separator: ","))}")
+    }
+}
+
+extension MappingAction {
+    /// What was done, for people.
+    var words: String {
+        let enabled = isEnabled.map { $0 ? "enabled" : "disabled" }
+        return [enabled, changedSettings ? "new settings" : nil].compactMap { $0 }.joined(separator: ", ")
+    }
+
+    /// For programs.
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.object { action in
+            action.member("revision", Int(clamping: revision))
+            action.name("timestamp")
+            action.seconds(ofMilliseconds: time.milliseconds)
+            action.member("actor", actor)
+            action.member("reason", reason)
+            action.member("changedSettings", changedSettings)
+            action.name("isEnabled")
+            action.raw(isEnabled.map { $0 ? "true" : "false" } ?? "null")
+        }
+    }
+}
+
+extension MappingHolder {
+    /// For programs.
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.object { holder in
+            holder.member("owner", owner)
+            holder.name("expiresAt")
+            if let expiresAt { holder.seconds(ofMilliseconds: expiresAt.milliseconds) } else { holder.raw("null") }
+            holder.member("revision", Int(clamping: revision))
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+import DiskAccess
 public import StreamModel
 public import StreamStorage
 import Synchronization
@@ -8,7 +9,7 @@ extension InMemoryStore {
     public func createMapping(_ definition: MappingDefinition) async throws -> MappingDescription {
         let key = definition.key
         try key.validate()
-        let now = timeSource.wallTime
+        let (now, monotonic) = (timeSource.wallTime, timeSource.monotonicTime)
         return try state.withLock { state in
             try state.checkOpen()
             state.removeShards(of: try state.catalogue.stream(key.stream), now: now)
@@ -28,15 +29,15 @@ extension InMemoryStore {
             definition.startingPosition = definition.startingPosition.withoutShard
             let mapping = MemoryMapping(
                 definition: definition, id: state.catalogue.lastMappingID, createdAt: now,
-                epoch: state.catalogue.lastEpoch, checkpoints: checkpoints)
+                epoch: state.catalogue.lastEpoch, brought: definition.configuration, checkpoints: checkpoints)
             state.catalogue.mappings[key] = mapping
-            return mapping.description(on: stream)
+            return mapping.description(on: stream, at: monotonic)
         }
     }
 
     /// As `StoreEngine/listMappings(of:)`.
     public func listMappings(of stream: String?) async throws -> [MappingDescription] {
-        let now = timeSource.wallTime
+        let (now, monotonic) = (timeSource.wallTime, timeSource.monotonicTime)
         return try state.withLock { state in
             try state.checkOpen()
             if let stream { _ = try state.catalogue.stream(stream) }
@@ -48,32 +49,76 @@ extension InMemoryStore {
                     ($0.definition.key.stream, $0.definition.key.name)
                         < ($1.definition.key.stream, $1.definition.key.name)
                 }
-                .compactMap { mapping in streams[UTF8Key(mapping.definition.key.stream)].map(mapping.description) }
+                .compactMap { mapping in
+                    streams[UTF8Key(mapping.definition.key.stream)].map { mapping.description(on: $0, at: monotonic) }
+                }
         }
     }
 
     /// As `StoreEngine/describeMapping(_:)`.
     public func describeMapping(_ mapping: MappingID) async throws -> MappingDescription {
-        let now = timeSource.wallTime
+        let (now, monotonic) = (timeSource.wallTime, timeSource.monotonicTime)
         return try state.withLock { state in
             try state.checkOpen()
             state.removeShards(of: try state.catalogue.stream(mapping.stream), now: now)
             let stream = try state.catalogue.stream(mapping.stream)
-            return try state.catalogue.mapping(mapping).description(on: stream)
+            return try state.catalogue.mapping(mapping).description(on: stream, at: monotonic)
         }
     }
 
     /// As `StoreEngine/claimMapping(_:with:)`.
     public func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription {
-        try update(mapping) { mapping, state in
-            guard mapping.claim == nil else {
-                throw ShardlineError(.mappingBusy, "the mapping '\(mapping.definition.key)' is running already")
+        let (wall, monotonic) = (timeSource.wallTime, timeSource.monotonicTime)
+        try claim.validate()
+        return try update(mapping) { mapping, state in
+            if let holder = mapping.claim, mapping.isClaimed(at: monotonic) {
+                throw ShardlineError.isHeld(mapping.definition.key, by: holder)
             }
             mapping.epoch = state.nextEpoch()
-            mapping.claim = mapping.epoch
+            if let configuration = claim.configuration, configuration != mapping.brought {
+                mapping.brought = configuration
+                mapping.act(
+                    at: wall, by: claim.owner, "its run has these settings", configuration: configuration,
+                    isEnabled: nil)
+            }
+            (mapping.lease, mapping.deadline) = (claim.lease, claim.lease.map { monotonic + $0 })
+            mapping.claim = MappingHolder(
+                owner: claim.owner, epoch: mapping.epoch, expiresAt: claim.lease.map { wall + $0 },
+                revision: mapping.revision)
             mapping.states = claim.states
             mapping.failureStream = claim.failureStream
-            if let configuration = claim.configuration { mapping.definition.configuration = configuration }
+        }
+    }
+
+    /// As `StoreEngine/summarizeMapping(_:)`.
+    public func summarizeMapping(_ mapping: MappingID) async throws -> MappingSummary {
+        try state.withLock { try $0.summary(of: mapping) }
+    }
+
+    /// As `StoreEngine/mappingHistory(_:)`.
+    public func mappingHistory(_ mapping: MappingID) async throws -> [MappingAction] {
+        try state.withLock { state in
+            try state.checkOpen()
+            return try state.catalogue.mapping(mapping).actions
+        }
+    }
+
+    /// As `StoreEngine/renewMapping(_:epoch:with:)`.
+    @discardableResult
+    public func renewMapping(
+        _ mapping: MappingID, epoch: UInt64, with renewal: MappingRenewal
+    ) async throws -> MappingSummary {
+        let (wall, monotonic) = (timeSource.wallTime, timeSource.monotonicTime)
+        return try state.withLock { state in
+            try state.checkOpen()
+            var renewed = try state.catalogue.mapping(mapping)
+            guard renewed.claim?.epoch == epoch else { throw ShardlineError.isOvertaken(mapping, epoch: epoch) }
+            renewed.failureStream = renewal.failureStream
+            renewed.claim?.revision = renewal.revision
+            renewed.claim?.expiresAt = renewed.lease.map { wall + $0 }
+            renewed.deadline = renewed.lease.map { monotonic + $0 }
+            state.catalogue.mappings[mapping] = renewed
+            return try state.summary(of: mapping)
         }
     }
 
@@ -90,7 +135,7 @@ extension InMemoryStore {
     public func releaseMapping(_ mapping: MappingID, epoch: UInt64) async throws {
         _ = try update(mapping) { mapping, _ in
             // A seek raises the mapping's epoch, but the claim keeps its own.
-            if let claim = mapping.claim, claim <= epoch {
+            if let claim = mapping.claim, claim.epoch <= epoch {
                 mapping.claim = nil
                 mapping.states = nil
                 mapping.failureStream = nil
@@ -124,31 +169,63 @@ extension InMemoryStore {
 
     /// As `StoreEngine/deleteMapping(_:)`.
     public func deleteMapping(_ mapping: MappingID) async throws {
+        let now = timeSource.monotonicTime
         try state.withLock { state in
             try state.checkOpen()
-            guard try state.catalogue.mapping(mapping).claim == nil else {
+            guard try !state.catalogue.mapping(mapping).isClaimed(at: now) else {
                 throw ShardlineError(.mappingBusy, "the mapping '\(mapping)' is running: stop it before deleting it")
             }
             state.catalogue.mappings[mapping] = nil
+            state.wakeMappingWaiters()
         }
     }
 
     private func update(
         _ key: MappingID, _ body: (inout MemoryMapping, inout State) throws -> Void
     ) throws -> MappingDescription {
-        let now = timeSource.wallTime
+        let (now, monotonic) = (timeSource.wallTime, timeSource.monotonicTime)
         return try state.withLock { state in
             try state.checkOpen()
             state.removeShards(of: try state.catalogue.stream(key.stream), now: now)
             var mapping = try state.catalogue.mapping(key)
             try body(&mapping, &state)
             state.catalogue.mappings[key] = mapping
-            return mapping.description(on: try state.catalogue.stream(key.stream))
+            state.wakeMappingWaiters()
+            return mapping.description(on: try state.catalogue.stream(key.stream), at: monotonic)
+        }
+    }
+}
+
+extension InMemoryStore: NotifyingStore {
+    /// As `NotifyingStore/waitForChange(of:since:)`.
+    package func waitForChange(of mapping: MappingID, since known: MappingSummary) async throws -> MappingSummary {
+        while true {
+            let found = try state.withLock { try $0.summary(of: mapping) }
+            if found.isChanged(since: known) { return found }
+            await withListedWaiter(cancelled: ()) { waiter in
+                state.withLock { state in
+                    // What can't be found out here is thrown above.
+                    let isSame = (try? !state.summary(of: mapping).isChanged(since: known)) ?? false
+                    return isSame ? state.mappingWaiters.add(waiter) : .answered(())
+                }
+            } remove: { id in
+                state.withLock { $0.mappingWaiters.remove(id) }
+            }
+            try Task.checkCancellation()
         }
     }
 }
 
 extension InMemoryStore.State {
+    fileprivate func summary(of mapping: MappingID) throws -> MappingSummary {
+        try checkOpen()
+        let retention = try catalogue.stream(mapping.stream).settings.retention
+        let mapping = try catalogue.mapping(mapping)
+        return MappingSummary(
+            id: mapping.id, epoch: mapping.epoch, revision: mapping.revision, isEnabled: mapping.isEnabled,
+            retention: retention)
+    }
+
     fileprivate mutating func nextEpoch() -> UInt64 {
         catalogue.lastEpoch += 1
         return catalogue.lastEpoch

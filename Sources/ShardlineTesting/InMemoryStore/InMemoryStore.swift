@@ -28,6 +28,8 @@ public final class InMemoryStore: StoreEngine {
         var isClosed = false
         /// The reads that are resumed when the lock is released.
         var woken = Resumptions<Void>()
+        /// Those that wait for a change of a mapping.
+        var mappingWaiters = WaitList<Void, Void>()
         var commitFaults: [CommitFault] = []
         var commitFault: (@Sendable ([Change]) -> CommitFault?)?
         var readFaults: [ShardlineError] = []
@@ -130,14 +132,16 @@ public final class InMemoryStore: StoreEngine {
 
     /// As `StoreEngine/deleteStream(_:force:)`; reads that wait on it throw `streamNotFound`.
     public func deleteStream(_ name: String, force: Bool) async throws {
+        let now = timeSource.monotonicTime
         try state.withLock { state in
             try state.checkOpen()
             let stream = try state.catalogue.stream(name)
-            if !force { try state.catalogue.checkUnused(stream) }
+            if !force { try state.catalogue.checkUnused(stream, now: now) }
             state.catalogue.streams[UTF8Key(name)] = nil
             for shard in stream.shards { state.catalogue.retired.insert(shard.creationSecond) }
             state.catalogue.mappings = state.catalogue.mappings.filter { $0.key.stream != name }
             for shard in stream.shards { state.removeLog(of: stream.place(of: shard.id)) }
+            state.wakeMappingWaiters()
         }
     }
 
@@ -177,6 +181,7 @@ public final class InMemoryStore: StoreEngine {
         state.withLock { state in
             state.isClosed = true
             state.wakeReads()
+            state.wakeMappingWaiters()
         }
     }
 }
@@ -189,6 +194,9 @@ extension InMemoryStore.State {
     private mutating func wakeReads(at place: ShardPlace) {
         if let resumptions = logs[place]?.waiters.answerAll(with: ()) { woken.append(contentsOf: resumptions) }
     }
+
+    /// Wakes those that wait for a change of a mapping: they look again.
+    mutating func wakeMappingWaiters() { woken.append(contentsOf: mappingWaiters.answerAll(with: ())) }
 
     mutating func removeLog(of place: ShardPlace) {
         wakeReads(at: place)
@@ -208,6 +216,7 @@ extension InMemoryStore.State {
         catalogue = commit.catalogue
         for (place, run) in commit.runs { logs[place, default: MemoryLog()].append(run) }
         for place in commit.touched { wakeReads(at: place) }
+        if commit.changesMappings { wakeMappingWaiters() }
         return outcome
     }
 

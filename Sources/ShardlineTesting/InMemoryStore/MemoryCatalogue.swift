@@ -37,8 +37,8 @@ struct MemoryCatalogue {
     }
 
     /// Throws `mappingBusy` if a claimed mapping reads the stream or uses it as its failure stream.
-    func checkUnused(_ stream: MemoryStream) throws {
-        let claimed = mappings.values.filter { $0.claim != nil }
+    func checkUnused(_ stream: MemoryStream, now: MonotonicTime) throws {
+        let claimed = mappings.values.filter { $0.isClaimed(at: now) }
         let running = claimed.map(\.definition.key).filter { $0.stream == stream.name }
         if let first = running.min(by: { $0.name < $1.name }) { throw ShardlineError.isRunning(first) }
         let giving = claimed.filter { $0.failureStream == stream.name }.min { $0.id < $1.id }
@@ -215,26 +215,52 @@ struct MemoryMapping {
     let id: UInt64
     let createdAt: Timestamp
     var epoch: UInt64
-    /// The epoch of the current claim; nil without one.
-    var claim: UInt64?
+    /// The claim of the run; nil without one.
+    var claim: MappingHolder?
+    /// The lease of the claim, and when it is over by the other clock.
+    var lease: Duration?
+    var deadline: MonotonicTime?
     /// The failure stream of the run that holds the claim.
     var failureStream: String?
     /// Returns the shard states of the run that holds the claim.
     var states: (@Sendable () -> [MappingShardState])?
+    var isEnabled = true
+    var revision: UInt64 = 0
+    /// The settings that the newest claim with other ones than before brought, or the mapping was created with.
+    var brought: [UInt8]
+    var actions: [MappingAction] = []
     var checkpoints: [ShardID: ShardCheckpoint]
     var parked: [ShardID: [UTF8Key: [UInt8]]] = [:]
 
+    func isClaimed(at now: MonotonicTime) -> Bool { claim != nil && deadline.map { now < $0 } ?? true }
+
+    /// Does a control action.
+    mutating func act(
+        at time: Timestamp, by actor: String, _ reason: String, configuration: [UInt8]?, isEnabled: Bool?
+    ) {
+        revision += 1
+        if let configuration { definition.configuration = configuration }
+        if let isEnabled { self.isEnabled = isEnabled }
+        actions.append(
+            MappingAction(
+                revision: revision, time: time, actor: actor, reason: reason, changedSettings: configuration != nil,
+                isEnabled: isEnabled))
+        if actions.count > MappingControl.keptActions { actions.removeFirst() }
+    }
+
     /// The mapping as users see it, on this stream.
-    func description(on stream: MemoryStream) -> MappingDescription {
+    func description(on stream: MemoryStream, at now: MonotonicTime) -> MappingDescription {
+        let isClaimed = isClaimed(at: now)
         let expired = stream.shards.filter {
             $0.isRemoved && !$0.isForgotten && !(checkpoints[$0.id]?.isShardEnd ?? false)
         }
         return MappingDescription(
             key: definition.key, id: id, startingPosition: definition.startingPosition, createdAt: createdAt,
-            configuration: definition.configuration, epoch: epoch, isClaimed: claim != nil,
+            configuration: definition.configuration, epoch: epoch, isClaimed: isClaimed,
             checkpoints: checkpoints.values.sorted { $0.shard < $1.shard },
             expiredShards: expired.map { $0.description(trimHorizon: $0.last, recordCount: 0) },
-            retention: stream.settings.retention)
+            retention: stream.settings.retention, holder: isClaimed ? claim : nil, isEnabled: isEnabled,
+            revision: revision, lastAction: actions.last)
     }
 
     /// Whether no record of the shard is left to be done or given up.

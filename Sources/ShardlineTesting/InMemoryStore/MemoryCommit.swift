@@ -8,6 +8,8 @@ struct MemoryCommit {
     private(set) var runs: [(place: ShardPlace, run: RecordRun)] = []
     /// The shards whose waiting reads must be woken.
     private(set) var touched: Set<ShardPlace> = []
+    /// Whether those that wait for a change of a mapping must be woken.
+    private(set) var changesMappings = false
     private let now: Timestamp
 
     init(_ catalogue: MemoryCatalogue, now: Timestamp) {
@@ -33,6 +35,9 @@ struct MemoryCommit {
                 }
             case .checkpoint(let move):
                 try apply(move)
+                receipts.append(.done)
+            case .control(let control):
+                try apply(control)
                 receipts.append(.done)
             case .reserved(let change): receipts.append(try apply(change))
             }
@@ -178,6 +183,17 @@ struct MemoryCommit {
         var checkpoint = move.checkpoint
         checkpoint.earlierAttempts = nil
         catalogue.mappings[move.mapping]?.checkpoints[checkpoint.shard] = checkpoint
+    }
+
+    private mutating func apply(_ control: MappingControl) throws {
+        try control.validate()
+        var mapping = try catalogue.mapping(control.mapping)
+        try control.check(revision: mapping.revision)
+        mapping.act(
+            at: now, by: control.actor, control.reason, configuration: control.configuration,
+            isEnabled: control.isEnabled)
+        catalogue.mappings[control.mapping] = mapping
+        changesMappings = true
     }
 
     private mutating func apply(_ change: ParkedKeyChange) throws {

@@ -8,6 +8,8 @@ public enum Change: Sendable {
     case checkpoint(CheckpointMove)
     /// The closing of shards and the opening of their children.
     case seal(Seal)
+    /// New settings of a mapping, or its being disabled or enabled.
+    case control(MappingControl)
     /// A change that nothing outside this package can make; other engines throw `invalidArgument` for it.
     case reserved(ReservedChange)
 

@@ -8,11 +8,8 @@ import StreamModel
 package protocol DirectStore: StoreEngine {
     /// A shard for repeated reads, looked up once. Throws `streamNotFound`, `shardNotFound`.
     func directShard(_ shard: ShardID, of stream: String) throws -> any DirectShard
-    /// The epoch of the newest claim on a mapping, without reading its checkpoints. Throws `streamNotFound`,
-    /// `mappingNotFound`.
-    func epoch(of mapping: MappingID) throws -> UInt64
-    /// How long a stream's records are kept now. Throws `streamNotFound`.
-    func retention(of stream: String) throws -> Duration
+    /// As ``StoreEngine/summarizeMapping(_:)``.
+    func summary(of mapping: MappingID) throws -> MappingSummary
     /// As ``StoreEngine/commit(_:urgency:)``, for changes without records. `body` is called once, on any thread, and
     /// must not block.
     func submit(

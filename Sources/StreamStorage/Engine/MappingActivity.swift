@@ -1,8 +1,15 @@
+import DiskAccess
 public import StreamModel
 
 /// What the process that runs a mapping says about itself when it claims it with ``StoreEngine/claimMapping(_:with:)``.
 public struct MappingClaim: Sendable {
-    /// The settings from now on, which durably replace the stored ones; opaque to the store. nil: the stored ones stay.
+    /// Who claims, for people: a process and its machine, for example; 1 to 256 bytes. Default: this process.
+    public var owner: String
+    /// How long the claim holds unless it is renewed (``StoreEngine/renewMapping(_:epoch:with:)``): 1 millisecond to 24
+    /// hours. nil: until it is released, or the store is closed.
+    public var lease: Duration?
+    /// The settings that the process brings, opaque to the store. They durably replace the stored ones, unless the claim
+    /// before brought the same: then those stay that control actions have made of them since. nil: the stored ones stay.
     public var configuration: [UInt8]?
     /// The stream of the same store that receives the records that the execution gives up. It must not be deleted
     /// meanwhile. nil: none.
@@ -13,16 +20,40 @@ public struct MappingClaim: Sendable {
 
     /// A claim with these facts.
     public init(
-        configuration: [UInt8]? = nil, failureStream: String? = nil,
+        configuration: [UInt8]? = nil, failureStream: String? = nil, owner: String? = nil, lease: Duration? = nil,
         states: (@Sendable () -> [MappingShardState])? = nil
     ) {
+        self.owner = owner ?? ProcessName.own
+        self.lease = lease
         self.configuration = configuration
         self.failureStream = failureStream
         self.states = states
     }
+
+    /// Throws `invalidArgument` for values outside their limits.
+    public func validate() throws {
+        guard (1...256).contains(owner.utf8.count) else {
+            throw ShardlineError(
+                .invalidArgument, "the owner of a claim is named with 1 to 256 bytes, not \(owner.utf8.count)")
+        }
+        if let lease, !(.milliseconds(1) ... .seconds(86_400)).contains(lease) {
+            throw ShardlineError(.invalidArgument, "a claim's lease is 1 ms to 24 hours, not \(lease)")
+        }
+    }
 }
 
 extension ShardlineError {
+    /// The error of a claim on a mapping that `holder` has.
+    package static func isHeld(_ mapping: MappingID, by holder: MappingHolder) -> ShardlineError {
+        let until = holder.expiresAt.map { ", whose claim holds until \($0) unless it is renewed" } ?? ""
+        return ShardlineError(.mappingBusy, "the mapping '\(mapping)' is running already, by \(holder.owner)\(until)")
+    }
+
+    /// The error of a call with a claim that is not the newest any more.
+    package static func isOvertaken(_ mapping: MappingID, epoch: UInt64) -> ShardlineError {
+        ShardlineError(.fenced, "the claim \(epoch) on the mapping '\(mapping)' has ended or was overtaken")
+    }
+
     /// The error of a deletion of a stream while a mapping of the stream runs.
     package static func isRunning(_ mapping: MappingID) -> ShardlineError {
         ShardlineError(

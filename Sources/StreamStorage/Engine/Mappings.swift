@@ -94,6 +94,14 @@ public struct MappingDescription: Hashable, Sendable {
     public var epoch: UInt64
     /// Whether it is running now.
     public var isClaimed: Bool
+    /// The claim of the process that runs it; nil where none does, or the store does not say.
+    public var holder: MappingHolder?
+    /// Whether it delivers where it runs: it does not from a control action that disables it to one that enables it.
+    public var isEnabled: Bool
+    /// How many control actions there were, claims that brought other settings than the one before included.
+    public var revision: UInt64
+    /// The newest of them; nil where there was none.
+    public var lastAction: MappingAction?
     /// Its progress in each shard, by shard; shards that it has not reached are missing.
     public var checkpoints: [ShardCheckpoint]
     /// Shards that the stream no longer lists and that the mapping has not finished, by number. Its next execution
@@ -107,7 +115,8 @@ public struct MappingDescription: Hashable, Sendable {
     public init(
         key: MappingID, id: UInt64, startingPosition: StartingPosition, createdAt: Timestamp,
         configuration: [UInt8], epoch: UInt64, isClaimed: Bool, checkpoints: [ShardCheckpoint],
-        expiredShards: [ShardDescription] = [], retention: Duration = Limits.defaultRetention
+        expiredShards: [ShardDescription] = [], retention: Duration = Limits.defaultRetention,
+        holder: MappingHolder? = nil, isEnabled: Bool = true, revision: UInt64 = 0, lastAction: MappingAction? = nil
     ) {
         self.key = key
         self.id = id
@@ -119,6 +128,29 @@ public struct MappingDescription: Hashable, Sendable {
         self.checkpoints = checkpoints
         self.expiredShards = expiredShards
         self.retention = retention
+        self.holder = holder
+        self.isEnabled = isEnabled
+        self.revision = revision
+        self.lastAction = lastAction
+    }
+
+    /// Where a mapping is between one control action and its effect (ESM-L1).
+    public enum State: String, Hashable, Sendable, CaseIterable {
+        /// It delivers where it runs.
+        case enabled
+        /// It was given new settings, which the process that runs it does not have yet.
+        case updating
+        /// It was disabled, and the process that runs it still waits for running invocations.
+        case disabling
+        /// It delivers nothing until it is enabled.
+        case disabled
+    }
+
+    /// Where the mapping is between its last control action and that action's effect.
+    public var state: State {
+        let isApplied = holder.map { $0.revision >= revision } ?? true
+        if isEnabled { return isApplied ? .enabled : .updating }
+        return isApplied ? .disabled : .disabling
     }
 }
 

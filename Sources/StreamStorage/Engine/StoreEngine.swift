@@ -81,13 +81,24 @@ public protocol StoreEngine: StreamStore {
     func listMappings(of stream: String?) async throws -> [MappingDescription]
     /// One mapping with its checkpoints. Throws `streamNotFound`, `mappingNotFound`.
     func describeMapping(_ mapping: MappingID) async throws -> MappingDescription
+    /// What of a mapping a process that runs it has to know at each moment. Default: from ``describeMapping(_:)``, whose
+    /// answer holds all states. Throws `streamNotFound`, `mappingNotFound`.
+    func summarizeMapping(_ mapping: MappingID) async throws -> MappingSummary
+    /// A mapping's last control actions, the oldest first; at most ``MappingControl/keptActions``. Default: the last one.
+    /// Throws `streamNotFound`, `mappingNotFound`.
+    func mappingHistory(_ mapping: MappingID) async throws -> [MappingAction]
     /// Takes the mapping in order to run it: raises its epoch, so that its former holder can't move a checkpoint any
-    /// more, and stores the settings that it runs with from now on. Throws `mappingBusy` while a live process that uses
-    /// the same store holds the claim.
+    /// more, and stores the settings that it brings. Returns the mapping with the settings in force. Throws
+    /// `mappingBusy` while another claim holds, and names its owner and until when it holds. A claim whose lease is over
+    /// is taken over.
     func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription
     /// What the holder of the mapping's claim is doing in each shard that it has reached; nil where the mapping does
     /// not run, or its process can't be asked. Throws `streamNotFound`, `mappingNotFound`.
     func mappingStates(_ mapping: MappingID) async throws -> [MappingShardState]?
+    /// Prolongs the claim with this epoch by its lease, and stores what its holder has applied. Throws `fenced` where the
+    /// claim was released or overtaken. Default: it only returns the summary.
+    @discardableResult
+    func renewMapping(_ mapping: MappingID, epoch: UInt64, with renewal: MappingRenewal) async throws -> MappingSummary
     /// Ends the claim with this epoch. Does nothing where there is a newer claim.
     func releaseMapping(_ mapping: MappingID, epoch: UInt64) async throws
     /// Moves the checkpoints of one shard or of all to `position` and raises the mapping's epoch. A running mapping is

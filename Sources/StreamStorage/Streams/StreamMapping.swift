@@ -1,3 +1,4 @@
+import DiskAccess
 public import StreamModel
 
 /// An event source mapping by its name, for a program that looks at it, moves it or deletes it, whichever process runs
@@ -38,6 +39,43 @@ public struct StreamMapping: Sendable {
     public func seek(to position: StartingPosition, shard: ShardID? = nil) async throws -> MappingDescription {
         try await stream.engine.seekMapping(id, to: position, shard: shard)
     }
+
+    /// Disables the mapping, durably: the process that runs it waits for running invocations, then reads and invokes
+    /// nothing until the mapping is enabled. Checkpoints and attempts are kept. A mapping that is disabled already gets
+    /// the new reason. Returns the mapping after the action.
+    ///
+    /// - Parameters:
+    ///   - reason: why, for people; at most 1,024 bytes.
+    ///   - actor: who; 1 to 256 bytes. Default: this process.
+    ///   - revision: the revision that the decision is based on; nil: any.
+    /// - Throws: `mappingChanged` where the mapping has another revision, `streamNotFound`, `mappingNotFound`,
+    ///   `invalidArgument`, and the store's errors.
+    @discardableResult
+    public func disable(
+        reason: String = "", by actor: String? = nil, ifRevision revision: UInt64? = nil
+    ) async throws -> MappingDescription {
+        try await control(isEnabled: false, reason, actor, revision)
+    }
+
+    /// Enables the mapping, durably: where it runs it goes on at its checkpoints. As
+    /// ``disable(reason:by:ifRevision:)``.
+    @discardableResult
+    public func enable(
+        reason: String = "", by actor: String? = nil, ifRevision revision: UInt64? = nil
+    ) async throws -> MappingDescription {
+        try await control(isEnabled: true, reason, actor, revision)
+    }
+
+    private func control(
+        isEnabled: Bool, _ reason: String, _ actor: String?, _ revision: UInt64?
+    ) async throws -> MappingDescription {
+        try await stream.engine.controlMapping(
+            MappingControl(
+                id, expectedRevision: revision, isEnabled: isEnabled, actor: actor ?? ProcessName.own, reason: reason))
+    }
+
+    /// The mapping's last control actions, the oldest first; at most 100. Throws `streamNotFound`, `mappingNotFound`.
+    public func history() async throws -> [MappingAction] { try await stream.engine.mappingHistory(id) }
 
     /// Deletes the mapping and its checkpoints, durably. Its dead-letter stream stays. Throws `mappingBusy` while the
     /// mapping runs, and `mappingNotFound`.

@@ -33,6 +33,7 @@ final class ListEngine: StoreEngine {
     struct State {
         var streams: [UTF8Key: StreamList] = [:]
         var mappings: [MappingID: MappingDescription] = [:]
+        var actions: [MappingID: [MappingAction]] = [:]
         var states: [MappingID: @Sendable () -> [MappingShardState]] = [:]
         var failureStreams: [MappingID: UTF8Key] = [:]
         /// The epochs of the newest claims.
@@ -177,6 +178,9 @@ extension ListEngine {
                         checkpoint = move.checkpoint
                     }
                     receipts.append(.done)
+                case .control(let control):
+                    try next.control(control, at: now)
+                    receipts.append(.done)
                 case .reserved: throw ShardlineError(.invalidArgument, "this engine does not know a reserved change")
                 }
             }
@@ -236,6 +240,21 @@ extension ListEngine.State {
         }
         streams[UTF8Key(seal.stream)] = stream
         return children
+    }
+
+    mutating func control(_ control: MappingControl, at now: Timestamp) throws {
+        try control.validate()
+        var mapping = try self.mapping(control.mapping)
+        try control.check(revision: mapping.revision)
+        mapping.revision += 1
+        if let configuration = control.configuration { mapping.configuration = configuration }
+        if let isEnabled = control.isEnabled { mapping.isEnabled = isEnabled }
+        let action = MappingAction(
+            revision: mapping.revision, time: now, actor: control.actor, reason: control.reason,
+            changedSettings: control.configuration != nil, isEnabled: control.isEnabled)
+        mapping.lastAction = action
+        actions[control.mapping] = (actions[control.mapping] ?? []).suffix(MappingControl.keptActions - 1) + [action]
+        mappings[control.mapping] = mapping
     }
 
     mutating func move(
@@ -381,6 +400,13 @@ extension ListEngine {
         try state.withLock { try $0.mapping(mapping) }
     }
 
+    func mappingHistory(_ mapping: MappingID) async throws -> [MappingAction] {
+        try state.withLock { state in
+            _ = try state.mapping(mapping)
+            return state.actions[mapping] ?? []
+        }
+    }
+
     func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription {
         try change(mapping) { description, state in
             guard !description.isClaimed else {
@@ -439,6 +465,7 @@ extension ListEngine {
                 throw ShardlineError(.mappingBusy, "the mapping '\(mapping)' is running: stop it before deleting it")
             }
             state.mappings[mapping] = nil
+            state.actions[mapping] = nil
         }
     }
 

@@ -65,6 +65,13 @@ struct ReadingAndOperating {
         print(backlog.records, "records to do, in batches of", settings.batchSize)
         #expect(backlog.records == 0 && backlog.oldest == nil && settings.batchSize == 100)
 
+        try await mapping.update(reason: "the night job") { $0.batchSize = 500 }
+        try await mapping.disable(reason: "the database moves")
+        print(try await mapping.describe().state)
+        try await mapping.enable()
+        for action in try await mapping.history() { print(action.time, action.actor, action.reason) }
+        #expect(try await mapping.history().map(\.reason) == ["the night job", "the database moves", ""])
+
         try await mapping.seek(to: .trimHorizon)
         #expect(try await mapping.backlog().records == 101)
         #expect(try await mapping.backlog().oldest != nil)

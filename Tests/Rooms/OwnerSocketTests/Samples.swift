@@ -26,6 +26,8 @@ enum Samples {
         .park(ParkedKeyChange(mapping: key, shard: ShardID(2), partitionKey: "p", value: nil, epoch: 1)),
         .seal(Seal(stream: "s", parents: [ShardID(0)], children: HashKeyRange.even(2))),
         .takeOver(stream: "s", shard: ShardID(3), epoch: .max),
+        .control(MappingControl(key, expectedRevision: 3, configuration: [1], actor: "ops", reason: "half \u{1F4A5}")),
+        .control(MappingControl(key, isEnabled: false, actor: "")),
     ]
 
     static let requests: [Request] =
@@ -51,8 +53,12 @@ enum Samples {
             .lastRecords([], stream: ""),
             .createMapping(MappingDefinition(key: key, startingPosition: .latest, configuration: [0, 255])),
             .listMappings(stream: nil), .listMappings(stream: "s"), .describeMapping(key),
-            .claimMapping(key, configuration: nil, failureStream: nil),
-            .claimMapping(key, configuration: [1, 0], failureStream: "s.m.failed"), .mappingStates(key),
+            .claimMapping(key, ClaimTerms(configuration: nil, failureStream: nil, owner: "", lease: nil)),
+            .claimMapping(
+                key, ClaimTerms(configuration: [1, 0], failureStream: "s.m.failed", owner: "w 1", lease: .seconds(9))),
+            .mappingStates(key), .summarizeMapping(key), .mappingHistory(key),
+            .renewMapping(key, epoch: 4, MappingRenewal(failureStream: nil, revision: 0)),
+            .renewMapping(key, epoch: .max, MappingRenewal(failureStream: "f", revision: 7)),
             .releaseMapping(key, epoch: 7), .seekMapping(key, .latest, nil), .seekMapping(key, .latest, ShardID(3)),
             .deleteMapping(key), .updateStream("s", retention: .milliseconds(1_500)), .release,
             .backup("/var/backups/monday"),
@@ -79,7 +85,18 @@ enum Samples {
     static let mapping = MappingDescription(
         key: key, id: 3, startingPosition: .trimHorizon, createdAt: Timestamp(milliseconds: 7), configuration: [9],
         epoch: 12, isClaimed: true, checkpoints: [checkpoint, ShardCheckpoint(shard: ShardID(2), position: .zero)],
-        expiredShards: [stream.shards[0]])
+        expiredShards: [stream.shards[0]],
+        holder: MappingHolder(owner: "w 1", epoch: 12, expiresAt: Timestamp(milliseconds: 8), revision: 1),
+        isEnabled: false, revision: 2, lastAction: actions[1])
+
+    static let actions = [
+        MappingAction(
+            revision: 1, time: Timestamp(milliseconds: -1), actor: "ops", reason: "", changedSettings: true,
+            isEnabled: nil),
+        MappingAction(
+            revision: 2, time: Timestamp(milliseconds: 5), actor: "ops", reason: "why", changedSettings: false,
+            isEnabled: false),
+    ]
 
     static let states =
         MappingShardState.Phase.allCases.map { phase in
@@ -134,6 +151,7 @@ enum Samples {
             .positions([]), .positions([nil, .zero, SequenceNumber(4), .max]), .mapping(mapping), .mappings([mapping]),
             .released(true), .released(false), .cancelled,
             .backedUp(BackupSummary(files: 3, bytes: 1 << 40, records: 7, begunAt: Timestamp(milliseconds: 9))),
+            .summary(MappingSummary(mapping)), .actions([]), .actions(actions),
             .mappingStates(nil), .mappingStates([]), .mappingStates(states),
         ] + WireCode.all.map { .failed(ShardlineError($0, "it \($0)")) }
 }

@@ -106,6 +106,18 @@ enum Seeds {
                     startingPosition: .atTimestamp(Timestamp(milliseconds: -5)), createdAt: Timestamp(milliseconds: 12),
                     configuration: [1, 2, 3], starts: [.init(shard: ShardNumber(7), position: SequenceNumber(40))])),
             .mappingChanged(MappingChangedEntry(number: MappingNumber(1), epoch: 1 << 33, configuration: [7])),
+            .mappingControlled(
+                MappingControlledEntry(
+                    number: MappingNumber(1),
+                    action: MappingAction(
+                        revision: 3, time: Timestamp(milliseconds: 5), actor: "betrieb", reason: "größer",
+                        changedSettings: true, isEnabled: nil), configuration: [7, 8], isBrought: true)),
+            .mappingControlled(
+                MappingControlledEntry(
+                    number: MappingNumber(1),
+                    action: MappingAction(
+                        revision: 4, time: Timestamp(milliseconds: 6), actor: "ops", reason: "",
+                        changedSettings: false, isEnabled: false), configuration: nil, isBrought: false)),
             .mappingDeleted(MappingNumber(1)), .takeOver(shard: ShardNumber(7), epoch: 5),
             .opened(OpenedEntry(incarnation: 3, cutCommit: 17, finding: "torn", numberJump: 1 << 32)),
             .shardsRemoved(StreamNumber(2), [ShardNumber(1), ShardNumber(2)]),

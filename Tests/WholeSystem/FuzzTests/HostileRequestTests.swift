@@ -82,7 +82,19 @@ struct HostileRequestTests {
                 .createMapping(MappingDefinition(key: key, startingPosition: position, configuration: [0xFF])),
             ]
         }
-        requests.append(.claimMapping(key, configuration: [0], failureStream: "none"))
+        for duration in durations {
+            requests += [
+                .claimMapping(
+                    key, ClaimTerms(configuration: [0], failureStream: "none", owner: "\u{1B}", lease: duration)),
+                .renewMapping(key, epoch: .max, MappingRenewal(failureStream: "none", revision: .max)),
+                .commit(
+                    [.control(MappingControl(key, expectedRevision: .max, configuration: [], actor: "\u{0}"))], .now),
+                .commit([.control(MappingControl(key, isEnabled: false, actor: ""))], .now),
+                .summarizeMapping(key), .mappingHistory(key),
+            ]
+        }
+        requests.append(
+            .claimMapping(key, ClaimTerms(configuration: [0], failureStream: "none", owner: "o", lease: nil)))
         for after in sequences {
             for through in sequences {
                 let spans = shards.map { RecordSpan(shard: $0, after: after, through: through) }

@@ -13,7 +13,7 @@ extension ShardCore {
         }
         if !earlier.isEmpty { progress.earlier = earlier.filter { $0.highest > progress.position } }
         // After a clean end the attempts start at 0 again (ESM-A9).
-        for lane in lanes where phase == .running || lane.isBusy {
+        for lane in lanes where phase == .running || keepsNotes || lane.isBusy {
             if let note = lane.note { progress.notes.append(.init(lane: lane.number, note)) }
         }
         return progress

@@ -41,6 +41,8 @@ package struct ShardCore: Sendable {
     var shared: LaneCore.Shared
     var lanes: [LaneCore]
     var phase = Phase.new
+    /// Whether the checkpoint keeps the attempts though nothing is invoked.
+    var keepsNotes = false
 
     // Reading.
     var readNumber = 0
@@ -122,12 +124,16 @@ package struct ShardCore: Sendable {
         case .checkpointed: checkpointed()
         case .settingsChanged(let settings): settingsChanged(settings)
         case .stop: stop()
+        case .pause: pause()
         }
         settle(now)
     }
 
     /// Whether the shard holds no record and the checkpoint of everything it has done is durable.
     package var isIdle: Bool { saving == nil && lanes.allSatisfy { $0.isEmpty && $0.unsaved.isEmpty } }
+
+    /// Whether a stop or a pause has come to its end.
+    package var isAtRest: Bool { phase == .stopped(.asked) }
 
     /// Whether there is nothing to do until a record comes, except to be told that the open checkpoint is durable.
     package var waitsForRecords: Bool {
@@ -165,6 +171,7 @@ package struct ShardCore: Sendable {
     // MARK: - Life
 
     private mutating func start() {
+        keepsNotes = false
         switch phase {
         case .new, .stopping, .stopped(.asked): phase = .running
         case .running, .stopped(.shardEnd): break
@@ -174,9 +181,22 @@ package struct ShardCore: Sendable {
     /// Invokes nothing more and releases the records that are not in a unit (ESM-L3). Units stay, with their attempts,
     /// for a later start (ESM-A9).
     private mutating func stop() {
+        let wasPaused = keepsNotes
+        keepsNotes = false
+        if phase == .running {
+            phase = .stopping
+            releaseQueues()
+        } else if wasPaused, phase == .stopped(.asked) {
+            // What the pause has kept is dropped, durably.
+            phase = .stopping
+        }
+    }
+
+    /// Stops, and keeps the attempts for a later start, also where the process ends before it.
+    private mutating func pause() {
         guard phase == .running else { return }
-        phase = .stopping
-        releaseQueues()
+        stop()
+        keepsNotes = true
     }
 
     /// Releases the records that are not in a unit. They are read again.

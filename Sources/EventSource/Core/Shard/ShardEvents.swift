@@ -53,6 +53,8 @@ extension ShardCore {
         case settingsChanged(LaneCore.Settings)
         /// Invoke nothing more, take the result of the invocation in flight, and stop (ESM-L3).
         case stop
+        /// The same until the next ``start``: the attempts are kept, in the checkpoint too (ESM-L2).
+        case pause
     }
 
     /// What a shard's owner has to do. Each action is answered by one event, at once or later. At most one read and one

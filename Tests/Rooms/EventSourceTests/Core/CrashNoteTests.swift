@@ -56,6 +56,24 @@ import Testing
         #expect(world.stops == [.asked] && world.durable.notes.isEmpty)
     }
 
+    @Test func `ESM-L2 ESM-A9 a pause keeps the note, and a stop after it takes it back`() {
+        var world = LaneWorld(
+            .test(batch: 2, retries: 5, bisects: false), from: .init(position: .zero, notesAttempts: true))
+        world.function = { _ in .fails }
+        world.put(2)
+        world.send(.start)
+        #expect(world.durable.notes.map(\.note.count) == [1])
+        world.send(.pause)
+        #expect(world.stops == [.asked] && world.durable.notes.map(\.note.count) == [1])
+        world.advance(by: .seconds(60))
+        #expect(world.calls.count == 1)
+        world.send(.start)
+        #expect(world.calls.map(\.attempt) == [1, 2] && world.durable.notes.map(\.note.count) == [2])
+        world.send(.pause)
+        world.send(.stop)
+        #expect(world.stops == [.asked, .asked, .asked] && world.durable.notes.isEmpty)
+    }
+
     /// Runs process after process; the function kills each one that it gets the record at `killer` in.
     static func processes(killer: Int, _ settings: LaneCore.Settings) -> (last: LaneWorld, crashes: Int) {
         var world = LaneWorld(settings)

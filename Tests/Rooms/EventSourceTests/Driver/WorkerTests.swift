@@ -51,14 +51,14 @@ struct WorkerTests {
     }
 
     @Test func `a call is cancelled alone, before it runs or while it does`() async {
-        let before = FunctionCall()
+        let before = FunctionCall(limit: .seconds(60))
         before.cancel()
         // In a task of its own, as it is that which is cancelled.
         async let isCancelled = before.run { Task.isCancelled }
         #expect(await isCancelled)
         // Not this task, which goes on.
         let gate = Gate()
-        let call = FunctionCall()
+        let call = FunctionCall(limit: .seconds(60))
         async let wasCancelled = withTaskGroup(of: Bool.self) { group in
             group.addTask {
                 await call.run {
@@ -66,7 +66,7 @@ struct WorkerTests {
                     return Task.isCancelled
                 }
             }
-            group.addTask { await FunctionCall().run { Task.isCancelled } }
+            group.addTask { await FunctionCall(limit: .seconds(60)).run { Task.isCancelled } }
             return await group.reduce(into: [Bool]()) { $0.append($1) }
         }
         await gate.arrivals(1)

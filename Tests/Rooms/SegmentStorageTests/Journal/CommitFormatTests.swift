@@ -61,6 +61,18 @@ import Testing
                     expiredThrough: Timestamp(milliseconds: -3))),
             .streamDeleted(StreamNumber(2)),
             .mappingChanged(MappingChangedEntry(number: MappingNumber(1), epoch: 1 << 33, configuration: [7])),
+            .mappingControlled(
+                MappingControlledEntry(
+                    number: MappingNumber(1),
+                    action: MappingAction(
+                        revision: 3, time: Timestamp(milliseconds: 5), actor: "betrieb", reason: "größer",
+                        changedSettings: true, isEnabled: nil), configuration: [7, 8], isBrought: true)),
+            .mappingControlled(
+                MappingControlledEntry(
+                    number: MappingNumber(1),
+                    action: MappingAction(
+                        revision: 4, time: Timestamp(milliseconds: 6), actor: "ops", reason: "",
+                        changedSettings: false, isEnabled: false), configuration: nil, isBrought: false)),
             .mappingDeleted(MappingNumber(1)),
             .takeOver(shard: ShardNumber(7), epoch: 5),
             .opened(OpenedEntry(incarnation: 3, cutCommit: 17, finding: "torn", numberJump: 1 << 32)),

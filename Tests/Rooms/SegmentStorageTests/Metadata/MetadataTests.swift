@@ -35,6 +35,17 @@ import Testing
                         startingPosition: start, createdAt: Timestamp(milliseconds: 77), configuration: [1, 2, 3],
                         starts: starts)), commit: 10)
         }
+        for (revision, isEnabled) in zip(UInt64(1)..., [nil, false, true, nil, false]) {
+            catalogue.apply(
+                .mappingControlled(
+                    MappingControlledEntry(
+                        number: number,
+                        action: MappingAction(
+                            revision: revision, time: Timestamp(milliseconds: 9), actor: "ops\0", reason: "warum: ü",
+                            changedSettings: isEnabled == nil, isEnabled: isEnabled),
+                        configuration: isEnabled == nil ? [UInt8(revision)] : nil, isBrought: revision == 1)),
+                commit: 11)
+        }
         catalogue.apply(
             .checkpoint(
                 CheckpointEntry(
@@ -90,6 +101,7 @@ import Testing
         dirty.shards.insert(ShardNumber(1000))
         dirty.mappings = Set(catalogue.mappings.keys)
         for (number, mapping) in catalogue.mappings {
+            dirty.actions.formUnion(mapping.control.actions.map { .init(mapping: number, revision: $0.revision) })
             dirty.checkpoints.formUnion(mapping.checkpoints.keys.map { .init(mapping: number, shard: $0) })
             dirty.parked.formUnion(mapping.parked.keys.map { .init(mapping: number, shard: $0) })
         }

@@ -121,7 +121,7 @@ struct DirectStoreTests {
         try await test.put("a", "b")
         try await test.store.createMapping(MappingDefinition(key: mapping, startingPosition: .trimHorizon))
         let claim = try await test.store.claimMapping(mapping)
-        #expect(try test.store.epoch(of: mapping) == claim.epoch)
+        #expect(try test.store.summary(of: mapping).epoch == claim.epoch)
         func submit(_ position: UInt64, epoch: UInt64) async throws -> CommitOutcome {
             let checkpoint = ShardCheckpoint(shard: ShardID(0), position: SequenceNumber(position))
             return try await withCheckedThrowingContinuation { continuation in

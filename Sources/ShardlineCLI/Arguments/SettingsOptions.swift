@@ -1,0 +1,115 @@
+import ArgumentParser
+import EventSource
+import StreamModel
+
+/// The options that set a mapping, of `consume` and `mapping update`; what is not given stays as it is.
+struct SettingsOptions: ParsableArguments {
+    // Here and below: -1 must not be taken for an option.
+    @Option(
+        parsing: .unconditional, help: "The most records in a batch: 1 to 10,000. Default: 100.",
+        transform: Amounts.wholeNumber)
+    var batchSize: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: "How long a batch may wait to fill: 0 to 300s. Default: 0, so a batch is what is there.",
+        transform: Amounts.givenDuration)
+    var batchWindow: Given<Duration>?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "How many batches of a shard may be in work at the same time, divided by partition key: 1 to 10. Default: 1.",
+            valueName: "factor"),
+        transform: Amounts.wholeNumber)
+    var parallelizationFactor: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "A pattern of the records that the command gets, JSON as in Lambda's filters: '{\"data\": {\"type\": [\"order\"]}}'. May be given up to 10 times: records that match none of them are passed over. Default: all records.",
+            valueName: "pattern"))
+    var filter: [String] = []
+
+    @Flag(
+        inversion: .prefixedNo,
+        help:
+            "Take the aggregates of the Kinesis Producer Library apart: the command gets an entry for each user record, with subSequenceNumber. Answers name sequence numbers of records as before. Default: --no-deaggregate."
+    )
+    var deaggregate: Bool?
+
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Cut a failed batch in two instead of trying it again as a whole. Default: --bisect.")
+    var bisect: Bool?
+
+    @Flag(inversion: .prefixedNo, help: "Look at batchItemFailures in answers. Default: --reports.")
+    var reports: Bool?
+
+    @Option(
+        parsing: .unconditional,
+        help: "How often what failed is tried again: 0 to 10,000, or -1 for no limit. Default: 5.",
+        transform: Amounts.wholeNumber)
+    var maxRetries: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help:
+            "Records older than this are given up without being sent: 60s to 7d, or -1 for no limit. Default: no limit.",
+        transform: Amounts.givenDurationOrNone)
+    var maxAge: Given<Duration?>?
+
+    @Option(
+        parsing: .unconditional, help: "How long the command may take for one batch: 1ms to 1d. Default: 60s.",
+        transform: Amounts.givenDuration)
+    var timeout: Given<Duration>?
+
+    @Option(
+        parsing: .unconditional,
+        help:
+            "How many processes run at the same time: 1 to 10,000, at most as many as the parallelization factor for a shard. Default: one for each processor.",
+        transform: Amounts.wholeNumber)
+    var concurrency: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Where records go that are given up: stream:NAME, file:PATH, none, or dead-letter-stream, which is stream:STREAM.MAPPING.failed and the default. A stream that is not there is created; one that other mappings give up to as well is shared, with a warning.",
+            valueName: "destination"),
+        transform: { text in
+            guard let destination = EventSourceMapping.Configuration.Destination(text) else {
+                throw ArgumentProblem(
+                    description: "a destination is dead-letter-stream, stream:NAME, file:PATH or none")
+            }
+            return destination
+        })
+    var onFailure: EventSourceMapping.Configuration.Destination?
+
+    @Option(
+        parsing: .unconditional, help: "How long Ctrl-C waits for running batches: 0 to 1h. Default: 5s.",
+        transform: Amounts.givenDuration)
+    var grace: Given<Duration>?
+
+    /// Changes what was given.
+    func apply(to settings: inout EventSourceMapping.Configuration) {
+        if let batchSize { settings.batchSize = batchSize }
+        if let batchWindow { settings.batchWindow = batchWindow.value }
+        if let parallelizationFactor { settings.parallelizationFactor = parallelizationFactor }
+        if !filter.isEmpty { settings.filters = filter.map { FilterPattern($0) } }
+        if let deaggregate { settings.deaggregates = deaggregate }
+        if let bisect { settings.bisectOnError = bisect }
+        if let reports { settings.reportsBatchItemFailures = reports }
+        if let maxRetries { settings.maximumRetryAttempts = maxRetries == -1 ? nil : maxRetries }
+        if let maxAge { settings.maximumRecordAge = maxAge.value }
+        if let timeout { settings.functionTimeout = timeout.value }
+        if let concurrency { settings.concurrency = concurrency }
+        if let onFailure { settings.failureDestination = onFailure }
+        if let grace { settings.shutdownGrace = grace.value }
+    }
+
+    /// The names of the options, for messages.
+    var naming: EventSourceMapping.Configuration.Naming {
+        .options([
+            "batchWindow": batchWindow, "maximumRecordAge": maxAge?.present(), "functionTimeout": timeout,
+            "shutdownGrace": grace,
+        ])
+    }
+}
