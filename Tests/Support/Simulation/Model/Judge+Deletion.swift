@@ -42,7 +42,10 @@ extension Judge {
     /// It was surely not made.
     package mutating func hasNotMadeStream() { if isStream == .making { isStream = .absent } }
 
-    package mutating func willDeleteStream() { isStream = .deleting }
+    package mutating func willDeleteStream() {
+        isStream = .deleting
+        for name in mappings.keys { mappings[name]!.isQuiet = false }
+    }
 
     package mutating func hasDeletedStream() {
         isStream = .absent
@@ -107,6 +110,11 @@ extension Judge {
     package mutating func willDeleteMapping(_ name: String) {
         // It may be gone with its stream.
         if isMapping[name] == .there { isMapping[name] = .deleting }
+        mappings[name]?.isQuiet = false
+    }
+    /// Whether the mapping is surely there, on the stream that is.
+    package func isKnown(_ name: String) -> Bool {
+        isMapping[name] == .there && isStream == .there && mappings[name]?.stream == stream
     }
     package mutating func hasDeletedMapping(_ name: String) { isMapping[name] = .absent }
     /// It was surely not deleted, unless with its stream.

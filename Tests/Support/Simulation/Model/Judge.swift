@@ -152,6 +152,7 @@ package struct Judge {
         }
         for (name, mapping) in mappings.sorted(by: { $0.key < $1.key }) {
             hasher.combine(name)
+            hasher.combine(mapping.actions)
             for (shard, lane) in mapping.lanes.sorted(by: { $0.key < $1.key }) {
                 hasher.combine(shard)
                 hasher.combine(lane.done)

@@ -31,8 +31,19 @@ struct MappingModel {
     /// How often it was sent back.
     var seeks = 0
     var lanes: [Judge.Shard: Lane] = [:]
+    /// Control actions: those that are kept by revision, those of which nobody knows yet, those that were refused.
+    var actions: [UInt64: Judge.Action] = [:]
+    var openActions: [String: Judge.Action] = [:]
+    var refusedActions: Set<String> = []
+    /// It is disabled, and its last invocation has ended.
+    var isQuiet = false
+    /// How often units have failed in this run; nil: not known.
+    var attempts: [Judge.Unit: Int]?
 
-    mutating func processEnded() { for shard in lanes.keys { lanes[shard]!.running = [] } }
+    mutating func processEnded() {
+        for shard in lanes.keys { lanes[shard]!.running = [] }
+        attempts = nil
+    }
 
     /// All documents that there are are told again.
     mutating func forgetDocuments() { for shard in lanes.keys { lanes[shard]!.documented = [] } }
@@ -84,6 +95,7 @@ extension Judge {
         _ name: String, _ shard: Shard, with items: [Item], checkpoint: UInt64, factor: Int = 1
     ) {
         invocations += 1
+        if mappings[name]!.isQuiet { return fail("\(name) is disabled, and the function gets \(shard) (ESM-L2)") }
         for item in items { promise(item, in: shard, because: "the function") }
         for (left, right) in zip(items, items.dropFirst()) where right.sequence <= left.sequence {
             return fail("\(name) got \(shard) \(right.sequence) after \(left.sequence)")

@@ -23,6 +23,8 @@ package struct History: Sendable {
         case restart(mapping: Int)
         /// A mapping, running or not, is sent back to the oldest record.
         case seek(mapping: Int)
+        /// A mapping is disabled, enabled or updated, running or not.
+        case control(mapping: Int, Control)
         /// Power is lost before the n-th operation on the disk from now on that changes something.
         case crash(after: Int)
         /// The process is killed: the disk keeps all that it was given.
@@ -37,6 +39,13 @@ package struct History: Sendable {
         case deleteMapping(Int)
         /// This many operations from now on of this kind on such files go wrong, beginning with the n-th.
         case fault(Fault, after: Int, times: Int)
+    }
+
+    package enum Control: Hashable, Sendable {
+        case disable, enable
+        case update(batchSize: Int)
+        /// An action that is based on an earlier revision.
+        case stale
     }
 
     package struct Fault: Hashable, Sendable {
@@ -140,6 +149,30 @@ package struct History: Sendable {
         }
         if further.once(in: 3) { addDeletions(&further) }
         if further.once(in: 4) { addExpiry(&further) }
+        var controls = SeededRandom(seed ^ 0xC0_117801)
+        if controls.once(in: 3) { addControls(&controls) }
+    }
+
+    /// Control actions in the midst of it, some of which meet a crash.
+    private mutating func addControls(_ random: inout SeededRandom) {
+        for _ in 0..<random.pick(1...4) {
+            let mapping = random.below(2)
+            func step(_ control: Control) -> Step { .control(mapping: mapping, control) }
+            var steps: [Step]
+            switch random.below(4) {
+            case 0: steps = [step(.update(batchSize: random.pick(1...12))), step(.stale)]
+            case 1: steps = [step(.disable), step(.stale), .pause(random.pick([1, 50, 300])), step(.enable)]
+            case 2: steps = [step(.disable), step(.update(batchSize: random.pick(1...12))), .pause(100), step(.enable)]
+            default: steps = [step(.disable), .restart(mapping: mapping), .pause(random.pick([50, 300]))]
+            }
+            switch random.below(4) {
+            case 0: steps.insert(.crash(after: random.pick([1, 3, 10, 40])), at: random.below(steps.count + 1))
+            case 1: steps.insert(.kill(after: random.pick([1, 3, 10])), at: random.below(steps.count + 1))
+            default: break
+            }
+            let place = random.below(items.count + 1)
+            items.insert(contentsOf: steps.map { Item(step: $0, seed: random.next()) }, at: place)
+        }
     }
 
     /// A retention that is over soon, and shards that are closed and removed in the midst of it.

@@ -35,7 +35,10 @@ extension Life {
             }
             // Checkpoints first: a document that comes later than a checkpoint that needs it comes too late.
             let mappings = try await store.listMappings(of: nil)
-            if isAlone { world.tell { $0.sawMappings(mappings.map(\.key.name)) } }
+            if isAlone {
+                world.tell { $0.sawMappings(mappings.map(\.key.name)) }
+                try await auditActions()
+            }
             for mapping in mappings {
                 let remaining = (stream?.shards ?? []) + mapping.expiredShards
                 audit.remaining[mapping.key.name] = Set(

@@ -47,6 +47,9 @@ extension Life {
         let position = checkpoint?.position.rawValue ?? 0
         world.tell { $0.invoked(name, shard, with: items, checkpoint: position, factor: factor) }
         var did: [UInt64] = []
+        guard let first = items.first?.sequence, let last = items.last?.sequence else { return }
+        let unit = Judge.Unit(shard, first, last)
+        world.tell { $0.attempts(name, unit, attempt: context.attempt) }
         let keys = Set(items.map(\.key))
         defer { world.tell { $0.invocationEnded(name, shard, keys, did: did) } }
         for (record, item) in zip(batch, items) {
@@ -55,6 +58,7 @@ extension Life {
             case .fails(let times):
                 guard isTried(name, item.id, atMost: times) else { break }
                 did = []
+                world.tell { $0.attemptFailed(name, unit, attempt: context.attempt) }
                 throw Refusal(record: item.id)
             case .reports(let times):
                 guard isTried(name, item.id, atMost: times) else { break }

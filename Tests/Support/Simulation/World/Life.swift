@@ -164,6 +164,7 @@ final class Life: @unchecked Sendable {
         case .merge: await merge(item.seed)
         case .scale(let count): await scale(to: count)
         case .seek(let mapping): await seek(World.allMappings[mapping])
+        case .control(let mapping, let control): await self.control(World.allMappings[mapping], control)
         case .deleteStream: await deleteStream(item.seed)
         case .deleteMapping(let mapping):
             guard mapping < world.mappings.count else { break }
@@ -319,7 +320,10 @@ final class Life: @unchecked Sendable {
 
     /// Sends a mapping back to the oldest record: all of it is to be done once more.
     private func seek(_ name: String) async {
-        world.tell { $0.willSeek(name) }
+        world.tell { judge in
+            judge.willSeek(name)
+            judge.forgetAttempts(of: name)
+        }
         do {
             _ = try await store.seekMapping(
                 MappingID(stream: World.stream, name: name), to: .trimHorizon, shard: nil)
@@ -345,6 +349,8 @@ final class Life: @unchecked Sendable {
                 doing["mapping \(name)"] = "runs"
                 world.tell { $0.madeMapping(name, on: $0.streamOfPuts) }
                 running[name] = mapping
+                world.tell { $0.beganRun(name) }
+                if isFinal { try await enableForGood(name) }
                 if isEnding || deletions.contains(name) { mapping.triggerGracefulShutdown() }
                 try await mapping.run(until: isFinal ? .caughtUp : .stopped)
                 // ESM-M9: what was read is accounted for.

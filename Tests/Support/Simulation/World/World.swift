@@ -53,6 +53,7 @@ package final class World: @unchecked Sendable {
     var next = 0
     var nextRecord: UInt64
     var tries: [String: Int] = [:]
+    private var actions = 0
     /// How often each mapping was made.
     private var runs: [String: Int] = [:]
     var sources: Sources
@@ -108,6 +109,12 @@ package final class World: @unchecked Sendable {
         let scheduler = scheduler
         threads = BlockingThreads(handingTo: { job in scheduler.start("io", job) })
         scheduler.betweenTurns = { [weak self] in self?.lookAround() }
+    }
+
+    /// The number of the next control action.
+    func nextAction() -> Int {
+        actions += 1
+        return actions
     }
 
     /// The parallelization factor of the next run of a mapping.
