@@ -86,7 +86,7 @@ import Testing
         (["tail", "a", "--from", "2999-01-01"], 64, "in the future"),
         (["mapping", "seek", "a", "m", "--to", "2999-01-01"], 64, "a time that has passed"),
         (["mapping", "seek", "a", "m", "--to", "17"], 64, "--shard"),
-        (["help", "mapping", "bogus"], 64, "there are list, describe, seek, delete"),
+        (["help", "mapping", "bogus"], 64, "there are list, describe, update, disable, enable, seek, delete"),
         (["help", "bogus"], 64, "no command 'shardline bogus'; there are stream, put"),
         (["help", "put", "bogus"], 64, "no commands below it"),
         (["consume", "a", "--mapping", "m", "--exec", "/does/not/exist --now"], 64, "/does/not/exist"),
