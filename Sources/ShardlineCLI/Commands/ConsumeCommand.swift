@@ -63,7 +63,7 @@ struct ConsumeCommand: AsyncParsableCommand {
         transform: Position.init)
     var from: Position?
 
-    @OptionGroup(title: "Settings of the mapping") var options: SettingsOptions
+    @OptionGroup var options: SettingsOptions
 
     @Flag(help: "Take any JSON as an answer for success, also one that says nothing, such as a log line.")
     var acceptAnyJson = false

@@ -22,7 +22,7 @@ struct MappingUpdateCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var arguments: MappingArguments
-    @OptionGroup(title: "Settings") var settings: SettingsOptions
+    @OptionGroup var settings: SettingsOptions
 
     @Flag(help: "Take away all filters: the command gets all records.")
     var noFilter = false

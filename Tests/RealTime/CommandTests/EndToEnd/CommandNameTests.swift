@@ -9,7 +9,7 @@ import Testing
         arguments: [
             (
                 "mapping frobnicate a b",
-                "there is no command 'shardline mapping frobnicate'; there are list, describe, seek, delete"
+                "there is no command 'shardline mapping frobnicate'; there are list, describe, update, disable, enable, seek, delete"
             ),
             (
                 "mapping descrbe a b",
@@ -30,9 +30,12 @@ import Testing
             ),
             ("stream rm s", "(did you mean 'shardline stream delete'?)"),
             ("stream show", "(did you mean 'shardline stream list' or 'shardline stream describe'?)"),
-            ("mapping reset s m", "(did you mean 'shardline mapping seek'?)"),
+            ("mapping reset s m", "(did you mean 'shardline mapping update' or 'shardline mapping seek'?)"),
             ("benchmark", "(did you mean 'shardline bench'?)"), ("read s", "(did you mean 'shardline tail'?)"),
-            ("mapping frob", "there is no command 'shardline mapping frob'; there are list, describe, seek, delete"),
+            (
+                "mapping frob",
+                "there is no command 'shardline mapping frob'; there are list, describe, update, disable, enable, seek, delete"
+            ),
             ("mapping frobnicate --help", "there is no command 'shardline mapping frobnicate'"),
             ("--data x frobnicate", "there is no command 'shardline frobnicate'"),
             ("help mapping descrbe", "(did you mean 'shardline mapping describe'?)"),
