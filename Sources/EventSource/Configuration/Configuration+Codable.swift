@@ -2,11 +2,12 @@ import FoundationEssentials
 import StreamModel
 
 /// The settings as a JSON object with the settings' names; every member is optional. Durations are in seconds. -1, as
-/// in Lambda's API, or null means "no limit" (nil in Swift). The destination is in its text form. Filters are a list of
-/// strings, each with a pattern's JSON.
+/// in Lambda's API, or null means "no limit" (nil in Swift). A tumbling window of 0 or null is none. The destination is in
+/// its text form. Filters are a list of strings, each with a pattern's JSON.
 extension EventSourceMapping.Configuration: Codable {
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case batchSize, batchWindow, parallelizationFactor, maximumRetryAttempts, maximumRecordAge, bisectOnError
+        case batchSize, batchWindow, tumblingWindow, parallelizationFactor, maximumRetryAttempts, maximumRecordAge,
+            bisectOnError
         case reportsBatchItemFailures, maximumUncheckpointedBatches
         case failureDestination, backOffFirst, backOffLongest, functionTimeout, payloadLimit, concurrency
         case shutdownGrace, awsCompatibleCounts, account, region, filters
@@ -47,6 +48,9 @@ extension EventSourceMapping.Configuration: Codable {
         }
         try take(.batchSize, into: &batchSize)
         try take(.batchWindow, into: &batchWindow)
+        if let window = try values.decodeIfPresent(Double.self, forKey: .tumblingWindow) {
+            tumblingWindow = window == 0 ? nil : Self.duration(window)
+        }
         try take(.parallelizationFactor, into: &parallelizationFactor)
         try take(.maximumUncheckpointedBatches, into: &maximumUncheckpointedBatches)
         try takeLimit(.maximumRetryAttempts, into: &maximumRetryAttempts)
@@ -84,6 +88,7 @@ extension EventSourceMapping.Configuration: Codable {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(batchSize, forKey: .batchSize)
         try values.encode(batchWindow.inSeconds, forKey: .batchWindow)
+        try values.encode(tumblingWindow?.inSeconds ?? 0, forKey: .tumblingWindow)
         try values.encode(parallelizationFactor, forKey: .parallelizationFactor)
         try values.encode(maximumUncheckpointedBatches, forKey: .maximumUncheckpointedBatches)
         try values.encode(maximumRetryAttempts ?? -1, forKey: .maximumRetryAttempts)

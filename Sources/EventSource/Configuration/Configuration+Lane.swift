@@ -7,6 +7,7 @@ extension EventSourceMapping.Configuration {
         settings.batchSize = batchSize
         settings.batchWindow = batchWindow
         settings.parallelizationFactor = parallelizationFactor
+        settings.tumblingWindow = tumblingWindow
         settings.maximumUnsavedUnits = maximumUncheckpointedBatches
         settings.maximumRetryAttempts = maximumRetryAttempts
         settings.maximumRecordAge = maximumRecordAge

@@ -78,6 +78,17 @@ extension EventSourceMapping.Configuration {
         "dead-letter-stream: the name '\(name)' would have more than \(Limits.nameLength.upperBound) characters; name a stream (stream:NAME) or a file (file:PATH)"
     }
 
+    /// Throws `invalidArgument` if there are tumbling windows and the function in Swift has none, or the reverse.
+    package func requireWindows(_ hasState: Bool) throws {
+        guard (tumblingWindow != nil) != hasState else { return }
+        throw ShardlineError(
+            .invalidArgument,
+            hasState
+                ? "tumblingWindow nil with a windowState (allowed: 1 millisecond to 900 seconds)"
+                : "tumblingWindow with a function that has no state (allowed: a function that is given with a windowState)"
+        )
+    }
+
     private static func refuse(_ wrong: [String]) throws {
         guard wrong.isEmpty else { throw ShardlineError(.invalidArgument, wrong.joined(separator: "; ")) }
     }
@@ -108,7 +119,18 @@ extension EventSourceMapping.Configuration {
         }
         check("batchSize", batchSize, 1...10_000)
         check("batchWindow", batchWindow, .zero ... .seconds(300))
+        check("tumblingWindow", tumblingWindow, .milliseconds(1) ... .seconds(900), without: "no windows")
+        if let tumblingWindow, .milliseconds(tumblingWindow.wholeMilliseconds) != tumblingWindow {
+            let given = naming.given["tumblingWindow"] ?? naming.text(tumblingWindow)
+            wrong.append("\(naming.name("tumblingWindow")) \(given) (allowed: whole milliseconds)")
+        }
         check("parallelizationFactor", parallelizationFactor, 1...10)
+        if tumblingWindow != nil, parallelizationFactor > 1 {
+            let factor = naming.name("parallelizationFactor")
+            wrong.append(
+                "\(factor) \(parallelizationFactor) with \(naming.name("tumblingWindow")) (allowed: 1, since a window has one state for each shard)"
+            )
+        }
         check("maximumUncheckpointedBatches", maximumUncheckpointedBatches, 1...100)
         check("maximumRetryAttempts", maximumRetryAttempts, 0...10_000, without: "no limit")
         check("maximumRecordAge", maximumRecordAge, .seconds(60) ... .seconds(604_800), without: "no limit")

@@ -23,6 +23,15 @@ extension EventSourceMapping {
         /// bisect of its own, so a failing record holds up only the keys of its lane. A mapping may get another factor
         /// when it runs again.
         public var parallelizationFactor = 1
+        /// Divides the records of each shard into consecutive windows of this length by their arrival times, over which the
+        /// function keeps a state (Lambda's `TumblingWindowInSeconds`): 1 millisecond to 900 seconds, in whole
+        /// milliseconds; nil: no windows. Default nil.
+        ///
+        /// A window begins at a multiple of its length since 1970 in UTC. The state is stored in the commit that moves the
+        /// checkpoint, so after a crash the function continues with the state that belongs to the next record. When the
+        /// window has ended and all its records are done, the function is called once more, without records. Needs a
+        /// function with windows, and a ``parallelizationFactor`` of 1.
+        public var tumblingWindow: Duration?
         /// How many finished batches of a shard (with several lanes: of a lane) may lack their durable checkpoint when
         /// the next one is invoked: 1 to 100. Default 8.
         ///

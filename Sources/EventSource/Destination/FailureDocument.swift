@@ -39,6 +39,10 @@ public struct FailureDocument: Sendable {
     public let errorText: String?
     /// The type of that error, at most 256 bytes; nil if it is not known.
     public let errorType: String?
+    /// The tumbling window whose final invocation was given up (ESM-T7); nil for records.
+    public let window: TumblingWindow?
+    /// The state of that window, as JSON; nil for records.
+    public let windowState: [UInt8]?
     /// When the document was written.
     public let timestamp: Timestamp
 
@@ -58,9 +62,13 @@ public struct FailureDocument: Sendable {
                 arrivalSecond: 0)
         }
         records = giveUp.records
-        startSequenceNumber = giveUp.records.first?.kinesisSequenceNumber ?? number(giveUp.first)
-        endSequenceNumber = giveUp.records.last?.kinesisSequenceNumber ?? number(giveUp.last)
-        id = "\(key.stream)/\(key.mapping)/\(shard):\(giveUp.first)-\(giveUp.last)"
+        startSequenceNumber = giveUp.ends.first ?? number(giveUp.first)
+        endSequenceNumber = giveUp.ends.last ?? number(giveUp.last)
+        // The window's last record may have a document of its own.
+        let ofWindow = giveUp.window.map { "/window-\($0.start)" } ?? ""
+        id = "\(key.stream)/\(key.mapping)/\(shard):\(giveUp.first)-\(giveUp.last)\(ofWindow)"
+        window = giveUp.window.map(TumblingWindow.init)
+        windowState = giveUp.window.map { $0.state.isEmpty ? Array("{}".utf8) : $0.state }
         recordCount = giveUp.count
         invocations = awsCompatibleCounts ? max(1, giveUp.invocations) : giveUp.invocations
         self.requestID = requestID
@@ -85,7 +93,7 @@ public struct FailureDocument: Sendable {
             document.name("error")
             writeError(to: &document)
             document.name("payload")
-            KinesisEvent(names: names, showsHashKeys: true).write(records, to: &document)
+            KinesisEvent(names: names, showsHashKeys: true).writeEvent(of: records, to: &document)
         }
         return writer.bytes
     }
@@ -155,6 +163,12 @@ public struct FailureDocument: Sendable {
             info.member("approximateArrivalOfLastRecord", records.last?.approximateArrivalTimestamp.description)
             info.member("batchSize", recordCount)
             info.member("streamArn", names.stream)
+        }
+        if let window, let windowState {
+            writer.name("window")
+            writer.window(from: window.start, to: window.end)
+            writer.name("state")
+            writer.raw(windowState)
         }
     }
 }

@@ -69,6 +69,10 @@ public struct FailureRecord: Hashable, Sendable {
     /// The number of records that were given up together; nil if it is not known. In a dead-letter stream each of them
     /// has its own record.
     public var recordCount: Int?
+    /// The tumbling window whose final invocation was given up; nil for records (ESM-T7).
+    public var window: Range<Timestamp>?
+    /// The state of that window, as JSON; nil for records.
+    public var windowState: [UInt8]?
     /// The records in order: one in a dead-letter stream, all of them in a file, none if they expired or were lost
     /// before they were read.
     public var records: [Entry]
@@ -122,6 +126,12 @@ public struct FailureRecord: Hashable, Sendable {
         approximateArrivalOfFirstRecord = try batch.optionalTime("approximateArrivalOfFirstRecord")
         approximateArrivalOfLastRecord = try batch.optionalTime("approximateArrivalOfLastRecord")
         recordCount = try batch.optionalNumber("batchSize")
+        if let part = try document.optionalPart("window") {
+            let (start, end) = (try part.time("start"), try part.time("end"))
+            guard start < end else { throw part.problem("end", "a time after the start") }
+            window = start..<end
+            windowState = document.json["state"]?.bytes
+        }
         id =
             "\(stream)/\(mapping)/\(shard):\(startSequenceNumber.sequenceNumber)-\(endSequenceNumber.sequenceNumber)"
         records = []

@@ -27,4 +27,6 @@ public struct BatchCause: RawRepresentable, Hashable, Sendable, CustomStringConv
     public static let crash = BatchCause(.crash)
     /// Everything that the run was to deliver was read, so the batch does not wait for its window (ESM-B10).
     public static let caughtUp = BatchCause(.caughtUp)
+    /// The next record is of a later tumbling window, or the tumbling window is past (ESM-T3).
+    public static let tumblingWindow = BatchCause(.tumblingWindow)
 }

@@ -117,6 +117,42 @@ public final class EventSourceMapping: Sendable {
             logger: logger, source: .perShard(makeFunction))
     }
 
+    /// Creates a durable mapping whose function keeps a state over each tumbling window, or resumes the mapping of this
+    /// name.
+    ///
+    /// ```swift
+    /// var configuration = EventSourceMapping.Configuration()
+    /// configuration.tumblingWindow = .seconds(60)
+    /// let counts = try await EventSourceMapping(
+    ///     "counts", from: departures, configuration: configuration, windowState: [String: Int]()
+    /// ) { batch, counts, context in
+    ///     for record in batch { counts[record.partitionKey, default: 0] += 1 }
+    /// } windowEnd: { counts, window, context in
+    ///     print(window.start, counts)
+    /// }
+    /// ```
+    ///
+    /// The state is kept for each shard and window, as JSON of at most 1 MiB: a larger one ends its window early. It is
+    /// stored in the commit that moves the checkpoint, so after a crash it is the one that belongs to the next record.
+    /// The other parameters are those of the initializer with a closure.
+    ///
+    /// - Parameters:
+    ///   - windowState: the state with which each window begins.
+    ///   - function: takes a batch of the window's records into the state.
+    ///   - windowEnd: gets the state of a window that has ended.
+    /// - Throws: `invalidArgument` also where ``Configuration/tumblingWindow`` is not set.
+    public convenience init<State: Codable & Sendable>(
+        _ name: String, from stream: RecordStream, startingAt start: StartingPosition = .trimHorizon,
+        configuration: Configuration, destination: (any FailureDestination)? = nil,
+        logger: Logger = Logger(label: "shardline"), windowState: State, function: @escaping WindowFunction<State>,
+        windowEnd: @escaping WindowEndFunction<State>
+    ) async throws {
+        try await self.init(
+            name, from: stream, startingAt: start, configuration: configuration, destination: destination,
+            logger: logger,
+            source: .windowed(WindowedFunction(initial: windowState, each: function, end: windowEnd)))
+    }
+
     /// Creates a durable mapping whose function is outside Swift, or resumes the mapping of this name.
     package convenience init(
         _ name: String, from stream: RecordStream, startingAt start: StartingPosition = .trimHorizon,
@@ -140,6 +176,19 @@ public final class EventSourceMapping: Sendable {
             logger: logger, source: .closure(function), seed: seed, workers: workers, owner: "simulation")
     }
 
+    /// The same with tumbling windows.
+    package convenience init<State: Codable & Sendable>(
+        _ name: String, from stream: RecordStream, startingAt start: StartingPosition = .trimHorizon,
+        configuration: Configuration, destination: (any FailureDestination)? = nil, logger: Logger, seed: UInt64,
+        workers: Int, windowState: State, function: @escaping WindowFunction<State>,
+        windowEnd: @escaping WindowEndFunction<State>
+    ) async throws {
+        try await self.init(
+            name, from: stream, startingAt: start, configuration: configuration, destination: destination,
+            logger: logger, source: .windowed(WindowedFunction(initial: windowState, each: function, end: windowEnd)),
+            seed: seed, workers: workers)
+    }
+
     init(
         _ name: String, from stream: RecordStream, startingAt start: StartingPosition, configuration: Configuration,
         destination: (any FailureDestination)?, logger: Logger, source: FunctionSource, seed: UInt64? = nil,
@@ -148,6 +197,7 @@ public final class EventSourceMapping: Sendable {
         observer: (@Sendable (ShardID, LaneCore.TraceEvent) -> Void)? = nil
     ) async throws {
         try configuration.validate(mapping: name, stream: stream.name)
+        try source.validate(configuration)
         self.name = name
         self.stream = stream
         self.configuration = configuration

@@ -65,7 +65,9 @@ package struct LaneLog {
             guard throttle.admits(.pause, at: now.monotonic, logger) else { return }
             logger.notice(
                 "\(failed) records have failed in a row, waiting \(Self.seconds(wait))")
-        case .filteredOut, .closed, .invoked, .progressed, .retrying, .handedOver, .checkpointed, .stopped: break
+        case .filteredOut, .closed, .windowEnded, .invoked, .progressed, .retrying, .handedOver, .checkpointed,
+            .stopped:
+            break
         }
         // Parts that were given up are never removed one by one, so the set is cleared when it grows.
         if parts.count > 1000 { parts = [] }
@@ -111,14 +113,15 @@ package struct LaneLog {
             span.invocations == 0
             ? "unseen" : "after \(span.invocations) \(span.invocations == 1 ? "attempt" : "attempts")"
         let why = span.failure.map { ": \($0.text)" } ?? ""
-        return "gave up \(Self.records(span.count))\(place), \(which), \(calls) (\(span.condition))\(why)"
+        let what = span.count == 0 ? "the state of a window after its last record" : Self.records(span.count)
+        return "gave up \(what)\(place), \(which), \(calls) (\(span.condition))\(why)"
     }
 
     // MARK: Every step
 
     private static func level(of trace: LaneCore.TraceEvent) -> Logger.Level {
         switch trace {
-        case .filteredOut, .closed, .invoked, .succeeded, .handedOver, .checkpointed: .trace
+        case .filteredOut, .closed, .windowEnded, .invoked, .succeeded, .handedOver, .checkpointed: .trace
         case .progressed, .failed, .split, .retrying, .stopped, .protecting, .notReached, .gaveUp, .destinationFailed:
             .debug
         }
@@ -134,13 +137,16 @@ extension LaneLog {
     /// One step as text.
     package static func text(of trace: LaneCore.TraceEvent) -> String {
         func text(_ span: LaneCore.UnitSpan) -> String {
-            span.count == 1 ? "record \(span.first)" : "\(span.count) records \(span.first) to \(span.last)"
+            if span.count == 0 { return "the end of the window of record \(span.last)" }
+            return span.count == 1 ? "record \(span.first)" : "\(span.count) records \(span.first) to \(span.last)"
         }
-        func are(_ span: LaneCore.UnitSpan) -> String { span.count == 1 ? "is" : "are" }
+        func are(_ span: LaneCore.UnitSpan) -> String { span.count <= 1 ? "is" : "are" }
         switch trace {
         case .filteredOut(let count, let through): return "\(records(count)) up to \(through) match no filter"
         case .closed(let span, let cause, let after):
             return "batch of \(text(span)) closed by \(cause) after \(seconds(after))"
+        case .windowEnded(let span, let early):
+            return "the window of record \(span.last) has ended\(early ? " early: its state is too large" : "")"
         case .invoked(let span, _, let attempt): return "function called with \(text(span)), attempt \(attempt)"
         case .succeeded(let span): return "\(text(span)) \(are(span)) done"
         case .progressed(let span, let before): return "of \(text(span)) what is before \(before) is done"
@@ -149,12 +155,16 @@ extension LaneLog {
         case .notReached(let span, let failure, let wait):
             return "the function could not be reached with \(text(span)), next try in \(seconds(wait)): \(failure.text)"
         case .retrying(let span, let retry, let wait):
-            return "\(text(span)) \(span.count == 1 ? "goes" : "go") again in \(seconds(wait)), retry \(retry)"
+            return "\(text(span)) \(span.count <= 1 ? "goes" : "go") again in \(seconds(wait)), retry \(retry)"
         case .protecting(_, let failed, let wait):
             return "\(failed) records have failed in a row, waiting \(seconds(wait))"
         case .split(let span, let reason, let first, let second):
             return "\(text(span)) cut (\(reason.rawValue)) into \(first.count) and \(second.count)"
         case .gaveUp(let span):
+            if span.count == 0 {
+                return
+                    "the end of the window of record \(span.last) given up after \(span.invocations) invocations: \(span.condition)\(span.kept ? "" : "; no destination keeps its state")"
+            }
             let ends = span.first == span.last ? "record \(span.first)" : "records \(span.first) to \(span.last)"
             let calls = "\(span.invocations) \(span.invocations == 1 ? "invocation" : "invocations")"
             return

@@ -23,6 +23,7 @@ final class MappingMetrics: Sendable {
         ("DestinationDeliveryFailures", { $0.destinationFailures }),
         ("ExpiredEventCount", { $0.expired }),
         ("LostEventCount", { $0.lost }),
+        ("LateEventCount", { $0.late }),
         ("ReleasedEventCount", { $0.released }),
         ("Invocations", { $0.invocations }),
         ("Errors", { $0.errors }),

@@ -42,6 +42,8 @@ public struct MappingStatistics: Hashable, Sendable {
     public var expiredUnkept = 0
     /// Records in lost ranges that no run had read before, as far as their number is known.
     public var lost = 0
+    /// Records that arrived before the tumbling window that they joined. Only a clock that was set back makes one.
+    public var late = 0
     /// Records that were read and released undone when the run ended; the next run reads them again.
     public var released = 0
     /// Records that were sent again and are known to have been sent before: by an earlier run of this object, before a
@@ -89,6 +91,7 @@ public struct MappingStatistics: Hashable, Sendable {
         expired += counters.expired
         expiredUnkept += counters.expiredUnkept
         lost += counters.lost
+        late += counters.late
         released += counters.released
         sentAgain += counters.resentRecords
         checkpoints += counters.checkpoints

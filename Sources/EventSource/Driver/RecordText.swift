@@ -10,6 +10,7 @@ package enum RecordText {
     static func of(_ span: LaneCore.UnitSpan, at now: Timestamp) -> String {
         let named = span.failing ?? span.head
         let record = "\(named.number) (\(keyAndAge(of: named, at: now)))"
+        if span.count == 0 { return "the end of the window of record \(record)" }
         if span.count == 1 { return "record \(record)" }
         return span.failing == nil
             ? "a batch of \(span.count) from \(record)" : "record \(record) in a batch of \(span.count)"
@@ -18,6 +19,7 @@ package enum RecordText {
     /// `a batch of 3 from 4959…, key 'k7'`.
     package static func of(_ unit: MappingShardState.Unit) -> String {
         let record = "\(unit.sequenceNumber), key \(key(unit.partitionKey))"
+        if unit.recordCount == 0 { return "the end of the window of record \(record)" }
         return unit.recordCount == 1 ? "record \(record)" : "a batch of \(unit.recordCount) from \(record)"
     }
 

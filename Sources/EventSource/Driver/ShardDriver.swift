@@ -278,7 +278,7 @@ final class ShardDriver {
         if let horizon = last.horizon { due.append(.trimmed(through: horizon)) }
         due.append(
             results.count == 1
-                ? .invocationEnded(last.number, last.result)
+                ? .invocationEnded(last.number, last.result, state: last.state)
                 : .invocationsEnded(results.map { ($0.number, $0.result) }))
         if last.isTooOld { due.append(.reachable) }
         return settle(in: &group)
@@ -417,7 +417,7 @@ final class ShardDriver {
             gathering.missedMemory()
             return false
         }
-        if !found.isNothing || found.next != order.after {
+        if !found.isNothing || found.next != order.after || !order.waits {
             due.append(.read(order.number, found))
             return true
         }

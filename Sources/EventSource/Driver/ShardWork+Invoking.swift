@@ -5,6 +5,8 @@ import StreamStorage
 struct CallResult: Sendable {
     let number: Int
     let result: LaneCore.InvocationResult
+    /// What the function returned for its tumbling window.
+    var state: [UInt8]?
     /// Retention has removed everything up to this number, and the records with it; nil if it has not.
     var horizon: SequenceNumber?
     /// Whether the records became too old while they waited for a permit.
@@ -79,16 +81,17 @@ extension ShardWork {
         }
         let context = InvocationContext(
             mapping: session.key.name, stream: session.key.stream, streamID: session.streamID, shard: shard.id,
-            attempt: invocation.attempt, requestIDs: session.requestIDs, invocation: invocation.number,
-            timeout: call.limit, timeSource: timeSource, logger: logger)
-        let last = invocation.unit.records[invocation.unit.records.count - 1]
-        let age = max(.zero, timeSource.wallTime - last.approximateArrivalTimestamp)
+            attempt: invocation.attempt, window: invocation.window, requestIDs: session.requestIDs,
+            invocation: invocation.number, timeout: call.limit, timeSource: timeSource, logger: logger)
+        let last = invocation.unit.records.last?.approximateArrivalTimestamp ?? invocation.unit.span.head.arrival
+        let age = max(.zero, timeSource.wallTime - last)
         let begun = timeSource.monotonicTime
         call.begin(at: begun)
-        let found = await runner.call(invocation.unit, context: context)
+        let found = await runner.call(invocation, context: context)
         let isOverdue = call.end()
-        let isCancelled = Task.isCancelled && found.isReached
-        var answer = result(isOverdue ? Self.timedOut(call.limit) : isCancelled ? .cancelled : found)
+        let isCancelled = Task.isCancelled && found.result.isReached
+        var answer = result(isOverdue ? Self.timedOut(call.limit) : isCancelled ? .cancelled : found.result)
+        answer.state = found.state
         answer.times = FunctionCall.Times(begun: begun, age: age)
         answer.duration = timeSource.monotonicTime - begun
         return answer
@@ -97,8 +100,10 @@ extension ShardWork {
     private static let tooOld = LaneCore.FunctionFailure("the records became too old while they waited for a permit")
 
     private func isTooOld(_ invocation: LaneCore.Invocation) -> Bool {
-        guard let limit = invocation.settings.maximumRecordAge else { return false }
-        return timeSource.wallTime - invocation.unit.records[0].approximateArrivalTimestamp >= limit
+        guard let limit = invocation.settings.maximumRecordAge, let first = invocation.unit.records.first else {
+            return false
+        }
+        return timeSource.wallTime - first.approximateArrivalTimestamp >= limit
     }
 
     /// A function that exceeds its time limit counts as failed, with any result (ESM-R9).
@@ -109,8 +114,8 @@ extension ShardWork {
     /// The trim horizon, if the unit's first record has expired. Only a unit older than the retention needs a call of
     /// the store.
     private func horizonPast(_ unit: LaneCore.Unit) async -> SequenceNumber? {
-        let first = unit.records[0]
-        guard timeSource.wallTime - first.approximateArrivalTimestamp >= session.retention.value,
+        guard let first = unit.records.first,
+            timeSource.wallTime - first.approximateArrivalTimestamp >= session.retention.value,
             let horizon = try? await session.trimHorizon(of: shard.id), horizon >= first.sequenceNumber
         else { return nil }
         session.board[shard.id]?.toldExpired(through: horizon)

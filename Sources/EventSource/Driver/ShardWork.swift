@@ -39,14 +39,14 @@ final class ShardWork: Sendable {
 
     /// Reads on, and waits at the tip.
     func read(_ order: ShardCore.ReadOrder) async {
-        let request = request(order, wait: .untilAvailable)
+        let request = request(order, wait: order.waits ? .untilAvailable : .no)
         var failures = 0
         while !Task.isCancelled {
             do {
                 let result = try await session.store.read(request)
                 try requireOwnShard(result)
                 // A store may wake its readers without new records.
-                if result.isNothing, result.next == order.after { continue }
+                if result.isNothing, result.next == order.after, order.waits { continue }
                 address.post(.event(.read(order.number, result)))
                 return
             } catch is CancellationError {
@@ -147,15 +147,14 @@ final class ShardWork: Sendable {
             do {
                 let changes = [
                     Change.append(Append(part.records, to: name)),
-                    session.checkpoint(shard.id, progress.moved(lane: giveUp.lane, to: part.through)),
+                    session.checkpoint(shard.id, progress.moved(past: giveUp, to: part.through)),
                 ]
                 switch try await session.store.commit(changes) {
                 case .committed: taken = part.through
                 case .unknown(let cause):
                     // The commit must not be repeated blindly, or the documents could be written twice. The checkpoint
                     // says whether it is durable.
-                    guard try await position(ofLane: giveUp.lane, of: max(1, progress.lanes.count)) >= part.through
-                    else {
+                    guard try await isStored(giveUp, through: part.through, of: max(1, progress.lanes.count)) else {
                         return failed(giveUp, "whether the documents are durable is not known: \(cause)", taken)
                     }
                     taken = part.through
@@ -179,11 +178,15 @@ final class ShardWork: Sendable {
         address.post(.event(.destinationFailed(reason, takenThrough: stored, lane: giveUp.lane)))
     }
 
-    /// Everything of the lane up to here is done, durably.
-    private func position(ofLane lane: Int, of factor: Int) async throws -> SequenceNumber {
+    /// Whether the checkpoint says that the destination has what was given up, up to `position`.
+    private func isStored(
+        _ giveUp: LaneCore.GiveUp, through position: SequenceNumber, of factor: Int
+    ) async throws -> Bool {
         let mapping = try await session.store.describeMapping(session.key)
-        guard let checkpoint = mapping.checkpoints.first(where: { $0.shard == shard.id }) else { return .zero }
-        return try ShardProgress(checkpoint).position(ofLane: lane, of: factor)
+        guard let checkpoint = mapping.checkpoints.first(where: { $0.shard == shard.id }) else { return false }
+        let progress = try ShardProgress(checkpoint)
+        if giveUp.isOfWindow { return progress.window?.isOpen != true }
+        return progress.position(ofLane: giveUp.lane, of: factor) >= position
     }
 
     /// Logs what failed in the store; the throttle limits the lines of many shards.

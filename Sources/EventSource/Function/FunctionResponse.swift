@@ -20,6 +20,13 @@ package enum FunctionResponse: Hashable, Sendable {
     ///   - line: the response without its newline.
     ///   - reportsFailures: whether `batchItemFailures` is read (ESM-S13).
     package static func parse(_ line: [UInt8], reportsFailures: Bool) -> FunctionResponse {
+        var state: [UInt8]?
+        return parse(line, reportsFailures: reportsFailures, state: &state)
+    }
+
+    /// Reads a response to an event with a tumbling window: `state` becomes the bytes of the member of that name, if
+    /// there is one (ESM-T4).
+    package static func parse(_ line: [UInt8], reportsFailures: Bool, state: inout [UInt8]?) -> FunctionResponse {
         let value: JSONValue
         switch AnswerLine(line) {
         case .blank: return .success
@@ -28,15 +35,16 @@ package enum FunctionResponse: Hashable, Sendable {
                 LaneCore.FunctionFailure(
                     "the answer is no JSON: \(excerpt(line)); allowed: one line with one JSON value, or an empty line",
                     type: "InvalidResponse"))
-        case .value(let found, let repeated):
+        case .value(let found):
             // JSON readers differ in which of them counts, so a repeated member could hide an error.
-            if let name = repeated.first(where: { JSONValue.answerMembers.contains(UTF8Key($0)) }) {
+            if let name = found.repeated.first(where: { JSONValue.answerMembers.contains(UTF8Key($0)) }) {
                 return .failed(
                     LaneCore.FunctionFailure(
                         "the answer has the member '\(name)' more than once; allowed: each member once",
                         type: "InvalidResponse"))
             }
-            value = found
+            value = found.value
+            if case .object? = value["state"] { state = found.member }
         }
         if let error = ReportedError(in: value) {
             return error.isPermanent ? .permanent(error.failure) : .failed(error.failure)
@@ -94,8 +102,8 @@ package enum FunctionResponse: Hashable, Sendable {
 package enum AnswerLine: Sendable {
     /// The line is empty or white space (ESM-R3's empty body).
     case blank
-    /// One JSON value, and the names that occur more than once in an object of it.
-    case value(JSONValue, repeated: [String])
+    /// One JSON value, with the bytes of its member `state`.
+    case value(JSONValue.Reading)
     case noJSON
 
     /// Reads a line without its newline. A byte-order mark, with which some runtimes begin their output, is ignored.
@@ -104,8 +112,8 @@ package enum AnswerLine: Sendable {
         let text = line.starts(with: mark) ? Array(line.dropFirst(mark.count)) : line
         if text.allSatisfy({ [0x20, 0x09, 0x0D, 0x0A].contains($0) }) {
             self = .blank
-        } else if let (value, repeated) = JSONValue.read(text) {
-            self = .value(value, repeated: repeated)
+        } else if let found = JSONValue.read(text, keeping: "state") {
+            self = .value(found)
         } else {
             self = .noJSON
         }
@@ -157,7 +165,7 @@ extension JSONValue {
 
     /// The members of a response that have a meaning.
     package static let answerMembers: [UTF8Key] = [
-        "batchItemFailures", "errorMessage", "errorType", "permanent", "itemIdentifier",
+        "batchItemFailures", "errorMessage", "errorType", "permanent", "itemIdentifier", "state",
     ]
 
     /// The members that a function may send without a content, null, empty or false, with every response.
@@ -169,7 +177,8 @@ extension JSONValue {
         switch self {
         case .object(let members):
             // A log line may also have an error's members, empty.
-            let isAnswer = members["batchItemFailures"] != nil || ReportedError(in: self) != nil
+            let isAnswer =
+                members["batchItemFailures"] != nil || members["state"] != nil || ReportedError(in: self) != nil
             let isSilent = members.allSatisfy { name, value in
                 Self.silentMembers.contains(name) && [.null, .array([]), .bool(false)].contains(value)
             }

@@ -4,7 +4,17 @@ import StreamModel
 enum FunctionSource: Sendable {
     case closure(EventFunction)
     case perShard(@Sendable (ShardID) -> sending any BatchFunction)
+    case windowed(WindowedFunction)
     case outside(any OutsideFunction)
+
+    /// Throws `invalidArgument` for a function with windows in a mapping without them, and the reverse.
+    func validate(_ configuration: EventSourceMapping.Configuration) throws {
+        switch self {
+        case .windowed: try configuration.requireWindows(true)
+        case .closure, .perShard: try configuration.requireWindows(false)
+        case .outside: break
+        }
+    }
 
     /// The function for one shard.
     func runner(
@@ -13,6 +23,7 @@ enum FunctionSource: Sendable {
         switch self {
         case .closure(let function): .closure(function)
         case .perShard(let make): .stateful(StatefulFunction(make(shard)))
+        case .windowed(let function): .windowed(function)
         case .outside(let function):
             .outside(
                 function, KinesisEvent(names: names, deaggregates: configuration.deaggregates),
@@ -27,9 +38,11 @@ enum FunctionSource: Sendable {
         guard let limit = configuration.payloadLimit else { return nil }
         guard case .outside = self else { return .rawBytes(limit: limit) }
         let event = KinesisEvent(names: names, deaggregates: configuration.deaggregates)
-        return LaneCore.PayloadMeasure(limit: limit, envelope: KinesisEvent.envelopeSize, separator: 1) {
+        var measure = LaneCore.PayloadMeasure(limit: limit, envelope: KinesisEvent.envelopeSize, separator: 1) {
             event.size(of: $0)
         }
+        measure.windowEnvelope = event.windowSize
+        return measure
     }
 }
 
@@ -37,8 +50,11 @@ enum FunctionSource: Sendable {
 enum FunctionRunner: Sendable {
     case closure(EventFunction)
     case stateful(StatefulFunction)
+    case windowed(WindowedFunction)
     case outside(any OutsideFunction, KinesisEvent, reportsFailures: Bool)
 
+    /// How a call ended, and the state that the function returned for its window; nil: none.
+    typealias Answer = (result: LaneCore.InvocationResult, state: [UInt8]?)
     /// The same function with other settings.
     func with(names: ResourceNames, configuration: EventSourceMapping.Configuration) -> FunctionRunner {
         guard case .outside(let function, _, _) = self else { return self }
@@ -48,27 +64,40 @@ enum FunctionRunner: Sendable {
     }
 
     /// Calls the function and returns the result once the function has ended.
-    func call(_ unit: LaneCore.Unit, context: InvocationContext) async -> LaneCore.InvocationResult {
+    func call(_ invocation: LaneCore.Invocation, context: InvocationContext) async -> Answer {
+        let unit = invocation.unit
         switch self {
         case .closure(let function):
-            do {
-                try await function(unit.records, context)
-                return .success
-            } catch {
-                return unit.result(ofThrown: error)
-            }
+            return await Self.plain(invocation) { try await function(unit.records, context) }
         case .stateful(let function):
-            do {
-                try await function.handle(unit.records, context: context)
-                return .success
-            } catch {
-                return unit.result(ofThrown: error)
-            }
+            return await Self.plain(invocation) { try await function.handle(unit.records, context: context) }
+        case .windowed(let function):
+            guard let window = invocation.window else { return (.failed(Self.needsWindow), nil) }
+            let (error, state) = await function.call(unit.records, window, context)
+            return (error.map { unit.result(ofThrown: $0) } ?? .success, state)
         case .outside(let function, let event, let reportsFailures):
-            return await function.invoke(unit.records, event: event.json(of: unit.records), context: context)
+            let event = event.json(of: unit.records, window: invocation.window, shard: context.shard)
+            return await function.invoke(unit.records, event: event, context: context)
                 .result(for: unit, reportsFailures: reportsFailures)
         }
     }
+
+    /// Calls a function without windows. It can get a window only from the settings of an earlier run, whose state it
+    /// leaves as it is; the failure destination takes the state when that window ends.
+    private static func plain(_ invocation: LaneCore.Invocation, _ body: () async throws -> Void) async -> Answer {
+        if invocation.unit.isFinal { return (.permanent(nil, hasNoWindows), nil) }
+        do {
+            try await body()
+            return (.success, invocation.window?.state)
+        } catch {
+            return (invocation.unit.result(ofThrown: error), invocation.window?.state)
+        }
+    }
+
+    private static let hasNoWindows = LaneCore.FunctionFailure(
+        "the function has no windows, and can't take the state of one that an earlier run began", type: "NoWindows")
+    private static let needsWindow = LaneCore.FunctionFailure(
+        "the function has windows, and the mapping has none: set 'tumblingWindow'", type: "NoWindows")
 }
 
 extension LaneCore.Unit {

@@ -14,6 +14,8 @@ public struct InvocationContext: Sendable {
     public let shard: ShardID
     /// The number of this invocation of the unit: 1 the first time.
     public let attempt: Int
+    /// The tumbling window that the records are of; nil in a mapping without windows.
+    public let window: TumblingWindow?
     /// The invocation's own id, a UUID as text. The failure document names the id of the last invocation.
     public var requestID: String { requestIDs.id(shard: shard, invocation: invocation) }
     /// When the invocation is cancelled, by the store's wall clock.
@@ -33,8 +35,8 @@ public struct InvocationContext: Sendable {
     private let timeSource: any TimeSource
 
     package init(
-        mapping: String, stream: String, streamID: StreamID, shard: ShardID, attempt: Int, requestIDs: RequestIDs,
-        invocation: Int, timeout: Duration,
+        mapping: String, stream: String, streamID: StreamID, shard: ShardID, attempt: Int,
+        window: LaneCore.WindowCall? = nil, requestIDs: RequestIDs, invocation: Int, timeout: Duration,
         timeSource: any TimeSource, logger: Logger
     ) {
         self.mapping = mapping
@@ -42,6 +44,7 @@ public struct InvocationContext: Sendable {
         self.streamID = streamID
         self.shard = shard
         self.attempt = attempt
+        self.window = window.map(TumblingWindow.init)
         self.requestIDs = requestIDs
         self.invocation = invocation
         deadline = timeSource.wallTime + timeout

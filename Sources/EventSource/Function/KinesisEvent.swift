@@ -14,24 +14,51 @@ package struct KinesisEvent: Sendable {
         self.deaggregates = deaggregates
     }
 
-    /// The event of these records, without a newline.
-    package func json(of records: RecordBatch) -> [UInt8] {
-        var writer = JSONWriter(reserving: Self.envelopeSize + records.reduce(0) { $0 + size(of: $1) + 1 })
-        write(records, to: &writer)
+    /// The event of these records, without a newline. With a tumbling window of `shard` it has the members of ESM-E7.
+    package func json(
+        of records: RecordBatch, window: LaneCore.WindowCall? = nil, shard: ShardID = ShardID(0)
+    ) -> [UInt8] {
+        let size = records.reduce(Self.envelopeSize) { $0 + self.size(of: $1) + 1 }
+        var writer = JSONWriter(reserving: size + (window.map { windowSize + $0.state.count } ?? 0))
+        writer.object { event in
+            write(records, to: &event)
+            if let window { write(window, of: shard, to: &event) }
+        }
         return writer.bytes
     }
 
     /// Writes the event of these records as a value.
-    package func write(_ records: RecordBatch, to writer: inout JSONWriter) {
-        writer.object { event in
-            event.name("Records")
-            event.array { list in
-                for record in records {
-                    for user in UserRecords(record, deaggregates: deaggregates) { write(user, to: &list) }
-                }
+    package func writeEvent(of records: RecordBatch, to writer: inout JSONWriter) {
+        writer.object { write(records, to: &$0) }
+    }
+
+    private func write(_ records: RecordBatch, to event: inout JSONWriter) {
+        event.name("Records")
+        event.array { list in
+            for record in records {
+                for user in UserRecords(record, deaggregates: deaggregates) { write(user, to: &list) }
             }
         }
     }
+
+    private func write(_ call: LaneCore.WindowCall, of shard: ShardID, to event: inout JSONWriter) {
+        event.name("window")
+        event.window(from: call.start, to: call.end)
+        event.name("state")
+        event.raw(call.state.isEmpty ? Array("{}".utf8) : call.state)
+        event.member("shardId", shard.description)
+        event.member("eventSourceARN", names.stream)
+        event.member("isFinalInvokeForWindow", call.isFinal)
+        event.member("isWindowTerminatedEarly", call.isTerminatedEarly)
+    }
+
+    /// The most bytes that a tumbling window adds to an event, without its state.
+    package var windowSize: Int {
+        Self.largestWindow.utf8.count + JSONWriter.size(ofString: names.stream)
+    }
+
+    private static let largestWindow =
+        #","window":{"start":"-140000-12-09T07:04:00.000Z","end":"-140000-12-09T07:06:00.000Z"},"state":,"shardId":"shardId-184467440737095516","eventSourceARN":,"isFinalInvokeForWindow":false,"isWindowTerminatedEarly":false"#
 
     /// The bytes of an event without records: `{"Records":[]}`. Between two records is one comma.
     package static let envelopeSize = 14
@@ -99,6 +126,20 @@ package struct KinesisEvent: Sendable {
             entry.member("invokeIdentityArn", names.role)
             entry.member("awsRegion", names.region)
             entry.member("eventSourceARN", names.stream)
+        }
+    }
+}
+
+extension JSONWriter {
+    /// The bounds of a tumbling window, as events and documents write them. Whole seconds have no fraction.
+    mutating func window(from start: Timestamp, to end: Timestamp) {
+        func text(_ time: Timestamp) -> String {
+            let text = time.description
+            return time.milliseconds % 1000 == 0 ? "\(text.dropLast(5))Z" : text
+        }
+        object { window in
+            window.member("start", text(start))
+            window.member("end", text(end))
         }
     }
 }

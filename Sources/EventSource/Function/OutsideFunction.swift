@@ -10,6 +10,7 @@ package protocol OutsideFunction: Sendable {
     ///
     /// - Parameters:
     ///   - records: the records of the event, for observers such as bench.
+    ///     None in the final invocation of a tumbling window.
     ///   - event: one line of JSON without its newline (``KinesisEvent``).
     ///   - context: the invocation. The caller enforces its deadline by cancelling the task.
     func invoke(_ records: RecordBatch, event: [UInt8], context: InvocationContext) async -> OutsideAnswer
@@ -27,14 +28,16 @@ package enum OutsideAnswer: Sendable {
 
 extension OutsideAnswer {
     /// What the answer means for the unit that was sent.
-    func result(for unit: LaneCore.Unit, reportsFailures: Bool) -> LaneCore.InvocationResult {
+    func result(for unit: LaneCore.Unit, reportsFailures: Bool) -> FunctionRunner.Answer {
         switch self {
         case .answered(let line):
-            FunctionResponse.parse(line, reportsFailures: reportsFailures).result(for: unit)
+            var state: [UInt8]?
+            let response = FunctionResponse.parse(line, reportsFailures: reportsFailures, state: &state)
+            return (response.result(for: unit), state)
         case .notReached(let reason):
-            .notReached(LaneCore.FunctionFailure(FunctionResponse.limited(reason), type: "NotReached"))
+            return (.notReached(LaneCore.FunctionFailure(FunctionResponse.limited(reason), type: "NotReached")), nil)
         case .failed(let reason, let type):
-            .failed(LaneCore.FunctionFailure(FunctionResponse.limited(reason), type: type))
+            return (.failed(LaneCore.FunctionFailure(FunctionResponse.limited(reason), type: type)), nil)
         }
     }
 
@@ -44,7 +47,7 @@ extension OutsideAnswer {
         of records: RecordBatch, reportsFailures: Bool
     ) -> (count: Int, failure: LaneCore.FunctionFailure?) {
         let unit = LaneCore.Unit(id: 0, records: records, origin: .batch(.size))
-        return switch result(for: unit, reportsFailures: reportsFailures) {
+        return switch result(for: unit, reportsFailures: reportsFailures).result {
         case .success: (records.count, nil)
         case .partial(let number, let failure): (records.index(of: number) ?? 0, failure)
         case .permanent(let number?, let failure): (records.index(of: number) ?? 0, failure)

@@ -17,13 +17,23 @@ package enum JSONValue: Hashable, Sendable {
         self = value
     }
 
-    /// The same, and the names that occur more than once in any object of the value, at most 100.
-    package static func read(_ bytes: [UInt8]) -> (value: JSONValue, repeated: [String])? {
-        var reader = Reader(bytes: bytes)
+    /// A value that was read, and what it does not keep of its bytes.
+    package struct Reading: Hashable, Sendable {
+        package var value: JSONValue
+        /// The names that occur more than once in any object of the value, at most 100.
+        package var repeated: [String] = []
+        /// The bytes of the outermost object's member with the name that was asked for.
+        package var member: [UInt8]?
+    }
+
+    /// The same, with the bytes of one member of the outermost object.
+    package static func read(_ bytes: [UInt8], keeping member: UTF8Key? = nil) -> Reading? {
+        var reader = Reader(bytes: bytes, kept: member)
         reader.skipSpace()
         guard let value = reader.value(depth: 0) else { return nil }
         reader.skipSpace()
-        return reader.at == bytes.count ? (value, reader.repeated) : nil
+        guard reader.at == bytes.count else { return nil }
+        return Reading(value: value, repeated: reader.repeated, member: reader.member.map { Array(bytes[$0]) })
     }
 
     package var text: String? {
@@ -39,8 +49,15 @@ package enum JSONValue: Hashable, Sendable {
         /// Deeper than any meaningful response, shallow enough for the stack.
         static let maximumDepth = 200
         let bytes: [UInt8]
+        let kept: UTF8Key?
+        var member: Range<Int>?
         var at = 0
         var repeated: [String] = []
+
+        init(bytes: [UInt8], kept: UTF8Key?) {
+            self.bytes = bytes
+            self.kept = kept
+        }
 
         mutating func skipSpace() {
             while at < bytes.count, [0x20, 0x0A, 0x0D, 0x09].contains(bytes[at]) { at += 1 }
@@ -82,7 +99,9 @@ package enum JSONValue: Hashable, Sendable {
                 skipSpace()
                 guard take(UInt8(ascii: ":")) else { return nil }
                 skipSpace()
+                let start = at
                 guard let value = value(depth: depth + 1) else { return nil }
+                if depth == 0, UTF8Key(name) == kept { member = start..<at }
                 if members.updateValue(value, forKey: UTF8Key(name)) != nil, repeated.count < 100 {
                     repeated.append(name)
                 }

@@ -1,3 +1,5 @@
+import StreamModel
+
 /// Writes JSON directly into bytes. For events and documents of many records an encoder would cost more than the rest
 /// of the work.
 package struct JSONWriter: Sendable {
@@ -21,6 +23,13 @@ package struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "\""))
         name.withUTF8Buffer { bytes.append(contentsOf: $0) }
         bytes.append(UInt8(ascii: "\""))
+        bytes.append(UInt8(ascii: ":"))
+        needsComma = false
+    }
+
+    /// The same for any name.
+    package mutating func name(text: String) {
+        string(text)
         bytes.append(UInt8(ascii: ":"))
         needsComma = false
     }
@@ -219,4 +228,30 @@ package enum Base64 {
         for (value, letter) in alphabet.enumerated() { values[Int(letter)] = UInt8(value) }
         return values
     }()
+}
+
+extension JSONValue {
+    /// The value as JSON, with sorted members. Numbers are as they were read.
+    package var bytes: [UInt8] {
+        var writer = JSONWriter(reserving: 64)
+        write(to: &writer)
+        return writer.bytes
+    }
+
+    private func write(to writer: inout JSONWriter) {
+        switch self {
+        case .null: writer.raw("null")
+        case .bool(let value): writer.raw(value ? "true" : "false")
+        case .number(let text): writer.raw(text)
+        case .string(let text): writer.string(text)
+        case .array(let elements): writer.array { list in for element in elements { element.write(to: &list) } }
+        case .object(let members):
+            writer.object { object in
+                for (name, value) in members.sorted(by: { $0.key.string < $1.key.string }) {
+                    object.name(text: name.string)
+                    value.write(to: &object)
+                }
+            }
+        }
+    }
 }

@@ -85,6 +85,7 @@ extension WireWriter {
         write(result.next)
         write(result.tip)
         write(optional: result.endOfShard) { writer, children in writer.write(each: children) { $0.write($1) } }
+        write(optional: result.earliestNextArrival) { $0.write($1) }
     }
 
     private mutating func write(_ run: RecordRun) {
@@ -180,7 +181,8 @@ extension WireReader {
         ReadResult(
             batch: RecordBatch(try each { try $0.recordRun() }), expired: try optional { try $0.range() },
             lost: try optional { try $0.range() }, next: try sequenceNumber(), tip: try sequenceNumber(),
-            endOfShard: try optional { try $0.each { try $0.shard() } })
+            endOfShard: try optional { try $0.each { try $0.shard() } },
+            earliestNextArrival: try optional { try $0.timestamp() })
     }
 
     private mutating func recordRun() throws -> RecordRun {

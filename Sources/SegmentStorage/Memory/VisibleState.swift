@@ -43,6 +43,8 @@ package final class VisibleState: Sendable {
     private let state: Mutex<State>
     private let watermarkValue: Atomic<UInt64>
     private let syncedValue: Atomic<UInt64>
+    /// The arrival time of the group that is planned and not visible yet, in milliseconds.
+    private let planning = Atomic<Int64>(.max)
 
     /// - Parameters:
     ///   - dirty: the rows of `catalogue` that differ from the saved ones.
@@ -55,6 +57,24 @@ package final class VisibleState: Sendable {
         state = Mutex(State(catalogue: catalogue, shardMemtables: shardMemtables, dirty: dirty, lost: lost))
         watermarkValue = Atomic(watermark)
         syncedValue = Atomic(0)
+    }
+
+    // MARK: Arrival times that are still to come
+
+    /// The writer begins to plan a group. Must be called before it reads the clock for the group's arrival times.
+    func planningBegins() { planning.store(Self.beginning, ordering: .sequentiallyConsistent) }
+    /// The group's records arrive at this time.
+    func planned(at time: Timestamp) { planning.store(time.milliseconds, ordering: .sequentiallyConsistent) }
+    /// The group is visible, or will never be.
+    func planningEnds() { planning.store(Self.idle, ordering: .sequentiallyConsistent) }
+
+    private static let beginning = Int64.min
+    private static let idle = Int64.max
+
+    /// No record that a read begun after this call doesn't see will have an earlier arrival time, unless the clock is set
+    /// back. `now` must have been read before this call: a group that begins later reads the clock later.
+    func earliestNextArrival(at now: Timestamp) -> Timestamp {
+        min(now, Timestamp(milliseconds: planning.load(ordering: .sequentiallyConsistent)))
     }
 
     /// The last visible commit. It is durable, except under `.interval` (STORE-C11).

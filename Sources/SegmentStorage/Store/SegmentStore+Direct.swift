@@ -51,8 +51,7 @@ private struct MemoryShard: DirectShard {
         var expiry: Timestamp
     }
 
-    private func readState() throws -> ReadState {
-        let now = timeSource.wallTime
+    private func readState(at now: Timestamp) throws -> ReadState {
         return try visible.withOpen { state in
             guard let expiry = state.catalogue.streams[stream]?.expiry(at: now),
                 let look = state.catalogue.shards.read(
@@ -69,7 +68,9 @@ private struct MemoryShard: DirectShard {
     }
 
     func read(after position: SequenceNumber, maximumRecords: Int, maximumBytes: Int) throws -> ReadResult? {
-        let shard = try readState()
+        let now = timeSource.wallTime
+        let earliestNext = visible.earliestNextArrival(at: now)
+        let shard = try readState(at: now)
         // Before the horizon records may have expired, which takes a search.
         guard position >= shardMemtable.horizon else { return nil }
         var result = ReadResult(batch: RecordBatch(), next: position, tip: shard.lastSequence)
@@ -88,6 +89,7 @@ private struct MemoryShard: DirectShard {
             result.next = last
             result.tip = max(result.tip, last)
         }
+        result.earliestNextArrival = earliestNext
         if let children = shard.children, result.next >= shard.lastSequence { result.endOfShard = children }
         return result
     }

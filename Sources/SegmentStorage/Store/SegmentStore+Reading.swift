@@ -33,6 +33,7 @@ extension SegmentStore: WaitingStore {
 
     package func readNow(_ request: ReadRequest) async throws -> ReadResult {
         try request.validate()
+        let earliestNext = core.visible.earliestNextArrival(at: timeSource.wallTime)
         let (shard, shardMemtable, expiry) = try resolve(request.stream, request.shard)
         try shard.numbered.checkRead(request)
         var result: ReadResult
@@ -66,6 +67,7 @@ extension SegmentStore: WaitingStore {
                 if before < horizon { result.tellExpired(before.advanced(by: 1)...horizon, in: shard) }
             }
         }
+        result.earliestNextArrival = earliestNext
         if shard.closedAt != nil, result.next >= shard.lastSequence { result.endOfShard = shard.children }
         return result
     }

@@ -151,7 +151,9 @@ package final class JournalWriter: @unchecked Sendable {
     }
 
     private func commit(_ calls: [PendingCall], at now: MonotonicTime) {
+        visible.planningBegins()
         var planner = takePlanner()
+        visible.planned(at: planner.now)
         // Answered only after the sync: a refusal may name a number that becomes durable with this group (STORE-C5).
         let answers = calls.map { call in Result { try planner.plan(call.request) } }
         var lost: Lost?
@@ -163,6 +165,7 @@ package final class JournalWriter: @unchecked Sendable {
                 lost = error
             }
         }
+        visible.planningEnds()
         // A group that was planned and not written has no effect.
         catalogue = lost == nil ? planner.catalogue : visible.catalogue
         if case .surelyNotWritten(let error) = lost, let space, space.refusal == nil {

@@ -8,7 +8,8 @@ package struct Planner {
     /// The catalogue with everything that is planned, including what is not written yet.
     package private(set) var catalogue: Catalogue
     private let seed: UInt32
-    private let now: Timestamp
+    /// The arrival time of what is planned.
+    let now: Timestamp
     private let commit: UInt64
     /// The commit that is being built.
     package private(set) var builder: CommitBuilder

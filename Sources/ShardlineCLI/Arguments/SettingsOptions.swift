@@ -19,6 +19,14 @@ struct SettingsOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
+            "Divide the records of each shard into windows of this length by their arrival times: 1ms to 900s, or 0 for none. The command gets and answers a 'state', as in Lambda's tumbling windows. Default: 0.",
+            valueName: "length"),
+        transform: Amounts.givenDuration)
+    var tumblingWindow: Given<Duration>?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
             "How many batches of a shard may be in work at the same time, divided by partition key: 1 to 10. Default: 1.",
             valueName: "factor"),
         transform: Amounts.wholeNumber)
@@ -92,6 +100,7 @@ struct SettingsOptions: ParsableArguments {
     func apply(to settings: inout EventSourceMapping.Configuration) {
         if let batchSize { settings.batchSize = batchSize }
         if let batchWindow { settings.batchWindow = batchWindow.value }
+        if let tumblingWindow { settings.tumblingWindow = tumblingWindow.value == .zero ? nil : tumblingWindow.value }
         if let parallelizationFactor { settings.parallelizationFactor = parallelizationFactor }
         if !filter.isEmpty { settings.filters = filter.map { FilterPattern($0) } }
         if let deaggregate { settings.deaggregates = deaggregate }
@@ -109,7 +118,7 @@ struct SettingsOptions: ParsableArguments {
     var naming: EventSourceMapping.Configuration.Naming {
         .options([
             "batchWindow": batchWindow, "maximumRecordAge": maxAge?.present(), "functionTimeout": timeout,
-            "shutdownGrace": grace,
+            "shutdownGrace": grace, "tumblingWindow": tumblingWindow,
         ])
     }
 }

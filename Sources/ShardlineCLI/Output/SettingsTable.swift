@@ -42,6 +42,7 @@ enum SettingsTable {
         add("--grace", Readable.duration(settings.shutdownGrace))
         add("--no-bisect", settings.bisectOnError ? "no, failed batches are cut in two" : "yes")
         add("--no-reports", settings.reportsBatchItemFailures ? "no, batchItemFailures count" : "yes")
+        if let window = settings.tumblingWindow { add("--tumbling-window", Readable.duration(window)) }
         // Few change it, and its name is long.
         if settings.parallelizationFactor != defaults.parallelizationFactor {
             add("--parallelization-factor", "\(settings.parallelizationFactor) batches of a shard at once")
@@ -70,6 +71,7 @@ enum SettingsTable {
 extension EventSourceMapping.Configuration.Naming {
     private static let optionNames = [
         "batchSize": "--batch-size", "batchWindow": "--batch-window",
+        "tumblingWindow": "--tumbling-window",
         "parallelizationFactor": "--parallelization-factor", "maximumRetryAttempts": "--max-retries",
         "maximumRecordAge": "--max-age", "functionTimeout": "--timeout", "concurrency": "--concurrency",
         "failureDestination": "--on-failure", "shutdownGrace": "--grace",

@@ -38,8 +38,8 @@ final class ProcessFunction: OutsideFunction {
                 switch AnswerLine(line) {
                 case .blank: break
                 case .noJSON: throw Nonsense.noJSON
-                case .value(let value, _):
-                    guard let unknown = value.unknownAnswer else { break }
+                case .value(let found):
+                    guard let unknown = found.value.unknownAnswer else { break }
                     guard acceptsAnyJSON else { throw Nonsense.noAnswer(unknown) }
                     warnOnce(of: unknown)
                 }
@@ -61,7 +61,7 @@ final class ProcessFunction: OutsideFunction {
     }
 
     private static let allowed =
-        "allowed: {}, null, an empty line, or an object with batchItemFailures, errorMessage, errorType or permanent"
+        "allowed: {}, null, an empty line, or an object with batchItemFailures, state, errorMessage, errorType or permanent"
 
     private static func words(_ answer: JSONValue.Unknown) -> String {
         switch answer {

@@ -49,8 +49,8 @@ extension InMemoryStore: WaitingStore {
 
     package func readNow(_ request: ReadRequest) throws -> ReadResult {
         try request.validate()
-        let now = timeSource.wallTime
         return try state.withLock { state in
+            let now = timeSource.wallTime
             if !state.readFaults.isEmpty { throw state.readFaults.removeFirst() }
             return try state.read(request, now: now)
         }
@@ -92,7 +92,9 @@ extension InMemoryStore.State {
         let shard = try stream.shard(request.shard)
         try shard.numbered.checkRead(request)
         trim(shard.id, of: stream, now: now)
-        return (logs[stream.place(of: shard.id)] ?? MemoryLog()).read(request, in: shard)
+        var result = (logs[stream.place(of: shard.id)] ?? MemoryLog()).read(request, in: shard)
+        result.earliestNextArrival = now
+        return result
     }
 
     mutating func position(

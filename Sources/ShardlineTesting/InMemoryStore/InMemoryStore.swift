@@ -149,8 +149,9 @@ public final class InMemoryStore: StoreEngine {
 
     /// As `StoreEngine/commit(_:urgency:)`, unless a fault is injected.
     public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
-        let now = timeSource.wallTime
         let (outcome, fault) = try state.withLock { state in
+            // Under the lock, as in a read: no record arrives before a read that doesn't see it.
+            let now = timeSource.wallTime
             try state.checkOpen()
             if let failure = signal.value { throw failure }
             state.commitCount += 1

@@ -21,8 +21,10 @@ import StreamStorage
 public struct MappingTestDriver {
     /// One call of the function.
     public struct Invocation: Sendable {
-        /// The records that the function got.
+        /// The records that the function got; none at the end of a tumbling window.
         public let batch: RecordBatch
+        /// The tumbling window of the call; nil without windows.
+        public let window: TumblingWindow?
         /// The number of this call with exactly these records, from 1.
         public let attempt: Int
         /// When the function was called.
@@ -41,10 +43,14 @@ public struct MappingTestDriver {
     /// Every record up to this number is done.
     public private(set) var checkpoint = SequenceNumber.zero
 
+    /// Calls the function; gives the error that it threw, and the state of its window.
+    private typealias Call =
+        @Sendable (LaneCore.Invocation, InvocationContext) async -> (error: (any Error)?, state: [UInt8]?)
+
     private static let stream = "test"
     private static let shard = ShardID(0)
     private let configuration: EventSourceMapping.Configuration
-    private let function: EventFunction
+    private let function: Call
     private let time = VirtualTime()
     private let store: InMemoryStore
     private let requestIDs = RequestIDs(run: 1)
@@ -70,6 +76,38 @@ public struct MappingTestDriver {
     public init(
         configuration: EventSourceMapping.Configuration = .init(), retention: Duration = Limits.retention.upperBound,
         function: @escaping EventFunction
+    ) throws {
+        try configuration.requireWindows(false)
+        try self.init(
+            configuration: configuration, retention: retention,
+            calling: { invocation, context in
+                do {
+                    try await function(invocation.unit.records, context)
+                    return (nil, nil)
+                } catch {
+                    return (error, nil)
+                }
+            })
+    }
+
+    /// Creates a mapping with tumbling windows, as `EventSourceMapping` does. Throws `invalidArgument` for settings
+    /// outside their limits, and where there is no tumbling window.
+    public init<State: Codable & Sendable>(
+        configuration: EventSourceMapping.Configuration, retention: Duration = Limits.retention.upperBound,
+        windowState: State, function: @escaping WindowFunction<State>, windowEnd: @escaping WindowEndFunction<State>
+    ) throws {
+        try configuration.requireWindows(true)
+        let function = WindowedFunction(initial: windowState, each: function, end: windowEnd)
+        try self.init(
+            configuration: configuration, retention: retention,
+            calling: { invocation, context in
+                guard let window = invocation.window else { return (nil, nil) }
+                return await function.call(invocation.unit.records, window, context)
+            })
+    }
+
+    private init(
+        configuration: EventSourceMapping.Configuration, retention: Duration, calling function: @escaping Call
     ) throws {
         try configuration.validate()
         try StreamSettings.validate(retention: retention)
@@ -200,7 +238,7 @@ public struct MappingTestDriver {
             ReadRequest(
                 stream: Self.stream, shard: Self.shard, after: order.after, maximumRecords: order.maximumRecords,
                 maximumBytes: order.maximumBytes))
-        guard result.next > order.after || result.endOfShard != nil else { return nil }
+        guard result.next > order.after || result.endOfShard != nil || !order.waits else { return nil }
         read = nil
         return .read(order.number, result)
     }
@@ -211,7 +249,8 @@ public struct MappingTestDriver {
             read = order
             return nil
         case .invoke(let invocation):
-            return .invocationEnded(invocation.number, await invoke(invocation))
+            let (result, state) = await invoke(invocation)
+            return .invocationEnded(invocation.number, result, state: state)
         case .invokeAll:
             preconditionFailure("the driver's settings allow one call at a time")
         case .wait(let until):
@@ -226,7 +265,7 @@ public struct MappingTestDriver {
                     giveUp, key: (Self.stream, "test"), shard: Self.shard, shardCreationSecond: creationSecond,
                     requestID: requestIDs.id(shard: Self.shard, invocation: giveUp.lastInvocation ?? 0), names: names,
                     awsCompatibleCounts: configuration.awsCompatibleCounts, timestamp: time.wallTime))
-            let moved = progress.moved(lane: giveUp.lane, to: giveUp.last)
+            let moved = progress.moved(past: giveUp, to: giveUp.last)
             checkpoint = max(checkpoint, moved.position)
             return .destinationTook(checkpointed: true, lane: giveUp.lane)
         case .stopped:
@@ -237,20 +276,19 @@ public struct MappingTestDriver {
     /// Used only for records that expired or were lost before they were read.
     private var creationSecond: UInt64 { invocations.first?.batch.first?.shardCreationSecond ?? 0 }
 
-    private mutating func invoke(_ invocation: LaneCore.Invocation) async -> LaneCore.InvocationResult {
+    private mutating func invoke(
+        _ invocation: LaneCore.Invocation
+    ) async -> (LaneCore.InvocationResult, state: [UInt8]?) {
         let records = invocation.unit.records
         let context = InvocationContext(
             mapping: "test", stream: Self.stream, streamID: streamID, shard: Self.shard, attempt: invocation.attempt,
-            requestIDs: requestIDs, invocation: invocation.number,
+            window: invocation.window, requestIDs: requestIDs, invocation: invocation.number,
             timeout: configuration.functionTimeout, timeSource: time, logger: .init(label: "shardline.test"))
-        var thrown: (any Error)?
-        do {
-            try await function(records, context)
-        } catch {
-            thrown = error
-        }
+        let (thrown, state) = await function(invocation, context)
         invocations.append(
-            Invocation(batch: records, attempt: invocation.attempt, time: time.wallTime, error: thrown))
-        return thrown.map { invocation.unit.result(ofThrown: $0) } ?? .success
+            Invocation(
+                batch: records, window: context.window, attempt: invocation.attempt, time: time.wallTime,
+                error: thrown))
+        return (thrown.map { invocation.unit.result(ofThrown: $0) } ?? .success, state)
     }
 }

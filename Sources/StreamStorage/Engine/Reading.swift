@@ -85,6 +85,9 @@ public struct ReadResult: Sendable {
     /// The shard's children where the shard is closed and nothing is after ``next``, otherwise nil. Both parents of a
     /// merge name the same child.
     public var endOfShard: [ShardID]?
+    /// No record of the shard after ``tip`` will have an earlier arrival time than this, unless the clock is set back.
+    /// Nil: the store can't tell. A mapping ends a tumbling window only when no record of it can come any more (ESM-T5).
+    public var earliestNextArrival: Timestamp?
 
     /// Whether the result has nothing to wake a waiting reader for.
     package var isNothing: Bool { batch.isEmpty && expired == nil && lost == nil && endOfShard == nil }
@@ -92,7 +95,7 @@ public struct ReadResult: Sendable {
     /// A result with these facts.
     public init(
         batch: RecordBatch, expired: ClosedRange<SequenceNumber>? = nil, lost: ClosedRange<SequenceNumber>? = nil,
-        next: SequenceNumber, tip: SequenceNumber, endOfShard: [ShardID]? = nil
+        next: SequenceNumber, tip: SequenceNumber, endOfShard: [ShardID]? = nil, earliestNextArrival: Timestamp? = nil
     ) {
         self.batch = batch
         self.expired = expired
@@ -100,5 +103,6 @@ public struct ReadResult: Sendable {
         self.next = next
         self.tip = tip
         self.endOfShard = endOfShard
+        self.earliestNextArrival = earliestNextArrival
     }
 }

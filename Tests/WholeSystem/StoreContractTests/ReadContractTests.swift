@@ -46,6 +46,24 @@ struct ReadContractTests {
         }
     }
 
+    @Test(arguments: StoreKind.all) func `no record arrives before the time that a read at the tip tells (ESM-T5)`(
+        kind: StoreKind
+    ) async throws {
+        try await kind.test(shards: 1) { store, _ in
+            for number in 0..<5 {
+                let before = store.timeSource.wallTime
+                let result = try await store.read(
+                    ReadRequest(stream: "s", shard: shard0, after: SequenceNumber(UInt64(number))))
+                let told = try #require(result.earliestNextArrival)
+                #expect(result.batch.isEmpty && told >= before)
+                try await store.put(["\(number)"])
+                let next = try await store.read(
+                    ReadRequest(stream: "s", shard: shard0, after: SequenceNumber(UInt64(number))))
+                #expect(try #require(next.batch.first).approximateArrivalTimestamp >= told)
+            }
+        }
+    }
+
     @Test(arguments: StoreKind.all) func `an empty shard reads as empty`(kind: StoreKind) async throws {
         try await kind.test(shards: 2) { store, _ in
             try await store.put(["a"])

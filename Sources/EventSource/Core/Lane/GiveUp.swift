@@ -61,12 +61,25 @@ extension LaneCore {
         /// The end of what an earlier, partly failed delivery stored durably, together with its checkpoint. The next
         /// delivery starts after this number.
         package internal(set) var takenThrough: SequenceNumber?
+        /// The tumbling window whose final invocation is given up, with its state; nil for records.
+        package internal(set) var window: WindowCall?
+        /// The window's last record, of which the shard has no copy.
+        var head: RecordName?
     }
 }
 
 extension LaneCore.GiveUp {
+    /// Whether the final invocation of a tumbling window is given up, which has no records.
+    package var isOfWindow: Bool { window != nil }
+
+    /// The public sequence numbers of the first and the last record; empty if they were never read.
+    package var ends: [KinesisSequenceNumber] {
+        if let head { return [head.number, head.number] }
+        return [records.first, records.last].compactMap(\.?.kinesisSequenceNumber)
+    }
+
     /// Names the records in listings.
     var span: LaneCore.GiveUpSpan {
-        LaneCore.GiveUpSpan(last: last, count: count, head: records.first.map(LaneCore.RecordName.init))
+        LaneCore.GiveUpSpan(last: last, count: count, head: head ?? records.first.map(LaneCore.RecordName.init))
     }
 }

@@ -17,6 +17,7 @@ extension LaneCore {
             giveUp(expired: take(expired), &shared)
             return true
         }
+        if endWindow(&shared, now) { return true }
         guard queue.readable > 0 else {
             stage = .collecting(windowOpened: nil)
             return false
@@ -24,33 +25,45 @@ extension LaneCore {
         if case .resuming(let note) = crashGuard { return resumeAfterCrash(note, &shared, now) }
         // The window opens when the lane is free and the batch has its first record, whichever is later (ESM-B3).
         let opened = windowOpened ?? now.monotonic
-        guard let (count, cause) = closing(opened: opened, shared, now.monotonic) else {
+        let window = nextWindow(shared.settings)
+        guard let (count, cause) = closing(opened: opened, window, shared, now) else {
             stage = .collecting(windowOpened: opened)
             return false
         }
-        begin(take(count), cause, after: now.monotonic - opened, &shared)
+        let records = take(count)
+        enter(window, with: records, &shared)
+        begin(records, cause, after: now.monotonic - opened, &shared)
         return true
     }
 
     /// Why the open batch is closed now, and with how many records; nil if it waits for more (ESM-B1).
     private mutating func closing(
-        opened: MonotonicTime, _ shared: borrowing Shared, _ now: MonotonicTime
+        opened: MonotonicTime, _ window: Window?, _ shared: borrowing Shared, _ now: Moment
     ) -> (count: Int, cause: ClosingCause)? {
         let batchSize = shared.settings.batchSize
-        let available = min(queue.readable, batchSize)
+        var available = min(queue.readable, batchSize)
+        var isAtEdge = false
+        if let window {
+            let found = queue.readable(arrivedBefore: window.end, atMost: available)
+            isAtEdge = found < available
+            available = found
+        }
         if let payload = shared.settings.payload {
-            let (fitting, isFull) = queue.fitting(available, payload)
+            let (fitting, isFull) = queue.fitting(available, payload.measuring(window))
             if isFull, fitting < batchSize { return (fitting, .payload) }
         }
         if available == batchSize { return (available, .size) }
+        if isAtEdge { return (available, .tumblingWindow) }
         if queue.hasGap { return (available, .gap) }
         if shared.source.hasEnded { return (available, .shardEnd) }
         if shared.settings.batchWindow == .zero {
             // The batch takes all that is available: a read that ends at its own limits doesn't close a batch (ESM-B2,
             // ESM-S18).
             if shared.source.isAtTip { return (available, .window) }
-        } else if now >= opened + shared.settings.batchWindow {
+        } else if now.monotonic >= opened + shared.settings.batchWindow {
             return (available, .window)
+        } else if let window, now.wall >= window.end {
+            return (available, .tumblingWindow)
         }
         // No later record belongs to this batch.
         if shared.source.hasReadGoal { return (available, .caughtUp) }
@@ -102,15 +115,30 @@ extension LaneCore {
             found < queue.readable || queue.hasGap || source.hasEnded || source.isAtTip || source.hasReadGoal
             || !source.canReadMore || source.readPosition >= note.last
         guard isWhole else { return false }
-        crashGuard = .noting(last: nil)
-        begin(take(found), .crash, after: .zero, &shared)
-        units[units.count - 1].attempts = note.count - 1
+        let window = nextWindow(shared.settings)
+        if let window, queue.readable(arrivedBefore: window.end, atMost: found) < found {
+            // Its batch was of other windows than there are now.
+            crashGuard = .noting(last: nil)
+            self.note = nil
+            return true
+        }
+        let records = take(found)
+        enter(window, with: records, &shared)
+        begin(records, .crash, after: .zero, &shared)
         sentPosition = max(sentPosition, takenPosition)
+        countCrash(note, newlyFailed: found, &shared, now)
+        return true
+    }
+
+    /// Counts the end of the process before as a failed attempt of the unit on top, after those that its note says.
+    mutating func countCrash(_ note: AttemptNote, newlyFailed: Int, _ shared: inout Shared, _ now: Moment) {
+        crashGuard = .noting(last: nil)
+        finalNote = nil
+        units[units.count - 1].attempts = note.count - 1
         let cause = note.cause.isEmpty ? "" : "; the attempt before it failed: \(note.cause)"
         fail(
             FunctionFailure("the process ended while the function had this batch\(cause)", type: "ProcessEnded"),
-            newlyFailed: found, &shared)
+            newlyFailed: newlyFailed, &shared)
         bisectOrRetry(shared.settings, &shared, now)
-        return true
     }
 }

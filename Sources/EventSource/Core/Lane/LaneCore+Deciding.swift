@@ -4,6 +4,7 @@ import StreamStorage
 extension LaneCore {
     /// Decides about the unit on top, in the order of ESM-A11. Returns true if there may be more to decide.
     mutating func decide(_ shared: inout Shared, _ now: Moment) -> Bool {
+        if endLargeWindow(&shared) { return true }
         let unit = units[units.count - 1]
         let expired = unit.records.count(through: shared.horizon)
         if expired > 0 {
@@ -11,7 +12,7 @@ extension LaneCore {
             return true
         }
         let tooOld = countTooOld(unit.records, shared.settings.maximumRecordAge, now.wall)
-        if tooOld > 0 {
+        if tooOld > 0 || unit.isFinal && isTooOld(unit, shared.settings.maximumRecordAge, now.wall) {
             giveUpHead(tooOld, .recordAgeExceeded, &shared)
             return true
         }
@@ -32,6 +33,10 @@ extension LaneCore {
         guard isNoted(unit) else { return false }
         invoke(&shared, now)
         return false
+    }
+
+    private func isTooOld(_ unit: Unit, _ limit: Duration?, _ wall: Timestamp) -> Bool {
+        limit.map { wall - ageBegins(unit) >= $0 } ?? false
     }
 
     /// The number of records at the head of the unit that have reached the age limit (ESM-G1, ESM-G2). The count ends
@@ -84,11 +89,12 @@ extension LaneCore {
     private static let noteBytes = 1024
 
     private mutating func invoke(_ shared: inout Shared, _ now: Moment) {
-        var calls = [shared.newInvocation(of: units[units.count - 1], lane: number)]
+        let top = units[units.count - 1]
+        var calls = [shared.newInvocation(of: top, lane: number, window: windowCall(for: top))]
         // As many as may be finished before the first one's checkpoint is durable (ESM-P9), and this one.
         let most = min(shared.settings.maximumChain, 1 + shared.settings.maximumUnsavedUnits - unsaved.count)
         while calls.count < most, let next = unit(after: calls.count, &shared, now) {
-            calls.append(shared.newInvocation(of: next, lane: number))
+            calls.append(shared.newInvocation(of: next, lane: number, window: nil))
         }
         begin(calls[...], &shared)
         shared.invocations.append(calls)
@@ -105,7 +111,10 @@ extension LaneCore {
     /// The unit that comes after so many others, if nothing but their success is needed to invoke it: a full batch, which
     /// is closed now if the queue has one.
     private mutating func unit(after count: Int, _ shared: inout Shared, _ now: Moment) -> Unit? {
-        guard failedInARow == 0, case .off = crashGuard else { return nil }
+        // In a window a unit waits for the state that the one before returns.
+        guard failedInARow == 0, case .off = crashGuard, window == nil, shared.settings.tumblingWindow == nil else {
+            return nil
+        }
         if count < units.count {
             let unit = units[units.count - 1 - count]
             return unit.origin == .batch(.size) && unit.lastInvocation == nil && unit.notBefore == nil ? unit : nil

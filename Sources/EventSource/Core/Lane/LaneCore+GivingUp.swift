@@ -6,17 +6,33 @@ extension LaneCore {
     /// fresh unit (ESM-A3, ESM-G2, ESM-G4, ESM-B5, ESM-R20).
     mutating func giveUpHead(_ count: Int, _ condition: GiveUpCondition, _ shared: inout Shared) {
         let unit = units[units.count - 1]
+        if unit.isFinal { return giveUpWindow(condition, &shared) }
         if count < unit.records.count { cut(at: count, .age, &shared) }
         let records = units.removeLast().records
-        let hasResponse = condition == .retryAttemptsExhausted || condition == .permanentFailure
         begin(
             GiveUp(
                 lane: number, condition: condition, first: unit.first, last: records[records.count - 1].sequenceNumber,
                 count: records.count, records: records, invocations: unit.attempts,
                 lastInvocation: unit.lastInvocation,
-                response: hasResponse
-                    ? GiveUp.Response(functionError: unit.failedByReport ? nil : "Unhandled") : nil,
+                response: response(of: unit, condition),
                 failure: unit.failure, unit: unit.id, takenThrough: nil), &shared)
+    }
+
+    /// The document's response, if there was one (ESM-G3).
+    private func response(of unit: Unit, _ condition: GiveUpCondition) -> GiveUp.Response? {
+        let hasResponse = condition == .retryAttemptsExhausted || condition == .permanentFailure
+        return hasResponse ? GiveUp.Response(functionError: unit.failedByReport ? nil : "Unhandled") : nil
+    }
+
+    /// Gives up the final invocation on top (ESM-T7). The destination gets the state.
+    private mutating func giveUpWindow(_ condition: GiveUpCondition, _ shared: inout Shared) {
+        let unit = units.removeLast()
+        begin(
+            GiveUp(
+                lane: number, condition: condition, first: unit.first, last: unit.last, count: 0,
+                records: RecordBatch(), invocations: unit.attempts, lastInvocation: unit.lastInvocation,
+                response: response(of: unit, condition),
+                failure: unit.failure, unit: unit.id, window: windowCall(for: unit), head: unit.span.head), &shared)
     }
 
     /// Gives up records that expired before they were taken into a unit (ESM-G4).
@@ -50,8 +66,7 @@ extension LaneCore {
                 GivenUpSpan(
                     condition: giveUp.condition, first: giveUp.first, last: giveUp.last, count: giveUp.count,
                     invocations: giveUp.invocations, failure: giveUp.failure, kept: shared.settings.hasDestination,
-                    ends: [giveUp.records.first, giveUp.records.last].compactMap(\.?.kinesisSequenceNumber),
-                    head: giveUp.records.first.map(RecordName.init))))
+                    ends: giveUp.ends, head: giveUp.span.head)))
         if shared.settings.hasDestination {
             stage = .delivering(Delivery(giveUp: giveUp))
         } else {
@@ -67,7 +82,17 @@ extension LaneCore {
         } else {
             shared.counters.dropped += dropped
         }
+        ended(giveUp, shared.settings)
+    }
+
+    /// What was given up is dropped or in the destination.
+    private mutating func ended(_ giveUp: GiveUp, _ settings: Settings) {
         finished(giveUp.last)
+        if let window = giveUp.window {
+            windowEnded(early: window.isTerminatedEarly, settings)
+        } else if giveUp.unit != nil, let last = giveUp.records.last {
+            windowMoved(to: last, state: nil)
+        }
         goOn()
     }
 
@@ -76,8 +101,7 @@ extension LaneCore {
         guard case .delivering(let delivery) = stage else { return }
         countTaken(delivery.giveUp, through: delivery.giveUp.last, &shared)
         shared.trace(.handedOver(through: delivery.giveUp.last))
-        finished(delivery.giveUp.last)
-        goOn()
+        ended(delivery.giveUp, shared.settings)
     }
 
     /// Retries the delivery after a pause. The function is not called meanwhile, and the checkpoint stays before the

@@ -4,7 +4,8 @@ import StreamStorage
 extension LaneCore {
     /// The first of the calls has ended. If it succeeded, the next one runs; otherwise there is none.
     mutating func ended(
-        _ calls: ArraySlice<Invocation>, _ result: InvocationResult, _ shared: inout Shared, _ now: Moment
+        _ calls: ArraySlice<Invocation>, _ result: InvocationResult, state: [UInt8]?, _ shared: inout Shared,
+        _ now: Moment
     ) {
         let invocation = calls[calls.startIndex]
         stage = .deciding
@@ -24,8 +25,9 @@ extension LaneCore {
         switch result {
         case .notReached, .notCalled, .expired, .cancelled: break
         case .success:
+            if let refusal = refusal(of: state, for: invocation) { return failWhole(refusal, settings, &shared, now) }
             units.removeLast()
-            succeeded(unit.records, &shared)
+            succeeded(unit, state, &shared)
             shared.trace(.succeeded(unit.span))
             begin(calls.dropFirst(), &shared)
         case .failed(let failure):
@@ -37,10 +39,16 @@ extension LaneCore {
         case .partial(let number, let failure):
             guard settings.reportsFailures else { return failWhole(failure, settings, &shared, now) }
             guard let index = unit.records.index(of: number) else { return foreign(number, settings, &shared, now) }
-            partial(index, failure, settings, &shared, now)
+            if index > 0, let refusal = refusal(of: state, for: invocation) {
+                return failWhole(refusal, settings, &shared, now)
+            }
+            partial(index, failure, state, settings, &shared, now)
         case .permanent(let number?, let failure):
             guard let index = unit.records.index(of: number) else { return foreign(number, settings, &shared, now) }
-            permanent(index, failure, &shared)
+            if index > 0, let refusal = refusal(of: state, for: invocation) {
+                return failWhole(refusal, settings, &shared, now)
+            }
+            permanent(index, failure, state, &shared)
         case .permanent(nil, let failure):
             permanentSomewhere(failure, &shared)
         }
@@ -54,7 +62,7 @@ extension LaneCore {
         countReached(calls[calls.startIndex].unit, &shared)
         switch result {
         case .success:
-            succeeded(units.removeLast().records, &shared)
+            succeeded(units.removeLast(), nil, &shared)
             begin(calls.dropFirst(), &shared)
         case .cancelled: break
         default: countFailedInvocation(&shared)
@@ -81,12 +89,17 @@ extension LaneCore {
         sentPosition = max(sentPosition, unit.last)
     }
 
-    private mutating func succeeded(_ records: RecordBatch, _ shared: inout Shared) {
-        shared.counters.succeeded += records.count
-        finished(records.lastSequence)
+    /// The unit is done; `state` is what the function returned for its window.
+    private mutating func succeeded(_ unit: Unit, _ state: [UInt8]?, _ shared: inout Shared) {
+        shared.counters.succeeded += unit.records.count
+        finished(unit.last)
         failedInARow = 0
         protectionWaits = 0
-        failedPosition = max(failedPosition, records.lastSequence)
+        failedPosition = max(failedPosition, unit.last)
+        switch unit.origin {
+        case .windowEnd(let early): windowEnded(early: early, shared.settings)
+        case .batch, .part: if window != nil { windowMoved(to: unit.records[unit.records.count - 1], state: state) }
+        }
     }
 
     /// Records a failed attempt of the unit on top. Its first `newlyFailed` records count for ESM-A8, each record once.
@@ -156,7 +169,8 @@ extension LaneCore {
 
     /// The function reported the record at `index` as the first that failed (ESM-R10).
     private mutating func partial(
-        _ index: Int, _ failure: FunctionFailure, _ settings: Settings, _ shared: inout Shared, _ now: Moment
+        _ index: Int, _ failure: FunctionFailure, _ state: [UInt8]?, _ settings: Settings, _ shared: inout Shared,
+        _ now: Moment
     ) {
         countFailedInvocation(&shared)
         guard index > 0 else {
@@ -168,7 +182,7 @@ extension LaneCore {
         }
         let unit = units[units.count - 1]
         shared.trace(.failed(unit.span.failing(at: unit.records[index]), attempt: unit.attempts + 1, failure))
-        finishHead(index, &shared)
+        finishHead(index, state, &shared)
         let record = units[units.count - 1].first
         if record > failedPosition {
             failedInARow += 1
@@ -177,21 +191,23 @@ extension LaneCore {
     }
 
     /// The records before `index` in the unit on top are done; the others become a fresh unit (ESM-R15).
-    private mutating func finishHead(_ index: Int, _ shared: inout Shared) {
+    private mutating func finishHead(_ index: Int, _ state: [UInt8]?, _ shared: inout Shared) {
         let unit = units[units.count - 1]
         shared.counters.partialSuccesses += 1
         shared.trace(.progressed(unit.span, before: unit.records[index].sequenceNumber))
         cut(at: index, .progress, &shared)
-        succeeded(units.removeLast().records, &shared)
+        succeeded(units.removeLast(), state, &shared)
     }
 
     /// The record at `index` is given up at once. The records before it are done, and those after it become a fresh
     /// unit (ESM-R20).
-    private mutating func permanent(_ index: Int, _ failure: FunctionFailure, _ shared: inout Shared) {
+    private mutating func permanent(
+        _ index: Int, _ failure: FunctionFailure, _ state: [UInt8]?, _ shared: inout Shared
+    ) {
         countFailedInvocation(&shared)
         let invoked = units[units.count - 1]
         shared.trace(.failed(invoked.span.failing(at: invoked.records[index]), attempt: invoked.attempts + 1, failure))
-        if index > 0 { finishHead(index, &shared) }
+        if index > 0 { finishHead(index, state, &shared) }
         if units[units.count - 1].records.count > 1 { cut(at: 1, .permanent, &shared) }
         // The document of the record counts the attempts of the unit that was invoked (ESM-D4).
         let top = units.count - 1

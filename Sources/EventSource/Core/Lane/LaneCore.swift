@@ -87,6 +87,12 @@ package struct LaneCore: Sendable {
     var crashGuard: CrashGuard
     /// The attempts of the lane's first unit, as the next checkpoint says them (ESM-A9).
     var note: AttemptNote?
+    /// The tumbling window of the records that were taken last; nil: the lane has no windows.
+    var window: Window?
+    /// When the lane may ask for the next read that shows what can still arrive (ESM-T5).
+    var nextLook: MonotonicTime?
+    /// The attempts of the window's final invocation, which the process before did not end (ESM-A9).
+    var finalNote: AttemptNote?
 
     // Protection of a function that keeps failing (ESM-A8).
     var failedInARow = 0
@@ -94,21 +100,31 @@ package struct LaneCore: Sendable {
     var protectionWaits = 0
 
     /// A lane whose records up to `position` are done. `note` has the attempts of the unit after it that the process
-    /// before did not end; `notesAttempts` says that the attempts of the first batch are noted (ESM-A9).
-    init(_ number: Int, after position: SequenceNumber, note: AttemptNote?, notesAttempts: Bool) {
+    /// before did not end; `notesAttempts` says that the attempts of the first batch are noted (ESM-A9). `window` is the
+    /// tumbling window as of `position` (ESM-T8).
+    init(
+        _ number: Int, after position: SequenceNumber, note: AttemptNote?, notesAttempts: Bool, window: Window? = nil
+    ) {
         self.number = number
         takenPosition = position
         sentPosition = position
         self.note = note
-        crashGuard = note.map { .resuming($0) } ?? (notesAttempts ? .noting(last: nil) : .off)
+        self.window = window
+        if let note, note.last <= position, window?.isOpen == true {
+            finalNote = note
+            crashGuard = .noting(last: nil)
+        } else {
+            crashGuard = note.map { .resuming($0) } ?? (notesAttempts ? .noting(last: nil) : .off)
+        }
     }
 
     /// The first number of the lane that is not done; nil if everything that the lane got is done.
     var firstUndone: SequenceNumber? {
-        if case .delivering(let delivery) = stage {
+        if case .delivering(let delivery) = stage, !delivery.giveUp.isOfWindow {
             return delivery.giveUp.takenThrough?.advanced(by: 1) ?? delivery.giveUp.first
         }
-        return units.last?.first ?? queue.firstNumber
+        // All records that a final invocation is about are done.
+        return units.last { !$0.isFinal }?.first ?? queue.firstNumber
     }
 
     /// The first record that was read and is not done. Its age shows how far a blocked lane is behind (ESM-M1).
@@ -199,19 +215,17 @@ package struct LaneCore: Sendable {
     }
 
     /// When the lane has to decide again; nil: after an event.
-    func nextWake(_ settings: Settings, _ now: Moment) -> MonotonicTime? {
+    func nextWake(_ shared: borrowing Shared, _ now: Moment) -> MonotonicTime? {
         switch stage {
         case .noting, .invoking: return nil
         case .delivering(let delivery): if case .failed(let until) = delivery.step { return until } else { return nil }
-        case .collecting(let opened):
-            guard settings.batchWindow > .zero, queue.readable > 0 else { return nil }
-            return opened.map { $0 + settings.batchWindow }
+        case .collecting(let opened): return nextWake(shared, now, batchOpened: opened)
         case .deciding: break
         }
         guard let unit = units.last, let notBefore = unit.notBefore, notBefore > now.monotonic else { return nil }
-        guard let limit = settings.maximumRecordAge else { return notBefore }
+        guard let limit = shared.settings.maximumRecordAge else { return notBefore }
         // The unit is given up when it reaches the age limit, not after the pause (ESM-A10).
-        let left = unit.records[0].approximateArrivalTimestamp + limit - now.wall
+        let left = ageBegins(unit) + limit - now.wall
         return min(notBefore, now.monotonic + max(left, .milliseconds(1)))
     }
 

@@ -43,6 +43,8 @@ extension LaneCore {
         /// Records that were read although their lane had done them before. They are not delivered and not counted as
         /// ``polled`` (ESM-K4).
         package var skipped = 0
+        /// Records that arrived before the tumbling window that they joined (ESM-T10).
+        package var late = 0
         /// Records that no filter matched (ESM-M3).
         package var filteredOut = 0
         /// Records that were read and released undone when the lane ended; they are read again (ESM-L3).
@@ -86,6 +88,7 @@ extension LaneCore {
             left.batches += right.batches
             left.checkpoints += right.checkpoints
             left.skipped += right.skipped
+            left.late += right.late
             left.filteredOut += right.filteredOut
             left.released += right.released
             left.expiredUnkept += right.expiredUnkept
@@ -96,6 +99,8 @@ extension LaneCore {
     /// The number of closed batches by cause. Stored inline, because a lane's counters are copied with every decision.
     package struct BatchCounts: Hashable, Sendable, ExpressibleByDictionaryLiteral {
         private var counts = SIMD8<Int>()
+        /// Those of the last cause, for which ``counts`` has no room.
+        private var last = 0
 
         package init() {}
 
@@ -104,18 +109,23 @@ extension LaneCore {
         }
 
         package subscript(cause: ClosingCause) -> Int {
-            get { counts[cause.rawValue] }
-            set { counts[cause.rawValue] = newValue }
+            get { cause.rawValue < counts.scalarCount ? counts[cause.rawValue] : last }
+            set {
+                if cause.rawValue < counts.scalarCount { counts[cause.rawValue] = newValue } else { last = newValue }
+            }
         }
 
         /// The number of batches with any cause.
-        package var total: Int { counts.wrappedSum() }
+        package var total: Int { counts.wrappedSum() + last }
 
         /// The causes with at least one batch.
         package var found: [(cause: ClosingCause, count: Int)] {
             ClosingCause.allCases.map { ($0, self[$0]) }.filter { $0.count > 0 }
         }
 
-        static func += (left: inout BatchCounts, right: BatchCounts) { left.counts &+= right.counts }
+        static func += (left: inout BatchCounts, right: BatchCounts) {
+            left.counts &+= right.counts
+            left.last += right.last
+        }
     }
 }

@@ -29,6 +29,8 @@ extension LaneCore {
         package var maximumUnsavedUnits = 1
         /// Which records the lanes get (ESM-F1); nil: all.
         package var filter: RecordFilter?
+        /// The length of tumbling windows (ESM-S12); nil: there are none.
+        package var tumblingWindow: Duration?
         /// How an event's size is measured and limited (ESM-B4); nil: no limit (ESM-B5).
         package var payload: PayloadMeasure?
         /// The pauses before retries (ESM-A7).
@@ -55,6 +57,8 @@ extension LaneCore {
         package var limit: Int
         /// Bytes of an event without records.
         package var envelope: Int
+        /// Bytes that a tumbling window adds, without its state.
+        package var windowEnvelope = 0
         /// Bytes between two records.
         package var separator: Int
         /// The bytes of one record in the event.
@@ -69,6 +73,14 @@ extension LaneCore {
             self.envelope = envelope
             self.separator = separator
             self.size = size
+        }
+
+        /// The same for an event with this window.
+        func measuring(_ window: Window?) -> PayloadMeasure {
+            guard let window else { return self }
+            var measure = self
+            measure.envelope += windowEnvelope + max(window.state.count, 2)
+            return measure
         }
 
         /// Counts the records' data only, for functions that get no serialized event (ESM-B5).

@@ -16,6 +16,10 @@ extension LaneCore {
             var hasReadGoal = false
             /// Whether an open batch may still get records from the current read or from one that can start now.
             var canReadMore = false
+            /// No record that is read from now on arrived before this moment (ESM-T5).
+            var earliestNextArrival = Timestamp(milliseconds: .min)
+            /// Whether a lane waits for a read that raises ``earliestNextArrival``.
+            var wantsLook = false
         }
 
         /// The settings in force.
@@ -53,9 +57,14 @@ extension LaneCore {
             return Unit(id: unitCount, records: records, origin: origin, lane: lane)
         }
 
-        mutating func newInvocation(of unit: Unit, lane: Int) -> Invocation {
+        mutating func newFinalUnit(_ last: RecordName, early: Bool, lane: Int) -> Unit {
+            unitCount += 1
+            return Unit(id: unitCount, endOf: last, early: early, lane: lane)
+        }
+
+        mutating func newInvocation(of unit: Unit, lane: Int, window: WindowCall?) -> Invocation {
             invocationCount += 1
-            return Invocation(number: invocationCount, lane: lane, unit: unit, settings: settings)
+            return Invocation(number: invocationCount, lane: lane, unit: unit, window: window, settings: settings)
         }
 
         mutating func trace(_ event: TraceEvent) { steps.append(event) }

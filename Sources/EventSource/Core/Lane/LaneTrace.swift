@@ -23,6 +23,12 @@ extension LaneCore {
         package let number: KinesisSequenceNumber
         package let arrival: Timestamp
 
+        package init(partitionKey: String, number: KinesisSequenceNumber, arrival: Timestamp) {
+            self.partitionKey = partitionKey
+            self.number = number
+            self.arrival = arrival
+        }
+
         package init(_ record: Record) {
             partitionKey = record.partitionKey
             number = record.kinesisSequenceNumber
@@ -93,6 +99,8 @@ extension LaneCore {
         case filteredOut(Int, through: SequenceNumber)
         /// A batch was closed, `after` its window opened.
         case closed(UnitSpan, ClosingCause, after: Duration)
+        /// A tumbling window has ended, before its time or not; the function is told with this unit.
+        case windowEnded(UnitSpan, early: Bool)
         /// The function is called with the unit; `attempt` counts from 1.
         case invoked(UnitSpan, invocation: Int, attempt: Int)
         /// The unit is done.
@@ -131,6 +139,8 @@ extension LaneCore {
             case .closed(_, .gap, _): "ESM-G4"
             case .closed(_, .memory, _): "ESM-K3"
             case .closed(_, .crash, _): "ESM-A9"
+            case .closed(_, .tumblingWindow, _): "ESM-T3"
+            case .windowEnded(_, let early): early ? "ESM-T6" : "ESM-T5"
             case .invoked: "ESM-B8"
             case .succeeded, .checkpointed: "ESM-P6"
             case .progressed: "ESM-R10"

@@ -10,11 +10,13 @@ extension LaneCore {
             case batch(ClosingCause)
             /// A part of the unit with this number.
             case part(of: Int, SplitReason)
+            /// The end of a tumbling window, before its time or not (ESM-T5, ESM-T6).
+            case windowEnd(early: Bool)
         }
 
         /// The unit's number in its shard, from 1; a part has a number of its own.
         package let id: Int
-        /// The records, at least one.
+        /// The records; none in the final invocation of a tumbling window, else at least one.
         package let records: RecordBatch
         /// Where it comes from.
         package let origin: Origin
@@ -43,6 +45,19 @@ extension LaneCore {
                 head: RecordName(records[0]))
         }
 
+        /// The final invocation of a window that had records.
+        init(id: Int, endOf last: RecordName, early: Bool, lane: Int) {
+            self.id = id
+            records = RecordBatch()
+            origin = .windowEnd(early: early)
+            span = UnitSpan(
+                unit: id, lane: lane, first: last.number.sequenceNumber, last: last.number.sequenceNumber, count: 0,
+                head: last)
+        }
+
+        /// Whether this is the final invocation of a tumbling window. Its span names the window's last record.
+        package var isFinal: Bool { if case .windowEnd = origin { true } else { false } }
+
         /// The first record's number.
         package var first: SequenceNumber { span.first }
         /// The last record's number.
@@ -59,6 +74,8 @@ extension LaneCore {
         package let unit: Unit
         /// Counts the attempts of this unit, from 1.
         package var attempt: Int { unit.attempts + 1 }
+        /// The window and its state; nil in a mapping without windows.
+        package let window: WindowCall?
         /// The settings of this invocation; later changes of the mapping's settings don't affect it (ESM-L4).
         package let settings: Settings
     }
@@ -81,6 +98,8 @@ extension LaneCore {
         case crash
         /// Everything up to the goal was read, so the batch doesn't wait for its window (ESM-B10).
         case caughtUp
+        /// The next record is of a later tumbling window, or the tumbling window is past (ESM-T3).
+        case tumblingWindow
     }
 
     /// Why a unit was split.

@@ -126,6 +126,22 @@ struct RecordQueue: Sendable {
         return found
     }
 
+    /// How many of the first `most` readable records arrived before `time`, up to the first one that did not.
+    func readable(arrivedBefore time: Timestamp, atMost most: Int) -> Int {
+        var found = 0
+        func counts(_ run: RecordRun) -> Bool {
+            let early = run.count(arrivedBefore: time)
+            found += early
+            return early == run.count && found < most
+        }
+        if let whole {
+            for run in whole.runs { guard counts(run) else { break } }
+        } else {
+            for item in items { guard case .run(let run) = item, counts(run) else { break } }
+        }
+        return min(found, most)
+    }
+
     mutating func removeAll() {
         self = RecordQueue()
     }
@@ -192,6 +208,14 @@ struct RecordQueue: Sendable {
 }
 
 extension RecordRun {
+    /// How many of the run's first records arrived before `time`, up to the first one that did not. Its records may have
+    /// arrival times of their own.
+    func count(arrivedBefore time: Timestamp) -> Int {
+        guard arrival < time else { return 0 }
+        if self[count - 1].approximateArrivalTimestamp < time { return count }
+        return (0..<count).first { self[$0].approximateArrivalTimestamp >= time } ?? count
+    }
+
     /// How many of the run's records have numbers up to `position`.
     func count(through position: SequenceNumber) -> Int {
         if position < firstSequence { return 0 }

@@ -11,6 +11,11 @@ extension ShardCore {
         guard number == readNumber, readIsOpen, phase == .running else { return }
         readIsOpen = false
         shared.source.isAtTip = result.next >= result.tip
+        if shared.source.isAtTip {
+            // A store that can't tell what is under way shows it by the first read begun after that moment.
+            shared.source.earliestNextArrival = max(
+                shared.source.earliestNextArrival, result.earliestNextArrival ?? readOrderedAt)
+        }
         // What is after the goal is left to another run, and the shard's end with it.
         shared.source.hasEnded = result.endOfShard != nil && result.next <= goal ?? .max
         if let expired = result.expired {
@@ -76,20 +81,27 @@ extension ShardCore {
     }
 
     /// Reads on while the lanes hold few enough records (ESM-K3).
-    mutating func settleReading() {
-        guard phase == .running, !readIsOpen, !shared.source.hasEnded, !shared.source.hasReadGoal, canRead else {
-            return
-        }
+    ///
+    /// A lane that looks for the end of its window replaces the read that waits at the tip.
+    mutating func settleReading(_ now: Moment) {
+        let isLook = shared.source.wantsLook
+        shared.source.wantsLook = false
+        guard phase == .running, !readIsOpen || isLook && !readIsLook, !shared.source.hasEnded,
+            !shared.source.hasReadGoal, canRead
+        else { return }
         // The unit of a crash is read as a whole, though it may be larger than a batch is now (ESM-A9).
         let room = isResuming ? Self.recordsOfOneRead : settings.maximumHeldRecords(holding: heldBytes) - heldRecords
         readNumber += 1
         readIsOpen = true
+        readIsLook = isLook
+        readOrderedAt = now.wall
         act(
             .read(
                 ReadOrder(
                     number: readNumber, after: shared.source.readPosition,
                     maximumRecords: min(room, Self.recordsOfOneRead),
-                    maximumBytes: min(settings.maximumHeldBytes - heldBytes, Self.bytesOfOneRead))))
+                    maximumBytes: min(settings.maximumHeldBytes - heldBytes, Self.bytesOfOneRead),
+                    waits: !isLook)))
     }
 
     private var isResuming: Bool { lanes.contains(where: \.isResuming) }

@@ -11,6 +11,8 @@ extension ShardCore {
             progress.lanes = lanes.indices.map { done($0, read: read) }
             progress.position = progress.lanes.min() ?? read
         }
+        // The state belongs to exactly these records (ESM-T8).
+        progress.window = lanes[0].window
         if !earlier.isEmpty { progress.earlier = earlier.filter { $0.highest > progress.position } }
         // After a clean end the attempts start at 0 again (ESM-A9).
         for lane in lanes where phase == .running || keepsNotes || lane.isBusy {
@@ -25,7 +27,9 @@ extension ShardCore {
     }
 
     /// Whether the shard is closed and all its records are done (ESM-H1).
-    private var isShardDone: Bool { shared.source.hasEnded && lanes.allSatisfy(\.isEmpty) }
+    private var isShardDone: Bool {
+        shared.source.hasEnded && lanes.allSatisfy(\.isEmpty) && lanes[0].window?.isOpen != true
+    }
 
     /// Starts the deliveries that are due, and asks for a checkpoint if there is progress. One commit that moves the
     /// checkpoint is open at a time; what is done meanwhile joins the next one.
@@ -72,14 +76,15 @@ extension ShardCore {
         guard case .delivering(let delivery) = lanes[lane].stage else { return }
         lanes[lane].destinationTook(&shared)
         if let progress = endDelivery(lane), checkpointed {
-            persisted(progress.moved(lane: lane, to: delivery.giveUp.last))
+            persisted(progress.moved(past: delivery.giveUp, to: delivery.giveUp.last))
         }
     }
 
     mutating func destinationFailed(_ lane: Int, _ error: String, takenThrough: SequenceNumber?, _ now: Moment) {
+        guard case .delivering(let delivery) = lanes[lane].stage else { return }
         lanes[lane].destinationFailed(error, takenThrough: takenThrough, &shared, now)
         if let progress = endDelivery(lane), let takenThrough {
-            persisted(progress.moved(lane: lane, to: takenThrough))
+            persisted(progress.moved(past: delivery.giveUp, to: takenThrough))
         }
     }
 

@@ -47,6 +47,10 @@ package struct ShardCore: Sendable {
     // Reading.
     var readNumber = 0
     var readIsOpen = false
+    /// Whether the open read shows what can still arrive, and doesn't wait.
+    var readIsLook = false
+    /// When the newest read was ordered.
+    var readOrderedAt = Timestamp(milliseconds: .min)
     /// The shard processes records up to this number only; nil: without a limit.
     var goal: SequenceNumber?
     /// What earlier lanes of other factors finished beyond the position (ESM-K5).
@@ -73,7 +77,8 @@ package struct ShardCore: Sendable {
         lanes = (0..<factor).map { lane in
             LaneCore(
                 lane, after: progress.position(ofLane: lane, of: factor), note: progress.note(ofLane: lane, of: factor),
-                notesAttempts: beginning.notesAttempts || !progress.notes.isEmpty)
+                notesAttempts: beginning.notesAttempts || !progress.notes.isEmpty,
+                window: lane == 0 ? progress.window : nil)
         }
         earlier = progress.earlier
         if progress.lanes.count > 1, progress.lanes.count != factor {
@@ -114,9 +119,9 @@ package struct ShardCore: Sendable {
             readEnded(number, result)
         case .trimmed(let position): shared.horizon = max(shared.horizon, position)
         case .tick: announcedWake = nil
-        case .invocationEnded(let number, let result): invocationEnded(number, result, now)
+        case .invocationEnded(let number, let result, let state): invocationEnded(number, result, state, now)
         case .invocationsEnded(let results):
-            for result in results { invocationEnded(result.number, result.result, now) }
+            for result in results { invocationEnded(result.number, result.result, nil, now) }
         case .reachable: for lane in lanes.indices { lanes[lane].reachable(now) }
         case .destinationTook(let checkpointed, let lane): destinationTook(lane, checkpointed: checkpointed)
         case .destinationFailed(let error, let taken, let lane):
@@ -221,12 +226,14 @@ package struct ShardCore: Sendable {
         for lane in lanes.indices { lanes[lane].queue.measureAnew() }
     }
 
-    private mutating func invocationEnded(_ number: Int, _ result: LaneCore.InvocationResult, _ now: Moment) {
+    private mutating func invocationEnded(
+        _ number: Int, _ result: LaneCore.InvocationResult, _ state: [UInt8]?, _ now: Moment
+    ) {
         guard let (lane, calls) = running(number) else {
             assertionFailure("invocation \(number) ended, which was not running")
             return
         }
-        lanes[lane].ended(calls, result, &shared, now)
+        lanes[lane].ended(calls, result, state: state, &shared, now)
     }
 
     /// Counts the result of an invocation that ended after its shard. Nothing is decided from it.
@@ -255,7 +262,7 @@ package struct ShardCore: Sendable {
         for calls in shared.invocations { act(calls.count == 1 ? .invoke(calls[0]) : .invokeAll(calls)) }
         shared.invocations.removeAll(keepingCapacity: true)
         settleStop()
-        settleReading()
+        settleReading(now)
         settleWake(now)
     }
 
@@ -277,7 +284,7 @@ package struct ShardCore: Sendable {
         var wake: MonotonicTime?
         if phase == .running {
             for lane in lanes.indices {
-                guard let next = lanes[lane].nextWake(shared.settings, now) else { continue }
+                guard let next = lanes[lane].nextWake(shared, now) else { continue }
                 wake = wake.map { min($0, next) } ?? next
             }
         }

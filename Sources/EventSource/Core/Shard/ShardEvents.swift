@@ -34,9 +34,10 @@ extension ShardCore {
         case trimmed(through: SequenceNumber)
         /// The moment of the last ``Action/wait(until:)`` has come.
         case tick
-        /// The invocation with this number has ended: the function is no longer running (ESM-R17).
-        case invocationEnded(Int, LaneCore.InvocationResult)
-        /// The same for several invocations of one lane, in the order of their calls.
+        /// The invocation with this number has ended: the function is no longer running (ESM-R17). `state` is what it
+        /// returned for its tumbling window, as JSON; nil: nothing.
+        case invocationEnded(Int, LaneCore.InvocationResult, state: [UInt8]? = nil)
+        /// The same for several invocations of one lane, in the order of their calls; not with tumbling windows.
         case invocationsEnded([(number: Int, result: LaneCore.InvocationResult)])
         /// The function can be reached again. A unit that waits because its function was not reached is invoked now
         /// (ESM-A6).
@@ -60,7 +61,8 @@ extension ShardCore {
     /// What a shard's owner has to do. Each action is answered by one event, at once or later. At most one read and one
     /// checkpoint are open at a time, and for each lane one invocation or one hand-over.
     package enum Action: Sendable {
-        /// Read on, and wait for records at the tip; answered by ``Event/read(_:_:)``.
+        /// Read on, and wait for records at the tip if the order says so; answered by ``Event/read(_:_:)``. It replaces
+        /// an earlier read that is open.
         case read(ReadOrder)
         /// Call the function; answered by ``Event/invocationEnded(_:_:)``.
         case invoke(LaneCore.Invocation)
@@ -91,6 +93,8 @@ extension ShardCore {
         package let maximumRecords: Int
         /// Return no further record once this many bytes are reached.
         package let maximumBytes: Int
+        /// Whether the read waits for records at the tip. One that doesn't shows what can still arrive (ESM-T5).
+        package let waits: Bool
     }
 
     /// What the shard decided on an event.

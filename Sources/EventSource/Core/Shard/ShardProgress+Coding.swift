@@ -3,14 +3,16 @@ import StreamStorage
 
 /// The bytes of a progress in a checkpoint's state (Documentation/Formats/CheckpointState.md).
 extension ShardProgress {
-    /// The version that ``encodedState`` writes.
-    private static let version: UInt8 = 1
+    /// The version that ``encodedState`` writes without a tumbling window, which versions before windows read as well.
+    static let plainVersion: UInt8 = 1
+    /// The version that it writes with one.
+    static let windowVersion: UInt8 = 2
 
     /// What a checkpoint keeps beside its position; empty if the position says everything.
     package var encodedState: [UInt8] {
-        let isPlain = lanes.allSatisfy { $0 == position } && earlier.isEmpty && notes.isEmpty
+        let isPlain = lanes.allSatisfy { $0 == position } && earlier.isEmpty && notes.isEmpty && window == nil
         guard !isPlain else { return [] }
-        var bytes = [Self.version]
+        var bytes = [window == nil ? Self.plainVersion : Self.windowVersion]
         Self.append(LanePositions(lanes), behind: position, to: &bytes)
         Varint.append(UInt64(earlier.count), to: &bytes)
         for lanes in earlier { Self.append(lanes, behind: position, to: &bytes) }
@@ -23,7 +25,29 @@ extension ShardProgress {
             Varint.append(UInt64(entry.note.cause.utf8.count), to: &bytes)
             bytes.append(contentsOf: entry.note.cause.utf8)
         }
+        if let window { Self.append(window, to: &bytes) }
         return bytes
+    }
+
+    private static func append(_ window: LaneCore.Window, to bytes: inout [UInt8]) {
+        append(window.start, to: &bytes)
+        append(window.end, to: &bytes)
+        append(window.state, to: &bytes)
+        bytes.append((window.isOver ? 1 : 0) | (window.last == nil ? 0 : 2))
+        guard let last = window.last else { return }
+        append(Array(last.number.description.utf8), to: &bytes)
+        append(Array(last.partitionKey.utf8), to: &bytes)
+        append(last.arrival, to: &bytes)
+    }
+
+    private static func append(_ time: Timestamp, to bytes: inout [UInt8]) {
+        // The sign is the lowest bit, so that times after 1970 are short.
+        Varint.append(UInt64(bitPattern: time.milliseconds << 1 ^ time.milliseconds >> 63), to: &bytes)
+    }
+
+    private static func append(_ text: [UInt8], to bytes: inout [UInt8]) {
+        Varint.append(UInt64(text.count), to: &bytes)
+        bytes.append(contentsOf: text)
     }
 
     private static func append(_ lanes: LanePositions, behind position: SequenceNumber, to bytes: inout [UInt8]) {
@@ -41,13 +65,13 @@ extension ShardProgress {
         if let note = checkpoint.earlierAttempts { notes = [LaneNote(lane: 0, note)] }
         guard !checkpoint.state.isEmpty else { return }
         var reader = StateReader(bytes: checkpoint.state)
-        guard let read = reader.progress(at: checkpoint.position, version: Self.version) else {
+        guard let read = reader.progress(at: checkpoint.position) else {
             throw ShardlineError(
                 .corrupt,
                 "the checkpoint of \(checkpoint.shard) has a state that this version can't read: it is damaged, or of a newer version; 'mapping seek' gives it another position"
             )
         }
-        (lanes, earlier, notes) = (read.lanes, read.earlier, read.notes)
+        (lanes, earlier, notes, window) = (read.lanes, read.earlier, read.notes, read.window)
     }
 }
 
@@ -58,8 +82,9 @@ private struct StateReader {
 
     init(bytes: [UInt8]) { self.bytes = bytes }
 
-    mutating func progress(at position: SequenceNumber, version: UInt8) -> ShardProgress? {
-        guard bytes[0] == version else { return nil }
+    mutating func progress(at position: SequenceNumber) -> ShardProgress? {
+        let hasWindow = bytes[0] == ShardProgress.windowVersion
+        guard hasWindow || bytes[0] == ShardProgress.plainVersion else { return nil }
         at = 1
         guard let lanes = lanes(behind: position), let earlierCount = number(upTo: ShardProgress.mostEarlier) else {
             return nil
@@ -73,6 +98,10 @@ private struct StateReader {
         for _ in 0..<notes {
             guard let note = note() else { return nil }
             progress.notes.append(note)
+        }
+        if hasWindow {
+            guard let window = window() else { return nil }
+            progress.window = window
         }
         return at == bytes.count ? progress : nil
     }
@@ -89,15 +118,39 @@ private struct StateReader {
 
     private mutating func note() -> ShardProgress.LaneNote? {
         guard let lane = number(upTo: LaneCore.mostLanes - 1), let first = number(upTo: Int.max),
-            let last = number(upTo: Int.max), let count = number(upTo: Int(Int32.max)),
-            let length = number(upTo: bytes.count), length <= bytes.count - at
+            let last = number(upTo: Int.max), let count = number(upTo: Int(Int32.max)), let cause = text()
         else { return nil }
-        let cause = String(decoding: bytes[at..<at + length], as: UTF8.self)
-        at += length
         return ShardProgress.LaneNote(
             lane: lane,
             AttemptNote(
-                first: SequenceNumber(UInt64(first)), last: SequenceNumber(UInt64(last)), count: count, cause: cause))
+                first: SequenceNumber(UInt64(first)), last: SequenceNumber(UInt64(last)), count: count,
+                cause: String(decoding: cause, as: UTF8.self)))
+    }
+
+    private mutating func window() -> LaneCore.Window? {
+        guard let start = time(), let end = time(), start < end, let state = text(), let flags = number(upTo: 3) else {
+            return nil
+        }
+        var window = LaneCore.Window(start: start, end: end, state: Array(state), isOver: flags & 1 != 0)
+        guard flags & 2 != 0 else { return window }
+        guard let number = text(), let key = text(), let arrival = time(),
+            let number = KinesisSequenceNumber(String(decoding: number, as: UTF8.self)),
+            let key = String(validating: key, as: UTF8.self)
+        else { return nil }
+        window.last = LaneCore.RecordName(partitionKey: key, number: number, arrival: arrival)
+        return window
+    }
+
+    private mutating func text() -> ArraySlice<UInt8>? {
+        guard let length = number(upTo: bytes.count), length <= bytes.count - at else { return nil }
+        defer { at += length }
+        return bytes[at..<at + length]
+    }
+
+    private mutating func time() -> Timestamp? {
+        guard let value = number(upTo: Int.max) else { return nil }
+        let milliseconds = Int64(value >> 1) ^ -Int64(value & 1)
+        return Timestamp.plausible.contains(milliseconds) ? Timestamp(milliseconds: milliseconds) : nil
     }
 
     private mutating func number(upTo limit: Int) -> Int? {

@@ -39,16 +39,19 @@ package struct ShardProgress: Hashable, Sendable {
     package var earlier: [LanePositions]
     /// The attempts of the lanes' first units that a crash must not forget (ESM-A9).
     package var notes: [LaneNote]
+    /// The tumbling window as of ``position``, with its state (ESM-T8); nil without windows.
+    package var window: LaneCore.Window?
 
     package init(
         position: SequenceNumber, isShardEnd: Bool = false, lanes: [SequenceNumber] = [],
-        earlier: [LanePositions] = [], notes: [LaneNote] = []
+        earlier: [LanePositions] = [], notes: [LaneNote] = [], window: LaneCore.Window? = nil
     ) {
         self.position = position
         self.isShardEnd = isShardEnd
         self.lanes = lanes
         self.earlier = earlier
         self.notes = notes
+        self.window = window
     }
 
     /// The progress of one lane, if the shard has `factor` lanes.
@@ -62,8 +65,21 @@ package struct ShardProgress: Hashable, Sendable {
         return notes.first { $0.lane == lane }?.note
     }
 
+    /// The same, but that the destination has what the lane gave up, up to `position`.
+    package func moved(past giveUp: LaneCore.GiveUp, to position: SequenceNumber) -> ShardProgress {
+        var moved = moved(lane: giveUp.lane, to: position)
+        if let window = giveUp.window {
+            moved.window?.end(early: window.isTerminatedEarly)
+        } else if giveUp.unit != nil, moved.window?.isOver == false,
+            let index = giveUp.records.index(of: position)
+        {
+            moved.window?.last = LaneCore.RecordName(giveUp.records[index])
+        }
+        return moved
+    }
+
     /// The same, but that this lane is done up to `position`.
-    package func moved(lane: Int, to position: SequenceNumber) -> ShardProgress {
+    private func moved(lane: Int, to position: SequenceNumber) -> ShardProgress {
         var moved = self
         moved.notes.removeAll { $0.lane == lane }
         guard !lanes.isEmpty else {

@@ -25,6 +25,10 @@ struct LaneWorld {
     private(set) var lane: ShardCore
     /// What the function answers; nil: the test answers later, with ``answer(_:)``.
     var function: (LaneCore.Invocation) -> LaneCore.InvocationResult? = { _ in .success }
+    /// What it returns for its tumbling window, with each result.
+    var state: (LaneCore.Invocation) -> [UInt8]? = { _ in nil }
+    /// Whether the store says which arrival times are still to come.
+    var tellsArrivals = true
     var destination: (LaneCore.GiveUp) -> Taking = { _ in .takes(checkpointed: true) }
     var checkpointsAtOnce = true
     /// The most records that one read of this store gives.
@@ -81,6 +85,9 @@ struct LaneWorld {
             settings,
             from: ShardCore.InitialState(durable, notesAttempts: true))
         next.function = function
+        next.state = state
+        next.tellsArrivals = tellsArrivals
+        next.wallJump = wallJump
         next.destination = destination
         next.elapsed = elapsed
         next.log = log
@@ -152,7 +159,7 @@ struct LaneWorld {
         guard let invocation = openInvocation else { return violations.append("no invocation is open") }
         openInvocation = nil
         settle(invocation, result)
-        send(.invocationEnded(invocation.number, result))
+        send(.invocationEnded(invocation.number, result, state: state(invocation)))
     }
 
     mutating func answerCheckpoint() {
@@ -193,7 +200,7 @@ struct LaneWorld {
     private mutating func perform(_ action: ShardCore.Action) -> ShardCore.Event? {
         switch action {
         case .read(let order):
-            if openRead != nil, stops.isEmpty { violations.append("a second read is open") }
+            if openRead != nil, order.waits, stops.isEmpty { violations.append("a second read is open") }
             openRead = order
             reads.append(order)
         case .invoke(let invocation):
@@ -202,7 +209,7 @@ struct LaneWorld {
                 Call(records: places(invocation.unit.records), at: elapsed, attempt: invocation.attempt))
             if let result = function(invocation) {
                 settle(invocation, result)
-                return .invocationEnded(invocation.number, result)
+                return .invocationEnded(invocation.number, result, state: state(invocation))
             }
             openInvocation = invocation
         case .invokeAll: violations.append("several calls in one")
@@ -238,14 +245,14 @@ struct LaneWorld {
             documents.append(giveUp)
             settled.formUnion(Int(giveUp.first.rawValue) - 1..<Int(giveUp.last.rawValue))
             if checkpointed, settings.deliveryMovesCheckpoint {
-                persist(progress.moved(lane: giveUp.lane, to: giveUp.last))
+                persist(progress.moved(past: giveUp, to: giveUp.last))
             }
             return .destinationTook(
                 checkpointed: checkpointed && settings.deliveryMovesCheckpoint, lane: giveUp.lane)
         case .fails(let through):
             if let through {
                 settled.formUnion(Int(giveUp.first.rawValue) - 1..<Int(through.rawValue))
-                persist(progress.moved(lane: giveUp.lane, to: through))
+                persist(progress.moved(past: giveUp, to: through))
             }
             return .destinationFailed("no room", takenThrough: through, lane: giveUp.lane)
         case .later:
@@ -282,6 +289,7 @@ struct LaneWorld {
     }
 
     private func places(_ batch: RecordBatch) -> Range<Int> {
+        guard !batch.isEmpty else { return 0..<0 }
         let first = Int(batch[0].sequenceNumber.rawValue) - 1
         return first..<first + batch.count
     }
@@ -321,13 +329,14 @@ struct LaneWorld {
             end = after + cut + 1
         }
         let atEnd = isClosed && end == tip
-        guard !batch.isEmpty || expired != nil || gap != nil || atEnd else { return nil }
+        guard !batch.isEmpty || expired != nil || gap != nil || atEnd || !order.waits else { return nil }
         openRead = nil
         return .read(
             order.number,
             ReadResult(
                 batch: batch, expired: expired, lost: gap, next: SequenceNumber(UInt64(max(after, end))),
-                tip: SequenceNumber(UInt64(tip)), endOfShard: atEnd ? [] : nil))
+                tip: SequenceNumber(UInt64(tip)), endOfShard: atEnd ? [] : nil,
+                earliestNextArrival: tellsArrivals ? now.wall : nil))
     }
 }
 

@@ -157,7 +157,7 @@ struct LanesWorld {
             ? Array(Int(giveUp.first.rawValue) - 1..<Int(giveUp.last.rawValue)) : places(giveUp.records)
         documents.append((covered, giveUp.condition))
         settle(covered)
-        if settings.deliveryMovesCheckpoint { persist(progress.moved(lane: lane, to: giveUp.last)) }
+        if settings.deliveryMovesCheckpoint { persist(progress.moved(past: giveUp, to: giveUp.last)) }
         send([.destinationTook(checkpointed: settings.deliveryMovesCheckpoint, lane: lane)])
     }
 

@@ -16,6 +16,25 @@ struct KinesisEventTests {
         #expect(String(decoding: event.json(of: records), as: UTF8.self) == expected)
     }
 
+    @Test func `with a tumbling window an event has six more members (ESM-E7, ESM-E8)`() {
+        let start = Timestamp(milliseconds: 1_607_497_440_000)
+        var window = LaneCore.Window(start: start, end: start + .seconds(120), state: Array(#"{"1": 282}"#.utf8))
+        let plain = event.json(of: RecordBatch())
+        func text(_ call: LaneCore.WindowCall) -> String {
+            let json = event.json(of: RecordBatch(), window: call, shard: ShardID(6))
+            #expect(json.count <= plain.count + event.windowSize + max(call.state.count, 2))
+            return String(decoding: json, as: UTF8.self)
+        }
+        #expect(
+            text(LaneCore.WindowCall(window))
+                == #"{"Records":[],"window":{"start":"2020-12-09T07:04:00Z","end":"2020-12-09T07:06:00Z"},"state":{"1": 282},"shardId":"shardId-000000000006","eventSourceARN":"arn:aws:kinesis:us-east-1:000000000000:stream/s","isFinalInvokeForWindow":false,"isWindowTerminatedEarly":false}"#
+        )
+        window.state = []
+        let final = text(LaneCore.WindowCall(window, isFinal: true, isTerminatedEarly: true))
+        #expect(final.contains(#""state":{},"#))
+        #expect(final.hasSuffix(#""isFinalInvokeForWindow":true,"isWindowTerminatedEarly":true}"#))
+    }
+
     @Test
     func `user records have the members that libraries give them, and are measured to the byte (ESM-E11, ESM-B4)`() {
         let users = (0..<12).map { AggregateEncoder.User("k\"\($0)", hashKey: $0 == 11 ? "77" : nil, [UInt8($0)]) }

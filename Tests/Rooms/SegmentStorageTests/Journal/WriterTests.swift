@@ -1,4 +1,5 @@
 import DiskAccess
+import Glibc
 import ShardlineTesting
 import StreamModel
 import StreamStorage
@@ -52,6 +53,35 @@ struct WriterTests {
         let operations = test.disk.operations.dropFirst(before)
         #expect(operations.count { $0.kind == .write } == 1)
         #expect(operations.count { $0.kind == .synchronize } == 1)
+    }
+
+    /// STORE-C3: a window that has ended by the clock may still get the records of a group that is being written.
+    @Test func `while a group is written, records with its arrival time are still to come (ESM-T5)`() async throws {
+        let test = try await TestStore.open()
+        try await test.store.createStream("s", shards: 1)
+        let (time, visible) = (test.time, test.core.visible)
+        let told = Shared<[Timestamp]>([])
+        test.onJournal { operation in
+            guard operation.kind == .synchronize else { return nil }
+            time.advance(by: .seconds(3))
+            told.withLock { $0.append(visible.earliestNextArrival(at: time.wallTime)) }
+            return nil
+        }
+        let before = time.wallTime
+        let receipts = try await test.put("a")
+        test.disk.onOperation(nil)
+        #expect(told.withLock { $0 } == [before])
+        #expect(receipts[0].approximateArrivalTimestamp == before)
+        let result = try await test.store.read(
+            ReadRequest(stream: "s", shard: ShardID(0), after: receipts[0].sequenceNumber))
+        #expect(result.earliestNextArrival == before + .seconds(3))
+        // A group that fails is over as well.
+        test.onJournal { $0.kind == .write ? .error(ENOSPC) : nil }
+        await expectError(.diskFull) { try await test.put("refused") }
+        time.advance(by: .seconds(1))
+        #expect(visible.earliestNextArrival(at: time.wallTime) == before + .seconds(4))
+        test.disk.onOperation(nil)
+        try await test.store.close()
     }
 
     /// STORE-C5: the answer counts what was planned in the same group, before any of it is on the disk.

@@ -21,6 +21,8 @@ struct MappingModel {
         /// The mapping was sent back, and its run may not have noticed yet: until it is at the shard's beginning
         /// nothing follows from where it is.
         var isStale = false
+        /// What its tumbling windows have.
+        var windows = WindowModel()
     }
 
     let stream: String
@@ -41,7 +43,10 @@ struct MappingModel {
     var attempts: [Judge.Unit: Int]?
 
     mutating func processEnded() {
-        for shard in lanes.keys { lanes[shard]!.running = [] }
+        for shard in lanes.keys {
+            lanes[shard]!.running = []
+            lanes[shard]!.windows.processEnded()
+        }
         attempts = nil
     }
 
@@ -127,6 +132,7 @@ extension Judge {
             // One that is in front of where the mapping was sent has surely not noticed.
             guard first.sequence <= oldest, first.sequence > checkpoint else { return }
             mappings[name]!.lanes[shard]!.isStale = false
+            mappings[name]!.lanes[shard]!.windows = WindowModel()
         }
         // Everything in front of it is done, with lanes what has the same keys.
         if factor == 1 {

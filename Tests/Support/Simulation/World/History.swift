@@ -76,6 +76,8 @@ package struct History: Sendable {
         package var retries = 1
         /// The parallelization factor of one run of a mapping and of the next, by turns.
         package var factors = [1, 1]
+        /// The length of the mappings' tumbling windows in milliseconds; 0: none.
+        package var tumblingWindow = 0
         /// The keys whose records the mappings' filters drop.
         package var droppedKeys: Set<String> = []
         package var bisects = true
@@ -118,6 +120,10 @@ package struct History: Sendable {
         var filters = SeededRandom(seed ^ 0xF117E5)
         if filters.once(in: 3) {
             settings.droppedKeys = Set((0..<filters.pick(1...5)).map { _ in "key-\(filters.below(6))" })
+        }
+        var windows = SeededRandom(seed ^ 0x71_3B11)
+        if settings.factors == [1, 1], windows.once(in: 2) {
+            settings.tumblingWindow = windows.pick([40, 300, 2_000])
         }
         let hasFaults = !random.once(in: 4)
         for _ in 0..<random.pick(8...40) {
@@ -197,6 +203,11 @@ package struct History: Sendable {
             default: true
             }
         }
+    }
+
+    /// Whether the wall clock is set back in the midst of it.
+    var setsClockBack: Bool {
+        items.contains { if case .jump(let milliseconds) = $0.step { milliseconds < 0 } else { false } }
     }
 
     /// Deletions in the midst of it, of which each second one meets a crash.

@@ -29,14 +29,43 @@ extension Life {
             try await file.open()
             destination = file
         }
+        guard settings.tumblingWindow > 0 else {
+            return try await EventSourceMapping(
+                name, from: store.stream(World.stream), configuration: configuration, destination: destination,
+                logger: world.logger, seed: world.history.seed, workers: settings.workers
+            ) { [self] batch, context in
+                var state: [UInt64]?
+                try await handle(batch, context, factor: factor, state: &state)
+            }
+        }
+        configuration.tumblingWindow = .milliseconds(settings.tumblingWindow)
         return try await EventSourceMapping(
             name, from: store.stream(World.stream), configuration: configuration, destination: destination,
-            logger: world.logger, seed: world.history.seed, workers: settings.workers,
-            function: { [self] batch, context in try await handle(batch, context, factor: factor) })
+            logger: world.logger, seed: world.history.seed, workers: settings.workers, windowState: [UInt64]()
+        ) { [self] batch, state, context in
+            var covered: [UInt64]? = state
+            defer { state = covered ?? state }
+            try await handle(batch, context, factor: 1, state: &covered)
+        } windowEnd: { [self] state, window, context in
+            try endWindow(window, state, context)
+        }
+    }
+
+    private func endWindow(_ window: TumblingWindow, _ state: [UInt64], _ context: InvocationContext) throws {
+        let shard = Judge.Shard(world.judge.streamOfPuts, Int(context.shard.number))
+        let bounds = window.start.milliseconds..<window.end.milliseconds
+        world.tell { $0.ends(bounds, of: context.mapping, shard, state: state) }
+        // Where it may be tried often enough, the first call fails.
+        if world.history.settings.retries == 2, context.attempt == 1 { throw Refusal(record: 0) }
+        world.tell { $0.ended(bounds, of: context.mapping, shard) }
     }
 
     /// The function: what it does with a record follows from the record's number.
-    private func handle(_ batch: RecordBatch, _ context: InvocationContext, factor: Int) async throws {
+    ///
+    /// With windows, `state` has the records that the window covers, and gets those that it does.
+    private func handle(
+        _ batch: RecordBatch, _ context: InvocationContext, factor: Int, state: inout [UInt64]?
+    ) async throws {
         let name = context.mapping
         // Nobody recreates the stream before the runs on the old one have ended.
         let shard = Judge.Shard(world.judge.streamOfPuts, Int(context.shard.number))
@@ -46,12 +75,22 @@ extension Life {
             .first { $0.shard == context.shard }
         let position = checkpoint?.position.rawValue ?? 0
         world.tell { $0.invoked(name, shard, with: items, checkpoint: position, factor: factor) }
+        if let state, let window = context.window {
+            let bounds = window.start.milliseconds..<window.end.milliseconds
+            world.tell { $0.invoked(name, shard, with: items, state: state, in: bounds) }
+        }
         var did: [UInt64] = []
         guard let first = items.first?.sequence, let last = items.last?.sequence else { return }
         let unit = Judge.Unit(shard, first, last)
         world.tell { $0.attempts(name, unit, attempt: context.attempt) }
         let keys = Set(items.map(\.key))
-        defer { world.tell { $0.invocationEnded(name, shard, keys, did: did) } }
+        defer {
+            world.tell { $0.invocationEnded(name, shard, keys, did: did) }
+            if state != nil {
+                world.tell { $0.windowCovers(did, of: name, shard) }
+                state?.append(contentsOf: did)
+            }
+        }
         for (record, item) in zip(batch, items) {
             switch Records.behaviour(of: item.id) {
             case .works: break
@@ -81,6 +120,8 @@ extension Life {
             }
             did.append(item.sequence)
         }
+        // A call that ends after its time limit counts as failed.
+        if state != nil, Task.isCancelled { did = [] }
     }
 
     private struct Refusal: Error { let record: UInt64 }
