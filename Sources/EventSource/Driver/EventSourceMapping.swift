@@ -186,7 +186,7 @@ public final class EventSourceMapping: Sendable {
         try await self.init(
             name, from: stream, startingAt: start, configuration: configuration, destination: destination,
             logger: logger, source: .windowed(WindowedFunction(initial: windowState, each: function, end: windowEnd)),
-            seed: seed, workers: workers)
+            seed: seed, workers: workers, owner: "simulation")
     }
 
     init(

@@ -91,12 +91,12 @@ struct MappingExecution {
         let settings = try await mapping.settingsInForce(claimed)
         let session = MappingSession(
             store: store, key: mapping.key, streamID: stream.id, epoch: claimed.epoch,
-            settings: CurrentSettings(settings), function: mapping.function,
+            settings: SessionValue(settings), function: mapping.function,
             requestIDs: RequestIDs(run: mapping.seed ^ claimed.epoch),
             permits: Permits(settings.configuration.concurrency), control: mapping.control,
             board: mapping.board, metrics: mapping.metrics, throttle: LogThrottle(), logger: logger,
             observer: mapping.observer, direct: store as? any DirectStore,
-            retention: StreamRetention(claimed.retention))
+            retention: SessionValue(claimed.retention))
         defer { session.throttle.end(logger) }
         // Not by the shards of this moment: one shard may become a thousand. A worker without shards only waits.
         let workers = LaneWorkers(count: max(1, mapping.workers))

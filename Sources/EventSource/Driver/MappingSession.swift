@@ -12,7 +12,7 @@ struct MappingSession: Sendable {
     /// The fencing token of the claim. Every checkpoint move carries it.
     let epoch: UInt64
     /// Those of this moment: what is under way keeps those that it began with.
-    let settings: CurrentSettings
+    let settings: SessionValue<SettingsInForce>
     let function: FunctionSource
     let requestIDs: RequestIDs
     let permits: Permits
@@ -26,7 +26,7 @@ struct MappingSession: Sendable {
     /// The store, if it supports calls without a task for each.
     let direct: (any DirectStore)?
     /// The stream's retention, as last read from the store.
-    let retention: StreamRetention
+    let retention: SessionValue<Duration>
 
     var timeSource: any TimeSource { store.timeSource }
 
@@ -59,13 +59,13 @@ struct MappingSession: Sendable {
     }
 }
 
-/// A stream's retention, shared by a session's lanes. The watch writes it, the shards' tasks read it.
-final class StreamRetention: Sendable {
-    private let state: Mutex<Duration>
+/// What a session's task replaces from time to time, and its shards' tasks read.
+final class SessionValue<Value: Sendable>: Sendable {
+    private let state: Mutex<Value>
 
-    init(_ retention: Duration) { state = Mutex(retention) }
+    init(_ value: Value) { state = Mutex(value) }
 
-    var value: Duration {
+    var value: Value {
         get { state.withLock { $0 } }
         set { state.withLock { $0 = newValue } }
     }

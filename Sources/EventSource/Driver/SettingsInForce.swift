@@ -1,6 +1,5 @@
 import StreamModel
 import StreamStorage
-import Synchronization
 
 /// The settings that lanes work with from one control action to the next (ESM-L4). A class, so that what is under way
 /// keeps those that it began with by one reference.
@@ -32,18 +31,6 @@ final class SettingsInForce: Sendable {
     /// The stream of the same store that takes what is given up; nil if none does.
     var failureStream: String? {
         if case .stream(let name) = destination { name } else { nil }
-    }
-}
-
-/// The settings of a session, which its task replaces and its lanes read.
-final class CurrentSettings: Sendable {
-    private let state: Mutex<SettingsInForce>
-
-    init(_ settings: SettingsInForce) { state = Mutex(settings) }
-
-    var value: SettingsInForce {
-        get { state.withLock { $0 } }
-        set { state.withLock { $0 = newValue } }
     }
 }
 

@@ -56,7 +56,7 @@ package struct WindowedFunction: Sendable {
                 }
                 var thrown: (any Error)?
                 do { try await each(batch, &state, context) } catch { thrown = error }
-                return (thrown, try Self.encoder.encode(state).map { $0 })
+                return (thrown, [UInt8](try Self.encoder.encode(state)))
             } catch {
                 return (error, nil)
             }

@@ -22,10 +22,12 @@ extension LaneCore {
         }
         units[units.count - 1].unreached = 0
         countReached(unit, &shared)
+        // What is done needs a state that covers it, also where it is a part of the unit.
+        let refusal = refusal(of: state, for: invocation)
         switch result {
         case .notReached, .notCalled, .expired, .cancelled: break
         case .success:
-            if let refusal = refusal(of: state, for: invocation) { return failWhole(refusal, settings, &shared, now) }
+            if let refusal { return failWhole(refusal, settings, &shared, now) }
             units.removeLast()
             succeeded(unit, state, &shared)
             shared.trace(.succeeded(unit.span))
@@ -39,15 +41,11 @@ extension LaneCore {
         case .partial(let number, let failure):
             guard settings.reportsFailures else { return failWhole(failure, settings, &shared, now) }
             guard let index = unit.records.index(of: number) else { return foreign(number, settings, &shared, now) }
-            if index > 0, let refusal = refusal(of: state, for: invocation) {
-                return failWhole(refusal, settings, &shared, now)
-            }
+            if index > 0, let refusal { return failWhole(refusal, settings, &shared, now) }
             partial(index, failure, state, settings, &shared, now)
         case .permanent(let number?, let failure):
             guard let index = unit.records.index(of: number) else { return foreign(number, settings, &shared, now) }
-            if index > 0, let refusal = refusal(of: state, for: invocation) {
-                return failWhole(refusal, settings, &shared, now)
-            }
+            if index > 0, let refusal { return failWhole(refusal, settings, &shared, now) }
             permanent(index, failure, state, &shared)
         case .permanent(nil, let failure):
             permanentSomewhere(failure, &shared)

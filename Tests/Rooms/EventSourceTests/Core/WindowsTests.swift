@@ -20,6 +20,27 @@ struct WindowsTests {
 
     private final class Log {
         var calls: [Call] = []
+
+        /// A function that notes its calls, and answers so.
+        func noting(
+            _ answer: @escaping (LaneCore.Invocation) -> LaneCore.InvocationResult? = { _ in .success }
+        ) -> (LaneCore.Invocation) -> LaneCore.InvocationResult? {
+            { invocation in
+                self.note(invocation)
+                return answer(invocation)
+            }
+        }
+
+        private func note(_ invocation: LaneCore.Invocation) {
+            guard let window = invocation.window else { return }
+            let batch = invocation.unit.records
+            let first = batch.first.map { Int($0.sequenceNumber.rawValue) - 1 } ?? 0
+            calls.append(
+                Call(
+                    window: WindowsTests.seconds(window.start), records: first..<first + batch.count,
+                    state: String(decoding: window.state, as: UTF8.self), isFinal: window.isFinal,
+                    isEarly: window.isTerminatedEarly))
+        }
     }
 
     private static func places(_ batch: RecordBatch) -> [String] {
@@ -44,23 +65,9 @@ struct WindowsTests {
         var world = LaneWorld(settings, from: beginning)
         let log = Log()
         world.state = { invocation in Self.state(after: invocation) }
-        world.function = { invocation in
-            Self.note(invocation, log)
-            return .success
-        }
+        world.function = log.noting()
         world.send(.start)
         return (world, log)
-    }
-
-    private static func note(_ invocation: LaneCore.Invocation, _ log: Log) {
-        guard let window = invocation.window else { return }
-        let batch = invocation.unit.records
-        let first = batch.first.map { Int($0.sequenceNumber.rawValue) - 1 } ?? 0
-        log.calls.append(
-            Call(
-                window: seconds(window.start), records: first..<first + batch.count,
-                state: String(decoding: window.state, as: UTF8.self), isFinal: window.isFinal,
-                isEarly: window.isTerminatedEarly))
     }
 
     private static func state(after invocation: LaneCore.Invocation, upTo count: Int = .max) -> [UInt8]? {
@@ -112,10 +119,7 @@ struct WindowsTests {
         world.function = { _ in nil }
         world.put(2)
         world.put(3, at: .seconds(12))
-        world.function = { invocation in
-            Self.note(invocation, log)
-            return .success
-        }
+        world.function = log.noting()
         world.answer(.success)
         #expect(log.calls == [.end(0, "0 1"), Call(window: 10, records: 2..<5, state: "")])
         let edges = world.trace.compactMap { if case .closed(_, let cause, _) = $0 { cause } else { nil } }
@@ -128,10 +132,7 @@ struct WindowsTests {
         world.put(1)
         world.put(2, at: .seconds(9))
         world.put(2, at: .seconds(10))
-        world.function = { invocation in
-            Self.note(invocation, log)
-            return .success
-        }
+        world.function = log.noting()
         world.answer(.success)
         #expect(
             log.calls == [
@@ -225,10 +226,7 @@ struct WindowsTests {
     @Test func `a failed call leaves the state as it was, and given-up records are missing from it (ESM-T7)`() {
         var (world, log) = world(batch: 2, retries: 1, bisects: false)
         world.put(2)
-        world.function = { invocation in
-            Self.note(invocation, log)
-            return invocation.unit.records.isEmpty ? .success : .fails
-        }
+        world.function = log.noting { $0.unit.records.isEmpty ? .success : .fails }
         world.put(1)
         world.runToRest()
         #expect(
@@ -240,10 +238,7 @@ struct WindowsTests {
 
     @Test func `a final invocation is retried, and given up with its state (ESM-T7)`() {
         var (world, log) = world(retries: 1)
-        world.function = { invocation in
-            Self.note(invocation, log)
-            return invocation.unit.records.isEmpty ? .fails : .success
-        }
+        world.function = log.noting { $0.unit.records.isEmpty ? .fails : .success }
         world.put(2)
         world.runToRest()
         #expect(log.calls.suffix(2) == [.end(0, "0 1"), .end(0, "0 1")])
@@ -259,10 +254,7 @@ struct WindowsTests {
 
     @Test func `the age of a final invocation counts from the end of its window (ESM-T7)`() {
         var (world, log) = world(100, retries: nil, age: .seconds(60))
-        world.function = { invocation in
-            Self.note(invocation, log)
-            return invocation.unit.records.isEmpty ? .fails : .success
-        }
+        world.function = log.noting { $0.unit.records.isEmpty ? .fails : .success }
         world.put(1)
         // The last record is older than the limit when the window ends.
         world.advance(by: .seconds(100))
@@ -275,10 +267,7 @@ struct WindowsTests {
 
     @Test func `each half gets the state as of its start (ESM-T9)`() {
         var (world, log) = world(retries: 0)
-        world.function = { invocation in
-            Self.note(invocation, log)
-            return Self.places(invocation.unit.records).contains("1") ? .fails : .success
-        }
+        world.function = log.noting { Self.places($0.unit.records).contains("1") ? .fails : .success }
         world.put(4)
         world.runToRest()
         #expect(
@@ -291,10 +280,7 @@ struct WindowsTests {
 
     @Test func `a report keeps the state of the records before it (ESM-T9)`() {
         var (world, log) = world(retries: 0)
-        world.function = { invocation in
-            Self.note(invocation, log)
-            return Self.places(invocation.unit.records).contains("2") ? .fails(from: 2) : .success
-        }
+        world.function = log.noting { Self.places($0.unit.records).contains("2") ? .fails(from: 2) : .success }
         world.state = { invocation in
             let bad = invocation.unit.records.firstIndex { $0.sequenceNumber == SequenceNumber(3) }
             return Self.state(after: invocation, upTo: bad ?? .max)
@@ -360,10 +346,7 @@ struct WindowsTests {
         first.function = { _ in nil }
         first.put(2)
         var next = first.afterCrash()
-        next.function = { invocation in
-            Self.note(invocation, log)
-            return .success
-        }
+        next.function = log.noting()
         log.calls = []
         next.send(.start)
         #expect(log.calls == [Call(window: 0, records: 4..<6, state: "0 1 2 3")])
@@ -374,10 +357,7 @@ struct WindowsTests {
     @Test func `a final invocation that ends the process again and again is given up (ESM-A9, ESM-T7)`() {
         var (world, log) = world(retries: 2)
         world.put(1)
-        world.function = { invocation in
-            Self.note(invocation, log)
-            return invocation.unit.records.isEmpty ? nil : .success
-        }
+        world.function = log.noting { $0.unit.records.isEmpty ? nil : .success }
         world.runToRest()
         var crashes = 0
         while world.documents.isEmpty, crashes < 10 {
