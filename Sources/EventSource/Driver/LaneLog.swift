@@ -66,7 +66,7 @@ package struct LaneLog {
             logger.notice(
                 "\(failed) records have failed in a row, waiting \(Self.seconds(wait))")
         case .filteredOut, .closed, .windowEnded, .invoked, .progressed, .retrying, .handedOver, .checkpointed,
-            .stopped:
+            .lanesChanged, .stopped:
             break
         }
         // Parts that were given up are never removed one by one, so the set is cleared when it grows.
@@ -122,7 +122,8 @@ package struct LaneLog {
     private static func level(of trace: LaneCore.TraceEvent) -> Logger.Level {
         switch trace {
         case .filteredOut, .closed, .windowEnded, .invoked, .succeeded, .handedOver, .checkpointed: .trace
-        case .progressed, .failed, .split, .retrying, .stopped, .protecting, .notReached, .gaveUp, .destinationFailed:
+        case .progressed, .failed, .split, .retrying, .lanesChanged, .stopped, .protecting, .notReached, .gaveUp,
+            .destinationFailed:
             .debug
         }
     }
@@ -173,6 +174,7 @@ extension LaneLog {
         case .destinationFailed(let reason, let failures, let wait):
             return "the failure destination failed, try \(failures), next in \(seconds(wait)): \(reason)"
         case .checkpointed(let position): return "checkpoint at \(position)"
+        case .lanesChanged(let before, let after): return "the shard has \(after) lanes now, and had \(before)"
         case .stopped(let reason): return "stopped: \(reason == .asked ? "asked to" : "end of shard")"
         }
     }

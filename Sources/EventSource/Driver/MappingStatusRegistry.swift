@@ -134,13 +134,12 @@ final class MappingStatusRegistry: Sendable {
             }
         }
 
-        /// Makes room for so many lanes.
-        func provide(lanes: Int) {
+        /// The shard has so many lanes from now on. What others have sent is done.
+        func changed(lanes: Int) {
             entry.withLock { entry in
-                let missing = lanes - entry.sentBefore.count
-                guard missing > 0 else { return }
-                entry.sentBefore += Array(repeating: .zero, count: missing)
-                entry.sentThrough += Array(repeating: .max, count: missing)
+                entry.sentBefore = Array(repeating: .zero, count: lanes)
+                entry.sentThrough = entry.sentBefore
+                entry.lanes = Array(repeating: LaneWork(), count: lanes)
             }
         }
 

@@ -252,14 +252,19 @@ final class ShardDriver {
         endCallsAfterThis()
         let (names, configuration) = (settings.names, settings.configuration)
         runners = runners.map { $0.with(names: names, configuration: configuration) }
-        while runners.count < settings.lanes.parallelizationFactor {
-            runners.append(
-                session.function.runner(for: shard.id, names: names, configuration: configuration))
-            running.append(nil)
-        }
-        board.provide(lanes: runners.count)
         log.destination = settings.destination.words
         return decide(.settingsChanged(settings.lanes), in: &group)
+    }
+
+    /// The core has another number of lanes. None of them calls the function at this moment.
+    private func changeLanes(to count: Int) {
+        let (names, configuration) = (settings.names, settings.configuration)
+        while runners.count < count {
+            runners.append(session.function.runner(for: shard.id, names: names, configuration: configuration))
+        }
+        runners.removeLast(runners.count - count)
+        running = Array(repeating: nil, count: count)
+        board.changed(lanes: count)
     }
 
     private func called(_ lane: Int, in group: inout DiscardingTaskGroup) -> LaneEnd? {
@@ -348,6 +353,7 @@ final class ShardDriver {
             decisions.clear()
             swap(&decisions, &self.decisions)
         }
+        if core.laneCount != runners.count { changeLanes(to: core.laneCount) }
         var end: LaneEnd?
         for index in decisions.actions.indices {
             if let ended = perform(decisions.actions[index], in: &group) { end = ended }

@@ -10,7 +10,7 @@ struct MappingUpdateCommand: AsyncParsableCommand {
         discussion: """
             What is given changes, everything else stays. A mapping that runs has the new settings from the next batch of each \
             shard on; a batch that is in work, or that failed and is tried again, goes on, and fewer retries or a lower age free \
-            a shard that is stuck at once. A new parallelization factor takes effect when the mapping is started again.
+            a shard that is stuck at once. A new parallelization factor waits until the batches that have begun are done.
 
             The settings stay over restarts. `shardline consume`, or a program, that brings other settings than when it was \
             last started has the last word. `shardline mapping describe` shows who changed a mapping, when and why.
@@ -42,11 +42,10 @@ struct MappingUpdateCommand: AsyncParsableCommand {
         }
         try await settings.refuseFailures(in: store)
         let key = arguments.key
-        let (before, after) = try await withStore(store) { store in
-            var before = EventSourceMapping.Configuration()
+        let after = try await withStore(store) { store in
             let mapping = store.stream(key.stream).mapping(key.name)
-            let after = try await mapping.update(reason: control.reason, by: ControlOptions.actor) { configuration in
-                before = configuration
+            return try await mapping.update(reason: control.reason, by: ControlOptions.actor) { configuration in
+                let before = configuration
                 settings.apply(to: &configuration)
                 if noFilter { configuration.filters = [] }
                 guard configuration != before else {
@@ -56,15 +55,10 @@ struct MappingUpdateCommand: AsyncParsableCommand {
                 }
                 try configuration.validate(mapping: key.name, stream: key.stream, naming: settings.naming)
             }
-            return (before, after)
         }
-        let now = try StoredSettings(json: after.configuration).configuration
         let effect = after.isClaimed ? "; it runs, and has them from its next batches on" : ""
         Output.error.say(
             "updated the settings of the mapping '\(key.name)' of '\(key.stream)' (revision \(after.revision))\(effect)"
         )
-        if now.parallelizationFactor != before.parallelizationFactor, after.isClaimed {
-            Output.error.say("the new parallelization factor takes effect when it is started again")
-        }
     }
 }

@@ -145,6 +145,13 @@ import Testing
         #expect(
             Self.verdict { $0.invoked("m", Self.shard, with: [Self.item(1, 1), Self.item(3, 3)], checkpoint: 0) }
                 .contains("without 2"))
+        // What lanes of another factor have given up, a document has to show.
+        let reshuffled = { (judge: inout Judge) in
+            judge.invoked("m", Self.shard, with: [Self.item(1, 1)], checkpoint: 0, factor: 2)
+            judge.invocationEnded("m", Self.shard, did: [])
+            judge.invoked("m", Self.shard, with: [Self.item(1, 1), Self.item(3, 3)], checkpoint: 0, factor: 3)
+        }
+        #expect(Self.verdict(reshuffled) == "nothing")
         #expect(
             Self.verdict { $0.invoked("m", Self.shard, with: [Self.item(1, 1)], checkpoint: 1) }
                 .contains("again, though its checkpoint"))

@@ -144,6 +144,9 @@ package struct LaneCore: Sendable {
         return queue.isEmpty
     }
 
+    /// Whether the attempts of the lane's first batch are noted, and it is not done (ESM-A9).
+    var notesAttempts: Bool { if case .off = crashGuard { false } else { true } }
+
     /// Whether the first batch is the unit of a note, and is not there yet.
     var isResuming: Bool { if case .resuming = crashGuard { true } else { false } }
 

@@ -125,6 +125,8 @@ extension LaneCore {
         case destinationFailed(String, failures: Int, wait: Duration)
         /// The checkpoint at this number is durable.
         case checkpointed(SequenceNumber)
+        /// The shard has another number of lanes from now on.
+        case lanesChanged(from: Int, to: Int)
         /// The shard stopped.
         case stopped(StopReason)
 
@@ -162,6 +164,7 @@ extension LaneCore {
                 default: "ESM-G4"
                 }
             case .handedOver, .destinationFailed: "ESM-D9"
+            case .lanesChanged: "ESM-K5"
             case .stopped(.asked): "ESM-L3"
             case .stopped(.shardEnd): "ESM-H1"
             }

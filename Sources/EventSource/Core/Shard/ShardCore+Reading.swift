@@ -76,7 +76,7 @@ extension ShardCore {
         noteGoal()
     }
 
-    private mutating func noteGoal() {
+    mutating func noteGoal() {
         shared.source.hasReadGoal = goal.map { shared.source.readPosition >= $0 } ?? false
     }
 
@@ -110,7 +110,7 @@ extension ShardCore {
     /// Whether the lanes have room for a read. It starts only with room for two batches, so that no read is made for
     /// single records.
     var canRead: Bool {
-        guard heldBytes < settings.maximumHeldBytes else { return false }
+        guard heldBytes < settings.maximumHeldBytes, !isChangingLanes else { return false }
         return heldRecords + 2 * settings.batchSize <= settings.maximumHeldRecords(holding: heldBytes) || isResuming
     }
 }

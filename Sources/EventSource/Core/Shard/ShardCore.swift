@@ -73,18 +73,9 @@ package struct ShardCore: Sendable {
         shared = LaneCore.Shared(
             settings: settings, denseNumbers: denseNumbers, generator: LaneCore.SplitMix(seed: jitterSeed),
             readPosition: progress.position)
-        let factor = settings.parallelizationFactor
-        lanes = (0..<factor).map { lane in
-            LaneCore(
-                lane, after: progress.position(ofLane: lane, of: factor), note: progress.note(ofLane: lane, of: factor),
-                notesAttempts: beginning.notesAttempts || !progress.notes.isEmpty,
-                window: lane == 0 ? progress.window : nil)
-        }
-        earlier = progress.earlier
-        if progress.lanes.count > 1, progress.lanes.count != factor {
-            earlier.append(LanePositions(progress.lanes))
-            if earlier.count > ShardProgress.mostEarlier { earlier.removeFirst() }
-        }
+        lanes = Self.lanes(
+            settings.parallelizationFactor, from: progress, notesAttempts: beginning.notesAttempts)
+        earlier = Self.earlier(progress, factor: settings.parallelizationFactor)
     }
 
     /// The settings in force.
@@ -142,7 +133,9 @@ package struct ShardCore: Sendable {
 
     /// Whether there is nothing to do until a record comes, except to be told that the open checkpoint is durable.
     package var waitsForRecords: Bool {
-        guard phase == .running, !shared.source.hasEnded, lanes.allSatisfy(\.isEmpty) else { return false }
+        guard phase == .running, !shared.source.hasEnded, !isChangingLanes, lanes.allSatisfy(\.isEmpty) else {
+            return false
+        }
         switch saving {
         case .checkpoint(let progress): return progress.position == shared.source.readPosition
         case .delivery: return false
@@ -213,6 +206,7 @@ package struct ShardCore: Sendable {
         }
         readIsOpen = false
         shared.source = LaneCore.Shared.Source(readPosition: next)
+        noteGoal()
     }
 
     /// Releases and counts the records that the shard holds, when it doesn't go on. The shard's next core reads them
@@ -223,6 +217,8 @@ package struct ShardCore: Sendable {
         let hasNewFilter = settings.filter != shared.settings.filter
         shared.settings = settings
         if hasNewFilter { filterQueues() }
+        // Records of batches that have not begun are read again, for other lanes.
+        if phase == .running, isChangingLanes { releaseQueues() }
         for lane in lanes.indices { lanes[lane].queue.measureAnew() }
     }
 
@@ -259,6 +255,7 @@ package struct ShardCore: Sendable {
             for lane in lanes.indices { while lanes[lane].step(&shared, now) {} }
         }
         settleSaving()
+        settleLanes()
         for calls in shared.invocations { act(calls.count == 1 ? .invoke(calls[0]) : .invokeAll(calls)) }
         shared.invocations.removeAll(keepingCapacity: true)
         settleStop()

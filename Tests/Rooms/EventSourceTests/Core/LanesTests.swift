@@ -90,6 +90,78 @@ import TestSupport
         #expect(world.core.counters.settled == world.core.counters.polled)
     }
 
+    @Test func `ESM-K5 ESM-L4 a new factor waits until every unit that has begun is done`() {
+        func settings(_ factor: Int) -> LaneCore.Settings {
+            var settings = Self.settings(factor, batch: 2, retries: nil)
+            settings.maximumChain = 1
+            settings.bisectsOnError = false
+            return settings
+        }
+        var world = LanesWorld(settings(2))
+        let keys = Self.keys(2)
+        world.put((0..<40).map { keys[$0 % 2] })
+        world.bad = [1]
+        world.start()
+        world.change(settings(3))
+        world.answerCalls(atMost: 100)
+        // The failed unit of one lane keeps both from beginning a batch.
+        let done = world.settled.count
+        #expect(world.core.laneCount == 2 && world.open.isEmpty && world.core.heldRecords == 2 && done < 10)
+        world.bad = []
+        world.advance(by: .seconds(60))
+        world.answer(1)
+        #expect(world.core.laneCount == 2 && world.open.isEmpty)
+        world.save()
+        #expect(world.core.laneCount == 3 && !world.open.isEmpty)
+        world.runToRest()
+        #expect(world.isAllDone && world.violations == [])
+        // Only what failed was sent again.
+        #expect(world.deliveries.filter { $0.value > 1 }.keys.sorted() == [1, 3])
+    }
+
+    @Test func `ESM-K5 a factor that is taken back before it took effect changes no lane`() {
+        var world = LanesWorld(Self.settings(2, batch: 2))
+        let keys = Self.keys(2)
+        world.put((0..<40).map { keys[$0 % 2] })
+        world.start()
+        world.change(Self.settings(10, batch: 2))
+        world.change(Self.settings(2, batch: 2))
+        world.runToRest()
+        #expect(world.isAllDone && world.violations == [] && world.core.laneCount == 2 && world.durable.earlier == [])
+    }
+
+    @Test(arguments: [(1, 10), (10, 1)])
+    func `ESM-K5 a factor changes at once where nothing is in work`(before: Int, after: Int) {
+        var world = LanesWorld(Self.settings(before))
+        world.start()
+        world.save()
+        world.change(Self.settings(after))
+        world.save()
+        #expect(world.core.laneCount == after)
+        let keys = Self.keys(10)
+        world.put((0..<100).map { keys[$0 % 10] })
+        #expect(world.open.count == after)
+        world.runToRest()
+        #expect(world.isAllDone && world.violations == [])
+    }
+
+    @Test func `ESM-K5 ESM-L2 a factor that changes while the mapping is disabled waits for the units it had`() {
+        var world = LanesWorld(Self.settings(2, batch: 2, retries: 5))
+        let keys = Self.keys(2)
+        world.put((0..<12).map { keys[$0 % 2] })
+        world.bad = [0]
+        world.start()
+        world.stop()
+        for lane in [0, 1] { world.answer(lane) }
+        world.save()
+        world.change(Self.settings(1, batch: 2, retries: 5))
+        #expect(world.core.laneCount == 2)
+        world.bad = []
+        world.start()
+        world.runToRest()
+        #expect(world.isAllDone && world.violations == [] && world.core.laneCount == 1)
+    }
+
     @Test func `ESM-K4 a state of another version, or one that is cut short, is refused`() throws {
         let shard = ShardID(0)
         let whole = ShardProgress(position: SequenceNumber(5), lanes: [SequenceNumber(5), SequenceNumber(9)])
@@ -299,6 +371,13 @@ import TestSupport
             return settings
         }
         let first = settings()
+        /// Others that can take over in the midst of it.
+        func others() -> LaneCore.Settings {
+            var next = settings()
+            next.reportsFailures = first.reportsFailures
+            next.deliveryMovesCheckpoint = first.deliveryMovesCheckpoint
+            return next
+        }
         var world = LanesWorld(first)
         world.reports = first.reportsFailures
         world.recordsOfOneRead = random.pick([1, 3, 100])
@@ -319,10 +398,8 @@ import TestSupport
                     world.answerDelivery(lane, takes: random.chance(70))
                 }
             case 6 where random.once(in: 4):
-                var next = settings()
-                next.reportsFailures = world.settings.reportsFailures
-                next.deliveryMovesCheckpoint = world.settings.deliveryMovesCheckpoint
-                world.crash(next)
+                world.crash(others())
+            case 6 where random.once(in: 3): world.change(others())
             case 7 where random.once(in: 4):
                 world.stop()
                 while !world.open.isEmpty || world.openCheckpoint != nil || !world.openDeliveries.isEmpty {

@@ -1,6 +1,7 @@
 import ShardlineTesting
 import StreamModel
 import StreamStorage
+import Synchronization
 import TestTraits
 import Testing
 
@@ -215,6 +216,40 @@ struct ControlRunTests {
         gate.open()
         await bench.rest()
         #expect(mapping.statistics.delivered == 40)
+        mapping.triggerGracefulShutdown()
+        try await run
+    }
+
+    @Test func `ESM-K5 ESM-L4 a new factor has as many batches in flight, and each lane its function`() async throws {
+        let bench = try await Bench()
+        let (first, others) = (Gate(), Gate())
+        let inFlight = Mutex((now: 0, most: 0))
+        let mapping = try await bench.mapping("m", settings(batchSize: 1)) { batch, _ in
+            // The batches that the one lane has closed already.
+            guard batch[0].sequenceNumber > SequenceNumber(20) else { return await first.pass() }
+            inFlight.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
+            await others.pass()
+            inFlight.withLock { $0.now -= 1 }
+        }
+        async let run: Void = mapping.run(until: .stopped)
+        try await bench.put(1...20)
+        await bench.rest()
+        #expect(bench.calls.all.count == 1)
+        try await mapping.update { $0.parallelizationFactor = 10 }
+        try await bench.put(21...60, keys: 40)
+        await bench.rest()
+        #expect(bench.calls.all.count == 1)
+        first.open()
+        // Forty keys are in all lanes.
+        await others.arrivals(10)
+        await bench.rest()
+        others.open()
+        await bench.rest()
+        try await mapping.update { $0.parallelizationFactor = 1 }
+        try await bench.put(61...80, keys: 40)
+        await bench.rest()
+        #expect(inFlight.withLock(\.most) == 10)
+        #expect(mapping.statistics.delivered == 80 && bench.calls.all.count == 80)
         mapping.triggerGracefulShutdown()
         try await run
     }

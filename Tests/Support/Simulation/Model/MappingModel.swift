@@ -14,6 +14,8 @@ struct MappingModel {
         var doneThrough: UInt64 = 0
         /// What was passed before anybody saw it done: there must be a document of it at the next audit.
         var owed: Set<UInt64> = []
+        /// The factors of the runs that called the function; 0: one that changed meanwhile.
+        var factors: Set<Int> = []
         /// The keys whose records the function has.
         var running: Set<String> = []
         /// What was done before the mapping was sent back counts until that is certain.
@@ -95,7 +97,7 @@ extension Judge {
         mappings[name]!.isSought = false
     }
 
-    /// The function is called with these records (STORE-I1, STORE-I2, STORE-I4).
+    /// The function is called with these records (STORE-I1, STORE-I2, STORE-I4) by so many lanes; 0: nobody knows.
     package mutating func invoked(
         _ name: String, _ shard: Shard, with items: [Item], checkpoint: UInt64, factor: Int = 1
     ) {
@@ -115,6 +117,7 @@ extension Judge {
             return fail("two invocations of \(name) for '\(key)' in \(shard) run at once (ESM-K2)")
         }
         lane.running.formUnion(keys)
+        lane.factors.insert(factor)
         mappings[name]!.lanes[shard] = lane
         if let dropped = items.first(where: { droppedKeys.contains($0.key) }) {
             return fail("\(name) got \(shard) \(dropped.sequence), which no filter matches (ESM-F1)")
@@ -124,9 +127,12 @@ extension Judge {
         if first.sequence <= checkpoint, !lane.isStale {
             return fail("\(name) got \(shard) \(first.sequence) again, though its checkpoint is \(checkpoint)")
         }
-        if let missing = missing(between: items, in: shard, by: lane, whole: factor == 1) {
-            return fail("\(name) got \(shard) \(first.sequence)... without \(missing)")
+        let missing = missing(between: items, in: shard, by: lane, whole: factor == 1)
+        if let first = missing.first, lane.factors == [factor], factor > 0 {
+            return fail("\(name) got \(shard) \(items[0].sequence)... without \(first)")
         }
+        // A lane of another factor may have given it up, which the documents show.
+        mappings[name]!.lanes[shard]!.owed.formUnion(missing)
         if lane.isStale {
             let oldest = logs[shard]?.promised.filter { !mayHaveExpired($0.value, in: shard) }.keys.min() ?? 0
             // One that is in front of where the mapping was sent has surely not noticed.
@@ -231,11 +237,11 @@ extension Judge {
     /// lanes, of those with one of their keys.
     private func missing(
         between items: [Item], in shard: Shard, by lane: MappingModel.Lane, whole: Bool
-    ) -> UInt64? {
-        guard let log = logs[shard], let first = items.first, let last = items.last else { return nil }
+    ) -> [UInt64] {
+        guard let log = logs[shard], let first = items.first, let last = items.last else { return [] }
         let inside = Set(items.map(\.sequence))
         let keys = Set(items.map(\.key))
-        return log.numbers(in: first.sequence...last.sequence).first { sequence in
+        return log.numbers(in: first.sequence...last.sequence).filter { sequence in
             guard !inside.contains(sequence), let item = log.promised[sequence],
                 whole || keys.contains(item.key)
             else { return false }

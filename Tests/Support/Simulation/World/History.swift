@@ -44,6 +44,8 @@ package struct History: Sendable {
     package enum Control: Hashable, Sendable {
         case disable, enable
         case update(batchSize: Int)
+        /// The lanes change while they have work.
+        case factor(Int)
         /// An action that is based on an earlier revision.
         case stale
     }
@@ -157,6 +159,31 @@ package struct History: Sendable {
         if further.once(in: 4) { addExpiry(&further) }
         var controls = SeededRandom(seed ^ 0xC0_117801)
         if controls.once(in: 3) { addControls(&controls) }
+        var changes = SeededRandom(seed ^ 0xFAC_7025)
+        if settings.tumblingWindow == 0, changes.once(in: 4) { addFactors(&changes) }
+    }
+
+    /// Other parallelization factors, in the midst of it, some of which meet a crash.
+    private mutating func addFactors(_ random: inout SeededRandom) {
+        for _ in 0..<random.pick(1...4) {
+            let mapping = random.below(2)
+            var steps: [Step] = [
+                .put(caller: random.below(2), count: random.pick(2...12), bytes: 20),
+                .control(mapping: mapping, .factor(random.pick([1, 2, 3, 10]))),
+            ]
+            switch random.below(4) {
+            case 0: steps.append(.crash(after: random.pick([1, 3, 10, 40])))
+            case 1: steps.append(.restart(mapping: mapping))
+            default: break
+            }
+            let place = random.below(items.count + 1)
+            items.insert(contentsOf: steps.map { Item(step: $0, seed: random.next()) }, at: place)
+        }
+    }
+
+    /// Whether a mapping's factor changes while it runs.
+    var changesFactor: Bool {
+        items.contains { if case .control(_, .factor) = $0.step { true } else { false } }
     }
 
     /// Control actions in the midst of it, some of which meet a crash.

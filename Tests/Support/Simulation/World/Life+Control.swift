@@ -19,12 +19,13 @@ extension Life {
             switch kind {
             case .disable: action.isEnabled = false
             case .enable, .stale: action.isEnabled = true
-            case .update(let batchSize):
+            case .update, .factor:
                 var configuration = try EventSourceMapping.Configuration(json: before.configuration)
-                configuration.batchSize = batchSize
+                if case .update(let batchSize) = kind { configuration.batchSize = batchSize }
+                if case .factor(let factor) = kind { configuration.parallelizationFactor = factor }
                 let name = StoredName(before.configuration)
                 control.configuration = name.settings(configuration)
-                action.batchSize = batchSize
+                action.batchSize = configuration.batchSize
             }
             control.isEnabled = action.isEnabled
             await act(name, control, action, isStale: kind == .stale)

@@ -74,7 +74,9 @@ extension Life {
         let checkpoint = try await store.describeMapping(MappingID(stream: World.stream, name: name)).checkpoints
             .first { $0.shard == context.shard }
         let position = checkpoint?.position.rawValue ?? 0
-        world.tell { $0.invoked(name, shard, with: items, checkpoint: position, factor: factor) }
+        // Which factor is in force at this moment the function can't know.
+        let lanes = world.history.changesFactor ? 0 : factor
+        world.tell { $0.invoked(name, shard, with: items, checkpoint: position, factor: lanes) }
         if let state, let window = context.window {
             let bounds = window.start.milliseconds..<window.end.milliseconds
             world.tell { $0.invoked(name, shard, with: items, state: state, in: bounds) }
