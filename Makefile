@@ -38,7 +38,8 @@ help:
 	@echo 'make fuzz         gives hostile bytes to what reads files and sockets, SECONDS=60 for each target'
 	@echo 'make damage       flips every byte of a small store, cuts every file everywhere (twenty minutes)'
 	@echo 'make mutants      breaks decision core and filters on purpose; every break must fail a test'
-	@echo 'make soak         simulates crashes and faults, SECONDS=600, beginning with SEED=...; then crash points, as long again'
+	@echo 'make soak         simulates crashes and faults, SECONDS=600, beginning with SEED=...; then crash points, as long again;'
+	@echo '                  then every place of two bad records in a batch'
 	@echo 'make planted-bugs breaks the store and the mappings on purpose; the simulation must find every bug'
 	@echo 'make bench-pieces measures the single steps of a put and of a read; some: PIECES="read .*"'
 	@echo 'make scale        how cost grows: measures for twenty minutes, then draws the plots of the page about it'
@@ -108,6 +109,8 @@ soak: deps
 	$(SWIFT) build -c release --product simulate
 	.build/release/simulate --seconds $(or $(SECONDS),600) --seed $(SEED)
 	.build/release/simulate --crash-points --seconds $(or $(SECONDS),600)
+	$(SWIFT) build $(OPTIMIZED_TESTS) --build-tests
+	SHARDLINE_BAD_RECORDS=all $(SWIFT) test $(OPTIMIZED_TESTS) --skip-build --disable-xctest --filter BadRecordPlacesTests
 
 planted-bugs: deps
 	SWIFT=$(SWIFT) Tests/TestsOfTests/PlantedBugs/run.sh
