@@ -39,6 +39,9 @@ import Testing
         }
     }
 
+    /// What a line that declares a type has.
+    private static let keywords = ["struct", "class", "enum", "protocol", "actor", "typealias", "extension"]
+
     /// Where types are declared: by their name, or `Outer.Name` for those in an extension.
     static func declarations(_ files: [Source]) -> [String: Set<String>] {
         let top =
@@ -49,7 +52,7 @@ import Testing
         var found: [String: Set<String>] = [:]
         for file in files {
             var outer: Substring?
-            for line in file.code {
+            for line in file.code where line.hasAny(keywords) {
                 if let match = line.firstMatch(of: top) {
                     found[String(match.1), default: []].insert(file.folder)
                     outer = nil
@@ -68,11 +71,44 @@ import Testing
         let nested = #/^ +(?:\w+\s+)*(?:struct|class|enum|actor|typealias)\s+([A-Z]\w*)/#
         var found: [String: Set<String>] = [:]
         for file in files {
-            for line in file.code {
+            for line in file.code where line.hasAny(keywords) {
                 if let match = line.firstMatch(of: nested) { found[file.folder, default: []].insert(String(match.1)) }
             }
         }
         return found
+    }
+
+    /// The words of a line that begin with a capital letter and are no member of anything, each with the next one if that
+    /// is a member of it: `Outer`, or `Outer.Inner`.
+    static func typeNames(_ line: Substring) -> [(name: String, inner: String?)] {
+        func isCapital(_ byte: UInt8) -> Bool { (0x41...0x5A).contains(byte) }
+        func isWord(_ byte: UInt8) -> Bool {
+            isCapital(byte & 0xDF) || (0x30...0x39).contains(byte) || byte == UInt8(ascii: "_") || byte >= 0x80
+        }
+        let bytes = Array(line.utf8)
+        var names: [(String, String?)] = []
+        var index = 0
+        func word() -> String? {
+            guard index < bytes.count, isCapital(bytes[index]) else { return nil }
+            let start = index
+            while index < bytes.count, isWord(bytes[index]) { index += 1 }
+            return String(decoding: bytes[start..<index], as: UTF8.self)
+        }
+        while index < bytes.count {
+            if index == 0 || bytes[index - 1] != UInt8(ascii: "."), let name = word() {
+                var inner: String?
+                if index < bytes.count, bytes[index] == UInt8(ascii: ".") {
+                    index += 1
+                    inner = word()
+                }
+                names.append((name, inner))
+            } else if isWord(bytes[index]) {
+                while index < bytes.count, isWord(bytes[index]) { index += 1 }
+            } else {
+                index += 1
+            }
+        }
+        return names
     }
 
     /// The places that name a type of a folder that is not below theirs.
@@ -88,10 +124,9 @@ import Testing
                 continue
             }
             for (number, line) in file.code.enumerated() where !line.contains("extension ") {
-                for match in line.matches(of: #/(?:^|[^.\w])([A-Z]\w*)(?:\.([A-Z]\w*))?/#) {
-                    let name = String(match.1)
-                    if match.2 == nil, nested[file.folder]?.contains(name) == true { continue }
-                    let homes = match.2.flatMap { declared["\(name).\($0)"] } ?? declared[name]
+                for (name, inner) in typeNames(line) {
+                    if inner == nil, nested[file.folder]?.contains(name) == true { continue }
+                    let homes = inner.flatMap { declared["\(name).\($0)"] } ?? declared[name]
                     // A name of several folders, of which one may be meant, is private in each or stands below.
                     guard let homes, homes.allSatisfy({ (height[$0] ?? .max) > own }) else { continue }
                     breaches.append(Breach(path: file.path, line: number + 1, what: "\(file.folder) names \(name)"))
@@ -125,6 +160,9 @@ import Testing
         #expect(Self.breaches([low, high, nested], floors: ["Low", "High"]) == [])
         let offence = file("Low", "func raise(_ tower: Tower) {}")
         #expect(Self.breaches([low, high, offence], floors: ["Low", "High"]).map(\.what) == ["Low names Tower"])
+        let names = Self.typeNames("let a: [Outer.Inner] = B(.Case, c.D, E_1.f, gH, IJ.K.L)")
+        #expect(names.map { $0.name } == ["Outer", "B", "E_1", "IJ"])
+        #expect(names.map { $0.inner } == ["Inner", nil, nil, "K"])
         let stranger = file("Elsewhere", "struct Other {}")
         #expect(
             Self.breaches([stranger], floors: ["Low"]).map(\.what) == ["the folder 'Elsewhere' is not in the list"])

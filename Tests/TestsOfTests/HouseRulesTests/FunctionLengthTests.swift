@@ -8,7 +8,9 @@ import Testing
     static func long(in code: [Substring]) -> [(line: Int, length: Int)] {
         var found: [(line: Int, length: Int)] = []
         for (number, line) in code.enumerated() {
-            guard line.contains(#/^ *(?:@\w+(?:\(\w*\))? )*(?:\w+(?:\(set\))? )*(?:func |init[?(<])/#) else { continue }
+            guard line.hasAny(["func ", "init"]),
+                line.contains(#/^ *(?:@\w+(?:\(\w*\))? )*(?:\w+(?:\(set\))? )*(?:func |init[?(<])/#)
+            else { continue }
             let indentation = line.prefix { $0 == " " }
             // Its body begins where a line of its own indentation, or its first, ends with a brace; a requirement of a
             // protocol has none.

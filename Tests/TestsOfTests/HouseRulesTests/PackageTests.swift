@@ -58,9 +58,16 @@ import Testing
               Task {
               \"\"\"
             """
-        let code = SourceTree.withoutCommentsAndStrings(text)
+        let code = SourceTree.parts(of: text).code
         #expect(!code.contains("Task"))
         #expect(code.contains("let a = ") && code.contains("let b = ") && code.contains("let c = "))
         #expect(code.split(separator: "\n", omittingEmptySubsequences: false).count == 5)
+        let all = SourceTree.parts(of: text)
+        #expect(
+            all.comments.split(separator: " ") == [
+                "//", "Task", "{\n/*", "Task", "{", "/*", "nested", "*/", "*/\n\n\n",
+            ])
+        #expect(all.strings.hasPrefix("\"Task { }\"\n#\"a \"quoted\""))
+        #expect(SourceTree.parts(of: "a = \"b \\\n c\" // d").code == "a = \n ")
     }
 }

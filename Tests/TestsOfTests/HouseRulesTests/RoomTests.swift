@@ -48,7 +48,7 @@ import Testing
         let pattern =
             #/^\s*(?:@\w+(?:\(\w+\))?\s+)*(?:(?:public|package|internal|fileprivate|private)\s+)?import\s+(?:(?:struct|class|enum|protocol|func|typealias|var|let)\s+)?(\w+)/#
         return file.code.enumerated().compactMap { number, line in
-            line.firstMatch(of: pattern).map { (String($0.1), number + 1) }
+            line.has("import") ? line.firstMatch(of: pattern).map { (String($0.1), number + 1) } : nil
         }
     }
 

@@ -135,7 +135,7 @@ struct BareCitation {
     /// brackets, as messages cite rules: others hold data.
     static func all(in file: SourceTree.File) -> [Breach] {
         let lines = file.text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        var found = BareCitation(SourceTree.only(.comment, of: file.text)).places()
+        var found = BareCitation(file.comments).places()
         for place in BareCitation(file.text).places(onlyInBrackets: true)
         where !found.contains(where: { $0.line == place.line }) {
             found.append(place)

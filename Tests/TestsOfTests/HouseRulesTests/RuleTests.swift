@@ -45,9 +45,7 @@ import Testing
     }
 
     private static func file(_ text: String) -> SourceTree.File {
-        SourceTree.File(
-            path: "f", text: text,
-            code: SourceTree.only(.code, of: text).split(separator: "\n", omittingEmptySubsequences: false))
+        SourceTree.File(path: "f", text: text)
     }
 
     // MARK: That these tests find what they look for

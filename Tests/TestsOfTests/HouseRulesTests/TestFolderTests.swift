@@ -99,9 +99,7 @@ import Testing
     // MARK: That these tests find what they look for
 
     private static func file(_ path: String, _ text: String) -> SourceTree.File {
-        SourceTree.File(
-            path: path, text: text,
-            code: SourceTree.only(.code, of: text).split(separator: "\n", omittingEmptySubsequences: false))
+        SourceTree.File(path: path, text: text)
     }
 
     @Test(arguments: [

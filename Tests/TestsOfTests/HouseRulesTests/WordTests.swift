@@ -19,20 +19,19 @@ import Testing
     ]
 
     static func breaches(in text: String, path: String) throws -> [Breach] {
-        let expressions = try replaced.map { (try Regex($0.pattern).ignoresCase(), $0.instead) }
-        return text.split(separator: "\n", omittingEmptySubsequences: false).enumerated().flatMap { number, line in
-            expressions.compactMap { expression, instead in
-                line.firstMatch(of: expression).map {
-                    Breach(path: path, line: number + 1, what: "'\(line[$0.range])': say \(instead)")
-                }
-            }
+        try patterns.get().matches(in: text).map { line, pattern, match in
+            Breach(path: path, line: line + 1, what: "'\(match)': say \(replaced[pattern].instead)")
         }
+    }
+
+    private static let patterns = Result {
+        try LinePatterns(replaced.map(\.pattern), ignoresCase: true, isSimple: false)
     }
 
     @Test func `comments use the field's words`() throws {
         let found = try SourceTree.files(below: "Sources", "Tests", "examples")
             .filter { !$0.path.hasSuffix("/WordTests.swift") }
-            .flatMap { try Self.breaches(in: SourceTree.only(.comment, of: $0.text), path: $0.path) }
+            .flatMap { try Self.breaches(in: $0.comments, path: $0.path) }
         #expect(found == [])
     }
 
@@ -45,13 +44,16 @@ import Testing
     /// What the lines of this text say in the names of functions; its other lines are empty.
     static func names(_ text: String) -> String {
         text.split(separator: "\n", omittingEmptySubsequences: false)
-            .map { $0.firstMatch(of: #/func `([^`]+)`/#).map { String($0.1) } ?? "" }.joined(separator: "\n")
+            .map { line in
+                guard line.has("func `") else { return "" }
+                return line.firstMatch(of: #/func `([^`]+)`/#).map { String($0.1) } ?? ""
+            }.joined(separator: "\n")
     }
 
     /// Log lines and other messages: what stands in string literals, and no name of the code.
     @Test func `messages use the field's words`() throws {
         let found = try SourceTree.files(below: "Sources", "examples").flatMap { file in
-            try Self.breaches(in: SourceTree.only(.string, of: file.text), path: file.path)
+            try Self.breaches(in: file.strings, path: file.path)
         }
         #expect(found == [])
     }
@@ -72,6 +74,6 @@ import Testing
         #expect(try Self.breaches(in: text, path: "A.swift").map(\.line) == [1, 2])
         let code = "// in vain\nlet text = \"made anew\"\nfunc `it is made anew`() {}"
         #expect(try Self.breaches(in: Self.names(code), path: "A.swift").map(\.line) == [3])
-        #expect(try Self.breaches(in: SourceTree.only(.string, of: code), path: "A.swift").map(\.line) == [2])
+        #expect(try Self.breaches(in: SourceTree.parts(of: code).strings, path: "A.swift").map(\.line) == [2])
     }
 }
