@@ -15,6 +15,8 @@ let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collect
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
+let inMemoryTracing = Target.Dependency.product(name: "InMemoryTracing", package: "swift-distributed-tracing")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
@@ -38,6 +40,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -54,7 +57,7 @@ let package = Package(
         .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
         .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix", collections], swiftSettings: swift),
         .target(
-            name: "StreamStorage", dependencies: ["StreamModel", "DiskAccess", collections, logging, metrics],
+            name: "StreamStorage", dependencies: ["StreamModel", "DiskAccess", collections, logging, metrics, tracing],
             swiftSettings: swift),
         .target(
             name: "SegmentStorage",
@@ -70,7 +73,7 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "EventSource",
-            dependencies: ["StreamStorage", "StreamModel", "DiskAccess", collections, heap, logging, metrics],
+            dependencies: ["StreamStorage", "StreamModel", "DiskAccess", collections, heap, logging, metrics, tracing],
             swiftSettings: swift),
         .target(
             name: "OwnerSocket",
@@ -154,7 +157,8 @@ let package = Package(
             name: "DiskAccessTests", dependencies: ["DiskAccess", "TestSupport"], path: "Tests/Rooms/DiskAccessTests",
             swiftSettings: swift),
         .testTarget(
-            name: "StreamStorageTests", dependencies: ["StreamStorage", "ShardlineTesting", "TestSupport"],
+            name: "StreamStorageTests",
+            dependencies: ["StreamStorage", "ShardlineTesting", "TestSupport", inMemoryTracing],
             path: "Tests/Rooms/StreamStorageTests", swiftSettings: swift),
         .testTarget(
             name: "SegmentStorageTests",
@@ -167,7 +171,7 @@ let package = Package(
             name: "EventSourceTests",
             dependencies: [
                 "EventSource", "SegmentStorage", "DeliveryModel", "FilterModel", "ShardlineTesting", "TestSupport",
-                "TestTraits", "CZlib", metricsTestKit,
+                "TestTraits", "CZlib", metricsTestKit, inMemoryTracing,
             ],
             path: "Tests/Rooms/EventSourceTests", swiftSettings: swift),
         .testTarget(

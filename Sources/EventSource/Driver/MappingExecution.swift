@@ -94,7 +94,8 @@ struct MappingExecution {
             settings: SessionValue(settings), function: mapping.function,
             requestIDs: RequestIDs(run: mapping.seed ^ claimed.epoch),
             permits: Permits(settings.configuration.concurrency), control: mapping.control,
-            board: mapping.board, metrics: mapping.metrics, throttle: LogThrottle(), logger: logger,
+            board: mapping.board, metrics: mapping.metrics, tracer: ActiveTracer.current, throttle: LogThrottle(),
+            logger: logger,
             observer: mapping.observer, direct: store as? any DirectStore,
             retention: SessionValue(claimed.retention))
         defer { session.throttle.end(logger) }

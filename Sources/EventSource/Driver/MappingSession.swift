@@ -2,6 +2,7 @@ import Logging
 import StreamModel
 import StreamStorage
 import Synchronization
+import Tracing
 
 /// What the drivers of a mapping's shards share while one claim lasts.
 struct MappingSession: Sendable {
@@ -20,6 +21,8 @@ struct MappingSession: Sendable {
     let control: ExecutionControl
     let board: MappingStatusRegistry
     let metrics: MappingMetrics
+    /// The tracer of the process when the session began; nil: invocations have no spans.
+    let tracer: (any Tracer)?
     let throttle: LogThrottle
     let logger: Logger
     let observer: (@Sendable (ShardID, LaneCore.TraceEvent) -> Void)?

@@ -1,5 +1,6 @@
 import StreamModel
 import StreamStorage
+import Tracing
 
 /// How one call of the function ended.
 struct CallResult: Sendable {
@@ -79,22 +80,37 @@ extension ShardWork {
             answer.horizon = horizon
             return answer
         }
+        let span = session.tracer.map { makeSpan(of: invocation, $0) }
         let context = InvocationContext(
             mapping: session.key.name, stream: session.key.stream, streamID: session.streamID, shard: shard.id,
             attempt: invocation.attempt, window: invocation.window, requestIDs: session.requestIDs,
-            invocation: invocation.number, timeout: call.limit, timeSource: timeSource, logger: logger)
+            invocation: invocation.number, timeout: call.limit, timeSource: timeSource, logger: logger, span: span)
         let last = invocation.unit.records.last?.approximateArrivalTimestamp ?? invocation.unit.span.head.arrival
         let age = max(.zero, timeSource.wallTime - last)
         let begun = timeSource.monotonicTime
         call.begin(at: begun)
-        let found = await runner.call(invocation, context: context)
+        let found: FunctionRunner.Answer
+        if let span {
+            found = await ServiceContext.$current.withValue(span.context) {
+                await runner.call(invocation, context: context)
+            }
+        } else {
+            found = await runner.call(invocation, context: context)
+        }
         let isOverdue = call.end()
         let isCancelled = Task.isCancelled && found.result.isReached
         var answer = result(isOverdue ? Self.timedOut(call.limit) : isCancelled ? .cancelled : found.result)
         answer.state = found.state
         answer.times = FunctionCall.Times(begun: begun, age: age)
         answer.duration = timeSource.monotonicTime - begun
+        span?.end(answer.result)
         return answer
+    }
+
+    private func makeSpan(of invocation: LaneCore.Invocation, _ tracer: any Tracer) -> InvocationSpan {
+        InvocationSpan(
+            tracer, of: invocation, stream: session.key.stream, mapping: session.key.name, shard: shard.id,
+            requestID: session.requestIDs.id(shard: shard.id, invocation: invocation.number))
     }
 
     private static let tooOld = LaneCore.FunctionFailure("the records became too old while they waited for a permit")

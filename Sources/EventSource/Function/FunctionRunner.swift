@@ -1,4 +1,5 @@
 import StreamModel
+import StreamStorage
 
 /// A mapping's function, as it was given.
 enum FunctionSource: Sendable {
@@ -38,7 +39,8 @@ enum FunctionSource: Sendable {
         guard let limit = configuration.payloadLimit else { return nil }
         guard case .outside = self else { return .rawBytes(limit: limit) }
         let event = KinesisEvent(names: names, deaggregates: configuration.deaggregates)
-        var measure = LaneCore.PayloadMeasure(limit: limit, envelope: KinesisEvent.envelopeSize, separator: 1) {
+        let envelope = KinesisEvent.envelopeSize + (ActiveTracer.current == nil ? 0 : KinesisEvent.traceSize)
+        var measure = LaneCore.PayloadMeasure(limit: limit, envelope: envelope, separator: 1) {
             event.size(of: $0)
         }
         measure.windowEnvelope = event.windowSize
@@ -76,8 +78,9 @@ enum FunctionRunner: Sendable {
             let (error, state) = await function.call(unit.records, window, context)
             return (error.map { unit.result(ofThrown: $0) } ?? .success, state)
         case .outside(let function, let event, let reportsFailures):
-            let event = event.json(of: unit.records, window: invocation.window, shard: context.shard)
-            return await function.invoke(unit.records, event: event, context: context)
+            let text = event.json(
+                of: unit.records, window: invocation.window, shard: context.shard, traceFields: context.traceFields)
+            return await function.invoke(unit.records, event: text, context: context)
                 .result(for: unit, reportsFailures: reportsFailures)
         }
     }

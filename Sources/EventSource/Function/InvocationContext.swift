@@ -1,5 +1,6 @@
 import Logging
 import StreamModel
+public import Tracing
 
 /// What a function learns about its invocation in addition to the records.
 public struct InvocationContext: Sendable {
@@ -27,18 +28,40 @@ public struct InvocationContext: Sendable {
         return logger
     }
 
+    /// The trace context of this invocation, in which the function's own spans belong; nil where the process has no tracer.
+    ///
+    /// While the function runs it is also `ServiceContext.current`, so that `withSpan` and clients that are instrumented
+    /// need nothing else.
+    public var serviceContext: ServiceContext? { span?.context }
+
+    /// What tells a function outside this process of the trace context; empty where there is no tracer.
+    var traceFields: [(name: String, value: String)] { span?.fields ?? [] }
+
     // The id and the logger are made on demand: most functions need neither.
     private let requestIDs: RequestIDs
     private let invocation: Int
     private let laneLogger: Logger
     private let monotonicDeadline: MonotonicTime
     private let timeSource: any TimeSource
+    private let span: InvocationSpan?
 
     package init(
         mapping: String, stream: String, streamID: StreamID, shard: ShardID, attempt: Int,
         window: LaneCore.WindowCall? = nil, requestIDs: RequestIDs, invocation: Int, timeout: Duration,
         timeSource: any TimeSource, logger: Logger
     ) {
+        self.init(
+            mapping: mapping, stream: stream, streamID: streamID, shard: shard, attempt: attempt, window: window,
+            requestIDs: requestIDs, invocation: invocation, timeout: timeout, timeSource: timeSource, logger: logger,
+            span: nil)
+    }
+
+    init(
+        mapping: String, stream: String, streamID: StreamID, shard: ShardID, attempt: Int,
+        window: LaneCore.WindowCall?, requestIDs: RequestIDs, invocation: Int, timeout: Duration,
+        timeSource: any TimeSource, logger: Logger, span: InvocationSpan?
+    ) {
+        self.span = span
         self.mapping = mapping
         self.stream = stream
         self.streamID = streamID

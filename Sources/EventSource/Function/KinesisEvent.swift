@@ -15,16 +15,43 @@ package struct KinesisEvent: Sendable {
     }
 
     /// The event of these records, without a newline. With a tumbling window of `shard` it has the members of ESM-E7.
+    ///
+    /// - Parameter traceFields: the fields of the invocation's trace context (ESM-E12).
     package func json(
-        of records: RecordBatch, window: LaneCore.WindowCall? = nil, shard: ShardID = ShardID(0)
+        of records: RecordBatch, window: LaneCore.WindowCall? = nil, shard: ShardID = ShardID(0),
+        traceFields: [(name: String, value: String)] = []
     ) -> [UInt8] {
-        let size = records.reduce(Self.envelopeSize) { $0 + self.size(of: $1) + 1 }
+        let trace = trace(traceFields)
+        let size = records.reduce(Self.envelopeSize + (trace == nil ? 0 : Self.traceSize)) {
+            $0 + self.size(of: $1) + 1
+        }
         var writer = JSONWriter(reserving: size + (window.map { windowSize + $0.state.count } ?? 0))
         writer.object { event in
             write(records, to: &event)
             if let window { write(window, of: shard, to: &event) }
+            if let trace {
+                event.name("traceContext")
+                event.raw(trace)
+            }
         }
         return writer.bytes
+    }
+
+    /// The bytes that the trace context may take in an event. One that needs more is left out: the payload limit is
+    /// measured before there is one (ESM-B4).
+    package static let traceSize = 1024
+
+    private func trace(_ fields: [(name: String, value: String)]) -> [UInt8]? {
+        guard !fields.isEmpty else { return nil }
+        var writer = JSONWriter()
+        writer.object { object in
+            for field in fields {
+                object.name(text: field.name)
+                object.string(field.value)
+            }
+        }
+        let name = #","traceContext":"#
+        return name.utf8.count + writer.bytes.count <= Self.traceSize ? writer.bytes : nil
     }
 
     /// Writes the event of these records as a value.

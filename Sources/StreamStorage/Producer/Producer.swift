@@ -163,6 +163,11 @@ public final class Producer: Sendable {
     }
 
     private func send(_ batch: [ProducerQueue.Item]) async throws -> Acknowledgement {
+        let receipts = try await stream.traced(batch.count) { try await append(batch) }
+        return Acknowledgement(tags: batch.map(\.tag), receipts: receipts)
+    }
+
+    private func append(_ batch: [ProducerQueue.Item]) async throws -> [PutReceipt] {
         let append = Append(batch.map(\.record), to: stream.name)
         switch try await stream.engine.commit([.append(append)], urgency: .now) {
         case .committed(let receipts):
@@ -171,7 +176,7 @@ public final class Producer: Sendable {
                     error: ShardlineError(.storeFailed, "the store answered an append with something else"),
                     isInDoubt: true)
             }
-            return Acknowledgement(tags: batch.map(\.tag), receipts: puts)
+            return puts
         case .unknown(let cause): throw SendFailure(error: cause, isInDoubt: true)
         case .conflict, .sealed:
             throw ShardlineError(.storeFailed, "the store refused an append by key as if it had named a shard")

@@ -56,6 +56,10 @@ extension RecordStream {
     @discardableResult
     public func put(contentsOf records: [NewRecord]) async throws -> [PutReceipt] {
         guard !records.isEmpty else { return [] }
+        return try await traced(records.count) { try await append(records) }
+    }
+
+    private func append(_ records: [NewRecord]) async throws -> [PutReceipt] {
         switch try await engine.commit([.append(Append(records, to: name))]) {
         case .committed(let receipts):
             guard case .appended(let puts) = receipts[0] else {

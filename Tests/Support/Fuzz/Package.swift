@@ -16,6 +16,7 @@ let swift: [SwiftSetting] = [
 ]
 let clang: [CSetting] = [.unsafeFlags(["-fsanitize=fuzzer-no-link,address"])]
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 
 let package = Package(
@@ -23,6 +24,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.0"),
     ],
     targets: [
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4"),
@@ -33,7 +35,7 @@ let package = Package(
         .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
         .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix", collections], swiftSettings: swift),
         .target(
-            name: "StreamStorage", dependencies: ["StreamModel", "DiskAccess", collections, logging],
+            name: "StreamStorage", dependencies: ["StreamModel", "DiskAccess", collections, logging, tracing],
             sources: ["Engine", "Reading", "Streams"],
             swiftSettings: swift),
         .target(

@@ -33,6 +33,8 @@ import Testing
     static let reserved: [String: Set<String>] = [
         "GRDB": ["SegmentStorage", "LateRuns", "LateRunsMain"],
         "ArgumentParser": ["ShardlineCLI"],
+        // Spans are of what a program calls, and of invocations.
+        "Tracing": ["StreamStorage", "EventSource"],
         "Histogram": ["ThroughputBench"],
         "ServiceLifecycle": ["Shardline", "ShardlineCLI", "LateRunsMain"],
         "Dispatch": ["DiskAccess", "OwnerSocket"],

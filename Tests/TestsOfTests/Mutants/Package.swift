@@ -13,6 +13,7 @@ let swift: [SwiftSetting] = [
 ]
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 
 let package = Package(
@@ -21,6 +22,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.0"),
     ],
     targets: [
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -30,7 +32,7 @@ let package = Package(
         .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
         .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix"], swiftSettings: swift),
         .target(
-            name: "StreamStorage", dependencies: ["StreamModel", "DiskAccess", collections, logging, metrics],
+            name: "StreamStorage", dependencies: ["StreamModel", "DiskAccess", collections, logging, metrics, tracing],
             swiftSettings: swift),
         .target(
             name: "EventSource", dependencies: ["StreamStorage", "StreamModel", collections],

@@ -1,0 +1,145 @@
+import InMemoryTracing
+import ShardlineTesting
+import StreamModel
+import StreamStorage
+import Synchronization
+import TestTraits
+import Testing
+import Tracing
+
+@testable import EventSource
+
+/// Invocations as spans, and the trace context that they carry.
+@Suite("Invocations in traces", .timeLimit(.minutes(1)), .restingExecutor)
+struct InvocationTracingTests {
+    private static func text(_ attribute: SpanAttribute?) -> String? {
+        if case .string(let text)? = attribute { text } else { nil }
+    }
+
+    @Test func `each invocation is a span with a trace of its own, which the function finds (ESM-E12)`() async throws {
+        let bench = try await Bench()
+        try await bench.put(1...4)
+        let tracer = InMemoryTracer()
+        var settings = EventSourceMapping.Configuration()
+        settings.batchSize = 2
+        let seen = Mutex<[(own: String?, current: String?)]>([])
+        let mapping = try await bench.mapping("m", settings) { batch, context in
+            let found = (
+                context.serviceContext?.inMemorySpanContext?.spanID,
+                ServiceContext.current?.inMemorySpanContext?.spanID
+            )
+            seen.withLock { $0.append(found) }
+            withSpan("inner") { _ in }
+        }
+        try await withTracer(tracer) { try await mapping.run(until: .caughtUp) }
+        let spans = tracer.finishedSpans.filter { $0.operationName == "process s" }
+        #expect(spans.count == 2 && spans.allSatisfy { $0.kind == .consumer && $0.parentSpanID == nil })
+        #expect(Set(spans.map(\.traceID)).count == 2)
+        #expect(seen.withLock { $0.map(\.own) } == spans.map(\.spanID))
+        #expect(seen.withLock { $0.map(\.current) } == spans.map(\.spanID))
+        // The function's own spans are below it.
+        #expect(tracer.finishedSpans.filter { $0.operationName == "inner" }.map(\.parentSpanID) == spans.map(\.spanID))
+        let attributes = spans[1].attributes
+        #expect(Self.text(attributes.get("messaging.consumer.group.name")) == "m")
+        #expect(Self.text(attributes.get("messaging.destination.partition.id")) == "shardId-000000000000")
+        #expect(attributes.get("messaging.batch.message_count") == 2.toSpanAttribute())
+        #expect(attributes.get("shardline.attempt") == 1.toSpanAttribute())
+        #expect(Self.text(attributes.get("faas.invocation_id")) == bench.calls.all[1].requestID)
+        #expect(spans.allSatisfy { $0.status == nil } && tracer.activeSpans.isEmpty)
+    }
+
+    @Test func `a span says why its invocation failed, and which attempt it was`() async throws {
+        let bench = try await Bench()
+        try await bench.put(1...2)
+        let tracer = InMemoryTracer()
+        var settings = EventSourceMapping.Configuration()
+        settings.bisectOnError = false
+        let calls = Mutex(0)
+        let mapping = try await bench.mapping("m", settings) { batch, _ in
+            let call = calls.withLock { count in
+                count += 1
+                return count
+            }
+            switch call {
+            case 1: throw MalformedRecord("no number")
+            case 2: throw BatchFailure(from: batch[1], because: "later")
+            default: break
+            }
+        }
+        try await withTracer(tracer) {
+            async let run: Void = mapping.run(until: .caughtUp)
+            await bench.advance(by: .seconds(1)) { mapping.statistics.delivered == 2 }
+            try await run
+        }
+        let spans = tracer.finishedSpans
+        #expect(spans.count == 3 && spans.prefix(2).allSatisfy { $0.status?.code == .error })
+        #expect(Self.text(spans[0].attributes.get("error.type")) == "MalformedRecord")
+        #expect(spans[0].status?.message == "the record is malformed: no number")
+        #expect(spans[1].status?.message == "later" && spans[2].status == nil)
+        #expect(spans.map { $0.attributes.get("shardline.attempt") } == [1, 2, 1].map { $0.toSpanAttribute() })
+    }
+
+    /// A function outside Swift that keeps its events.
+    private final class Function: OutsideFunction {
+        let events = Mutex<[[UInt8]]>([])
+        func invoke(_ records: RecordBatch, event: [UInt8], context: InvocationContext) async -> OutsideAnswer {
+            events.withLock { $0.append(event) }
+            return .answered([])
+        }
+    }
+
+    @Test
+    func `the event of a function outside Swift has the trace context, within the payload limit (ESM-E12, ESM-B4)`()
+        async throws
+    {
+        let bench = try await Bench()
+        try await bench.stream.put(
+            contentsOf: (0..<2).map { _ in NewRecord([UInt8](repeating: 1, count: 900), partitionKey: "k") })
+        let tracer = InMemoryTracer()
+        let function = Function()
+        var settings = EventSourceMapping.Configuration()
+        // Two records fit without a trace context.
+        settings.payloadLimit = 4096
+        func mapping(_ name: String) async throws -> EventSourceMapping {
+            try await EventSourceMapping(name, from: bench.stream, configuration: settings, outsideFunction: function)
+        }
+        try await mapping("plain").run(until: .caughtUp)
+        let plain = function.events.withLock { $0 }
+        #expect(plain.count == 1 && !String(decoding: plain[0], as: UTF8.self).contains("traceContext"))
+        let traced = try await mapping("traced")
+        try await withTracer(tracer) { try await traced.run(until: .caughtUp) }
+        let events = function.events.withLock { Array($0.dropFirst()) }
+        let spans = tracer.finishedSpans
+        #expect(events.count == 2 && spans.count == 2)
+        for (event, span) in zip(events, spans) {
+            #expect(event.count <= 4096)
+            let trace = try #require(JSONValue(event)?["traceContext"])
+            #expect(trace["in-memory-trace-id"]?.text == span.traceID)
+            #expect(trace["in-memory-span-id"]?.text == span.spanID)
+        }
+    }
+
+    @Test func `a trace context that is larger than its room is left out (ESM-E12)`() {
+        let event = KinesisEvent(names: Records.names)
+        let records = Records.batch(["a"])
+        let plain = event.json(of: records)
+        func with(_ count: Int) -> [UInt8] {
+            event.json(of: records, traceFields: [("k\"", String(repeating: "x", count: count))])
+        }
+        // `,"traceContext":{"k\"":"…"}` without its text has 26 bytes.
+        #expect(with(1024 - 26).count == plain.count + 1024)
+        #expect(with(1024 - 25) == plain)
+        #expect(JSONValue(with(5))?["traceContext"]?["k\""]?.text == "xxxxx")
+    }
+
+    @Test func `without a tracer a function finds no trace context (ESM-E12)`() async throws {
+        let bench = try await Bench()
+        try await bench.put(1...1)
+        let isThere = Mutex(true)
+        let mapping = try await bench.mapping { _, context in
+            isThere.withLock { $0 = context.serviceContext != nil || ServiceContext.current != nil }
+        }
+        try await mapping.run(until: .caughtUp)
+        #expect(!isThere.withLock { $0 })
+    }
+}
