@@ -1,4 +1,5 @@
 import InMemoryTracing
+import Logging
 import ShardlineTesting
 import StreamModel
 import StreamStorage
@@ -82,9 +83,11 @@ struct InvocationTracingTests {
     /// A function outside Swift that keeps its events.
     private final class Function: OutsideFunction {
         let events = Mutex<[[UInt8]]>([])
+        let answer: [UInt8]
+        init(answer: [UInt8] = []) { self.answer = answer }
         func invoke(_ records: RecordBatch, event: [UInt8], context: InvocationContext) async -> OutsideAnswer {
             events.withLock { $0.append(event) }
-            return .answered([])
+            return .answered(answer)
         }
     }
 
@@ -117,6 +120,77 @@ struct InvocationTracingTests {
             #expect(trace["in-memory-trace-id"]?.text == span.traceID)
             #expect(trace["in-memory-span-id"]?.text == span.spanID)
         }
+    }
+
+    /// Runs the mapping over two records of one window, until `isOver` says that the window has ended.
+    private static func runWindow(
+        _ bench: Bench, _ tracer: InMemoryTracer, _ mapping: EventSourceMapping, until isOver: @Sendable () -> Bool
+    ) async throws {
+        try await bench.put(1...2)
+        try await withTracer(tracer) {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await mapping.run(until: .stopped) }
+                await bench.advance(by: .seconds(1), until: isOver)
+                await bench.rest()
+                mapping.triggerGracefulShutdown()
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    private static func windowed() -> EventSourceMapping.Configuration {
+        var settings = EventSourceMapping.Configuration()
+        settings.tumblingWindow = .seconds(10)
+        return settings
+    }
+
+    @Test func `invocations of a tumbling window are spans, and the final one too (ESM-E12, ESM-T5)`() async throws {
+        let bench = try await Bench()
+        let tracer = InMemoryTracer()
+        let window = Mutex<TumblingWindow?>(nil)
+        let seen = Mutex<[String?]>([])
+        let mapping = try await EventSourceMapping(
+            "m", from: bench.stream, configuration: Self.windowed(),
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), windowState: 0
+        ) { batch, sum, context in
+            seen.withLock { $0.append(ServiceContext.current?.inMemorySpanContext?.spanID) }
+            sum += batch.count
+        } windowEnd: { _, ended, context in
+            seen.withLock { $0.append(context.serviceContext?.inMemorySpanContext?.spanID) }
+            window.withLock { $0 = ended }
+        }
+        try await Self.runWindow(bench, tracer, mapping) { window.withLock { $0 != nil } }
+        let spans = tracer.finishedSpans.filter { $0.operationName == "process s" }
+        #expect(spans.count == 2 && spans.allSatisfy { $0.status == nil } && tracer.activeSpans.isEmpty)
+        #expect(seen.withLock { $0 } == spans.map(\.spanID))
+        let counts = spans.map { $0.attributes.get("messaging.batch.message_count") }
+        #expect(counts == [2.toSpanAttribute(), 0.toSpanAttribute()])
+        let ended = try #require(window.withLock { $0 })
+        for span in spans {
+            #expect(Self.text(span.attributes.get("shardline.window.start")) == ended.start.description)
+            #expect(Self.text(span.attributes.get("shardline.window.end")) == ended.end.description)
+        }
+        let isFinal = spans.map { $0.attributes.get("shardline.window.is_final") }
+        #expect(isFinal == [false.toSpanAttribute(), true.toSpanAttribute()])
+        #expect(spans.map { $0.attributes.get("shardline.first_sequence_number") != nil } == [true, false])
+    }
+
+    @Test func `the event of a window has its members and the trace context (ESM-E7, ESM-E12)`() async throws {
+        let bench = try await Bench()
+        let tracer = InMemoryTracer()
+        let function = Function(answer: Array(#"{"state": {"n": 2}}"#.utf8))
+        let mapping = try await EventSourceMapping(
+            "m", from: bench.stream, configuration: Self.windowed(), outsideFunction: function)
+        try await Self.runWindow(bench, tracer, mapping) { function.events.withLock { $0.count == 2 } }
+        let events = function.events.withLock { $0 }.map { JSONValue($0) }
+        #expect(events.count == 2 && tracer.finishedSpans.count == 2)
+        for (event, span) in zip(events, tracer.finishedSpans) {
+            #expect(event?["traceContext"]?["in-memory-span-id"]?.text == span.spanID)
+            // Lambda's event leaves out a fraction of zero.
+            let start = Self.text(span.attributes.get("shardline.window.start"))?.prefix(19)
+            #expect(start?.count == 19 && event?["window"]?["start"]?.text?.prefix(19) == start)
+        }
+        #expect(events.last??["isFinalInvokeForWindow"]?.bytes == Array("true".utf8))
     }
 
     @Test func `a trace context that is larger than its room is left out (ESM-E12)`() {
