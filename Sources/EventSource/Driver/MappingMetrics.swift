@@ -122,8 +122,13 @@ final class MappingMetrics: Sendable {
     private let dimensions: [(String, String)]
     private let factory: any MetricsFactory
     private let mapping: Handlers
-    private let countsShards: Bool
-    private let shards = Mutex<[ShardID: Handlers]>([:])
+    private struct Shards {
+        /// Whether there are metrics of each shard.
+        var isOn: Bool
+        var handlers: [ShardID: Handlers] = [:]
+    }
+
+    private let shards: Mutex<Shards>
 
     init(
         stream: String, mapping name: String, byShard: Bool = false,
@@ -132,17 +137,21 @@ final class MappingMetrics: Sendable {
         dimensions = [("stream", stream), ("mapping", name)]
         self.factory = factory
         mapping = Handlers(prefix: "shardline.", dimensions, factory)
-        countsShards = byShard
+        shards = Mutex(Shards(isOn: byShard))
     }
 
-    /// What records of one shard.
-    func of(_ shard: ShardID) -> Shard { Shard(mapping, countsShards ? handlers(of: shard) : nil) }
+    /// Says whether there are metrics of each shard from now on.
+    func countsShards(_ isOn: Bool) { shards.withLock { $0.isOn = isOn } }
 
-    private func handlers(of shard: ShardID) -> Handlers {
+    /// What records of one shard.
+    func of(_ shard: ShardID) -> Shard { Shard(mapping, handlers(of: shard)) }
+
+    private func handlers(of shard: ShardID) -> Handlers? {
         shards.withLock { shards in
-            if let known = shards[shard] { return known }
+            guard shards.isOn else { return nil }
+            if let known = shards.handlers[shard] { return known }
             let new = Handlers(prefix: "shardline.shard.", dimensions + [("shard", "\(shard)")], factory)
-            shards[shard] = new
+            shards.handlers[shard] = new
             return new
         }
     }
@@ -150,8 +159,7 @@ final class MappingMetrics: Sendable {
     /// Records the current backlog (ESM-M8).
     func show(_ backlog: MappingBacklog.Measured, at now: Timestamp) {
         mapping.show(backlog.total, at: now)
-        guard countsShards else { return }
-        for (shard, part) in backlog.shards { handlers(of: shard).show(part, at: now) }
+        for (shard, part) in backlog.shards { handlers(of: shard)?.show(part, at: now) }
     }
 }
 

@@ -146,6 +146,7 @@ struct SessionCourse {
             session.settings.value = settings
             failureStream = settings.failureStream
             session.permits.limit(to: settings.configuration.concurrency)
+            session.metrics.countsShards(settings.configuration.shardMetrics)
             workers.tellAll(.settings(settings))
         }
         guard mapping.isEnabled != isEnabled else { return true }

@@ -55,7 +55,7 @@ final class ShardDriver {
     /// The shard, if the store can be read without a task; set at the first read.
     private var direct: (any DirectShard)?
     private let board: MappingStatusRegistry.Shard
-    private let metrics: MappingMetrics.Shard
+    private var metrics: MappingMetrics.Shard
 
     private var core: ShardCore
     private var decisions = ShardCore.Decisions()
@@ -253,6 +253,7 @@ final class ShardDriver {
         let (names, configuration) = (settings.names, settings.configuration)
         runners = runners.map { $0.with(names: names, configuration: configuration) }
         log.destination = settings.destination.words
+        metrics = session.metrics.of(shard.id)
         return decide(.settingsChanged(settings.lanes), in: &group)
     }
 

@@ -102,6 +102,28 @@ struct ShardMetricsTests {
         try await run
     }
 
+    @Test func `ESM-L4 the metrics of each shard are switched on while the mapping runs`() async throws {
+        let bench = try await Bench()
+        let metrics = TestMetrics()
+        let mapping = try await bench.mapping("m", .init(), metrics: metrics) { _, _ in }
+        async let run: Void = mapping.run(until: .stopped)
+        try await bench.put(1...3)
+        await bench.rest()
+        let shard = [("shard", ShardID(0).description)]
+        try await mapping.update { $0.shardMetrics = true }
+        await bench.rest()
+        try await bench.put(4...5)
+        await bench.rest()
+        #expect(Self.total(metrics, "PolledEventCount") == 5 && Self.total(metrics, "PolledEventCount", shard) == 2)
+        try await mapping.update { $0.shardMetrics = false }
+        await bench.rest()
+        try await bench.put(6...6)
+        await bench.rest()
+        #expect(Self.total(metrics, "PolledEventCount") == 6 && Self.total(metrics, "PolledEventCount", shard) == 2)
+        mapping.triggerGracefulShutdown()
+        try await run
+    }
+
     @Test func `each lane that is blocked is measured, not only the one furthest behind (ESM-M1, ESM-M8)`()
         async throws
     {
