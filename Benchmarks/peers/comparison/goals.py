@@ -5,8 +5,8 @@ from typing import Callable, Optional
 
 from .results import Results
 from .scenarios import (
-    DISK, FLOOR, FLOOR_RAW, INCOMPRESSIBLE, LARGE, LATENCY, MANY_SHARDS, PEERS, PRODUCT, RELAXED, SINGLE, SMALL, TITLES,
-    Scenario)
+    DISK, FLOOR, FLOOR_RAW, INCOMPRESSIBLE, LARGE, LATENCY, MANY_SHARDS, PACED, PEERS, PRODUCT, RELAXED, SINGLE, SMALL,
+    TITLES, Scenario)
 from .tables import decimal, markdown
 
 
@@ -79,6 +79,15 @@ GOALS = [
     Goal(11, "peak memory, 1 M records of 100 B, 4 shards, MiB", _own(SMALL, "memory"), 96, 48, True),
     Goal(11, "peak memory, 1 M records of 100 B, 1,024 shards, MiB", _own(MANY_SHARDS, "memory"), 192, 96, True),
 ]
+
+
+for paced in PACED:
+    at = f"200 B, 16 shards, at {paced.rate:,}/s"
+    GOALS += [
+        Goal(12, f"{at}, CPU a record: C floor", _ratio(paced, FLOOR, "latency_cpu_us"), 1.6, 1.2, True),
+        Goal(12, f"{at}, put to consume, p99: RocksDB", _ratio(paced, "rocksdb", "latency_p99"), 1, None, True),
+        Goal(12, f"{at}, put to consume, p50, ms", _own(paced, "latency_p50")),
+    ]
 
 
 def reaches(goal: Goal, value: Optional[float], bound: Optional[float]) -> str:

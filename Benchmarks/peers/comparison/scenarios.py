@@ -60,6 +60,7 @@ class Job:
 
 SMALL = Scenario()
 LATENCY = Scenario(producers=1, rate=LATENCY_RATE)
+PACED = tuple(Scenario(record_bytes=200, shards=16, producers=1, rate=rate) for rate in (10_000, 50_000))
 LARGE = Scenario(record_bytes=1024)
 INCOMPRESSIBLE = Scenario(record_bytes=1024, compressible=False)
 MANY_SHARDS = Scenario(shards=1024)
@@ -72,7 +73,7 @@ def record_count(job: Job, scale: float) -> int:
     scenario = job.scenario
     if scenario.rate:
         # Peers put a few at full speed first; what is measured comes after that.
-        count = LATENCY_RATE * LATENCY_SECONDS if job.system == PRODUCT else 20_000
+        count = scenario.rate * LATENCY_SECONDS if job.system == PRODUCT else 20_000
     elif scenario.batch == 1:
         count = 100_000
     elif job.system == "redis":
@@ -108,11 +109,17 @@ def _goals() -> list:
         + _jobs(RELAXED, EVERYBODY)
         + _jobs(SINGLE, (FLOOR, PRODUCT, "rocksdb"))
         + _jobs(LATENCY, (FLOOR, PRODUCT, "rocksdb"))
+        + _paced()
     )
+
+
+def _paced() -> list:
+    return [job for scenario in PACED for job in _jobs(scenario, (FLOOR, PRODUCT, "rocksdb"))]
 
 
 SETS = {
     "table": _table,
     "goals": _goals,
+    "paced": _paced,
     "quick": lambda: _jobs(SMALL, EVERYBODY) + _jobs(LATENCY, EVERYBODY),
 }

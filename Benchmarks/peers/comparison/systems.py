@@ -126,7 +126,7 @@ def figures(job: Job, run: dict) -> dict:
         found = {"megabytes": run["raw"]["prezero_1024K"]["MBps"]}
     else:
         found = _peer_figures(run["raw"])
-    # At a fixed rate only the latency says something; as fast as it goes it says only how long the queues are.
+    # At a fixed rate only latency and CPU say something; as fast as it goes it says only how long the queues are.
     if job.scenario.rate:
         found = {name: value for name, value in found.items() if name.startswith("latency")}
     elif job.system == PRODUCT:
@@ -147,6 +147,7 @@ def _product_figures(raw: dict) -> dict:
         "ack_p99": acknowledged.get("p99"),
         "latency_p50": latency.get("p50"),
         "latency_p99": latency.get("p99"),
+        "latency_cpu_us": raw["cpu_us_per_record"],
         "disk_ratio": raw["disk_bytes"] / (raw["records"] * raw["record_bytes"]),
         "memory": raw["peak_rss_bytes"] / 2**20,
     }
@@ -165,6 +166,7 @@ def _peer_figures(raw: dict) -> dict:
         "ack_p99": milliseconds("put_p99_us"),
         "latency_p50": milliseconds("lat_p50_us"),
         "latency_p99": milliseconds("lat_p99_us"),
+        "latency_cpu_us": raw.get("lat_cpu_us_per_rec"),
         "disk_ratio": raw["disk_ratio"],
         "memory": raw["peak_rss_MB"],
     }

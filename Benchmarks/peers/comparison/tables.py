@@ -64,6 +64,7 @@ def _all_figures(results: Results, scenario: Scenario) -> list:
     heading = ["", "put, records/s", "consumed", "MB/s", "CPU, µs/record", "put acknowledged, ms, p50 / p99"]
     if with_latency:
         heading.append(f"put to consume at {LATENCY_RATE:,}/s, ms, p50 / p99")
+        heading.append("its CPU, µs/record")
     rows = [heading + ["on disk", "peak memory, MiB"]]
     for system in ordered(results.systems(scenario)):
         if results.has_failed(Job(scenario, system)):
@@ -75,6 +76,7 @@ def _all_figures(results: Results, scenario: Scenario) -> list:
         if with_latency:
             latency = [results.median(at_rate, system, name) for name in ("latency_p50", "latency_p99")]
             row.append(pair(*latency))
+            row.append(decimal(results.median(at_rate, system, "latency_cpu_us")))
         rows.append(row + [decimal(median("disk_ratio")), decimal(median("memory"), 0)])
     return markdown(rows)
 

@@ -42,6 +42,10 @@ static void print_latency(const struct latency_result *latency) {
     print_times("lat", latency->latencies, latency->count);
     printf(",\"lat_rate\":%.0f,\"lat_n\":%ld", latency->records_per_second, latency->count);
     printf(",\"lat_batch\":%.1f", latency->records_per_put);
+    double server_seconds = latency->end.server - latency->start.server;
+    double cpu_seconds = latency->end.client - latency->start.client + server_seconds;
+    printf(",\"lat_cpu_us_per_rec\":%.3f", cpu_seconds / (double)latency->count * 1e6);
+    printf(",\"lat_noise\":%.2f", used_by_others(latency->start, latency->end));
 }
 
 static void print_space(const struct load_result *load, long long disk_bytes) {

@@ -198,12 +198,14 @@ struct latency_result run_latency(void) {
     start_consumers();
     if (driver.start_producer) driver.start_producer(0);
     sleep_until(now() + 0.1);  // until the consumers wait
+    result.start = usage_now(options.server_pid);
     double start = now();
     expect_latencies(start);
     long puts = put_at_rate(records, start);
     double seconds = now() - start;
     atomic_store(&producers_at_work, 0);
     join_consumers();
+    result.end = usage_now(options.server_pid);
     result.latencies = take_latencies(&result.count);
     result.records_per_second = (double)result.count / seconds;
     result.records_per_put = (double)result.count / (double)(puts ? puts : 1);

@@ -16,6 +16,7 @@ struct load_result {
 struct load_result run_load(void);
 
 struct latency_result {
+    struct usage start, end;
     double *latencies;
     long count;
     double records_per_second;
