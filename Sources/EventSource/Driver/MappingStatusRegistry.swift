@@ -29,7 +29,7 @@ final class MappingStatusRegistry: Sendable {
         var toldExpired = SequenceNumber.zero
 
         /// Follows the lanes one by one: a lane that is blocked is not always the one that is furthest behind.
-        mutating func followLanes(_ core: borrowing ShardCore, _ now: Moment) {
+        mutating func followLanes(_ core: inout ShardCore, _ now: Moment) {
             for lane in lanes.indices where lane < core.laneCount {
                 let unit = core.unit(ofLane: lane)
                 guard unit != lanes[lane].unit else { continue }
@@ -156,33 +156,39 @@ final class MappingStatusRegistry: Sendable {
             }
         }
 
+        /// Follows what went wrong last, and whether that is over.
+        func follow(_ trace: [LaneCore.TraceEvent]) {
+            for event in trace {
+                switch event {
+                case .failed(_, _, let failure), .notReached(_, let failure, _): noteError(failure.text)
+                case .destinationFailed(let reason, _, _): noteError(reason)
+                case .succeeded, .progressed, .handedOver: noteError(nil)
+                // Without a destination the records are dropped, and nothing waits for them.
+                case .gaveUp(let span) where !span.kept: noteError(nil)
+                default: break
+                }
+            }
+        }
+
+        private func noteError(_ text: String?) { entry.withLock { $0.state.lastError = text } }
+
         /// Stores a shard's state and returns the counters of the previous call.
-        func update(
-            _ core: borrowing ShardCore, tip: SequenceNumber, trace: [LaneCore.TraceEvent], now: Moment
-        ) -> LaneCore.Counters {
-            let (counters, status, persisted) = (core.counters, core.status, core.persistedPosition)
-            let held = core.oldestHeldRecord
-            return entry.withLock { entry in
-                defer { entry.current = counters }
-                entry.state.checkpoint = persisted
+        ///
+        /// `core` is not changed. It is large, and what is passed in this way is not copied.
+        func update(_ core: inout ShardCore, tip: SequenceNumber, now: Moment) -> LaneCore.Counters {
+            entry.withLock { entry in
+                entry.state.checkpoint = core.persistedPosition
                 entry.state.tip = tip
+                let counters = core.counters
                 entry.state.lost = entry.earlier.lost + counters.lost
                 entry.state.expired = entry.earlier.expired + counters.expired
-                for event in trace {
-                    switch event {
-                    case .failed(_, _, let failure), .notReached(_, let failure, _):
-                        entry.state.lastError = failure.text
-                    case .destinationFailed(let reason, _, _): entry.state.lastError = reason
-                    case .succeeded, .progressed, .handedOver: entry.state.lastError = nil
-                    // Without a destination the records are dropped, and nothing waits for them.
-                    case .gaveUp(let span) where !span.kept: entry.state.lastError = nil
-                    default: break
-                    }
-                }
-                entry.oldest = held?.sequenceNumber
+                let held = core.oldestHeldRecord
+                entry.oldest = held?.number
+                let status = core.status
                 entry.follow(status, now)
-                if status != .stopped { entry.followLanes(core, now) }
-                entry.state.oldestArrival = held?.approximateArrivalTimestamp
+                if status != .stopped { entry.followLanes(&core, now) }
+                entry.state.oldestArrival = held?.arrival
+                defer { entry.current = counters }
                 return entry.current
             }
         }

@@ -78,6 +78,8 @@ final class ShardDriver {
     private let gathering: ReadCoalescer
     private var tip: SequenceNumber
     private var openRead: ShardCore.ReadOrder?
+    /// Steps that the session's observer is to be told of, once the state that they led to is published.
+    private var unobserved: [LaneCore.TraceEvent] = []
     /// Events that wait for the current decision: the lane is never called from within a decision.
     private var due: [ShardCore.Event] = []
 
@@ -328,24 +330,30 @@ final class ShardDriver {
     /// Lets the lane decide on all due events.
     private func settle(in group: inout DiscardingTaskGroup) -> LaneEnd? {
         var end: LaneEnd?
-        while !due.isEmpty, end == nil {
-            end = step(due.removeFirst(), in: &group)
+        let now = Moment(session.timeSource)
+        var next = 0
+        while next < due.count, end == nil {
+            end = step(due[next], at: now, in: &group)
+            next += 1
             if end == nil, !isStopping, case .position(let position) = goal, core.persistedPosition >= position {
                 isStopping = true
                 due.append(.stop)
             }
         }
+        if next == due.count { due.removeAll(keepingCapacity: true) } else { due.removeFirst(next) }
+        publish(at: now)
         // If the lane waits for nothing but its checkpoint, the checkpoint's notice needn't wake the worker.
         address.hearsOfCheckpoints(!(goal == nil && !isStopping && core.waitsForRecords))
         return end
     }
 
-    private func step(_ event: ShardCore.Event, in group: inout DiscardingTaskGroup) -> LaneEnd? {
+    private func step(
+        _ event: ShardCore.Event, at now: Moment, in group: inout DiscardingTaskGroup
+    ) -> LaneEnd? {
         if case .read(_, let result) = event {
             tip = max(tip, result.tip)
             openRead = nil
         }
-        let now = Moment(session.timeSource)
         // Taken out, because an action may change the driver; put back afterwards to reuse the memory.
         var decisions = ShardCore.Decisions()
         swap(&decisions, &self.decisions)
@@ -359,16 +367,20 @@ final class ShardDriver {
         for index in decisions.actions.indices {
             if let ended = perform(decisions.actions[index], in: &group) { end = ended }
         }
-        publish(decisions.trace, at: now)
+        guard !decisions.trace.isEmpty else { return end }
+        board.follow(decisions.trace)
         log.write(decisions.trace, at: now)
-        if let observer = session.observer { for trace in decisions.trace { observer(shard.id, trace) } }
+        if session.observer != nil { unobserved += decisions.trace }
         return end
     }
 
     /// Publishes the lane's state. Statistics and metrics are both taken from here, so that they agree.
-    private func publish(_ trace: [LaneCore.TraceEvent], at now: Moment) {
-        let told = board.update(core, tip: tip, trace: trace, now: now)
+    private func publish(at now: Moment) {
+        let told = board.update(&core, tip: tip, now: now)
         metrics.record(from: told, to: core.counters)
+        guard let observer = session.observer else { return }
+        for step in unobserved { observer(shard.id, step) }
+        unobserved = []
     }
 
     private func perform(_ action: ShardCore.Action, in group: inout DiscardingTaskGroup) -> LaneEnd? {

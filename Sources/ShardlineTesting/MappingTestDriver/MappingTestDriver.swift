@@ -175,16 +175,16 @@ public struct MappingTestDriver {
 
     /// When something is due next: the lane's wake-up, or the end of its oldest record's retention.
     private var nextMoment: MonotonicTime? {
-        guard let held = core.oldestHeldRecord, held.sequenceNumber > toldExpired else { return wake }
-        let left = held.approximateArrivalTimestamp + retention - time.wallTime
+        guard let held = core.oldestHeldRecord, held.number > toldExpired else { return wake }
+        let left = held.arrival + retention - time.wallTime
         let expiry = time.monotonicTime + max(.zero, left)
         return wake.map { min($0, expiry) } ?? expiry
     }
 
     /// The event for expired records that the lane holds and has not been told about.
     private mutating func expired() async throws -> ShardCore.Event? {
-        guard let held = core.oldestHeldRecord, held.sequenceNumber > toldExpired,
-            time.wallTime - held.approximateArrivalTimestamp >= retention
+        guard let held = core.oldestHeldRecord, held.number > toldExpired,
+            time.wallTime - held.arrival >= retention
         else { return nil }
         toldExpired = try await store.position(of: .trimHorizon, in: Self.stream, shard: Self.shard)
         return .trimmed(through: toldExpired)

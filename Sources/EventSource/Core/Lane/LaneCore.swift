@@ -14,12 +14,12 @@ package struct LaneCore: Sendable {
         /// The unit on top is looked at again when its pause is over, or a checkpoint is durable.
         case deciding
         /// The attempt of the unit on top has to be durable before it is made (ESM-A9).
-        case noting(AttemptNote)
+        indirect case noting(AttemptNote)
         /// The function has the unit on top, and gets the units below it if it succeeds: the calls that are left, at
         /// least one.
         case invoking(ArraySlice<Invocation>)
         /// Records that were given up are on their way to the failure destination.
-        case delivering(Delivery)
+        indirect case delivering(Delivery)
     }
 
     /// A hand-over to the failure destination.
@@ -44,7 +44,7 @@ package struct LaneCore: Sendable {
         /// Nothing: the process before ended cleanly, or the first batch is done.
         case off
         /// The first batch is the unit of this note, which the process before did not end.
-        case resuming(AttemptNote)
+        indirect case resuming(AttemptNote)
         /// The attempts of the first batch are noted before they are made; the unit and its failed attempts that were
         /// noted last.
         case noting(last: (unit: Int, attempts: Int)?)
@@ -86,13 +86,13 @@ package struct LaneCore: Sendable {
     var unsaved: [SequenceNumber] = []
     var crashGuard: CrashGuard
     /// The attempts of the lane's first unit, as the next checkpoint says them (ESM-A9).
-    var note: AttemptNote?
+    @Rare var note: AttemptNote?
     /// The tumbling window of the records that were taken last; nil: the lane has no windows.
-    var window: Window?
+    @Rare var window: Window?
     /// When the lane may ask for the next read that shows what can still arrive (ESM-T5).
     var nextLook: MonotonicTime?
     /// The attempts of the window's final invocation, which the process before did not end (ESM-A9).
-    var finalNote: AttemptNote?
+    @Rare var finalNote: AttemptNote?
 
     // Protection of a function that keeps failing (ESM-A8).
     var failedInARow = 0

@@ -2,6 +2,13 @@ import StreamModel
 import StreamStorage
 
 extension LaneCore {
+    /// Settings that lanes and invocations hold by one reference.
+    final class Terms: Sendable {
+        let settings: Settings
+
+        init(_ settings: Settings) { self.settings = settings }
+    }
+
     /// What the lanes of a shard have in common. A lane gets it with each decision.
     struct Shared: Sendable {
         /// What is known of the shard's records beyond those that were read.
@@ -23,7 +30,11 @@ extension LaneCore {
         }
 
         /// The settings in force.
-        var settings: Settings
+        var settings: Settings {
+            get { terms.settings }
+            set { terms = Terms(newValue) }
+        }
+        private(set) var terms: Terms
         let denseNumbers: Bool
         var generator: SplitMix
         var counters = Counters()
@@ -41,7 +52,7 @@ extension LaneCore {
         init(
             settings: Settings, denseNumbers: Bool, generator: SplitMix, readPosition: SequenceNumber
         ) {
-            self.settings = settings
+            terms = Terms(settings)
             self.denseNumbers = denseNumbers
             self.generator = generator
             source = Source(readPosition: readPosition)
@@ -64,7 +75,7 @@ extension LaneCore {
 
         mutating func newInvocation(of unit: Unit, lane: Int, window: WindowCall?) -> Invocation {
             invocationCount += 1
-            return Invocation(number: invocationCount, lane: lane, unit: unit, window: window, settings: settings)
+            return Invocation(number: invocationCount, lane: lane, unit: unit, window: window, terms: terms)
         }
 
         mutating func trace(_ event: TraceEvent) { steps.append(event) }

@@ -45,19 +45,56 @@ extension LaneCore {
         package let head: RecordName?
     }
 
-    /// The records that a line of the trace is about.
+    /// The records that a line of the trace is about. A unit and all lines about it share what is said of them.
     package struct UnitSpan: Hashable, Sendable {
-        /// The unit's number in its shard.
-        package let unit: Int
-        /// The lane's number.
-        package let lane: Int
-        package let first: SequenceNumber
-        package let last: SequenceNumber
-        package let count: Int
-        /// The first record.
-        package let head: RecordName
+        private final class Names: Sendable {
+            let unit: Int
+            let lane: Int
+            let first: SequenceNumber
+            let last: SequenceNumber
+            let count: Int
+            let head: RecordName
+
+            init(
+                unit: Int, lane: Int, first: SequenceNumber, last: SequenceNumber, count: Int, head: RecordName
+            ) {
+                (self.unit, self.lane, self.first, self.last) = (unit, lane, first, last)
+                (self.count, self.head) = (count, head)
+            }
+        }
+
+        private let names: Names
         /// The record that failed, if the function named one.
-        package internal(set) var failing: RecordName?
+        @Rare package internal(set) var failing: RecordName?
+
+        package init(
+            unit: Int, lane: Int, first: SequenceNumber, last: SequenceNumber, count: Int, head: RecordName,
+            failing: RecordName? = nil
+        ) {
+            names = Names(unit: unit, lane: lane, first: first, last: last, count: count, head: head)
+            self.failing = failing
+        }
+
+        /// The unit's number in its shard.
+        package var unit: Int { names.unit }
+        /// The lane's number.
+        package var lane: Int { names.lane }
+        package var first: SequenceNumber { names.first }
+        package var last: SequenceNumber { names.last }
+        package var count: Int { names.count }
+        /// The first record.
+        package var head: RecordName { names.head }
+
+        package static func == (left: UnitSpan, right: UnitSpan) -> Bool {
+            (left.unit, left.lane, left.first, left.last) == (right.unit, right.lane, right.first, right.last)
+                && (left.count, left.head, left.failing) == (right.count, right.head, right.failing)
+        }
+
+        package func hash(into hasher: inout Hasher) {
+            hasher.combine(unit)
+            hasher.combine(lane)
+            hasher.combine(first)
+        }
 
         /// The same span with the record that failed.
         func failing(at record: Record) -> UnitSpan {
@@ -118,7 +155,7 @@ extension LaneCore {
         /// The unit was split in two.
         case split(UnitSpan, SplitReason, into: UnitSpan, and: UnitSpan)
         /// Records are given up.
-        case gaveUp(GivenUpSpan)
+        indirect case gaveUp(GivenUpSpan)
         /// The destination has stored the given-up records up to this number.
         case handedOver(through: SequenceNumber)
         /// The destination failed, `failures` times in a row now; the delivery is retried after this pause.

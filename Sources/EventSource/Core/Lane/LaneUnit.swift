@@ -25,7 +25,7 @@ extension LaneCore {
         /// Calls that did not reach the function, since the last one that did (ESM-A4).
         package internal(set) var unreached = 0
         /// Why the last invocation failed.
-        package internal(set) var failure: FunctionFailure?
+        @Rare package internal(set) var failure: FunctionFailure?
         /// Whether the last failure came from a report of the function rather than from an error (ESM-R14).
         var failedByReport = false
         /// The number of the last invocation (see ``Invocation/number``).
@@ -75,9 +75,11 @@ extension LaneCore {
         /// Counts the attempts of this unit, from 1.
         package var attempt: Int { unit.attempts + 1 }
         /// The window and its state; nil in a mapping without windows.
-        package let window: WindowCall?
+        @Rare package internal(set) var window: WindowCall?
+        /// What ``settings`` shares with the lane.
+        let terms: Terms
         /// The settings of this invocation; later changes of the mapping's settings don't affect it (ESM-L4).
-        package let settings: Settings
+        package var settings: Settings { terms.settings }
     }
 
     /// Why a batch was closed.

@@ -144,7 +144,9 @@ package struct ShardCore: Sendable {
     }
 
     /// The first record that was read and is not done. Its age shows how far a blocked shard is behind (ESM-M1).
-    package var oldestHeldRecord: Record? { behindLane.oldestHeldRecord }
+    package var oldestHeldRecord: (number: SequenceNumber, arrival: Timestamp)? {
+        lanes[laneBehind].oldestHeldRecord.map { ($0.sequenceNumber, $0.approximateArrivalTimestamp) }
+    }
 
     /// The number of records that the shard holds in memory.
     package var heldRecords: Int { lanes.reduce(0) { $0 + $1.heldRecords } }
@@ -152,18 +154,18 @@ package struct ShardCore: Sendable {
     /// What the lane does that is furthest behind.
     package var status: LaneCore.Status {
         guard phase == .running || phase == .stopping else { return .stopped }
-        return behindLane.status(shared.settings)
+        return lanes[laneBehind].status(shared.terms.settings)
     }
 
     /// The lane with the lowest number that is not done; the first one if all are done with everything.
-    private var behindLane: LaneCore {
-        guard lanes.count > 1 else { return lanes[0] }
+    private var laneBehind: Int {
+        guard lanes.count > 1 else { return 0 }
         var (found, lowest) = (0, SequenceNumber.max)
         for lane in lanes.indices {
             guard let first = lanes[lane].firstUndone, first < lowest else { continue }
             (found, lowest) = (lane, first)
         }
-        return lanes[found]
+        return found
     }
 
     // MARK: - Life

@@ -51,7 +51,7 @@ extension ShardCore {
         /// The last ``Action/checkpoint(_:)`` is durable.
         case checkpointed
         /// The mapping has these settings from the next decision on (ESM-L4).
-        case settingsChanged(LaneCore.Settings)
+        indirect case settingsChanged(LaneCore.Settings)
         /// Invoke nothing more, take the result of the invocation in flight, and stop (ESM-L3).
         case stop
         /// The same until the next ``start``: the attempts are kept, in the checkpoint too (ESM-L2).
@@ -77,7 +77,7 @@ extension ShardCore {
         /// Give the records to the failure destination; answered by ``Event/destinationTook(checkpointed:lane:)`` or
         /// ``Event/destinationFailed(_:takenThrough:lane:)``. Where the settings say that the delivery moves the
         /// checkpoint, it stores the progress, moved past the records, in the same commit (ESM-D9, ESM-D10).
-        case handOver(LaneCore.GiveUp, ShardProgress)
+        indirect case handOver(LaneCore.GiveUp, ShardProgress)
         /// Everything is done and durable. The shard asks for nothing more until the next ``Event/start``; an open read
         /// can be cancelled.
         case stopped(LaneCore.StopReason)

@@ -40,7 +40,7 @@ package struct ShardProgress: Hashable, Sendable {
     /// The attempts of the lanes' first units that a crash must not forget (ESM-A9).
     package var notes: [LaneNote]
     /// The tumbling window as of ``position``, with its state (ESM-T8); nil without windows.
-    package var window: LaneCore.Window?
+    @Rare package var window: LaneCore.Window?
 
     package init(
         position: SequenceNumber, isShardEnd: Bool = false, lanes: [SequenceNumber] = [],

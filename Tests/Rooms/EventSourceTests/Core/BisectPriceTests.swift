@@ -167,6 +167,6 @@ import TestSupport
         #expect(world.sent.dropFirst(3).allSatisfy { $0 == 2..<3 })
         #expect(world.checkpoints.last == SequenceNumber(2))
         #expect(world.documents.isEmpty)
-        #expect(world.lane.oldestHeldRecord?.sequenceNumber == SequenceNumber(3))
+        #expect(world.lane.oldestHeldRecord?.number == SequenceNumber(3))
     }
 }

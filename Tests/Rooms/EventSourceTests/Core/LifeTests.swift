@@ -186,6 +186,6 @@ import Testing
         #expect(
             world.lane.status
                 == .waiting(span, attempts: 1, until: MonotonicTime(sinceOrigin: .milliseconds(5_500))))
-        #expect(world.lane.oldestHeldRecord?.sequenceNumber == SequenceNumber(1))
+        #expect(world.lane.oldestHeldRecord?.number == SequenceNumber(1))
     }
 }
