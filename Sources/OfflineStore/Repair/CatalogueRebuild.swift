@@ -60,6 +60,44 @@ struct CatalogueRebuild {
         }
     }
 
+    /// Applies the journal's entries about streams that only segments describe, which the first replay did not know.
+    /// Those that it did know are unchanged by a second time.
+    mutating func replayAgain(_ journal: JournalSurvey) {
+        guard !described.isEmpty else { return }
+        for number in journal.numbers {
+            for entry in journal.commits[number]?.entries ?? [] {
+                switch entry {
+                case .records, .opened, .streamCreated, .streamDeleted, .shardsRemoved: continue
+                case .seal(let seal): replayAgain(seal, ofCommit: number)
+                case .checkpoint, .parked, .attempts, .streamChanged, .mappingCreated, .mappingChanged,
+                    .mappingControlled, .mappingDeleted, .takeOver:
+                    catalogue.apply(entry, commit: number)
+                }
+            }
+        }
+    }
+
+    /// A parent without records is in no segment, so the seal may know of more shards than there are.
+    private mutating func replayAgain(_ seal: SealEntry, ofCommit number: UInt64) {
+        guard catalogue.streams[seal.stream] != nil else { return }
+        let parents = seal.parents.compactMap { catalogue.shards[$0.shard] }
+        for child in seal.children where isUnknown(child.key) {
+            insert(
+                ShardState(
+                    key: child.key, stream: seal.stream, id: child.id, range: child.range, parents: parents.map(\.id),
+                    creationSecond: child.creationSecond, openedAt: seal.closedAt, origin: child.origin,
+                    lastSequence: child.origin, floor: .zero, lastArrival: seal.closedAt, atCommit: number))
+            described.insert(child.key)
+        }
+        for (key, last) in seal.parents.map({ ($0.shard, $0.lastSequence) })
+        where catalogue.shards[key].map({ $0.closedAt == nil }) ?? false {
+            catalogue.shards[key]?.closedAt = seal.closedAt
+            catalogue.shards[key]?.lastSequence = last
+            catalogue.shards[key]?.children = seal.children.map(\.id)
+            catalogue.shards[key]?.atCommit = number
+        }
+    }
+
     /// Adds streams of which only the rows of shards are left, and shards of which only records in the journal are
     /// left. They get names with `recovered`, so that all undamaged records stay readable.
     mutating func adopt(_ shardRows: [MetadataRow], _ journal: JournalSurvey) {

@@ -38,6 +38,7 @@ struct MetadataRebuild {
         var builder = CatalogueRebuild(catalogue, now: now)
         builder.replay(journal)
         builder.add(surveys)
+        builder.replayAgain(journal)
         builder.adopt(rows[.shard], journal)
         catalogue = builder.catalogue
         var there = journal.recordNumbers

@@ -53,24 +53,24 @@ package struct ParkedEntry: Sendable, Hashable {
 
 /// Closes shards and creates their children.
 package struct SealEntry: Sendable, Hashable {
-    struct Parent: Sendable, Hashable {
-        var shard: ShardNumber
-        var lastSequence: SequenceNumber
+    package struct Parent: Sendable, Hashable {
+        package var shard: ShardNumber
+        package var lastSequence: SequenceNumber
     }
-    var stream: StreamNumber
-    var closedAt: Timestamp
-    var parents: [Parent]
-    var children: [NewShard]
+    package var stream: StreamNumber
+    package var closedAt: Timestamp
+    package var parents: [Parent]
+    package var children: [NewShard]
 }
 
 /// A new shard.
-struct NewShard: Sendable, Hashable {
-    var key: ShardNumber
-    var id: ShardID
-    var range: HashKeyRange
-    var creationSecond: UInt64
+package struct NewShard: Sendable, Hashable {
+    package var key: ShardNumber
+    package var id: ShardID
+    package var range: HashKeyRange
+    package var creationSecond: UInt64
     /// The number before the shard's first.
-    var origin: SequenceNumber
+    package var origin: SequenceNumber
 }
 
 /// A new stream.

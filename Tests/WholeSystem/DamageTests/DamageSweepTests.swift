@@ -23,7 +23,7 @@ import Testing
         let folder = TestDirectory()
         try store.write(to: folder.path("store"), store.files)
         let map = try await WholeMap(folder.path("store"))
-        #expect(map.records.count == 194)
+        #expect(map.records.count == 216)
         #expect(Set(map.holders.map(\.kind)).count == 4)
         let judge = Judge(map: map)
         // Without damage all is served, or nothing that follows means anything.

@@ -20,10 +20,24 @@ final class SteppedClock: TimeSource {
 
 let quiet = Logger(label: "damage", factory: { _ in SwiftLogNoOpLogHandler() })
 
-/// The files of a small store that was closed: a sealed and an open segment, and a journal with records of its own.
+/// The files of a small store that was closed: a sealed and an open segment, and a journal with records, a control action and
+/// a merge of its own.
 struct SmallStore: Sendable {
     static let mapping = MappingID(stream: "orders", name: "billing")
     static let position = SequenceNumber(3)
+    /// Its settings since the control action before the last one.
+    static let settings = Array("{\"a\":2}".utf8)
+    /// All shards, and by which number records know each.
+    static let shards: [(stream: String, shard: UInt32, key: UInt32)] = [
+        ("orders", 0, 1), ("orders", 1, 2), ("audit", 0, 3), ("scaled", 0, 4), ("scaled", 1, 5), ("scaled", 2, 6),
+        ("scaled", 3, 7),
+    ]
+    /// What ``Trial`` says of the mapping and the lineage of shards where nothing is damaged.
+    static let facts = [
+        "billing is disabled, has {\"a\":2} and revision 3", "1 machine 7: its run has these settings",
+        "2 betrieb: größer",
+        "3 ops: it hangs", "scaled 0 closed", "scaled 1 of 0 closed", "scaled 2 of 0 closed", "scaled 3 of 1 2",
+    ]
 
     /// By path below the directory.
     let files: [String: [UInt8]]
@@ -50,6 +64,19 @@ struct SmallStore: Sendable {
             internals: internals(directory, clock))
     }
 
+    private static func seal(
+        _ parents: [UInt32], _ children: [HashKeyRange], with others: [Change] = [], _ store: SegmentStore
+    ) async throws {
+        let seal = Seal(stream: "scaled", parents: parents.map { ShardID($0) }, children: children)
+        guard case .committed = try await store.commit([.seal(seal)] + others) else {
+            throw ShardlineError(.storeFailed, "the seal was refused")
+        }
+    }
+
+    private static func ofBothHalves(_ text: String) -> [NewRecord] {
+        [HashKey(1), HashKey(.max)].map { NewRecord(text, partitionKey: "k", explicitHashKey: $0) }
+    }
+
     init() async throws {
         let folder = TestDirectory(inMemory: true)
         let directory = folder.path("store")
@@ -72,19 +99,33 @@ struct SmallStore: Sendable {
         var store = try await Self.open(directory, clock)
         try await store.createStream("orders", shards: 2, retention: .seconds(365 * 86_400))
         try await store.createStream("audit", shards: 1, retention: .seconds(365 * 86_400))
+        try await store.createStream("scaled", shards: 1, retention: .seconds(365 * 86_400))
+        try await store.stream("scaled").put("before the split", partitionKey: "k")
         try await store.createMapping(
             MappingDefinition(key: Self.mapping, startingPosition: .trimHorizon, configuration: Array("{}".utf8)))
         try await put(14, store)
         try await store.close()
         store = try await Self.open(directory, clock)
-        try await put(14, store)
+        let lease = MappingClaim(configuration: Array("{\"a\":1}".utf8), owner: "machine 7", lease: .seconds(30))
+        let earlier = try await store.claimMapping(Self.mapping, with: lease)
+        let updated = MappingControl(Self.mapping, configuration: Self.settings, actor: "betrieb", reason: "größer")
+        try await store.controlMapping(updated)
+        try await store.releaseMapping(Self.mapping, epoch: earlier.epoch)
+        try await Self.seal([0], HashKeyRange.even(2), store)
+        try await store.stream("scaled").put(contentsOf: Self.ofBothHalves("after the split"))
+        try await put(18, store)
         try await store.stream("audit").put("an old one", partitionKey: "k")
         try await store.close()
         store = try await Self.open(directory, clock)
-        try await put(3, store)
+        try await put(2, store)
         try await store.stream("audit").put(
             contentsOf: [NewRecord("by hash", partitionKey: "k", explicitHashKey: HashKey(5))])
-        let claim = try await store.claimMapping(Self.mapping)
+        // In one commit, and few in all, or the end would flush them.
+        let disabled = MappingControl(
+            Self.mapping, expectedRevision: 2, isEnabled: false, actor: "ops", reason: "it hangs")
+        try await Self.seal([1, 2], HashKeyRange.even(1), with: [.control(disabled)], store)
+        try await store.stream("scaled").put("after the merge", partitionKey: "k")
+        let claim = try await store.claimMapping(Self.mapping, with: lease)
         let move = CheckpointMove(
             mapping: Self.mapping, epoch: claim.epoch,
             checkpoint: ShardCheckpoint(shard: ShardID(1), position: Self.position, state: [1, 2, 3]))

@@ -16,20 +16,18 @@ struct Trial {
         var failed: [WholeMap.Place: ShardlineError] = [:]
         /// Numbers that readers are told to be lost.
         var lost: Set<WholeMap.Place> = []
-        /// Shards whose stream is no longer known by its name.
+        /// Shards that are no longer known by their number and the name of their stream.
         var unnamed: Set<UInt32> = []
         /// How many records the store counts in each shard.
         var counted: [UInt32: Int] = [:]
         var position: SequenceNumber?
+        /// What is told of the mapping and of the lineage of shards.
+        var facts: [String] = []
         var check: StoreReport
     }
 
     let store: SmallStore
     let damage: Damage
-
-    private static let shards: [(stream: String, shard: UInt32, key: UInt32)] = [
-        ("orders", 0, 1), ("orders", 1, 2), ("audit", 0, 3),
-    ]
 
     func run(in directory: String) async throws -> Outcome {
         var files = store.files
@@ -47,11 +45,12 @@ struct Trial {
             outcome.refusal = error
             return outcome
         }
-        for (stream, shard, key) in Self.shards {
+        for (stream, shard, key) in SmallStore.shards {
             try await read(open, stream, ShardID(shard), key, &outcome)
         }
         let mapping = try await open.describeMapping(SmallStore.mapping)
         outcome.position = mapping.checkpoints.first { $0.shard == ShardID(1) }?.position
+        outcome.facts = try await facts(open)
         try open.core.backing.close()
         open.core.finishClosing()
         return outcome
@@ -71,17 +70,38 @@ struct Trial {
         let open = try await SegmentStore.open(
             at: directory, configuration: .init(), timeSource: store.clock, logger: quiet,
             internals: SmallStore.internals(directory, store.clock))
-        // Where metadata and segments are damaged together a stream's name may be nowhere.
-        let names = Set(try await open.listStreams().map(\.name))
-        outcome.unnamed = Set(Self.shards.filter { !names.contains($0.stream) }.map(\.key))
-        for (stream, shard, key) in Self.shards where names.contains(stream) {
+        // Where metadata and segments are damaged together a stream's name may be nowhere; with the journal, a new shard.
+        let shards = Dictionary(
+            uniqueKeysWithValues: try await open.listStreams().map { ($0.name, $0.shards.map(\.id.number)) })
+        let isKnown = { (stream: String, shard: UInt32) in shards[stream]?.contains(shard) ?? false }
+        outcome.unnamed = Set(SmallStore.shards.filter { !isKnown($0.stream, $0.shard) }.map(\.key))
+        for (stream, shard, key) in SmallStore.shards where isKnown(stream, shard) {
             try await read(open, stream, ShardID(shard), key, &outcome)
             outcome.counted[key] = try await open.countRecords(
                 in: [RecordSpan(shard: ShardID(shard), after: .zero)], of: stream
             ).first
         }
+        outcome.facts = try await facts(open)
         try await open.close()
         return outcome
+    }
+
+    private func facts(_ open: SegmentStore) async throws -> [String] {
+        var facts: [String] = []
+        for mapping in try await open.listMappings(of: nil) {
+            facts.append(
+                "\(mapping.key.name) is \(mapping.isEnabled ? "enabled" : "disabled"), has \(String(decoding: mapping.configuration, as: UTF8.self)) and revision \(mapping.revision)"
+            )
+            facts += try await open.mappingHistory(mapping.key).map { "\($0.revision) \($0.actor): \($0.reason)" }
+        }
+        for stream in try await open.listStreams() where stream.name == "scaled" {
+            facts += stream.shards.map { shard in
+                let parents =
+                    shard.parents.isEmpty ? "" : " of \(shard.parents.map { "\($0.number)" }.joined(separator: " "))"
+                return "scaled \(shard.id.number)\(parents)\(shard.closedAt == nil ? "" : " closed")"
+            }
+        }
+        return facts
     }
 
     private func read(
@@ -177,6 +197,7 @@ struct Judge {
         if outcome.position != SmallStore.position {
             findings.append("the checkpoint stands at \(outcome.position.map { "\($0)" } ?? "nothing")")
         }
+        if outcome.facts != SmallStore.facts { findings.append("it says \(outcome.facts)") }
         return findings
     }
 
@@ -194,7 +215,9 @@ struct Judge {
             let served = outcome.served.keys.count { $0.shard == shard }
             if count != served { findings.append("shard \(shard) serves \(served) records and counts \(count)") }
         }
-        if !outcome.unnamed.isEmpty, damage.files.count < 2 { findings.append("a stream has no name any more") }
+        if !outcome.unnamed.isEmpty, damage.files.count < 2 {
+            findings.append("a stream or a shard is not known any more")
+        }
         for place in map.records.keys.sorted()
         where outcome.served[place] == nil && !outcome.unnamed.contains(place.shard) {
             if !damaged.contains(place) { findings.append("\(place) is whole and given up") }
@@ -202,6 +225,14 @@ struct Judge {
             if !outcome.lost.contains(place), damage.files.allSatisfy({ !$0.hasPrefix("journal/") }) {
                 findings.append("\(place) is missing without a word")
             }
+        }
+        // The journal still has the last control action, and segments have none.
+        if damage.files.allSatisfy({ $0.hasPrefix("segments/") }) {
+            if outcome.facts != SmallStore.facts { findings.append("it says \(outcome.facts)") }
+        } else if damage.files.allSatisfy({ !$0.hasPrefix("journal/") }),
+            outcome.facts.contains(where: { $0.hasPrefix("billing is enabled") })
+        {
+            findings.append("a mapping that was disabled is enabled: \(outcome.facts)")
         }
         if !outcome.lost.isDisjoint(with: outcome.served.keys) { findings.append("what is served is called lost") }
         return findings

@@ -8,7 +8,7 @@ import Testing
 @testable import OfflineStore
 @testable import SegmentStorage
 
-/// A store with a removed shard, jumps of numbers and permanently expired records, its backup, and the store that is made
+/// A store with a removed shard, jumps of numbers, permanently expired records and control actions, its backup, and the store that is made
 /// of the backup: all say what `whole.py` reads of their files, which knows Documentation/Formats and no code of ours.
 @Suite(.timeLimit(.minutes(1)))
 struct WholeTablesTests {
@@ -32,8 +32,28 @@ struct WholeTablesTests {
             var skipped: [[UInt64]]
             var kept: [UInt64]
         }
+        struct Mapping: Decodable, Equatable {
+            struct Action: Decodable, Equatable {
+                var revision: UInt64
+                var time: Int64
+                var actor: String
+                var reason: String
+                var settings: Bool
+                var enabled: Bool?
+            }
+            var stream: Int
+            var name: String
+            /// As hexadecimal digits.
+            var settings: String
+            var revision: UInt64
+            var enabled: Bool
+            /// The settings that the newest claim with other ones brought.
+            var brought: String
+            var actions: [Action]
+        }
         var streams: [Stream]
         var shards: [Shard]
+        var mappings: [Mapping]
         var retired: UInt64?
     }
 
@@ -86,6 +106,42 @@ struct WholeTablesTests {
                 #expect(last + 1 - first == UInt64(said.kept.count) + jumped, "\(stream.name) \(shard.id)")
             }
         }
+        for said in told.mappings {
+            let stream = try #require(told.streams.first { $0.id == said.stream })
+            let key = MappingID(stream: stream.name, name: said.name)
+            let mapping = try await store.describeMapping(key)
+            #expect(Self.digits(mapping.configuration) == said.settings)
+            #expect(mapping.revision == said.revision && mapping.isEnabled == said.enabled)
+            let actions = try await store.mappingHistory(key).map {
+                Told.Mapping.Action(
+                    revision: $0.revision, time: $0.time.milliseconds, actor: $0.actor, reason: $0.reason,
+                    settings: $0.changedSettings, enabled: $0.isEnabled)
+            }
+            #expect(actions == said.actions)
+        }
+        #expect(try await store.listMappings(of: nil).count == told.mappings.count)
+        try await store.close()
+    }
+
+    private static func digits(_ bytes: [UInt8]) -> String {
+        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
+    /// Control actions on the fixture's mappings: more than are kept of one, and one action of a claim.
+    private func control(_ directory: String) async throws {
+        let store = try await SegmentStore.open(at: directory, timeSource: Clock(), logger: quiet)
+        let mappings = try await store.listMappings(of: nil).map(\.key)
+        try #require(mappings.count == 2)
+        for index in 1...MappingControl.keptActions + 3 {
+            try await store.controlMapping(
+                MappingControl(
+                    mappings[0], expectedRevision: UInt64(index - 1),
+                    configuration: index % 3 == 0 ? [UInt8(index)] : nil,
+                    isEnabled: index % 2 == 0, actor: "ops \(index)", reason: index % 5 == 0 ? "weil größer" : ""))
+        }
+        try await store.controlMapping(MappingControl(mappings[1], isEnabled: false, actor: "ops"))
+        let claim = MappingClaim(configuration: [1, 2, 3], owner: "machine 7", lease: .seconds(30))
+        _ = try await store.claimMapping(mappings[1], with: claim)
         try await store.close()
     }
 
@@ -95,11 +151,20 @@ struct WholeTablesTests {
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         let tar = try await BuiltProgram(path: "/usr/bin/env").run(["tar", "-xzf", Self.fixture, "-C", path])
         try #require(tar.status == 0, "\(tar.errors)")
-        let told = try await self.told(path)
+        var told = try await self.told(path)
         #expect(told.retired != nil && told.streams.contains { $0.expired != nil })
         #expect(told.shards.contains { !$0.skipped.isEmpty })
         try await expectSame(path, told)
         #expect(try await self.told(path) == told)
+        #expect(told.mappings.count == 2 && told.mappings.allSatisfy { $0.actions.isEmpty })
+        try await control(path)
+        let before = told
+        told = try await self.told(path)
+        #expect(told.mappings.map(\.revision) == [UInt64(MappingControl.keptActions) + 3, 2])
+        #expect(told.mappings.map(\.actions.count) == [MappingControl.keptActions, 2])
+        #expect(told.mappings.map(\.brought) == [before.mappings[0].brought, "010203"])
+        #expect(told.streams == before.streams && told.shards == before.shards)
+        try await expectSame(path, told)
         try await SegmentStore.backup(of: path, to: backup, timeSource: Clock())
         #expect(try await self.told(backup + "/store") == told)
         #expect(try await SegmentStore.check(at: backup, timeSource: Clock()).verdict == .whole)
@@ -107,6 +172,7 @@ struct WholeTablesTests {
         let again = try await self.told(restored)
         // Its numbers have jumped, and nothing else is different.
         #expect(again.streams == told.streams && again.retired == told.retired)
+        #expect(again.mappings == told.mappings)
         #expect(again.shards.map(\.kept) == told.shards.map(\.kept))
         #expect(zip(again.shards, told.shards).allSatisfy { $0.skipped != $1.skipped || $0.kept.isEmpty })
         try await expectSame(restored, again)

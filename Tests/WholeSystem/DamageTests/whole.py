@@ -3,8 +3,8 @@
 
 Prints one JSON object: "records" has every record as [shard key, number, arrival ms, key, data as hex], "holders" which
 bytes hold which of them: {"file", "first", "end", "kind": block | commit | index | spare, "records": [[shard key, first, last]]}.
-With a second argument, the time in ms, also "streams" and "shards": what the metadata say of them, and which records have
-not expired. It goes by the rows alone, so the store must have been closed.
+With a second argument, the time in ms, also "streams", "shards" and "mappings": what the metadata say of them, and which
+records have not expired. It goes by the rows alone, so the store must have been closed.
 Uses Python's standard library only and shares no code with the store.
 """
 import json
@@ -116,6 +116,11 @@ class Store:
         self.row = self.rows("store")[0]
         self.s = crc32c(self.row["id"])
 
+    def later(self, table):
+        """The rows of a table that stores of earlier versions lack."""
+        is_there = self.rows(f"sqlite_master WHERE type = 'table' AND name = '{table}'", "name")
+        return self.rows(table) if is_there else []
+
     def hold(self, file, first, end, kind, runs):
         self.holders.append({"file": file, "first": first, "end": end, "kind": kind, "records": ranges(runs)})
         if kind in ("block", "commit"):
@@ -160,7 +165,27 @@ class Store:
                 "key": row["key"], "stream": row["stream"], "number": row["number"], "skipped": jumps,
                 "kept": sorted(r[1] for r in self.records.values() if r[0] == row["key"] and r[2] > horizon)})
         retired = [row["created_s"] for row in self.rows("retired")]
-        return {"streams": streams, "shards": shards, "retired": retired[0] if retired else None}
+        return {
+            "streams": streams, "shards": shards, "retired": retired[0] if retired else None,
+            "mappings": self.mappings()}
+
+    def mappings(self):
+        control = {row["mapping"]: row for row in self.later("mapping_control")}
+        actions = self.later("mapping_action")
+        told = []
+        for row in self.rows("mapping"):
+            mine = control.get(row["id"])
+            told.append({
+                "stream": row["stream"], "name": row["name"], "settings": row["configuration"].hex(),
+                "revision": mine["revision"] if mine else 0, "enabled": bool(mine["enabled"]) if mine else True,
+                "brought": (mine["brought"] if mine else row["configuration"]).hex(),
+                "actions": [
+                    {
+                        "revision": action["revision"], "time": action["time_ms"], "actor": action["actor"],
+                        "reason": action["reason"], "settings": bool(action["settings"]),
+                        "enabled": None if action["enabled"] is None else bool(action["enabled"])}
+                    for action in actions if action["mapping"] == row["id"]]})
+        return told
 
     def journal(self):
         commits = {}

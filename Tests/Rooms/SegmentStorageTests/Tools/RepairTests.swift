@@ -167,9 +167,11 @@ import Testing
             guard changed > 0 else { continue }
             try await expectMended(copy, clock, lost: 0)
             let store = try await SegmentStore.open(at: copy.path, timeSource: clock, logger: silent)
-            // Its name is nowhere else as long as it has no records.
-            let audit = table == .stream ? "recovered-2" : "audit"
-            #expect(try await store.listStreams().map(\.name).sorted() == [audit, "orders"].sorted(), "\(table)")
+            // The name of a stream without records is in no segment.
+            let names = try await store.listStreams().map(\.name)
+            // The flush may not have released the journal's first file yet, which has the name.
+            let isNameless = table == .stream && names == ["orders", "recovered-2"]
+            #expect(isNameless || names == ["audit", "orders"], "\(table)")
             if ![.mapping, .stream].contains(table) {
                 #expect(try await store.listMappings(of: nil).count == 1, "\(table)")
             }
