@@ -66,7 +66,7 @@ let package = Package(
             path: "Tests",
             sources: [
                 "Support/Fuzz/Driver.swift", "Support/Fuzz/Seeds.swift", "WholeSystem/FuzzTests/Targets",
-                "Rooms/OwnerSocketTests/Samples.swift",
+                "Rooms/OwnerSocketTests/Samples.swift", "Rooms/SegmentStorageTests/Journal/EntrySamples.swift",
             ],
             swiftSettings: swift, linkerSettings: [.unsafeFlags([instrumented, "-use-ld=lld"])]),
     ]

@@ -81,68 +81,9 @@ enum Seeds {
         return (raw, [run(raw, 4)])
     }()
 
-    private static let shard = NewShard(
-        key: ShardNumber(7), id: ShardID(3), range: HashKeyRange(first: HashKey(5), last: HashKey(.max)),
-        creationSecond: 1_700_000_000, origin: SequenceNumber(41))
-
-    private static let entries: [Entry] = {
-        let note = AttemptNote(first: SequenceNumber(3), last: SequenceNumber(9), count: 4, cause: "signal 11 – ü")
-        var entries: [Entry] = [
-            .streamCreated(
-                StreamCreatedEntry(
-                    key: StreamNumber(2), name: "flüge", retention: .seconds(86_400), maximumRecordSize: 1 << 20,
-                    isFailureStream: true, createdAt: Timestamp(milliseconds: 5), shards: [shard])),
-            .streamChanged(
-                StreamChangedEntry(
-                    key: StreamNumber(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: false)),
-            .streamChanged(
-                StreamChangedEntry(
-                    key: StreamNumber(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: true,
-                    expiredThrough: Timestamp(milliseconds: 1_700_000_000_123))),
-            .streamDeleted(StreamNumber(2)),
-            .mappingCreated(
-                MappingCreatedEntry(
-                    number: MappingNumber(1), stream: StreamNumber(2), name: "m",
-                    startingPosition: .atTimestamp(Timestamp(milliseconds: -5)), createdAt: Timestamp(milliseconds: 12),
-                    configuration: [1, 2, 3], starts: [.init(shard: ShardNumber(7), position: SequenceNumber(40))])),
-            .mappingChanged(MappingChangedEntry(number: MappingNumber(1), epoch: 1 << 33, configuration: [7])),
-            .mappingControlled(
-                MappingControlledEntry(
-                    number: MappingNumber(1),
-                    action: MappingAction(
-                        revision: 3, time: Timestamp(milliseconds: 5), actor: "betrieb", reason: "größer",
-                        changedSettings: true, isEnabled: nil), configuration: [7, 8], isBrought: true)),
-            .mappingControlled(
-                MappingControlledEntry(
-                    number: MappingNumber(1),
-                    action: MappingAction(
-                        revision: 4, time: Timestamp(milliseconds: 6), actor: "ops", reason: "",
-                        changedSettings: false, isEnabled: false), configuration: nil, isBrought: false)),
-            .mappingDeleted(MappingNumber(1)), .takeOver(shard: ShardNumber(7), epoch: 5),
-            .opened(OpenedEntry(incarnation: 3, cutCommit: 17, finding: "torn", numberJump: 1 << 32)),
-            .shardsRemoved(StreamNumber(2), [ShardNumber(1), ShardNumber(2)]),
-            .attempts(AttemptsEntry(mapping: MappingNumber(1), shard: ShardNumber(7), note: note)),
-            .parked(ParkedEntry(mapping: MappingNumber(1), shard: ShardNumber(7), partitionKey: "k", value: [9])),
-            .parked(ParkedEntry(mapping: MappingNumber(1), shard: ShardNumber(7), partitionKey: "k", value: nil)),
-            .seal(
-                SealEntry(
-                    stream: StreamNumber(2), closedAt: Timestamp(milliseconds: 77),
-                    parents: [.init(shard: ShardNumber(1), lastSequence: SequenceNumber(40))], children: [shard, shard])
-            ),
-        ]
-        for state in [[1, 2, 3], [UInt8](repeating: 5, count: Entry.longestStateInHead + 1)] {
-            entries.append(
-                .checkpoint(
-                    CheckpointEntry(
-                        mapping: MappingNumber(1), shard: ShardNumber(7), epoch: 1 << 40, revision: 99,
-                        position: SequenceNumber(50), isShardEnd: true,
-                        ranges: [
-                            SequenceNumber(52)...SequenceNumber(53), SequenceNumber(60)...SequenceNumber(1 << 50),
-                        ],
-                        state: state)))
-        }
-        return entries
-    }()
+    private static let entries =
+        EntrySamples.ofEveryKind
+        + [EntrySamples.checkpoint([UInt8](repeating: 5, count: Entry.longestStateInHead + 1))]
 
     /// A commit of these entries, and of records where there are others than one.
     private static func commit(_ entries: [Entry]) -> [UInt8] {

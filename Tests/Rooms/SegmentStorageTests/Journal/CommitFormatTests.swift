@@ -9,78 +9,10 @@ import Testing
 @Suite struct CommitFormatTests {
     private static let seed = StoreID(bytes: Array(1...16)).seed
 
-    private static let everyKind: [Entry] = {
-        let range = HashKeyRange(first: HashKey(5), last: HashKey(.max))
-        let shard = NewShard(
-            key: ShardNumber(7), id: ShardID(3), range: range, creationSecond: 1_700_000_000, origin: SequenceNumber(41)
-        )
-        let note = AttemptNote(first: SequenceNumber(3), last: SequenceNumber(9), count: 4, cause: "signal 11 – ü")
-        let positions: [StartingPosition] = [
-            .trimHorizon, .latest, .atTimestamp(Timestamp(milliseconds: -5)), .atSequenceNumber(SequenceNumber(8)),
-            .afterSequenceNumber(.max),
-        ]
-        var entries: [Entry] = positions.enumerated().map { index, position in
-            .mappingCreated(
-                MappingCreatedEntry(
-                    number: MappingNumber(UInt32(index)), stream: StreamNumber(2), name: "m-\(index)",
-                    startingPosition: position, createdAt: Timestamp(milliseconds: 12), configuration: [1, 2, 3],
-                    starts: [.init(shard: ShardNumber(7), position: SequenceNumber(40))]))
-        }
-        for state in [
-            [], [1, 2, 3], noise(Entry.longestStateInHead), noise(Entry.longestStateInHead + 1), noise(70_000),
-        ] {
-            entries.append(
-                .checkpoint(
-                    CheckpointEntry(
-                        mapping: MappingNumber(1), shard: ShardNumber(7), epoch: 1 << 40, revision: 99,
-                        position: SequenceNumber(50), isShardEnd: state.isEmpty,
-                        ranges: [
-                            SequenceNumber(52)...SequenceNumber(52), SequenceNumber(54)...SequenceNumber(1 << 50),
-                        ],
-                        state: state)))
-        }
-        entries += [
-            .parked(
-                ParkedEntry(mapping: MappingNumber(1), shard: ShardNumber(7), partitionKey: "schlüssel", value: [9])),
-            .parked(ParkedEntry(mapping: MappingNumber(1), shard: ShardNumber(7), partitionKey: "k", value: nil)),
-            .seal(
-                SealEntry(
-                    stream: StreamNumber(2), closedAt: Timestamp(milliseconds: 77),
-                    parents: [.init(shard: ShardNumber(1), lastSequence: SequenceNumber(40))], children: [shard, shard])
-            ),
-            .streamCreated(
-                StreamCreatedEntry(
-                    key: StreamNumber(2), name: "flüge", retention: .seconds(86_400), maximumRecordSize: 1 << 20,
-                    isFailureStream: true, createdAt: Timestamp(milliseconds: 5), shards: [shard])),
-            .streamChanged(
-                StreamChangedEntry(
-                    key: StreamNumber(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: false)),
-            .streamChanged(
-                StreamChangedEntry(
-                    key: StreamNumber(2), retention: .milliseconds(1500), maximumRecordSize: 7, isFailureStream: true,
-                    expiredThrough: Timestamp(milliseconds: -3))),
-            .streamDeleted(StreamNumber(2)),
-            .mappingChanged(MappingChangedEntry(number: MappingNumber(1), epoch: 1 << 33, configuration: [7])),
-            .mappingControlled(
-                MappingControlledEntry(
-                    number: MappingNumber(1),
-                    action: MappingAction(
-                        revision: 3, time: Timestamp(milliseconds: 5), actor: "betrieb", reason: "größer",
-                        changedSettings: true, isEnabled: nil), configuration: [7, 8], isBrought: true)),
-            .mappingControlled(
-                MappingControlledEntry(
-                    number: MappingNumber(1),
-                    action: MappingAction(
-                        revision: 4, time: Timestamp(milliseconds: 6), actor: "ops", reason: "",
-                        changedSettings: false, isEnabled: false), configuration: nil, isBrought: false)),
-            .mappingDeleted(MappingNumber(1)),
-            .takeOver(shard: ShardNumber(7), epoch: 5),
-            .opened(OpenedEntry(incarnation: 3, cutCommit: 17, finding: "torn", numberJump: 1 << 32)),
-            .shardsRemoved(StreamNumber(2), [ShardNumber(1), ShardNumber(2)]),
-            .attempts(AttemptsEntry(mapping: MappingNumber(1), shard: ShardNumber(7), note: note)),
-        ]
-        return entries
-    }()
+    private static let everyKind =
+        EntrySamples.ofEveryKind
+        + [noise(Entry.longestStateInHead), noise(Entry.longestStateInHead + 1), noise(70_000)].map(
+            EntrySamples.checkpoint)
 
     private static func header(block: UInt32 = 1) -> CommitHeader {
         CommitHeader(
@@ -155,7 +87,7 @@ import Testing
     }
 
     @Test func `any flipped bit of a commit is noticed`() throws {
-        let commit = Self.commit(Array(Self.everyKind.suffix(14)))
+        let commit = Self.commit(EntrySamples.ofEveryKind)
         let bytes = Self.bytes(commit)
         for position in 0..<commit.header.totalCount {
             var damaged = bytes
@@ -165,8 +97,8 @@ import Testing
     }
 
     @Test func `a commit that is cut short anywhere is none`() {
-        let bytes = Self.bytes(Self.commit(Array(Self.everyKind.suffix(14))))
-        for count in stride(from: 0, to: Self.commit(Array(Self.everyKind.suffix(14))).header.totalCount, by: 7) {
+        let bytes = Self.bytes(Self.commit(EntrySamples.ofEveryKind))
+        for count in stride(from: 0, to: Self.commit(EntrySamples.ofEveryKind).header.totalCount, by: 7) {
             #expect(throws: FormatDamage.self) { try ReadCommit(bytes[..<count], block: 1, seed: Self.seed) }
         }
     }
