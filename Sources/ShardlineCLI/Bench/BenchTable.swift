@@ -29,7 +29,7 @@ struct BenchTable {
     private func heading(_ report: BenchReport) -> String {
         let pace = report.rate.map { "at \(Readable.number(Int($0)))/s" } ?? "as fast as it goes"
         return
-            "\(Readable.count(report.records, "record")) of \(Readable.count(report.recordBytes, "byte")), \(report.durability), \(Readable.count(report.producers, "producer")) with \(Readable.count(report.batch, "record")) a call \(pace), \(report.mappings > 1 ? "\(Readable.number(report.mappings)) mappings with " : "")batches of \(Readable.number(report.consumerBatch))"
+            "\(Readable.count(report.records, "record")) of \(Readable.count(report.recordBytes, "byte")), \(report.durability), \(Readable.count(report.producers, "producer")) with \(Readable.count(report.batch, "record")) a call \(pace), \(report.mappings > 1 ? "\(Readable.number(report.mappings)) mappings with " : "")batches of \(Readable.number(report.consumerBatch))\(report.parallelizationFactor > 1 ? ", \(report.parallelizationFactor) of a shard at once" : "")"
     }
 
     private var rows: [(String, (BenchReport) -> String)] {

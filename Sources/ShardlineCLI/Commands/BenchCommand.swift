@@ -25,6 +25,7 @@ struct BenchCommand: AsyncParsableCommand {
               shardline bench
               shardline bench --size 100 --shards 1,4,64,1024 --floor
               shardline bench --size 100 --rate 10000 --records 100000
+              shardline bench --records 20000 --call-time 5ms --parallelization-factor 10
               shardline bench --input orders.jsonl --key-field customer --exec ./totals.py
             """)
 
@@ -84,6 +85,21 @@ struct BenchCommand: AsyncParsableCommand {
     var consumerBatch: Int?
 
     @Option(
+        parsing: .unconditional,
+        help:
+            "The batches of a shard that are with the function at the same time: 1 to 10. Not with --exec. Default: 1.",
+        transform: Amounts.wholeNumber)
+    var parallelizationFactor = 1
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "How long each call of the function waits, up to 60s, as one that asks another system does. Not with --exec. Default: 0.",
+            valueName: "time"),
+        transform: Amounts.duration)
+    var callTime = Duration.zero
+
+    @Option(
         help: ArgumentHelp(
             "When a record is acknowledged: synced (it is on the disk), or interval:TIME, above 0, up to 60s (it will be by then). Default: synced.",
             valueName: "durability"),
@@ -131,6 +147,10 @@ struct BenchCommand: AsyncParsableCommand {
         guard input != nil || (keyField == nil && keyColumn == nil) else {
             throw ValidationError("--key-field and --key-column say where the keys of --input FILE are")
         }
+        guard exec == nil || (parallelizationFactor == 1 && callTime == .zero) else {
+            throw ValidationError(
+                "--parallelization-factor and --call-time are for the bench's own function; leave out --exec")
+        }
         guard keyField == nil || keyColumn == nil else {
             throw ValidationError("give only one of --key-field and --key-column")
         }
@@ -153,6 +173,8 @@ struct BenchCommand: AsyncParsableCommand {
         settings.producers = producers
         settings.batch = batch
         settings.consumerBatch = consumerBatch
+        settings.parallelizationFactor = parallelizationFactor
+        settings.callTime = callTime
         settings.durability = durability
         settings.rate = rate
         settings.consumesFromHalf = consumeFromHalf

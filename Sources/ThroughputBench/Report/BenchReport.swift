@@ -26,6 +26,7 @@ package struct BenchReport: Codable, Sendable {
     package var producers = 0
     package var batch = 0
     package var consumerBatch = 0
+    package var parallelizationFactor = 1
     /// Records that were due a second; nil where they were put as fast as possible.
     package var rate: Double?
     package var putRecordsPerS = 0.0
@@ -83,6 +84,7 @@ package struct BenchReport: Codable, Sendable {
         case duplicates, unfinished, seconds, floor, violations
         case recordBytes = "record_bytes"
         case consumerBatch = "consumer_batch"
+        case parallelizationFactor = "parallelization_factor"
         case putRecordsPerS = "put_records_per_s"
         case consumedRecordsPerS = "consumed_records_per_s"
         case mbPerS = "mb_per_s"

@@ -96,6 +96,7 @@ package struct BenchRun: Sendable {
         let name = number == 0 ? Self.mapping : "\(Self.mapping)-\(number + 1)"
         var configuration = EventSourceMapping.Configuration()
         if let size = settings.consumerBatch { configuration.batchSize = size }
+        configuration.parallelizationFactor = settings.parallelizationFactor
         if let function {
             configuration.backOff = .init(first: settings.retryPause, longest: max(settings.retryPause, .seconds(1)))
             let judged = JudgedFunction(
@@ -186,6 +187,7 @@ package struct BenchRun: Sendable {
         report.producers = settings.producers
         report.batch = settings.batch
         report.consumerBatch = mappings[0].configuration.batchSize
+        report.parallelizationFactor = settings.parallelizationFactor
         report.mappings = mappings.count
         report.rate = settings.rate
         report.putRecordsPerS =

@@ -2,12 +2,14 @@ import EventSource
 import StreamModel
 import Synchronization
 
-/// The bench's own function: it only judges the records.
+/// The bench's own function: it only judges the records. Each lane of a shard has one, and all records of a key are in
+/// one lane, so that their order shows.
 struct JudgingFunction: BatchFunction {
     private var judge: ShardJudge
     private let clock: RunClock
     private let progress: BenchProgress
     private let recorder: Latencies
+    private let callTime: UInt64
     private var latencies: [UInt64] = []
 
     init(_ shard: ShardID, of run: BenchRun.Parts, for mapping: Int) {
@@ -15,9 +17,11 @@ struct JudgingFunction: BatchFunction {
         clock = run.clock
         progress = run.progress
         recorder = run.latencies
+        callTime = run.settings.callTime.nanoseconds
     }
 
     mutating func handle(_ batch: RecordBatch, context: InvocationContext) async throws {
+        if callTime > 0 { try await clock.sleep(until: clock.now + callTime) }
         let now = clock.now
         latencies.removeAll(keepingCapacity: true)
         judge.deliver(batch, at: now, latencies: &latencies)

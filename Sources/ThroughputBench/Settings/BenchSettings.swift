@@ -29,6 +29,10 @@ package struct BenchSettings: Sendable {
     package var batch = 500
     /// The mapping's batch size; nil: its default.
     package var consumerBatch: Int?
+    /// The batches of a shard that are with the function at the same time.
+    package var parallelizationFactor = 1
+    /// How long each call of the bench's own function waits, as one that asks another system does.
+    package var callTime = Duration.zero
     package var durability = SegmentStore.Durability.synced
     /// Records a second of all producers together, each put when it is due; nil: as fast as possible.
     package var rate: Double?
@@ -63,6 +67,10 @@ package struct BenchSettings: Sendable {
         check("--producers", producers, Self.producerCounts)
         check("--batch", batch, 1...100_000)
         if let consumerBatch { check("--consumer-batch", consumerBatch, 1...10_000) }
+        check("--parallelization-factor", parallelizationFactor, 1...10)
+        if !(callTime >= .zero && callTime <= .seconds(60)) {
+            wrong.append("--call-time \(callTime) (allowed: 0 to 60s)")
+        }
         if let rate, !(rate >= 1 && rate <= 1e8) { wrong.append("--rate \(rate) (allowed: 1 to 100000000 a second)") }
         guard wrong.isEmpty else { throw ShardlineError(.invalidArgument, wrong.joined(separator: "; ")) }
     }

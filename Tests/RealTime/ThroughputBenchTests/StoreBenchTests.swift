@@ -34,6 +34,18 @@ struct StoreBenchTests {
         #expect(report.durability == "synced")
     }
 
+    @Test func `with several lanes the order of each key is judged, and calls that wait overlap`() async throws {
+        let report = try await run {
+            $0.shards = 1
+            $0.records = 1_000
+            $0.consumerBatch = 10
+            $0.parallelizationFactor = 10
+            $0.callTime = .milliseconds(1)
+        }
+        #expect(report.isProved, "\(report.violations)")
+        #expect(report.parallelizationFactor == 10 && report.invocations >= 100)
+    }
+
     @Test func `with a rate the records come when they are due`() async throws {
         let report = try await run {
             $0.records = 200

@@ -109,6 +109,10 @@ import Testing
             line: "bench --consumer-batch", words: "--consumer-batch VALUE (allowed: 1 to 10000)",
             refused: ["0", "10001"], taken: []),
         Option(
+            line: "bench --parallelization-factor", words: "--parallelization-factor VALUE (allowed: 1 to 10)",
+            refused: ["0", "11"], taken: []),
+        Option(line: "bench --call-time", words: "(allowed: 0 to 60s)", refused: ["61s"], taken: []),
+        Option(
             line: "bench --rate", words: "(allowed: 1 to 100000000 a second)", refused: ["0.5", "nan", "100000001"],
             taken: []),
         Option(
