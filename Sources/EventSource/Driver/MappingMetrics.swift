@@ -70,6 +70,9 @@ final class MappingMetrics: Sendable {
         }
     }
 
+    /// What the counters of the metrics know of one shard.
+    struct Told: Sendable { fileprivate var counts = Array(repeating: 0, count: MappingMetrics.counters.count) }
+
     /// Records what happens in one shard: for the mapping, and for the shard where the settings ask for it. A shard's
     /// driver keeps it.
     struct Shard: Sendable {
@@ -81,11 +84,13 @@ final class MappingMetrics: Sendable {
             self.shard = shard
         }
 
-        /// Adds what a lane has counted between two moments.
-        func record(from old: borrowing LaneCore.Counters, to new: borrowing LaneCore.Counters) {
-            for (index, metric) in MappingMetrics.counters.enumerated() {
-                let difference = metric.count(new) - metric.count(old)
+        /// Adds what the shard has counted since ``Told``.
+        func record(_ counters: borrowing LaneCore.Counters, since told: inout Told) {
+            for index in told.counts.indices {
+                let count = MappingMetrics.counters[index].count(counters)
+                let difference = count - told.counts[index]
                 guard difference > 0 else { continue }
+                told.counts[index] = count
                 mapping.counters[index].increment(by: difference)
                 shard?.counters[index].increment(by: difference)
             }

@@ -126,13 +126,8 @@ final class MappingStatusRegistry: Sendable {
             entry.withLock { $0.toldExpired = max($0.toldExpired, horizon) }
         }
 
-        /// Stores a lane's counters and returns those of the previous call.
-        func count(_ counters: LaneCore.Counters) -> LaneCore.Counters {
-            entry.withLock { entry in
-                defer { entry.current = counters }
-                return entry.current
-            }
-        }
+        /// Stores a lane's counters.
+        func count(_ counters: LaneCore.Counters) { entry.withLock { $0.current = counters } }
 
         /// The shard has so many lanes from now on. What others have sent is done.
         func changed(lanes: Int) {
@@ -172,24 +167,22 @@ final class MappingStatusRegistry: Sendable {
 
         private func noteError(_ text: String?) { entry.withLock { $0.state.lastError = text } }
 
-        /// Stores a shard's state and returns the counters of the previous call.
+        /// Stores a shard's state.
         ///
         /// `core` is not changed. It is large, and what is passed in this way is not copied.
-        func update(_ core: inout ShardCore, tip: SequenceNumber, now: Moment) -> LaneCore.Counters {
+        func update(_ core: inout ShardCore, tip: SequenceNumber, now: Moment) {
             entry.withLock { entry in
                 entry.state.checkpoint = core.persistedPosition
                 entry.state.tip = tip
-                let counters = core.counters
-                entry.state.lost = entry.earlier.lost + counters.lost
-                entry.state.expired = entry.earlier.expired + counters.expired
+                entry.current = core.counters
+                entry.state.lost = entry.earlier.lost + entry.current.lost
+                entry.state.expired = entry.earlier.expired + entry.current.expired
                 let held = core.oldestHeldRecord
                 entry.oldest = held?.number
                 let status = core.status
                 entry.follow(status, now)
                 if status != .stopped { entry.followLanes(&core, now) }
                 entry.state.oldestArrival = held?.arrival
-                defer { entry.current = counters }
-                return entry.current
             }
         }
     }

@@ -56,6 +56,7 @@ final class ShardDriver {
     private var direct: (any DirectShard)?
     private let board: MappingStatusRegistry.Shard
     private var metrics: MappingMetrics.Shard
+    private var told = MappingMetrics.Told()
 
     private var core: ShardCore
     private var decisions = ShardCore.Decisions()
@@ -196,7 +197,8 @@ final class ShardDriver {
     /// The lane has ended: releases the records that it holds and publishes its counters.
     func ended(as end: LaneEnd) {
         core.release()
-        metrics.record(from: board.count(core.counters), to: core.counters)
+        board.count(core.counters)
+        core.withCounters { metrics.record($0, since: &told) }
         board.ended(end)
     }
 
@@ -376,8 +378,8 @@ final class ShardDriver {
 
     /// Publishes the lane's state. Statistics and metrics are both taken from here, so that they agree.
     private func publish(at now: Moment) {
-        let told = board.update(&core, tip: tip, now: now)
-        metrics.record(from: told, to: core.counters)
+        board.update(&core, tip: tip, now: now)
+        core.withCounters { metrics.record($0, since: &told) }
         guard let observer = session.observer else { return }
         for step in unobserved { observer(shard.id, step) }
         unobserved = []

@@ -82,6 +82,8 @@ package struct ShardCore: Sendable {
     package var settings: LaneCore.Settings { shared.settings }
     /// The counters of everything that the shard has done so far.
     package var counters: LaneCore.Counters { shared.counters }
+    /// Calls `body` with the counters, which are not copied, nor changed.
+    package mutating func withCounters(_ body: (borrowing LaneCore.Counters) -> Void) { body(shared.counters) }
     /// Every record up to this number is done, and the checkpoint there is durable.
     package var persistedPosition: SequenceNumber { saved.position }
 
