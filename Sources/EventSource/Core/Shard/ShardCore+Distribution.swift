@@ -15,7 +15,7 @@ extension ShardCore {
         }
         let filter = settings.filter
         var dropped = 0
-        for run in batch.runs {
+        for (place, run) in batch.runs.enumerated() {
             for index in 0..<run.count {
                 let lane = lanes.count == 1 ? 0 : run.lane(of: index, factor: lanes.count)
                 let number = run.firstSequence.advanced(by: index)
@@ -25,12 +25,12 @@ extension ShardCore {
                 } else if let filter, !filter.matches(run, at: index) {
                     dropped += 1
                 } else {
-                    parts[lane].append(run, index)
+                    parts[lane].append(run, index, number, from: place)
                 }
             }
         }
         noteFilteredOut(dropped, through: batch.isEmpty ? .zero : batch.lastSequence)
-        for lane in lanes.indices { parts[lane].move(to: &lanes[lane].queue) }
+        for lane in lanes.indices { parts[lane].move(from: batch, to: &lanes[lane].queue) }
     }
 
     /// Drops the records that a new filter doesn't match, unless they are in a batch already. What the filter before has
@@ -56,32 +56,31 @@ extension ShardCore {
 
 /// The records of a read that belong to one lane.
 private struct LanePart {
-    /// Consecutive records in ``bytes`` whose numbers follow one another.
+    /// Consecutive records in ``bytes`` whose numbers follow one another, of the read's run at this place.
     private struct Piece {
         var count: Int
         let firstSequence: SequenceNumber
-        let run: RecordRun
+        let run: Int
     }
 
     private var bytes: [UInt8] = []
     private var offsets: [UInt32] = []
     private var pieces: [Piece] = []
 
-    mutating func append(_ run: RecordRun, _ index: Int) {
+    mutating func append(
+        _ run: borrowing RecordRun, _ index: Int, _ number: SequenceNumber, from runIndex: Int
+    ) {
         offsets.append(UInt32(bytes.count))
         let place = Int(run.range.lowerBound) + index
         bytes.append(contentsOf: run.chunk.bytes[Int(run.chunk.offsets[place])..<Int(run.chunk.offsets[place + 1])])
-        let number = run.firstSequence.advanced(by: index)
-        if let last = pieces.last, last.run.chunk === run.chunk, last.run.firstSequence == run.firstSequence,
-            last.firstSequence.advanced(by: last.count) == number
-        {
+        if let last = pieces.last, last.run == runIndex, last.firstSequence.advanced(by: last.count) == number {
             pieces[pieces.count - 1].count += 1
         } else {
-            pieces.append(Piece(count: 1, firstSequence: number, run: run))
+            pieces.append(Piece(count: 1, firstSequence: number, run: runIndex))
         }
     }
 
-    consuming func move(to queue: inout RecordQueue) {
+    consuming func move(from read: RecordBatch, to queue: inout RecordQueue) {
         guard !pieces.isEmpty else { return }
         offsets.append(UInt32(bytes.count))
         let chunk = RecordChunk(bytes: bytes, offsets: offsets)
@@ -89,11 +88,12 @@ private struct LanePart {
         batch.reserve(runs: pieces.count)
         var start = 0
         for piece in pieces {
+            let run = read.runs[piece.run]
             batch.append(
                 RecordRun(
-                    chunk, start..<start + piece.count, shard: piece.run.shard,
-                    shardCreationSecond: piece.run.shardCreationSecond, firstSequence: piece.firstSequence,
-                    arrival: piece.run.arrival))
+                    chunk, start..<start + piece.count, shard: run.shard,
+                    shardCreationSecond: run.shardCreationSecond, firstSequence: piece.firstSequence,
+                    arrival: run.arrival))
             start += piece.count
         }
         queue.append(batch)
