@@ -266,7 +266,7 @@ extension OwnerClient {
     }
 
     /// As ``StoreEngine/claimMapping(_:with:)``; the claim ends with this connection at the latest. Other processes
-    /// can't ask for the states of a mapping that this process runs.
+    /// can't ask for the states of a mapping that this process runs, and don't ask it about new settings.
     public func claimMapping(_ mapping: MappingID, with claim: MappingClaim) async throws -> MappingDescription {
         try self.mapping(
             await calls.call(

@@ -78,14 +78,15 @@ extension EventSourceMapping.Configuration {
         "dead-letter-stream: the name '\(name)' would have more than \(Limits.nameLength.upperBound) characters; name a stream (stream:NAME) or a file (file:PATH)"
     }
 
-    /// Throws `invalidArgument` if there are tumbling windows and the function in Swift has none, or the reverse.
+    /// Throws `invalidArgument` if there are tumbling windows and the function in Swift has none, or the reverse
+    /// (ESM-S41).
     package func requireWindows(_ hasState: Bool) throws {
         guard (tumblingWindow != nil) != hasState else { return }
         throw ShardlineError(
             .invalidArgument,
             hasState
-                ? "tumblingWindow nil with a windowState (allowed: 1 millisecond to 900 seconds)"
-                : "tumblingWindow with a function that has no state (allowed: a function that is given with a windowState)"
+                ? "tumblingWindow nil with a function that has a windowState (allowed: 1 millisecond to 900 seconds)"
+                : "tumblingWindow \(tumblingWindow?.optionText ?? "") with a function that keeps no state over windows (allowed: no windows, or a function that is given with a windowState)"
         )
     }
 

@@ -147,7 +147,13 @@ extension LaneLog {
         case .closed(let span, let cause, let after):
             return "batch of \(text(span)) closed by \(cause) after \(seconds(after))"
         case .windowEnded(let span, let early):
-            return "the window of record \(span.last) has ended\(early ? " early: its state is too large" : "")"
+            let why =
+                switch early {
+                case .stateTooLarge: " early: its state has more than \(LaneCore.mostStateBytes) bytes"
+                case .severalLanes: " early: the mapping has a parallelization factor above 1 now"
+                case nil: ""
+                }
+            return "the window of record \(span.last) has ended\(why)"
         case .invoked(let span, _, let attempt): return "function called with \(text(span)), attempt \(attempt)"
         case .succeeded(let span): return "\(text(span)) \(are(span)) done"
         case .progressed(let span, let before): return "of \(text(span)) what is before \(before) is done"

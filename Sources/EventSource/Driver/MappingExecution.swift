@@ -54,7 +54,8 @@ struct MappingExecution {
                     with: MappingClaim(
                         configuration: mapping.stored.json, failureStream: mapping.failureStream,
                         owner: mapping.owner,
-                        states: { [board = mapping.board] in board.shardsWithCounts }))
+                        states: { [board = mapping.board] in board.shardsWithCounts },
+                        checkSettings: mapping.function.checkSettings))
             } catch let error as ShardlineError where error.code == .mappingBusy && !isFirst {
                 throw ShardlineError(
                     .fenced, "the mapping '\(mapping.key)' was taken over by another process; it runs there",
@@ -88,7 +89,17 @@ struct MappingExecution {
     {
         // A stream with a claimed mapping can only be deleted by force, which ends the session.
         let stream = try await store.describeStream(mapping.key.stream)
-        let settings = try await mapping.settingsInForce(claimed)
+        let settings: SettingsInForce
+        do {
+            settings = try await mapping.settingsInForce(claimed)
+        } catch let error as ShardlineError
+            where error.code == .invalidArgument && claimed.configuration != mapping.stored.json
+        {
+            throw ShardlineError(
+                .invalidArgument,
+                "the mapping '\(mapping.key)' can't run with its settings of revision \(claimed.revision)\(Self.words(of: claimed.lastAction)): \(error.message); update the mapping",
+                cause: error)
+        }
         let session = MappingSession(
             store: store, key: mapping.key, streamID: stream.id, epoch: claimed.epoch,
             settings: SessionValue(settings), function: mapping.function,

@@ -12,9 +12,10 @@ final class SettingsInForce: Sendable {
 
     var configuration: EventSourceMapping.Configuration { stored.configuration }
 
-    /// Throws `invalidArgument` for a filter that is not valid.
+    /// Throws `invalidArgument` for a filter that is not valid, and for windows that the function does not have or needs.
     init(_ stored: StoredSettings, of key: MappingID, destination: DeliveryTarget, function: FunctionSource) throws {
         let configuration = stored.configuration
+        try function.validate(configuration)
         self.stored = stored
         self.destination = destination
         names = ResourceNames(stream: key.stream, mapping: key.name, configuration: configuration)

@@ -19,8 +19,9 @@ extension StreamMapping {
     ///   - reason: why, for people; at most 1,024 bytes.
     ///   - actor: who; 1 to 256 bytes. Default: this process.
     ///   - change: changes the settings in force. It is called again where somebody else changed them meanwhile.
-    /// - Throws: `invalidArgument`, which names every setting outside its limits, and for stored settings that this
-    ///   version can't read; `mappingChanged` if others kept changing them; `mappingNotFound`, `streamNotFound`; and the
+    /// - Throws: `invalidArgument`, which names every setting outside its limits, for stored settings that this version
+    ///   can't read, and for tumbling windows where the function of the process that runs the mapping has none (and the
+    ///   reverse), as far as the store can ask it: a run that begins later throws it; `mappingChanged` if others kept changing them; `mappingNotFound`, `streamNotFound`; and the
     ///   store's errors.
     @discardableResult
     public func update(

@@ -17,6 +17,13 @@ enum FunctionSource: Sendable {
         }
     }
 
+    /// Refuses settings of an update that the function can't work with (ESM-S41). What this version can't read is left
+    /// to the execution, which keeps those before.
+    @Sendable func checkSettings(_ json: [UInt8]) throws {
+        guard let stored = try? StoredSettings(json: json) else { return }
+        try validate(stored.configuration)
+    }
+
     /// The function for one shard.
     func runner(
         for shard: ShardID, names: ResourceNames, configuration: EventSourceMapping.Configuration

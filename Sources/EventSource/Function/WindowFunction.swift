@@ -11,8 +11,9 @@ public struct TumblingWindow: Hashable, Sendable {
     public let end: Timestamp
     /// Whether this is the window's final invocation, which has no records.
     public let isFinal: Bool
-    /// Whether the window ends before its time, since its state is larger than 1 MiB. Later records of the same window
-    /// begin with a fresh state.
+    /// Whether the window ends before its time: its state is larger than 1 MiB, or the mapping has a
+    /// ``EventSourceMapping/Configuration/parallelizationFactor`` above 1 since. Later records of the same window begin
+    /// with a fresh state, if there are windows still.
     public let isTerminatedEarly: Bool
 
     init(_ call: LaneCore.WindowCall) {

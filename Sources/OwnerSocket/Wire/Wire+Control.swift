@@ -3,7 +3,7 @@ import StreamStorage
 
 // Control actions and claims.
 
-/// What of a ``MappingClaim`` crosses the socket: all but its callback.
+/// What of a ``MappingClaim`` crosses the socket: all but its callbacks.
 struct ClaimTerms: Hashable, Sendable {
     var configuration: [UInt8]?
     var failureStream: String?

@@ -33,6 +33,8 @@ package final class VisibleState: Sendable {
             var failureStream: String?
             /// Returns the states of the runner's shards.
             var states: (@Sendable () -> [MappingShardState])?
+            /// Throws for settings that the runner can't work with.
+            var checkSettings: (@Sendable ([UInt8]) throws -> Void)?
         }
 
         func checkOpen() throws {

@@ -121,6 +121,20 @@ extension SegmentStore {
         return states?()
     }
 
+    /// Throws what who runs the mapping has against the new settings (STORE-A5).
+    func askRunner(about control: MappingControl) throws {
+        guard let settings = control.configuration else { return }
+        let now = timeSource.now
+        let check = try core.visible.withOpen { state -> (@Sendable ([UInt8]) throws -> Void)? in
+            // A mapping that is not there is refused when the action is planned.
+            guard let mapping = try? state.catalogue.mapping(control.mapping), let claim = state.claims[mapping.number],
+                claim.holds(at: now)
+            else { return nil }
+            return claim.checkSettings
+        }
+        try check?(settings)
+    }
+
     /// As ``StoreEngine/renewMapping(_:epoch:with:)``.
     @discardableResult
     public func renewMapping(

@@ -205,6 +205,7 @@ public final class SegmentStore: StoreEngine {
         prepared.reserveCapacity(changes.count)
         for change in changes {
             guard case .append(let append) = change else {
+                if case .control(let control) = change { try askRunner(about: control) }
                 prepared.append(.other(change))
                 continue
             }

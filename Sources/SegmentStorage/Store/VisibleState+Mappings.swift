@@ -21,7 +21,8 @@ extension VisibleState.State.Claim {
     init(_ claim: MappingClaim, on mapping: MappingState, at now: ClockReading) {
         self.init(
             epoch: mapping.epoch, owner: claim.owner, lease: claim.lease, revision: mapping.control.revision,
-            failureStream: claim.failureStream, states: claim.states)
+            failureStream: claim.failureStream, states: claim.states,
+            checkSettings: claim.checkSettings)
         prolong(from: now)
     }
 

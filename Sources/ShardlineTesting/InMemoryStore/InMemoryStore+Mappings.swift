@@ -86,6 +86,7 @@ extension InMemoryStore {
                 owner: claim.owner, epoch: mapping.epoch, expiresAt: claim.lease.map { wall + $0 },
                 revision: mapping.revision)
             mapping.states = claim.states
+            mapping.checkSettings = claim.checkSettings
             mapping.failureStream = claim.failureStream
         }
     }
@@ -131,6 +132,21 @@ extension InMemoryStore {
         return states?()
     }
 
+    /// Throws what who runs a mapping has against its new settings (STORE-A5).
+    func askRunners(about changes: [Change]) throws {
+        let now = timeSource.monotonicTime
+        for case .control(let control) in changes {
+            guard let settings = control.configuration else { continue }
+            let check = state.withLock { state -> (@Sendable ([UInt8]) throws -> Void)? in
+                guard let mapping = try? state.catalogue.mapping(control.mapping), mapping.isClaimed(at: now) else {
+                    return nil
+                }
+                return mapping.checkSettings
+            }
+            try check?(settings)
+        }
+    }
+
     /// As `StoreEngine/releaseMapping(_:epoch:)`.
     public func releaseMapping(_ mapping: MappingID, epoch: UInt64) async throws {
         _ = try update(mapping) { mapping, _ in
@@ -138,6 +154,7 @@ extension InMemoryStore {
             if let claim = mapping.claim, claim.epoch <= epoch {
                 mapping.claim = nil
                 mapping.states = nil
+                mapping.checkSettings = nil
                 mapping.failureStream = nil
             }
         }

@@ -149,6 +149,7 @@ public final class InMemoryStore: StoreEngine {
 
     /// As `StoreEngine/commit(_:urgency:)`, unless a fault is injected.
     public func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome {
+        try askRunners(about: changes)
         let (outcome, fault) = try state.withLock { state in
             // Under the lock, as in a read: no record arrives before a read that doesn't see it.
             let now = timeSource.wallTime

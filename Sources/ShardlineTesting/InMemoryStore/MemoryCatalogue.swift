@@ -224,6 +224,8 @@ struct MemoryMapping {
     var failureStream: String?
     /// Returns the shard states of the run that holds the claim.
     var states: (@Sendable () -> [MappingShardState])?
+    /// Throws for settings that the run can't work with.
+    var checkSettings: (@Sendable ([UInt8]) throws -> Void)?
     var isEnabled = true
     var revision: UInt64 = 0
     /// The settings that the newest claim with other ones than before brought, or the mapping was created with.

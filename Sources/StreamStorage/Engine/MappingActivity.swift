@@ -17,17 +17,24 @@ public struct MappingClaim: Sendable {
     /// Returns what the execution is doing in each shard, for ``StoreEngine/mappingStates(_:)``. It is called at any
     /// time on any thread while the claim is held, and is not passed to another process. nil: no states are available.
     public var states: (@Sendable () -> [MappingShardState])?
+    /// Throws `invalidArgument` for settings that the execution can't work with. A store that can ask it refuses a control
+    /// action with such settings, with this error, and changes nothing. It is called at any time on any thread while the
+    /// claim is held, and is not passed to another process: an execution looks at new settings itself, too. nil: the
+    /// store takes any.
+    public var checkSettings: (@Sendable ([UInt8]) throws -> Void)?
 
     /// A claim with these facts.
     public init(
         configuration: [UInt8]? = nil, failureStream: String? = nil, owner: String? = nil, lease: Duration? = nil,
-        states: (@Sendable () -> [MappingShardState])? = nil
+        states: (@Sendable () -> [MappingShardState])? = nil,
+        checkSettings: (@Sendable ([UInt8]) throws -> Void)? = nil
     ) {
         self.owner = owner ?? ProcessName.own
         self.lease = lease
         self.configuration = configuration
         self.failureStream = failureStream
         self.states = states
+        self.checkSettings = checkSettings
     }
 
     /// Throws `invalidArgument` for values outside their limits.

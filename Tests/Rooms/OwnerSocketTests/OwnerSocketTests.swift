@@ -111,6 +111,30 @@ struct OwnerSocketTests {
         }
     }
 
+    @Test func `an update by a client is refused where who runs the mapping can't work with it (STORE-A5)`()
+        async throws
+    {
+        let owner = try await Owner()
+        let key = MappingID(stream: "s", name: "m")
+        try await owner.store.createMapping(MappingDefinition(key: key, startingPosition: .trimHorizon))
+        try await owner.serving {
+            let client = try await owner.client()
+            let check: @Sendable ([UInt8]) throws -> Void = { settings in
+                if settings == [2] { throw ShardlineError(.invalidArgument, "not 2") }
+            }
+            let claim = try await owner.store.claimMapping(key, with: MappingClaim(checkSettings: check))
+            let refused = await #expect(throws: ShardlineError.self) {
+                try await client.controlMapping(MappingControl(key, configuration: [2], actor: "ops"))
+            }
+            #expect(refused?.code == .invalidArgument && refused?.message.contains("not 2") == true)
+            try await client.controlMapping(MappingControl(key, configuration: [3], actor: "ops"))
+            #expect(try await client.describeMapping(key).configuration == [3])
+            try await owner.store.releaseMapping(key, epoch: claim.epoch)
+            try await client.controlMapping(MappingControl(key, configuration: [2], actor: "ops"))
+            #expect(try await client.describeMapping(key).revision == 2)
+        }
+    }
+
     @Test func `a client that goes leaves nothing behind`() async throws {
         let owner = try await Owner()
         let key = MappingID(stream: "s", name: "m")

@@ -26,9 +26,10 @@ extension LaneCore {
     mutating func endWindow(_ shared: inout Shared, _ now: Moment) -> Bool {
         guard let window, window.isOpen else { return false }
         // With several lanes there are no windows (ESM-S29): one of the settings before ends at once.
-        let endsEarly = isTooLarge || shared.settings.parallelizationFactor > 1
-        guard endsEarly || isPast(window, &shared, now) else { return false }
-        pushFinalUnit(early: endsEarly, &shared)
+        let early: EarlyEnd? =
+            isTooLarge ? .stateTooLarge : shared.settings.parallelizationFactor > 1 ? .severalLanes : nil
+        guard early != nil || isPast(window, &shared, now) else { return false }
+        pushFinalUnit(early: early, &shared)
         if let note = finalNote { countCrash(note, newlyFailed: 0, &shared, now) }
         return true
     }
@@ -36,15 +37,15 @@ extension LaneCore {
     /// Puts the final invocation of a window whose state is too large before the other records of its batch (ESM-T6).
     mutating func endLargeWindow(_ shared: inout Shared) -> Bool {
         guard isTooLarge, units.last?.isFinal == false else { return false }
-        pushFinalUnit(early: true, &shared)
+        pushFinalUnit(early: .stateTooLarge, &shared)
         return true
     }
 
     private var isTooLarge: Bool { window.map { $0.isOpen && $0.state.count > Self.mostStateBytes } ?? false }
 
-    private mutating func pushFinalUnit(early: Bool, _ shared: inout Shared) {
+    private mutating func pushFinalUnit(early: EarlyEnd?, _ shared: inout Shared) {
         guard let last = window?.last else { return }
-        let unit = shared.newFinalUnit(last, early: early, lane: number)
+        let unit = shared.newFinalUnit(last, early: early != nil, lane: number)
         units.append(unit)
         batchCount += 1
         stage = .deciding

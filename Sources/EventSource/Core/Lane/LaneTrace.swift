@@ -136,8 +136,9 @@ extension LaneCore {
         case filteredOut(Int, through: SequenceNumber)
         /// A batch was closed, `after` its window opened.
         case closed(UnitSpan, ClosingCause, after: Duration)
-        /// A tumbling window has ended, before its time or not; the function is told with this unit.
-        case windowEnded(UnitSpan, early: Bool)
+        /// A tumbling window has ended; the function is told with this unit. `early` says why it ends before its time; nil:
+        /// it doesn't.
+        case windowEnded(UnitSpan, early: EarlyEnd?)
         /// The function is called with the unit; `attempt` counts from 1.
         case invoked(UnitSpan, invocation: Int, attempt: Int)
         /// The unit is done.
@@ -179,7 +180,9 @@ extension LaneCore {
             case .closed(_, .memory, _): "ESM-K3"
             case .closed(_, .crash, _): "ESM-A9"
             case .closed(_, .tumblingWindow, _): "ESM-T3"
-            case .windowEnded(_, let early): early ? "ESM-T6" : "ESM-T5"
+            case .windowEnded(_, nil): "ESM-T5"
+            case .windowEnded(_, .stateTooLarge): "ESM-T6"
+            case .windowEnded(_, .severalLanes): "ESM-S29"
             case .invoked: "ESM-B8"
             case .succeeded, .checkpointed: "ESM-P6"
             case .progressed: "ESM-R10"

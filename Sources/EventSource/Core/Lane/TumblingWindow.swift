@@ -49,6 +49,14 @@ extension LaneCore {
         }
     }
 
+    /// Why a window ends before its time.
+    package enum EarlyEnd: Hashable, Sendable {
+        /// Its state has more than ``mostStateBytes`` (ESM-T6).
+        case stateTooLarge
+        /// The shard has several lanes now, and windows are of shards (ESM-S29).
+        case severalLanes
+    }
+
     /// What an invocation of a mapping with tumbling windows gets beside its records (ESM-E7).
     package struct WindowCall: Hashable, Sendable {
         /// The first moment of the window.

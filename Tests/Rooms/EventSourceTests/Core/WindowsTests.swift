@@ -338,6 +338,30 @@ struct WindowsTests {
         let (second, log) = world(0, from: .init(first.durable)) { $0.parallelizationFactor = 3 }
         #expect(log.calls == [.end(0, "0 1", early: true)])
         #expect(second.durable.window == nil)
+        let end = Self.end(second)
+        #expect(end?.rule == "ESM-S29")
+        #expect(
+            end.map(LaneLog.text)
+                == "the window of record 2 has ended early: the mapping has a parallelization factor above 1 now")
+    }
+
+    private static func end(_ world: LaneWorld) -> LaneCore.TraceEvent? {
+        world.trace.first { if case .windowEnded = $0 { true } else { false } }
+    }
+
+    @Test func `a window's end says why it comes (ESM-T5, ESM-T6)`() {
+        var (inTime, _) = world()
+        inTime.put(1)
+        inTime.advance(by: .seconds(10))
+        #expect(Self.end(inTime).map(LaneLog.text) == "the window of record 1 has ended")
+        #expect(Self.end(inTime)?.rule == "ESM-T5")
+        var (large, _) = world()
+        large.state = { _ in [UInt8](repeating: UInt8(ascii: " "), count: LaneCore.mostStateBytes + 1) }
+        large.put(1)
+        #expect(
+            Self.end(large).map(LaneLog.text)
+                == "the window of record 1 has ended early: its state has more than 1048576 bytes")
+        #expect(Self.end(large)?.rule == "ESM-T6")
     }
 
     @Test func `after a crash the state is that of the first record that is not done (ESM-T8)`() {

@@ -190,6 +190,67 @@ struct WindowsRunTests {
         #expect(lanes?.message.contains("parallelizationFactor 2 with tumblingWindow") == true)
     }
 
+    @Test func `an update can't give a function windows that it has none for, nor take them away (ESM-S41)`()
+        async throws
+    {
+        let store = try await store()
+        let plain = try await EventSourceMapping("plain", from: store.stream("s"), logger: silent) { _, _ in }
+        try await running(plain) {
+            let refused = await #expect(throws: ShardlineError.self) {
+                try await store.stream("s").mapping("plain").update { $0.tumblingWindow = .seconds(10) }
+            }
+            #expect(refused?.code == .invalidArgument)
+            #expect(refused?.message.contains("tumblingWindow 10s with a function that keeps no state") == true)
+            #expect(try await plain.describe().revision == 0)
+            try await plain.update { $0.batchSize = 7 }
+            try await put("a", into: store)
+            await advance(.seconds(1))
+        }
+        #expect(plain.statistics.delivered == 1 && plain.statistics.givenUp == 0)
+        let windowed = try await mapping(store, settings())
+        try await running(windowed) {
+            await #expect(throws: ShardlineError.self) { try await windowed.update { $0.tumblingWindow = nil } }
+            try await windowed.update { $0.tumblingWindow = .seconds(5) }
+        }
+        #expect(try await windowed.describe().revision == 1)
+    }
+
+    @Test func `a run fails where an update has given its function windows, before it reads a record (ESM-S41)`()
+        async throws
+    {
+        let store = try await store()
+        try await put("a", into: store)
+        let plain = try await EventSourceMapping("m", from: store.stream("s"), logger: silent) { _, _ in }
+        // Nobody runs it, so nobody can be asked.
+        try await plain.update(reason: "try it", by: "ops") { $0.tumblingWindow = .seconds(10) }
+        let failed = await #expect(throws: ShardlineError.self) { try await plain.run(until: .caughtUp) }
+        #expect(failed?.code == .invalidArgument)
+        #expect(failed?.message.contains("its settings of revision 1 (by ops: try it)") == true)
+        #expect(failed?.message.contains("tumblingWindow 10s") == true)
+        let described = try await plain.describe()
+        #expect(!described.isClaimed && described.checkpoints.map(\.position) == [.zero])
+        try await plain.update { $0.tumblingWindow = nil }
+        try await plain.run(until: .caughtUp)
+        #expect(plain.statistics.delivered == 1 && plain.statistics.givenUp == 0)
+    }
+
+    @Test
+    func `a run whose store can't ask it keeps the settings before an update that its function can't have (ESM-S41)`()
+        async throws
+    {
+        let inner = try await store()
+        let store = CountingStore(inner)
+        let plain = try await EventSourceMapping("m", from: store.stream("s"), logger: silent) { _, _ in }
+        try await running(plain) {
+            try await plain.update { $0.tumblingWindow = .seconds(10) }
+            await advance(.seconds(5))
+            try await put("a", into: inner)
+            await advance(.seconds(30))
+        }
+        #expect(plain.statistics.delivered == 1 && plain.statistics.givenUp == 0)
+        #expect(try await inner.stream("s.m.failed").recordCount() == 0)
+    }
+
     @Test func `without windows, the state of an open one goes to the failure stream (ESM-T11)`() async throws {
         let store = try await store()
         try await put("a", into: store)
