@@ -104,6 +104,12 @@ let package = Package(
             name: "late-runs", dependencies: ["LateRuns", "Shardline", logging], path: "examples/LateRunsMain",
             swiftSettings: swift),
         .target(
+            name: "CarrierDelays", dependencies: ["LateRuns", "Shardline", logging], path: "examples/CarrierDelays",
+            swiftSettings: swift),
+        .executableTarget(
+            name: "carrier-delays", dependencies: ["CarrierDelays", "LateRuns", "Shardline", logging],
+            path: "examples/CarrierDelaysMain", swiftSettings: swift),
+        .target(
             name: "ThroughputBench",
             dependencies: [
                 "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "DiskAccess", "CHash",

@@ -141,6 +141,7 @@ import Testing
         "Sources/ShardlineCLI/Output/SettingsTable.swift": "settings by name: our own words",
         "Sources/ShardlineCLI/Commands/StreamDeleteCommand.swift":
             "streams and mappings as the store names them, in ASCII",
+        "examples/CarrierDelays/DelaySums.swift": "carriers by their codes in the file, in ASCII",
         "examples/LateRuns/JobReport.swift": "reasons for closing a batch: our own words",
     ]
 

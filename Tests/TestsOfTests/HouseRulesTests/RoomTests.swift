@@ -24,6 +24,8 @@ import Testing
         ],
         "LateRuns": ["Shardline", "CZlib"],
         "LateRunsMain": ["Shardline", "LateRuns"],
+        "CarrierDelays": ["Shardline", "LateRuns"],
+        "CarrierDelaysMain": ["Shardline", "LateRuns", "CarrierDelays"],
         "ShardlineCLI": [
             "Shardline", "LateRuns", "CZlib", "CProcess", "StreamModel", "StreamStorage", "SegmentStorage",
             "OfflineStore", "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess", "ThroughputBench",
