@@ -70,6 +70,15 @@ import Testing
         for block in blocks { #expect(file.contains(block.code), "\(block.code)") }
     }
 
+    @Test func `every block of the page about tumbling windows is compiled and run here`() throws {
+        let path = "Sources/Shardline/Shardline.docc/TumblingWindows.md"
+        let text = try String(contentsOf: Readme.root.appending(path: path), encoding: .utf8)
+        let file = try Self.compiled("TumblingWindows").joined(separator: "\n")
+        let blocks = Readme(text: text).blocks("swift").map(Self.parts)
+        #expect(blocks.count == 2)
+        for block in blocks { #expect(file.contains(block.code), "\(block.code)") }
+    }
+
     @Test func `every Swift block is part of a file that is compiled and run here`() throws {
         let files = try ["QuickStart", "AsService"].map(Self.compiled)
         var imports: [Int: Set<String>] = [:]
