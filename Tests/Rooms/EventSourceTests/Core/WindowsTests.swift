@@ -338,11 +338,7 @@ struct WindowsTests {
         let (second, log) = world(0, from: .init(first.durable)) { $0.parallelizationFactor = 3 }
         #expect(log.calls == [.end(0, "0 1", early: true)])
         #expect(second.durable.window == nil)
-        let end = Self.end(second)
-        #expect(end?.rule == "ESM-S29")
-        #expect(
-            end.map(LaneLog.text)
-                == "the window of record 2 has ended early: the mapping has a parallelization factor above 1 now")
+        #expect(Self.end(second)?.rule == "ESM-S29")
     }
 
     private static func end(_ world: LaneWorld) -> LaneCore.TraceEvent? {
@@ -353,14 +349,10 @@ struct WindowsTests {
         var (inTime, _) = world()
         inTime.put(1)
         inTime.advance(by: .seconds(10))
-        #expect(Self.end(inTime).map(LaneLog.text) == "the window of record 1 has ended")
         #expect(Self.end(inTime)?.rule == "ESM-T5")
         var (large, _) = world()
         large.state = { _ in [UInt8](repeating: UInt8(ascii: " "), count: LaneCore.mostStateBytes + 1) }
         large.put(1)
-        #expect(
-            Self.end(large).map(LaneLog.text)
-                == "the window of record 1 has ended early: its state has more than 1048576 bytes")
         #expect(Self.end(large)?.rule == "ESM-T6")
     }
 

@@ -91,6 +91,18 @@ struct LogTests {
         #expect(named.allSatisfy { $0.hasPrefix("gave up ") || $0.hasPrefix("the function failed ") }, "\(named)")
     }
 
+    @Test func `the end of a window is told with its reason (ESM-T5, ESM-T6, ESM-S29)`() {
+        let record = Records.batch(["a"])[0]
+        let span = LaneCore.UnitSpan(
+            unit: 1, lane: 0, first: record.sequenceNumber, last: record.sequenceNumber, count: 0,
+            head: LaneCore.RecordName(record))
+        func text(_ early: LaneCore.EarlyEnd?) -> String { LaneLog.text(of: .windowEnded(span, early: early)) }
+        let ended = "the window of record \(record.sequenceNumber) has ended"
+        #expect(text(nil) == ended)
+        #expect(text(.stateTooLarge) == "\(ended) early: its state has more than 1048576 bytes")
+        #expect(text(.severalLanes) == "\(ended) early: the mapping has a parallelization factor above 1 now")
+    }
+
     @Test func `a given-up record is one line with its error, its number and where it went`() async throws {
         let bench = try await Bench()
         try await bench.put(1...8)
