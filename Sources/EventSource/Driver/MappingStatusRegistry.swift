@@ -132,6 +132,7 @@ final class MappingStatusRegistry: Sendable {
         /// The shard has so many lanes from now on. What others have sent is done.
         func changed(lanes: Int) {
             entry.withLock { entry in
+                guard entry.lanes.count != lanes else { return }
                 entry.sentBefore = Array(repeating: .zero, count: lanes)
                 entry.sentThrough = entry.sentBefore
                 entry.lanes = Array(repeating: LaneWork(), count: lanes)

@@ -114,6 +114,8 @@ final class ShardDriver {
                 for: start.shard.id, names: settings.names, configuration: settings.configuration)
         }
         running = Array(repeating: nil, count: runners.count)
+        // The settings may have changed since the shard's entry was made.
+        board.changed(lanes: runners.count)
         core = ShardCore(
             start.beginning, settings: settings.lanes,
             denseNumbers: session.store.capabilities.contains(.denseSequenceNumbers),
