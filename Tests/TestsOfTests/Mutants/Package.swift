@@ -30,7 +30,7 @@ let package = Package(
         .target(name: "CPrefetch"),
         .target(name: "CPosix"),
         .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
-        .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix"], swiftSettings: swift),
+        .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix", collections], swiftSettings: swift),
         .target(
             name: "StreamStorage", dependencies: ["StreamModel", "DiskAccess", collections, logging, metrics, tracing],
             swiftSettings: swift),

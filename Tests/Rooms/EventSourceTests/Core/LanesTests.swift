@@ -309,6 +309,14 @@ import TestSupport
         #expect(world.documents.map(\.places) == [[2]] && world.violations == [] && world.isAllDone)
     }
 
+    @Test func `ESM-A1 the halves of a unit are calls of their own`() {
+        var world = Self.world(Self.settings(), records: 8)
+        world.answer(0, .permanent(nil))
+        world.runToRest()
+        #expect(world.calls == [[0, 1], [0], [1], [2, 3], [4, 5], [6, 7]] && world.violations == [])
+        #expect(!world.chained.contains([1]) && world.chained.contains([4, 5]))
+    }
+
     @Test func `ESM-L3 a stop ends a chain after the call that runs`() {
         var world = Self.world(Self.settings(), records: 8)
         world.stop()

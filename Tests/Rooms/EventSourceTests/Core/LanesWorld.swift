@@ -47,6 +47,8 @@ struct LanesWorld {
     private(set) var deliveries: [Int: Int] = [:]
     /// The units that the function got, in order of the calls.
     private(set) var calls: [[Int]] = []
+    /// Those of them that were ordered together with the one before.
+    private(set) var chained: [[Int]] = []
     private(set) var documents: [(places: [Int], condition: GiveUpCondition)] = []
     private(set) var mostInFlight = 0
     private(set) var largestHeld = 0
@@ -230,6 +232,7 @@ struct LanesWorld {
             openRead = order
         case .invokeAll(let calls):
             following[calls[0].lane] = Array(calls.dropFirst())
+            chained += calls.dropFirst().map { places($0.unit.records) }
             perform(.invoke(calls[0]))
         case .invoke(let invocation):
             if open[invocation.lane] != nil { violations.append("lane \(invocation.lane) has two invocations") }

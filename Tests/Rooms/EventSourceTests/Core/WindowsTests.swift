@@ -6,7 +6,7 @@ import Testing
 /// Tumbling windows of ten seconds. The function's state is the places of the records that it covers.
 struct WindowsTests {
     /// One invocation: the window's beginning in seconds, the records, and the state that came with them.
-    private struct Call: Equatable {
+    struct Call: Equatable {
         var window: Int
         var records: Range<Int>
         var state: String
@@ -18,7 +18,7 @@ struct WindowsTests {
         }
     }
 
-    private final class Log {
+    final class Log {
         var calls: [Call] = []
 
         /// A function that notes its calls, and answers so.
@@ -43,16 +43,16 @@ struct WindowsTests {
         }
     }
 
-    private static func places(_ batch: RecordBatch) -> [String] {
+    static func places(_ batch: RecordBatch) -> [String] {
         batch.map { "\($0.sequenceNumber.rawValue - 1)" }
     }
 
-    private static func seconds(_ time: Timestamp) -> Int {
+    static func seconds(_ time: Timestamp) -> Int {
         Int((time - LaneWorld.beginning).components.seconds)
     }
 
     /// A world with windows, and what its function gets. `length` in seconds.
-    private func world(
+    func world(
         _ length: Int = 10, batch: Int = 100, window: Duration = .zero, retries: Int? = 1, age: Duration? = nil,
         bisects: Bool = true, from beginning: ShardCore.InitialState = .init(position: .zero),
         change: (inout LaneCore.Settings) -> Void = { _ in }
@@ -70,7 +70,7 @@ struct WindowsTests {
         return (world, log)
     }
 
-    private static func state(after invocation: LaneCore.Invocation, upTo count: Int = .max) -> [UInt8]? {
+    static func state(after invocation: LaneCore.Invocation, upTo count: Int = .max) -> [UInt8]? {
         guard let window = invocation.window else { return nil }
         let before = String(decoding: window.state, as: UTF8.self)
         return Array(
@@ -92,7 +92,7 @@ struct WindowsTests {
         #expect(window(1_545_084_650_987, 1) == [1_545_084_650_987, 1_545_084_650_988])
     }
 
-    @Test func `the state goes from call to call, and the final one gets it alone (ESM-T2, ESM-T5)`() {
+    @Test func `the state goes from call to call, and the final one gets it alone (ESM-T2, ESM-T5, ESM-E7, ESM-E8)`() {
         var (world, log) = world(batch: 2)
         world.put(3)
         world.advance(by: .seconds(3))
@@ -114,7 +114,7 @@ struct WindowsTests {
         #expect(world.violations == [])
     }
 
-    @Test func `a batch holds records of one window, and the old window ends before the new one begins (ESM-T3)`() {
+    @Test func `a batch has records of one window, and the old one ends before the next begins (ESM-T3, ESM-T5)`() {
         var (world, log) = world()
         world.function = { _ in nil }
         world.put(2)
@@ -178,8 +178,10 @@ struct WindowsTests {
         var (world, log) = world()
         world.tellsArrivals = false
         world.put(1)
+        let before = world.reads.count
         world.advance(by: .seconds(10))
         #expect(log.calls.last == .end(0, "0"))
+        #expect(world.reads.dropFirst(before).contains { !$0.waits })
         #expect(world.violations == [])
     }
 
@@ -192,7 +194,7 @@ struct WindowsTests {
         #expect(world.durable.isShardEnd)
     }
 
-    @Test func `a state of more than 1 MiB ends the window early, and the next records begin without one (ESM-T6)`() {
+    @Test func `a state above 1 MiB ends the window early, and the next records begin without one (ESM-T6, ESM-E7)`() {
         var (world, log) = world(batch: 2)
         let large = [UInt8](repeating: 0x20, count: LaneCore.mostStateBytes + 1)
         world.state = { invocation in
@@ -326,6 +328,7 @@ struct WindowsTests {
         world.send(.settingsChanged(settings))
         world.runToRest()
         #expect(log.calls.suffix(2) == [Call(window: 10, records: 2..<3, state: "1"), .end(10, "1 2")])
+        #expect(world.durable.window == nil)
         let count = log.calls.count
         world.put(1)
         #expect(log.calls.count == count)

@@ -37,7 +37,10 @@ extension Judge {
         let model = mappings[name]!.lanes[shard]!.windows
         let open = model.covered.filter { sequence in
             let start = model.windows[sequence]!
-            return start < window.lowerBound && !model.ended.contains(start) && isThere(sequence, in: shard)
+            guard start < window.lowerBound, !model.ended.contains(start), let item = logs[shard]?.promised[sequence]
+            else { return false }
+            // What expired before it came again after a crash begins no window.
+            return isThere(sequence, in: shard) && !mayHaveExpired(item, in: shard)
         }
         if let left = open.min() {
             fail("\(name) got \(shard) \(first.sequence) before the window of \(left) was ended (ESM-T5)")

@@ -161,6 +161,19 @@ package struct History: Sendable {
         if controls.once(in: 3) { addControls(&controls) }
         var changes = SeededRandom(seed ^ 0xFAC_7025)
         if settings.tumblingWindow == 0, changes.once(in: 4) { addFactors(&changes) }
+        var losses = SeededRandom(seed ^ 0x1055_E5)
+        if let interval = settings.interval, !losses.once(in: 4) { addLosses(&losses, after: interval) }
+    }
+
+    /// Power that is lost when nothing was put for so long that what was put before must have been synced.
+    private mutating func addLosses(_ random: inout SeededRandom, after interval: Int) {
+        let steps: [Step] = [
+            .put(caller: 0, count: random.pick(1...4), bytes: 20), .pause(interval + random.pick([700, 1_500])),
+            .crash(after: 1), .put(caller: 1, count: 1, bytes: 20), .pause(50),
+        ]
+        // Where the disk has not failed yet, all syncs have come when they were due.
+        let place = random.once(in: 2) ? 0 : random.below(items.count + 1)
+        items.insert(contentsOf: steps.map { Item(step: $0, seed: random.next()) }, at: place)
     }
 
     /// Other parallelization factors, in the midst of it, some of which meet a crash.

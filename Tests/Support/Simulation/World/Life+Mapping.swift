@@ -82,6 +82,8 @@ extension Life {
             world.tell { $0.invoked(name, shard, with: items, state: state, in: bounds) }
         }
         var did: [UInt64] = []
+        // What a function that fails leaves in its state counts for nothing (ESM-T7).
+        var spoilt: [UInt64] = []
         guard let first = items.first?.sequence, let last = items.last?.sequence else { return }
         let unit = Judge.Unit(shard, first, last)
         world.tell { $0.attempts(name, unit, attempt: context.attempt) }
@@ -90,10 +92,11 @@ extension Life {
             world.tell { $0.invocationEnded(name, shard, keys, did: did) }
             if state != nil {
                 world.tell { $0.windowCovers(did, of: name, shard) }
-                state?.append(contentsOf: did)
+                state?.append(contentsOf: did.isEmpty ? spoilt : did)
             }
         }
         for (record, item) in zip(batch, items) {
+            spoilt = did + [item.sequence]
             switch Records.behaviour(of: item.id) {
             case .works: break
             case .fails(let times):
@@ -122,6 +125,7 @@ extension Life {
             }
             did.append(item.sequence)
         }
+        spoilt = did
         // A call that ends after its time limit counts as failed.
         if state != nil, Task.isCancelled { did = [] }
     }

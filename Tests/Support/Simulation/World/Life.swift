@@ -325,15 +325,27 @@ final class Life: @unchecked Sendable {
             judge.forgetAttempts(of: name)
         }
         do {
-            _ = try await store.seekMapping(
-                MappingID(stream: World.stream, name: name), to: .trimHorizon, shard: nil)
+            let id = MappingID(stream: World.stream, name: name)
+            let before = try await store.describeMapping(id)
+            _ = try await store.seekMapping(id, to: .trimHorizon, shard: nil)
             world.tell { $0.hasSought(name) }
+            await moveCheckpoint(before)
         } catch let error as ShardlineError where error.code == .mappingNotFound {
             world.tell { $0.hasNotSought(name) }
         } catch {
             if !isInDoubt(error) { world.tell { $0.hasNotSought(name) } }
             failed(error, "seeking")
         }
+    }
+
+    /// A process whose claim was overtaken, and that has not noticed, tries to move a checkpoint, without effect
+    /// (STORE-A3).
+    private func moveCheckpoint(_ overtaken: MappingDescription) async {
+        guard goesOn, let checkpoint = overtaken.checkpoints.first else { return }
+        let move = CheckpointMove(mapping: overtaken.key, epoch: overtaken.epoch, checkpoint: checkpoint)
+        // Any refusal will do: the mapping may be deleted, and the disk full.
+        guard case .committed? = try? await store.commit([.checkpoint(move)]), !hasDeleted else { return }
+        world.fail("\(overtaken.key.name) moved a checkpoint with the claim \(overtaken.epoch), which was overtaken")
     }
 
     private func consume(_ name: String) async {
