@@ -24,7 +24,7 @@ PIECES ?= .*
 PACKAGES = liblz4-dev libsqlite3-dev zlib1g-dev python3
 LINTED = $(wildcard Sources Tests examples Benchmarks Package.swift)
 
-.PHONY: help deps demo build test lint format docs crash damage fuzz mutants soak planted-bugs bench-pieces allocations scale install uninstall clean
+.PHONY: help deps demo build test lint format docs crash damage fuzz mutants soak planted-bugs bench-pieces allocations scale rule-table install uninstall clean
 .DEFAULT_GOAL := help
 
 help:
@@ -44,6 +44,7 @@ help:
 	@echo 'make bench-pieces measures the single steps of a put and of a read; some: PIECES="read .*"'
 	@echo 'make scale        how cost grows: measures for twenty minutes, then draws the plots of the page about it'
 	@echo 'make allocations  counts allocations a record; fails above a limit'
+	@echo 'make rule-table   writes the table of the rules, of the files that keep them and of their tests'
 	@echo 'make install      puts shardline under PREFIX=$(PREFIX); make uninstall removes it'
 	@echo 'make clean        removes what was built'
 	@echo 'make deps         installs the Debian packages: $(PACKAGES)'
@@ -100,6 +101,9 @@ OPTIMIZED_TESTS = --scratch-path .build/damage -c release -Xswiftc -enable-testi
 damage: deps
 	$(SWIFT) build $(OPTIMIZED_TESTS) --build-tests
 	SHARDLINE_DAMAGE_SAMPLE=$(CASES) $(SWIFT) test $(OPTIMIZED_TESTS) --skip-build --disable-xctest --filter DamageSweepTests
+
+rule-table: deps
+	SHARDLINE_RULE_TABLE=write $(SWIFT) test --disable-xctest --filter RuleTableTests
 
 mutants: deps
 	Tests/TestsOfTests/Mutants/run.sh

@@ -137,7 +137,7 @@ extension EventSourceMapping.Configuration: Codable {
         return [UInt8]((try? encoder.encode(self)) ?? Data("{}".utf8))
     }
 
-    /// Converts seconds to a duration, rounded to nanoseconds, so that writing and reading gives the same value.
+    /// Converts seconds to a duration (ESM-S33), rounded to nanoseconds, so that writing and reading gives the same value.
     private static func duration(_ seconds: Double) -> Duration {
         guard seconds.isFinite, abs(seconds) < 1e9 else {
             return .seconds(seconds > 0 ? 1_000_000_000 : -1_000_000_000)

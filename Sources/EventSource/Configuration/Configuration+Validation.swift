@@ -118,6 +118,7 @@ extension EventSourceMapping.Configuration {
             let words = "\(least ?? naming.text(range.lowerBound)) to \(naming.text(range.upperBound))\(unit)"
             wrong.append("\(naming.name(name)) \(given) \(allowed(words, name, without: meaning))")
         }
+        // ESM-S4, ESM-S5, ESM-S12
         check("batchSize", batchSize, 1...10_000)
         check("batchWindow", batchWindow, .zero ... .seconds(300))
         check("tumblingWindow", tumblingWindow, .milliseconds(1) ... .seconds(900), without: "no windows")
@@ -125,7 +126,8 @@ extension EventSourceMapping.Configuration {
             let given = naming.given["tumblingWindow"] ?? naming.text(tumblingWindow)
             wrong.append("\(naming.name("tumblingWindow")) \(given) (allowed: whole milliseconds)")
         }
-        check("parallelizationFactor", parallelizationFactor, 1...10)
+        check("parallelizationFactor", parallelizationFactor, 1...10)  // ESM-S11
+        // The only combination that is refused (ESM-S29, ESM-S34).
         if tumblingWindow != nil, parallelizationFactor > 1 {
             let factor = naming.name("parallelizationFactor")
             wrong.append(
@@ -133,6 +135,7 @@ extension EventSourceMapping.Configuration {
             )
         }
         check("maximumUncheckpointedBatches", maximumUncheckpointedBatches, 1...100)
+        // ESM-S8, ESM-S9
         check("maximumRetryAttempts", maximumRetryAttempts, 0...10_000, without: "no limit")
         check("maximumRecordAge", maximumRecordAge, .seconds(60) ... .seconds(604_800), without: "no limit")
         check("functionTimeout", functionTimeout, .milliseconds(1) ... .seconds(86_400))

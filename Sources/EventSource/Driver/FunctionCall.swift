@@ -1,8 +1,8 @@
 import StreamModel
 import Synchronization
 
-/// The state of a lane's calls that their task and the shard's driver share: since when the function runs, and a way to
-/// cancel the task alone.
+/// The state of a lane's calls that their task and the shard's driver share: since when the function runs, how long it may
+/// (ESM-R18), and a way to cancel the task alone.
 ///
 /// A mapping's tasks are structured, and a task group can only cancel all of its tasks. A group for each invocation
 /// needs two more tasks, which were measured as half of the cost of a small batch. So the task stores an

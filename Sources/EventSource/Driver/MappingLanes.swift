@@ -74,7 +74,7 @@ struct MappingLanes {
         }
     }
 
-    /// Those of `candidates` that can be started: not started yet, and their parents are done.
+    /// Those of `candidates` that can be started: not started yet, and their parents are done (ESM-H2).
     private mutating func begin(_ candidates: [ShardID]) throws -> [Start] {
         var starts: [Start] = []
         for id in candidates where !started.contains(id) && !done.contains(id) {

@@ -1,4 +1,5 @@
-/// Text as operators that ignore case compare it: scalar by scalar, in the form that upper and lower case share.
+/// Text as operators that ignore case compare it: scalar by scalar, in the form that upper and lower case share
+/// (ESM-F10).
 ///
 /// A scalar whose other case has several scalars, such as ß, is only equal to itself and to single scalars that it
 /// shares a form with.

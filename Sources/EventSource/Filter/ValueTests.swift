@@ -36,6 +36,7 @@ extension FilterTables {
         case .bool(let value):
             let kind: Operand.Kind = value ? .yes : .no
             runTests(node, values) { $0.pointee.kind == .any || $0.pointee.kind == kind }
+        // ESM-F7
         case .null: runTests(node, values) { $0.pointee.kind == .any || $0.pointee.kind == .null }
         }
     }
@@ -61,6 +62,7 @@ extension FilterTables {
         }
     }
 
+    /// Whether a text is the operand (ESM-F6), begins or ends with it (ESM-F9), or is what else it asks for.
     @inline(__always)
     private func accepts(_ operand: UnsafePointer<Operand>, _ text: UnsafeBufferPointer<UInt8>) -> Bool {
         let start = Int(operand.pointee.start)

@@ -5,7 +5,7 @@ package struct KinesisEvent: Sendable {
     private let names: ResourceNames
     /// Whether the event contains explicit hash keys, which Lambda's event doesn't.
     private let showsHashKeys: Bool
-    /// Whether the event has an entry for each user record of an aggregate (ESM-E11).
+    /// Whether the event has an entry for each user record of an aggregate (ESM-S40, ESM-E11).
     private let deaggregates: Bool
 
     package init(names: ResourceNames, showsHashKeys: Bool = false, deaggregates: Bool = false) {

@@ -159,6 +159,7 @@ extension SegmentStore: WaitingStore {
         }
         try start.validate(now: timeSource.wallTime)
         switch start {
+        // ESM-P3
         case .trimHorizon: return try await trimHorizon(of: shard, expiry: expiry)
         case .latest: return shard.lastSequence
         case .atTimestamp(let time):

@@ -53,7 +53,7 @@ struct RuleBook {
     }
 
     /// The rules that a citation is about, a range with all that lies between; nil where there are no such rules.
-    private func rules(of citation: RuleCitation) -> [String]? {
+    func rules(of citation: RuleCitation) -> [String]? {
         if citation.rules.count == 2 { return range(citation.rules[0], citation.rules[1]) }
         return citation.rules.isEmpty || !citation.rules.allSatisfy(contains) ? nil : citation.rules
     }

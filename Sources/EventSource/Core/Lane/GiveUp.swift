@@ -28,7 +28,8 @@ public struct GiveUpCondition: RawRepresentable, Hashable, Sendable, CustomStrin
 }
 
 extension LaneCore {
-    /// Records that are given up together: the content of one failure document (ESM-D1, ESM-D3 to ESM-D5).
+    /// Records that are given up together: the content of one failure document (ESM-D1, ESM-D3,
+    /// ESM-D4, ESM-D5).
     package struct GiveUp: Sendable {
         /// The document's `responseContext`: what it says about the function's last response.
         package struct Response: Hashable, Sendable {

@@ -11,8 +11,8 @@ extension LaneCore {
         /// With reports off this counts as a failure of the whole unit. The caller recognizes responses that must not
         /// be read (ESM-R4) and passes ``success`` for them.
         case partial(from: SequenceNumber, FunctionFailure)
-        /// The function's report can't be used, so the unit failed as a whole (ESM-R5 to ESM-R8, ESM-R11, ESM-R12,
-        /// ESM-R14).
+        /// The function's report can't be used, so the unit failed as a whole (ESM-R5, ESM-R6 to ESM-R8, ESM-R11,
+        /// ESM-R12, ESM-R14).
         case badReport(FunctionFailure)
         /// A record of the unit can never succeed: the one with this number, or with nil one that the function didn't
         /// name (ESM-R20).
@@ -52,7 +52,7 @@ extension LaneCore {
 
     /// One entry of a function's report of failed records (`batchItemFailures`).
     package struct ReportedFailure: Hashable, Sendable {
-        /// The entry's `itemIdentifier`; nil if it is missing, null or not a string.
+        /// The entry's `itemIdentifier`; nil if it is null (ESM-R6), missing (ESM-R7) or not a string.
         package var identifier: String?
         /// Whether the entry says that the record can never succeed (ESM-R20).
         package var isPermanent: Bool

@@ -49,6 +49,7 @@ extension LaneCore {
             available = found
         }
         if let payload = shared.settings.payload {
+            // ESM-S30
             let (fitting, isFull) = queue.fitting(available, payload.measuring(window))
             if isFull, fitting < batchSize { return (fitting, .payload) }
         }

@@ -2,7 +2,8 @@ import StreamModel
 import StreamStorage
 
 extension LaneCore {
-    /// Decides about the unit on top, in the order of ESM-A11. Returns true if there may be more to decide.
+    /// Decides about the unit on top, in the order of ESM-A11, so that halves can age out (ESM-X10). Returns true if there
+    /// may be more to decide.
     mutating func decide(_ shared: inout Shared, _ now: Moment) -> Bool {
         if endLargeWindow(&shared) { return true }
         let unit = units[units.count - 1]

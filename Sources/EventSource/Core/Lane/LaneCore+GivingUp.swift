@@ -2,8 +2,8 @@ import StreamModel
 import StreamStorage
 
 extension LaneCore {
-    /// Gives up the first `count` records of the unit on top, with the unit's attempts. The other records become a
-    /// fresh unit (ESM-A3, ESM-G2, ESM-G4, ESM-B5, ESM-R20).
+    /// Gives up the first `count` records of the unit on top, with the unit's attempts and a document of their own
+    /// (ESM-X9). The other records become a fresh unit (ESM-A3, ESM-G2, ESM-G4, ESM-B5, ESM-R20).
     mutating func giveUpHead(_ count: Int, _ condition: GiveUpCondition, _ shared: inout Shared) {
         let unit = units[units.count - 1]
         if unit.isFinal { return giveUpWindow(condition, &shared) }

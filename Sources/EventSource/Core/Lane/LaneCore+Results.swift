@@ -67,7 +67,7 @@ extension LaneCore {
         }
     }
 
-    /// Retries the same unit after a pause, without counting an attempt (ESM-A4).
+    /// Retries the same unit after a pause, without counting an attempt (ESM-A4) or splitting it (ESM-X4).
     private mutating func notReached(
         _ failure: FunctionFailure, _ shared: inout Shared, _ now: Moment
     ) {
@@ -120,6 +120,7 @@ extension LaneCore {
         shared.counters.failedInvokedRecords += units[units.count - 1].records.count
     }
 
+    /// All of the unit failed. It may be halved, also where the function may report (ESM-X5).
     private mutating func failWhole(
         _ failure: FunctionFailure, _ settings: Settings, _ shared: inout Shared, _ now: Moment
     ) {
@@ -150,6 +151,7 @@ extension LaneCore {
         }
     }
 
+    /// What that costs follows from it (ESM-X11, ESM-X12).
     private mutating func halve(_ count: Int, _ shared: inout Shared) {
         shared.counters.splits += 1
         cut(at: (count + 1) / 2, .bisect, &shared)
@@ -172,6 +174,7 @@ extension LaneCore {
     ) {
         countFailedInvocation(&shared)
         guard index > 0 else {
+            // Without progress it counts as an attempt of the unit (ESM-R16).
             units[units.count - 1].failedByReport = true
             fail(failure, newlyFailed: 1, namesFirst: true, &shared)
             guard settings.bisectsOnError, units[units.count - 1].records.count > 1 else { return retry(&shared, now) }
@@ -188,7 +191,8 @@ extension LaneCore {
         }
     }
 
-    /// The records before `index` in the unit on top are done; the others become a fresh unit (ESM-R15).
+    /// The records before `index` in the unit on top are done, and the returned state covers them (ESM-T9); the others
+    /// become a fresh unit (ESM-R15), also with bisect (ESM-X6).
     private mutating func finishHead(_ index: Int, _ state: [UInt8]?, _ shared: inout Shared) {
         let unit = units[units.count - 1]
         shared.counters.partialSuccesses += 1
@@ -224,7 +228,8 @@ extension LaneCore {
         if count > 1 { halve(count, &shared) } else { giveUpHead(1, .permanentFailure, &shared) }
     }
 
-    /// Splits the unit on top into two fresh units: its first `count` records on top, the others below.
+    /// Splits the unit on top into two fresh units without attempts (ESM-X3): its first `count` records on top, the
+    /// others below.
     mutating func cut(at count: Int, _ reason: SplitReason, _ shared: inout Shared) {
         let unit = units.removeLast()
         let head = shared.newUnit(unit.records.extracting(0..<count), .part(of: unit.id, reason), lane: number)

@@ -184,7 +184,7 @@ package struct LaneCore: Sendable {
         }
     }
 
-    /// Goes on with the next unit, or with the next batch if there is none.
+    /// Goes on with the next unit, which waits for no window (ESM-B9), or with the next batch if there is none.
     mutating func goOn() {
         guard units.isEmpty else {
             stage = .deciding

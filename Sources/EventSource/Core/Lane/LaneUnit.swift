@@ -16,7 +16,8 @@ extension LaneCore {
 
         /// The unit's number in its shard, from 1; a part has a number of its own.
         package let id: Int
-        /// The records; none in the final invocation of a tumbling window, else at least one.
+        /// The records, in order (ESM-P1), and always the same (ESM-B7); none in the final invocation of a tumbling
+        /// window, else at least one.
         package let records: RecordBatch
         /// Where it comes from.
         package let origin: Origin
@@ -108,7 +109,8 @@ extension LaneCore {
     package enum SplitReason: String, Hashable, Sendable {
         /// It failed and was halved (ESM-X1, ESM-X2).
         case bisect
-        /// The function reported its first record as failed; that record is retried alone (ESM-X7).
+        /// The function reported its first record as failed; that record is retried alone (ESM-X7),
+        /// and the others follow as a unit (ESM-X8).
         case isolate
         /// The records before the reported one are done (ESM-R10).
         case progress

@@ -5,7 +5,7 @@ extension ShardCore {
     /// that the filters drop (ESM-F1, ESM-B6). Nothing is kept of a dropped record: it is before the lane's next record
     /// or the read position, so the checkpoint moves past it as soon as everything before it is done (ESM-F21).
     ///
-    /// A lane's records are copied into a chunk of its own: a lane that is held up would otherwise keep the chunks of
+    /// A lane's records are copied as they were put (ESM-F5) into a chunk of its own: a lane that is held up would otherwise keep the chunks of
     /// all others in memory.
     mutating func distribute(_ batch: RecordBatch) {
         var parts = (0..<lanes.count).map { _ in LanePart() }

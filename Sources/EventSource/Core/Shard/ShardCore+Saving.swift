@@ -26,8 +26,9 @@ extension ShardCore {
         lanes[lane].firstUndone?.previous ?? max(read, lanes[lane].takenPosition)
     }
 
-    /// Whether the shard is closed and all its records are done (ESM-H1).
+    /// Whether the shard is closed and all its records are done (ESM-H1), with its tumbling window (ESM-H6).
     private var isShardDone: Bool {
+        // Its children wait for each of its lanes (ESM-H5).
         shared.source.hasEnded && lanes.allSatisfy(\.isEmpty) && lanes[0].window?.isOpen != true
     }
 

@@ -256,6 +256,7 @@ package struct ShardCore: Sendable {
     private mutating func settle(_ now: Moment) {
         if phase == .running {
             shared.source.canReadMore = readIsOpen || canRead
+            // Each lane may have an invocation (ESM-K1).
             for lane in lanes.indices { while lanes[lane].step(&shared, now) {} }
         }
         settleSaving()

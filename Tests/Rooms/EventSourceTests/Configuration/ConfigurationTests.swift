@@ -61,6 +61,51 @@ struct ConfigurationTests {
         #expect(!text.contains("\n"))
     }
 
+    @Test func `a tumbling window has whole milliseconds, up to 900 s, and one lane (ESM-S12, ESM-S29)`() throws {
+        var settings = Configuration()
+        for allowed in [Duration.milliseconds(1), .milliseconds(1_500), .seconds(900)] {
+            settings.tumblingWindow = allowed
+            try settings.validate()
+        }
+        settings.parallelizationFactor = 2
+        let text = message { try settings.validate() }
+        #expect(text.hasPrefix("parallelizationFactor 2 with tumblingWindow (allowed: 1,"))
+        settings.parallelizationFactor = 1
+        for refused in [Duration.zero, .seconds(-1), .microseconds(1_500), .seconds(900) + .milliseconds(1)] {
+            settings.tumblingWindow = refused
+            #expect(message { try settings.validate() }.hasPrefix("tumblingWindow "), "\(refused)")
+        }
+        #expect(try Configuration(json: Array(#"{"tumblingWindow": 0}"#.utf8)).tumblingWindow == nil)
+        #expect(try Configuration(json: Array(#"{"tumblingWindow": 900}"#.utf8)).tumblingWindow == .seconds(900))
+    }
+
+    @Test(arguments: [1, 10], [nil, .seconds(1)] as [Duration?])
+    func `settings may be combined, but windows with several lanes (ESM-S34, ESM-S29)`(
+        factor: Int, window: Duration?
+    ) throws {
+        for bits in 0..<32 {
+            var settings = Configuration()
+            settings.parallelizationFactor = factor
+            settings.tumblingWindow = window
+            settings.bisectOnError = bits & 1 == 0
+            settings.reportsBatchItemFailures = bits & 2 == 0
+            settings.filters = bits & 4 == 0 ? [] : [#"{"partitionKey":["a"]}"#]
+            settings.maximumRecordAge = bits & 8 == 0 ? nil : .seconds(60)
+            (settings.batchSize, settings.batchWindow) = bits & 16 == 0 ? (10_000, .zero) : (1, .seconds(300))
+            #expect(message { try settings.validate() }.isEmpty == (factor == 1 || window == nil))
+        }
+    }
+
+    @Test func `a shard has 1 to 10 lanes (ESM-S11)`() throws {
+        var settings = Configuration()
+        #expect(settings.parallelizationFactor == 1)
+        for (factor, isAllowed) in [(0, false), (1, true), (10, true), (11, false)] {
+            settings.parallelizationFactor = factor
+            let text = message { try settings.validate() }
+            #expect(text == (isAllowed ? "" : "parallelizationFactor \(factor) (allowed: 1 to 10)"))
+        }
+    }
+
     @Test func `wrong filters are named together with the other settings (ESM-S15, ESM-S26, ESM-S27)`() throws {
         var settings = Configuration()
         settings.filters = [#"{"data":{"type":["order"]}}"#, #"{"data":{"type":"order"}}"#, "type = order"]
@@ -142,7 +187,7 @@ struct ConfigurationTests {
         #expect(text.hasPrefix("mapping name 'a/b' (allowed: 1 to 128 of"))
     }
 
-    @Test func `settings survive the way through JSON`() throws {
+    @Test func `settings survive the way through JSON (ESM-S33)`() throws {
         var settings = Configuration()
         settings.batchSize = 7
         settings.parallelizationFactor = 4

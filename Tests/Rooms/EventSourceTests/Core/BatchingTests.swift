@@ -84,7 +84,7 @@ import Testing
         #expect(world.sent == [0..<1, 1..<2])
     }
 
-    @Test func `ESM-B4 a record that would pass the payload limit opens the next batch at once`() {
+    @Test func `ESM-B4 ESM-S30 a record that would pass the payload limit opens the next batch at once`() {
         var settings = LaneCore.Settings.test(window: .seconds(60))
         settings.payload = .rawBytes(limit: 100)
         var world = LaneWorld(settings)

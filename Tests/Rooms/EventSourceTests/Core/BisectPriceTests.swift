@@ -158,6 +158,58 @@ import TestSupport
         #expect(world.sent == [0..<8, 0..<1, 1..<8])
     }
 
+    @Test func `ESM-R16 a report without progress is an attempt of the unit`() {
+        let world = Self.run(RecordBatch([LaneWorld.run(4)]), bad: [0], retries: 2, bisects: false, reports: true)
+        #expect(world.sent == [0..<4, 0..<4, 0..<4])
+        #expect(world.calls.map(\.attempt) == [1, 2, 3])
+        #expect(world.documents.map(\.places) == [0..<4])
+    }
+
+    @Test func `ESM-X4 a failure that did not reach the function splits nothing`() {
+        var world = LaneWorld(.test(batch: 4, retries: 0))
+        var tries = 0
+        world.function = { _ in
+            tries += 1
+            return tries <= 3 ? .notReached(LaneCore.FunctionFailure("no permit")) : .success
+        }
+        world.put(4)
+        world.send(.start)
+        world.runToRest()
+        #expect(world.sent == [0..<4, 0..<4, 0..<4, 0..<4])
+        #expect(world.counters.splits == 0)
+    }
+
+    @Test func `ESM-X5 a failure of the whole unit splits it, with reports too`() {
+        var world = LaneWorld(.test(batch: 4, reports: true))
+        world.function = { $0.unit.records.contains { $0.sequenceNumber.rawValue == 2 } ? .fails : .success }
+        world.put(4)
+        world.send(.start)
+        #expect(world.sent == [0..<4, 0..<2, 0..<1, 1..<2, 2..<4])
+    }
+
+    @Test(arguments: 1...7)
+    func `ESM-X6 a report with progress cuts at the record, and the rest is no half`(bad: Int) {
+        let world = Self.run(RecordBatch([LaneWorld.run(8)]), bad: [bad], retries: 1, reports: true)
+        let isolated = bad == 7 ? [bad..<8, bad..<8] : [bad..<8, bad..<bad + 1, bad..<bad + 1, bad + 1..<8]
+        #expect(world.sent == [0..<8] + isolated)
+        #expect(world.calls[1].attempt == 1 && world.counters.splits == (bad == 7 ? 0 : 1))
+    }
+
+    @Test(arguments: [true, false])
+    func `ESM-X8 after the isolated record the rest goes on as a unit, and gets no newer record`(recovers: Bool) {
+        var world = LaneWorld(.test(batch: 4, retries: 0, reports: true))
+        world.function = { _ in nil }
+        world.put(3)
+        world.send(.start)
+        world.put(5)
+        world.function = { invocation in
+            recovers || invocation.unit.first != SequenceNumber(1) ? .success : .fails(from: 0)
+        }
+        world.answer(.fails(from: 0))
+        #expect(world.sent == [0..<3, 0..<1, 1..<3, 3..<7, 7..<8])
+        #expect(world.documents.map(\.places) == (recovers ? [] : [0..<1]))
+    }
+
     @Test func `ESM-X10 without limits a bad record is isolated and blocks the lane`() {
         var world = LaneWorld(.test(batch: 4, retries: nil))
         world.function = { $0.unit.records.contains { $0.sequenceNumber.rawValue == 3 } ? .fails : .success }
