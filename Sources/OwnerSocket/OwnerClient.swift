@@ -290,6 +290,12 @@ extension OwnerClient {
         return actions
     }
 
+    /// As ``StoreEngine/attributes(_:)``.
+    public func attributes(_ query: AttributeQuery) async throws -> AttributePage {
+        guard case .attributes(let page) = try await calls.call(.attributes(query)) else { throw OwnerCalls.mismatch }
+        return page
+    }
+
     /// As ``StoreEngine/renewMapping(_:epoch:with:)``.
     @discardableResult
     public func renewMapping(

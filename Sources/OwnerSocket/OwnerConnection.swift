@@ -216,6 +216,7 @@ final class OwnerConnection: Sendable {
         case .describeMapping(let key): return .mapping(try await store.describeMapping(key))
         case .summarizeMapping(let key): return .summary(try await store.summarizeMapping(key))
         case .mappingHistory(let key): return .actions(try await store.mappingHistory(key))
+        case .attributes(let query): return .attributes(try await store.attributes(query))
         case .renewMapping(let key, let epoch, let renewal):
             return .summary(try await store.renewMapping(key, epoch: epoch, with: renewal))
         case .claimMapping(let key, let terms):

@@ -395,6 +395,10 @@ extension GuestStore: StoreEngine {
         try await look { try await $0.mappingHistory(mapping) }
     }
 
+    package func attributes(_ query: AttributeQuery) async throws -> AttributePage {
+        try await look { try await $0.attributes(query) }
+    }
+
     @discardableResult
     package func renewMapping(
         _ mapping: MappingID, epoch: UInt64, with renewal: MappingRenewal

@@ -70,7 +70,8 @@ struct CatalogueRebuild {
                 case .records, .opened, .streamCreated, .streamDeleted, .shardsRemoved: continue
                 case .seal(let seal): replayAgain(seal, ofCommit: number)
                 case .checkpoint, .parked, .attempts, .streamChanged, .mappingCreated, .mappingChanged,
-                    .mappingControlled, .mappingDeleted, .takeOver:
+                    .mappingControlled, .mappingDeleted, .takeOver,
+                    .attributeChanged:
                     catalogue.apply(entry, commit: number)
                 }
             }

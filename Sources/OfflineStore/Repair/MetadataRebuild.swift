@@ -111,6 +111,9 @@ struct MetadataRebuild {
                 "checkpoints that did not move since the oldest commit of the journal: those mappings begin their shards again, so records may come again"
             )
         }
+        if !isWhole || damaged.contains(.attribute) {
+            lost.append("attributes of streams and accounts that were set before the oldest commit of the journal")
+        }
         if !isWhole || damaged.contains(.parked) {
             lost.append(
                 "keys that were parked before the oldest commit of the journal: their records are not kept aside")
@@ -168,6 +171,7 @@ struct MetadataRebuild {
             for shard in mapping.parked.keys { dirty.parked.insert(.init(mapping: mapping.number, shard: shard)) }
         }
         dirty.jumped = dirty.shards
+        dirty.attributes = catalogue.attributePlaces
         for case .put(let row) in catalogue.changes(dirty) { contents.rows[row.table, default: []].append(row) }
         contents.rows[.retired] = catalogue.retiredRows
         contents.rows[.lostRange] = rows[.lostRange]

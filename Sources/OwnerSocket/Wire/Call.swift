@@ -18,6 +18,7 @@ enum Request: Sendable {
     case describeMapping(MappingID)
     case summarizeMapping(MappingID)
     case mappingHistory(MappingID)
+    case attributes(AttributeQuery)
     case claimMapping(MappingID, ClaimTerms)
     case renewMapping(MappingID, epoch: UInt64, MappingRenewal)
     case mappingStates(MappingID)
@@ -78,6 +79,9 @@ enum Request: Sendable {
         case .mappingHistory(let key):
             writer.write(22 as UInt8)
             writer.write(key)
+        case .attributes(let query):
+            writer.write(24 as UInt8)
+            writer.write(query)
         case .renewMapping(let key, let epoch, let renewal):
             writer.write(23 as UInt8)
             writer.write(key)
@@ -149,6 +153,7 @@ enum Request: Sendable {
         case 18: self = .countRecords(try reader.each { try $0.recordSpan() }, stream: try reader.string())
         case 19: self = .updateStream(try reader.string(), retention: try reader.duration())
         case 21: self = .summarizeMapping(try reader.mappingID())
+        case 24: self = .attributes(try reader.attributeQuery())
         case 22: self = .mappingHistory(try reader.mappingID())
         case 23:
             self = .renewMapping(try reader.mappingID(), epoch: try reader.number(), try reader.mappingRenewal())
@@ -173,6 +178,7 @@ enum Reply: Sendable {
     case mappings([MappingDescription])
     case summary(MappingSummary)
     case actions([MappingAction])
+    case attributes(AttributePage)
     /// Whether the owner is going to release the store.
     case released(Bool)
     /// The states of the mapping's shards; nil where no process runs it, or the one that does can't be asked.
@@ -214,6 +220,9 @@ enum Reply: Sendable {
         case .actions(let actions):
             writer.write(17 as UInt8)
             writer.write(each: actions) { $0.write($1) }
+        case .attributes(let page):
+            writer.write(18 as UInt8)
+            writer.write(page)
         case .released(let isGoing):
             writer.write(9 as UInt8)
             writer.write(isGoing)
@@ -266,6 +275,7 @@ enum Reply: Sendable {
         case 14: self = .counts(try reader.each { try $0.recordCount() })
         case 16: self = .summary(try reader.mappingSummary())
         case 17: self = .actions(try reader.each { try $0.mappingAction() })
+        case 18: self = .attributes(try reader.attributePage())
         case 15: self = .positions(try reader.each { try $0.optional { try $0.sequenceNumber() } })
         case let kind: throw WireError("a reply of an unknown kind \(kind)")
         }

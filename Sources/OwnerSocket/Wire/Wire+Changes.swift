@@ -98,6 +98,9 @@ extension WireWriter {
         case .control(let control):
             write(6 as UInt8)
             write(control)
+        case .attribute(let change):
+            write(7 as UInt8)
+            write(change)
         case .reserved(let change): write(change)
         }
     }
@@ -247,6 +250,7 @@ extension WireReader {
                     children: try each { try $0.hashKeyRange() }))
         case 5: return .takeOver(stream: try string(), shard: try shard(), epoch: try number())
         case 6: return .control(try mappingControl())
+        case 7: return .attribute(try attributeChange())
         default: throw WireError("a change of an unknown kind")
         }
     }
@@ -286,6 +290,6 @@ enum WireCode {
         .mappingBusy,
         .fenced, .recordTooLarge, .commitTooLarge, .storeBusy, .ownerGone, .diskFull,
         .storeFailed, .outcomeUnknown, .corrupt, .readFailed, .newerFormat, .metadataOlderThanJournal, .notAccessible,
-        .closed, .shardClosed, .shardsChanged, .mappingChanged,
+        .closed, .shardClosed, .shardsChanged, .mappingChanged, .attributeChanged,
     ]
 }

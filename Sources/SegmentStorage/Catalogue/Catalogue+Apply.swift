@@ -35,7 +35,18 @@ extension Catalogue {
         case .takeOver(let shard, let epoch): return takeOver(shard, epoch: epoch, commit: commit)
         case .opened(let entry): return apply(entry, commit: commit)
         case .shardsRemoved(let stream, let keys): return removeShards(keys, of: stream, commit: commit)
+        case .attributeChanged(let entry): return apply(entry, commit: commit)
         }
+    }
+
+    private mutating func apply(_ entry: AttributeEntry, commit: UInt64) -> Applied {
+        if entry.stream == AttributeEntry.accounts {
+            accountAttributes.apply(entry, commit: commit)
+        } else {
+            guard streams[entry.stream] != nil else { return .unknown }
+            streams[entry.stream]?.attributes.apply(entry, commit: commit)
+        }
+        return .done
     }
 
     private mutating func apply(_ entry: AttemptsEntry, commit: UInt64) -> Applied {

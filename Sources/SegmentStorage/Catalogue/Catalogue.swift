@@ -14,6 +14,8 @@ package struct Catalogue: Sendable, Hashable {
     package var shards: ShardTable<ShardState> = [:]
     /// All mappings by number.
     package var mappings: [MappingNumber: MappingState] = [:]
+    /// The attributes of accounts.
+    package var accountAttributes = AttributeTable()
     /// Removed shards and the commit that removed each: replay may still meet their records.
     package var deletedShards: [ShardNumber: UInt64] = [:]
     /// The creation seconds of removed shards. A shard that is created later gets another one (API-Q-8).
@@ -44,7 +46,9 @@ package struct StreamState: Sendable, Hashable {
     package var nextShardNumber: UInt32
     /// Its mappings by name.
     package var mappings: [UTF8Key: MappingNumber] = [:]
-    /// The last commit that changed this.
+    /// Its attributes and those of its consumers.
+    package var attributes = AttributeTable()
+    /// The last commit that changed this, attributes aside.
     package var atCommit: UInt64
     /// The settings at creation; nil where only its shards tell them (``Catalogue/initialSettings(of:)``).
     var createdWith: StreamSettings?
@@ -278,8 +282,8 @@ package struct ParkedState: Sendable, Hashable {
 extension Catalogue {
     /// The newest commit that changed anything here, as far as the states record it.
     var newestCommit: UInt64 {
-        var newest = deletedShards.values.max() ?? 0
-        for stream in streams.values { newest = max(newest, stream.atCommit) }
+        var newest = max(deletedShards.values.max() ?? 0, accountAttributes.newestCommit)
+        for stream in streams.values { newest = max(newest, stream.atCommit, stream.attributes.newestCommit) }
         for shard in shards.values { newest = max(newest, shard.atCommit) }
         for mapping in mappings.values {
             newest = max(newest, mapping.atCommit, mapping.checkpoints.values.map(\.atCommit).max() ?? 0)

@@ -4,7 +4,7 @@ import StreamStorage
 /// The number that gives an entry's kind (STORE-J4).
 private enum Kind: UInt8 {
     case records = 1, checkpoint, parked, seal, streamCreated, streamChanged, streamDeleted, mapping, takeOver
-    case opened, shardsRemoved, attempts
+    case opened, shardsRemoved, attempts, attribute
 }
 
 /// What a mapping's entry does.
@@ -36,6 +36,7 @@ extension Entry {
             case .opened: .opened
             case .shardsRemoved: .shardsRemoved
             case .attempts: .attempts
+            case .attributeChanged: .attribute
             }
         return kind.rawValue
     }
@@ -98,6 +99,7 @@ extension Entry {
             head.put(entry.note.last.rawValue)
             head.put(UInt32(clamping: entry.note.count))
             head.putText(entry.note.cause)
+        case .attributeChanged(let entry): entry.encode(into: &head)
         }
         head.align(to: 8)
         head.replace(at: start + 4, with: UInt32(head.count - start))
@@ -163,6 +165,7 @@ extension Entry {
             let count: UInt32 = try inside.take()
             let note = AttemptNote(first: first, last: last, count: Int(count), cause: try inside.takeText())
             self = .attempts(AttemptsEntry(mapping: mapping, shard: shard, note: note))
+        case .attribute: self = .attributeChanged(try AttributeEntry(from: &inside))
         }
         guard inside.left < 8, inside.isZeroFromHere else { throw .damaged("an entry is longer than what it says") }
     }

@@ -18,13 +18,14 @@ package enum Entry: Sendable, Hashable {
     case opened(OpenedEntry)
     case shardsRemoved(StreamNumber, [ShardNumber])
     case attempts(AttemptsEntry)
+    case attributeChanged(AttributeEntry)
 
-    /// Whether it changes which streams, shards and mappings exist and their settings, not their records or progress.
+    /// Whether it changes which streams, shards, mappings and attributes exist and their settings, not their records or progress.
     var isOfCatalogue: Bool {
         switch self {
         case .records, .checkpoint, .parked, .attempts: false
         case .seal, .streamCreated, .streamChanged, .streamDeleted, .mappingCreated, .mappingChanged,
-            .mappingControlled, .mappingDeleted, .takeOver, .opened, .shardsRemoved:
+            .mappingControlled, .mappingDeleted, .takeOver, .opened, .shardsRemoved, .attributeChanged:
             true
         }
     }

@@ -244,6 +244,9 @@ extension DirtyRows {
         case .mappingControlled(let entry):
             mappings.insert(entry.number)
             actions.insert(ActionPlace(mapping: entry.number, revision: entry.action.revision))
+        case .attributeChanged(let entry):
+            attributes.insert(
+                AttributePlace(stream: entry.stream, part: UTF8Key(entry.part), name: UTF8Key(entry.name)))
         case .mappingDeleted(let number): note(mapping: number, in: catalogue)
         case .takeOver(let shard, _): shards.insert(shard)
         case .opened(let entry):

@@ -19,7 +19,7 @@ extension Catalogue {
         for key in dirty.streams.sorted() {
             let number = [MetadataValue.number(key.rawValue)]
             guard let stream = streams[key] else {
-                changes += [.stream, .streamCreation, .streamExpiry].map { .remove($0, key: number) }
+                changes += [.stream, .streamCreation, .streamExpiry, .attribute].map { .remove($0, key: number) }
                 continue
             }
             changes += [.put(stream.row), .put(initialSettings(of: stream).row(number))]
@@ -27,6 +27,7 @@ extension Catalogue {
                 changes.append(.put(MetadataRow(.streamExpiry, number + [.integer(expired.milliseconds)])))
             }
         }
+        changes += dirty.attributes.sorted().map { change(of: $0) }
         // Before the shard's row: once that row contains the jump, replay does not jump again, so the skipped numbers
         // would never be written.
         for key in dirty.jumped.sorted() {
@@ -110,6 +111,7 @@ extension Catalogue {
         try takeStreams(contents)
         try takeShards(contents)
         try takeStreamSettings(contents)
+        try takeAttributes(contents)
         try takeMappings(contents)
     }
 

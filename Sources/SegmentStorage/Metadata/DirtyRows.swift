@@ -1,3 +1,5 @@
+import StreamModel
+
 /// The parts of the catalogue that changed since the last snapshot.
 package struct DirtyRows: Sendable, Hashable {
     package var streams: Set<StreamNumber> = []
@@ -8,11 +10,13 @@ package struct DirtyRows: Sendable, Hashable {
     package var actions: Set<ActionPlace> = []
     package var checkpoints: Set<CheckpointPlace> = []
     package var parked: Set<CheckpointPlace> = []
+    package var attributes: Set<AttributePlace> = []
 
     package init(
         streams: Set<StreamNumber> = [], shards: ShardSet = [], jumped: ShardSet = [],
         mappings: Set<MappingNumber> = [], actions: Set<ActionPlace> = [],
-        checkpoints: Set<CheckpointPlace> = [], parked: Set<CheckpointPlace> = []
+        checkpoints: Set<CheckpointPlace> = [], parked: Set<CheckpointPlace> = [],
+        attributes: Set<AttributePlace> = []
     ) {
         self.streams = streams
         self.shards = shards
@@ -21,6 +25,7 @@ package struct DirtyRows: Sendable, Hashable {
         self.actions = actions
         self.checkpoints = checkpoints
         self.parked = parked
+        self.attributes = attributes
     }
 
     package struct CheckpointPlace: Sendable, Hashable {
@@ -44,9 +49,16 @@ package struct DirtyRows: Sendable, Hashable {
         }
     }
 
+    /// An attribute.
+    package struct AttributePlace: Sendable, Hashable {
+        var stream: StreamNumber
+        var part: UTF8Key
+        var name: UTF8Key
+    }
+
     package var isEmpty: Bool {
         streams.isEmpty && shards.isEmpty && jumped.isEmpty && mappings.isEmpty && actions.isEmpty
-            && checkpoints.isEmpty && parked.isEmpty
+            && checkpoints.isEmpty && parked.isEmpty && attributes.isEmpty
     }
 
     package mutating func formUnion(_ other: DirtyRows) {
@@ -57,5 +69,6 @@ package struct DirtyRows: Sendable, Hashable {
         actions.formUnion(other.actions)
         checkpoints.formUnion(other.checkpoints)
         parked.formUnion(other.parked)
+        attributes.formUnion(other.attributes)
     }
 }

@@ -69,10 +69,16 @@ package enum MetadataTable: String, CaseIterable, Sendable {
     case mappingControl = "mapping_control"
     /// The last control actions of each mapping.
     case mappingAction = "mapping_action"
+    /// What is kept by name for accounts, streams and consumers.
+    case attribute
 
     /// Whether stores of earlier versions may lack the table. Opening such a store creates it.
     package var isLater: Bool {
-        [.journal, .skipped, .retired, .streamCreation, .streamExpiry, .mappingControl, .mappingAction].contains(self)
+        switch self {
+        case .journal, .skipped, .retired, .streamCreation, .streamExpiry, .mappingControl, .mappingAction, .attribute:
+            true
+        default: false
+        }
     }
 
     /// The number of leading columns that form the key.
@@ -82,7 +88,7 @@ package enum MetadataTable: String, CaseIterable, Sendable {
             .streamCreation, .streamExpiry, .mappingControl:
             1
         case .checkpoint, .section, .segmentStream, .lostRange, .mappingAction: 2
-        case .parked: 3
+        case .parked, .attribute: 3
         }
     }
 
@@ -127,6 +133,7 @@ package enum MetadataTable: String, CaseIterable, Sendable {
         case .streamExpiry: ["stream", "expired_ms"]
         case .mappingControl: ["mapping", "revision", "enabled", "brought"]
         case .mappingAction: ["mapping", "revision", "time_ms", "actor", "reason", "settings", "enabled"]
+        case .attribute: ["stream", "part", "name", "value", "revision", "at_commit"]
         }
     }
 

@@ -1,8 +1,8 @@
 /// The single row about the store: its id, how far its snapshot goes, and the next numbers.
 package struct StoreRow: Hashable, Sendable {
-    /// Version 2 has the table `stream_expiry`, version 3 `mapping_control` and `mapping_action`; stores of a version
-    /// before become this one when their rows are saved.
-    package static let format: Int64 = 3
+    /// Version 2 has the table `stream_expiry`, version 3 `mapping_control` and `mapping_action`, version 4
+    /// `attribute`; stores of a version before become this one when their rows are saved.
+    package static let format: Int64 = 4
 
     /// 16 random bytes.
     package var id: [UInt8]

@@ -70,6 +70,7 @@ package struct Planner {
         var epochs: [ShardNumber: UInt64] = [:]
         var seals: [StreamNumber: SealCheck] = [:]
         var revisions: [MappingNumber: UInt64] = [:]
+        var attributes = AttributeChecks()
         for (index, change) in changes.enumerated() {
             switch change {
             case .append(let prepared):
@@ -87,6 +88,11 @@ package struct Planner {
             case .other(.checkpoint(let move)):
                 try check(move.mapping, shard: move.checkpoint.shard, epoch: move.epoch)
             case .other(.control(let control)): try check(control, revisions: &revisions)
+            case .other(.attribute(let change)):
+                let table = try catalogue.attributes(with: change.owner)
+                let part = UTF8Key(change.owner.part)
+                try attributes.add(
+                    change, revision: table[part, UTF8Key(change.name)]?.revision, count: table.count(of: part))
             case .other(.reserved(let change)): try check(change, epochs: &epochs)
             case .other(.append): preconditionFailure("appends are prepared by their callers")
             }
@@ -253,6 +259,9 @@ package struct Planner {
                 mapping.controlled(
                     at: now, by: control.actor, control.reason, configuration: control.configuration,
                     isEnabled: control.isEnabled))
+            return .done
+        case .attribute(let change):
+            if let entry = try catalogue.entry(for: change, commit: commit) { add(.attributeChanged(entry)) }
             return .done
         case .reserved(let change): return try plan(change)
         }

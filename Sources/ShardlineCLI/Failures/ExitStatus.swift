@@ -21,7 +21,8 @@ enum ExitStatus: Int32, Sendable {
         switch code {
         case .invalidArgument: self = .usage
         case .recordTooLarge, .commitTooLarge: self = .badData
-        case .storeBusy, .mappingBusy, .ownerGone, .shardsChanged, .mappingChanged: self = .busy
+        case .storeBusy, .mappingBusy, .ownerGone, .shardsChanged, .mappingChanged, .attributeChanged:
+            self = .busy
         case .corrupt, .readFailed, .newerFormat, .metadataOlderThanJournal, .notAccessible, .diskFull, .storeFailed:
             self = .inputOutput
         default: self = .failed

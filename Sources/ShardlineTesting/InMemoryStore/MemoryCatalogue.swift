@@ -6,6 +6,9 @@ import StreamStorage
 struct MemoryCatalogue {
     var streams: [UTF8Key: MemoryStream] = [:]
     var mappings: [MappingID: MemoryMapping] = [:]
+    /// The attributes of accounts, by account.
+    var attributes: [UTF8Key: MemoryAttributes] = [:]
+    var lastAttributeRevision: UInt64 = 0
     var lastStreamID: UInt64 = 0
     var lastMappingID: UInt64 = 0
     /// An epoch is never used twice, so a mapping that is recreated under an old name refuses the old one's checkpoint
@@ -69,6 +72,8 @@ struct MemoryStream {
     let initialSettings: StreamSettings
     /// Ordered by number.
     var shards: [MemoryShard]
+    /// Its own attributes under an empty key, and those of each consumer.
+    var attributes: [UTF8Key: MemoryAttributes] = [:]
     /// The indices in ``shards`` of the closed shards that are not forgotten.
     var closed: Set<Int> = []
     /// Whether retention has removed some of them, which wait for mappings.

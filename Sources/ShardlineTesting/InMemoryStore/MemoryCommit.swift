@@ -20,6 +20,12 @@ struct MemoryCommit {
     mutating func apply(_ changes: [Change]) throws -> CommitOutcome {
         try Change.checkSize(of: changes)
         var receipts: [ChangeReceipt] = []
+        // Each expectation is of what was there before the commit.
+        var attributes = AttributeChecks()
+        for case .attribute(let change) in changes {
+            let known = try catalogue.attributes(of: change.owner)
+            try attributes.add(change, revision: known[UTF8Key(change.name)]?.revision, count: known.count)
+        }
         for (index, change) in changes.enumerated() {
             switch change {
             case .append(let append):
@@ -38,6 +44,9 @@ struct MemoryCommit {
                 receipts.append(.done)
             case .control(let control):
                 try apply(control)
+                receipts.append(.done)
+            case .attribute(let change):
+                apply(change)
                 receipts.append(.done)
             case .reserved(let change): receipts.append(try apply(change))
             }
@@ -194,6 +203,18 @@ struct MemoryCommit {
             isEnabled: control.isEnabled)
         catalogue.mappings[control.mapping] = mapping
         changesMappings = true
+    }
+
+    private mutating func apply(_ change: AttributeChange) {
+        switch change.action {
+        case .set(let value):
+            catalogue.lastAttributeRevision += 1
+            catalogue.set(
+                Attribute(name: change.name, value: value, revision: catalogue.lastAttributeRevision), change.name,
+                of: change.owner)
+        case .remove: catalogue.set(nil, change.name, of: change.owner)
+        case .check: break
+        }
     }
 
     private mutating func apply(_ change: ParkedKeyChange) throws {

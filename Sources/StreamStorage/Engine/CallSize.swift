@@ -5,7 +5,20 @@ extension Change {
     @discardableResult
     public static func checkSize(of changes: [Change]) throws -> Int {
         var bytes = 0
-        for case .append(let append) in changes { bytes += RecordEncoding.payload(of: append.records) }
+        var attributes = 0
+        for change in changes {
+            switch change {
+            case .append(let append): bytes += RecordEncoding.payload(of: append.records)
+            case .attribute(let change): attributes += change.byteCount
+            default: continue
+            }
+        }
+        guard attributes <= AttributeChange.commitLimit else {
+            throw ShardlineError(
+                .commitTooLarge,
+                "the commit holds \(attributes) bytes of attributes; at most \(AttributeChange.commitLimit) are allowed"
+            )
+        }
         guard bytes <= Limits.callSize else {
             throw ShardlineError(
                 .commitTooLarge,

@@ -10,6 +10,8 @@ public enum Change: Sendable {
     case seal(Seal)
     /// New settings of a mapping, or its being disabled or enabled.
     case control(MappingControl)
+    /// An attribute that is set, removed or only checked.
+    case attribute(AttributeChange)
     /// A change that nothing outside this package can make; other engines throw `invalidArgument` for it.
     case reserved(ReservedChange)
 

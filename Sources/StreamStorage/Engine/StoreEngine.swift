@@ -43,9 +43,13 @@ public protocol StoreEngine: StreamStore {
     /// become visible at once. A call that throws was certainly not written; where that can't be known, the outcome is
     /// ``CommitOutcome/unknown(cause:)``.
     ///
-    /// Throws `streamNotFound`, `shardNotFound`, `mappingNotFound`, `fenced`, `recordTooLarge`, `commitTooLarge`,
-    /// `invalidArgument`, `diskFull`, `storeFailed`, `closed`.
+    /// Throws `streamNotFound`, `shardNotFound`, `mappingNotFound`, `fenced`, `mappingChanged`, `attributeChanged`,
+    /// `recordTooLarge`, `commitTooLarge`, `invalidArgument`, `diskFull`, `storeFailed`, `closed`.
     func commit(_ changes: [Change], urgency: CommitUrgency) async throws -> CommitOutcome
+
+    /// A page of the attributes of an account, a stream or a consumer, in the order of their names. Default: throws
+    /// `invalidArgument`, for engines without attributes. Throws `streamNotFound`, `invalidArgument`, `closed`.
+    func attributes(_ query: AttributeQuery) async throws -> AttributePage
 
     /// Records of one shard after a position, in order; never a record that isn't durable.
     ///

@@ -181,6 +181,7 @@ extension ListEngine {
                 case .control(let control):
                     try next.control(control, at: now)
                     receipts.append(.done)
+                case .attribute: throw ShardlineError(.invalidArgument, "this engine has no attributes")
                 case .reserved: throw ShardlineError(.invalidArgument, "this engine does not know a reserved change")
                 }
             }

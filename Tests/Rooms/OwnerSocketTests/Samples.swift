@@ -28,6 +28,10 @@ enum Samples {
         .takeOver(stream: "s", shard: ShardID(3), epoch: .max),
         .control(MappingControl(key, expectedRevision: 3, configuration: [1], actor: "ops", reason: "half \u{1F4A5}")),
         .control(MappingControl(key, isEnabled: false, actor: "")),
+        .attribute(AttributeChange(.account(""), "a", .set([]))),
+        .attribute(AttributeChange(.stream("s"), "ü", .set([0, 255]), expected: .absent)),
+        .attribute(AttributeChange(.consumer("c", of: "s"), "a", .remove, expected: .revision(.max))),
+        .attribute(AttributeChange(.consumer("c", of: "s"), "a", .check, expected: .any)),
     ]
 
     static let requests: [Request] =
@@ -57,6 +61,8 @@ enum Samples {
             .claimMapping(
                 key, ClaimTerms(configuration: [1, 0], failureStream: "s.m.failed", owner: "w 1", lease: .seconds(9))),
             .mappingStates(key), .summarizeMapping(key), .mappingHistory(key),
+            .attributes(AttributeQuery(.account("a"))),
+            .attributes(AttributeQuery(.consumer("c", of: "s"), prefix: "tag/", after: "tag/ü", limit: 7)),
             .renewMapping(key, epoch: 4, MappingRenewal(failureStream: nil, revision: 0)),
             .renewMapping(key, epoch: .max, MappingRenewal(failureStream: "f", revision: 7)),
             .releaseMapping(key, epoch: 7), .seekMapping(key, .latest, nil), .seekMapping(key, .latest, ShardID(3)),
@@ -132,7 +138,11 @@ enum Samples {
 
     static let replies: [Reply] =
         [
-            .done, .stream(stream), .streams([stream, stream]), .streams([]),
+            .attributes(AttributePage(attributes: [], hasMore: false)),
+            .attributes(
+                AttributePage(
+                    attributes: [Attribute(name: "ü", value: [0, 255], revision: .max)], hasMore: true)), .done,
+            .stream(stream), .streams([stream, stream]), .streams([]),
             .outcome(
                 .committed([
                     .appended([receipt, receipt]), .sealed([ShardID(4)]), .takenOver(last: SequenceNumber(9)), .done,

@@ -26,6 +26,7 @@ import Testing
         "Tests/Rooms/SegmentStorageTests/Store/JumpFixtureTests.swift": "the same",
         "Tests/Rooms/SegmentStorageTests/Store/VersionTwoFixtureTests.swift": "the same",
         "Tests/Rooms/SegmentStorageTests/Store/ClaimFixtureTests.swift": "the same",
+        "Tests/Rooms/SegmentStorageTests/Store/VersionThreeFixtureTests.swift": "the same",
         "Tests/WholeSystem/DamageTests/WholeMap.swift": "whole.py reads a store, and is waited for",
         "Tests/WholeSystem/DamageTests/WholeTablesTests.swift": "the same",
     ]

@@ -27,6 +27,7 @@ struct SmallStore: Sendable {
     static let position = SequenceNumber(3)
     /// Its settings since the control action before the last one.
     static let settings = Array("{\"a\":2}".utf8)
+    static let owners: [AttributeOwner] = [.account("a"), .stream("orders"), .consumer("c", of: "orders")]
     /// All shards, and by which number records know each.
     static let shards: [(stream: String, shard: UInt32, key: UInt32)] = [
         ("orders", 0, 1), ("orders", 1, 2), ("audit", 0, 3), ("scaled", 0, 4), ("scaled", 1, 5), ("scaled", 2, 6),
@@ -37,6 +38,7 @@ struct SmallStore: Sendable {
         "billing is disabled, has {\"a\":2} and revision 3", "1 machine 7: its run has these settings",
         "2 betrieb: größer",
         "3 ops: it hangs", "scaled 0 closed", "scaled 1 of 0 closed", "scaled 2 of 0 closed", "scaled 3 of 1 2",
+        "größe=[8]", "größe=[8]", "größe=[8]",
     ]
 
     /// By path below the directory.
@@ -111,6 +113,7 @@ struct SmallStore: Sendable {
         let updated = MappingControl(Self.mapping, configuration: Self.settings, actor: "betrieb", reason: "größer")
         try await store.controlMapping(updated)
         try await store.releaseMapping(Self.mapping, epoch: earlier.epoch)
+        try await store.changeAttributes(Self.owners.map { AttributeChange($0, "größe", .set([7, 9])) })
         try await Self.seal([0], HashKeyRange.even(2), store)
         try await store.stream("scaled").put(contentsOf: Self.ofBothHalves("after the split"))
         try await put(18, store)
@@ -120,10 +123,11 @@ struct SmallStore: Sendable {
         try await put(2, store)
         try await store.stream("audit").put(
             contentsOf: [NewRecord("by hash", partitionKey: "k", explicitHashKey: HashKey(5))])
+        let later = Self.owners.map { Change.attribute(AttributeChange($0, "größe", .set([8]))) }
         // In one commit, and few in all, or the end would flush them.
         let disabled = MappingControl(
             Self.mapping, expectedRevision: 2, isEnabled: false, actor: "ops", reason: "it hangs")
-        try await Self.seal([1, 2], HashKeyRange.even(1), with: [.control(disabled)], store)
+        try await Self.seal([1, 2], HashKeyRange.even(1), with: [.control(disabled)] + later, store)
         try await store.stream("scaled").put("after the merge", partitionKey: "k")
         let claim = try await store.claimMapping(Self.mapping, with: lease)
         let move = CheckpointMove(

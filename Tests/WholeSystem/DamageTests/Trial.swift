@@ -101,6 +101,10 @@ struct Trial {
                 return "scaled \(shard.id.number)\(parents)\(shard.closedAt == nil ? "" : " closed")"
             }
         }
+        let names = try await open.listStreams().map(\.name)
+        for owner in SmallStore.owners where owner.stream.map({ names.contains($0) }) ?? true {
+            facts += try await open.attributes(AttributeQuery(owner)).attributes.map { "\($0.name)=\($0.value)" }
+        }
         return facts
     }
 
@@ -233,6 +237,12 @@ struct Judge {
             outcome.facts.contains(where: { $0.hasPrefix("billing is enabled") })
         {
             findings.append("a mapping that was disabled is enabled: \(outcome.facts)")
+        }
+        // The journal has all values that count.
+        if damage.files.allSatisfy({ !$0.hasPrefix("journal/") }), outcome.unnamed.isEmpty,
+            outcome.facts.filter({ $0 == "größe=[8]" }).count != SmallStore.owners.count
+        {
+            findings.append("attributes are lost: \(outcome.facts)")
         }
         if !outcome.lost.isDisjoint(with: outcome.served.keys) { findings.append("what is served is called lost") }
         return findings

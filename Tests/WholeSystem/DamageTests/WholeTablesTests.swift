@@ -51,9 +51,19 @@ struct WholeTablesTests {
             var brought: String
             var actions: [Action]
         }
+        struct Attribute: Decodable, Equatable {
+            /// 0 for an account's.
+            var stream: Int
+            var part: String
+            var name: String
+            /// As hexadecimal digits.
+            var value: String
+            var revision: UInt64
+        }
         var streams: [Stream]
         var shards: [Shard]
         var mappings: [Mapping]
+        var attributes: [Attribute]
         var retired: UInt64?
     }
 
@@ -120,6 +130,16 @@ struct WholeTablesTests {
             #expect(actions == said.actions)
         }
         #expect(try await store.listMappings(of: nil).count == told.mappings.count)
+        for said in told.attributes {
+            let stream = told.streams.first { $0.id == said.stream }?.name
+            let owner: AttributeOwner =
+                if let stream { said.part.isEmpty ? .stream(stream) : .consumer(said.part, of: stream) } else {
+                    .account(said.part)
+                }
+            let attribute = try await store.attributes(AttributeQuery(owner)).attributes.first { $0.name == said.name }
+            #expect(attribute.map { Self.digits($0.value) } == said.value)
+            #expect(attribute?.revision == said.revision)
+        }
         try await store.close()
     }
 
@@ -140,6 +160,10 @@ struct WholeTablesTests {
                     isEnabled: index % 2 == 0, actor: "ops \(index)", reason: index % 5 == 0 ? "weil größer" : ""))
         }
         try await store.controlMapping(MappingControl(mappings[1], isEnabled: false, actor: "ops"))
+        try await store.changeAttributes(
+            [.account("a"), .account(""), .stream(mappings[0].stream), .consumer("c", of: mappings[0].stream)].map {
+                AttributeChange($0, "größe", .set([0, 255]))
+            })
         let claim = MappingClaim(configuration: [1, 2, 3], owner: "machine 7", lease: .seconds(30))
         _ = try await store.claimMapping(mappings[1], with: claim)
         try await store.close()
@@ -163,6 +187,7 @@ struct WholeTablesTests {
         #expect(told.mappings.map(\.revision) == [UInt64(MappingControl.keptActions) + 3, 2])
         #expect(told.mappings.map(\.actions.count) == [MappingControl.keptActions, 2])
         #expect(told.mappings.map(\.brought) == [before.mappings[0].brought, "010203"])
+        #expect(before.attributes.isEmpty && told.attributes.map(\.value) == Array(repeating: "00ff", count: 4))
         #expect(told.streams == before.streams && told.shards == before.shards)
         try await expectSame(path, told)
         try await SegmentStore.backup(of: path, to: backup, timeSource: Clock())
@@ -172,7 +197,7 @@ struct WholeTablesTests {
         let again = try await self.told(restored)
         // Its numbers have jumped, and nothing else is different.
         #expect(again.streams == told.streams && again.retired == told.retired)
-        #expect(again.mappings == told.mappings)
+        #expect(again.mappings == told.mappings && again.attributes == told.attributes)
         #expect(again.shards.map(\.kept) == told.shards.map(\.kept))
         #expect(zip(again.shards, told.shards).allSatisfy { $0.skipped != $1.skipped || $0.kept.isEmpty })
         try await expectSame(restored, again)

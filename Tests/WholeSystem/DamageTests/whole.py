@@ -3,7 +3,7 @@
 
 Prints one JSON object: "records" has every record as [shard key, number, arrival ms, key, data as hex], "holders" which
 bytes hold which of them: {"file", "first", "end", "kind": block | commit | index | spare, "records": [[shard key, first, last]]}.
-With a second argument, the time in ms, also "streams", "shards" and "mappings": what the metadata say of them, and which
+With a second argument, the time in ms, also "streams", "shards", "mappings" and "attributes": what the metadata say of them, and which
 records have not expired. It goes by the rows alone, so the store must have been closed.
 Uses Python's standard library only and shares no code with the store.
 """
@@ -167,7 +167,12 @@ class Store:
         retired = [row["created_s"] for row in self.rows("retired")]
         return {
             "streams": streams, "shards": shards, "retired": retired[0] if retired else None,
-            "mappings": self.mappings()}
+            "mappings": self.mappings(),
+            "attributes": [
+                {
+                    "stream": row["stream"], "part": row["part"], "name": row["name"], "value": row["value"].hex(),
+                    "revision": row["revision"]}
+                for row in self.later("attribute")]}
 
     def mappings(self):
         control = {row["mapping"]: row for row in self.later("mapping_control")}

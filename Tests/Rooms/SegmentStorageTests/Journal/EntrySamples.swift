@@ -10,6 +10,12 @@ enum EntrySamples {
         ofStreams + ofMappings + ofControl + ofProgress
         + [
             .takeOver(shard: ShardNumber(7), epoch: 5),
+            .attributeChanged(
+                AttributeEntry(
+                    stream: StreamNumber(2), part: "verbraucher", name: "größe", revision: 1 << 33, value: [1, 2])),
+            .attributeChanged(
+                AttributeEntry(
+                    stream: AttributeEntry.accounts, part: "", name: "a", revision: 1 << 32 + 7, value: nil)),
             .opened(OpenedEntry(incarnation: 3, cutCommit: 17, finding: "torn", numberJump: 1 << 32)),
         ]
 

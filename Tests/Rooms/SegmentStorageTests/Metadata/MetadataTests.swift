@@ -93,7 +93,19 @@ import Testing
                 StreamChangedEntry(
                     key: shard.stream, retention: .seconds(7), maximumRecordSize: 9, isFailureStream: true,
                     expiredThrough: Timestamp(milliseconds: 123_456))), commit: 18)
+        for (index, part) in ["", "caf\u{E9}", "cafe\u{301}", "nul\0"].enumerated() {
+            for stream in [AttributeEntry.accounts, shard.stream] {
+                for value in [[], [UInt8(index), 255]] {
+                    catalogue.apply(
+                        .attributeChanged(
+                            AttributeEntry(
+                                stream: stream, part: part, name: "ü\0\(value.count)", revision: .max, value: value)),
+                        commit: 19)
+                }
+            }
+        }
         var dirty = DirtyRows()
+        dirty.attributes = catalogue.attributePlaces
         dirty.streams = Set(catalogue.streams.keys)
         dirty.shards = ShardSet(catalogue.shards.keys)
         dirty.jumped = dirty.shards

@@ -49,6 +49,7 @@ extension Judge {
 
     package mutating func hasDeletedStream() {
         isStream = .absent
+        attributes.isStreamGone = true
         deleted.insert(stream)
         for name in isMapping.keys { isMapping[name] = .absent }
     }

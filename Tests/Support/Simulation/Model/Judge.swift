@@ -104,6 +104,7 @@ package struct Judge {
     /// How the hash keys of each stream are divided, by the same name: Judge+Resharding.
     var divisions: [String: Division] = [:]
     var isMapping: [String: Presence] = [:]
+    var attributes = AttributeModel()
     /// Streams that are no more.
     var deleted: Set<String> = []
     /// The latest time that the wall clock has ever shown: what is not older than the retention then must be there.
@@ -145,6 +146,7 @@ package struct Judge {
         hasher.combine(isStream)
         hasher.combine(isMapping)
         hasher.combine(divisions)
+        hasher.combine(attributes)
         for (shard, log) in logs.sorted(by: { $0.key < $1.key }) {
             hasher.combine(shard)
             hasher.combine(log.promised)

@@ -25,6 +25,8 @@ package struct History: Sendable {
         case seek(mapping: Int)
         /// A mapping is disabled, enabled or updated, running or not.
         case control(mapping: Int, Control)
+        /// Attributes of the store and of the stream are changed together.
+        case attributes(AttributeStep)
         /// Power is lost before the n-th operation on the disk from now on that changes something.
         case crash(after: Int)
         /// The process is killed: the disk keeps all that it was given.
@@ -47,6 +49,12 @@ package struct History: Sendable {
         /// The lanes change while they have work.
         case factor(Int)
         /// An action that is based on an earlier revision.
+        case stale
+    }
+
+    package enum AttributeStep: Hashable, Sendable {
+        case set, remove
+        /// A change that is based on an earlier revision.
         case stale
     }
 
@@ -159,6 +167,8 @@ package struct History: Sendable {
         if further.once(in: 4) { addExpiry(&further) }
         var controls = SeededRandom(seed ^ 0xC0_117801)
         if controls.once(in: 3) { addControls(&controls) }
+        var attributes = SeededRandom(seed ^ 0xA77_2188)
+        if attributes.once(in: 4) { addAttributes(&attributes) }
         var changes = SeededRandom(seed ^ 0xFAC_7025)
         if settings.tumblingWindow == 0, changes.once(in: 4) { addFactors(&changes) }
         var losses = SeededRandom(seed ^ 0x1055_E5)
@@ -214,6 +224,22 @@ package struct History: Sendable {
             switch random.below(4) {
             case 0: steps.insert(.crash(after: random.pick([1, 3, 10, 40])), at: random.below(steps.count + 1))
             case 1: steps.insert(.kill(after: random.pick([1, 3, 10])), at: random.below(steps.count + 1))
+            default: break
+            }
+            let place = random.below(items.count + 1)
+            items.insert(contentsOf: steps.map { Item(step: $0, seed: random.next()) }, at: place)
+        }
+    }
+
+    /// Changes of attributes in the midst of it, some of which meet a crash, or the stream's deletion.
+    private mutating func addAttributes(_ random: inout SeededRandom) {
+        for _ in 0..<random.pick(1...4) {
+            var steps: [Step] = [.attributes(random.once(in: 3) ? .remove : .set)]
+            switch random.below(5) {
+            case 0: steps.insert(.crash(after: random.pick([1, 3, 10, 40])), at: 0)
+            case 1: steps.insert(.kill(after: random.pick([1, 3, 10])), at: 0)
+            case 2: steps += [.attributes(.set), .attributes(.stale)]
+            case 3: steps += [.reopen, .attributes(.stale)]
             default: break
             }
             let place = random.below(items.count + 1)

@@ -38,6 +38,7 @@ extension Life {
             if isAlone {
                 world.tell { $0.sawMappings(mappings.map(\.key.name)) }
                 try await auditActions()
+                try await auditAttributes()
             }
             for mapping in mappings {
                 let remaining = (stream?.shards ?? []) + mapping.expiredShards

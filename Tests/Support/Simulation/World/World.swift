@@ -54,6 +54,8 @@ package final class World: @unchecked Sendable {
     var nextRecord: UInt64
     var tries: [String: Int] = [:]
     private var actions = 0
+    /// Revisions that an attribute had, in their order.
+    var attributeRevisions: [UInt64] = []
     /// How often each mapping was made.
     private var runs: [String: Int] = [:]
     var sources: Sources

@@ -1,0 +1,33 @@
+import StreamModel
+public import StreamStorage
+
+/// The attributes of one owner, by name.
+typealias MemoryAttributes = [UTF8Key: Attribute]
+
+extension MemoryCatalogue {
+    /// The attributes of an owner. Throws `streamNotFound`.
+    func attributes(of owner: AttributeOwner) throws -> MemoryAttributes {
+        let table = try owner.stream.map { try stream($0).attributes } ?? attributes
+        return table[UTF8Key(owner.part)] ?? [:]
+    }
+
+    /// Sets or removes an attribute of an owner that is there.
+    mutating func set(_ attribute: Attribute?, _ name: String, of owner: AttributeOwner) {
+        if let stream = owner.stream {
+            streams[UTF8Key(stream)]?.attributes[UTF8Key(owner.part), default: [:]][UTF8Key(name)] = attribute
+        } else {
+            attributes[UTF8Key(owner.part), default: [:]][UTF8Key(name)] = attribute
+        }
+    }
+}
+
+extension InMemoryStore {
+    /// As `StoreEngine/attributes(_:)`.
+    public func attributes(_ query: AttributeQuery) async throws -> AttributePage {
+        try query.validate()
+        return try state.withLock { state in
+            try state.checkOpen()
+            return AttributePage(try state.catalogue.attributes(of: query.owner).values, query)
+        }
+    }
+}
