@@ -59,10 +59,11 @@ extension Judge {
         mappings[name]!.lanes[shard]!.windows.ending = window.lowerBound
     }
 
-    /// It returned from that.
+    /// It returned from that. Nothing may be known of the shard: the mapping was made again, or its function had nothing
+    /// of the shard since it was sent back.
     package mutating func ended(_ window: Range<Int64>, of name: String, _ shard: Shard) {
-        mappings[name]!.lanes[shard]!.windows.ending = nil
-        mappings[name]!.lanes[shard]!.windows.ended.insert(window.lowerBound)
+        mappings[name]?.lanes[shard]?.windows.ending = nil
+        mappings[name]?.lanes[shard]?.windows.ended.insert(window.lowerBound)
     }
 
     /// Whether it is known what is done in the shard: the mapping was not sent back, or its run has noticed.
