@@ -52,31 +52,26 @@ import Testing
         for block in blocks { #expect(files.contains { $0.contains(block.code) }, "\(block.code)") }
     }
 
-    @Test func `every block of the page about resharding is compiled and run here`() throws {
-        let path = "Sources/Shardline/Shardline.docc/Resharding.md"
+    /// Expects so many blocks in a page of the documentation, all of them in the file of its name here.
+    private static func expectCompiled(_ page: String, blocks count: Int) throws {
+        let path = "Sources/Shardline/Shardline.docc/\(page).md"
         let text = try String(contentsOf: Readme.root.appending(path: path), encoding: .utf8)
-        let file = try Self.compiled("Resharding").joined(separator: "\n")
-        let blocks = Readme(text: text).blocks("swift").map(Self.parts)
-        #expect(blocks.count == 2)
+        let file = try compiled(page).joined(separator: "\n")
+        let blocks = Readme(text: text).blocks("swift").map(parts)
+        #expect(blocks.count == count)
         for block in blocks { #expect(file.contains(block.code), "\(block.code)") }
+    }
+
+    @Test func `every block of the page about resharding is compiled and run here`() throws {
+        try Self.expectCompiled("Resharding", blocks: 2)
     }
 
     @Test func `every block of the page about filters is compiled and run here`() throws {
-        let path = "Sources/Shardline/Shardline.docc/FilteringRecords.md"
-        let text = try String(contentsOf: Readme.root.appending(path: path), encoding: .utf8)
-        let file = try Self.compiled("FilteringRecords").joined(separator: "\n")
-        let blocks = Readme(text: text).blocks("swift").map(Self.parts)
-        #expect(blocks.count == 1)
-        for block in blocks { #expect(file.contains(block.code), "\(block.code)") }
+        try Self.expectCompiled("FilteringRecords", blocks: 1)
     }
 
     @Test func `every block of the page about tumbling windows is compiled and run here`() throws {
-        let path = "Sources/Shardline/Shardline.docc/TumblingWindows.md"
-        let text = try String(contentsOf: Readme.root.appending(path: path), encoding: .utf8)
-        let file = try Self.compiled("TumblingWindows").joined(separator: "\n")
-        let blocks = Readme(text: text).blocks("swift").map(Self.parts)
-        #expect(blocks.count == 2)
-        for block in blocks { #expect(file.contains(block.code), "\(block.code)") }
+        try Self.expectCompiled("TumblingWindows", blocks: 2)
     }
 
     @Test func `every Swift block is part of a file that is compiled and run here`() throws {

@@ -2,13 +2,6 @@ import StreamModel
 import StreamStorage
 
 extension LaneCore {
-    /// Settings that lanes and invocations hold by one reference.
-    final class Terms: Sendable {
-        let settings: Settings
-
-        init(_ settings: Settings) { self.settings = settings }
-    }
-
     /// What the lanes of a shard have in common. A lane gets it with each decision.
     struct Shared: Sendable {
         /// What is known of the shard's records beyond those that were read.
@@ -31,10 +24,11 @@ extension LaneCore {
 
         /// The settings in force.
         var settings: Settings {
-            get { terms.settings }
-            set { terms = Terms(newValue) }
+            get { terms.value }
+            set { terms = Boxed(newValue) }
         }
-        private(set) var terms: Terms
+        /// The same, as lanes and invocations share them.
+        private(set) var terms: Boxed<Settings>
         let denseNumbers: Bool
         var generator: SplitMix
         var counters = Counters()
@@ -52,7 +46,7 @@ extension LaneCore {
         init(
             settings: Settings, denseNumbers: Bool, generator: SplitMix, readPosition: SequenceNumber
         ) {
-            terms = Terms(settings)
+            terms = Boxed(settings)
             self.denseNumbers = denseNumbers
             self.generator = generator
             source = Source(readPosition: readPosition)

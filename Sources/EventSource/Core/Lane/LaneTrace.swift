@@ -47,23 +47,16 @@ extension LaneCore {
 
     /// The records that a line of the trace is about. A unit and all lines about it share what is said of them.
     package struct UnitSpan: Hashable, Sendable {
-        private final class Names: Sendable {
+        private struct Names: Hashable, Sendable {
             let unit: Int
             let lane: Int
             let first: SequenceNumber
             let last: SequenceNumber
             let count: Int
             let head: RecordName
-
-            init(
-                unit: Int, lane: Int, first: SequenceNumber, last: SequenceNumber, count: Int, head: RecordName
-            ) {
-                (self.unit, self.lane, self.first, self.last) = (unit, lane, first, last)
-                (self.count, self.head) = (count, head)
-            }
         }
 
-        private let names: Names
+        private let names: Boxed<Names>
         /// The record that failed, if the function named one.
         @Rare package internal(set) var failing: RecordName?
 
@@ -71,30 +64,19 @@ extension LaneCore {
             unit: Int, lane: Int, first: SequenceNumber, last: SequenceNumber, count: Int, head: RecordName,
             failing: RecordName? = nil
         ) {
-            names = Names(unit: unit, lane: lane, first: first, last: last, count: count, head: head)
+            names = Boxed(Names(unit: unit, lane: lane, first: first, last: last, count: count, head: head))
             self.failing = failing
         }
 
         /// The unit's number in its shard.
-        package var unit: Int { names.unit }
+        package var unit: Int { names.value.unit }
         /// The lane's number.
-        package var lane: Int { names.lane }
-        package var first: SequenceNumber { names.first }
-        package var last: SequenceNumber { names.last }
-        package var count: Int { names.count }
+        package var lane: Int { names.value.lane }
+        package var first: SequenceNumber { names.value.first }
+        package var last: SequenceNumber { names.value.last }
+        package var count: Int { names.value.count }
         /// The first record.
-        package var head: RecordName { names.head }
-
-        package static func == (left: UnitSpan, right: UnitSpan) -> Bool {
-            (left.unit, left.lane, left.first, left.last) == (right.unit, right.lane, right.first, right.last)
-                && (left.count, left.head, left.failing) == (right.count, right.head, right.failing)
-        }
-
-        package func hash(into hasher: inout Hasher) {
-            hasher.combine(unit)
-            hasher.combine(lane)
-            hasher.combine(first)
-        }
+        package var head: RecordName { names.value.head }
 
         /// The same span with the record that failed.
         func failing(at record: Record) -> UnitSpan {

@@ -78,9 +78,9 @@ extension LaneCore {
         /// The window and its state; nil in a mapping without windows.
         @Rare package internal(set) var window: WindowCall?
         /// What ``settings`` shares with the lane.
-        let terms: Terms
+        let terms: Boxed<Settings>
         /// The settings of this invocation; later changes of the mapping's settings don't affect it (ESM-L4).
-        package var settings: Settings { terms.settings }
+        package var settings: Settings { terms.value }
     }
 
     /// Why a batch was closed.

@@ -156,7 +156,7 @@ package struct ShardCore: Sendable {
     /// What the lane does that is furthest behind.
     package var status: LaneCore.Status {
         guard phase == .running || phase == .stopping else { return .stopped }
-        return lanes[laneBehind].status(shared.terms.settings)
+        return lanes[laneBehind].status(shared.settings)
     }
 
     /// The lane with the lowest number that is not done; the first one if all are done with everything.

@@ -183,6 +183,10 @@ package struct History: Sendable {
         ]
         // Where the disk has not failed yet, all syncs have come when they were due.
         let place = random.once(in: 2) ? 0 : random.below(items.count + 1)
+        insert(steps, at: place, &random)
+    }
+
+    private mutating func insert(_ steps: [Step], at place: Int, _ random: inout SeededRandom) {
         items.insert(contentsOf: steps.map { Item(step: $0, seed: random.next()) }, at: place)
     }
 
@@ -199,8 +203,7 @@ package struct History: Sendable {
             case 1: steps.append(.restart(mapping: mapping))
             default: break
             }
-            let place = random.below(items.count + 1)
-            items.insert(contentsOf: steps.map { Item(step: $0, seed: random.next()) }, at: place)
+            insert(steps, at: random.below(items.count + 1), &random)
         }
     }
 
@@ -226,8 +229,7 @@ package struct History: Sendable {
             case 1: steps.insert(.kill(after: random.pick([1, 3, 10])), at: random.below(steps.count + 1))
             default: break
             }
-            let place = random.below(items.count + 1)
-            items.insert(contentsOf: steps.map { Item(step: $0, seed: random.next()) }, at: place)
+            insert(steps, at: random.below(items.count + 1), &random)
         }
     }
 
@@ -242,8 +244,7 @@ package struct History: Sendable {
             case 3: steps += [.reopen, .attributes(.stale)]
             default: break
             }
-            let place = random.below(items.count + 1)
-            items.insert(contentsOf: steps.map { Item(step: $0, seed: random.next()) }, at: place)
+            insert(steps, at: random.below(items.count + 1), &random)
         }
     }
 
@@ -256,8 +257,7 @@ package struct History: Sendable {
                 .pause(settings.retention / random.pick([2, 1])),
                 .put(caller: random.below(2), count: random.pick(1...8), bytes: 20),
             ]
-            let place = random.below(items.count + 1)
-            items.insert(contentsOf: steps.map { Item(step: $0, seed: random.next()) }, at: place)
+            insert(steps, at: random.below(items.count + 1), &random)
         }
     }
 
@@ -285,8 +285,7 @@ package struct History: Sendable {
             case 1: steps.insert(.kill(after: random.pick([1, 3, 10])), at: 0)
             default: break
             }
-            let place = random.below(items.count + 1)
-            items.insert(contentsOf: steps.map { Item(step: $0, seed: random.next()) }, at: place)
+            insert(steps, at: random.below(items.count + 1), &random)
         }
     }
 
