@@ -170,7 +170,7 @@ struct Ledger {
             // A later shard's numbers go on after those of its parents, and nothing of it is done there.
             let begins = promises.reshards ? (audit.shards[shard]?.first?.number ?? checkpoint + 1) - 1 : 0
             let done = max(begins, self.done[shard] ?? 0)
-            if checkpoint > done {
+            if checkpoint > done, !isJump(shard, from: done, to: checkpoint, audit) {
                 found.append(.checkpointPastUndone(shard, checkpoint: checkpoint, done: done))
             }
         }
@@ -188,6 +188,12 @@ struct Ledger {
             }
         }
         return found
+    }
+
+    /// Whether a checkpoint lies where the shard's numbers jumped to, with no record on the way (STORE-C4).
+    private func isJump(_ shard: ShardName, from done: UInt64, to checkpoint: UInt64, _ audit: Audit) -> Bool {
+        promises.isInterval && (checkpoint - done).isMultiple(of: 1 << 32)
+            && (audit.number(after: done, in: shard, isDense: false) ?? .max) > checkpoint
     }
 
     private func checkDocuments(_ audit: Audit) -> [Violation] {

@@ -270,6 +270,28 @@ import Testing
             ])
     }
 
+    @Test func `under an interval a checkpoint may lie where numbers jumped to, if no record is on the way`() {
+        var history = Self.sound
+        let shard = ShardName("a", 0)
+        let done: UInt64 = 3
+        let far = done + UInt64(2) << 32
+        history.checkpoints[shard] = far
+        // Records 4 to 6 lie on the way and are not done.
+        #expect(
+            judged(history, Ledger.Promises(isInterval: true)).contains(
+                .checkpointPastUndone(shard, checkpoint: far, done: done)))
+        for number in UInt64(4)...6 { history.log[Place("a", 0, number)] = nil }
+        #expect(judged(history, Ledger.Promises(isInterval: true), promised: 0) == [])
+        #expect(
+            judged(history, Ledger.Promises(), promised: 0).contains(
+                .checkpointPastUndone(shard, checkpoint: far, done: done)))
+        history.checkpoints[shard] = far + 1
+        #expect(
+            judged(history, Ledger.Promises(isInterval: true), promised: 0) == [
+                .checkpointPastUndone(shard, checkpoint: far + 1, done: done)
+            ])
+    }
+
     @Test func `what expires may go when its time has come, not before`() {
         var history = Self.sound
         history.said = history.said.map { report in
