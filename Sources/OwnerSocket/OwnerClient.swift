@@ -192,6 +192,38 @@ extension OwnerClient {
         try stream(await calls.call(.describeStream(name)))
     }
 
+    /// As ``StoreEngine/summarizeStream(_:)``.
+    public func summarizeStream(_ name: String) async throws -> StreamSummary {
+        guard case .streamSummary(let stream) = try await calls.call(.summarizeStream(name)) else {
+            throw OwnerCalls.mismatch
+        }
+        return stream
+    }
+
+    /// As ``StoreEngine/describeShard(_:of:)``.
+    public func describeShard(_ shard: ShardID, of stream: String) async throws -> ShardLook {
+        guard case .shard(let look) = try await calls.call(.describeShard(shard, of: stream)) else {
+            throw OwnerCalls.mismatch
+        }
+        return look
+    }
+
+    /// As ``StoreEngine/streamSummaries(_:)``.
+    public func streamSummaries(_ query: StreamQuery) async throws -> StreamSummaryPage {
+        guard case .streamPage(let page) = try await calls.call(.streamSummaries(query)) else {
+            throw OwnerCalls.mismatch
+        }
+        return page
+    }
+
+    /// As ``StoreEngine/shardDescriptions(_:)``.
+    public func shardDescriptions(_ query: ShardQuery) async throws -> ShardPage {
+        guard case .shardPage(let page) = try await calls.call(.shardDescriptions(query)) else {
+            throw OwnerCalls.mismatch
+        }
+        return page
+    }
+
     /// As ``StoreEngine/updateStream(_:retention:)``.
     @discardableResult
     public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {

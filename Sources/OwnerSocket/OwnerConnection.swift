@@ -195,6 +195,10 @@ final class OwnerConnection: Sendable {
             return .stream(try await store.createStream(name, settings: settings))
         case .listStreams: return .streams(try await store.listStreams())
         case .describeStream(let name): return .stream(try await store.describeStream(name))
+        case .summarizeStream(let name): return .streamSummary(try await store.summarizeStream(name))
+        case .describeShard(let shard, let stream): return .shard(try await store.describeShard(shard, of: stream))
+        case .streamSummaries(let query): return .streamPage(try await store.streamSummaries(query))
+        case .shardDescriptions(let query): return .shardPage(try await store.shardDescriptions(query))
         case .updateStream(let name, let retention):
             return .stream(try await store.updateStream(name, retention: retention))
         case .deleteStream(let name, let force):

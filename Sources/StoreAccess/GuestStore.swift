@@ -340,6 +340,22 @@ extension GuestStore: StoreEngine {
         try await look { try await $0.describeStream(name) }
     }
 
+    package func summarizeStream(_ name: String) async throws -> StreamSummary {
+        try await look { try await $0.summarizeStream(name) }
+    }
+
+    package func describeShard(_ shard: ShardID, of stream: String) async throws -> ShardLook {
+        try await look { try await $0.describeShard(shard, of: stream) }
+    }
+
+    package func streamSummaries(_ query: StreamQuery) async throws -> StreamSummaryPage {
+        try await look { try await $0.streamSummaries(query) }
+    }
+
+    package func shardDescriptions(_ query: ShardQuery) async throws -> ShardPage {
+        try await look { try await $0.shardDescriptions(query) }
+    }
+
     @discardableResult
     package func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
         try await write { try await $0.updateStream(name, retention: retention) }

@@ -6,6 +6,10 @@ enum Request: Sendable {
     case createStream(String, StreamSettings)
     case listStreams
     case describeStream(String)
+    case summarizeStream(String)
+    case describeShard(ShardID, of: String)
+    case streamSummaries(StreamQuery)
+    case shardDescriptions(ShardQuery)
     case updateStream(String, retention: Duration)
     case deleteStream(String, force: Bool)
     case commit([Change], CommitUrgency)
@@ -41,6 +45,19 @@ enum Request: Sendable {
         case .describeStream(let name):
             writer.write(3 as UInt8)
             writer.write(name)
+        case .summarizeStream(let name):
+            writer.write(25 as UInt8)
+            writer.write(name)
+        case .describeShard(let shard, let stream):
+            writer.write(26 as UInt8)
+            writer.write(shard)
+            writer.write(stream)
+        case .streamSummaries(let query):
+            writer.write(27 as UInt8)
+            writer.write(query)
+        case .shardDescriptions(let query):
+            writer.write(28 as UInt8)
+            writer.write(query)
         case .deleteStream(let name, let force):
             writer.write(4 as UInt8)
             writer.write(name)
@@ -158,6 +175,10 @@ enum Request: Sendable {
         case 23:
             self = .renewMapping(try reader.mappingID(), epoch: try reader.number(), try reader.mappingRenewal())
         case 20: self = .lastRecords(try reader.each { try $0.recordSpan() }, stream: try reader.string())
+        case 25: self = .summarizeStream(try reader.string())
+        case 26: self = .describeShard(try reader.shard(), of: try reader.string())
+        case 27: self = .streamSummaries(try reader.streamQuery())
+        case 28: self = .shardDescriptions(try reader.shardQuery())
         case let kind: throw WireError("a request of an unknown kind \(kind)")
         }
         try reader.end()
@@ -169,6 +190,10 @@ enum Reply: Sendable {
     case done
     case stream(StreamDescription)
     case streams([StreamDescription])
+    case streamSummary(StreamSummary)
+    case streamPage(StreamSummaryPage)
+    case shard(ShardLook)
+    case shardPage(ShardPage)
     case outcome(CommitOutcome)
     case records(ReadResult)
     case position(SequenceNumber)
@@ -199,6 +224,18 @@ enum Reply: Sendable {
         case .streams(let streams):
             writer.write(3 as UInt8)
             writer.write(each: streams) { $0.write($1) }
+        case .streamSummary(let stream):
+            writer.write(19 as UInt8)
+            writer.write(stream)
+        case .streamPage(let page):
+            writer.write(20 as UInt8)
+            writer.write(page)
+        case .shard(let look):
+            writer.write(21 as UInt8)
+            writer.write(look)
+        case .shardPage(let page):
+            writer.write(22 as UInt8)
+            writer.write(page)
         case .outcome(let outcome):
             writer.write(4 as UInt8)
             writer.write(outcome)
@@ -277,6 +314,10 @@ enum Reply: Sendable {
         case 17: self = .actions(try reader.each { try $0.mappingAction() })
         case 18: self = .attributes(try reader.attributePage())
         case 15: self = .positions(try reader.each { try $0.optional { try $0.sequenceNumber() } })
+        case 19: self = .streamSummary(try reader.streamSummary())
+        case 20: self = .streamPage(try reader.streamSummaryPage())
+        case 21: self = .shard(try reader.shardLook())
+        case 22: self = .shardPage(try reader.shardPage())
         case let kind: throw WireError("a reply of an unknown kind \(kind)")
         }
         try reader.end()

@@ -165,6 +165,8 @@ extension Catalogue {
             if let id = shards[key]?.id { streams[stream]?.shards[id] = nil }
             remove(shard: key, commit: commit)
         }
+        let gone = Set(keys)
+        streams[stream]?.closedShards.removeAll { gone.contains($0.shard) }
         for number in (streams[stream]?.mappings ?? [:]).values {
             for key in keys {
                 mappings[number]?.checkpoints[key] = nil
@@ -252,6 +254,7 @@ extension Catalogue {
             shards[parent.shard]?.lastSequence = parent.lastSequence
             shards[parent.shard]?.children = seal.children.map(\.id)
             shards[parent.shard]?.atCommit = commit
+            stream.noteClosing(of: parent.shard, at: seal.closedAt)
         }
         stream.openShards.removeAll { route in seal.parents.contains { $0.shard == route.shard } }
         for child in seal.children {

@@ -42,6 +42,8 @@ package struct StreamState: Sendable, Hashable {
     package var shards: [ShardID: ShardNumber] = [:]
     /// The open shards by the first hash key that they own.
     package var openShards: [Route] = []
+    /// The closed shards that are not removed, in the order of their closing.
+    var closedShards: [ClosedShard] = []
     /// The number in the id of the next child shard.
     package var nextShardNumber: UInt32
     /// Its mappings by name.

@@ -10,6 +10,8 @@ import Synchronization
 package final class VisibleState: Sendable {
     struct State: Sendable {
         var catalogue: Catalogue
+        /// The names of its streams in order.
+        var names = StreamNames()
         var shardMemtables: ShardTable<ShardMemtable>
         /// The claims on mappings that are running.
         var claims: [MappingNumber: Claim] = [:]
@@ -113,6 +115,7 @@ package final class VisibleState: Sendable {
             for entry in entries {
                 touched.formUnion(state.catalogue.shardsThatChange(by: entry))
                 state.dirty.note(entry, in: state.catalogue)
+                state.names.note(entry, in: state.catalogue)
                 state.catalogue.apply(entry, commit: commit)
                 switch entry {
                 case .streamCreated(let created): for shard in created.shards { state.addTail(shard) }

@@ -129,14 +129,19 @@ extension Catalogue {
             guard streams[shard.stream] != nil else { continue }
             shards[shard.key] = shard
             streams[shard.stream]?.shards[shard.id] = shard.key
-            if shard.closedAt == nil {
+            if let closedAt = shard.closedAt {
+                streams[shard.stream]?.closedShards.append(.init(closedAt: closedAt, shard: shard.key))
+            } else {
                 streams[shard.stream]?.openShards.append(
                     .init(
                         first: shard.range.first, shard: shard.key, id: shard.id,
                         creationSecond: shard.creationSecond))
             }
         }
-        for key in streams.keys { streams[key]?.openShards.sort { $0.first < $1.first } }
+        for key in streams.keys {
+            streams[key]?.openShards.sort { $0.first < $1.first }
+            streams[key]?.closedShards.sort()
+        }
         for row in contents[.skipped] {
             var reader = RowReader(row)
             let (key, ranges) = (ShardNumber(try reader.short()), try reader.ranges())

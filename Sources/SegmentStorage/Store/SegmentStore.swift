@@ -102,40 +102,6 @@ public final class SegmentStore: StoreEngine {
         return streams
     }
 
-    /// As ``StoreEngine/describeStream(_:)``.
-    public func describeStream(_ name: String) async throws -> StreamDescription {
-        let now = timeSource.wallTime
-        let (stream, shards, lost, initial) = try core.visible.withOpen { state in
-            let stream = try state.catalogue.stream(name)
-            return (
-                stream, state.catalogue.listedShards(of: stream, at: now), state.lost,
-                state.catalogue.initialSettings(of: stream)
-            )
-        }
-        let expiry = stream.expiry(at: now)
-        var descriptions: [ShardDescription] = []
-        descriptions.reserveCapacity(shards.count)
-        for shard in shards {
-            let horizon = try await knownHorizon(of: shard, expiry: expiry)
-            let count = shard.recordCount(after: horizon, through: shard.lastSequence, lost: lost[shard.key] ?? [])
-            descriptions.append(shard.description(trimHorizon: horizon, recordCount: Int(clamping: count)))
-        }
-        return StreamDescription(
-            name: stream.name, id: stream.id(in: core.store), createdAt: stream.createdAt, retention: stream.retention,
-            maximumRecordSize: stream.maximumRecordSize, isFailureStream: stream.isFailureStream,
-            initialSettings: initial, shards: descriptions)
-    }
-
-    /// The shard's trim horizon, or the last known one where damage hides it: one damaged segment must not make the
-    /// whole stream unreadable. A reader of this shard gets the error.
-    private func knownHorizon(of shard: ShardState, expiry: Timestamp) async throws -> SequenceNumber {
-        do {
-            return try await trimHorizon(of: shard, expiry: expiry)
-        } catch let error as ShardlineError where error.code == .corrupt || error.code == .readFailed {
-            return core.visible.shardMemtable(of: shard.key)?.horizon ?? shard.origin
-        }
-    }
-
     /// As ``StoreEngine/updateStream(_:retention:)``.
     @discardableResult
     public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
@@ -226,15 +192,6 @@ public final class SegmentStore: StoreEngine {
             prepared.append(.append(encoder.finish()))
         }
         return prepared
-    }
-}
-
-extension ShardState {
-    /// The shard as users see it.
-    package func description(trimHorizon: SequenceNumber, recordCount: Int) -> ShardDescription {
-        ShardDescription(
-            id: id, hashKeyRange: range, parents: parents, creationSecond: creationSecond, openedAt: openedAt,
-            closedAt: closedAt, trimHorizon: trimHorizon, tip: lastSequence, recordCount: recordCount, origin: origin)
     }
 }
 

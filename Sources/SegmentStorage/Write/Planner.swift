@@ -107,7 +107,7 @@ package struct Planner {
         var check =
             seals.removeValue(forKey: stream.key)
             ?? SealCheck(
-                nextNumber: stream.nextShardNumber, listed: catalogue.listedShards(of: stream, at: now).count)
+                nextNumber: stream.nextShardNumber, listed: stream.listedShardCount(at: now))
         let children = try check.add(seal) { id in
             let shard = try catalogue.shard(id, of: stream)
             return SealCheck.Parent(range: shard.range, children: shard.closedAt == nil ? nil : shard.children)
@@ -295,7 +295,8 @@ package struct Planner {
     private func entry(for seal: Seal) throws -> SealEntry {
         let stream = try catalogue.stream(seal.stream)
         let parents = try seal.parents.map { try catalogue.shard($0, of: stream) }
-        let closing = parents.map { $0.lastArrival + .milliseconds(1) }.reduce(now, max)
+        // Not before the opening either, where the clock was set back: no shard leaves the lists before its parents.
+        let closing = parents.map { max($0.lastArrival + .milliseconds(1), $0.openedAt) }.reduce(now, max)
         let numbers = stream.nextShardNumber..<stream.nextShardNumber + UInt32(seal.children.count)
         let second = CreationSecond.ofChildren(
             notBefore: parents.map { $0.creationSecond + 1 }.reduce(closing.second, max),

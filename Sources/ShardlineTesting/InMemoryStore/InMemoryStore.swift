@@ -243,20 +243,4 @@ extension InMemoryStore.State {
     mutating func trim(_ shard: ShardID, of stream: MemoryStream, now: Timestamp) {
         logs[stream.place(of: shard)]?.trim(arrivedAtOrBefore: now - stream.settings.retention)
     }
-
-    mutating func describe(_ stream: MemoryStream, now: Timestamp) -> StreamDescription {
-        removeShards(of: stream, now: now)
-        let shards = (catalogue.streams[UTF8Key(stream.name)] ?? stream).listedShards.map { shard in
-            trim(shard.id, of: stream, now: now)
-            let log = logs[stream.place(of: shard.id)] ?? MemoryLog()
-            let horizon = log.trimHorizon(of: shard)
-            return shard.description(
-                trimHorizon: horizon, recordCount: log.recordCount(after: horizon, through: shard.last, in: shard))
-        }
-        return StreamDescription(
-            name: stream.name, id: StreamID(store: id, number: stream.id, createdAt: stream.createdAt),
-            createdAt: stream.createdAt, retention: stream.settings.retention,
-            maximumRecordSize: stream.settings.maximumRecordSize, isFailureStream: stream.settings.isFailureStream,
-            initialSettings: stream.initialSettings, shards: shards)
-    }
 }

@@ -151,7 +151,7 @@ struct MemoryCommit {
         }
         try seal.validate(ranges: parents.map(\.range))
         try Seal.checkCount(listed: stream.listedShards.count, new: seal.children.count)
-        let closing = parents.map { $0.lastArrival + .milliseconds(1) }.reduce(now, max)
+        let closing = parents.map { max($0.lastArrival + .milliseconds(1), $0.openedAt) }.reduce(now, max)
         let numbers = UInt32(stream.shards.count)..<UInt32(stream.shards.count + seal.children.count)
         let second = CreationSecond.ofChildren(
             notBefore: parents.map { $0.creationSecond + 1 }.reduce(closing.second, max),

@@ -18,6 +18,18 @@ public protocol StoreEngine: StreamStore {
     func listStreams() async throws -> [StreamDescription]
     /// One stream with its shards as they are now. Throws `streamNotFound`.
     func describeStream(_ name: String) async throws -> StreamDescription
+    /// One stream without its shards. It costs the same whatever their number. Default: from ``describeStream(_:)``.
+    /// Throws `streamNotFound`, `closed`.
+    func summarizeStream(_ name: String) async throws -> StreamSummary
+    /// One listed shard and its children. It costs the same whatever the number of the stream's shards. Default: from
+    /// ``describeStream(_:)``. Throws `streamNotFound`, `shardNotFound`, `closed`.
+    func describeShard(_ shard: ShardID, of stream: String) async throws -> ShardLook
+    /// A page of the streams, in the order of their names' bytes. Default: from ``listStreams()``. Throws
+    /// `invalidArgument`, `closed`.
+    func streamSummaries(_ query: StreamQuery) async throws -> StreamSummaryPage
+    /// A page of a stream's listed shards, by number. Default: from ``describeStream(_:)``. Throws `streamNotFound`,
+    /// `invalidArgument`, `closed`.
+    func shardDescriptions(_ query: ShardQuery) async throws -> ShardPage
     /// Changes how long a stream's records are kept, durably, for all of its records from this moment on. A running
     /// mapping applies it at once. Returns the stream after the change.
     ///

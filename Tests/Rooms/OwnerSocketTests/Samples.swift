@@ -37,6 +37,9 @@ enum Samples {
     static let requests: [Request] =
         changes.map { .commit([$0], .now) } + [
             .createStream("s", StreamSettings(shards: -1, retention: .milliseconds(1500), isFailureStream: true)),
+            .summarizeStream("s"), .describeShard(ShardID(7), of: "s"), .streamSummaries(StreamQuery()),
+            .streamSummaries(StreamQuery(after: "ü", prefix: "u", limit: -1)), .shardDescriptions(ShardQuery("s")),
+            .shardDescriptions(ShardQuery("s", after: ShardID(3), limit: 7, openOnly: true)),
             .listStreams, .describeStream("s"), .deleteStream("", force: false), .deleteStream("s", force: true),
             .commit(changes, .relaxed),
             .read(ReadRequest(stream: "s", shard: ShardID(1), after: .max, maximumRecords: 1, maximumBytes: 2)),
@@ -87,6 +90,10 @@ enum Samples {
                 closedAt: nil, trimHorizon: SequenceNumber(4), tip: SequenceNumber(4), recordCount: 0,
                 origin: SequenceNumber(4)),
         ])
+
+    static let look = ShardLook(
+        streamID: stream.id, streamCreatedAt: stream.createdAt, retention: stream.retention, shard: stream.shards[0],
+        children: [stream.shards[1]])
 
     static let mapping = MappingDescription(
         key: key, id: 3, startingPosition: .trimHorizon, createdAt: Timestamp(milliseconds: 7), configuration: [9],
@@ -142,7 +149,11 @@ enum Samples {
             .attributes(
                 AttributePage(
                     attributes: [Attribute(name: "ü", value: [0, 255], revision: .max)], hasMore: true)), .done,
-            .stream(stream), .streams([stream, stream]), .streams([]),
+            .stream(stream), .streams([stream, stream]), .streams([]), .streamSummary(StreamSummary(stream)),
+            .streamPage(StreamSummaryPage(streams: [], hasMore: false)),
+            .streamPage(StreamSummaryPage(streams: [StreamSummary(stream), StreamSummary(stream)], hasMore: true)),
+            .shard(look), .shardPage(ShardPage(streamID: stream.id, shards: [], hasMore: false)),
+            .shardPage(ShardPage(streamID: stream.id, shards: stream.shards, hasMore: true)),
             .outcome(
                 .committed([
                     .appended([receipt, receipt]), .sealed([ShardID(4)]), .takenOver(last: SequenceNumber(9)), .done,

@@ -46,6 +46,12 @@ struct ClosedShardTests {
     private static func known(_ machine: SteppedMachine) throws -> (shards: [UInt32], checkpoints: Int, rows: Int) {
         let catalogue = machine.store.core.visible.catalogue
         let contents = try machine.metadata.read()
+        for stream in catalogue.streams.values {
+            let closed = stream.shards.values.compactMap { key in
+                catalogue.shards[key]?.closedAt.map { StreamState.ClosedShard(closedAt: $0, shard: key) }
+            }
+            #expect(stream.closedShards == closed.sorted())
+        }
         return (
             catalogue.shards.values.map(\.id.number).sorted(),
             catalogue.mappings.values.reduce(0) { $0 + $1.checkpoints.count },
