@@ -54,6 +54,8 @@ let package = Package(
         .target(name: "CPrefetch"),
         .target(name: "CPosix"),
         .target(name: "CProcess"),
+        // JSON, CBOR and base64, with nothing below.
+        .target(name: "DataFormats", swiftSettings: swift),
         .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
         .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix", collections], swiftSettings: swift),
         .target(
@@ -73,7 +75,10 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "EventSource",
-            dependencies: ["StreamStorage", "StreamModel", "DiskAccess", collections, heap, logging, metrics, tracing],
+            dependencies: [
+                "DataFormats", "StreamStorage", "StreamModel", "DiskAccess", collections, heap, logging, metrics,
+                tracing,
+            ],
             swiftSettings: swift),
         .target(
             name: "OwnerSocket",
@@ -119,9 +124,8 @@ let package = Package(
         .executableTarget(
             name: "ShardlineCLI",
             dependencies: [
-                "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "OfflineStore", "EventSource",
-                "OwnerSocket",
-                "StoreAccess", "DiskAccess", "ThroughputBench",
+                "DataFormats", "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "OfflineStore",
+                "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess", "ThroughputBench",
                 "LateRuns", "CZlib", "CProcess", heap, logging, lifecycle, argumentParser,
             ],
             swiftSettings: swift),
@@ -157,6 +161,9 @@ let package = Package(
         .target(name: "FilterModel", path: "Tests/Support/FilterModel", swiftSettings: swift),
 
         .testTarget(
+            name: "DataFormatsTests", dependencies: ["DataFormats", "TestSupport"],
+            path: "Tests/Rooms/DataFormatsTests", swiftSettings: swift),
+        .testTarget(
             name: "StreamModelTests", dependencies: ["StreamModel", "CHash", "TestSupport"],
             path: "Tests/Rooms/StreamModelTests", swiftSettings: swift),
         .testTarget(
@@ -176,8 +183,8 @@ let package = Package(
         .testTarget(
             name: "EventSourceTests",
             dependencies: [
-                "EventSource", "SegmentStorage", "DeliveryModel", "FilterModel", "ShardlineTesting", "TestSupport",
-                "TestTraits", "CZlib", metricsTestKit, inMemoryTracing,
+                "DataFormats", "EventSource", "SegmentStorage", "DeliveryModel", "FilterModel", "ShardlineTesting",
+                "TestSupport", "TestTraits", "CZlib", metricsTestKit, inMemoryTracing,
             ],
             path: "Tests/Rooms/EventSourceTests", swiftSettings: swift),
         .testTarget(
@@ -201,8 +208,8 @@ let package = Package(
         .testTarget(
             name: "ShardlineCLITests",
             dependencies: [
-                "ShardlineCLI", "LateRuns", "Shardline", "ShardlineTesting", "EventSource", "DiskAccess", "StreamModel",
-                "StreamStorage", "CZlib", "TestSupport", logging, grdb, argumentParser,
+                "DataFormats", "ShardlineCLI", "LateRuns", "Shardline", "ShardlineTesting", "EventSource", "DiskAccess",
+                "StreamModel", "StreamStorage", "CZlib", "TestSupport", logging, grdb, argumentParser,
             ],
             path: "Tests/Rooms/ShardlineCLITests", swiftSettings: swift),
         .testTarget(
@@ -223,8 +230,9 @@ let package = Package(
         .testTarget(
             name: "FuzzTests",
             dependencies: [
-                "SegmentStorage", "OfflineStore", "OwnerSocket", "EventSource", "ShardlineCLI", "StreamStorage",
-                "StreamModel", "DiskAccess", "FilterModel", "ShardlineTesting", "TestSupport", "CHash", logging,
+                "DataFormats", "SegmentStorage", "OfflineStore", "OwnerSocket", "EventSource", "ShardlineCLI",
+                "StreamStorage", "StreamModel", "DiskAccess", "FilterModel", "ShardlineTesting", "TestSupport", "CHash",
+                logging,
             ],
             path: "Tests/WholeSystem/FuzzTests", exclude: ["Corpus"], swiftSettings: swift),
         .testTarget(

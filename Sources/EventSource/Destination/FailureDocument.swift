@@ -1,3 +1,4 @@
+import DataFormats
 import StreamModel
 
 /// The document about records that were given up together: Lambda's document (ESM-D1) with the records, the error's

@@ -1,3 +1,5 @@
+import DataFormats
+
 public import StreamModel
 
 /// A failure document as it is read: from a record of a dead-letter stream, or from a line of a failure file.

@@ -1,3 +1,4 @@
+import DataFormats
 import Logging
 import StreamModel
 import StreamStorage

@@ -1,3 +1,5 @@
+import DataFormats
+
 /// Goes once through the JSON of a record's data and answers what patterns ask of its fields.
 ///
 /// The whole document is validated. Only values that a pattern names are looked at. `"a.b"` as a name is the same as

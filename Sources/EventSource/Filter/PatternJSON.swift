@@ -1,3 +1,5 @@
+import DataFormats
+
 /// The JSON of a pattern, with the place of every value, so that errors can name it.
 struct PatternJSON {
     /// A value's kind and content.

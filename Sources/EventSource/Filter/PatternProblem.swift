@@ -1,3 +1,5 @@
+import DataFormats
+
 /// What is wrong with a filter pattern, and where (ESM-F19).
 struct PatternProblem: Error, Hashable {
     /// Where in the pattern: `$` for the whole, `$.data.type[1]`.

@@ -1,3 +1,4 @@
+import DataFormats
 import StreamModel
 
 /// The event for functions outside Swift: Lambda's event for Kinesis as one line of JSON (ESM-E1, ESM-E2).

@@ -1,3 +1,4 @@
+import DataFormats
 import StreamModel
 
 /// A JSON value, read strictly (RFC 8259) and with a limited depth.
@@ -212,6 +213,32 @@ package enum JSONValue: Hashable, Sendable {
             }
             at += 4
             return code
+        }
+    }
+}
+
+extension JSONValue {
+    /// The value as JSON, with sorted members. Numbers are as they were read.
+    package var bytes: [UInt8] {
+        var writer = JSONWriter(reserving: 64)
+        write(to: &writer)
+        return writer.bytes
+    }
+
+    private func write(to writer: inout JSONWriter) {
+        switch self {
+        case .null: writer.raw("null")
+        case .bool(let value): writer.raw(value ? "true" : "false")
+        case .number(let text): writer.raw(text)
+        case .string(let text): writer.string(text)
+        case .array(let elements): writer.array { list in for element in elements { element.write(to: &list) } }
+        case .object(let members):
+            writer.object { object in
+                for (name, value) in members.sorted(by: { $0.key.string < $1.key.string }) {
+                    object.name(text: name.string)
+                    value.write(to: &object)
+                }
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DataFormats
 import EventSource
 import StreamModel
 import StreamStorage

@@ -1,3 +1,4 @@
+import DataFormats
 import EventSource
 import StreamModel
 import StreamStorage

@@ -32,6 +32,7 @@ let package = Package(
         .target(name: "CHash", cSettings: clang),
         .target(name: "CPrefetch", cSettings: clang),
         .target(name: "CPosix", cSettings: clang),
+        .target(name: "DataFormats", swiftSettings: swift),
         .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
         .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix", collections], swiftSettings: swift),
         .target(
@@ -45,11 +46,11 @@ let package = Package(
             name: "OwnerSocket", dependencies: ["StreamStorage", "StreamModel"], sources: ["Wire"],
             swiftSettings: swift),
         .target(
-            name: "EventSource", dependencies: ["StreamStorage", "StreamModel", collections],
+            name: "EventSource", dependencies: ["DataFormats", "StreamStorage", "StreamModel", collections],
             sources: ["Core", "JSON", "Filter", "Function/FunctionResponse.swift", "Destination/FailureRecord.swift"],
             swiftSettings: swift),
         .target(
-            name: "ShardlineCLI", dependencies: ["EventSource", "StreamModel", "DiskAccess", "CZlib"],
+            name: "ShardlineCLI", dependencies: ["DataFormats", "EventSource", "StreamModel", "DiskAccess", "CZlib"],
             sources: [
                 "Input/CSVScanner.swift", "Input/GzipUnpacker.swift", "Input/InputFile.swift", "Input/JSONField.swift",
                 "Input/LineSplitter.swift", "Input/PrintedRecord.swift", "Input/RecordReader.swift",
@@ -60,8 +61,8 @@ let package = Package(
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineCLI", "StreamStorage", "StreamModel",
-                "DiskAccess", "FilterModel", "CHash",
+                "DataFormats", "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineCLI", "StreamStorage",
+                "StreamModel", "DiskAccess", "FilterModel", "CHash",
             ],
             path: "Tests",
             sources: [

@@ -18,6 +18,7 @@ import Testing
         ],
         "ThroughputBench": ["Settings", "Workload", "Proof", "Report", "Run"],
         "StreamStorage": ["Engine", "Streams", "Reading", "Producer"],
+        "DataFormats": ["Base64", "JSON", "CBOR", "Document"],
         "StreamModel": [""],
     ]
 

@@ -29,7 +29,8 @@ import Testing
             let head = lines[0].split(separator: " ")
             return lines.filter { $0.hasPrefix("- ") }.map {
                 let file = String(head.last ?? "")
-                let folder = file.hasPrefix("StreamModel/") ? "Sources" : "Sources/EventSource"
+                let isWhole = ["StreamModel/", "DataFormats/"].contains { file.hasPrefix($0) }
+                let folder = isWhole ? "Sources" : "Sources/EventSource"
                 return Place(name: String(lines[0]), path: "\(folder)/\(file)", text: text($0))
             }
         }
@@ -86,6 +87,9 @@ import Testing
         let mutant = Self.mutants("ESM-B1 Core/C.swift\n- old\n+ new\n")
         let other = Self.mutants("API-K-4 StreamModel/C.swift\n- old\n+ new\n")
         #expect(other.map(\.path) == ["Sources/StreamModel/C.swift"])
+        #expect(
+            Self.mutants("ESM-F20 DataFormats/JSON/C.swift\n- old\n+ new\n").map(\.path)
+                == ["Sources/DataFormats/JSON/C.swift"])
         #expect(mutant == [Place(name: "ESM-B1 Core/C.swift", path: "Sources/EventSource/Core/C.swift", text: "old")])
     }
 }

@@ -5,12 +5,13 @@ import Testing
 @Suite struct RoomTests {
     /// Of the package's own modules, those that a room may import: only what stands below it.
     static let rooms: [String: Set<String>] = [
+        "DataFormats": [],
         "StreamModel": ["CHash", "CPrefetch"],
         "DiskAccess": ["StreamModel", "CPosix"],
         "StreamStorage": ["StreamModel", "DiskAccess"],
         "SegmentStorage": ["StreamStorage", "StreamModel", "DiskAccess", "CLZ4", "CHash"],
         "OfflineStore": ["SegmentStorage", "StreamStorage", "StreamModel", "DiskAccess"],
-        "EventSource": ["StreamStorage", "StreamModel", "DiskAccess"],
+        "EventSource": ["StreamStorage", "StreamModel", "DiskAccess", "DataFormats"],
         "OwnerSocket": ["StreamStorage", "StreamModel", "DiskAccess", "CPosix"],
         "StoreAccess": ["StreamModel", "StreamStorage", "SegmentStorage", "OwnerSocket", "DiskAccess"],
         "Shardline": [
@@ -28,7 +29,7 @@ import Testing
         "CarrierDelaysMain": ["Shardline", "LateRuns", "CarrierDelays"],
         "ShardlineCLI": [
             "Shardline", "LateRuns", "CZlib", "CProcess", "StreamModel", "StreamStorage", "SegmentStorage",
-            "OfflineStore", "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess", "ThroughputBench",
+            "OfflineStore", "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess", "ThroughputBench", "DataFormats",
         ],
     ]
     /// Modules that only the named rooms may import.

@@ -29,13 +29,14 @@ let package = Package(
         .target(name: "CHash"),
         .target(name: "CPrefetch"),
         .target(name: "CPosix"),
+        .target(name: "DataFormats", swiftSettings: swift),
         .target(name: "StreamModel", dependencies: ["CHash", "CPrefetch"], swiftSettings: swift),
         .target(name: "DiskAccess", dependencies: ["StreamModel", "CPosix", collections], swiftSettings: swift),
         .target(
             name: "StreamStorage", dependencies: ["StreamModel", "DiskAccess", collections, logging, metrics, tracing],
             swiftSettings: swift),
         .target(
-            name: "EventSource", dependencies: ["StreamStorage", "StreamModel", collections],
+            name: "EventSource", dependencies: ["DataFormats", "StreamStorage", "StreamModel", collections],
             path: "Sources/EventSource", sources: ["JSON", "Filter", "Core"], swiftSettings: swift),
         .target(
             name: "TestSupport", dependencies: ["CHash"], path: "Tests/Support/TestSupport",

@@ -86,7 +86,7 @@ while true; do
     [ "$wanted" = "  " ] || [[ "$wanted" == *" $rule "* ]] || continue
     label="$number $rule ${file##*/}: ${new%%$'\n'*}"
     case $file in
-        StreamModel/*) path=Sources/$file ;;
+        StreamModel/* | DataFormats/*) path=Sources/$file ;;
         *) path=Sources/EventSource/$file ;;
     esac
     cp -a "$path" original

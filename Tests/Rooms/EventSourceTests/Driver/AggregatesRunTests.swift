@@ -1,3 +1,4 @@
+import DataFormats
 import ShardlineTesting
 import StreamModel
 import StreamStorage

@@ -1,3 +1,4 @@
+import DataFormats
 import StreamModel
 import TestSupport
 import Testing

@@ -1,45 +1,45 @@
 /// Goes through JSON text once, without making values: strict (RFC 8259), UTF-8 included.
 ///
 /// The memory of the text must stay valid while the scanner is used.
-struct JSONScanner {
-    private let bytes: UnsafePointer<UInt8>
+package struct JSONScanner {
+    @usableFromInline let bytes: UnsafePointer<UInt8>
     /// The number of bytes.
-    let end: Int
+    @usableFromInline package let end: Int
     /// The next byte.
-    var at = 0
+    @usableFromInline package var at = 0
 
-    /// A value that is nested deeper counts as no JSON, as in ``JSONValue``: the stack is limited.
-    static let maximumDepth = 200
+    /// A value that is nested deeper counts as no JSON, as the stack is limited.
+    @inlinable package static var maximumDepth: Int { 200 }
 
-    init(_ text: UnsafeBufferPointer<UInt8>) {
+    @inlinable package init(_ text: UnsafeBufferPointer<UInt8>) {
         // An empty buffer may have no address; none of its bytes is read.
         bytes = text.baseAddress ?? UnsafePointer(bitPattern: 1)!
         end = text.count
     }
 
-    var isAtEnd: Bool { at == end }
+    @inlinable package var isAtEnd: Bool { at == end }
 
     /// The next byte; 0, which nothing in JSON begins with, at the end.
-    @inline(__always) var next: UInt8 { at < end ? bytes[at] : 0 }
+    @inlinable @inline(__always) package var next: UInt8 { at < end ? bytes[at] : 0 }
 
-    func slice(_ range: Range<Int>) -> UnsafeBufferPointer<UInt8> {
+    @inlinable package func slice(_ range: Range<Int>) -> UnsafeBufferPointer<UInt8> {
         UnsafeBufferPointer(start: bytes + range.lowerBound, count: range.count)
     }
 
-    @inline(__always) mutating func skipSpace() {
+    @inlinable @inline(__always) package mutating func skipSpace() {
         while at < end, bytes[at] <= 0x20 {
             guard bytes[at] == 0x20 || bytes[at] == 0x0A || bytes[at] == 0x0D || bytes[at] == 0x09 else { return }
             at += 1
         }
     }
 
-    @inline(__always) mutating func take(_ byte: UInt8) -> Bool {
+    @inlinable @inline(__always) package mutating func take(_ byte: UInt8) -> Bool {
         guard at < end, bytes[at] == byte else { return false }
         at += 1
         return true
     }
 
-    mutating func take(_ word: StaticString) -> Bool {
+    @inlinable package mutating func take(_ word: StaticString) -> Bool {
         guard end - at >= word.utf8CodeUnitCount else { return false }
         for index in 0..<word.utf8CodeUnitCount where bytes[at + index] != word.utf8Start[index] { return false }
         at += word.utf8CodeUnitCount
@@ -47,7 +47,7 @@ struct JSONScanner {
     }
 
     /// Takes a number; nil where there is none.
-    mutating func number() -> Range<Int>? {
+    @inlinable package mutating func number() -> Range<Int>? {
         let start = at
         _ = take(UInt8(ascii: "-"))
         if !take(UInt8(ascii: "0")), digits() == 0 { return nil }
@@ -60,7 +60,7 @@ struct JSONScanner {
         return start..<at
     }
 
-    @inline(__always) private mutating func digits() -> Int {
+    @inlinable @inline(__always) mutating func digits() -> Int {
         let start = at
         while at < end, bytes[at] &- 0x30 < 10 { at += 1 }
         return at - start
@@ -69,18 +69,24 @@ struct JSONScanner {
     // MARK: Strings
 
     /// Where a string's content is, between its quotes.
-    struct Text {
-        let range: Range<Int>
+    package struct Text {
+        @usableFromInline package let range: Range<Int>
         /// Whether it has escapes, so that the bytes differ from the text.
-        let isEscaped: Bool
+        @usableFromInline package let isEscaped: Bool
 
-        func string(in scanner: JSONScanner) -> String {
+        /// A string's content that was taken before.
+        @inlinable package init(range: Range<Int>, isEscaped: Bool) {
+            self.range = range
+            self.isEscaped = isEscaped
+        }
+
+        package func string(in scanner: JSONScanner) -> String {
             scanner.withText(self) { String(decoding: $0, as: UTF8.self) }
         }
     }
 
     /// Takes a string that begins at the next byte; nil if it isn't one.
-    @inline(__always) mutating func string() -> Text? {
+    @inlinable @inline(__always) package mutating func string() -> Text? {
         at += 1
         let start = at
         var isEscaped = false
@@ -102,7 +108,7 @@ struct JSONScanner {
     }
 
     /// Moves to the next quote, backslash, control character, or byte of a character outside ASCII.
-    @inline(__always) private mutating func skipPlainText() {
+    @inlinable @inline(__always) mutating func skipPlainText() {
         let ones: UInt64 = 0x0101_0101_0101_0101
         while at + 8 <= end {
             let word = UInt64(littleEndian: UnsafeRawPointer(bytes + at).loadUnaligned(as: UInt64.self))
@@ -122,27 +128,14 @@ struct JSONScanner {
     }
 
     /// Takes a character of two to four bytes; false if it is no valid UTF-8.
-    private mutating func takeCharacter() -> Bool {
-        func follows(_ offset: Int, _ low: UInt8 = 0x80, _ high: UInt8 = 0xBF) -> Bool {
-            at + offset < end && bytes[at + offset] >= low && bytes[at + offset] <= high
-        }
-        let length: Int
-        switch bytes[at] {
-        case 0xC2...0xDF: length = follows(1) ? 2 : 0
-        case 0xE0: length = follows(1, 0xA0) && follows(2) ? 3 : 0
-        case 0xED: length = follows(1, 0x80, 0x9F) && follows(2) ? 3 : 0
-        case 0xE1...0xEF: length = follows(1) && follows(2) ? 3 : 0
-        case 0xF0: length = follows(1, 0x90) && follows(2) && follows(3) ? 4 : 0
-        case 0xF4: length = follows(1, 0x80, 0x8F) && follows(2) && follows(3) ? 4 : 0
-        case 0xF1...0xF3: length = follows(1) && follows(2) && follows(3) ? 4 : 0
-        default: length = 0
-        }
+    @inlinable mutating func takeCharacter() -> Bool {
+        let length = UTF8Text.lengthOfCharacter(bytes, at: at, end: end)
         at += length
         return length > 0
     }
 
     /// Takes an escape that begins at the next byte; nil if it isn't one. Half of a surrogate pair is none.
-    private mutating func takeEscape() -> Unicode.Scalar? {
+    @usableFromInline mutating func takeEscape() -> Unicode.Scalar? {
         at += 1
         guard at < end else { return nil }
         let byte = bytes[at]
@@ -179,13 +172,16 @@ struct JSONScanner {
     }
 
     /// Calls `body` with the text of a string that was taken before. Only text with escapes is copied.
-    @inline(__always)
-    func withText<Result>(_ text: Text, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result) rethrows -> Result {
+    @inlinable @inline(__always)
+    package func withText<Result>(_ text: Text, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result) rethrows
+        -> Result
+    {
         guard text.isEscaped else { return try body(slice(text.range)) }
         return try withUnescaped(text, body)
     }
 
-    private func withUnescaped<Result>(_ text: Text, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result) rethrows
+    @usableFromInline func withUnescaped<Result>(_ text: Text, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result)
+        rethrows
         -> Result
     {
         // An escape is at least as long as its character.
@@ -212,7 +208,7 @@ struct JSONScanner {
     // MARK: Values that nobody asked for
 
     /// Takes any value; false if there is none. `depth` is the number of values that it is in.
-    mutating func skipValue(depth: Int) -> Bool {
+    package mutating func skipValue(depth: Int) -> Bool {
         guard depth < Self.maximumDepth else { return false }
         switch next {
         case UInt8(ascii: "\""): return string() != nil
