@@ -6,7 +6,8 @@ public enum Limits {
     public static let shards = 1...10_000
     /// Characters (Unicode scalars) of a partition key: 1 to 256, as in Kinesis.
     public static let partitionKeyLength = 1...256
-    /// Characters of a stream's or mapping's name: 1 to 128 of `[a-zA-Z0-9_.-]`, as in Kinesis.
+    /// Characters of a mapping's name, and of a stream's without account and region (``StreamName``): 1 to 128 of
+    /// `[a-zA-Z0-9_.-]`, as in Kinesis.
     public static let nameLength = 1...128
     /// Bytes of data in one record unless the stream says otherwise: 1 MiB.
     public static let defaultRecordSize = 1 << 20
@@ -23,7 +24,10 @@ public enum Limits {
     /// Retention of a dead-letter stream that is created together with its mapping: 14 days.
     public static let failureRetention = Duration.seconds(14 * 24 * 3600)
 
-    /// Whether `name` may name a stream or a mapping.
+    /// Whether `name` may name a stream: as ``isName(_:)``, or with an account and a region (``StreamName``).
+    public static func isStreamName(_ name: String) -> Bool { StreamName(name) != nil }
+
+    /// Whether `name` may name a mapping, or a stream without account and region.
     public static func isName(_ name: String) -> Bool {
         let bytes = name.utf8
         guard nameLength.contains(bytes.count) else { return false }

@@ -22,9 +22,10 @@ extension EventSourceMapping.Configuration {
     }
 
     /// The filters, compiled; nil if there are none. Throws `invalidArgument` if one is not valid.
-    package func recordFilter(streamARN: String) throws -> RecordFilter? {
+    ///
+    /// - Parameter source: the stream that the records are from.
+    package func recordFilter(of source: RecordFilter.Source) throws -> RecordFilter? {
         guard !filters.isEmpty else { return nil }
-        return try RecordFilter(
-            patterns: filters.map(\.json), source: RecordFilter.Source(region: region, streamARN: streamARN))
+        return try RecordFilter(patterns: filters.map(\.json), source: source)
     }
 }

@@ -64,7 +64,7 @@ extension EventSourceMapping.Configuration {
         case .deadLetterStream:
             let name = StoredSettings.plainName(of: key)
             // An invalid name of the mapping is reported already.
-            if !Limits.isName(name), key.violation == nil {
+            if !Limits.isStreamName(name), key.violation == nil {
                 wrong.append("\(destination) \(Self.tooLong(name))")
             }
         case .stream(stream):
@@ -155,9 +155,8 @@ extension EventSourceMapping.Configuration {
         let destination = naming.name("failureDestination")
         let characters = "of a-z A-Z 0-9 _ . -, and neither '.' nor '..'"
         switch failureDestination {
-        case .stream(let name) where !Limits.isName(name):
-            wrong.append(
-                "\(destination) stream:\(name) (allowed: a name of 1 to \(Limits.nameLength.upperBound) \(characters))")
+        case .stream(let name) where !Limits.isStreamName(name):
+            wrong.append("\(destination) stream:\(name) (allowed: a name of \(StreamName.allowed))")
         case .file(""):
             wrong.append("\(destination) file: (allowed: file: and the path of a file)")
         default: break

@@ -16,7 +16,9 @@ package struct StoredSettings: Hashable, Sendable {
     /// Reads what ``json`` or an older version wrote. Throws `invalidArgument`.
     package init(json: [UInt8]) throws {
         configuration = try EventSourceMapping.Configuration(json: json)
-        if case .string(let name)? = JSONValue(json)?[Self.member], Limits.isName(name) { deadLetterStream = name }
+        if case .string(let name)? = JSONValue(json)?[Self.member], Limits.isStreamName(name) {
+            deadLetterStream = name
+        }
     }
 
     /// The configuration's JSON with one additional member.

@@ -53,7 +53,7 @@ public struct FailureRecord: Hashable, Sendable {
     public var requestID: String
     /// When the document was written.
     public var timestamp: Timestamp
-    /// The stream that the records were in.
+    /// The stream that the records were in, with account and region (``StreamName``) where they are not the mapping's.
     public var stream: String
     /// The mapping that gave them up.
     public var mapping: String
@@ -117,7 +117,11 @@ public struct FailureRecord: Hashable, Sendable {
             throw Self.problem("it is about a DynamoDB stream, and only documents of Kinesis streams are read")
         }
         let batch = try document.part("KinesisBatchInfo")
-        stream = try batch.name("streamArn", behind: ":stream/")
+        let name = try batch.name("streamArn", behind: ":stream/")
+        let owner = try batch.owner("streamArn")
+        // Who owns a stream with a plain name owns the mapping too.
+        let isPlain = owner == (try context.owner("functionArn"))
+        stream = isPlain ? name : StreamName(name, account: owner.account, region: owner.region)?.description ?? name
         guard let shard = ShardID(try batch.text("shardId")) else { throw batch.problem("shardId", "a shard's name") }
         self.shard = shard
         startSequenceNumber = try batch.sequenceNumber("startSequenceNumber")
@@ -256,6 +260,12 @@ extension FailureRecord {
                 throw problem(name, "a number of seconds")
             }
             return time
+        }
+
+        /// The account and region of an ARN; empty where it has none.
+        func owner(_ name: StaticString) throws -> (account: String, region: String) {
+            let parts = try text(name).split(separator: ":", omittingEmptySubsequences: false)
+            return parts.count > 4 ? (String(parts[4]), String(parts[3])) : ("", "")
         }
 
         /// The name at the end of an ARN.

@@ -67,7 +67,7 @@ struct MappingSetup {
     /// Throws `invalidArgument` if the mapping is to use this dead-letter stream and can't.
     private func check(_ name: String) async throws {
         guard case .deadLetterStream = configuration.failureDestination else { return }
-        guard Limits.isName(name) else {
+        guard Limits.isStreamName(name) else {
             throw ShardlineError(
                 .invalidArgument, "failureDestination \(EventSourceMapping.Configuration.tooLong(name))")
         }

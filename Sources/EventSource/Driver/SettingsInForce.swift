@@ -22,7 +22,7 @@ final class SettingsInForce: Sendable {
         var settings = configuration.laneSettings(
             hasDestination: destination.exists,
             payload: function.payload(names: names, configuration: configuration),
-            filter: try configuration.recordFilter(streamARN: names.stream))
+            filter: try configuration.recordFilter(of: names.source))
         if case .stream = destination { settings.deliveryMovesCheckpoint = true }
         settings.maximumChain = 1 + settings.maximumUnsavedUnits
         settings.leadBytes = 128 << 10

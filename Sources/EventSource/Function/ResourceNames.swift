@@ -8,10 +8,16 @@ package struct ResourceNames: Hashable, Sendable {
     package let function: String
     package let role: String
 
+    /// The stream as filters see it.
+    package var source: RecordFilter.Source { RecordFilter.Source(region: region, streamARN: stream) }
+
     package init(stream: String, mapping: String, configuration: EventSourceMapping.Configuration) {
-        region = configuration.region
-        self.stream = "arn:aws:kinesis:\(region):\(configuration.account):stream/\(stream)"
-        function = "arn:aws:lambda:\(region):\(configuration.account):function:\(mapping)"
+        // A qualified name says whose the stream is; the function is the mapping's account's.
+        let name = StreamName(stream)
+        region = name?.region ?? configuration.region
+        let account = name?.account ?? configuration.account
+        self.stream = "arn:aws:kinesis:\(region):\(account):stream/\(name?.name ?? stream)"
+        function = "arn:aws:lambda:\(configuration.region):\(configuration.account):function:\(mapping)"
         role = "arn:aws:iam::\(configuration.account):role/shardline"
     }
 }

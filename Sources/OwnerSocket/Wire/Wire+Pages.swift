@@ -27,6 +27,7 @@ extension WireWriter {
         write(optional: query.after) { $0.write($1) }
         write(query.prefix)
         write(Int64(query.limit))
+        write(query.plainOnly)
     }
 
     mutating func write(_ page: StreamSummaryPage) {
@@ -64,7 +65,8 @@ extension WireReader {
 
     mutating func streamQuery() throws -> StreamQuery {
         StreamQuery(
-            after: try optional { try $0.string() }, prefix: try string(), limit: Int(try number(Int64.self)))
+            after: try optional { try $0.string() }, prefix: try string(), limit: Int(try number(Int64.self)),
+            plainOnly: try bool())
     }
 
     mutating func streamSummaryPage() throws -> StreamSummaryPage {

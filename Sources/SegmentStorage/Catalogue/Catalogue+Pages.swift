@@ -105,16 +105,16 @@ struct StreamNames: Sendable {
     }
 
     /// The names of a page, and whether more follow.
-    mutating func page(_ query: StreamQuery, of catalogue: Catalogue) -> (names: ArraySlice<UTF8Key>, hasMore: Bool) {
+    mutating func page(_ query: StreamQuery, of catalogue: Catalogue) -> (names: [UTF8Key], hasMore: Bool) {
         let names = sorted ?? catalogue.names.keys.sorted()
         sorted = names
         let (after, prefix) = (query.after.map { UTF8Key($0) }, UTF8Key(query.prefix))
         let first = Self.firstIndex(in: names) { name in name >= prefix && after.map { $0 < name } ?? true }
-        let rest = names[first...]
-        // Names with the prefix are neighbours.
-        let page = rest.prefix(query.limit).prefix { $0.string.utf8.starts(with: prefix.string.utf8) }
-        let next = rest.dropFirst(page.count).first
-        return (page, next.map { $0.string.utf8.starts(with: prefix.string.utf8) } ?? false)
+        // Names with the prefix are neighbours. One more than asked for tells whether more follow.
+        let found = names[first...].lazy.prefix { $0.string.utf8.starts(with: prefix.string.utf8) }
+            .filter { query.takes($0.string) }.prefix(query.limit + 1)
+        let page = Array(found)
+        return (Array(page.prefix(query.limit)), page.count > query.limit)
     }
 
     /// The first index whose name fulfils the condition, which all after it do too.

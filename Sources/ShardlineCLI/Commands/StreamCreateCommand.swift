@@ -13,7 +13,10 @@ struct StreamCreateCommand: AsyncParsableCommand {
               shardline stream create clicks --shards 4 --if-not-exists
             """)
 
-    @Argument(help: "The stream's name: 1 to 128 characters of a-z A-Z 0-9 _ . -")
+    @Argument(
+        help:
+            "The stream's name: 1 to 128 characters of a-z A-Z 0-9 _ . -, or ACCOUNT:REGION:NAME, such as 123456789012:us-east-1:clicks."
+    )
     var name: String
 
     // Here and below: a number below 0 must not be taken for an option, but be told what is allowed.

@@ -123,7 +123,7 @@ public struct MappingTestDriver {
             settings: configuration.laneSettings(
                 hasDestination: hasDestination,
                 payload: configuration.payloadLimit.map { LaneCore.PayloadMeasure.rawBytes(limit: $0) },
-                filter: try configuration.recordFilter(streamARN: names.stream)),
+                filter: try configuration.recordFilter(of: names.source)),
             denseNumbers: true, jitterSeed: 1)
     }
 

@@ -77,13 +77,19 @@ public struct StreamQuery: Hashable, Sendable {
     public var prefix: String
     /// At most this many: 1 to 10,000. Default: 1,000.
     public var limit: Int
+    /// Whether names with account and region (``StreamName``) are left out. Default: they are listed too.
+    public var plainOnly: Bool
 
     /// A query with these facts.
-    public init(after: String? = nil, prefix: String = "", limit: Int = 1_000) {
+    public init(after: String? = nil, prefix: String = "", limit: Int = 1_000, plainOnly: Bool = false) {
         self.after = after
         self.prefix = prefix
         self.limit = limit
+        self.plainOnly = plainOnly
     }
+
+    /// Whether a name that begins with the prefix is asked for.
+    package func takes(_ name: String) -> Bool { !plainOnly || !name.utf8.contains(UInt8(ascii: ":")) }
 
     /// Throws `invalidArgument` for a limit out of range.
     public func validate() throws { try PageLimit.validate(limit, of: "streams") }
@@ -106,7 +112,8 @@ public struct StreamSummaryPage: Hashable, Sendable {
     public init(_ all: some Sequence<StreamSummary>, _ query: StreamQuery) {
         let after = query.after.map { UTF8Key($0) }
         let found = all.filter { stream in
-            stream.name.utf8.starts(with: query.prefix.utf8) && after.map { $0 < UTF8Key(stream.name) } ?? true
+            query.takes(stream.name) && stream.name.utf8.starts(with: query.prefix.utf8)
+                && after.map { $0 < UTF8Key(stream.name) } ?? true
         }.sorted { UTF8Key($0.name) < UTF8Key($1.name) }
         self.init(streams: Array(found.prefix(query.limit)), hasMore: found.count > query.limit)
     }

@@ -39,11 +39,7 @@ public struct StreamSettings: Hashable, Sendable {
         label: (String) -> String = { $0 }
     ) throws {
         var wrong: [String] = []
-        if !Limits.isName(name) {
-            wrong.append(
-                "stream name '\(name)' (allowed: 1 to \(Limits.nameLength.upperBound) of a-z A-Z 0-9 _ . -, and neither '.' nor '..')"
-            )
-        }
+        if !Limits.isStreamName(name) { wrong.append("stream name '\(name)' (allowed: \(StreamName.allowed))") }
         if !Limits.shards.contains(shards) {
             wrong.append(
                 "\(label("shards")) \(shards) (allowed: \(Limits.shards.lowerBound) to \(Limits.shards.upperBound))")
@@ -78,7 +74,7 @@ public struct StreamSettings: Hashable, Sendable {
 
 /// A stream as it is now.
 public struct StreamDescription: Hashable, Sendable {
-    /// The stream's name, unique in its store.
+    /// The stream's name, unique in its store: plain, or with account and region (``StreamName``).
     public var name: String
     /// The stream's id; a stream that is created again under the same name has another one.
     public var id: StreamID

@@ -5,7 +5,8 @@ extension StreamStore {
     /// Creates a stream, durably. Throws `streamExists`, `invalidArgument`.
     ///
     /// - Parameters:
-    ///   - name: 1 to 128 characters of `[a-zA-Z0-9_.-]`.
+    ///   - name: 1 to 128 characters of `[a-zA-Z0-9_.-]`, also with an account and a region before it
+    ///     (``StreamName``).
     ///   - shards: 1 to 10,000.
     ///   - retention: how long records are kept; 1 second to 365 days, 24 hours by default.
     ///   - maximumRecordSize: the most bytes of data in one record; up to 10 MiB, 1 MiB by default.

@@ -38,7 +38,8 @@ enum Samples {
         changes.map { .commit([$0], .now) } + [
             .createStream("s", StreamSettings(shards: -1, retention: .milliseconds(1500), isFailureStream: true)),
             .summarizeStream("s"), .describeShard(ShardID(7), of: "s"), .streamSummaries(StreamQuery()),
-            .streamSummaries(StreamQuery(after: "ü", prefix: "u", limit: -1)), .shardDescriptions(ShardQuery("s")),
+            .streamSummaries(StreamQuery(after: "ü", prefix: "u", limit: -1, plainOnly: true)),
+            .shardDescriptions(ShardQuery("s")),
             .shardDescriptions(ShardQuery("s", after: ShardID(3), limit: 7, openOnly: true)),
             .listStreams, .describeStream("s"), .deleteStream("", force: false), .deleteStream("s", force: true),
             .commit(changes, .relaxed),

@@ -74,7 +74,8 @@ import Testing
         for name in ["", ".", "..", "a b", "ä", "a/b", "a\n", String(repeating: "x", count: 129)] {
             #expect(
                 message { try StreamSettings().validate(name: name) }
-                    == "stream name '\(name)' (allowed: 1 to 128 of a-z A-Z 0-9 _ . -, and neither '.' nor '..')")
+                    == "stream name '\(name)' (allowed: 1 to 128 of a-z A-Z 0-9 _ . -, and neither '.' nor '..', also after an account and a region, as in 123456789012:us-east-1:NAME)"
+            )
         }
     }
 }

@@ -73,11 +73,50 @@ struct StreamContractTests {
     @Test(arguments: StoreKind.all) func `names outside the rule are refused`(kind: StoreKind) async throws {
         try await kind.test { store, _ in
             let long = String(repeating: "n", count: Limits.nameLength.upperBound)
-            for name in ["", ".", "..", "a b", "a/b", "ä", "a\u{0}", long + "n"] {
+            let account = "123456789012"
+            for name in [
+                "", ".", "..", "a b", "a/b", "ä", "a\u{0}", long + "n", "a:b", "\(account):us-east-1:", "1:us-east-1:a",
+                "\(account)::a", "\(account):us/east:a", "\(account):us-east-1:..", "\(account):us-east-1:a:b",
+            ] {
                 await expect(.invalidArgument) { try await store.createStream(name, shards: 1) }
             }
             try await store.createStream(long, shards: 1)
             #expect(try await store.describeStream(long).name == long)
+        }
+    }
+
+    @Test(arguments: StoreKind.all) func `streams of several accounts and regions share a store (STORE-Q3)`(
+        kind: StoreKind
+    ) async throws {
+        try await kind.test { store, _ in
+            let long = String(repeating: "n", count: Limits.nameLength.upperBound)
+            let names = [
+                "000000000000:eu-west-1:\(long)", "123456789012:eu-west-1:s", "123456789012:us-east-1:s",
+                "123456789012:us-east-1:t", "s",
+            ]
+            for name in names { try await store.createStream(name, shards: 1) }
+            await expect(.streamExists) { try await store.createStream(names[1], shards: 1) }
+            for (index, name) in names.enumerated() { try await store.stream(name).put("\(index)", partitionKey: "k") }
+            for (index, name) in names.enumerated() {
+                #expect(try await store.texts(of: name) == ["\(index)"])
+                #expect(try await store.describeStream(name).name == name)
+            }
+            let region = StreamQuery(prefix: "123456789012:us-east-1:")
+            #expect(try await store.streamSummaries(region).streams.map(\.name) == [names[2], names[3]])
+            let plain = StreamQuery(limit: 1, plainOnly: true)
+            #expect(try await store.streamSummaries(plain).streams.map(\.name) == ["s"])
+            #expect(try await store.streamSummaries(plain).hasMore == false)
+            let key = MappingID(stream: names[2], name: "m")
+            try await store.createMapping(MappingDefinition(key: key, startingPosition: .trimHorizon))
+            #expect(try await store.describeMapping(key).key == key)
+            await expect(.invalidArgument) {
+                try await store.createMapping(
+                    MappingDefinition(
+                        key: MappingID(stream: "s", name: names[2]), startingPosition: .trimHorizon))
+            }
+            await expect(.mappingNotFound) { try await store.describeMapping(MappingID(stream: "s", name: "m")) }
+            try await store.deleteStream(names[2])
+            #expect(try await store.listStreams().map(\.name) == names.filter { $0 != names[2] })
         }
     }
 

@@ -109,7 +109,7 @@ import Testing
         for name in ["", ".", "..", "a b", String(repeating: "x", count: 129)] {
             #expect(
                 message { $0.failureDestination = .stream(named: name) }
-                    == "failureDestination stream:\(name) (allowed: a name of 1 to 128 of a-z A-Z 0-9 _ . -, and neither '.' nor '..')"
+                    == "failureDestination stream:\(name) (allowed: a name of 1 to 128 of a-z A-Z 0-9 _ . -, and neither '.' nor '..', also after an account and a region, as in 123456789012:us-east-1:NAME)"
             )
         }
         for region in ["a", String(repeating: "x", count: 64)] { #expect(message { $0.region = region } == "") }

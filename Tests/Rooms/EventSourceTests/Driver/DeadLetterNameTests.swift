@@ -55,6 +55,27 @@ import Testing
         "the stream '\(stream)' takes what this mapping gives up, and also that of the mapping '\(mapping)' of '\(source)'\(more == 0 ? "" : " and of \(more) more"); each failure record names its mapping; where one stream for all is not wanted, name another failure destination"
     }
 
+    @Test func `a stream of an account and region has a dead-letter stream there (STORE-Q3)`() async throws {
+        let stream = "123456789012:eu-west-1:orders.x"
+        var settings = EventSourceMapping.Configuration()
+        settings.maximumRetryAttempts = 0
+        settings.filters = [#"{"eventSourceARN": ["arn:aws:kinesis:eu-west-1:123456789012:stream/orders.x"]}"#]
+        let made = try await mapping("m", on: stream, settings) { _, _ in throw PermanentFailure(because: ShardlineError(.closed, "no")) }
+        #expect(made.failureStream == "123456789012:eu-west-1:orders.x.m.failed")
+        try await store.stream(stream).put("a", partitionKey: "k")
+        try await made.run(until: .caughtUp)
+        let failures = try await store.read(
+            ReadRequest(stream: try #require(made.failureStream), shard: ShardID(0), after: .zero))
+        let failure = try FailureRecord(try #require(failures.batch.first))
+        #expect(failure.stream == stream && failure.mapping == "m")
+        // The same from a plain stream, whose account is the mapping's.
+        let plain = try await mapping("m", on: "orders") { _, _ in throw PermanentFailure(because: ShardlineError(.closed, "no")) }
+        try await store.stream("orders").put("a", partitionKey: "k")
+        try await plain.run(until: .caughtUp)
+        let others = try await store.read(ReadRequest(stream: "orders.m.failed", shard: ShardID(0), after: .zero))
+        #expect(try FailureRecord(try #require(others.batch.first)).stream == "orders")
+    }
+
     @Test func `a chosen stream that is another mapping's own is warned of once, in whichever order they come`()
         async throws
     {

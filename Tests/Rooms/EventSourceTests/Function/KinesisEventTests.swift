@@ -17,6 +17,21 @@ struct KinesisEventTests {
         #expect(String(decoding: event.json(of: records), as: UTF8.self) == expected)
     }
 
+    @Test func `a stream that names its account and region has an ARN with them (ESM-E9, STORE-Q3)`() {
+        var settings = EventSourceMapping.Configuration()
+        (settings.account, settings.region) = ("999999999999", "us-west-2")
+        func names(_ stream: String) -> ResourceNames {
+            ResourceNames(stream: stream, mapping: "m", configuration: settings)
+        }
+        let (plain, named) = (names("orders"), names("123456789012:eu-west-1:orders"))
+        #expect(plain.stream == "arn:aws:kinesis:us-west-2:999999999999:stream/orders" && plain.region == "us-west-2")
+        #expect(named.stream == "arn:aws:kinesis:eu-west-1:123456789012:stream/orders" && named.region == "eu-west-1")
+        #expect(plain.function == "arn:aws:lambda:us-west-2:999999999999:function:m")
+        #expect(named.function == plain.function && named.role == plain.role)
+        let text = String(decoding: KinesisEvent(names: named).json(of: Records.batch(["a"])), as: UTF8.self)
+        #expect(text.contains(#""awsRegion":"eu-west-1","eventSourceARN":"\#(named.stream)""#))
+    }
+
     @Test func `with a tumbling window an event has six more members (ESM-E7, ESM-E8)`() {
         let start = Timestamp(milliseconds: 1_607_497_440_000)
         var window = LaneCore.Window(start: start, end: start + .seconds(120), state: Array(#"{"1": 282}"#.utf8))

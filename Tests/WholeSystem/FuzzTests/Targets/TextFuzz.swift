@@ -23,7 +23,10 @@ enum TextFuzz {
                 String(repeating: "0", count: key.value == 0 ? zeros - 1 : zeros) + key.description == text,
                 "a hash key reads as another")
         }
-        if Limits.isName(text) {
+        if let name = StreamName(text) {
+            try hold(name.description == text && Limits.isName(name.name), "a stream's name reads as another")
+        }
+        if Limits.isStreamName(text) {
             try hold(
                 text != "." && text != ".." && !text.utf8.contains(UInt8(ascii: "/")) && !text.utf8.contains(0)
                     && text.unicodeScalars.allSatisfy(\.isASCII), "a name would leave its folder")
