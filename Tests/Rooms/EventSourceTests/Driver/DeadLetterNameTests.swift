@@ -60,7 +60,9 @@ import Testing
         var settings = EventSourceMapping.Configuration()
         settings.maximumRetryAttempts = 0
         settings.filters = [#"{"eventSourceARN": ["arn:aws:kinesis:eu-west-1:123456789012:stream/orders.x"]}"#]
-        let made = try await mapping("m", on: stream, settings) { _, _ in throw PermanentFailure(because: ShardlineError(.closed, "no")) }
+        let made = try await mapping("m", on: stream, settings) { _, _ in
+            throw PermanentFailure(because: ShardlineError(.closed, "no"))
+        }
         #expect(made.failureStream == "123456789012:eu-west-1:orders.x.m.failed")
         try await store.stream(stream).put("a", partitionKey: "k")
         try await made.run(until: .caughtUp)
@@ -69,7 +71,9 @@ import Testing
         let failure = try FailureRecord(try #require(failures.batch.first))
         #expect(failure.stream == stream && failure.mapping == "m")
         // The same from a plain stream, whose account is the mapping's.
-        let plain = try await mapping("m", on: "orders") { _, _ in throw PermanentFailure(because: ShardlineError(.closed, "no")) }
+        let plain = try await mapping("m", on: "orders") { _, _ in
+            throw PermanentFailure(because: ShardlineError(.closed, "no"))
+        }
         try await store.stream("orders").put("a", partitionKey: "k")
         try await plain.run(until: .caughtUp)
         let others = try await store.read(ReadRequest(stream: "orders.m.failed", shard: ShardID(0), after: .zero))
