@@ -88,6 +88,11 @@ let package = Package(
             name: "StoreAccess",
             dependencies: ["StreamModel", "StreamStorage", "SegmentStorage", "OwnerSocket", "DiskAccess", logging],
             swiftSettings: swift),
+        // The operations of the Kinesis API; what speaks HTTP stands above it.
+        .target(
+            name: "KinesisAPI",
+            dependencies: ["DataFormats", "StreamStorage", "StreamModel", "DiskAccess", "CZlib", logging, metrics],
+            swiftSettings: swift),
         .target(
             name: "Shardline",
             dependencies: [
@@ -190,6 +195,12 @@ let package = Package(
         .testTarget(
             name: "OwnerSocketTests", dependencies: ["OwnerSocket", "ShardlineTesting", "TestSupport"],
             path: "Tests/Rooms/OwnerSocketTests", swiftSettings: swift),
+        .testTarget(
+            name: "KinesisAPITests",
+            dependencies: [
+                "KinesisAPI", "DataFormats", "ShardlineTesting", "StreamStorage", "StreamModel", "TestSupport", logging,
+            ],
+            path: "Tests/Rooms/KinesisAPITests", swiftSettings: swift),
         .testTarget(
             name: "StoreAccessTests",
             dependencies: [

@@ -18,6 +18,9 @@ import Testing
         ],
         "ThroughputBench": ["Settings", "Workload", "Proof", "Report", "Run"],
         "StreamStorage": ["Engine", "Streams", "Reading", "Producer"],
+        "KinesisAPI": [
+            "Errors", "Names", "Shapes", "EventStream", "Calls", "State", "Operations", "Subscriptions", "Service",
+        ],
         "DataFormats": ["Base64", "JSON", "CBOR", "Document"],
         "StreamModel": [""],
     ]

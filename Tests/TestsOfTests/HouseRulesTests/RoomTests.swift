@@ -13,6 +13,7 @@ import Testing
         "OfflineStore": ["SegmentStorage", "StreamStorage", "StreamModel", "DiskAccess"],
         "EventSource": ["StreamStorage", "StreamModel", "DiskAccess", "DataFormats"],
         "OwnerSocket": ["StreamStorage", "StreamModel", "DiskAccess", "CPosix"],
+        "KinesisAPI": ["DataFormats", "StreamStorage", "StreamModel", "DiskAccess", "CZlib"],
         "StoreAccess": ["StreamModel", "StreamStorage", "SegmentStorage", "OwnerSocket", "DiskAccess"],
         "Shardline": [
             "StreamModel", "StreamStorage", "SegmentStorage", "OfflineStore", "EventSource", "OwnerSocket",

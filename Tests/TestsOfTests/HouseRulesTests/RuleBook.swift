@@ -5,7 +5,8 @@ struct RuleBook {
     /// A document and the family of its rules.
     static let documents = [
         ("Documentation/Rules/EventSourceMappings.md", "ESM"), ("Documentation/Rules/Store.md", "STORE"),
-        ("Documentation/Rules/KinesisAPI.md", "API"),
+        ("Documentation/Rules/KinesisAPI.md", "API"), ("Documentation/Rules/KinesisProtocol.md", "API"),
+        ("Documentation/Rules/KinesisOperations.md", "API"),
     ]
 
     /// The rules, in the order of the documents.
