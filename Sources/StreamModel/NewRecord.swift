@@ -1,6 +1,7 @@
 /// A record that is to be put.
 public struct NewRecord: Sendable {
-    /// Decides the shard, by its MD5; records of one key stay in order. 1 to 256 characters.
+    /// Decides the shard, by its MD5; records of one key stay in order. 1 to 256 characters; empty only together with an
+    /// explicit hash key: such a record has no key (API-U-1).
     public var partitionKey: String
     /// Replaces the partition key's hash (Kinesis' `ExplicitHashKey`); nil: the hash decides the shard.
     public var explicitHashKey: HashKey?
@@ -29,7 +30,7 @@ public struct NewRecord: Sendable {
     public func validate(maximumRecordSize: Int) throws {
         // The UTF-8 length bounds the number of characters on both sides, so most keys are not walked.
         let length = partitionKey.utf8.count
-        guard length > 0 else {
+        guard length > 0 || explicitHashKey != nil else {
             throw ShardlineError(
                 .invalidArgument,
                 "the partition key is empty; it must have 1 to \(Limits.partitionKeyLength.upperBound) characters")

@@ -48,8 +48,12 @@ package struct DocumentParts: Sequence, IteratorProtocol {
             // An upper bound of the document's size, so that a part is closed before the document is written.
             let bytes = head.count + Base64.size(of: record.dataByteCount) + 6 * record.keyByteCount + 320
             if !part.isEmpty, size + bytes > partSize { break }
+            // One without a key keeps its hash key; another's key decides the shard, as in every failure stream.
+            let key = record.partitionKey
             part.append(
-                NewRecord(document.json(of: record, head: head), partitionKey: record.partitionKey))
+                NewRecord(
+                    document.json(of: record, head: head), partitionKey: key,
+                    explicitHashKey: key.isEmpty ? record.explicitHashKey : nil))
             size += bytes
             index += 1
         }

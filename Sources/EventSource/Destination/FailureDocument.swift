@@ -105,7 +105,8 @@ public struct FailureDocument: Sendable {
         writer.raw(head)
         writer.name("record")
         writer.object { entry in
-            entry.member("partitionKey", record.partitionKey)
+            let key = record.partitionKey
+            if !key.isEmpty { entry.member("partitionKey", key) }
             if let key = record.explicitHashKey { entry.member("explicitHashKey", key.description) }
             entry.member("sequenceNumber", record.kinesisSequenceNumber.description)
             entry.name("approximateArrivalTimestamp")

@@ -166,7 +166,7 @@ public struct FailureRecord: Hashable, Sendable {
 
 extension FailureRecord.Entry {
     fileprivate init(_ part: FailureRecord.Part) throws {
-        partitionKey = try part.text("partitionKey")
+        partitionKey = try part.optionalText("partitionKey") ?? ""
         sequenceNumber = try part.sequenceNumber("sequenceNumber")
         approximateArrivalTimestamp = try part.seconds("approximateArrivalTimestamp")
         guard let data = Base64.bytes(of: try part.text("data")) else { throw part.problem("data", "base64") }

@@ -89,7 +89,8 @@ package struct RecordFilter: Sendable {
                 // A pattern names one field at least, so there are slots.
                 let values = room.baseAddress!
                 values.initialize(from: tables.pointee.initialSlots.baseAddress!, count: slotCount)
-                if let key {
+                // A record without a key has no such member (API-U-1).
+                if let key, layout.keyStart < layout.dataStart {
                     let text = UnsafeBufferPointer(rebasing: bytes[layout.keyStart..<layout.dataStart])
                     let available = bytes.count - layout.keyStart
                     Self.answer(key, .string(text, available: available), tables, values)

@@ -103,7 +103,10 @@ package struct KinesisEvent: Sendable {
         let milliseconds = record.approximateArrivalTimestamp.milliseconds
         let seconds = String(abs(milliseconds / 1000)).utf8.count + 4 + (milliseconds < 0 ? 1 : 0)
         let shard = record.shard.description.utf8.count
-        return Self.fixedSize + JSONWriter.size(ofString: record.partitionKey) + sequence + 2
+        let key = record.partitionKey
+        // Without a key the member is left out, with its name.
+        let keySize = key.isEmpty ? -#""partitionKey":,"#.utf8.count : JSONWriter.size(ofString: key)
+        return Self.fixedSize + keySize + sequence + 2
             + Base64.size(of: record.dataByteCount) + 2 + seconds + shard + 1 + sequence + 2
             + JSONWriter.size(ofString: names.role) + JSONWriter.size(ofString: names.region)
             + JSONWriter.size(ofString: names.stream) + sizeOfAggregateMembers(of: record)
@@ -135,7 +138,8 @@ package struct KinesisEvent: Sendable {
             entry.name("kinesis")
             entry.object { kinesis in
                 kinesis.member("kinesisSchemaVersion", "1.0")
-                kinesis.member("partitionKey", record.partitionKey)
+                let key = record.partitionKey
+                if !key.isEmpty { kinesis.member("partitionKey", key) }
                 if let key = explicitHashKey(of: record) { kinesis.member("explicitHashKey", key.description) }
                 kinesis.member("sequenceNumber", sequenceNumber)
                 if record.isAggregated {

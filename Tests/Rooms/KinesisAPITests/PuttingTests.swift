@@ -163,6 +163,24 @@ import Testing
                 "'records.1.member.partitionKey'"))
     }
 
+    @Test func `API-U-1 on a stream that distributes records the key may be missing`() async throws {
+        try await client.call("CreateStream", #"{"StreamName":"s","RecordDistributionStrategy":"AUTO"}"#)
+        let records = Array(repeating: #"{"Data":"YQ=="}"#, count: 100).joined(separator: ",")
+        let reply = try await client.call(
+            "PutRecords", #"{"StreamName":"s","Records":[\#(records),{"Data":"Yg==","PartitionKey":"k"}]}"#)
+        #expect(reply["FailedRecordCount"]?.int == 0)
+        // A hundred random hash keys reach more than one of four shards.
+        #expect(Set(reply["Records"]?.elements.compactMap { $0["ShardId"]?.text } ?? []).count > 1)
+        try await client.call("PutRecord", #"{"StreamName":"s","Data":"YQ=="}"#)
+        var keys: [String?] = []
+        for shard in 0..<4 {
+            let page = try await client.records(try await client.iterator(shard: shard)).reply
+            keys += page["Records"]?.elements.map { $0["PartitionKey"]?.text } ?? []
+        }
+        #expect(keys.count == 102)
+        #expect(keys.compactMap(\.self) == ["k"])
+    }
+
     @Test func `API-C-6, API-Encryption-1 records of streams that are shown as encrypted say so`() async throws {
         try await client.makeStream()
         try await client.put("a")

@@ -7,9 +7,24 @@ enum KeyLanes {
     /// FNV-1a with 64 bits, and the last mixing step of MurmurHash3. Fixed: stored checkpoints depend on it. It has
     /// nothing in common with the hash that assigns keys to shards, so the keys of a narrow shard spread as well.
     static func lane(of bytes: [UInt8], _ key: Range<Int>, factor: Int) -> Int {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        var hash = start
         let bytes = bytes.span
-        for index in key { hash = (hash ^ UInt64(bytes[index])) &* 0x100_0000_01B3 }
+        for index in key { hash = (hash ^ UInt64(bytes[index])) &* prime }
+        return lane(ofHash: hash, factor: factor)
+    }
+
+    /// The lane of a record without a key: by its number, the lowest byte first (ESM-K2).
+    static func lane(of number: SequenceNumber, factor: Int) -> Int {
+        var hash = start
+        for shift in stride(from: 0, to: 64, by: 8) { hash = (hash ^ (number.rawValue >> shift & 0xFF)) &* prime }
+        return lane(ofHash: hash, factor: factor)
+    }
+
+    private static let start: UInt64 = 0xCBF2_9CE4_8422_2325
+    private static let prime: UInt64 = 0x100_0000_01B3
+
+    private static func lane(ofHash hash: UInt64, factor: Int) -> Int {
+        var hash = hash
         hash = (hash ^ hash >> 33) &* 0xFF51_AFD7_ED55_8CCD
         hash = (hash ^ hash >> 33) &* 0xC4CE_B9FE_1A85_EC53
         hash ^= hash >> 33
@@ -19,8 +34,11 @@ enum KeyLanes {
 
 extension RecordRun {
     /// The lane of a record among `factor` lanes.
-    func lane(of index: Int, factor: Int) -> Int {
+    package func lane(of index: Int, factor: Int) -> Int {
         let layout = layout(of: index)
+        if layout.keyStart == layout.dataStart {
+            return KeyLanes.lane(of: kinesisSequenceNumber(at: index).sequenceNumber, factor: factor)
+        }
         return KeyLanes.lane(of: chunk.bytes, layout.keyStart..<layout.dataStart, factor: factor)
     }
 }

@@ -34,6 +34,23 @@ import TestSupport
         #expect(world.calls.allSatisfy { $0.count <= 4 })
     }
 
+    @Test func `ESM-K2 API-U-1 records without a key spread over the lanes by their numbers`() {
+        var bytes: [UInt8] = []
+        for number in 0..<1000 {
+            RecordEncoding.append(
+                NewRecord([], partitionKey: "", explicitHashKey: HashKey(UInt128(number))), to: &bytes)
+        }
+        let run = RecordRun(
+            bytes: bytes, offsets: RecordEncoding.offsets(of: 1000, in: bytes.span)!, range: 0..<1000,
+            shard: ShardID(0),
+            shardCreationSecond: 1, firstSequence: SequenceNumber(1), arrival: Timestamp(milliseconds: 1000))
+        var counts = [0, 0, 0]
+        for index in 0..<1000 { counts[run.lane(of: index, factor: 3)] += 1 }
+        #expect(counts.allSatisfy { $0 > 250 })
+        // Fixed, as stored checkpoints depend on it.
+        #expect((0..<5).map { run.lane(of: $0, factor: 10) } == [2, 6, 8, 1, 1])
+    }
+
     @Test func `ESM-K2 the lane of a key is fixed`() {
         let known = ["": 2, "a": 5, "k1": 3, "käse": 0, "customer-4711": 2]
         for (key, lane) in known { #expect(ShardCore.lane(ofKey: key, factor: 10) == lane, "\(key)") }

@@ -42,6 +42,8 @@ struct FailureRecordTests {
         NewRecord((0...255).map { UInt8($0) }, partitionKey: "ключ \"1\" \u{1F4A5}", explicitHashKey: HashKey(.max)),
         NewRecord([], partitionKey: "k\u{0}\n"), NewRecord([0xFF], partitionKey: "k"),
         NewRecord([0xC3, 0x28], partitionKey: "k", explicitHashKey: HashKey(0)),
+        // Without a key (API-U-1).
+        NewRecord([7], partitionKey: "", explicitHashKey: HashKey(9)),
     ])
 
     static func expectSame(_ read: FailureRecord, _ written: FailureDocument, _ records: [Record]) {

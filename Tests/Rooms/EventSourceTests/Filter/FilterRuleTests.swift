@@ -79,6 +79,19 @@ import Testing
         for value in ["null", "[]", #"" ""#, "0"] { #expect(try !Filtered.accepts(#"[""]"#, value)) }
     }
 
+    @Test func `API-U-1 ESM-F8 a record without a key has no partition key to match`() throws {
+        var bytes: [UInt8] = []
+        RecordEncoding.append(NewRecord("{}", partitionKey: "", explicitHashKey: HashKey(1)), to: &bytes)
+        RecordEncoding.append(NewRecord("{}", partitionKey: "k"), to: &bytes)
+        let run = RecordRun(
+            bytes: bytes, offsets: RecordEncoding.offsets(of: 2, in: bytes.span)!, range: 0..<2, shard: ShardID(0),
+            shardCreationSecond: 1, firstSequence: SequenceNumber(1), arrival: Timestamp(milliseconds: 1000))
+        for (pattern, kept) in [(#"{"exists":false}"#, [true, false]), (#"{"exists":true}"#, [false, true])] {
+            let filter = try RecordFilter(patterns: [#"{"partitionKey":[\#(pattern)]}"#])
+            #expect((0..<2).map { filter.matches(run, at: $0) } == kept)
+        }
+    }
+
     @Test func `ESM-F8 exists asks for a value, which null is and an object or an empty list is not`() throws {
         for value in ["null", "0", #""""#, "false", "[1]", "[[],[{},2]]"] {
             #expect(try Filtered.accepts(#"[{"exists":true}]"#, value), "\(value)")

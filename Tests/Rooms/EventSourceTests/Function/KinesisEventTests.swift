@@ -32,6 +32,17 @@ struct KinesisEventTests {
         #expect(text.contains(#""awsRegion":"eu-west-1","eventSourceARN":"\#(named.stream)""#))
     }
 
+    @Test func `a record without a key has no such member, and is measured to the byte (ESM-E1, API-U-1)`() {
+        let record = Record(
+            NewRecord("a", partitionKey: "", explicitHashKey: HashKey(7)), shard: ShardID(6),
+            shardCreationSecond: Records.creation, sequenceNumber: SequenceNumber(1),
+            approximateArrivalTimestamp: Records.arrival)
+        let text = String(decoding: event.json(of: RecordBatch([record])), as: UTF8.self)
+        #expect(!text.contains("partitionKey"))
+        #expect(text.hasPrefix(#"{"Records":[{"kinesis":{"kinesisSchemaVersion":"1.0","sequenceNumber":"#))
+        #expect(text.utf8.count == KinesisEvent.envelopeSize + event.size(of: record))
+    }
+
     @Test func `with a tumbling window an event has six more members (ESM-E7, ESM-E8)`() {
         let start = Timestamp(milliseconds: 1_607_497_440_000)
         var window = LaneCore.Window(start: start, end: start + .seconds(120), state: Array(#"{"1": 282}"#.utf8))
