@@ -287,7 +287,8 @@ if Context.environment["SHARDLINE_BENCHMARKS"] == "1" {
         .executableTarget(
             name: "Pieces",
             dependencies: [
-                "StreamModel", "DiskAccess", "StreamStorage", "SegmentStorage", "StoreSteps", "EventSource", logging,
+                "DataFormats", "KinesisAPI", "StreamModel", "DiskAccess", "StreamStorage", "SegmentStorage", "StoreSteps",
+                "EventSource", logging,
                 .product(name: "Benchmark", package: "benchmark"),
             ],
             path: "Benchmarks/Pieces", swiftSettings: swift,

@@ -12,6 +12,7 @@ let benchmarks: @Sendable () -> Void = {
     readPieces()
     writePieces()
     filterPieces()
+    kinesisPieces()
     lanePieces()
     storePieces()
 }

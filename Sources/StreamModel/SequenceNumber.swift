@@ -79,18 +79,39 @@ public struct KinesisSequenceNumber: Hashable, Comparable, Sendable, CustomStrin
     }
 
     /// The 56 digits.
-    public var description: String {
+    public var description: String { withDigits { String(decoding: $0, as: UTF8.self) } }
+
+    /// The number of digits.
+    private static let digitCount = 56
+
+    /// Calls `body` with the digits in ASCII: without an allocation, since answers and events write one for each record.
+    package func withDigits<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+        // The number in three parts of at most 19 digits, as much as a word holds. Each quotient is less than a part, so
+        // no division overflows.
+        let part: UInt64 = 10_000_000_000_000_000_000
         var (high, middle, low) = words
-        var digits: [UInt8] = []
-        digits.reserveCapacity(57)
-        while high | middle | low != 0 {
-            var rest: UInt64
-            (high, rest) = high.quotientAndRemainder(dividingBy: 10)
-            (middle, rest) = (10 as UInt64).dividingFullWidth((rest, middle))
-            (low, rest) = (10 as UInt64).dividingFullWidth((rest, low))
-            digits.append(UInt8(ascii: "0") + UInt8(rest))
+        let last: UInt64
+        (middle, high) = part.dividingFullWidth((high, middle))
+        (low, last) = part.dividingFullWidth((high, low))
+        let (first, second) = part.dividingFullWidth((middle, low))
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.digitCount) { room in
+            Self.write(first, into: room, 0..<18)
+            Self.write(second, into: room, 18..<37)
+            Self.write(last, into: room, 37..<56)
+            return body(UnsafeBufferPointer(room))
         }
-        return String(decoding: digits.reversed(), as: UTF8.self)
+    }
+
+    /// Writes the digits of a part at its place, with leading zeros: every byte of the range.
+    private static func write(
+        _ value: UInt64, into room: UnsafeMutableBufferPointer<UInt8>, _ places: Range<Int>
+    ) {
+        var rest = value
+        for place in places.reversed() {
+            let digit: UInt64
+            (rest, digit) = rest.quotientAndRemainder(dividingBy: 10)
+            room.initializeElement(at: place, to: UInt8(ascii: "0") + UInt8(truncatingIfNeeded: digit))
+        }
     }
 
     /// Reads the 56 digits; nil where Kinesis would refuse them (API-Q-6): another version, an unknown layout,

@@ -36,7 +36,6 @@ extension KinesisOperations {
     }
 
     @Sendable func updateAccountSettings(_ call: OperationCall) async throws -> Output {
-        try await rates.takeControlCall("UpdateAccountSettings", call)
         let before = try await accountSettings(call.caller)
         let isEnabled = call.input["MinimumThroughputBillingCommitment"]?["Status"]?.text == "ENABLED"
         var after = before

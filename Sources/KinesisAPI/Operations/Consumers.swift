@@ -48,7 +48,6 @@ extension KinesisOperations {
 
     @Sendable func registerStreamConsumer(_ call: OperationCall) async throws -> Output {
         let stream = try await stream(call)
-        try await rates.takeControlCall("RegisterStreamConsumer", call)
         let name = call.text("ConsumerName") ?? ""
         let tags = call.map("Tags")
         try TagRules.check(tags, adding: true, to: stream.address.inTexts)
@@ -64,6 +63,13 @@ extension KinesisOperations {
             guard consumers.count < Self.consumerLimit else {
                 throw ServiceError.limitExceeded(
                     "Stream \(stream.address.name) under account \(stream.address.account) has already \(consumers.count) registered consumers; at most \(Self.consumerLimit) are allowed."
+                )
+            }
+            if settings.enforcesLimits,
+                transitions.count(of: .creating, where: { $0.contains("/") }) >= Self.creatingLimit
+            {
+                throw ServiceError.limitExceeded(
+                    "At most \(Self.creatingLimit) consumers of account \(stream.address.account) may be in state CREATING at a time."
                 )
             }
             let before = last.flatMap { Int64(String(decoding: $0.value, as: UTF8.self)) }
@@ -93,7 +99,6 @@ extension KinesisOperations {
 
     @Sendable func deregisterStreamConsumer(_ call: OperationCall) async throws -> Output {
         let consumer = try await consumer(call)
-        try await rates.takeControlCall("DeregisterStreamConsumer", call)
         let own = AttributeOwner.consumer(consumer.name, of: consumer.stream.storeName)
         var changes = try await attributes(of: own, prefix: "").map { AttributeChange(own, $0.name, .remove) }
         changes.append(
@@ -109,13 +114,11 @@ extension KinesisOperations {
 
     @Sendable func describeStreamConsumer(_ call: OperationCall) async throws -> Output {
         let consumer = try await consumer(call)
-        try await rates.takeControlCall("DescribeStreamConsumer", call)
         return .map(["ConsumerDescription": consumer.members(withStream: true)])
     }
 
     @Sendable func listStreamConsumers(_ call: OperationCall) async throws -> Output {
         let stream = try await stream(call)
-        try await rates.takeControlCall("ListStreamConsumers", call)
         let seal = try await seal()
         var after: UTF8Key?
         if let token = call.text("NextToken") {

@@ -135,7 +135,7 @@ extension KinesisOperations.RecordPage {
             let key = record.partitionKey
             writer.beginMap((isEncrypted ? 4 : 3) + (key.isEmpty ? 0 : 1))
             writer.key("SequenceNumber")
-            writer.string(record.kinesisSequenceNumber.description)
+            record.kinesisSequenceNumber.withDigits { writer.ascii($0) }
             writer.key("ApproximateArrivalTimestamp")
             writer.time(milliseconds: record.approximateArrivalTimestamp.milliseconds)
             writer.key("Data")

@@ -10,7 +10,6 @@ extension KinesisOperations {
 
     @Sendable func putResourcePolicy(_ call: OperationCall) async throws -> Output {
         let resource = try await resource(call)
-        try await rates.takeControlCall("PutResourcePolicy", call)
         let text = Array((call.text("Policy") ?? "").utf8)
         guard text.count <= Self.policyLimit else {
             throw ServiceError.invalidArgument(
@@ -32,7 +31,6 @@ extension KinesisOperations {
 
     @Sendable func deleteResourcePolicy(_ call: OperationCall) async throws -> Output {
         let resource = try await resource(call)
-        try await rates.takeControlCall("DeleteResourcePolicy", call)
         _ = try await policy(of: resource)
         try await mapping(resource.stream.address) {
             try await engine.changeAttributes([AttributeChange(resource.owner, Self.policy, .remove)])

@@ -93,6 +93,7 @@ extension KinesisOperations {
     private static func answer(_ results: [PutResult], isEncrypted: Bool, _ format: DocumentWriter.Format) -> [UInt8] {
         var writer = DocumentWriter(format, reserving: results.count * 128 + 64)
         var failed = 0
+        var shard: (id: ShardID, name: [UInt8])?
         for result in results { if case .failed = result { failed += 1 } }
         writer.beginMap(isEncrypted ? 3 : 2)
         writer.key("FailedRecordCount")
@@ -104,9 +105,11 @@ extension KinesisOperations {
             switch result {
             case .done(let receipt):
                 writer.key("SequenceNumber")
-                writer.string(receipt.kinesisSequenceNumber.description)
+                receipt.kinesisSequenceNumber.withDigits { writer.ascii($0) }
                 writer.key("ShardId")
-                writer.string(receipt.shard.description)
+                // Neighbours are often of one shard, and its name costs more than the rest.
+                if shard?.id != receipt.shard { shard = (receipt.shard, Array(receipt.shard.description.utf8)) }
+                writer.ascii(shard?.name ?? [])
             case .failed(let error):
                 writer.key("ErrorCode")
                 writer.string(error.code)

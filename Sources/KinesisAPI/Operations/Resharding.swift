@@ -68,7 +68,6 @@ extension KinesisOperations {
         _ address: StreamAddress, _ call: OperationCall, _ operation: String
     ) async throws -> StreamFacts {
         let stream = try await stream(address)
-        try await rates.takeControlCall(operation, call)
         try stream.requireActive()
         try stream.requireProvisioned()
         return stream

@@ -118,6 +118,10 @@ extension KinesisOperations {
             return .max
         }
         if number.sequenceNumber == .zero { return .zero }
+        // A position that fills later.
+        if number.sequenceNumber > shard.tip {
+            return isAfter ? number.sequenceNumber : number.sequenceNumber.previous
+        }
         // Numbers are compared as a whole, the index first and then the arrival (API-Q-3).
         guard let record = try await record(number.sequenceNumber, in: found) else { return number.sequenceNumber }
         let isBefore = isAfter ? record > number : record >= number

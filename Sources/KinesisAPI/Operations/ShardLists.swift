@@ -29,7 +29,6 @@ extension KinesisOperations {
             stream = try await self.stream(call)
             try checkCreation(call, stream)
         }
-        try await rates.takeControlCall("ListShards", call)
         if stream.transition == .creating { try stream.requireActive() }
         let filter = try page.flatMap { ShardFilter(token: $0.filter) } ?? ShardFilter(call, stream, now: now)
         var after = page.flatMap { ShardID($0.after) }

@@ -5,7 +5,6 @@ import StreamStorage
 extension KinesisOperations {
     @Sendable func describeStream(_ call: OperationCall) async throws -> Output {
         let stream = try await describedStream(call)
-        try await rates.takeControlCall("DescribeStream", call)
         let limit = min(call.int("Limit") ?? 100, 100)
         var after: ShardID?
         if let start = call.text("ExclusiveStartShardId") { after = try shard(start, in: stream.address) }
@@ -32,7 +31,6 @@ extension KinesisOperations {
 
     @Sendable func describeStreamSummary(_ call: OperationCall) async throws -> Output {
         let stream = try await describedStream(call)
-        try await rates.takeControlCall("DescribeStreamSummary", call)
         let consumers = stream.transition == .deleting ? [] : try await self.consumers(of: stream)
         let description = KeyValuePairs<StaticString, OutputValue?>(
             dictionaryLiteral: ("StreamName", .text(stream.address.name)), ("StreamARN", .text(stream.address.arn)),
@@ -54,7 +52,6 @@ extension KinesisOperations {
             throw ServiceError.invalidArgument(
                 "NextToken and ExclusiveStartStreamName cannot be provided together.")
         }
-        try await rates.takeControlCall("ListStreams", call)
         let seal = try await seal()
         let (account, region) = (call.caller.account, call.caller.region)
         let owner = "\(account):\(region)"
@@ -116,16 +113,21 @@ extension KinesisOperations {
     }
 
     @Sendable func describeLimits(_ call: OperationCall) async throws -> Output {
-        try await rates.takeControlCall("DescribeLimits", call)
         let streams = try await summaries(call.caller.account, call.caller.region)
-        var onDemand = 0
-        for stream in streams where try await properties(of: stream.name).isOnDemand { onDemand += 1 }
+        let onDemand = try await onDemandStreamCount(call.caller)
         return .map([
             "ShardLimit": .int(settings.shardLimit),
             "OpenShardCount": .int(streams.reduce(0) { $0 + $1.openShardCount }),
             "OnDemandStreamCount": .int(onDemand), "OnDemandStreamCountLimit": .int(Self.onDemandStreamLimit),
             "ChannelCount": .int(0), "ChannelCountLimit": .int(0),
         ])
+    }
+
+    func onDemandStreamCount(_ caller: Caller) async throws -> Int {
+        var count = 0
+        for stream in try await summaries(caller.account, caller.region)
+        where try await properties(of: stream.name).isOnDemand { count += 1 }
+        return count
     }
 
     /// API-L-5.

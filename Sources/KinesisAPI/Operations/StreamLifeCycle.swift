@@ -25,9 +25,9 @@ extension KinesisOperations {
             maximumRecordSize: (call.int("MaxRecordSizeInKiB") ?? 1024) << 10)
         let name = scope.storeName(of: address)
         guard transitions.remains(of: name) == nil else { throw Self.exists(address) }
-        try await rates.takeControlCall("CreateStream", call)
         if try await isThere(name) { throw Self.exists(address) }
         try await checkShardLimit(call.caller, adding: settings.shards)
+        try await checkStreamLimits(call.caller, isOnDemand: properties.isOnDemand)
         var attributes = properties.initial
         for tag in tags { attributes[UTF8Key(TagRules.prefix + tag.name)] = Array(tag.value.utf8) }
         do {
@@ -87,9 +87,29 @@ extension KinesisOperations {
         )
     }
 
+    /// The limits of an account that are enforced only where rates are (API-L-5).
+    func checkStreamLimits(_ caller: Caller, isOnDemand: Bool) async throws {
+        guard settings.enforcesLimits else { return }
+        let creating = transitions.count(of: .creating) { !$0.contains("/") }
+        guard creating < Self.creatingLimit else {
+            throw ServiceError.limitExceeded(
+                "At most \(Self.creatingLimit) streams of account \(caller.account) may be in state CREATING at a time."
+            )
+        }
+        guard isOnDemand else { return }
+        let count = try await onDemandStreamCount(caller)
+        guard count < Self.onDemandStreamLimit else {
+            throw ServiceError.limitExceeded(
+                "Account \(caller.account) has \(count) streams in ON_DEMAND mode in \(caller.region). Limit: \(Self.onDemandStreamLimit)."
+            )
+        }
+    }
+
+    /// The most streams, and the most consumers of an account, that are being created at a time (API-L-5).
+    static let creatingLimit = 5
+
     @Sendable func deleteStream(_ call: OperationCall) async throws -> Output {
         var stream = try await self.stream(call)
-        try await rates.takeControlCall("DeleteStream", call)
         // API-DeleteStream-2.
         try stream.requireActive()
         let (account, name) = (stream.address.account, stream.address.name)

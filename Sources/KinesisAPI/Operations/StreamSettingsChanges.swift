@@ -32,7 +32,6 @@ extension KinesisOperations {
         check: (_ hours: Int64, _ existing: Int64, _ name: String) throws(ServiceError) -> Void
     ) async throws -> Output {
         let stream = try await stream(call)
-        try await rates.takeControlCall(operation, call)
         let hours = Int64(call.int("RetentionPeriodHours") ?? 0)
         // API-Retention-1, API-Retention-2.
         guard hours >= settings.minimumRetentionHours else {
@@ -58,7 +57,6 @@ extension KinesisOperations {
 
     @Sendable func updateStreamMode(_ call: OperationCall) async throws -> Output {
         let stream = try await stream(call)
-        try await rates.takeControlCall("UpdateStreamMode", call)
         try stream.requireActive()
         let isOnDemand = call.input["StreamModeDetails"]?["StreamMode"]?.text == "ON_DEMAND"
         var properties = stream.properties
@@ -67,6 +65,7 @@ extension KinesisOperations {
         properties.warmThroughput = call.int("WarmThroughputMiBps") ?? (isOnDemand ? properties.warmThroughput : nil)
         if !isOnDemand { properties.distributesRecords = false }
         try Self.check(properties)
+        if isOnDemand, !stream.properties.isOnDemand { try await checkStreamLimits(call.caller, isOnDemand: true) }
         let changed = properties
         try await change(stream, isUpdating: changed != stream.properties) { $0 = changed }
         return .nothing
@@ -74,7 +73,6 @@ extension KinesisOperations {
 
     @Sendable func updateMaxRecordSize(_ call: OperationCall) async throws -> Output {
         let stream = try await stream(call)
-        try await rates.takeControlCall("UpdateMaxRecordSize", call)
         try stream.requireActive()
         let size = (call.int("MaxRecordSizeInKiB") ?? 1024) << 10
         guard size == stream.summary.maximumRecordSize else { throw ServiceError.internalFailure }
@@ -84,7 +82,6 @@ extension KinesisOperations {
 
     @Sendable func updateStreamWarmThroughput(_ call: OperationCall) async throws -> Output {
         let stream = try await stream(call)
-        try await rates.takeControlCall("UpdateStreamWarmThroughput", call)
         try stream.requireActive()
         // API-UpdateStreamWarmThroughput-1.
         guard stream.properties.isOnDemand else {
@@ -108,7 +105,6 @@ extension KinesisOperations {
 
     @Sendable func updateStreamRecordDistributionStrategy(_ call: OperationCall) async throws -> Output {
         let stream = try await stream(call)
-        try await rates.takeControlCall("UpdateStreamRecordDistributionStrategy", call)
         try stream.requireActive()
         var properties = stream.properties
         properties.distributesRecords = call.text("RecordDistributionStrategy") == "AUTO"
@@ -140,7 +136,6 @@ extension KinesisOperations {
         _ call: OperationCall, _ change: (_ before: [String], _ named: [String]) -> [String]
     ) async throws -> Output {
         let stream = try await stream(call)
-        try await rates.takeControlCall("EnhancedMonitoring", call)
         try stream.requireActive()
         let named = call.texts("ShardLevelMetrics")
         let before = stream.properties.shardMetrics
@@ -158,7 +153,6 @@ extension KinesisOperations {
     @Sendable func startStreamEncryption(_ call: OperationCall) async throws -> Output {
         let key = try Self.encryptionKey(call)
         let stream = try await stream(call)
-        try await rates.takeControlCall("StartStreamEncryption", call)
         try stream.requireActive()
         logger.warning(
             "the stream \(stream.address.name) is shown as encrypted; its data is not: there is no key service here",
@@ -170,7 +164,6 @@ extension KinesisOperations {
     @Sendable func stopStreamEncryption(_ call: OperationCall) async throws -> Output {
         _ = try Self.encryptionKey(call)
         let stream = try await stream(call)
-        try await rates.takeControlCall("StopStreamEncryption", call)
         try stream.requireActive()
         try await change(stream) { $0.encryptionKey = nil }
         return .nothing

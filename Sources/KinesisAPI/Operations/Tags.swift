@@ -13,7 +13,6 @@ extension KinesisOperations {
 
     @Sendable func listTagsForStream(_ call: OperationCall) async throws -> Output {
         let resource = try await taggedStream(call)
-        try await rates.takeControlCall("ListTagsForStream", call)
         let start = call.text("ExclusiveStartTagKey").map { UTF8Key($0) }
         let limit = call.int("Limit") ?? 50
         let tags = try await tags(of: resource).filter { tag in start.map { $0 < UTF8Key(tag.name) } ?? true }
@@ -72,7 +71,6 @@ extension KinesisOperations {
     private func add(
         _ tags: [(name: String, value: String)], to resource: Resource, _ call: OperationCall
     ) async throws -> Output {
-        try await rates.takeControlCall("AddTagsToStream", call)
         let address = resource.stream.address
         try TagRules.check(tags, adding: true, to: address.inTexts)
         // The attribute that counts changes lets two calls that add tags at once not pass the limit together.
@@ -106,7 +104,6 @@ extension KinesisOperations {
     private static let tagChange = "tags-changed"
 
     private func remove(_ keys: [String], from resource: Resource, _ call: OperationCall) async throws -> Output {
-        try await rates.takeControlCall("RemoveTagsFromStream", call)
         try TagRules.check(keys.map { ($0, "") }, adding: false, to: resource.stream.address.inTexts)
         let changes = Set(keys.map { UTF8Key($0) }).map {
             AttributeChange(resource.owner, TagRules.prefix + $0.string, .remove)

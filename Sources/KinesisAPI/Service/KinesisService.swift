@@ -45,6 +45,7 @@ package final class KinesisService: Sendable {
             return Self.failure(.serialization(), format, target)
         }
         guard let operation = target.operation else { return Self.failure(.unknownOperation, format, target) }
+        var response: ServiceResponse
         do throws(ServiceError) {
             let caller = try authenticate(operation.name)
             // An array has no members (API-E-6).
@@ -54,14 +55,19 @@ package final class KinesisService: Sendable {
             try ConstraintCheck.check(document.root, as: operation.input)
             let call = OperationCall(
                 input: document.root, caller: caller, format: format.documentFormat, requestID: request.requestID)
-            return Self.success(try await run(operation, call), format, operation)
+            response = Self.success(try await run(operation, call), format, operation)
         } catch {
-            return Self.failure(error, format, target)
+            response = Self.failure(error, format, target)
         }
+        response.stream =
+            document.root["StreamName"]?.text
+            ?? document.root["StreamARN"]?.text.flatMap { StreamAddress(arn: $0)?.name }
+        return response
     }
 
     private func run(_ operation: Operation, _ call: OperationCall) async throws(ServiceError) -> Output {
         do {
+            if let rate = operation.rate { try operations.rates.takeControlCall(operation.name, rate: rate, call) }
             return try await operation.run(operations)(call)
         } catch let error as ServiceError {
             throw error

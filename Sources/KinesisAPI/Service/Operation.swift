@@ -4,15 +4,18 @@ import StreamModel
 struct Operation: Sendable {
     let name: String
     let input: Shape
+    /// How many calls a second an account may make where rates are enforced (API-L-4); nil: its rate is one of shards.
+    let rate: Double?
     /// The method of the service.
     let run: @Sendable (KinesisOperations) -> (OperationCall) async throws -> Output
 
     private init(
-        _ name: String, _ input: Shape,
+        _ name: String, _ input: Shape, rate: Double? = 5,
         _ run: @escaping @Sendable (KinesisOperations) -> (OperationCall) async throws -> Output
     ) {
         self.name = name
         self.input = input
+        self.rate = rate
         self.run = run
     }
 
@@ -24,11 +27,11 @@ struct Operation: Sendable {
     private static let streams = [
         Operation("CreateStream", .createStream) { $0.createStream },
         Operation("DeleteStream", .deleteStream) { $0.deleteStream },
-        Operation("DescribeStream", .describeStream) { $0.describeStream },
-        Operation("DescribeStreamSummary", .describeStreamSummary) { $0.describeStreamSummary },
+        Operation("DescribeStream", .describeStream, rate: 10) { $0.describeStream },
+        Operation("DescribeStreamSummary", .describeStreamSummary, rate: 20) { $0.describeStreamSummary },
         Operation("ListStreams", .listStreams) { $0.listStreams },
-        Operation("ListShards", .listShards) { $0.listShards },
-        Operation("DescribeLimits", .empty) { $0.describeLimits },
+        Operation("ListShards", .listShards, rate: 1000) { $0.listShards },
+        Operation("DescribeLimits", .empty, rate: 1) { $0.describeLimits },
         Operation("DescribeAccountSettings", .empty) { $0.describeAccountSettings },
         Operation("UpdateAccountSettings", .updateAccountSettings) { $0.updateAccountSettings },
     ]
@@ -47,22 +50,22 @@ struct Operation: Sendable {
         Operation("StopStreamEncryption", .streamEncryption) { $0.stopStreamEncryption },
     ]
     private static let records = [
-        Operation("PutRecord", .putRecord) { $0.putRecord },
-        Operation("PutRecords", .putRecords) { $0.putRecords },
-        Operation("GetShardIterator", .getShardIterator) { $0.getShardIterator },
-        Operation("GetRecords", .getRecords) { $0.getRecords },
+        Operation("PutRecord", .putRecord, rate: nil) { $0.putRecord },
+        Operation("PutRecords", .putRecords, rate: nil) { $0.putRecords },
+        Operation("GetShardIterator", .getShardIterator, rate: nil) { $0.getShardIterator },
+        Operation("GetRecords", .getRecords, rate: nil) { $0.getRecords },
     ]
     private static let shards = [
         Operation("SplitShard", .splitShard) { $0.splitShard },
         Operation("MergeShards", .mergeShards) { $0.mergeShards },
-        Operation("UpdateShardCount", .updateShardCount) { $0.updateShardCount },
+        Operation("UpdateShardCount", .updateShardCount, rate: 10) { $0.updateShardCount },
     ]
     private static let consumers = [
         Operation("RegisterStreamConsumer", .registerStreamConsumer) { $0.registerStreamConsumer },
         Operation("DeregisterStreamConsumer", .consumer) { $0.deregisterStreamConsumer },
-        Operation("DescribeStreamConsumer", .consumer) { $0.describeStreamConsumer },
+        Operation("DescribeStreamConsumer", .consumer, rate: 20) { $0.describeStreamConsumer },
         Operation("ListStreamConsumers", .listStreamConsumers) { $0.listStreamConsumers },
-        Operation("SubscribeToShard", .subscribeToShard) { $0.subscribeToShard },
+        Operation("SubscribeToShard", .subscribeToShard, rate: nil) { $0.subscribeToShard },
     ]
     private static let tags = [
         Operation("AddTagsToStream", .addTagsToStream) { $0.addTagsToStream },

@@ -48,19 +48,15 @@ final class RateLimits: Sendable {
 
     // MARK: Control calls
 
-    /// Calls a second and account (API-L-4); 5 for those that are not named.
-    private static let callRates: [UTF8Key: Double] = [
-        "DescribeStream": 10, "UpdateShardCount": 10, "DescribeStreamSummary": 20, "DescribeStreamConsumer": 20,
-        "ListShards": 1000, "DescribeLimits": 1,
-    ]
-
     /// Counts a call; throws `LimitExceededException` where there were too many within a second.
-    func takeControlCall(_ operation: String, _ call: OperationCall) async throws(ServiceError) {
+    ///
+    /// - Parameter rate: how many a second each account may make in a region.
+    func takeControlCall(_ operation: String, rate: Double, _ call: OperationCall) throws(ServiceError) {
         guard isEnforced else { return }
         let stream = call.text("StreamName") ?? call.text("StreamARN").flatMap { StreamAddress(arn: $0)?.name } ?? ""
         // The rate of ListShards is one of each stream.
         let key = "\(operation) \(call.caller.account) \(call.caller.region) \(operation == "ListShards" ? stream : "")"
-        guard take(1, of: key, rate: Self.callRates[UTF8Key(operation)] ?? 5) else {
+        guard take(1, of: key, rate: rate) else {
             throw .limitExceeded("Rate exceeded for stream \(stream) under account \(call.caller.account).")
         }
     }

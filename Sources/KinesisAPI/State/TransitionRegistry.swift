@@ -48,6 +48,14 @@ final class TransitionRegistry: Sendable {
         return transitions.withLock { $0.values.filter { $0.until > now }.compactMap(\.remains) }
     }
 
+    /// How many streams or consumers of one kind are in this state.
+    func count(of state: State, where isMeant: (String) -> Bool) -> Int {
+        let now = time.monotonicTime
+        return transitions.withLock { all in
+            all.count { $0.value.state == state && $0.value.until > now && isMeant($0.key.string) }
+        }
+    }
+
     private func current(_ name: String) -> Transition? {
         guard length > .zero else { return nil }
         let now = time.monotonicTime

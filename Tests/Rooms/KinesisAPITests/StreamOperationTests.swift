@@ -111,6 +111,33 @@ import Testing
         #expect(try await abroad.call("DescribeLimits")["OpenShardCount"]?.int == 0)
     }
 
+    @Test func `API-L-5 where limits are enforced few streams are created at a time, and fifty are on demand`()
+        async throws
+    {
+        let client = APIClient {
+            $0.enforcesLimits = true
+            $0.transitionDelay = .milliseconds(500)
+        }
+        for number in 0..<50 {
+            try await client.call("CreateStream", #"{"StreamName":"d\#(number)"}"#)
+            client.time.advance(by: .seconds(1))
+        }
+        #expect(try await client.error("CreateStream", #"{"StreamName":"more"}"#).code == "LimitExceededException")
+        let slow = APIClient {
+            $0.enforcesLimits = true
+            $0.transitionDelay = .seconds(10)
+        }
+        for number in 0..<5 {
+            try await slow.makeStream("p\(number)")
+            slow.time.advance(by: .milliseconds(300))
+        }
+        #expect(
+            try await slow.error("CreateStream", #"{"StreamName":"p6","ShardCount":1}"#).text
+                == "At most 5 streams of account 000000000000 may be in state CREATING at a time.")
+        slow.time.advance(by: .seconds(9))
+        try await slow.makeStream("p6")
+    }
+
     @Test func `API-CreateStream-7, API-U-1, API-U-3 tags and settings are there from the start`() async throws {
         try await client.call(
             "CreateStream",
