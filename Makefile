@@ -1,6 +1,9 @@
 # The two commands that matter: `make demo` and `make test`. `make help` lists the others.
 
 SWIFT ?= swift
+# What `make serve`, `make install` and the tests are built with, in a folder of their own: a change of traits builds everything again.
+TRAITS ?= Tools,Server
+FULL = --scratch-path .build/full --traits $(TRAITS)
 PREFIX ?= /usr/local
 # Where `make install` writes, below which PREFIX is created: for packagers.
 DESTDIR ?=
@@ -16,19 +19,22 @@ SECONDS ?=
 SEED ?= $(shell date +%s)
 # Which targets `make test` or `make fuzz` runs: all where none is named.
 TARGETS ?=
-# More arguments for `shardline demo`, such as ARGS="--no-kill".
+# More arguments for `shardline demo` or `shardline serve`, such as ARGS="--no-kill" or ARGS="--data ./data --port 4567".
 ARGS ?=
 # Which pieces `make bench-pieces` measures: a regular expression that fits the whole name.
 PIECES ?= .*
 # What Shardline links (liblz4, SQLite, zlib) and what its tests run (Python), as Debian names it.
 PACKAGES = liblz4-dev libsqlite3-dev zlib1g-dev python3
+# What only the tests run.
+TEST_PACKAGES = curl openssl
 LINTED = $(wildcard Sources Tests examples Benchmarks Package.swift)
 
-.PHONY: help deps demo build test lint format docs crash damage fuzz mutants soak planted-bugs bench-pieces allocations scale rule-table install uninstall clean
+.PHONY: help deps demo serve build test lint format docs crash damage fuzz mutants soak planted-bugs bench-pieces allocations scale rule-table install uninstall clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo         the main job on real data: installs what is missing, builds, runs'
+	@echo 'make serve        serves a store to AWS clients as Amazon Kinesis: make serve ARGS="--data ./data"'
 	@echo 'make test         builds and runs all tests'
 	@echo 'make build        builds the command shardline, optimized'
 	@echo 'make lint         checks the style'
@@ -47,7 +53,7 @@ help:
 	@echo 'make rule-table   writes the table of the rules, of the files that keep them and of their tests'
 	@echo 'make install      puts shardline under PREFIX=$(PREFIX); make uninstall removes it'
 	@echo 'make clean        removes what was built'
-	@echo 'make deps         installs the Debian packages: $(PACKAGES)'
+	@echo 'make deps         installs the Debian packages: $(PACKAGES); make test also $(TEST_PACKAGES)'
 
 # Quiet when nothing is missing. The list of packages is only refreshed when an installation fails without it.
 deps:
@@ -55,7 +61,7 @@ deps:
 	@command -v dpkg-query >/dev/null || \
 	{ echo 'not a Debian system: please see to it that liblz4, SQLite, zlib (with headers) and Python 3 are there'; exit 0; }; \
 	missing=''; \
-	for package in $(PACKAGES); do \
+	for package in $(PACKAGES) $(if $(filter test crash soak,$(MAKECMDGOALS)),$(TEST_PACKAGES)); do \
 	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
 	done; \
 	[ -n "$$missing" ] || exit 0; \
@@ -74,9 +80,14 @@ build: deps
 demo: build
 	.build/release/shardline demo $(ARGS)
 
+# With the server, which takes minutes to build the first time.
+serve: deps
+	$(SWIFT) build -c release $(FULL) --product shardline
+	.build/full/release/shardline serve $(ARGS)
+
 # Each target in a process of its own: which run at once, Tests/run.sh says. Some: make test TARGETS="EventSourceTests".
 test: deps
-	$(SWIFT) build --build-tests
+	$(SWIFT) build $(FULL) --build-tests
 	timeout --kill-after=10 $(TEST_LIMIT) Tests/run.sh $(TARGETS)
 
 lint:
@@ -89,8 +100,8 @@ docs: deps
 	SWIFT=$(SWIFT) Documentation/build.sh
 
 crash: deps
-	$(SWIFT) build --build-tests
-	SHARDLINE_CRASH_ROUNDS=$(ROUNDS) $(SWIFT) test --skip-build --disable-xctest --filter CrashTests
+	$(SWIFT) build $(FULL) --build-tests
+	SHARDLINE_CRASH_ROUNDS=$(ROUNDS) $(SWIFT) test $(FULL) --skip-build --disable-xctest --filter CrashTests
 
 # libFuzzer comes with Swift's toolchain; more in Tests/Support/Fuzz/run.sh.
 fuzz: deps
@@ -103,7 +114,7 @@ damage: deps
 	SHARDLINE_DAMAGE_SAMPLE=$(CASES) $(SWIFT) test $(OPTIMIZED_TESTS) --skip-build --disable-xctest --filter DamageSweepTests
 
 rule-table: deps
-	SHARDLINE_RULE_TABLE=write $(SWIFT) test --disable-xctest --filter RuleTableTests
+	SHARDLINE_RULE_TABLE=write $(SWIFT) test $(FULL) --disable-xctest --filter RuleTableTests
 
 mutants: deps
 	Tests/TestsOfTests/Mutants/run.sh
@@ -114,6 +125,8 @@ soak: deps
 	.build/release/simulate --seconds $(or $(SECONDS),600) --seed $(SEED)
 	.build/release/simulate --crash-points --seconds $(or $(SECONDS),600)
 	$(SWIFT) build $(OPTIMIZED_TESTS) --build-tests
+	$(SWIFT) build $(FULL) --build-tests
+	SHARDLINE_SERVER_CONNECTIONS=10000 $(SWIFT) test $(FULL) --skip-build --disable-xctest --filter HostileTests
 	SHARDLINE_BAD_RECORDS=all $(SWIFT) test $(OPTIMIZED_TESTS) --skip-build --disable-xctest --filter BadRecordPlacesTests
 
 planted-bugs: deps
@@ -132,15 +145,16 @@ scale: build
 	Benchmarks/scale/measure.py --shardline .build/release/shardline
 	Benchmarks/scale/plot.py
 
-install: build
-	install -D -m 755 .build/release/shardline $(DESTDIR)$(PREFIX)/bin/shardline
+install: deps
+	$(SWIFT) build -c release $(FULL) --product shardline
+	install -D -m 755 .build/full/release/shardline $(DESTDIR)$(PREFIX)/bin/shardline
 	install -D -m 644 examples/flights-2013-01.csv.gz $(DESTDIR)$(PREFIX)/share/shardline/flights-2013-01.csv.gz
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
 	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	.build/release/shardline --generate-completion-script bash \
+	.build/full/release/shardline --generate-completion-script bash \
 	    > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/shardline
-	.build/release/shardline --generate-completion-script zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_shardline
-	.build/release/shardline --generate-completion-script fish \
+	.build/full/release/shardline --generate-completion-script zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_shardline
+	.build/full/release/shardline --generate-completion-script fish \
 	    > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/shardline.fish
 
 uninstall:

@@ -14,6 +14,7 @@ let collections = Target.Dependency.product(name: "DequeModule", package: "swift
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
 let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
 let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 let inMemoryTracing = Target.Dependency.product(name: "InMemoryTracing", package: "swift-distributed-tracing")
@@ -25,15 +26,34 @@ let histogram = Target.Dependency.product(
 let argumentParser = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Tools"]))
 
+/// A product that only the server uses: what it comes from is fetched with the trait alone.
+func ofServer(_ product: String, _ package: String) -> Target.Dependency {
+    .product(name: product, package: package, condition: .when(traits: ["Server"]))
+}
+let crypto = ofServer("Crypto", "swift-crypto")
+let configuration = ofServer("Configuration", "swift-configuration")
+let httpTypes = ofServer("HTTPTypes", "swift-http-types")
+let nio = ofServer("NIOCore", "swift-nio")
+/// What listens: HTTP/1.1, HTTP/2 and TLS.
+let http = [
+    ofServer("HummingbirdCore", "hummingbird"), ofServer("HummingbirdHTTP2", "hummingbird"),
+    ofServer("HummingbirdTLS", "hummingbird"), httpTypes, nio, ofServer("NIOPosix", "swift-nio"),
+    ofServer("NIOHTTP1", "swift-nio"), ofServer("NIOHTTP2", "swift-nio-http2"),
+    ofServer("NIOHTTPTypes", "swift-nio-extras"), ofServer("NIOHTTPTypesHTTP2", "swift-nio-extras"),
+    ofServer("NIOSSL", "swift-nio-ssl"),
+]
+
 let package = Package(
     name: "shardline",
     products: [
         .library(name: "Shardline", targets: ["Shardline"]),
         .library(name: "ShardlineTesting", targets: ["ShardlineTesting"]),
+        .library(name: "KinesisServer", targets: ["KinesisServer"]),
         .executable(name: "shardline", targets: ["ShardlineCLI"]),
     ],
     traits: [
         .trait(name: "Tools", description: "The command line `shardline` and what only it needs."),
+        .trait(name: "Server", description: "`KinesisServer`: a store served as Amazon Kinesis. `shardline serve`."),
         .default(enabledTraits: ["Tools"]),
     ],
     dependencies: [
@@ -45,6 +65,15 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        // The trait Server.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
     ],
     targets: [
         // The targets, from the bottom up: each may import only targets above it in this list.
@@ -107,6 +136,14 @@ let package = Package(
                 "Shardline", "StreamModel", "StreamStorage", "EventSource", "DiskAccess", collections, logging,
             ],
             swiftSettings: swift),
+        // Without the trait Server there is only what needs no HTTP.
+        .target(
+            name: "KinesisServer",
+            dependencies: [
+                "KinesisAPI", "StreamStorage", "StreamModel", "DiskAccess", collections, logging, metrics, coreMetrics,
+                lifecycle, crypto,
+            ] + http,
+            swiftSettings: swift),
         .target(
             name: "LateRuns", dependencies: ["Shardline", "CZlib", grdb, logging], path: "examples/LateRuns",
             swiftSettings: swift),
@@ -131,7 +168,8 @@ let package = Package(
             dependencies: [
                 "DataFormats", "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "OfflineStore",
                 "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess", "ThroughputBench",
-                "LateRuns", "CZlib", "CProcess", heap, logging, lifecycle, argumentParser,
+                "LateRuns", "CZlib", "CProcess", heap, logging, lifecycle, argumentParser, "KinesisServer",
+                configuration, metrics,
             ],
             swiftSettings: swift),
 
@@ -202,6 +240,13 @@ let package = Package(
             ],
             path: "Tests/Rooms/KinesisAPITests", swiftSettings: swift),
         .testTarget(
+            name: "KinesisServerTests",
+            dependencies: [
+                "KinesisServer", "KinesisAPI", "ShardlineTesting", "StreamModel", logging, metrics, httpTypes, nio,
+                ofServer("NIOEmbedded", "swift-nio"), ofServer("NIOHTTPTypes", "swift-nio-extras"),
+            ],
+            path: "Tests/Rooms/KinesisServerTests", swiftSettings: swift),
+        .testTarget(
             name: "StoreAccessTests",
             dependencies: [
                 "StoreAccess", "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineTesting", "TestSupport",
@@ -231,6 +276,9 @@ let package = Package(
             ],
             path: "Tests/RealTime/CommandTests", swiftSettings: swift),
         .testTarget(
+            name: "ServerTests", dependencies: ["ShardlineCLI", "TestSupport"], path: "Tests/RealTime/ServerTests",
+            swiftSettings: swift),
+        .testTarget(
             name: "ThroughputBenchTests",
             dependencies: [
                 "ThroughputBench", "SegmentStorage", "StreamStorage", "StreamModel", "EventSource", "DiskAccess",
@@ -241,7 +289,8 @@ let package = Package(
         .testTarget(
             name: "FuzzTests",
             dependencies: [
-                "DataFormats", "SegmentStorage", "OfflineStore", "OwnerSocket", "EventSource", "ShardlineCLI",
+                "DataFormats", "SegmentStorage", "OfflineStore", "KinesisServer", "OwnerSocket", "EventSource",
+                "ShardlineCLI",
                 "StreamStorage", "StreamModel", "DiskAccess", "FilterModel", "ShardlineTesting", "TestSupport", "CHash",
                 logging,
             ],
@@ -287,7 +336,8 @@ if Context.environment["SHARDLINE_BENCHMARKS"] == "1" {
         .executableTarget(
             name: "Pieces",
             dependencies: [
-                "DataFormats", "KinesisAPI", "StreamModel", "DiskAccess", "StreamStorage", "SegmentStorage", "StoreSteps",
+                "DataFormats", "KinesisAPI", "StreamModel", "DiskAccess", "StreamStorage", "SegmentStorage",
+                "StoreSteps",
                 "EventSource", logging,
                 .product(name: "Benchmark", package: "benchmark"),
             ],

@@ -10,8 +10,13 @@
 # Ends with 1 where a test has failed, or a target has none.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-program=$PWD/.build/debug/shardlinePackageTests.xctest
-[ -x "$program" ] || { echo "build the tests first: swift build --build-tests" >&2; exit 1; }
+# Those that were built last, by `make test` or with other traits.
+program=''
+for built in .build/full/debug .build/debug; do
+    built=$PWD/$built/shardlinePackageTests.xctest
+    if [ -x "$built" ] && { [ -z "$program" ] || [ "$built" -nt "$program" ]; }; then program=$built; fi
+done
+[ -n "$program" ] || { echo "build the tests first: make test, or swift build --build-tests" >&2; exit 1; }
 logs=$(mktemp -d)
 memory=''
 trap 'exit 143' TERM INT

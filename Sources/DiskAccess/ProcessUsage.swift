@@ -27,6 +27,14 @@ package struct ProcessUsage: Sendable {
         return Int(clamping: limit.rlim_cur)
     }
 
+    /// Lets this process open as many files as it may let itself.
+    package static func raiseOpenFileLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+
     /// Resets ``peakResidentBytes`` to what is resident now. Does nothing where the system does not support it.
     package static func forgetPeak() {
         let descriptor = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC)

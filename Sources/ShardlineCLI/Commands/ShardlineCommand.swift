@@ -29,7 +29,7 @@ struct ShardlineCommand: AsyncParsableCommand {
         subcommands: [
             StreamCommand.self, PutCommand.self, TailCommand.self, ConsumeCommand.self, MappingCommand.self,
             CheckCommand.self, RepairCommand.self, BackupCommand.self, RestoreCommand.self, BenchCommand.self,
-            DemoCommand.self,
+            ServeCommand.self, DemoCommand.self,
             DemoWorkerCommand.self,
         ])
 }

@@ -57,11 +57,18 @@ let package = Package(
                 "Output/DescriptorWriter.swift", "Output/Output.swift", "Failures/ExitStatus.swift",
                 "Failures/SystemMessage.swift",
             ], swiftSettings: swift),
+        .target(
+            name: "KinesisServer", dependencies: ["StreamModel"],
+            sources: [
+                "Authentication/AmazonDate.swift", "Authentication/CanonicalRequest.swift",
+                "Authentication/SignatureParameters.swift",
+            ], swiftSettings: swift),
         .target(name: "FilterModel", path: "Tests/Support/FilterModel", swiftSettings: swift),
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "DataFormats", "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineCLI", "StreamStorage",
+                "DataFormats", "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineCLI", "KinesisServer",
+                "StreamStorage",
                 "StreamModel", "DiskAccess", "FilterModel", "CHash",
             ],
             path: "Tests",

@@ -137,6 +137,21 @@ import Testing
         for package in try PackageTests.makefilePackages() { #expect(workflow.contains(" \(package)"), "\(package)") }
     }
 
+    @Test func `the page of serve has every option, with its variable`() throws {
+        let code = try SourceTree.text("Sources/ShardlineCLI/Arguments/ServeOptions.swift")
+        let options = code.matches(of: #/\n    var (\w+)(?:: String\?| = false)\n/#).map { match in
+            "--" + String(match.1.flatMap { $0.isUppercase ? "-" + $0.lowercased() : String($0) })
+        }
+        #expect(options.count > 20)
+        let rows = try SourceTree.text("Documentation/Serve.md").split(separator: "\n").filter { $0.hasPrefix("| `--") }
+        let named = rows.compactMap { $0.firstMatch(of: #/^\| `(--[\w-]+)`/#).map { String($0.1) } }
+        #expect(Set(named) == Set(options + ["--data"]))
+        for (name, row) in zip(named, rows) where !["--config", "--data"].contains(name) {
+            let variable = "SHARDLINE_SERVE_" + name.dropFirst(2).uppercased().replacing("-", with: "_")
+            #expect(row.contains("`\(variable)`"), "\(row)")
+        }
+    }
+
     // MARK: That these tests find what they look for
 
     private static func breaches(_ text: String, in path: String = "Documentation/Page.md") -> [Breach] {

@@ -16,6 +16,9 @@ import Testing
             "Failures", "Arguments", "Output", "Input", "ProcessFunction", "StoreAccess", "Bench", "Demo", "Commands",
             "",
         ],
+        "KinesisServer": [
+            "Configuration", "Authentication", "Connections", "Operating", "Requests", "Serving",
+        ],
         "ThroughputBench": ["Settings", "Workload", "Proof", "Report", "Run"],
         "StreamStorage": ["Engine", "Streams", "Reading", "Producer"],
         "KinesisAPI": [

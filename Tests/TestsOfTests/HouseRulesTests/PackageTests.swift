@@ -23,6 +23,23 @@ import Testing
         #expect(Set(providers).isSubset(of: try Self.makefilePackages()))
     }
 
+    /// Where every product of a package stands under a trait that is off, the package is not even fetched.
+    @Test func `what only the server uses is fetched with its trait alone`() throws {
+        let manifest = try SourceTree.text("Package.swift")
+        let list = try #require(manifest.split(separator: "// The trait Server.\n").last)
+        let packages = list.prefix { $0 != "]" }.matches(of: #/url: "[^"]+\/([\w-]+)"/#).map { String($0.1) }
+        #expect(packages.count == 8)
+        for package in packages {
+            #expect(manifest.contains("\"\(package)\")"), "\(package) is used")
+            for line in manifest.split(separator: "\n") where line.contains("\"\(package)\"") {
+                #expect(line.contains("ofServer("), "\(line)")
+                #expect(!line.contains("package: \"\(package)\""), "\(line)")
+            }
+        }
+        #expect(manifest.contains("condition: .when(traits: [\"Server\"]))"))
+        #expect(manifest.contains(".default(enabledTraits: [\"Tools\"])"))
+    }
+
     @Test func `README begins with the two commands`() throws {
         let beginning = try SourceTree.text("README.md").split(separator: "\n").prefix(8).joined(separator: "\n")
         #expect(beginning.contains("make demo"))

@@ -24,6 +24,7 @@ import Testing
         "ThroughputBench": [
             "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "DiskAccess", "CHash",
         ],
+        "KinesisServer": ["KinesisAPI", "StreamStorage", "StreamModel", "DiskAccess"],
         "LateRuns": ["Shardline", "CZlib"],
         "LateRunsMain": ["Shardline", "LateRuns"],
         "CarrierDelays": ["Shardline", "LateRuns"],
@@ -31,6 +32,7 @@ import Testing
         "ShardlineCLI": [
             "Shardline", "LateRuns", "CZlib", "CProcess", "StreamModel", "StreamStorage", "SegmentStorage",
             "OfflineStore", "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess", "ThroughputBench", "DataFormats",
+            "KinesisServer",
         ],
     ]
     /// Modules that only the named rooms may import.
@@ -40,7 +42,17 @@ import Testing
         // Spans are of what a program calls, and of invocations.
         "Tracing": ["StreamStorage", "EventSource"],
         "Histogram": ["ThroughputBench"],
-        "ServiceLifecycle": ["Shardline", "ShardlineCLI", "LateRunsMain"],
+        "ServiceLifecycle": ["Shardline", "ShardlineCLI", "LateRunsMain", "KinesisServer"],
+        // What listens, and what checks signatures.
+        "HummingbirdCore": ["KinesisServer"],
+        "HummingbirdTLS": ["KinesisServer"],
+        "HTTPTypes": ["KinesisServer"],
+        "NIOCore": ["KinesisServer"],
+        "NIOPosix": ["KinesisServer"],
+        "NIOHTTP2": ["KinesisServer"],
+        "NIOSSL": ["KinesisServer"],
+        "Crypto": ["KinesisServer"],
+        "Configuration": ["ShardlineCLI"],
         "Dispatch": ["DiskAccess", "OwnerSocket"],
         // Values and decisions stay free of it: it is large, and slow where they are hot.
         "Foundation": [

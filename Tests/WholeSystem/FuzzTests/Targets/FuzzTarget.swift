@@ -22,6 +22,7 @@ struct FuzzTarget: Sendable {
         FuzzTarget(name: "filter", check: FilterFuzz.check),
         FuzzTarget(name: "rows", check: RowsFuzz.check),
         FuzzTarget(name: "gzip", check: GzipFuzz.check),
+        FuzzTarget(name: "signature", check: SignatureFuzz.check),
         FuzzTarget(name: "text", check: TextFuzz.check),
     ]
 }
