@@ -242,6 +242,7 @@ let package = Package(
             name: "FuzzTests",
             dependencies: [
                 "DataFormats", "SegmentStorage", "OfflineStore", "OwnerSocket", "EventSource", "ShardlineCLI",
+                "KinesisAPI", "CZlib",
                 "StreamStorage", "StreamModel", "DiskAccess", "FilterModel", "ShardlineTesting", "TestSupport", "CHash",
                 logging,
             ],
