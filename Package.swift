@@ -289,8 +289,8 @@ let package = Package(
         .testTarget(
             name: "FuzzTests",
             dependencies: [
-                "DataFormats", "SegmentStorage", "OfflineStore", "KinesisServer", "OwnerSocket", "EventSource",
-                "ShardlineCLI",
+                "DataFormats", "SegmentStorage", "OfflineStore", "KinesisAPI", "KinesisServer", "OwnerSocket",
+                "EventSource", "ShardlineCLI", "CZlib",
                 "StreamStorage", "StreamModel", "DiskAccess", "FilterModel", "ShardlineTesting", "TestSupport", "CHash",
                 logging,
             ],

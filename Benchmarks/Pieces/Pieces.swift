@@ -13,6 +13,7 @@ let benchmarks: @Sendable () -> Void = {
     writePieces()
     filterPieces()
     kinesisPieces()
+    documentPieces()
     lanePieces()
     storePieces()
 }

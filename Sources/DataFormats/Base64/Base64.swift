@@ -7,30 +7,41 @@ package enum Base64 {
 
     /// Appends `data` in base64.
     package static func append(_ data: Span<UInt8>, to text: inout [UInt8]) {
-        let letters = alphabet.span
         text.reserveCapacity(roomier: text.count + size(of: data.count))
-        var index = 0
-        while index + 2 < data.count {
-            let bits = UInt32(data[index]) << 16 | UInt32(data[index + 1]) << 8 | UInt32(data[index + 2])
-            text.append(letters[Int(bits >> 18)])
-            text.append(letters[Int(bits >> 12 & 63)])
-            text.append(letters[Int(bits >> 6 & 63)])
-            text.append(letters[Int(bits & 63)])
-            index += 3
+        data.withUnsafeBufferPointer { data in
+            alphabet.withUnsafeBufferPointer { letters in
+                append(data, letters: letters, to: &text)
+            }
         }
-        switch data.count - index {
-        case 1:
-            let bits = UInt32(data[index]) << 16
-            text.append(letters[Int(bits >> 18)])
-            text.append(letters[Int(bits >> 12 & 63)])
-            text.append(contentsOf: "==".utf8)
-        case 2:
-            let bits = UInt32(data[index]) << 16 | UInt32(data[index + 1]) << 8
-            text.append(letters[Int(bits >> 18)])
-            text.append(letters[Int(bits >> 12 & 63)])
-            text.append(letters[Int(bits >> 6 & 63)])
-            text.append(UInt8(ascii: "="))
-        default: break
+    }
+
+    /// Through a small buffer: an array is asked for room at each single byte, which takes three times as long.
+    private static func append(
+        _ data: UnsafeBufferPointer<UInt8>, letters: UnsafeBufferPointer<UInt8>, to text: inout [UInt8]
+    ) {
+        let groupsAtOnce = 256
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: groupsAtOnce * 4) { room in
+            var index = 0
+            while index + 2 < data.count {
+                let groups = min((data.count - index) / 3, groupsAtOnce)
+                for group in 0..<groups {
+                    let bits = UInt32(data[index]) << 16 | UInt32(data[index + 1]) << 8 | UInt32(data[index + 2])
+                    index += 3
+                    room[group * 4] = letters[Int(bits >> 18)]
+                    room[group * 4 + 1] = letters[Int(bits >> 12 & 63)]
+                    room[group * 4 + 2] = letters[Int(bits >> 6 & 63)]
+                    room[group * 4 + 3] = letters[Int(bits & 63)]
+                }
+                text.append(contentsOf: UnsafeBufferPointer(rebasing: room[..<(groups * 4)]))
+            }
+            guard index < data.count else { return }
+            let isPair = data.count - index == 2
+            let bits = UInt32(data[index]) << 16 | (isPair ? UInt32(data[index + 1]) << 8 : 0)
+            room[0] = letters[Int(bits >> 18)]
+            room[1] = letters[Int(bits >> 12 & 63)]
+            room[2] = isPair ? letters[Int(bits >> 6 & 63)] : UInt8(ascii: "=")
+            room[3] = UInt8(ascii: "=")
+            text.append(contentsOf: UnsafeBufferPointer(rebasing: room[..<4]))
         }
     }
 

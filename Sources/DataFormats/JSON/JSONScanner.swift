@@ -80,7 +80,7 @@ package struct JSONScanner {
             self.isEscaped = isEscaped
         }
 
-        package func string(in scanner: JSONScanner) -> String {
+        @inlinable package func string(in scanner: JSONScanner) -> String {
             scanner.withText(self) { String(decoding: $0, as: UTF8.self) }
         }
     }
@@ -135,7 +135,7 @@ package struct JSONScanner {
     }
 
     /// Takes an escape that begins at the next byte; nil if it isn't one. Half of a surrogate pair is none.
-    @usableFromInline mutating func takeEscape() -> Unicode.Scalar? {
+    @inlinable mutating func takeEscape() -> Unicode.Scalar? {
         at += 1
         guard at < end else { return nil }
         let byte = bytes[at]
@@ -156,7 +156,7 @@ package struct JSONScanner {
         }
     }
 
-    private mutating func hexadecimal() -> UInt32? {
+    @inlinable mutating func hexadecimal() -> UInt32? {
         guard end - at >= 4 else { return nil }
         var code: UInt32 = 0
         for _ in 0..<4 {
@@ -180,7 +180,7 @@ package struct JSONScanner {
         return try withUnescaped(text, body)
     }
 
-    @usableFromInline func withUnescaped<Result>(_ text: Text, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result)
+    @inlinable func withUnescaped<Result>(_ text: Text, _ body: (UnsafeBufferPointer<UInt8>) throws -> Result)
         rethrows
         -> Result
     {
@@ -208,7 +208,7 @@ package struct JSONScanner {
     // MARK: Values that nobody asked for
 
     /// Takes any value; false if there is none. `depth` is the number of values that it is in.
-    package mutating func skipValue(depth: Int) -> Bool {
+    @inlinable package mutating func skipValue(depth: Int) -> Bool {
         guard depth < Self.maximumDepth else { return false }
         switch next {
         case UInt8(ascii: "\""): return string() != nil
@@ -221,7 +221,7 @@ package struct JSONScanner {
         }
     }
 
-    private mutating func skipObject(depth: Int) -> Bool {
+    @inlinable mutating func skipObject(depth: Int) -> Bool {
         at += 1
         skipSpace()
         if take(UInt8(ascii: "}")) { return true }
@@ -238,7 +238,7 @@ package struct JSONScanner {
         }
     }
 
-    private mutating func skipArray(depth: Int) -> Bool {
+    @inlinable mutating func skipArray(depth: Int) -> Bool {
         at += 1
         skipSpace()
         if take(UInt8(ascii: "]")) { return true }

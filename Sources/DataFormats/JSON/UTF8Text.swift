@@ -20,7 +20,7 @@ package enum UTF8Text {
     }
 
     /// The length of a character of two to four bytes; 0 if it is no valid UTF-8.
-    @usableFromInline
+    @inlinable
     static func lengthOfCharacter(_ bytes: UnsafePointer<UInt8>, at: Int, end: Int) -> Int {
         func follows(_ offset: Int, _ low: UInt8 = 0x80, _ high: UInt8 = 0xBF) -> Bool {
             at + offset < end && bytes[at + offset] >= low && bytes[at + offset] <= high

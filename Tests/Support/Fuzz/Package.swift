@@ -50,6 +50,9 @@ let package = Package(
             sources: ["Core", "JSON", "Filter", "Function/FunctionResponse.swift", "Destination/FailureRecord.swift"],
             swiftSettings: swift),
         .target(
+            name: "KinesisAPI", dependencies: ["DataFormats", "CZlib"], sources: ["EventStream"],
+            swiftSettings: swift),
+        .target(
             name: "ShardlineCLI", dependencies: ["DataFormats", "EventSource", "StreamModel", "DiskAccess", "CZlib"],
             sources: [
                 "Input/CSVScanner.swift", "Input/GzipUnpacker.swift", "Input/InputFile.swift", "Input/JSONField.swift",
@@ -67,9 +70,8 @@ let package = Package(
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "DataFormats", "SegmentStorage", "OwnerSocket", "EventSource", "ShardlineCLI", "KinesisServer",
-                "StreamStorage",
-                "StreamModel", "DiskAccess", "FilterModel", "CHash",
+                "DataFormats", "SegmentStorage", "OwnerSocket", "EventSource", "KinesisAPI", "ShardlineCLI",
+                "KinesisServer", "StreamStorage", "StreamModel", "DiskAccess", "FilterModel", "CHash", "CZlib",
             ],
             path: "Tests",
             sources: [

@@ -1,4 +1,6 @@
+import DataFormats
 import DiskAccess
+import KinesisAPI
 import StreamModel
 import StreamStorage
 
@@ -33,8 +35,19 @@ enum Seeds {
             return [
                 #"{"batchItemFailures":[{"itemIdentifier":"7","permanent":true,"errorMessage":"a","errorType":"b"}]}"#,
                 #"{"errorMessage":"no","errorType":"ValueError","permanent":true}"#, "", " {} ", "null",
+                #"{"Records":[{"Data":"AAEC\/w==","PartitionKey":"k"}],"key":1700000000.123,"a":-1.5e3,"key":null}"#,
                 #"{"key":"ü\u00fc\ud83d\udca5\n","other":[1,-2.5e+7,true,false,null,{"key":[]}]}"#, #"{"key":-0.5}"#,
             ].map { Array($0.utf8) }
+        case "cbor", "base64", "document-writer": return documents(target)
+        case "event-stream":
+            let messages = [
+                EventStreamMessage.initialResponse(.json), .subscribeToShardEvent(payload: [1, 2], .cbor),
+                .exception("ResourceNotFoundException", message: "a", .json), .error("a", message: "b"),
+            ].map(\.encoded)
+            let others: [UInt8] = [
+                20, 0, 1, 0x61, 0, 1, 0x62, 4, 1, 2, 3, 4, 1, 0x63, 6, 0, 1, 9, 1, 0x64, 7, 0, 1, 0x65, 9, 9,
+            ]
+            return messages + [messages.flatMap { $0 }, others]
         case "filter":
             return filters
         case "rows":
@@ -52,6 +65,38 @@ enum Seeds {
                 "340282366920938463463374607431768211455",
             ].map { Array($0.utf8) } + [[0xFF, 0xC3, 0x28, 0xE2, 0x82]]
         default: return []
+        }
+    }
+
+    private static func documents(_ target: String) -> [[UInt8]] {
+        switch target {
+        case "base64": return ["", "AA==", "AAE=", "AAEC", "aGVsbG8gd29ybGQ=", "AB==", "A A="].map { Array($0.utf8) }
+        case "document-writer":
+            return [
+                [8, 4, 1, 0x61, 4, 2, 0xC3, 0xBC, 1, 0x62, 5, 3, 1, 2, 3, 1, 0x63, 6] + [
+                    0, 0, 1, 0x8B, 0xCF, 0xE5, 0x68, 0x7B, 0,
+                ]
+                    + [1, 0x64, 7, 3, 0, 1, 1, 2, 255, 255, 255, 255, 255, 255, 255, 255, 7],
+                [
+                    7, 4, 3, 0x7F, 0xEF, 255, 255, 255, 255, 255, 255, 3, 0, 0, 0, 0, 0, 0, 0, 1, 3, 0x43, 0x40, 4, 5,
+                    6, 7, 8, 9, 0,
+                ],
+            ]
+        default:
+            let values: [[UInt8]] = [
+                [0xA1, 0x63] + Array("key".utf8) + [0xC1, 0x1B, 0, 0, 1, 0x8B, 0xCF, 0xE5, 0x68, 0x7B],
+                [0xBF, 0x63] + Array("key".utf8) + [
+                    0x5F, 0x42, 1, 2, 0x40, 0xFF, 0x61, 0x62, 0x9F, 0xF5, 0xF6, 0xF7, 0xFF, 0xFF,
+                ],
+                [
+                    0x84, 0xF9, 0x3E, 0, 0xFA, 0x47, 0xC3, 0x50, 0, 0xFB, 0x3F, 0xF1, 0x99, 0x99, 0x99, 0x99, 0x99,
+                    0x9A, 0x39, 1, 0,
+                ],
+                [0x83, 0xC2, 0x42, 1, 0, 0xC3, 0x41, 5, 0xD9, 0xD9, 0xF7, 0x7F, 0x63] + Array("key".utf8) + [
+                    0x61, 0x79, 0xFF,
+                ],
+            ]
+            return values
         }
     }
 

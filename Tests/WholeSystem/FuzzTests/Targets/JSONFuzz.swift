@@ -4,9 +4,11 @@ import StreamModel
 
 @testable import ShardlineCLI
 
-/// JSON that a function answers or that is put: two readers by two hands, each the other's judge.
+/// JSON that a function answers, that is put, or that a client sends: readers on one scanner, and a
+/// model as the judge.
 enum JSONFuzz {
     static func check(_ input: [UInt8]) throws {
+        try DocumentFuzz.checkJSON(input)
         let value = JSONValue(input)
         if let value {
             let again = text(of: value)
@@ -14,7 +16,6 @@ enum JSONFuzz {
         }
         do {
             let found = try JSONField.text(of: "key", in: input)
-            // One of them goes deeper than the other.
             if let value { try hold(member("key", of: value) == found, "two readers find different keys") }
         } catch let error as JSONField.Problem {
             try hold(error.reason.utf8.count < 200, "a reason is as long as the line")
