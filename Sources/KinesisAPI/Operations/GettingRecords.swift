@@ -79,19 +79,11 @@ extension KinesisOperations {
         guard position < shard.tip else { return emptyPage(found, after: position) }
         while true {
             let result = try await read(found, after: position, limit: limit, bytes: bytes)
-            var taken = 0
-            var size = 0
-            for record in result.batch {
-                let more = record.bytes.count + record.partitionKey.utf8.count
-                if taken > 0, size + more > bytes { break }
-                size += more
-                taken += 1
-            }
-            let records = result.batch.prefix(taken)
+            let (records, size) = result.batch[...].prefix(ofBytes: bytes)
             position = records.last?.sequenceNumber ?? result.next
-            if taken == result.batch.count { position = max(position, result.next) }
+            if records.count == result.batch.count { position = max(position, result.next) }
             // What retention or a declared loss removed is passed over, so that no answer is empty without need (API-T-10).
-            if taken == 0, position < result.tip { continue }
+            if records.isEmpty, position < result.tip { continue }
             let isAtTip = position >= result.tip
             let isAtEnd = isAtTip && result.endOfShard != nil
             return RecordPage(
@@ -124,6 +116,22 @@ extension KinesisOperations {
     private func behind(_ found: FoundShard, last: Record?, isAtTip: Bool) -> Int64 {
         let moment = isAtTip ? found.shard.closedAt : last?.approximateArrivalTimestamp
         return moment.map { max(0, now.milliseconds - $0.milliseconds) } ?? 0
+    }
+}
+
+extension RecordBatch.SubSequence {
+    /// The first records that have at most this many bytes of data and keys together, at least one where there is one; and
+    /// their bytes.
+    func prefix(ofBytes limit: Int) -> (records: Self, bytes: Int) {
+        var taken = 0
+        var size = 0
+        for record in self {
+            let more = record.bytes.count + record.partitionKey.utf8.count
+            if taken > 0, size + more > limit { break }
+            size += more
+            taken += 1
+        }
+        return (prefix(taken), size)
     }
 }
 

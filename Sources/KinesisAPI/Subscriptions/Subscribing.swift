@@ -81,8 +81,11 @@ struct SubscriptionRun: Sendable {
                     try await send(try await lastEvent())
                     return
                 }
-                let records = result.batch.drop { $0.sequenceNumber <= start }
-                try await send(event(records, result))
+                // A read may give more than was asked for; an event holds a mebibyte (API-F-8).
+                let unsent = result.batch.drop { $0.sequenceNumber <= start }
+                let records = unsent.prefix(ofBytes: Self.eventBytes).records
+                if records.count < unsent.count, let last = records.last { position = last.sequenceNumber }
+                try await send(event(records, next: position, tip: result.tip))
             }
         }
     }
@@ -107,17 +110,19 @@ struct SubscriptionRun: Sendable {
 
     // MARK: Messages
 
-    private func event(_ records: RecordBatch.SubSequence, _ result: ReadResult) -> [UInt8] {
+    private func event(
+        _ records: RecordBatch.SubSequence, next: SequenceNumber, tip: SequenceNumber
+    ) -> [UInt8] {
         var writer = DocumentWriter(format, reserving: records.reduce(512) { $0 + $1.bytes.count * 4 / 3 + 256 })
         let page = KinesisOperations.RecordPage(
-            records: records, bytes: 0, next: result.next, isAtEnd: false, millisecondsBehind: 0)
+            records: records, bytes: 0, next: next, isAtEnd: false, millisecondsBehind: 0)
         writer.beginMap(3)
         writer.key("Records")
         page.write(isEncrypted: isEncrypted, to: &writer)
         writer.key("ContinuationSequenceNumber")
-        writer.string((records.last?.kinesisSequenceNumber ?? emptyContinuation(result.next)).description)
+        writer.string((records.last?.kinesisSequenceNumber ?? emptyContinuation(next)).description)
         writer.key("MillisBehindLatest")
-        writer.int(behind(records.last, result))
+        writer.int(next < tip ? behind(records.last) : 0)
         writer.endMap()
         return EventStreamMessage.subscribeToShardEvent(payload: writer.bytes, format).encoded
     }
@@ -130,8 +135,8 @@ struct SubscriptionRun: Sendable {
             arrivalSecond: max(operations.now.second, found.shard.creationSecond) + 1)
     }
 
-    private func behind(_ last: Record?, _ result: ReadResult) -> Int64 {
-        guard result.next < result.tip, let last else { return 0 }
+    private func behind(_ last: Record?) -> Int64 {
+        guard let last else { return 0 }
         return max(0, operations.now.milliseconds - last.approximateArrivalTimestamp.milliseconds)
     }
 
