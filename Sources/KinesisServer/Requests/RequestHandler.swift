@@ -20,6 +20,7 @@ struct RequestHandler: Sendable {
 
     /// Answers one request.
     @concurrent func respond(to request: Request, with writer: consuming ResponseWriter, isHTTP2: Bool) async throws {
+        var request = request
         let began = timeSource.monotonicTime
         let id = identities.uuid()
         var fields: HTTPFields = [
@@ -28,7 +29,8 @@ struct RequestHandler: Sendable {
         if request.headers[.origin] != nil { CrossOrigin.add(to: &fields) }
         let answer: Answer
         if request.method == .post {
-            let body = try await Array(buffer: request.body.collect(upTo: bodyLimit))
+            // Kept in the request: what notices a client that is gone reads the body's end once more.
+            let body = try await Array(buffer: request.collectBody(upTo: bodyLimit))
             memory.takeAnyway(body.count)
             answer = await call(request, body, id: id)
             memory.giveBack(body.count)
