@@ -26,7 +26,7 @@ PIECES ?= .*
 # What Shardline links (liblz4, SQLite, zlib) and what its tests run (Python), as Debian names it.
 PACKAGES = liblz4-dev libsqlite3-dev zlib1g-dev python3
 # What only the tests run.
-TEST_PACKAGES = curl openssl
+TEST_PACKAGES = curl openssl python3-venv
 LINTED = $(wildcard Sources Tests examples Benchmarks Package.swift)
 
 .PHONY: help deps demo serve build test lint format docs crash damage fuzz mutants soak planted-bugs bench-pieces allocations scale rule-table install uninstall clean
@@ -127,6 +127,7 @@ soak: deps
 	$(SWIFT) build $(OPTIMIZED_TESTS) --build-tests
 	$(SWIFT) build $(FULL) --build-tests
 	SHARDLINE_SERVER_CONNECTIONS=10000 $(SWIFT) test $(FULL) --skip-build --disable-xctest --filter HostileTests
+	SHARDLINE_RESTARTS=10 SHARDLINE_MEBIBYTES=10240 Tests/RealClients/run.sh test_restart.py test_memory.py --timeout 3600
 	SHARDLINE_BAD_RECORDS=all $(SWIFT) test $(OPTIMIZED_TESTS) --skip-build --disable-xctest --filter BadRecordPlacesTests
 
 planted-bugs: deps

@@ -275,6 +275,10 @@ let package = Package(
                 "StreamStorage", "CZlib", "TestSupport", logging, lifecycle,
             ],
             path: "Tests/RealTime/CommandTests", swiftSettings: swift),
+        // Runs the tests of Tests/RealClients, which are in Python, with the server.
+        .testTarget(
+            name: "RealClientTests", dependencies: ["ShardlineCLI", "TestSupport"],
+            path: "Tests/RealTime/RealClientTests", swiftSettings: swift),
         .testTarget(
             name: "ServerTests", dependencies: ["ShardlineCLI", "TestSupport"], path: "Tests/RealTime/ServerTests",
             swiftSettings: swift),

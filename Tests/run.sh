@@ -3,8 +3,8 @@
 #
 # First the targets of Rooms, WholeSystem and TestsOfTests, as many at once as there are processors: they start no process
 # and need no clock of the system (a house rule holds it). Then those of RealTime, three at once: they wait for processes
-# more than they compute, and none depends on how fast they are. CommandTests, the longest, are two of them. Within a target
-# nothing else runs side by side.
+# more than they compute, and none depends on how fast they are. RealClientTests and CommandTests take the longest: these
+# begin first, the latter as two. Within a target nothing else runs side by side.
 #
 # With names of targets only those: Tests/run.sh EventSourceTests CommandTests
 # Ends with 1 where a test has failed, or a target has none.
@@ -82,7 +82,7 @@ began=$SECONDS
 side_by_side "$(getconf _NPROCESSORS_ONLN)" $(targets Rooms WholeSystem TestsOfTests)
 half=$((SECONDS - began))
 # shellcheck disable=SC2046
-side_by_side 3 $(targets RealTime | sed 's/^CommandTests$/CommandTests.[A-E]\nCommandTests.[F-Z]/')
+side_by_side 3 $(targets RealTime | sed 's/^CommandTests$/CommandTests.[A-E]\nCommandTests.[F-Z]/; /^RealClientTests$/d; 1i RealClientTests')
 
 echo
 cat "$logs"/*Tests* | grep -E '^✘ Test (case|.* recorded)' | cut -c1-300
