@@ -86,6 +86,7 @@ side_by_side 3 $(targets RealTime | sed 's/^CommandTests$/CommandTests.[A-E]\nCo
 
 echo
 cat "$logs"/*Tests* | grep -E '^✘ Test (case|.* recorded)' | cut -c1-300
+cat "$logs"/RealClientTests 2>/dev/null | grep -E '^➜ test_[a-z_]*\.py: ' | cut -c1-300
 while read -r target seconds status; do
     [ "$status" = 0 ] && result=passed || result="FAILED ($status)"
     printf '%-24s %4d s  %s\n' "$target" "$seconds" "$result"

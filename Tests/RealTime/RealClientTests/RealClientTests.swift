@@ -23,8 +23,12 @@ import Testing
             [file, "-q"], environment: ["SHARDLINE_PROGRAM": BuiltProgram.shardline.path])
         // The script's code for clients that can't be installed on this machine.
         guard end.status != 75 else {
-            try Test.cancel("\(end.errors.trimmingCharacters(in: .whitespacesAndNewlines))")
+            let reason = end.errors.trimmingCharacters(in: .whitespacesAndNewlines)
+            // That a case was cancelled is not shown; this line is, by Tests/run.sh at its end too.
+            print("➜ \(file): SKIPPED \(reason)")
+            try Test.cancel("\(reason)")
         }
+        for line in end.lines where line.hasPrefix("SKIPPED") || line.hasPrefix("XFAIL") { print("➜ \(file): \(line)") }
         for failure in PytestFailures(end.output).texts { Issue.record("\(failure)") }
         #expect(end.status == 0, "\(end.output.suffix(4000))\(end.errors.suffix(2000))")
     }
