@@ -16,4 +16,5 @@ let benchmarks: @Sendable () -> Void = {
     documentPieces()
     lanePieces()
     storePieces()
+    lookPieces()
 }

@@ -176,9 +176,18 @@ extension OwnerClient {
     /// As ``StoreEngine/createStream(_:settings:)``.
     @discardableResult
     public func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
+        try await createStream(name, settings: settings, attributes: [])
+    }
+
+    /// As ``StoreEngine/createStream(_:settings:attributes:)``.
+    @discardableResult
+    public func createStream(
+        _ name: String, settings: StreamSettings, attributes: [NewAttribute]
+    ) async throws -> StreamDescription {
         // Validated on this side too, so that nothing is sent that the wire format can't hold.
         try settings.validate(name: name)
-        return try stream(await calls.call(.createStream(name, settings)))
+        _ = try NewAttribute.changes(attributes, of: name)
+        return try stream(await calls.call(.createStream(name, settings, attributes)))
     }
 
     /// As ``StoreEngine/listStreams()``.
@@ -227,9 +236,18 @@ extension OwnerClient {
     /// As ``StoreEngine/updateStream(_:retention:)``.
     @discardableResult
     public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
+        try await updateStream(name, retention: retention, maximumRecordSize: nil)
+    }
+
+    /// As ``StoreEngine/updateStream(_:retention:maximumRecordSize:)``.
+    @discardableResult
+    public func updateStream(
+        _ name: String, retention: Duration?, maximumRecordSize: Int?
+    ) async throws -> StreamDescription {
         // Validated on this side too, so that nothing is sent that the wire format can't hold.
-        try StreamSettings.validate(retention: retention)
-        return try stream(await calls.call(.updateStream(name, retention: retention)))
+        if let retention { try StreamSettings.validate(retention: retention) }
+        return try stream(
+            await calls.call(.updateStream(name, retention: retention, maximumRecordSize: maximumRecordSize)))
     }
 
     /// As ``StoreEngine/deleteStream(_:force:)``.

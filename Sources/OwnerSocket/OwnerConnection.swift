@@ -191,16 +191,17 @@ final class OwnerConnection: Sendable {
 
     private func answer(_ request: Request) async throws -> Reply {
         switch request {
-        case .createStream(let name, let settings):
-            return .stream(try await store.createStream(name, settings: settings))
+        case .createStream(let name, let settings, let attributes):
+            return .stream(try await store.createStream(name, settings: settings, attributes: attributes))
         case .listStreams: return .streams(try await store.listStreams())
         case .describeStream(let name): return .stream(try await store.describeStream(name))
         case .summarizeStream(let name): return .streamSummary(try await store.summarizeStream(name))
         case .describeShard(let shard, let stream): return .shard(try await store.describeShard(shard, of: stream))
         case .streamSummaries(let query): return .streamPage(try await store.streamSummaries(query))
         case .shardDescriptions(let query): return .shardPage(try await store.shardDescriptions(query))
-        case .updateStream(let name, let retention):
-            return .stream(try await store.updateStream(name, retention: retention))
+        case .updateStream(let name, let retention, let size):
+            return .stream(
+                try await store.updateStream(name, retention: retention, maximumRecordSize: size))
         case .deleteStream(let name, let force):
             try await store.deleteStream(name, force: force)
             return .done

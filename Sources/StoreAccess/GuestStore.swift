@@ -334,6 +334,13 @@ extension GuestStore: StoreEngine {
         try await write { try await $0.createStream(name, settings: settings) }
     }
 
+    @discardableResult
+    package func createStream(
+        _ name: String, settings: StreamSettings, attributes: [NewAttribute]
+    ) async throws -> StreamDescription {
+        try await write { try await $0.createStream(name, settings: settings, attributes: attributes) }
+    }
+
     package func listStreams() async throws -> [StreamDescription] { try await look { try await $0.listStreams() } }
 
     package func describeStream(_ name: String) async throws -> StreamDescription {
@@ -359,6 +366,15 @@ extension GuestStore: StoreEngine {
     @discardableResult
     package func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
         try await write { try await $0.updateStream(name, retention: retention) }
+    }
+
+    @discardableResult
+    package func updateStream(
+        _ name: String, retention: Duration?, maximumRecordSize: Int?
+    ) async throws -> StreamDescription {
+        try await write {
+            try await $0.updateStream(name, retention: retention, maximumRecordSize: maximumRecordSize)
+        }
     }
 
     package func deleteStream(_ name: String, force: Bool) async throws {

@@ -72,7 +72,7 @@ struct MappingSetup {
                 .invalidArgument, "failureDestination \(EventSourceMapping.Configuration.tooLong(name))")
         }
         do {
-            guard try await store.describeStream(name).isFailureStream else {
+            guard try await store.summarizeStream(name).isFailureStream else {
                 throw ShardlineError(
                     .invalidArgument,
                     "the dead-letter stream of the mapping '\(key.name)' would be '\(name)', which is there and was not made for failures: name one (stream:NAME, also this one) or a file (file:PATH) as failure destination"
@@ -121,17 +121,34 @@ struct MappingSetup {
             try await store.createStream(name, settings: settings)
             logger.info("created the stream '\(name)' for records that are given up")
         } catch let error as ShardlineError where error.code == .streamExists {
-            let existing = try await store.describeStream(name)
-            guard existing.maximumRecordSize >= min(needed, Limits.largestFailureRecordSize) else {
-                throw ShardlineError(
-                    .invalidArgument,
-                    "the failure stream '\(name)' takes records of at most \(existing.maximumRecordSize) bytes, but the document of a record of '\(key.stream)' may have \(needed) (allowed: a stream with a maximum record size of at least \(min(needed, Limits.largestFailureRecordSize)), or one that isn't there yet: it is made with the mapping)"
-                )
-            }
+            let existing = try await store.summarizeStream(name)
+            let least = min(needed, Limits.largestFailureRecordSize)
+            guard existing.maximumRecordSize < least else { return }
+            // The source takes larger records than when the stream was made.
+            if await store.raiseRecordSize(ofFailureStream: name, to: least, logger) { return }
+            throw ShardlineError(
+                .invalidArgument,
+                "the failure stream '\(name)' takes records of at most \(existing.maximumRecordSize) bytes, but the document of a record of '\(key.stream)' may have \(needed) (allowed: a stream with a maximum record size of at least \(least), or one that isn't there yet: it is made with the mapping)"
+            )
         }
     }
 
     /// The maximum size of the document of a record with this many bytes of data: base64, key, error text and the
     /// document's own members (ESM-D10).
     static func documentSize(ofRecord size: Int) -> Int { Base64.size(of: size) + (32 << 10) }
+}
+
+extension StoreEngine {
+    /// Raises the record size of a stream that was made for failures; false where it was not, or that can't be done.
+    func raiseRecordSize(ofFailureStream name: String, to size: Int, _ logger: Logger) async -> Bool {
+        do {
+            let stream = try await summarizeStream(name)
+            guard stream.isFailureStream, stream.maximumRecordSize < size else { return false }
+            try await updateStream(name, retention: nil, maximumRecordSize: size)
+            logger.info("raised the record size of the failure stream '\(name)' to \(size) bytes")
+            return true
+        } catch {
+            return false
+        }
+    }
 }

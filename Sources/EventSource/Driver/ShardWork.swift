@@ -165,6 +165,11 @@ final class ShardWork: Sendable {
                 return
             } catch {
                 guard !Task.isCancelled else { return }
+                if (error as? ShardlineError)?.code == .recordTooLarge {
+                    // The source takes larger records than when the mapping was set up; the lane tries again.
+                    _ = await session.store.raiseRecordSize(
+                        ofFailureStream: name, to: Limits.largestFailureRecordSize, session.logger)
+                }
                 return failed(giveUp, String(describing: error), taken)
             }
         }

@@ -3,14 +3,14 @@ import StreamStorage
 
 /// A call of the store, or of its owner, on the wire.
 enum Request: Sendable {
-    case createStream(String, StreamSettings)
+    case createStream(String, StreamSettings, [NewAttribute])
     case listStreams
     case describeStream(String)
     case summarizeStream(String)
     case describeShard(ShardID, of: String)
     case streamSummaries(StreamQuery)
     case shardDescriptions(ShardQuery)
-    case updateStream(String, retention: Duration)
+    case updateStream(String, retention: Duration?, maximumRecordSize: Int?)
     case deleteStream(String, force: Bool)
     case commit([Change], CommitUrgency)
     case read(ReadRequest)
@@ -37,10 +37,11 @@ enum Request: Sendable {
     var encoded: [UInt8] {
         var writer = WireWriter()
         switch self {
-        case .createStream(let name, let settings):
+        case .createStream(let name, let settings, let attributes):
             writer.write(1 as UInt8)
             writer.write(name)
             writer.write(settings)
+            writer.write(each: attributes) { $0.write($1) }
         case .listStreams: writer.write(2 as UInt8)
         case .describeStream(let name):
             writer.write(3 as UInt8)
@@ -131,10 +132,11 @@ enum Request: Sendable {
             writer.write(20 as UInt8)
             writer.write(each: spans) { $0.write($1) }
             writer.write(stream)
-        case .updateStream(let name, let retention):
+        case .updateStream(let name, let retention, let size):
             writer.write(19 as UInt8)
             writer.write(name)
-            writer.write(retention)
+            writer.write(optional: retention) { $0.write($1) }
+            writer.write(optional: size) { $0.write(Int64($1)) }
         }
         return writer.bytes
     }
@@ -145,7 +147,9 @@ enum Request: Sendable {
     init(_ bytes: ArraySlice<UInt8>) throws {
         var reader = WireReader(bytes)
         switch try reader.number(UInt8.self) {
-        case 1: self = .createStream(try reader.string(), try reader.streamSettings())
+        case 1:
+            self = .createStream(
+                try reader.string(), try reader.streamSettings(), try reader.each { try $0.newAttribute() })
         case 2: self = .listStreams
         case 3: self = .describeStream(try reader.string())
         case 4: self = .deleteStream(try reader.string(), force: try reader.bool())
@@ -168,7 +172,10 @@ enum Request: Sendable {
         case 16: self = .mappingStates(try reader.mappingID())
         case 17: self = .backup(try reader.string())
         case 18: self = .countRecords(try reader.each { try $0.recordSpan() }, stream: try reader.string())
-        case 19: self = .updateStream(try reader.string(), retention: try reader.duration())
+        case 19:
+            self = .updateStream(
+                try reader.string(), retention: try reader.optional { try $0.duration() },
+                maximumRecordSize: try reader.optional { Int(try $0.number(Int64.self)) })
         case 21: self = .summarizeMapping(try reader.mappingID())
         case 24: self = .attributes(try reader.attributeQuery())
         case 22: self = .mappingHistory(try reader.mappingID())

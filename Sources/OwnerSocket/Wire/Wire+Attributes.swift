@@ -36,6 +36,11 @@ extension WireWriter {
         }
     }
 
+    mutating func write(_ attribute: NewAttribute) {
+        write(attribute.name)
+        write(attribute.value)
+    }
+
     mutating func write(_ query: AttributeQuery) {
         write(query.owner)
         write(query.prefix)
@@ -81,6 +86,8 @@ extension WireReader {
             }
         return AttributeChange(owner, name, action, expected: expected)
     }
+
+    mutating func newAttribute() throws -> NewAttribute { NewAttribute(try string(), try array()) }
 
     mutating func attributeQuery() throws -> AttributeQuery {
         let (owner, prefix) = (try attributeOwner(), try string())

@@ -83,7 +83,8 @@ extension Catalogue {
         // The expiry never goes back. Its row may have been saved without the stream's row, so it is applied even where
         // the stream is newer.
         expire(entry.key, through: entry.expiredThrough)
-        guard known.atCommit < commit else { return .done }
+        // One commit may hold the stream's creation, seals, and several changes.
+        guard known.atCommit <= commit else { return .done }
         streams[entry.key]?.retention = entry.retention
         streams[entry.key]?.maximumRecordSize = entry.maximumRecordSize
         streams[entry.key]?.isFailureStream = entry.isFailureStream

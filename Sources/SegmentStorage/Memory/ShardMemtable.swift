@@ -54,7 +54,11 @@ package final class ShardMemtable: Sendable {
     /// The address of the next run, for ``Prefetch`` alone: it is read without the lock.
     private let next = Atomic<UInt>(0)
 
-    package init(flushedThrough: SequenceNumber, horizon: SequenceNumber) {
+    /// The most runs that a reader copies before it gives the lock to others.
+    private let runsAtOnce: Int
+
+    package init(flushedThrough: SequenceNumber, horizon: SequenceNumber, runsAtOnce: Int = 512) {
+        self.runsAtOnce = runsAtOnce
         state = Mutex(State(flushedThrough: flushedThrough, horizon: horizon))
     }
 
@@ -81,35 +85,48 @@ package final class ShardMemtable: Sendable {
     package func read(
         after position: SequenceNumber, watermark: UInt64, maximumRecords: Int, maximumBytes: Int
     ) -> Found {
-        // Runs are copied out under the lock, and cut after it is released.
-        let runs: [RecordRun]
-        var position = position
-        switch snapshot(
-            after: position, watermark: watermark, maximumRecords: maximumRecords, maximumBytes: maximumBytes)
-        {
-        case .past(let last): return .past(last)
-        case .allWanted(let found): return .records(RecordBatch(found), last: found[found.count - 1].lastSequence)
-        case .runs(let found): runs = found
-        }
         var batch = RecordBatch()
-        batch.reserve(runs: runs.count)
+        var position = position
         var left = (records: max(1, maximumRecords), bytes: max(1, maximumBytes))
-        for run in runs {
-            guard left.records > 0, left.bytes > 0, let run = run.after(position) else { break }
-            let taken: RecordRun
-            if run.count <= left.records, run.byteCount < left.bytes {
-                // Encoded bytes are at least as many as those of keys and data, so the whole run fits.
-                taken = run
-                left.bytes -= run.byteCount
-            } else {
-                taken = run.extracting(0..<Self.count(of: run, left))
-                left.bytes = taken.count < run.count ? 0 : max(0, left.bytes - run.byteCount)
+        while left.records > 0, left.bytes > 0 {
+            // Runs are copied out under the lock, some at a time, so that neither the writer nor other readers wait for
+            // long, and cut after it is released.
+            let runs: [RecordRun]
+            switch snapshot(
+                after: position, watermark: watermark, maximumRecords: left.records, maximumBytes: left.bytes,
+                isFirst: batch.isEmpty)
+            {
+            // Where it was trimmed since the first runs were copied, these are the answer.
+            case .past(let last): return batch.isEmpty ? .past(last) : .records(batch, last: position)
+            case .allWanted(let found) where batch.isEmpty && found.count < runsAtOnce:
+                return .records(RecordBatch(found), last: found[found.count - 1].lastSequence)
+            case .allWanted(let found), .runs(let found): runs = found
             }
-            left.records -= taken.count
-            position = taken.lastSequence
-            batch.append(taken)
+            if batch.isEmpty { batch.reserve(runs: runs.count) }
+            for run in runs {
+                guard left.records > 0, left.bytes > 0, let run = run.after(position) else { break }
+                let taken = Self.part(of: run, &left)
+                position = taken.lastSequence
+                batch.append(taken)
+            }
+            guard runs.count == runsAtOnce else { break }
         }
         return batch.isEmpty ? .nothing : .records(batch, last: position)
+    }
+
+    /// The records of the run that what is left allows, and one at least.
+    private static func part(of run: RecordRun, _ left: inout (records: Int, bytes: Int)) -> RecordRun {
+        let taken: RecordRun
+        if run.count <= left.records, run.byteCount < left.bytes {
+            // Encoded bytes are at least as many as those of keys and data, so the whole run fits.
+            taken = run
+            left.bytes -= run.byteCount
+        } else {
+            taken = run.extracting(0..<count(of: run, left))
+            left.bytes = taken.count < run.count ? 0 : max(0, left.bytes - run.byteCount)
+        }
+        left.records -= taken.count
+        return taken
     }
 
     private static func count(of run: RecordRun, _ left: (records: Int, bytes: Int)) -> Int {
@@ -130,19 +147,21 @@ package final class ShardMemtable: Sendable {
         case past(SequenceNumber)
     }
 
+    /// - Parameter isFirst: whether a read begins with it.
     private func snapshot(
-        after position: SequenceNumber, watermark: UInt64, maximumRecords: Int, maximumBytes: Int
+        after position: SequenceNumber, watermark: UInt64, maximumRecords: Int, maximumBytes: Int, isFirst: Bool
     ) -> Snapshot {
         state.withLock { state in
             if position < state.flushedThrough { return .past(state.flushedThrough) }
-            state.lastRead = position
+            if isFirst { state.lastRead = position }
             let lower = state.place(behind: position)
             let runs = state.runs.span
             var upper = lower
             var (records, bytes) = (0, 0)
             // The first run may begin before the position, so it does not count.
             var counted = (records: 0, bytes: 0)
-            while upper < runs.count, runs[upper].commit <= watermark, counted.records < maximumRecords,
+            while upper < runs.count, upper - lower < runsAtOnce, runs[upper].commit <= watermark,
+                counted.records < maximumRecords,
                 counted.bytes < maximumBytes || upper == lower
             {
                 let (count, byteCount) = (runs[upper].records.count, runs[upper].records.byteCount)
@@ -170,9 +189,16 @@ package final class ShardMemtable: Sendable {
     /// The first visible record that arrived at or after `time`; nil where memory has none.
     package func firstSequence(arrivedAtOrAfter time: Timestamp, watermark: UInt64) -> SequenceNumber? {
         let run: RecordRun? = state.withLock { state in
-            state.runs.first { run in
-                run.commit <= watermark && run.records[run.records.count - 1].approximateArrivalTimestamp >= time
-            }?.records
+            // Arrivals and commits never decrease within a shard.
+            let runs = state.runs.span
+            var (low, high) = (0, runs.count)
+            while low < high {
+                let middle = (low + high) / 2
+                let records = runs[middle].records
+                let isBefore = records[records.count - 1].approximateArrivalTimestamp < time
+                if isBefore { low = middle + 1 } else { high = middle }
+            }
+            return low < runs.count && runs[low].commit <= watermark ? runs[low].records : nil
         }
         guard let run else { return nil }
         var low = 0

@@ -83,8 +83,17 @@ public final class SegmentStore: StoreEngine {
     /// As ``StoreEngine/createStream(_:settings:)``.
     @discardableResult
     public func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
+        try await createStream(name, settings: settings, attributes: [])
+    }
+
+    /// As ``StoreEngine/createStream(_:settings:attributes:)``.
+    @discardableResult
+    public func createStream(
+        _ name: String, settings: StreamSettings, attributes: [NewAttribute]
+    ) async throws -> StreamDescription {
         try settings.validate(name: name)
-        try await ask(.createStream(name: name, settings: settings))
+        let changes = try NewAttribute.changes(attributes, of: name)
+        try await ask(.createStream(name: name, settings: settings, attributes: changes))
         return try await describeStream(name)
     }
 
@@ -105,8 +114,16 @@ public final class SegmentStore: StoreEngine {
     /// As ``StoreEngine/updateStream(_:retention:)``.
     @discardableResult
     public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
-        try StreamSettings.validate(retention: retention)
-        try await ask(.updateStream(name: name, retention: retention))
+        try await updateStream(name, retention: retention, maximumRecordSize: nil)
+    }
+
+    /// As ``StoreEngine/updateStream(_:retention:maximumRecordSize:)``.
+    @discardableResult
+    public func updateStream(
+        _ name: String, retention: Duration?, maximumRecordSize: Int?
+    ) async throws -> StreamDescription {
+        if let retention { try StreamSettings.validate(retention: retention) }
+        try await ask(.updateStream(name: name, retention: retention, maximumRecordSize: maximumRecordSize))
         return try await describeStream(name)
     }
 

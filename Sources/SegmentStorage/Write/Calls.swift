@@ -11,8 +11,8 @@ package enum PreparedChange: Sendable {
 /// A request of a call to the writer.
 package enum CallRequest: Sendable {
     case commit([PreparedChange])
-    case createStream(name: String, settings: StreamSettings)
-    case updateStream(name: String, retention: Duration)
+    case createStream(name: String, settings: StreamSettings, attributes: [AttributeChange] = [])
+    case updateStream(name: String, retention: Duration?, maximumRecordSize: Int?)
     case deleteStream(name: String)
     case createMapping(MappingDefinition, starts: [ShardNumber: SequenceNumber])
     /// `configuration`: what the owner brings.

@@ -28,8 +28,12 @@ package struct Planner {
     package mutating func plan(_ request: CallRequest) throws -> CallAnswer {
         switch request {
         case .commit(let changes): return try plan(changes)
-        case .createStream(let name, let settings): try createStream(name, settings)
-        case .updateStream(let name, let retention): try updateStream(name, retention)
+        case .createStream(let name, let settings, let attributes):
+            try createStream(name, settings)
+            for change in attributes {
+                if let entry = try catalogue.entry(for: change, commit: commit) { add(.attributeChanged(entry)) }
+            }
+        case .updateStream(let name, let retention, let size): try updateStream(name, retention, size)
         case .deleteStream(let name): add(.streamDeleted(try catalogue.stream(name).key))
         case .createMapping(let definition, let starts): try createMapping(definition, starts)
         case .claimMapping(let key, let configuration, let owner):
@@ -349,12 +353,20 @@ package struct Planner {
         return seconds
     }
 
-    private mutating func updateStream(_ name: String, _ retention: Duration) throws {
+    private mutating func updateStream(_ name: String, _ retention: Duration?, _ maximumRecordSize: Int?) throws {
         let stream = try catalogue.stream(name)
-        guard stream.retention != retention else { return }
+        if let maximumRecordSize {
+            try StreamSettings.validate(
+                maximumRecordSize: maximumRecordSize, isFailureStream: stream.isFailureStream)
+        }
+        let (retention, size) = (retention ?? stream.retention, maximumRecordSize ?? stream.maximumRecordSize)
+        guard stream.retention != retention || stream.maximumRecordSize != size else { return }
         // What expired under the old retention stays expired under a longer one. What the new retention expires is gone
         // from now on.
-        add(stream.changed(retention: retention, expiredThrough: max(stream.expiry(at: now), now - retention)))
+        add(
+            stream.changed(
+                retention: retention, maximumRecordSize: size,
+                expiredThrough: max(stream.expiry(at: now), now - retention)))
     }
 
     private mutating func applyRetention(atOnce: Bool, forgetting shards: [StreamNumber: [ShardNumber]]) {
@@ -435,10 +447,13 @@ package struct Planner {
 }
 
 extension StreamState {
-    fileprivate func changed(retention: Duration? = nil, expiredThrough: Timestamp) -> Entry {
+    fileprivate func changed(
+        retention: Duration? = nil, maximumRecordSize: Int? = nil, expiredThrough: Timestamp
+    ) -> Entry {
         .streamChanged(
             StreamChangedEntry(
-                key: key, retention: retention ?? self.retention, maximumRecordSize: maximumRecordSize,
+                key: key, retention: retention ?? self.retention,
+                maximumRecordSize: maximumRecordSize ?? self.maximumRecordSize,
                 isFailureStream: isFailureStream, expiredThrough: expiredThrough))
     }
 }

@@ -37,7 +37,7 @@ struct StreamCreateCommand: AsyncParsableCommand {
     @Option(
         parsing: .unconditional,
         help:
-            "The most bytes of data in one record: 1 to 10MiB, such as 256KiB. Default: 1MiB. `shardline consume` gives up records of more than about 4.7 MB, as their event would be over 6 MiB.",
+            "The most bytes of data in one record: 1 to 10MiB, such as 256KiB. Default: 1MiB. `shardline consume` gives up records of more than about 4.7 MB, as their event would be over 6 MiB. `shardline stream update` changes it.",
         transform: Amounts.givenBytes)
     var maxRecordSize: Given<Int>?
 

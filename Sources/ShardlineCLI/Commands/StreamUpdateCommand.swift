@@ -5,13 +5,15 @@ import StreamStorage
 /// `shardline stream update`
 struct StreamUpdateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "update", abstract: "Change how long a stream's records are kept.",
+        commandName: "update", abstract: "Change how long a stream's records are kept, and how large they may be.",
         discussion: """
             The new retention holds for all records of the stream from this moment on, also for a mapping that runs. A \
             longer one keeps what is there; what has expired already stays removed. A shorter one removes what is \
             older at once and permanently, also what mappings have not done yet; they give it up with the condition \
             RecordsExpired. With --dry-run the command only says how many records that removes and before which time they \
             arrived; with --verbose it also says so for each shard.
+
+            Another record size holds for what is put from now on; larger records that are there stay readable.
 
             On a terminal it asks before records are removed. --yes answers that; where there is no terminal, as in a \
             script, nothing is asked.
@@ -20,6 +22,7 @@ struct StreamUpdateCommand: AsyncParsableCommand {
               shardline stream update clicks --retention 7d
               shardline stream update clicks --retention 1h --dry-run
               shardline stream update clicks --retention 1h --yes
+              shardline stream update clicks --max-record-size 10MiB
             """)
 
     @Argument(help: "The stream's name.")
@@ -28,7 +31,12 @@ struct StreamUpdateCommand: AsyncParsableCommand {
     @Option(
         parsing: .unconditional, help: "How long records are kept: 1s to 365d, such as 36h or 7d.",
         transform: Amounts.givenDuration)
-    var retention: Given<Duration>
+    var retention: Given<Duration>?
+
+    @Option(
+        parsing: .unconditional, help: "The most bytes of data in one record: 1 to 10MiB, such as 256KiB.",
+        transform: Amounts.givenBytes)
+    var maxRecordSize: Given<Int>?
 
     @Flag(help: "Say what would be removed, and change nothing.")
     var dryRun = false
@@ -36,36 +44,75 @@ struct StreamUpdateCommand: AsyncParsableCommand {
     @OptionGroup var confirmation: ConfirmationOptions
     @OptionGroup var store: StoreOptions
 
+    func validate() throws {
+        guard retention != nil || maxRecordSize != nil else {
+            throw ValidationError("say what to change: --retention, --max-record-size, or both")
+        }
+    }
+
     func run() async throws {
-        try StreamSettings.validate(retention: retention.value, given: retention.text, label: "--retention")
+        if let retention {
+            try StreamSettings.validate(retention: retention.value, given: retention.text, label: "--retention")
+        }
         let confirmation = Confirmation(confirmation)
         if dryRun || confirmation.isNeeded {
-            let plan = try await withStore(store) { try await loss(in: $0) }
+            let plan = try await withStore(store) { try await change(in: $0) }
             if dryRun {
                 Output.error.say("\(plan.words(isDone: false)); nothing was changed")
-                return sayShards(of: plan)
+                return sayShards(of: plan.loss)
             }
-            if plan.removesAnything {
+            if plan.loss?.removesAnything ?? false {
                 try await confirmation.confirm(
                     "\(plan.words(isDone: false)), permanently?", otherwise: "nothing was changed")
             }
         }
         let done = try await withStore(store) { store in
-            let removed = try await loss(in: store)
-            try await store.updateStream(name, retention: retention.value)
-            return removed
+            let change = try await change(in: store)
+            try await store.updateStream(
+                name, retention: retention?.value, maximumRecordSize: maxRecordSize?.value)
+            return change
         }
         Output.error.say(done.words(isDone: true))
-        sayShards(of: done)
+        sayShards(of: done.loss)
     }
 
-    private func sayShards(of loss: RetentionLoss) {
-        guard store.verbose else { return }
+    /// What is to be changed.
+    private struct Change: Sendable {
+        var stream: StreamDescription
+        var loss: RetentionLoss?
+        var maximumRecordSize: Int?
+
+        /// What is going to happen, or has.
+        func words(isDone: Bool) -> String {
+            [sizeWords(isDone: isDone), loss?.words(isDone: isDone)].compactMap { $0 }.joined(separator: "; ")
+        }
+
+        private func sizeWords(isDone: Bool) -> String? {
+            guard let maximumRecordSize else { return nil }
+            let (before, after) = (stream.maximumRecordSize, maximumRecordSize)
+            guard before != after else {
+                return "the stream '\(stream.name)' takes records of \(Readable.number(after)) bytes already"
+            }
+            return
+                "the record size of the stream '\(stream.name)' \(isDone ? "was changed" : "would change") from \(Readable.number(before)) to \(Readable.number(after)) bytes"
+        }
+    }
+
+    private func change(in store: some StoreEngine) async throws -> Change {
+        let stream = try await store.describeStream(name)
+        if let maxRecordSize {
+            try StreamSettings.validate(
+                maximumRecordSize: maxRecordSize.value, isFailureStream: stream.isFailureStream,
+                given: maxRecordSize.text, label: "--max-record-size")
+        }
+        var loss: RetentionLoss?
+        if let retention { loss = try await RetentionLoss(of: stream, under: retention.value, in: store) }
+        return Change(stream: stream, loss: loss, maximumRecordSize: maxRecordSize?.value)
+    }
+
+    private func sayShards(of loss: RetentionLoss?) {
+        guard store.verbose, let loss else { return }
         for line in loss.linesByShard { Output.error.say(line) }
-    }
-
-    private func loss(in store: some StoreEngine) async throws -> RetentionLoss {
-        try await RetentionLoss(of: try await store.describeStream(name), under: retention.value, in: store)
     }
 }
 

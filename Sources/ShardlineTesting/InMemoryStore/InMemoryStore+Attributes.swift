@@ -11,8 +11,21 @@ extension MemoryCatalogue {
         return table[UTF8Key(owner.part)] ?? [:]
     }
 
+    /// Makes a change that was checked.
+    mutating func apply(_ change: AttributeChange) {
+        switch change.action {
+        case .set(let value):
+            lastAttributeRevision += 1
+            set(
+                Attribute(name: change.name, value: value, revision: lastAttributeRevision), change.name,
+                of: change.owner)
+        case .remove: set(nil, change.name, of: change.owner)
+        case .check: break
+        }
+    }
+
     /// Sets or removes an attribute of an owner that is there.
-    mutating func set(_ attribute: Attribute?, _ name: String, of owner: AttributeOwner) {
+    private mutating func set(_ attribute: Attribute?, _ name: String, of owner: AttributeOwner) {
         if let stream = owner.stream {
             streams[UTF8Key(stream)]?.attributes[UTF8Key(owner.part), default: [:]][UTF8Key(name)] = attribute
         } else {

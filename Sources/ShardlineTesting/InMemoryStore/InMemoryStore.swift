@@ -76,7 +76,16 @@ public final class InMemoryStore: StoreEngine {
     /// As `StoreEngine/createStream(_:settings:)`.
     @discardableResult
     public func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription {
+        try await createStream(name, settings: settings, attributes: [])
+    }
+
+    /// As `StoreEngine/createStream(_:settings:attributes:)`.
+    @discardableResult
+    public func createStream(
+        _ name: String, settings: StreamSettings, attributes: [NewAttribute]
+    ) async throws -> StreamDescription {
         try settings.validate(name: name)
+        let changes = try NewAttribute.changes(attributes, of: name)
         let now = timeSource.wallTime
         return try state.withLock { state in
             try state.checkOpen()
@@ -94,6 +103,7 @@ public final class InMemoryStore: StoreEngine {
                 id: state.catalogue.lastStreamID, name: name, createdAt: now, settings: settings,
                 initialSettings: settings, shards: shards)
             state.catalogue.streams[UTF8Key(name)] = stream
+            for change in changes { state.catalogue.apply(change) }
             return state.describe(stream, now: now)
         }
     }
@@ -119,13 +129,27 @@ public final class InMemoryStore: StoreEngine {
     /// As `StoreEngine/updateStream(_:retention:)`.
     @discardableResult
     public func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription {
-        try StreamSettings.validate(retention: retention)
+        try await updateStream(name, retention: retention, maximumRecordSize: nil)
+    }
+
+    /// As `StoreEngine/updateStream(_:retention:maximumRecordSize:)`.
+    @discardableResult
+    public func updateStream(
+        _ name: String, retention: Duration?, maximumRecordSize: Int?
+    ) async throws -> StreamDescription {
+        if let retention { try StreamSettings.validate(retention: retention) }
         let now = timeSource.wallTime
         return try state.withLock { state in
             try state.checkOpen()
             // Records that have expired by now don't come back with a longer retention.
-            _ = state.describe(try state.catalogue.stream(name), now: now)
-            state.catalogue.streams[UTF8Key(name)]?.settings.retention = retention
+            let stream = try state.catalogue.stream(name)
+            _ = state.describe(stream, now: now)
+            if let maximumRecordSize {
+                try StreamSettings.validate(
+                    maximumRecordSize: maximumRecordSize, isFailureStream: stream.settings.isFailureStream)
+                state.catalogue.streams[UTF8Key(name)]?.settings.maximumRecordSize = maximumRecordSize
+            }
+            if let retention { state.catalogue.streams[UTF8Key(name)]?.settings.retention = retention }
             return state.describe(try state.catalogue.stream(name), now: now)
         }
     }

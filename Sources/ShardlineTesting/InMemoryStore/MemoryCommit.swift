@@ -46,7 +46,7 @@ struct MemoryCommit {
                 try apply(control)
                 receipts.append(.done)
             case .attribute(let change):
-                apply(change)
+                catalogue.apply(change)
                 receipts.append(.done)
             case .reserved(let change): receipts.append(try apply(change))
             }
@@ -203,18 +203,6 @@ struct MemoryCommit {
             isEnabled: control.isEnabled)
         catalogue.mappings[control.mapping] = mapping
         changesMappings = true
-    }
-
-    private mutating func apply(_ change: AttributeChange) {
-        switch change.action {
-        case .set(let value):
-            catalogue.lastAttributeRevision += 1
-            catalogue.set(
-                Attribute(name: change.name, value: value, revision: catalogue.lastAttributeRevision), change.name,
-                of: change.owner)
-        case .remove: catalogue.set(nil, change.name, of: change.owner)
-        case .check: break
-        }
     }
 
     private mutating func apply(_ change: ParkedKeyChange) throws {

@@ -128,6 +128,30 @@ public struct AttributeChange: Hashable, Sendable {
     }
 }
 
+/// An attribute that a stream is created with.
+public struct NewAttribute: Hashable, Sendable {
+    /// Its name: 1 to 512 bytes of UTF-8.
+    public var name: String
+    /// Its value: at most 64 KiB.
+    public var value: [UInt8]
+
+    /// An attribute with this name and value.
+    public init(_ name: String, _ value: [UInt8]) {
+        self.name = name
+        self.value = value
+    }
+
+    /// The changes that give a new stream these attributes. Throws `invalidArgument` for values outside their limits and
+    /// names that come twice, `commitTooLarge`.
+    public static func changes(_ attributes: [NewAttribute], of stream: String) throws -> [AttributeChange] {
+        let changes = attributes.map { AttributeChange(.stream(stream), $0.name, .set($0.value)) }
+        var checks = AttributeChecks()
+        for change in changes { try checks.add(change, revision: nil, count: 0) }
+        try Change.checkSize(of: changes.map { .attribute($0) })
+        return changes
+    }
+}
+
 /// The checks that every store makes of the attribute changes of one commit, in their order, before it makes any of them.
 public struct AttributeChecks: Sendable {
     private struct Place: Hashable {
@@ -246,6 +270,15 @@ extension StoreEngine {
             throw ShardlineError(
                 .storeFailed, "the store refused a change of attributes as if it had been an append to a shard")
         }
+    }
+
+    /// For engines without attributes: throws `invalidArgument` where some are given.
+    @discardableResult
+    public func createStream(
+        _ name: String, settings: StreamSettings, attributes: [NewAttribute]
+    ) async throws -> StreamDescription {
+        guard attributes.isEmpty else { throw ShardlineError(.invalidArgument, "this store has no attributes") }
+        return try await createStream(name, settings: settings)
     }
 
     /// For engines without attributes: throws `invalidArgument`.

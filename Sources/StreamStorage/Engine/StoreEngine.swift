@@ -14,6 +14,13 @@ public protocol StoreEngine: StreamStore {
     /// Creates a stream, durably. Throws `streamExists`, `invalidArgument`.
     @discardableResult
     func createStream(_ name: String, settings: StreamSettings) async throws -> StreamDescription
+    /// Creates a stream together with its first attributes: both are there, or neither. Default: throws
+    /// `invalidArgument` where attributes are given, for engines without attributes. Throws `streamExists`,
+    /// `invalidArgument`, `commitTooLarge`.
+    @discardableResult
+    func createStream(
+        _ name: String, settings: StreamSettings, attributes: [NewAttribute]
+    ) async throws -> StreamDescription
     /// All streams, by name.
     func listStreams() async throws -> [StreamDescription]
     /// One stream with its shards as they are now. Throws `streamNotFound`.
@@ -41,6 +48,21 @@ public protocol StoreEngine: StreamStore {
     /// Throws `streamNotFound`, `invalidArgument`, `diskFull`, `storeFailed`, `closed`.
     @discardableResult
     func updateStream(_ name: String, retention: Duration) async throws -> StreamDescription
+    /// Changes how long a stream's records are kept, as ``updateStream(_:retention:)``, and how large they may be, in one
+    /// commit. Returns the stream after the change.
+    ///
+    /// The size holds for calls that begin after this one; larger records that are there stay readable.
+    ///
+    /// - Parameters:
+    ///   - retention: 1 second to 365 days; nil: as it is.
+    ///   - maximumRecordSize: the most bytes of data in one record: 1 byte to 10 MiB, 16 MiB for a failure stream; nil:
+    ///     as it is.
+    ///
+    /// Default: throws `invalidArgument` where a size is given. Throws as ``updateStream(_:retention:)``.
+    @discardableResult
+    func updateStream(
+        _ name: String, retention: Duration?, maximumRecordSize: Int?
+    ) async throws -> StreamDescription
     /// Deletes a stream with its records, its mappings and their checkpoints, durably.
     ///
     /// Throws `mappingBusy` with the name of a mapping while a mapping of the stream is claimed by a live process, or a
@@ -132,6 +154,18 @@ extension StoreEngine {
     /// Claims the mapping without settings and without a status callback: the stored settings stay.
     public func claimMapping(_ mapping: MappingID) async throws -> MappingDescription {
         try await claimMapping(mapping, with: MappingClaim())
+    }
+
+    /// For engines that can't change the size: throws `invalidArgument` where one is given.
+    @discardableResult
+    public func updateStream(
+        _ name: String, retention: Duration?, maximumRecordSize: Int?
+    ) async throws -> StreamDescription {
+        guard maximumRecordSize == nil else {
+            throw ShardlineError(.invalidArgument, "this store does not change the record size of a stream")
+        }
+        guard let retention else { return try await describeStream(name) }
+        return try await updateStream(name, retention: retention)
     }
 
     /// The engine itself.

@@ -5,9 +5,10 @@ public struct StreamSettings: Hashable, Sendable {
     /// How many shards the stream starts with: 1 to 10,000. Default 1.
     public var shards: Int
     /// How long records are kept. Default 24 hours; 1 second to 365 days. Can be changed later
-    /// (``RecordStream/update(retention:)``).
+    /// (``RecordStream/update(retention:maximumRecordSize:)``).
     public var retention: Duration
-    /// The most bytes of data in one record. Default 1 MiB; up to 10 MiB, 16 MiB for a failure stream.
+    /// The most bytes of data in one record. Default 1 MiB; up to 10 MiB, 16 MiB for a failure stream. Can be changed
+    /// later (``RecordStream/update(retention:maximumRecordSize:)``).
     public var maximumRecordSize: Int
     /// Whether the stream takes failure documents: allows records up to 16 MiB, so that the largest record fits in
     /// base64.
@@ -47,10 +48,11 @@ public struct StreamSettings: Hashable, Sendable {
         if let problem = Self.problem(ofRetention: retention, given: given, label: label("retention")) {
             wrong.append(problem)
         }
-        let largest = isFailureStream ? Limits.largestFailureRecordSize : Limits.largestRecordSize
-        if !(1...largest).contains(maximumRecordSize) {
-            wrong.append(
-                "\(label("maximumRecordSize")) \(givenSize ?? "\(maximumRecordSize)") (allowed: 1 to \(largest) bytes)")
+        if let problem = Self.problem(
+            ofRecordSize: maximumRecordSize, isFailureStream: isFailureStream, given: givenSize,
+            label: label("maximumRecordSize"))
+        {
+            wrong.append(problem)
         }
         guard wrong.isEmpty else { throw ShardlineError(.invalidArgument, wrong.joined(separator: "; ")) }
     }
@@ -64,6 +66,29 @@ public struct StreamSettings: Hashable, Sendable {
         if let problem = problem(ofRetention: retention, given: given, label: label) {
             throw ShardlineError(.invalidArgument, problem)
         }
+    }
+
+    /// Throws `invalidArgument` for a record size outside its limits.
+    ///
+    /// - Parameters:
+    ///   - given: the size as the user wrote it, where it was text.
+    ///   - label: the name under which the user knows it.
+    package static func validate(
+        maximumRecordSize: Int, isFailureStream: Bool, given: String? = nil, label: String = "maximumRecordSize"
+    ) throws {
+        if let problem = problem(
+            ofRecordSize: maximumRecordSize, isFailureStream: isFailureStream, given: given, label: label)
+        {
+            throw ShardlineError(.invalidArgument, problem)
+        }
+    }
+
+    private static func problem(
+        ofRecordSize size: Int, isFailureStream: Bool, given: String?, label: String
+    ) -> String? {
+        let largest = isFailureStream ? Limits.largestFailureRecordSize : Limits.largestRecordSize
+        guard !(1...largest).contains(size) else { return nil }
+        return "\(label) \(given ?? "\(size)") (allowed: 1 to \(largest) bytes)"
     }
 
     private static func problem(ofRetention retention: Duration, given: String?, label: String) -> String? {

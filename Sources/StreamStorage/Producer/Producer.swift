@@ -27,7 +27,8 @@ import Synchronization
 public final class Producer: Sendable {
     private let stream: RecordStream
     private let configuration: Configuration
-    private let maximumRecordSize: Int
+    /// The most bytes of a record's data, as the stream had it when it was looked at last.
+    private let maximumRecordSize: Atomic<Int>
     private let onAcknowledged: (@Sendable (Acknowledgement) async throws -> Void)?
     private let queue: Mutex<ProducerQueue>
 
@@ -44,7 +45,7 @@ public final class Producer: Sendable {
         onAcknowledged: (@Sendable (Acknowledgement) async throws -> Void)? = nil
     ) async throws {
         try configuration.validate()
-        maximumRecordSize = try await stream.describe().maximumRecordSize
+        maximumRecordSize = Atomic(try await stream.engine.summarizeStream(stream.name).maximumRecordSize)
         self.stream = stream
         self.configuration = configuration
         self.onAcknowledged = onAcknowledged
@@ -81,7 +82,12 @@ public final class Producer: Sendable {
     /// - Throws: `invalidArgument`, `recordTooLarge` where this record can't be put; the producer goes on. The failure
     ///   that ended the producer. `CancellationError`: the record was not accepted.
     public func enqueue(_ record: NewRecord, tag: UInt64 = 0) async throws {
-        try record.validate(maximumRecordSize: maximumRecordSize)
+        if record.data.count > maximumRecordSize.load(ordering: .relaxed) {
+            // The stream may allow more by now.
+            maximumRecordSize.store(
+                try await stream.engine.summarizeStream(stream.name).maximumRecordSize, ordering: .relaxed)
+        }
+        try record.validate(maximumRecordSize: maximumRecordSize.load(ordering: .relaxed))
         let item = ProducerQueue.Item(record: record, tag: tag, acceptedAt: stream.engine.timeSource.monotonicTime)
         if let resumptions = try queue.withLock({ try $0.accept(item) }) { return resumptions.resume() }
         try await withListedWaiter(cancelled: .failure(CancellationError())) { waiter in

@@ -18,6 +18,22 @@ extension RecordStream {
         try await engine.updateStream(name, retention: retention)
     }
 
+    /// Changes how long the stream's records are kept, as ``update(retention:)``, and how large they may be, durably and
+    /// together. Returns the stream after the change.
+    ///
+    /// The size holds for calls that begin after this one; larger records that are there stay readable.
+    ///
+    /// - Parameters:
+    ///   - retention: 1 second to 365 days. Default: as it is.
+    ///   - maximumRecordSize: the most bytes of data in one record: 1 byte to 10 MiB, 16 MiB for a failure stream.
+    ///     Default: as it is.
+    ///
+    /// Throws `streamNotFound`, `invalidArgument`, `diskFull`, `storeFailed`, `closed`.
+    @discardableResult
+    public func update(retention: Duration? = nil, maximumRecordSize: Int?) async throws -> StreamDescription {
+        try await engine.updateStream(name, retention: retention, maximumRecordSize: maximumRecordSize)
+    }
+
     /// Deletes the stream with its records, its mappings and their checkpoints, durably.
     ///
     /// - Parameter force: whether to delete it although a mapping of the stream runs, or a running mapping gives

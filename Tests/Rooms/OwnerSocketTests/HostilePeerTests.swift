@@ -94,9 +94,9 @@ struct HostilePeerTests {
     }
 
     @Test func `a producer over a dead owner names what is in doubt`() async throws {
-        let stream = Samples.stream
+        let stream = StreamSummary(Samples.stream)
         try await withOwner(requests: 1) { socket, frames in
-            try socket.send(Frame(.reply, call: frames[0].call, payload: Reply.stream(stream).encoded).encoded)
+            try socket.send(Frame(.reply, call: frames[0].call, payload: Reply.streamSummary(stream).encoded).encoded)
             // One batch arrives; it is never answered.
             let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
             defer { room.deallocate() }

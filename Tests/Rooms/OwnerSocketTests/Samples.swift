@@ -36,7 +36,8 @@ enum Samples {
 
     static let requests: [Request] =
         changes.map { .commit([$0], .now) } + [
-            .createStream("s", StreamSettings(shards: -1, retention: .milliseconds(1500), isFailureStream: true)),
+            .createStream("s", StreamSettings(shards: -1, retention: .milliseconds(1500), isFailureStream: true), []),
+            .createStream("s", StreamSettings(), [NewAttribute("ü", [0, 255]), NewAttribute("", [])]),
             .summarizeStream("s"), .describeShard(ShardID(7), of: "s"), .streamSummaries(StreamQuery()),
             .streamSummaries(StreamQuery(after: "ü", prefix: "u", limit: -1, plainOnly: true)),
             .shardDescriptions(ShardQuery("s")),
@@ -70,7 +71,9 @@ enum Samples {
             .renewMapping(key, epoch: 4, MappingRenewal(failureStream: nil, revision: 0)),
             .renewMapping(key, epoch: .max, MappingRenewal(failureStream: "f", revision: 7)),
             .releaseMapping(key, epoch: 7), .seekMapping(key, .latest, nil), .seekMapping(key, .latest, ShardID(3)),
-            .deleteMapping(key), .updateStream("s", retention: .milliseconds(1_500)), .release,
+            .deleteMapping(key), .release,
+            .updateStream("s", retention: .milliseconds(1_500), maximumRecordSize: nil),
+            .updateStream("s", retention: nil, maximumRecordSize: -1),
             .backup("/var/backups/monday"),
         ]
 

@@ -50,7 +50,7 @@ struct HostileRequestTests {
         var requests: [Request] = [.listStreams, .listMappings(stream: nil)]
         for name in names {
             requests += [
-                .createStream(name, StreamSettings()), .describeStream(name), .listMappings(stream: name),
+                .createStream(name, StreamSettings(), []), .describeStream(name), .listMappings(stream: name),
                 .createMapping(
                     MappingDefinition(
                         key: MappingID(stream: "s", name: name), startingPosition: .latest, configuration: [])),
@@ -59,7 +59,7 @@ struct HostileRequestTests {
             ]
         }
         for count in counts {
-            requests.append(.createStream("t", StreamSettings(shards: count, maximumRecordSize: count)))
+            requests.append(.createStream("t", StreamSettings(shards: count, maximumRecordSize: count), []))
             for sequence in sequences {
                 requests.append(
                     .read(
@@ -70,7 +70,7 @@ struct HostileRequestTests {
         }
         for duration in durations {
             requests += [
-                .createStream("t", StreamSettings(retention: duration)),
+                .createStream("t", StreamSettings(retention: duration), []),
                 .read(ReadRequest(stream: "s", shard: shards[0], after: .zero, wait: .atMost(duration))),
                 .read(ReadRequest(stream: "s", shard: shards[0], after: .max, wait: .atMost(duration))),
             ]

@@ -46,6 +46,31 @@ import Testing
         #expect(try await retention(folder) == 3_600)
     }
 
+    @Test func `another record size is said, with the retention or alone`() async throws {
+        let folder = TestDirectory()
+        _ = try await shardline(["stream", "create", "s", "--max-record-size", "1KiB"], folder)
+        func size() async throws -> Int? {
+            let end = try await shardline(["stream", "describe", "s", "--json"], folder)
+            let stream = try JSONSerialization.jsonObject(with: Data(end.output.utf8)) as? [String: Any]
+            return stream?["maximumRecordSize"] as? Int
+        }
+        var end = try await shardline(["stream", "update", "s", "--max-record-size", "2KiB", "--dry-run"], folder)
+        #expect(end.status == 0 && end.errors.contains("would change from 1,024 to 2,048 bytes"), "\(end.errors)")
+        #expect(try await size() == 1_024)
+        end = try await shardline(["stream", "update", "s", "--max-record-size", "2KiB"], folder)
+        #expect(end.status == 0 && end.errors.contains("was changed from 1,024 to 2,048 bytes"), "\(end.errors)")
+        #expect(try await size() == 2_048)
+        end = try await shardline(
+            ["stream", "update", "s", "--max-record-size", "2KiB", "--retention", "7d"], folder)
+        #expect(end.status == 0 && end.errors.contains("takes records of 2,048 bytes already"), "\(end.errors)")
+        #expect(end.errors.contains("was changed from 1d to 7d"))
+        for wrong in [["--max-record-size", "0"], ["--max-record-size", "11MiB"], []] {
+            end = try await shardline(["stream", "update", "s"] + wrong, folder)
+            #expect(end.status == 64 && end.output.isEmpty, "\(wrong): \(end.status) \(end.errors)")
+        }
+        #expect(try await size() == 2_048)
+    }
+
     @Test func `what is removed is counted, with the time in which it arrived`() async throws {
         let time = VirtualTime()
         let store = InMemoryStore(timeSource: time)

@@ -13,7 +13,8 @@ import Testing
         var (bytes, encoded): (Int, Int)
     }
 
-    private let shardMemtable = ShardMemtable(flushedThrough: .zero, horizon: .zero)
+    /// Few runs at once, so that reads take several.
+    private let shardMemtable = ShardMemtable(flushedThrough: .zero, horizon: .zero, runsAtOnce: 4)
     private var kept: [Kept] = []
     private var next: UInt64 = 1
 

@@ -5,7 +5,7 @@ import Testing
 
 /// What a flush leaves in memory for readers that are a little behind (STORE-M4).
 @Suite struct UnreadMemtableTests {
-    private let shardMemtable = ShardMemtable(flushedThrough: .zero, horizon: .zero)
+    private let shardMemtable = ShardMemtable(flushedThrough: .zero, horizon: .zero, runsAtOnce: 1)
 
     private func put(_ first: UInt64, _ count: Int, commit: UInt64) {
         var bytes: [UInt8] = []

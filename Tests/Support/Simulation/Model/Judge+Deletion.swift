@@ -50,6 +50,7 @@ extension Judge {
     package mutating func hasDeletedStream() {
         isStream = .absent
         attributes.isStreamGone = true
+        recordSizes = [Self.initialRecordSize]
         deleted.insert(stream)
         for name in isMapping.keys { isMapping[name] = .absent }
     }

@@ -105,6 +105,8 @@ package struct Judge {
     var divisions: [String: Division] = [:]
     var isMapping: [String: Presence] = [:]
     var attributes = AttributeModel()
+    /// The record sizes that the stream may have.
+    var recordSizes: Set<Int> = [Judge.initialRecordSize]
     /// Streams that are no more.
     var deleted: Set<String> = []
     /// The latest time that the wall clock has ever shown: what is not older than the retention then must be there.
@@ -147,6 +149,7 @@ package struct Judge {
         hasher.combine(isMapping)
         hasher.combine(divisions)
         hasher.combine(attributes)
+        hasher.combine(recordSizes)
         for (shard, log) in logs.sorted(by: { $0.key < $1.key }) {
             hasher.combine(shard)
             hasher.combine(log.promised)

@@ -27,6 +27,8 @@ package struct History: Sendable {
         case control(mapping: Int, Control)
         /// Attributes of the store and of the stream are changed together.
         case attributes(AttributeStep)
+        /// The stream's record size is changed.
+        case resize
         /// Power is lost before the n-th operation on the disk from now on that changes something.
         case crash(after: Int)
         /// The process is killed: the disk keeps all that it was given.
@@ -169,6 +171,8 @@ package struct History: Sendable {
         if controls.once(in: 3) { addControls(&controls) }
         var attributes = SeededRandom(seed ^ 0xA77_2188)
         if attributes.once(in: 4) { addAttributes(&attributes) }
+        var sizes = SeededRandom(seed ^ 0x512E_5)
+        if sizes.once(in: 4) { addSizes(&sizes) }
         var changes = SeededRandom(seed ^ 0xFAC_7025)
         if settings.tumblingWindow == 0, changes.once(in: 4) { addFactors(&changes) }
         var losses = SeededRandom(seed ^ 0x1055_E5)
@@ -242,6 +246,20 @@ package struct History: Sendable {
             case 1: steps.insert(.kill(after: random.pick([1, 3, 10])), at: 0)
             case 2: steps += [.attributes(.set), .attributes(.stale)]
             case 3: steps += [.reopen, .attributes(.stale)]
+            default: break
+            }
+            insert(steps, at: random.below(items.count + 1), &random)
+        }
+    }
+
+    /// Other record sizes in the midst of it, some of which meet a crash.
+    private mutating func addSizes(_ random: inout SeededRandom) {
+        for _ in 0..<random.pick(1...3) {
+            var steps: [Step] = [.resize]
+            switch random.below(4) {
+            case 0: steps.insert(.crash(after: random.pick([1, 3, 10, 40])), at: 0)
+            case 1: steps.insert(.kill(after: random.pick([1, 3, 10])), at: 0)
+            case 2: steps += [.pause(1_500), .reopen]
             default: break
             }
             insert(steps, at: random.below(items.count + 1), &random)

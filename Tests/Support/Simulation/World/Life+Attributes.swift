@@ -41,6 +41,18 @@ extension Life {
         }
     }
 
+    /// Changes how large the stream's records may be, to a size that it never had.
+    func resize() async {
+        let size = Limits.defaultRecordSize + world.nextAction()
+        world.tell { $0.willResize(to: size) }
+        do {
+            _ = try await store.updateStream(World.stream, retention: nil, maximumRecordSize: size)
+            world.tell { $0.hasResized(to: size) }
+        } catch {
+            failed(error, "changing the record size")
+        }
+    }
+
     /// Lets the judge look at the attributes, while nobody changes anything.
     func auditAttributes() async throws {
         func number(_ attributes: [Attribute], _ name: String) -> UInt64? {

@@ -17,6 +17,7 @@ extension Life {
             let stream = try await store.listStreams().first { $0.name == World.stream }
             if isAlone {
                 world.tell { $0.sawStream(isThere: stream != nil) }
+                if let stream { world.tell { $0.sawRecordSize(stream.maximumRecordSize) } }
                 promised = world.judge.promises()
             }
             if let stream { judgeShards(stream) }

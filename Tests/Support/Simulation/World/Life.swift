@@ -166,6 +166,7 @@ final class Life: @unchecked Sendable {
         case .seek(let mapping): await seek(World.allMappings[mapping])
         case .control(let mapping, let control): await self.control(World.allMappings[mapping], control)
         case .attributes(let kind): await changeAttributes(kind)
+        case .resize: await resize()
         case .deleteStream: await deleteStream(item.seed)
         case .deleteMapping(let mapping):
             guard mapping < world.mappings.count else { break }
