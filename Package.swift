@@ -120,7 +120,7 @@ let package = Package(
         // The operations of the Kinesis API; what speaks HTTP stands above it.
         .target(
             name: "KinesisAPI",
-            dependencies: ["DataFormats", "StreamStorage", "StreamModel", "DiskAccess", "CZlib", logging, metrics],
+            dependencies: ["DataFormats", "StreamStorage", "StreamModel", "DiskAccess", "CZlib", logging],
             swiftSettings: swift),
         .target(
             name: "Shardline",

@@ -28,8 +28,8 @@ extension KinesisOperations {
         if try await isThere(name) { throw Self.exists(address) }
         try await checkShardLimit(call.caller, adding: settings.shards)
         try await checkStreamLimits(call.caller, isOnDemand: properties.isOnDemand)
-        var attributes = properties.initial
-        for tag in tags { attributes[UTF8Key(TagRules.prefix + tag.name)] = Array(tag.value.utf8) }
+        let attributes =
+            properties.initial + tags.map { NewAttribute(TagRules.prefix + $0.name, Array($0.value.utf8)) }
         do {
             try await engine.createStream(name, settings: settings, attributes: attributes)
         } catch let error as ShardlineError where error.code == .streamExists {

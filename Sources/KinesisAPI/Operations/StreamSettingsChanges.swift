@@ -75,7 +75,9 @@ extension KinesisOperations {
         let stream = try await stream(call)
         try stream.requireActive()
         let size = (call.int("MaxRecordSizeInKiB") ?? 1024) << 10
-        guard size == stream.summary.maximumRecordSize else { throw ServiceError.internalFailure }
+        _ = try await mapping(stream.address) {
+            try await engine.updateStream(stream.storeName, retention: nil, maximumRecordSize: size)
+        }
         transitions.begin(.updating, of: stream.storeName)
         return .nothing
     }

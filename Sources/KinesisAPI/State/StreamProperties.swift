@@ -1,4 +1,3 @@
-import StreamModel
 import StreamStorage
 
 /// What a stream has beyond what the store knows of it: its attributes in the store (STORE-B1), each with its name here.
@@ -44,9 +43,9 @@ struct StreamProperties: Sendable, Equatable {
     }
 
     /// The attributes of a stream that is created with these properties.
-    var initial: [UTF8Key: [UInt8]] {
-        values.reduce(into: [:]) { all, entry in
-            if let value = entry.value { all[UTF8Key(Self.prefix + entry.name)] = Array(value.utf8) }
+    var initial: [NewAttribute] {
+        values.compactMap { entry in
+            entry.value.map { NewAttribute(Self.prefix + entry.name, Array($0.utf8)) }
         }
     }
 

@@ -234,4 +234,19 @@ import Testing
                 #"{"StreamARN":"\#(Self.arn)","RecordDistributionStrategy":"AUTO"}"#
             ).code == "InvalidArgumentException")
     }
+
+    @Test func `the record size is changed for puts from then on`() async throws {
+        try await client.makeStream()
+        try await client.call("UpdateMaxRecordSize", #"{"StreamARN":"\#(Self.arn)","MaxRecordSizeInKiB":4096}"#)
+        let data = base64([UInt8](repeating: 1, count: 3 << 20))
+        try await client.call("PutRecord", #"{"StreamName":"s","PartitionKey":"a","Data":"\#(data)"}"#)
+        try await client.call("UpdateMaxRecordSize", #"{"StreamARN":"\#(Self.arn)","MaxRecordSizeInKiB":1024}"#)
+        #expect(
+            try await client.error("PutRecord", #"{"StreamName":"s","PartitionKey":"a","Data":"\#(data)"}"#).text
+                .contains(
+                    "1048576"))
+        #expect(
+            try await client.call("GetRecords", #"{"ShardIterator":"\#(try await client.iterator())"}"#)["Records"]?
+                .count == 1)
+    }
 }

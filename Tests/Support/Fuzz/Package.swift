@@ -50,7 +50,8 @@ let package = Package(
             sources: ["Core", "JSON", "Filter", "Function/FunctionResponse.swift", "Destination/FailureRecord.swift"],
             swiftSettings: swift),
         .target(
-            name: "KinesisAPI", dependencies: ["DataFormats", "CZlib"], sources: ["EventStream"],
+            name: "KinesisAPI",
+            dependencies: ["DataFormats", "StreamStorage", "StreamModel", "DiskAccess", "CZlib", logging],
             swiftSettings: swift),
         .target(
             name: "ShardlineCLI", dependencies: ["DataFormats", "EventSource", "StreamModel", "DiskAccess", "CZlib"],

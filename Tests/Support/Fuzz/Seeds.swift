@@ -58,6 +58,14 @@ enum Seeds {
                 "\u{4}\u{4}{\"partitionKey\":\"k\\u0000\",\"explicitHashKey\":\"7\",\"data\":\"AP8=\"}\n\n{\"data\":\"\"}\n",
             ].map { Array($0.utf8) }
         case "gzip": return gzip
+        case "kinesis-input":
+            return [
+                "\u{0}{\"StreamName\":\"s\",\"ShardCount\":1,\"Tags\":{\"a\":\"b\"}}",
+                "\u{14}{\"StreamName\":\"s\",\"Records\":[{\"Data\":\"AA==\",\"PartitionKey\":\"a\"}]}",
+                "\u{5}{\"StreamARN\":\"arn:aws:kinesis:us-east-1:123456789012:stream/s\",\"ShardFilter\":{\"Type\":\"AT_LATEST\"}}",
+                "\u{1E}{\"ConsumerARN\":\"arn:aws:kinesis:us-east-1:123456789012:stream/s/consumer/c:1\"}",
+                "arn:aws:kinesis:us-east-1:123456789012:stream/s/consumer/c:17", "shardId-000000000003",
+            ].map { Array($0.utf8) }
         case "text":
             return [
                 "\u{1B}[2Jü\u{9B}\u{202E}\\\t\u{1F4A5}\u{E0041}", "..", "departures.late_1-x",

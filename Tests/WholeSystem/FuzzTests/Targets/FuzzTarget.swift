@@ -22,6 +22,7 @@ struct FuzzTarget: Sendable {
         FuzzTarget(name: "base64", check: Base64Fuzz.check),
         FuzzTarget(name: "document-writer", check: DocumentWriterFuzz.check),
         FuzzTarget(name: "event-stream", check: EventStreamFuzz.check),
+        FuzzTarget(name: "kinesis-input", check: KinesisFuzz.check),
         FuzzTarget(name: "failure-record", check: FailureRecordFuzz.check),
         FuzzTarget(name: "filter", check: FilterFuzz.check),
         FuzzTarget(name: "rows", check: RowsFuzz.check),
