@@ -1,13 +1,15 @@
 """The server is killed while clients put and read, and started again on the same store."""
 import concurrent.futures
+import contextlib
 import os
 import random
 import threading
 
+import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from support.server import Server, eventually
-from support.streams import create, iterator, shards_of, wait_active
+from support.streams import arn, create, iterator, shards_of, wait_active
 from support.values import hash_range, is_open, shard_id
 
 # `make soak` sets more.
@@ -62,6 +64,30 @@ class Reader:
             self.position = answer.get("NextShardIterator") or "end"
 
 
+class Subscriber:
+    """Subscribes to a shard over all restarts, each time after the number that its last event continues with."""
+
+    def __init__(self, consumer, shard):
+        self.consumer, self.shard, self.records = consumer, shard, []
+        self.position = {"Type": "TRIM_HORIZON"}
+
+    def run(self, client, stop):
+        while not stop.is_set() and self.position != "end":
+            try:
+                events = client.subscribe_to_shard(
+                    ConsumerARN=self.consumer, ShardId=self.shard, StartingPosition=self.position)["EventStream"]
+                with contextlib.closing(events):
+                    for event in events:
+                        event = event["SubscribeToShardEvent"]
+                        self.records += event["Records"]
+                        number = event.get("ContinuationSequenceNumber")
+                        self.position = {"Type": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": number} if number else "end"
+                        if stop.is_set() or not number:
+                            break
+            except (BotoCoreError, ClientError, urllib3.exceptions.HTTPError):
+                stop.wait(0.01)
+
+
 def parsed(record):
     key, number = record["Data"].decode().split(":")
     assert record["PartitionKey"] == key
@@ -84,16 +110,21 @@ def everything(client, name):
 
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path):
     """API-PutRecord-1, API-PutRecords-4, API-T-1, API-Q-1, API-R-3: no acknowledged record is missing and none has another
-    number; order holds for each key; iterators and numbers from before go on."""
+    number; order holds for each key; iterators, numbers and subscriptions from before go on (API-F-6)."""
     random_ = random.Random(ROUNDS)
-    server = Server(tmp_path / "store").start()
+    server = Server(tmp_path / "store", "--no-subscribe-guard").start()
     try:
         client = server.boto(pool=32, timeout=5)
         name = create(client, shards=2)
         created = client.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
         client.add_tags_to_stream(StreamName=name, Tags={"kept": "yes"})
         writers = [Writer(name, key) for key in KEYS]
+        consumer = client.register_stream_consumer(StreamARN=arn(name), ConsumerName="c")["Consumer"]["ConsumerARN"]
+        eventually(
+            lambda: client.describe_stream_consumer(ConsumerARN=consumer)["ConsumerDescription"]["ConsumerStatus"]
+            == "ACTIVE", "the consumer is ACTIVE")
         readers = [Reader(name, shard_id(index)) for index in range(2)]
+        readers += [Subscriber(consumer, shard_id(index)) for index in range(2)]
         for round_ in range(ROUNDS):
             stop = threading.Event()
             before = sum(len(writer.acknowledged) for writer in writers)

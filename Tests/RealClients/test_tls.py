@@ -5,8 +5,10 @@ import subprocess
 
 import pytest
 
+from support import cbor
 from support.server import REGION, eventually
-from support.wire import JSON, SIGNED, curl
+from support.streams import create, iterator, read_all
+from support.wire import JSON, SIGNED, Wire, curl
 
 
 @pytest.fixture
@@ -52,3 +54,22 @@ def test_the_protocol_is_chosen_by_alpn(tls, option, version):
     assert done.returncode == 0, done.stderr
     body, found = done.stdout.rsplit("\n", 1)
     assert '"StreamNames"' in body and found == version
+
+
+def test_many_requests_share_one_http2_connection(tls, tmp_path):
+    """API-P-4: side by side, as the Java client sends them. Over TLS: curl 7.88 can't reuse one of clear text."""
+    name = create(tls.boto())
+    body = tmp_path / "body"
+    body.write_bytes(cbor.encode({"StreamName": name, "Data": b"x" * 1000, "PartitionKey": "k"}))
+    command = [curl(), "-sS", "--parallel", "--parallel-max", "20", "--max-time", "60"]
+    for number in range(60):
+        command += (["--next"] if number else []) + ["--http2", "--cacert", str(tls.certificate), "-o", "/dev/null"]
+        command += ["-w", "%{http_code} %{http_version} %{num_connects}\\n"]
+        for field, text in Wire(tls).headers("PutRecord", "cbor").items():
+            command += ["-H", f"{field}: {text}"]
+        command += ["--data-binary", f"@{body}", tls.secure + "/"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    lines = done.stdout.split("\n")[:-1]
+    assert len(lines) == 60 and all(line.startswith("200 2 ") for line in lines), done.stderr
+    assert sum(int(line.split()[2]) for line in lines) < 30
+    assert len(read_all(tls.boto(), iterator(tls.boto(), name))[0]) == 60
