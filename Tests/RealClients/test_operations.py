@@ -208,7 +208,6 @@ def test_the_mode_is_changed(kinesis, stream):
         assert summary["StreamModeDetails"] == {"StreamMode": mode} and summary["OpenShardCount"] == 2
 
 
-@pytest.mark.xfail(reason="the store can't change a stream's record size yet", strict=False)
 def test_the_record_size_is_changed(kinesis, stream):
     """UpdateMaxRecordSize; records that are there stay readable."""
     name = stream()
