@@ -68,6 +68,7 @@ package final class KinesisService: Sendable {
     private func run(_ operation: Operation, _ call: OperationCall) async throws(ServiceError) -> Output {
         do {
             if let rate = operation.rate { try operations.rates.takeControlCall(operation.name, rate: rate, call) }
+            try await operations.checkPermissions(operation.name, call)
             return try await operation.run(operations)(call)
         } catch let error as ServiceError {
             throw error

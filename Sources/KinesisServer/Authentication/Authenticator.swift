@@ -115,12 +115,16 @@ struct Authenticator: Sendable {
                 code: "UnrecognizedClientException", message: "The security token included in the request is invalid.")
         }
         try verify(proof, parameters, scope, key, date: date, query: query)
-        if let operation, let allowed = key.operations, !allowed.contains(where: { Self.matches($0, operation) }) {
+        if let operation, let allowed = key.operations,
+            !allowed.contains(where: { Caller.Permissions.matches($0, operation) })
+        {
             throw ServiceError(
                 code: "AccessDeniedException",
                 message: "The key \(key.id) is not authorized to perform: kinesis:\(operation)")
         }
-        return Caller(account: key.account ?? account, region: region, keyID: key.id)
+        return Caller(
+            account: key.account ?? account, region: region, keyID: key.id,
+            permissions: Caller.Permissions(streams: key.streams))
     }
 
     private func verify(
@@ -189,11 +193,6 @@ struct Authenticator: Sendable {
 
     private static func invalid(_ message: String) -> ServiceError {
         ServiceError(code: "InvalidSignatureException", message: message)
-    }
-
-    /// Whether a name is the pattern's, or begins as it does before its `*`.
-    static func matches(_ pattern: String, _ name: String) -> Bool {
-        pattern.hasSuffix("*") ? name.utf8.starts(with: pattern.utf8.dropLast()) : name == pattern
     }
 }
 #endif

@@ -56,6 +56,8 @@ struct HTTP2Channel: HTTPChannelHandler {
             }
             // The connection manager leaves a connection open on which the protocol was broken.
             try channel.pipeline.syncOperations.addHandler(ErrorCloser())
+            // It starts its clocks for idle connections and pings when a connection becomes active; this one is already.
+            try channel.pipeline.syncOperations.context(handlerType: NIOHTTP2Handler.self).fireChannelActive()
             return Value(streams: streams, channel: channel)
         }
     }
@@ -73,9 +75,15 @@ struct HTTP2Channel: HTTPChannelHandler {
     }
 }
 
-/// Closes a connection on which something went wrong that no handler before it has dealt with.
+/// Closes a connection whose client has left, or on which something went wrong that no handler before it has dealt with.
 final class ErrorCloser: ChannelInboundHandler {
     typealias InboundIn = Any
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // A client of HTTP/2 that sends no more can't even acknowledge what it gets.
+        if case ChannelEvent.inputClosed = event { return context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
+    }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }

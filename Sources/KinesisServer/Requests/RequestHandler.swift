@@ -1,4 +1,5 @@
 #if Server
+import DiskAccess
 import HTTPTypes
 import HummingbirdCore
 import KinesisAPI
@@ -19,8 +20,9 @@ struct RequestHandler: Sendable {
     let logger: Logger
 
     /// Answers one request.
-    @concurrent func respond(to request: Request, with writer: consuming ResponseWriter, isHTTP2: Bool) async throws {
-        var request = request
+    @concurrent func respond(
+        to request: Request, with writer: consuming ResponseWriter, on channel: any Channel, isHTTP2: Bool
+    ) async throws {
         let began = timeSource.monotonicTime
         let id = identities.uuid()
         var fields: HTTPFields = [
@@ -29,8 +31,7 @@ struct RequestHandler: Sendable {
         if request.headers[.origin] != nil { CrossOrigin.add(to: &fields) }
         let answer: Answer
         if request.method == .post {
-            // Kept in the request: what notices a client that is gone reads the body's end once more.
-            let body = try await Array(buffer: request.collectBody(upTo: bodyLimit))
+            let body = try await Array(buffer: request.body.collect(upTo: bodyLimit))
             memory.takeAnyway(body.count)
             answer = await call(request, body, id: id)
             memory.giveBack(body.count)
@@ -55,9 +56,8 @@ struct RequestHandler: Sendable {
                         response: head, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
                 }
             case .stream(let produce):
-                if !isHTTP2 { fields[.connection] = "close" }
                 let head = HTTPResponse(status: .init(code: answer.response.status), headerFields: fields)
-                try await stream(request, head, writer, produce)
+                try await stream(head, writer, channel, isHTTP2, produce)
             }
             report(answer, id: id, since: began, failure: nil)
         } catch {
@@ -80,13 +80,30 @@ struct RequestHandler: Sendable {
 
     /// Sends an answer part by part, as they come, until it ends or the client is gone.
     @concurrent private func stream(
-        _ request: Request, _ head: HTTPResponse, _ writer: consuming ResponseWriter,
+        _ head: HTTPResponse, _ writer: consuming ResponseWriter, _ channel: any Channel, _ isHTTP2: Bool,
         _ produce: @escaping @Sendable (@Sendable ([UInt8]) async throws -> Void) async throws -> Void
     ) async throws {
-        let body = try await writer.writeHead(head)
-        let parts = PartWriter(writer: body)
-        try await request.body.consumeWithCancellationOnInboundClose { _ in
-            try await produce { try await parts.send($0) }
+        let parts: PartWriter
+        do {
+            parts = PartWriter(writer: try await writer.writeHead(head))
+        } catch {
+            // It also ends what was begun for the answer.
+            try? await produce { _ in throw CancellationError() }
+            throw error
+        }
+        // A client of a long answer that sends no more has left. A stream of HTTP/2 has no such option, and stops the
+        // process that sets it.
+        if !isHTTP2 { try? await channel.setOption(.allowRemoteHalfClosure, value: false).get() }
+        let isGone = OneTimeSignal<Void>()
+        channel.closeFuture.whenComplete { _ in isGone.send(()) }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await produce { try await parts.send($0) } }
+            group.addTask {
+                try await isGone.wait()
+                throw CancellationError()
+            }
+            defer { group.cancelAll() }
+            try await group.next()
         }
         try await parts.finish()
     }

@@ -151,13 +151,13 @@ public final class KinesisServer: Service {
     private func channel(_ handler: RequestHandler, _ memory: BodyMemory) -> EitherHTTPChannel {
         let limits = configuration.limits
         let http1 = HTTP1Channel(
-            responder: { request, writer, _ in try await handler.respond(to: request, with: writer, isHTTP2: false) },
+            responder: { try await handler.respond(to: $0, with: $1, on: $2, isHTTP2: false) },
             configuration: .init(
                 additionalChannelHandlers: [RequestGate(limits: limits, memory: memory, isHTTP2: false)],
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes)))
         let http2 = HTTP2Channel(
-            responder: { request, writer, _ in try await handler.respond(to: request, with: writer, isHTTP2: true) },
+            responder: { try await handler.respond(to: $0, with: $1, on: $2, isHTTP2: true) },
             limits: limits, grace: TimeAmount(configuration.shutdownGrace)
         ) { RequestGate(limits: limits, memory: memory, isHTTP2: true) }
         return EitherHTTPChannel(http1: http1, http2: http2, firstBytesTime: TimeAmount(limits.idleTime))

@@ -44,6 +44,40 @@ import Testing
         #expect(check.status == 0, "\(check)")
     }
 
+    /// A subscription sends until it is over: at the latest after five minutes.
+    @Test(arguments: ["--http1.1", "--http2-prior-knowledge"])
+    func `a subscription is ended in order, and its client may leave`(version: String) async throws {
+        let server = try await RunningServer(["--shutdown-grace", "1h", "--no-subscribe-guard"])
+        let made = try await server.call("CreateStream", #"{"StreamName":"s","ShardCount":1}"#)
+        #expect(made.status == 200, "\(made.end)")
+        let consumer = try await server.call(
+            "RegisterStreamConsumer",
+            #"{"StreamARN":"arn:aws:kinesis:us-east-1:000000000000:stream/s","ConsumerName":"c"}"#)
+        let arn = try #require(consumer.body.firstMatch(of: /"ConsumerARN":"([^"]+)"/)?.1, "\(consumer.end)")
+        let body = #"{"ConsumerARN":"\#(arn)","ShardId":"0","StartingPosition":{"Type":"TRIM_HORIZON"}}"#
+        let options = [version, "--no-buffer", "--header", "X-Amz-Target: Kinesis_20131202.SubscribeToShard"]
+        func subscribe(_ output: String) throws -> SpawnedProcess {
+            try SpawnedProcess(
+                "/usr/bin/env",
+                ["curl", "--silent", "--header", "Content-Type: application/x-amz-json-1.1", "--data", body]
+                    + options + RunningServer.signature + [server.url],
+                input: "/dev/null", output: server.folder.path(output), errors: server.folder.path("curl-errors"),
+                environment: ProcessInfo.processInfo.environment)
+        }
+        func size(_ output: String) -> Int { (try? Data(contentsOf: server.folder.url(output)).count) ?? 0 }
+        let leaving = try subscribe("first")
+        await eventually { size("first") > 0 }
+        kill(leaving.pid, SIGKILL)
+        await eventually { leaving.end(waits: false) != nil }
+        let staying = try subscribe("second")
+        await eventually { size("second") > 0 }
+        server.signal(SIGTERM)
+        #expect(await server.end() == 0, "\(server.errors)")
+        await eventually { staying.end(waits: false) != nil }
+        // A whole answer, which ended as HTTP has it.
+        #expect(staying.end(waits: true) == 0)
+    }
+
     @Test func `a second signal ends it at once`() async throws {
         let server = try await RunningServer(["--shutdown-grace", "1h"])
         let connection = try RawConnection(port: server.port)

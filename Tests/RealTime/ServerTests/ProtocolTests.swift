@@ -141,13 +141,14 @@ import Testing
     @Test func `curl's own signature is checked against the keys (API-A-6)`() async throws {
         let folder = TestDirectory()
         let file = folder.path("keys.json")
-        try #"{"keys":[{"id":"AKID","secret":"s3cret","operations":["List*"]}]}"#.write(
-            toFile: file, atomically: true, encoding: .utf8)
+        try #"{"keys":[{"id":"AKID","secret":"s3cret","streams":["mine*"],"operations":["List*","CreateStream"]}]}"#
+            .write(
+                toFile: file, atomically: true, encoding: .utf8)
         let server = try await RunningServer(["--credentials", file])
         #expect(!server.output.contains("SECRET"))
-        func call(_ user: String, _ operation: String) async throws -> RunningServer.Answer {
+        func call(_ user: String, _ operation: String, _ body: String = "{}") async throws -> RunningServer.Answer {
             try await server.curl([
-                "--aws-sigv4", "aws:amz:us-east-1:kinesis", "--user", user, "--data", "{}", "--header",
+                "--aws-sigv4", "aws:amz:us-east-1:kinesis", "--user", user, "--data", body, "--header",
                 "Content-Type: application/x-amz-json-1.1", "--header", "X-Amz-Target: Kinesis_20131202.\(operation)",
             ])
         }
@@ -156,6 +157,15 @@ import Testing
         #expect(try await call("AKID:other", "ListStreams").member("__type") == "InvalidSignatureException")
         #expect(try await call("OTHER:s3cret", "ListStreams").member("__type") == "UnrecognizedClientException")
         #expect(try await call("AKID:s3cret", "DescribeLimits").member("__type") == "AccessDeniedException")
+        let mine = try await call("AKID:s3cret", "CreateStream", #"{"StreamName":"mine-1","ShardCount":1}"#)
+        #expect(mine.status == 200, "\(mine.end)")
+        for stream in [
+            #""StreamName":"other""#, #""StreamARN":"arn:aws:kinesis:us-east-1:000000000000:stream/other""#,
+            #""StreamARN":"arn:aws:kinesis:us-east-1:999999999999:stream/mine-1""#,
+        ] {
+            let refused = try await call("AKID:s3cret", "ListShards", "{\(stream)}")
+            #expect(try refused.member("__type") == "AccessDeniedException", "\(refused.end)")
+        }
         #expect(try await server.curl([], path: "/health").status == 200)
     }
 }

@@ -136,7 +136,9 @@ import Testing
         let authenticator = authenticator(keys: [Self.key])
         #expect(
             try caller(authenticator, signed()).get()
-                == Caller(account: "111122223333", region: "us-east-1", keyID: "AKIDEXAMPLE"))
+                == Caller(
+                    account: "111122223333", region: "us-east-1", keyID: "AKIDEXAMPLE",
+                    permissions: Caller.Permissions()))
         #expect(code(caller(authenticator, signed(), body: "{ }")) == "InvalidSignatureException")
         var other = Self.key
         other.secret = "other"
