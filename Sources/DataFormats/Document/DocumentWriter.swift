@@ -11,9 +11,9 @@ package struct DocumentWriter: Sendable {
     /// Whether the next member or element needs a comma before it, in JSON.
     private var needsComma = false
     #if DEBUG
-        /// What is open, from the outside in: the values that it still wants, and whether it is a map.
-        private var open: [(left: Int, isMap: Bool)] = []
-        private var isAfterKey = false
+    /// What is open, from the outside in: the values that it still wants, and whether it is a map.
+    private var open: [(left: Int, isMap: Bool)] = []
+    private var isAfterKey = false
     #endif
 
     package init(_ format: DocumentFormat, reserving capacity: Int = 0) {
@@ -120,7 +120,7 @@ package struct DocumentWriter: Sendable {
     private mutating func begin(_ bracket: UInt8, _ major: UInt8, _ count: Int) {
         beginValue()
         #if DEBUG
-            open.append((count, major == CBORHead.map))
+        open.append((count, major == CBORHead.map))
         #endif
         switch format {
         case .json: bytes.append(bracket)
@@ -131,8 +131,8 @@ package struct DocumentWriter: Sendable {
 
     private mutating func end(_ bracket: UInt8) {
         #if DEBUG
-            let closed = open.popLast()
-            precondition(closed?.left == 0 && closed?.isMap == (bracket == UInt8(ascii: "}")), "not what was begun")
+        let closed = open.popLast()
+        precondition(closed?.left == 0 && closed?.isMap == (bracket == UInt8(ascii: "}")), "not what was begun")
         #endif
         guard format == .json else { return }
         bytes.append(bracket)
@@ -141,19 +141,19 @@ package struct DocumentWriter: Sendable {
 
     private mutating func beginKey() {
         #if DEBUG
-            precondition(open.last?.isMap == true && !isAfterKey, "a name stands in a map")
-            isAfterKey = true
+        precondition(open.last?.isMap == true && !isAfterKey, "a name stands in a map")
+        isAfterKey = true
         #endif
     }
 
     /// Called before each value.
     private mutating func beginValue() {
         #if DEBUG
-            if let last = open.last {
-                precondition(last.left > 0 && last.isMap == isAfterKey, "more than what was begun, or no name")
-                open[open.count - 1].left -= 1
-            }
-            isAfterKey = false
+        if let last = open.last {
+            precondition(last.left > 0 && last.isMap == isAfterKey, "more than what was begun, or no name")
+            open[open.count - 1].left -= 1
+        }
+        isAfterKey = false
         #endif
         guard format == .json else { return }
         if needsComma { bytes.append(UInt8(ascii: ",")) }
