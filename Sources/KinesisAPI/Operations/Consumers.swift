@@ -66,7 +66,7 @@ extension KinesisOperations {
                 )
             }
             if settings.enforcesLimits,
-                transitions.count(of: .creating, where: { $0.contains("/") }) >= Self.creatingLimit
+                creatingCount(stream.address.account, stream.address.region, consumers: true) >= Self.creatingLimit
             {
                 throw ServiceError.limitExceeded(
                     "At most \(Self.creatingLimit) consumers of account \(stream.address.account) may be in state CREATING at a time."

@@ -90,7 +90,7 @@ extension KinesisOperations {
     /// The limits of an account that are enforced only where rates are (API-L-5).
     func checkStreamLimits(_ caller: Caller, isOnDemand: Bool) async throws {
         guard settings.enforcesLimits else { return }
-        let creating = transitions.count(of: .creating) { !$0.contains("/") }
+        let creating = creatingCount(caller.account, caller.region, consumers: false)
         guard creating < Self.creatingLimit else {
             throw ServiceError.limitExceeded(
                 "At most \(Self.creatingLimit) streams of account \(caller.account) may be in state CREATING at a time."
@@ -102,6 +102,14 @@ extension KinesisOperations {
             throw ServiceError.limitExceeded(
                 "Account \(caller.account) has \(count) streams in ON_DEMAND mode in \(caller.region). Limit: \(Self.onDemandStreamLimit)."
             )
+        }
+    }
+
+    /// How many streams, or consumers, of an account and region are being created.
+    func creatingCount(_ account: String, _ region: String, consumers: Bool) -> Int {
+        transitions.count(of: .creating) { name in
+            let stream = scope.address(ofStoreName: String(name.prefix { $0 != "/" }))
+            return name.contains("/") == consumers && stream.account == account && stream.region == region
         }
     }
 

@@ -134,6 +134,10 @@ import Testing
         #expect(
             try await slow.error("CreateStream", #"{"StreamName":"p6","ShardCount":1}"#).text
                 == "At most 5 streams of account 000000000000 may be in state CREATING at a time.")
+        // Each account counts for itself.
+        var other = slow
+        other.caller.account = "111111111111"
+        try await other.makeStream("p6")
         slow.time.advance(by: .seconds(9))
         try await slow.makeStream("p6")
     }
