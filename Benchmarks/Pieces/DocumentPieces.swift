@@ -24,7 +24,8 @@ func documentPieces() {
     }
 }
 
-private enum DocumentSamples {
+/// Bodies of requests and answers.
+enum DocumentSamples {
     private static let data = (0..<100).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ 11) }
     private static let number = Array("49646437577108476416916876405825929425585429676275269634".utf8)
 

@@ -12,7 +12,7 @@ func kinesisPieces() {
     for format in [DocumentFormat.json, .cbor] {
         Benchmark("kinesis: \(format), a put of 500 is answered, per record") { benchmark in
             try await KinesisSamples.withService { service in
-                let body = KinesisSamples.put(format)
+                let body = DocumentSamples.put(format)
                 try await Cost.measure(500 * 40, benchmark) {
                     for _ in 0..<40 { try await service.call("PutRecords", format, body) }
                 }
@@ -20,7 +20,7 @@ func kinesisPieces() {
         }
         Benchmark("kinesis: \(format), a read of 500 is answered, per record") { benchmark in
             try await KinesisSamples.withService { service in
-                try await service.call("PutRecords", format, KinesisSamples.put(format))
+                try await service.call("PutRecords", format, DocumentSamples.put(format))
                 let iterator = try await service.iterator()
                 var body = DocumentWriter(format)
                 body.beginMap(1)
@@ -37,7 +37,6 @@ func kinesisPieces() {
 
 private struct KinesisSamples {
     let service: KinesisService
-    private static let data = (0..<100).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ 11) }
     private static let caller = Caller(account: "000000000000", region: "us-east-1")
 
     /// Calls `body` with a service on a new store that has one stream with one shard.
@@ -68,25 +67,5 @@ private struct KinesisSamples {
             "GetShardIterator", .json,
             Array(#"{"StreamName":"orders","ShardId":"0","ShardIteratorType":"TRIM_HORIZON"}"#.utf8))
         return try Document(json: answer).root["ShardIterator"]?.text ?? ""
-    }
-
-    static func put(_ format: DocumentFormat) -> [UInt8] {
-        var writer = DocumentWriter(format)
-        writer.beginMap(2)
-        writer.key("StreamName")
-        writer.string("orders")
-        writer.key("Records")
-        writer.beginList(500)
-        for index in 0..<500 {
-            writer.beginMap(2)
-            writer.key("Data")
-            writer.blob(data[...])
-            writer.key("PartitionKey")
-            writer.string("user-\(10_000 + index)")
-            writer.endMap()
-        }
-        writer.endList()
-        writer.endMap()
-        return writer.bytes
     }
 }
