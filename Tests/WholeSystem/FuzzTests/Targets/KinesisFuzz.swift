@@ -29,17 +29,24 @@ enum KinesisFuzz {
         let call = OperationCall(
             input: root, caller: Caller(account: "000000000000", region: "us-east-1"), format: .json, requestID: "r")
         // What has passed the checks is within the model's limits.
-        if let name = call.text("StreamName") {
+        // Members that the operation does not have are ignored, whatever they are (API-S-1).
+        func member(_ name: StaticString) -> Document.Value? {
+            guard case .structure(let members) = operation.input,
+                members.contains(where: { $0.name.description == name.description })
+            else { return nil }
+            return root[name]
+        }
+        if let name = member("StreamName")?.text {
             try hold((1...128).contains(name.utf16.count), "a stream name of \(name.utf16.count) characters passed")
         }
-        if let records = root["Records"] {
+        if let records = member("Records") {
             try hold((1...500).contains(records.count), "\(records.count) records passed")
             for record in records.elements {
                 try hold(record["Data"] != nil, "a record without data passed")
                 _ = try record["Data"]?.blob()
             }
         }
-        if let limit = call.int("Limit") { try hold((1...10_000).contains(limit), "a limit of \(limit) passed") }
+        if let limit = member("Limit")?.int { try hold((1...10_000).contains(limit), "a limit of \(limit) passed") }
         _ = (call.map("Tags"), call.texts("TagKeys"), call.milliseconds("Timestamp"))
     }
 
