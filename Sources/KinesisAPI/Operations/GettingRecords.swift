@@ -126,7 +126,7 @@ extension RecordBatch.SubSequence {
         var taken = 0
         var size = 0
         for record in self {
-            let more = record.bytes.count + record.partitionKey.utf8.count
+            let more = record.dataByteCount + record.keyByteCount
             if taken > 0, size + more > limit { break }
             size += more
             taken += 1

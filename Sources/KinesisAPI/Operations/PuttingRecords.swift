@@ -22,7 +22,7 @@ extension KinesisOperations {
         try await checkSizes([record], name, address) { _ in "data" }
         try await rates.takePut([record], stream: name, address, engine)
         if call.bool("DryRun") { throw ServiceError.dryRun }
-        let receipts = try await mapping(address) { try await append([record], to: name) }
+        let receipts = try await mapping(address) { try await store.stream(name).put(contentsOf: [record]) }
         guard let receipt = receipts.first else { throw ServiceError.internalFailure }
         return .map([
             "ShardId": .text(receipt.shard.description),
@@ -75,7 +75,9 @@ extension KinesisOperations {
             throttled.isEmpty ? records : records.enumerated().filter { throttled[$0.offset] == nil }.map(\.element)
         var receipts: [PutReceipt] = []
         do {
-            if !admitted.isEmpty { receipts = try await mapping(address) { try await append(admitted, to: name) } }
+            if !admitted.isEmpty {
+                receipts = try await mapping(address) { try await store.stream(name).put(contentsOf: admitted) }
+            }
         } catch let error as ServiceError {
             throw error
         } catch let error as ShardlineError {
@@ -188,20 +190,5 @@ extension KinesisOperations {
         }
         guard let number = UInt128(text) else { return false }
         return number < 1 << 124
-    }
-
-    /// Appends the records in one commit, durably. Throws `ShardlineError` where that failed or is not known.
-    private func append(_ records: [NewRecord], to name: String) async throws -> [PutReceipt] {
-        switch try await engine.commit([.append(Append(records, to: name))]) {
-        case .committed(let receipts):
-            guard case .appended(let receipts)? = receipts.first else {
-                throw ShardlineError(.storeFailed, "the store gave no receipts of an append")
-            }
-            return receipts
-        case .unknown(let cause):
-            throw ShardlineError(.outcomeUnknown, "whether the records were written is not known", cause: cause)
-        case .conflict, .sealed:
-            throw ShardlineError(.storeFailed, "the store refused an append by keys as if it named a shard")
-        }
     }
 }
