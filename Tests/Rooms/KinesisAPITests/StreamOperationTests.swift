@@ -315,8 +315,6 @@ import Testing
 
     // MARK: The states in between
 
-    private static let delayed = APIClient { $0.transitionDelay = .milliseconds(500) }
-
     @Test
     func `API-C-1, API-C-2, API-CreateStream-2 a stream that is being created takes no records and shows no shards`()
         async throws
