@@ -2,11 +2,11 @@
 ///
 /// A class, so that a run holds one reference. With a record or two to a run, as streams of many shards have them, most
 /// of a run's cost is reference counting.
-package final class RecordChunk: Sendable {
+@usableFromInline package final class RecordChunk: Sendable {
     /// The encoded records (``RecordEncoding``).
-    package let bytes: [UInt8]
+    @usableFromInline package let bytes: [UInt8]
     /// The start of every record in `bytes`, and as the last element the end.
-    package let offsets: [UInt32]
+    @usableFromInline package let offsets: [UInt32]
     /// The address of `bytes`, for ``Prefetch`` only.
     package let address: UInt
 
@@ -20,19 +20,19 @@ package final class RecordChunk: Sendable {
 /// Consecutive records of one shard in one chunk of bytes: the form in which stores keep and return records.
 ///
 /// A copy shares the chunk. The records' numbers are dense: the i-th has `firstSequence + i`.
-package struct RecordRun: Sendable {
+@usableFromInline package struct RecordRun: Sendable {
     /// The run's records, and possibly those of other runs.
-    package let chunk: RecordChunk
+    @usableFromInline package let chunk: RecordChunk
     // Half the size of a range of integers: stores keep runs of single records.
     @usableFromInline var lower: UInt32
     @usableFromInline var upper: UInt32
-    package let shard: ShardID
+    @usableFromInline package let shard: ShardID
     // Stored, because the chunk's offsets are elsewhere in memory and a read needs this number of every run.
     @usableFromInline var bytesOfAll: UInt32
-    package let shardCreationSecond: UInt64
-    package internal(set) var firstSequence: SequenceNumber
+    @usableFromInline package let shardCreationSecond: UInt64
+    @usableFromInline package internal(set) var firstSequence: SequenceNumber
     /// The arrival of the run; a record's own is this plus its delta.
-    package let arrival: Timestamp
+    @usableFromInline package let arrival: Timestamp
 
     @inlinable package init(
         _ chunk: RecordChunk, _ range: Range<Int>, shard: ShardID, shardCreationSecond: UInt64,

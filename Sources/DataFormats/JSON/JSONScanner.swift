@@ -1,7 +1,7 @@
 /// Goes through JSON text once, without making values: strict (RFC 8259), UTF-8 included.
 ///
 /// The memory of the text must stay valid while the scanner is used.
-package struct JSONScanner {
+@usableFromInline package struct JSONScanner {
     @usableFromInline let bytes: UnsafePointer<UInt8>
     /// The number of bytes.
     @usableFromInline package let end: Int
@@ -69,7 +69,7 @@ package struct JSONScanner {
     // MARK: Strings
 
     /// Where a string's content is, between its quotes.
-    package struct Text {
+    @usableFromInline package struct Text {
         @usableFromInline package let range: Range<Int>
         /// Whether it has escapes, so that the bytes differ from the text.
         @usableFromInline package let isEscaped: Bool

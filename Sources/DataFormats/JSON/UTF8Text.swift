@@ -1,5 +1,5 @@
 /// UTF-8, checked as the standard wants it: no overlong forms, no halves of surrogate pairs.
-package enum UTF8Text {
+@usableFromInline package enum UTF8Text {
     /// Whether all of it is UTF-8.
     package static func isValid(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
         guard let bytes = text.baseAddress else { return true }

@@ -9,11 +9,11 @@ struct DocumentMatcher {
 
     private var scanner: JSONScanner
     // The caller keeps both valid.
-    private let tables: UnsafePointer<FilterTables>
+    private let tables: FilterTables
     private let values: UnsafeMutablePointer<UInt8>
 
     init(
-        _ data: UnsafeBufferPointer<UInt8>, _ tables: UnsafePointer<FilterTables>,
+        _ data: UnsafeBufferPointer<UInt8>, _ tables: FilterTables,
         _ values: UnsafeMutablePointer<UInt8>
     ) {
         scanner = JSONScanner(data)
@@ -29,7 +29,7 @@ struct DocumentMatcher {
         return scanner.isAtEnd
     }
 
-    @inline(__always) private func node(_ index: Int) -> Node { tables.pointee.nodes.baseAddress! + index }
+    @inline(__always) private func node(_ index: Int) -> Node { tables.nodes.baseAddress! + index }
 
     // MARK: Objects
 
@@ -56,15 +56,15 @@ struct DocumentMatcher {
     }
 
     @inline(__always) private func formulaHolds(_ node: Node, _ index: Int32) -> Bool {
-        let formula = tables.pointee.slots[Int(node.pointee.formulas.lowerBound + index)]
-        return tables.pointee.holds(Int(formula), values)
+        let formula = tables.slots[Int(node.pointee.formulas.lowerBound + index)]
+        return tables.holds(Int(formula), values)
     }
 
     /// As before anything was seen.
     @inline(__always) private func reset(_ slots: Range<Int32>) {
         guard !slots.isEmpty else { return }
         let start = Int(slots.lowerBound)
-        (values + start).update(from: tables.pointee.initialSlots.baseAddress! + start, count: slots.count)
+        (values + start).update(from: tables.initialSlots.baseAddress! + start, count: slots.count)
     }
 
     /// Takes an object, whose braces are next, and the values in it that are asked for.
@@ -109,8 +109,8 @@ struct DocumentMatcher {
     /// The node of a name in an object; -1 if no pattern asks for it.
     @inline(__always)
     private func find(_ name: UnsafeBufferPointer<UInt8>, available: Int, in node: Node) -> Int {
-        let place = tables.pointee.find(name, available: available, in: node.pointee.children)
-        return place < 0 ? -1 : Int(tables.pointee.words[place].target)
+        let place = tables.find(name, available: available, in: node.pointee.children)
+        return place < 0 ? -1 : Int(tables.words[place].target)
     }
 
     /// Takes the value of a dotted name as if each part were a member of an object of its own.
@@ -224,6 +224,6 @@ struct DocumentMatcher {
     }
 
     @inline(__always) private func answer(_ node: Node, _ value: ScalarValue) {
-        tables.pointee.answer(node, value, values)
+        tables.answer(node, value, values)
     }
 }

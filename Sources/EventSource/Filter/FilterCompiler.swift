@@ -44,7 +44,7 @@ struct FilterCompiler {
     private let root = Field([])
 
     /// The tables, and the nodes of the record's own fields: those that patterns name.
-    static func compile(_ patterns: [PatternFields]) -> (tables: FilterTables, fields: [UTF8Key: Int]) {
+    static func compile(_ patterns: [PatternFields]) -> (tables: FilterTables.Arrays, fields: [UTF8Key: Int]) {
         var compiler = FilterCompiler()
         let clauses = patterns.map { compiler.clause(of: $0, in: compiler.root) }
         compiler.placeSlots(compiler.root)
@@ -53,7 +53,7 @@ struct FilterCompiler {
         let fields = compiler.root.children.enumerated().map {
             (UTF8Key(String(decoding: $1.name, as: UTF8.self)), $0 + 1)
         }
-        return (FilterTables(compiler.arrays), Dictionary(uniqueKeysWithValues: fields))
+        return (compiler.arrays, Dictionary(uniqueKeysWithValues: fields))
     }
 
     /// Adds what an object of a pattern asks to the fields of `parent`.

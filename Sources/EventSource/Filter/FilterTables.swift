@@ -107,65 +107,88 @@ struct FilterTables {
         static let element: UInt8 = 4
     }
 
-    let nodes: UnsafeBufferPointer<Node>
-    let words: UnsafeBufferPointer<Word>
-    let tests: UnsafeBufferPointer<Test>
-    let operands: UnsafeBufferPointer<Operand>
-    let numbers: UnsafeBufferPointer<DecimalNumber>
-    let ranges: UnsafeBufferPointer<NumberRange>
-    let blocks: UnsafeBufferPointer<AddressBlock>
-    let pieces: UnsafeBufferPointer<Piece>
-    let failures: UnsafeBufferPointer<Int32>
-    let bytes: UnsafeBufferPointer<UInt8>
-    let scalars: UnsafeBufferPointer<UInt32>
-    let slots: UnsafeBufferPointer<Int32>
-    let formulas: UnsafeBufferPointer<Formula>
-    let choices: UnsafeBufferPointer<Range<Int32>>
-    let initialSlots: UnsafeMutableBufferPointer<UInt8>
-    let patterns: UnsafeBufferPointer<Int32>
+    /// The tables when they are complete.
+    fileprivate struct Buffers {
+        let nodes: UnsafeBufferPointer<Node>
+        let words: UnsafeBufferPointer<Word>
+        let tests: UnsafeBufferPointer<Test>
+        let operands: UnsafeBufferPointer<Operand>
+        let numbers: UnsafeBufferPointer<DecimalNumber>
+        let ranges: UnsafeBufferPointer<NumberRange>
+        let blocks: UnsafeBufferPointer<AddressBlock>
+        let pieces: UnsafeBufferPointer<Piece>
+        let failures: UnsafeBufferPointer<Int32>
+        let bytes: UnsafeBufferPointer<UInt8>
+        let scalars: UnsafeBufferPointer<UInt32>
+        let slots: UnsafeBufferPointer<Int32>
+        let formulas: UnsafeBufferPointer<Formula>
+        let choices: UnsafeBufferPointer<Range<Int32>>
+        let initialSlots: UnsafeMutableBufferPointer<UInt8>
+        let patterns: UnsafeBufferPointer<Int32>
 
-    init(_ arrays: Arrays) {
-        func copy<Element>(_ array: [Element]) -> UnsafeMutableBufferPointer<Element> {
-            let room = UnsafeMutableBufferPointer<Element>.allocate(capacity: array.count)
-            _ = room.initialize(from: array)
-            return room
+        init(_ arrays: Arrays) {
+            func copy<Element>(_ array: [Element]) -> UnsafeMutableBufferPointer<Element> {
+                let room = UnsafeMutableBufferPointer<Element>.allocate(capacity: array.count)
+                _ = room.initialize(from: array)
+                return room
+            }
+            nodes = UnsafeBufferPointer(copy(arrays.nodes))
+            words = UnsafeBufferPointer(copy(arrays.words))
+            tests = UnsafeBufferPointer(copy(arrays.tests))
+            operands = UnsafeBufferPointer(copy(arrays.operands))
+            numbers = UnsafeBufferPointer(copy(arrays.numbers))
+            ranges = UnsafeBufferPointer(copy(arrays.ranges))
+            blocks = UnsafeBufferPointer(copy(arrays.blocks))
+            pieces = UnsafeBufferPointer(copy(arrays.pieces))
+            failures = UnsafeBufferPointer(copy(arrays.failures))
+            bytes = UnsafeBufferPointer(copy(arrays.bytes))
+            scalars = UnsafeBufferPointer(copy(arrays.scalars))
+            slots = UnsafeBufferPointer(copy(arrays.slots))
+            formulas = UnsafeBufferPointer(copy(arrays.formulas))
+            choices = UnsafeBufferPointer(copy(arrays.choices))
+            initialSlots = copy(arrays.initialSlots)
+            patterns = UnsafeBufferPointer(copy(arrays.patterns))
         }
-        nodes = UnsafeBufferPointer(copy(arrays.nodes))
-        words = UnsafeBufferPointer(copy(arrays.words))
-        tests = UnsafeBufferPointer(copy(arrays.tests))
-        operands = UnsafeBufferPointer(copy(arrays.operands))
-        numbers = UnsafeBufferPointer(copy(arrays.numbers))
-        ranges = UnsafeBufferPointer(copy(arrays.ranges))
-        blocks = UnsafeBufferPointer(copy(arrays.blocks))
-        pieces = UnsafeBufferPointer(copy(arrays.pieces))
-        failures = UnsafeBufferPointer(copy(arrays.failures))
-        bytes = UnsafeBufferPointer(copy(arrays.bytes))
-        scalars = UnsafeBufferPointer(copy(arrays.scalars))
-        slots = UnsafeBufferPointer(copy(arrays.slots))
-        formulas = UnsafeBufferPointer(copy(arrays.formulas))
-        choices = UnsafeBufferPointer(copy(arrays.choices))
-        initialSlots = copy(arrays.initialSlots)
-        patterns = UnsafeBufferPointer(copy(arrays.patterns))
+
+        func deallocate() {
+            nodes.deallocate()
+            words.deallocate()
+            tests.deallocate()
+            operands.deallocate()
+            numbers.deallocate()
+            ranges.deallocate()
+            blocks.deallocate()
+            pieces.deallocate()
+            failures.deallocate()
+            bytes.deallocate()
+            scalars.deallocate()
+            slots.deallocate()
+            formulas.deallocate()
+            choices.deallocate()
+            initialSlots.deallocate()
+            patterns.deallocate()
+        }
     }
 
-    fileprivate func deallocate() {
-        nodes.deallocate()
-        words.deallocate()
-        tests.deallocate()
-        operands.deallocate()
-        numbers.deallocate()
-        ranges.deallocate()
-        blocks.deallocate()
-        pieces.deallocate()
-        failures.deallocate()
-        bytes.deallocate()
-        scalars.deallocate()
-        slots.deallocate()
-        formulas.deallocate()
-        choices.deallocate()
-        initialSlots.deallocate()
-        patterns.deallocate()
-    }
+    // One pointer, which is handed around: the buffers themselves would be copied with each call of a method.
+    fileprivate let buffers: UnsafePointer<Buffers>
+
+    var nodes: UnsafeBufferPointer<Node> { @inline(__always) get { buffers.pointee.nodes } }
+    var words: UnsafeBufferPointer<Word> { @inline(__always) get { buffers.pointee.words } }
+    var tests: UnsafeBufferPointer<Test> { @inline(__always) get { buffers.pointee.tests } }
+    var operands: UnsafeBufferPointer<Operand> { @inline(__always) get { buffers.pointee.operands } }
+    var numbers: UnsafeBufferPointer<DecimalNumber> { @inline(__always) get { buffers.pointee.numbers } }
+    var ranges: UnsafeBufferPointer<NumberRange> { @inline(__always) get { buffers.pointee.ranges } }
+    var blocks: UnsafeBufferPointer<AddressBlock> { @inline(__always) get { buffers.pointee.blocks } }
+    var pieces: UnsafeBufferPointer<Piece> { @inline(__always) get { buffers.pointee.pieces } }
+    var failures: UnsafeBufferPointer<Int32> { @inline(__always) get { buffers.pointee.failures } }
+    var bytes: UnsafeBufferPointer<UInt8> { @inline(__always) get { buffers.pointee.bytes } }
+    var scalars: UnsafeBufferPointer<UInt32> { @inline(__always) get { buffers.pointee.scalars } }
+    var slots: UnsafeBufferPointer<Int32> { @inline(__always) get { buffers.pointee.slots } }
+    var formulas: UnsafeBufferPointer<Formula> { @inline(__always) get { buffers.pointee.formulas } }
+    var choices: UnsafeBufferPointer<Range<Int32>> { @inline(__always) get { buffers.pointee.choices } }
+    var initialSlots: UnsafeMutableBufferPointer<UInt8> { @inline(__always) get { buffers.pointee.initialSlots } }
+    var patterns: UnsafeBufferPointer<Int32> { @inline(__always) get { buffers.pointee.patterns } }
 
     // MARK: Finding words
 
@@ -249,16 +272,16 @@ struct FilterTables {
 
 /// Owns the memory of tables. It is written before anybody else sees it, and not changed any more.
 final class FilterMemory: @unchecked Sendable {
-    let tables: UnsafePointer<FilterTables>
+    let tables: FilterTables
 
-    init(_ tables: FilterTables) {
-        let room = UnsafeMutablePointer<FilterTables>.allocate(capacity: 1)
-        room.initialize(to: tables)
-        self.tables = UnsafePointer(room)
+    init(_ arrays: FilterTables.Arrays) {
+        let room = UnsafeMutablePointer<FilterTables.Buffers>.allocate(capacity: 1)
+        room.initialize(to: FilterTables.Buffers(arrays))
+        tables = FilterTables(buffers: UnsafePointer(room))
     }
 
     deinit {
-        tables.pointee.deallocate()
-        tables.deallocate()
+        tables.buffers.pointee.deallocate()
+        tables.buffers.deallocate()
     }
 }

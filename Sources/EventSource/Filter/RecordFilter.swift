@@ -39,9 +39,9 @@ package struct RecordFilter: Sendable {
         guard wrong.isEmpty else { throw ShardlineError(.invalidArgument, wrong.joined(separator: "; ")) }
         self.patterns = patterns
         self.source = source
-        let (tables, fields) = FilterCompiler.compile(patterns.compactMap { try? PatternParser.parse($0) })
-        memory = FilterMemory(tables)
-        slotCount = tables.initialSlots.count
+        let (arrays, fields) = FilterCompiler.compile(patterns.compactMap { try? PatternParser.parse($0) })
+        memory = FilterMemory(arrays)
+        slotCount = arrays.initialSlots.count
         data = fields["data"]
         func node(_ field: MetadataField) -> Int? { fields[UTF8Key(field.rawValue)] }
         key = node(.partitionKey)
@@ -54,7 +54,7 @@ package struct RecordFilter: Sendable {
             (.kinesisSchemaVersion, "1.0"), (.eventSource, "aws:kinesis"), (.eventName, "aws:kinesis:record"),
             (.awsRegion, source.region), (.eventSourceARN, source.streamARN),
         ]
-        if let values = tables.initialSlots.baseAddress {
+        if let values = memory.tables.initialSlots.baseAddress {
             for (field, text) in constants { Self.answer(node(field), text, memory.tables, values) }
         }
     }
@@ -88,7 +88,7 @@ package struct RecordFilter: Sendable {
                 let tables = memory.tables
                 // A pattern names one field at least, so there are slots.
                 let values = room.baseAddress!
-                values.initialize(from: tables.pointee.initialSlots.baseAddress!, count: slotCount)
+                values.initialize(from: tables.initialSlots.baseAddress!, count: slotCount)
                 // A record without a key has no such member (API-U-1).
                 if let key, layout.keyStart < layout.dataStart {
                     let text = UnsafeBufferPointer(rebasing: bytes[layout.keyStart..<layout.dataStart])
@@ -135,7 +135,7 @@ package struct RecordFilter: Sendable {
     }
 
     private static func answer(
-        _ node: Int?, _ text: String, _ tables: UnsafePointer<FilterTables>, _ values: UnsafeMutablePointer<UInt8>
+        _ node: Int?, _ text: String, _ tables: FilterTables, _ values: UnsafeMutablePointer<UInt8>
     ) {
         guard let node else { return }
         var text = text
@@ -144,16 +144,16 @@ package struct RecordFilter: Sendable {
 
     @inline(__always)
     private static func answer(
-        _ node: Int, _ value: ScalarValue, _ tables: UnsafePointer<FilterTables>, _ values: UnsafeMutablePointer<UInt8>
+        _ node: Int, _ value: ScalarValue, _ tables: FilterTables, _ values: UnsafeMutablePointer<UInt8>
     ) {
-        tables.pointee.answer(tables.pointee.nodes.baseAddress! + node, value, values)
+        tables.answer(tables.nodes.baseAddress! + node, value, values)
     }
 
     @inline(__always)
     private func isKept(data text: UnsafeBufferPointer<UInt8>, _ values: UnsafeMutablePointer<UInt8>) -> Bool {
         let tables = memory.tables
         guard let data else { return anyHolds(values) }
-        let slots = tables.pointee.nodes[data].objectSlots
+        let slots = tables.nodes[data].objectSlots
         func answerData(_ value: UInt8) { for slot in slots { values[Int(slot)] = value } }
         if mayDecideEarly {
             // Formulas have no negations: what holds or fails whatever the data are needs no look at them.
@@ -168,7 +168,7 @@ package struct RecordFilter: Sendable {
     }
 
     @inline(__always) private func anyHolds(_ values: UnsafeMutablePointer<UInt8>) -> Bool {
-        for formula in memory.tables.pointee.patterns where memory.tables.pointee.holds(Int(formula), values) {
+        for formula in memory.tables.patterns where memory.tables.holds(Int(formula), values) {
             return true
         }
         return false

@@ -92,6 +92,37 @@ import Testing
         #expect(breaches == [])
     }
 
+    /// Types whose members say `@inlinable` without effect: the compiler inlines a member in another target only where its
+    /// type is public or `@usableFromInline`, and doesn't say so.
+    static func inlinableWithoutEffect(in files: [SourceTree.File]) -> [Breach] {
+        let type = #/^(\s*)(?:@\w+\s+)*package\s+(?:final\s+)?(?:struct|class|enum|actor)\b/#
+        return files.filter { $0.codeText.has("@inlinable") }.flatMap { file in
+            file.code.indices.compactMap { number in
+                let line = file.code[number]
+                guard line.has("package"), let found = line.firstMatch(of: type) else { return nil }
+                let above = number > 0 ? file.code[number - 1] : ""
+                guard !line.has("@usableFromInline"), !above.has("@usableFromInline") else { return nil }
+                let isInlinable = file.code[(number + 1)...].prefix { !$0.hasPrefix(found.1 + "}") }
+                    .contains { $0.has("@inlinable") }
+                return isInlinable
+                    ? Breach(path: file.path, line: number + 1, what: "@inlinable in a type without @usableFromInline")
+                    : nil
+            }
+        }
+    }
+
+    @Test func `what is inlinable is in a type that other targets may inline`() throws {
+        #expect(try Self.inlinableWithoutEffect(in: SourceTree.files(below: "Sources")) == [])
+        let member = "\n    @inlinable package var a: Int { 1 }\n}"
+        for (declaration, lines) in [
+            ("package struct A {", [1]), ("package final class A {", [1]), ("@usableFromInline package struct A {", []),
+            ("@usableFromInline\npackage enum A {", []), ("package struct B {\n}\npublic struct A {", []),
+        ] {
+            let file = SourceTree.File(path: "Sources/StreamModel/A.swift", text: declaration + member)
+            #expect(Self.inlinableWithoutEffect(in: [file]).map(\.line) == lines, "\(declaration)")
+        }
+    }
+
     @Test func `every error code is thrown somewhere`() throws {
         let declared = try SourceTree.text("Sources/StreamModel/ShardlineError.swift")
             .matches(of: #/static let (\w+) = Code/#).map { String($0.1) }
