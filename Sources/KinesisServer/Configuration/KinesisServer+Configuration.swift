@@ -88,8 +88,10 @@ extension KinesisServer {
         /// How long a connection may be without a request. Beyond it the connection is closed. Default: 5 minutes; 1 ms to 1
         /// day.
         public var idleTime = Duration.seconds(300)
-        /// The bytes of all bodies in memory together: those that arrive, and those of requests that run. Beyond it
-        /// bodies wait, for at most ``requestTime``; then status 503. Default: 256 MiB; at least ``bodyBytes``.
+        /// The bytes of all bodies together: those that arrive, and those of requests that run, which count twice, for
+        /// what came and for the copy that the operation reads. Beyond it bodies wait, for at most ``requestTime``; then
+        /// status 503. Bodies that were taken are still copied, so at most twice as many bytes are in memory. Default: 256
+        /// MiB; at least ``bodyBytes``.
         public var allBodiesBytes = 256 << 20
 
         /// The defaults.

@@ -2,6 +2,7 @@
 import HummingbirdCore
 import Logging
 import NIOCore
+import NIOHTTP1
 
 /// A port for HTTP/1.1 and HTTP/2: the first bytes of a connection decide. Inside TLS it sees the decrypted bytes, so the
 /// client that has agreed on `h2` begins with the preface as any other does (API-P-4).
@@ -28,9 +29,21 @@ struct EitherHTTPChannel: ServerChildChannel {
                 PrefaceDetector(deadline: firstBytesTime, decided: promise) { isHTTP2 in
                     isHTTP2
                         ? http2.setup(channel: channel, logger: logger).map(Version.http2)
-                        : http1.setup(channel: channel, logger: logger).map(Version.http1)
+                        : setupHTTP1(channel, logger).map(Version.http1)
                 })
             return Value(version: promise.futureResult, channel: channel)
+        }
+    }
+
+    private func setupHTTP1(_ channel: any Channel, _ logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
+        let value = http1.setup(channel: channel, logger: logger)
+        do {
+            let pipeline = channel.pipeline.syncOperations
+            let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
+            try pipeline.addHandler(LastRequestCloser(), position: .after(decoder))
+            return value
+        } catch {
+            return channel.eventLoop.makeFailedFuture(error)
         }
     }
 

@@ -194,9 +194,22 @@ final class RequestGate: ChannelDuplexHandler, RemovableChannelHandler {
         if !isHTTP2 { fields[.connection] = "close" }
         context.write(wrapOutboundOut(.head(HTTPResponse(status: status, headerFields: fields))), promise: nil)
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-        if !isHTTP2 { context.close(mode: .output, promise: nil) }
+        if isHTTP2 {
+            // The connection takes no more requests then, and ends when those that run are answered. That wakes a client
+            // that waits for more after the whole answer, as curl 7.88 does. At once it would cost the answer.
+            let connection = context.channel.parent?.pipeline
+            context.eventLoop.scheduleTask(in: Self.linger) {
+                connection?.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+            }
+        } else {
+            context.close(mode: .output, promise: nil)
+        }
         timer?.cancel()
-        timer = context.eventLoop.assumeIsolated().scheduleTask(in: Self.linger) { context.close(promise: nil) }
+        timer = context.eventLoop.assumeIsolated().scheduleTask(in: Self.linger) { [isHTTP2] in
+            // At once it would be early: curl 7.88 takes a reset while it sends for the loss of the answer.
+            if isHTTP2 { context.triggerUserOutboundEvent(StreamReset.Event(), promise: nil) }
+            context.close(promise: nil)
+        }
         // Nobody else reads any more, and what the client is still sending is dropped here.
         context.read()
     }

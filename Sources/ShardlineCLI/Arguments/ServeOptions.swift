@@ -71,7 +71,9 @@ struct ServeOptions: ParsableArguments {
     var maxBody: String?
 
     @Option(
-        help: ArgumentHelp("The most bytes of all bodies in memory together. Default: 256MiB.", valueName: "size"))
+        help: ArgumentHelp(
+            "The most bytes of all bodies together; at most twice as many are in memory. Default: 256MiB.",
+            valueName: "size"))
     var maxBodies: String?
 
     @Option(

@@ -6,7 +6,7 @@ import Testing
 /// Clients that send what no client should: a clear answer each, and a server that lives on.
 @Suite(.serialized, .timeLimit(.minutes(4))) struct HostileTests {
     /// Short limits, so that nothing has to be waited for.
-    private static let short = ["--request-time", "200ms", "--idle-time", "300ms"]
+    private static let short = ["--request-time", "200ms", "--idle-time", "300ms", "--shutdown-grace", "300ms"]
 
     private func lives(_ server: RunningServer) async throws {
         #expect(server.isRunning, "\(server.errors)")
@@ -24,6 +24,8 @@ import Testing
                         [version, "--header", expect, "--header", "Content-Type:", "--data-binary", "@\(file)"])
                     #expect(answer.status == status, "\(size) \(version) \(expect): \(answer.end.errors)")
                     if status == 413 { #expect(answer.body == "" && answer["x-amzn-requestid"] == nil) }
+                    // 28: it has waited for the end of its stream without it.
+                    #expect(answer.end.status != 28, "\(size) \(version) \(expect): \(answer.end.errors)")
                 }
             }
         }
@@ -60,7 +62,8 @@ import Testing
             let connection = try RawConnection(port: server.port)
             connection.send(sample)
             // Ends: the server answers with an error, or closes.
-            #expect(!(await connection.receive()).hasPrefix("HTTP/1.1 200"), "\(sample)")
+            let received = await connection.receive()
+            #expect(!received.hasPrefix("HTTP/1.1 200") && !received.hasPrefix("nothing came"), "\(sample)")
         }
         try await lives(server)
     }
@@ -124,6 +127,28 @@ import Testing
         let resident = try #require(status.firstMatch(of: /VmRSS:\s+(\d+) kB/).flatMap { Int($0.1) })
         #expect(resident < 200_000 + 40 * count, "\(resident) KiB")
         connections = []
+        try await lives(server)
+    }
+
+    @Test func `a connection ends after the answer to its last request`() async throws {
+        let server = try await RunningServer()
+        let more = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+        for (request, version) in [
+            ("GET /health HTTP/1.0\r\n\r\n", "1.0"), ("GET /health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "1.0"),
+            ("GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "1.1"),
+            ("GET /health HTTP/1.1\r\nHost: a\r\nConnection: te, Close\r\n\r\n", "1.1"),
+            ("POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\na", "1.0"),
+        ] {
+            for (before, after) in [("", ""), (more, more)] {
+                let connection = try RawConnection(port: server.port)
+                connection.send(before + request + after)
+                let answer = await connection.receive()
+                let heads = answer.matches(of: /HTTP\/1\.\d \d\d\d/).map(\.output)
+                #expect(heads.count == (before.isEmpty ? 1 : 2), "\(request): \(answer)")
+                #expect(heads.last?.hasPrefix("HTTP/\(version)") == true, "\(request): \(answer)")
+                #expect(answer.lowercased().contains("connection: close"), "\(request): \(answer)")
+            }
+        }
         try await lives(server)
     }
 

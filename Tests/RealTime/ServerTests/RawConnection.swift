@@ -50,6 +50,9 @@ final class RawConnection: @unchecked Sendable {
         var room = [UInt8](repeating: 0, count: 64 << 10)
         while true {
             let count = recv(descriptor, &room, room.count, 0)
+            if count < 0, errno == EAGAIN {
+                return "nothing came within a minute after: " + String(decoding: bytes, as: UTF8.self)
+            }
             guard count > 0 else { break }
             bytes += room[..<count]
             if let text, String(decoding: bytes, as: UTF8.self).contains(text) { break }
