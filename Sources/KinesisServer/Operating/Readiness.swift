@@ -10,7 +10,10 @@ final class Readiness: Sendable {
         var isEnding = false
     }
 
+    private let store: any StreamStore
     private let state = Mutex(State())
+
+    init(store: any StreamStore) { self.store = store }
 
     func fail(_ failure: ShardlineError) { state.withLock { $0.failure = failure } }
 
@@ -18,10 +21,10 @@ final class Readiness: Sendable {
 
     /// Why not; nil where it should.
     func reason() async -> String? {
-        state.withLock { state in
-            if let failure = state.failure { return "the store has failed: \(failure.message)" }
-            return state.isEnding ? "the server is shutting down" : nil
-        }
+        let (failure, isEnding) = state.withLock { ($0.failure, $0.isEnding) }
+        if let failure { return "the store has failed: \(failure.message)" }
+        if isEnding { return "the server is shutting down" }
+        return await store.writeRefusal().map { "the store takes no records: \($0.message)" }
     }
 }
 #endif

@@ -90,7 +90,7 @@ public final class KinesisServer: Service {
 
     private func serve() async throws {
         let service = KinesisService(store: store, settings: configuration.serviceSettings, logger: logger)
-        let readiness = Readiness()
+        let readiness = Readiness(store: store)
         let recorded = ServerMetrics(factory: metrics ?? MetricsSystem.factory)
         let memory = BodyMemory(limit: configuration.limits.allBodiesBytes)
         let handler = RequestHandler(

@@ -75,6 +75,9 @@ public final class SegmentStore: StoreEngine {
     /// As ``StreamStore/waitForFailure()``; returns the error of the failed write or sync.
     public func waitForFailure() async throws -> ShardlineError { try await core.health.signal.wait() }
 
+    /// As ``StreamStore/writeRefusal()``: a full disk, or the failed write or sync.
+    public func writeRefusal() async -> ShardlineError? { core.health.failure ?? core.space.refusal }
+
     /// Why the store accepts nothing more until it is opened again; nil while it works.
     package var failure: ShardlineError? { core.health.failure }
 

@@ -35,6 +35,9 @@ extension InMemoryStore {
     /// As `StoreEngine/waitForFailure()`: returns after ``fail(with:)``.
     public func waitForFailure() async throws -> ShardlineError { try await signal.wait() }
 
+    /// As `StreamStore/writeRefusal()`: the error of ``fail(with:)``.
+    public func writeRefusal() async -> ShardlineError? { signal.value }
+
     /// Declares a lost range: a reader that reaches it gets the range in `ReadResult/lost`.
     public func loseRecords(_ range: ClosedRange<SequenceNumber>, in stream: String, shard: ShardID) throws {
         try state.withLock { state in

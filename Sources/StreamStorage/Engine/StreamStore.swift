@@ -25,6 +25,11 @@ public protocol StreamStore: Sendable {
     /// returns, for stores that don't report failures.
     func waitForFailure() async throws -> ShardlineError
 
+    /// Why the store takes no records at this moment: `diskFull` until there is room again, or what
+    /// ``waitForFailure()`` returns; nil while it takes them. Reads may go on. Default: nil, for stores that tell it in
+    /// the calls alone.
+    func writeRefusal() async -> ShardlineError?
+
     /// Ends all calls, makes acknowledged changes durable and releases the store. Further calls do nothing.
     func close() async throws
 }
@@ -32,6 +37,9 @@ public protocol StreamStore: Sendable {
 extension StreamStore {
     /// The default label.
     public var logger: Logger { Logger(label: "shardline.store") }
+
+    /// None: for stores that refuse records in the calls alone.
+    public func writeRefusal() async -> ShardlineError? { nil }
 
     /// Waits until the task is cancelled: for stores that report every failure in the calls themselves.
     public func waitForFailure() async throws -> ShardlineError { try await OneTimeSignal().wait() }

@@ -99,8 +99,11 @@ import Testing
     }
 
     @Test func `a server is ready until its store fails or it ends`() async {
-        let readiness = Readiness()
+        let store = InMemoryStore()
+        let readiness = Readiness(store: store)
         #expect(await readiness.reason() == nil)
+        store.fail(with: ShardlineError(.diskFull, "no room"))
+        #expect(await readiness.reason() == "the store takes no records: no room")
         readiness.beginShutdown()
         #expect(await readiness.reason() == "the server is shutting down")
         readiness.fail(ShardlineError(.storeFailed, "no disk"))

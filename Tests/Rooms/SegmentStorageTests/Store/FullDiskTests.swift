@@ -43,6 +43,8 @@ struct FullDiskTests {
         #expect(message.contains("the disk of '/store' is full (can't write '/store/segments/"))
         #expect(message.contains("KiB are free, 2 MiB are needed; no records are taken until there is room"))
         #expect(error?.isRetriable == true)
+        // A server asks this before it is sent requests.
+        #expect(await full.store.writeRefusal()?.code == .diskFull)
         // Nothing of it waits for the writer.
         #expect(full.store.core.queue.count == 0)
     }
