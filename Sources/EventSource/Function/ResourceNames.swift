@@ -16,8 +16,9 @@ package struct ResourceNames: Hashable, Sendable {
         let name = StreamName(stream)
         region = name?.region ?? configuration.region
         let account = name?.account ?? configuration.account
-        self.stream = "arn:aws:kinesis:\(region):\(account):stream/\(name?.name ?? stream)"
-        function = "arn:aws:lambda:\(configuration.region):\(configuration.account):function:\(mapping)"
-        role = "arn:aws:iam::\(configuration.account):role/shardline"
+        self.stream = AmazonResourceName.stream(name?.name ?? stream, account: account, region: region)
+        function = AmazonResourceName.function(
+            mapping, account: configuration.account, region: configuration.region)
+        role = AmazonResourceName.role("shardline", account: configuration.account, region: configuration.region)
     }
 }

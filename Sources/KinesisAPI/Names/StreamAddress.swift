@@ -1,3 +1,5 @@
+import StreamModel
+
 /// Where a stream is: streams are told apart by account, region and name (API-N-1).
 package struct StreamAddress: Hashable, Sendable {
     /// 12 digits.
@@ -11,13 +13,8 @@ package struct StreamAddress: Hashable, Sendable {
         self.name = name
     }
 
-    /// `aws`, `aws-cn` or `aws-us-gov` (API-N-2).
-    private var partition: String {
-        region.hasPrefix("cn-") ? "aws-cn" : region.hasPrefix("us-gov-") ? "aws-us-gov" : "aws"
-    }
-
     /// The stream's ARN (API-N-2).
-    package var arn: String { "arn:\(partition):kinesis:\(region):\(account):stream/\(name)" }
+    package var arn: String { AmazonResourceName.stream(name, account: account, region: region) }
 
     /// Reads a stream's ARN; nil where it is none.
     package init?(arn: String) {

@@ -28,6 +28,16 @@ struct KinesisEventTests {
         #expect(named.stream == "arn:aws:kinesis:eu-west-1:123456789012:stream/orders" && named.region == "eu-west-1")
         #expect(plain.function == "arn:aws:lambda:us-west-2:999999999999:function:m")
         #expect(named.function == plain.function && named.role == plain.role)
+        // API-N-2.
+        for (region, partition) in [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")] {
+            settings.region = region
+            let own = names("orders")
+            #expect(own.stream == "arn:\(partition):kinesis:\(region):999999999999:stream/orders")
+            #expect(own.function == "arn:\(partition):lambda:\(region):999999999999:function:m")
+            #expect(own.role == "arn:\(partition):iam::999999999999:role/shardline")
+            #expect(names("123456789012:\(region):orders").stream.hasPrefix("arn:\(partition):kinesis:\(region):1234"))
+            #expect(named.stream.hasPrefix("arn:aws:") && own.source.streamARN == own.stream)
+        }
         let text = String(decoding: KinesisEvent(names: named).json(of: Records.batch(["a"])), as: UTF8.self)
         #expect(text.contains(#""awsRegion":"eu-west-1","eventSourceARN":"\#(named.stream)""#))
     }
