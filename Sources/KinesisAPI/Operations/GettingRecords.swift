@@ -31,7 +31,7 @@ extension KinesisOperations {
         if call.bool("DryRun") { throw ServiceError.dryRun }
         let page = try await page(of: found, after: iterator.position, limit: call.int("Limit") ?? 10_000)
         rates.noteRead(bytes: page.bytes, iterator.shard, found.storeName)
-        let isEncrypted = try await properties(of: found.storeName).encryptionKey != nil
+        let encrypted = try await properties(of: found.storeName).encryptedTimes
         var writer = DocumentWriter(call.format, reserving: page.bytes * 3 / 2 + page.records.count * 200 + 512)
         let next: ShardIterator? =
             page.isAtEnd
@@ -41,7 +41,7 @@ extension KinesisOperations {
                 issuedAt: now)
         writer.beginMap(3)
         writer.key("Records")
-        page.write(isEncrypted: isEncrypted, to: &writer)
+        page.write(encrypted: encrypted, to: &writer)
         writer.key("MillisBehindLatest")
         writer.int(page.millisecondsBehind)
         if let next {
@@ -137,15 +137,19 @@ extension RecordBatch.SubSequence {
 
 extension KinesisOperations.RecordPage {
     /// The list of records.
-    func write(isEncrypted: Bool, to writer: inout DocumentWriter) {
+    ///
+    /// - Parameter encrypted: when the stream was shown as encrypted (API-C-6).
+    func write(encrypted: EncryptedTimes, to writer: inout DocumentWriter) {
         writer.beginList(records.count)
         for record in records {
             let key = record.partitionKey
+            let arrival = record.approximateArrivalTimestamp
+            let isEncrypted = encrypted.contains(arrival)
             writer.beginMap((isEncrypted ? 4 : 3) + (key.isEmpty ? 0 : 1))
             writer.key("SequenceNumber")
             record.kinesisSequenceNumber.withDigits { writer.ascii($0) }
             writer.key("ApproximateArrivalTimestamp")
-            writer.time(milliseconds: record.approximateArrivalTimestamp.milliseconds)
+            writer.time(milliseconds: arrival.milliseconds)
             writer.key("Data")
             writer.blob(record.bytes)
             if !key.isEmpty {

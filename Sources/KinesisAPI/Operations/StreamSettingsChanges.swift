@@ -159,7 +159,11 @@ extension KinesisOperations {
         logger.warning(
             "the stream \(stream.address.name) is shown as encrypted; its data is not: there is no key service here",
             metadata: ["request-id": "\(call.requestID)"])
-        try await change(stream) { $0.encryptionKey = key }
+        let now = now
+        try await change(stream) {
+            $0.encryptionKey = key
+            $0.encryptedTimes.begin(at: now)
+        }
         return .nothing
     }
 
@@ -167,7 +171,11 @@ extension KinesisOperations {
         _ = try Self.encryptionKey(call)
         let stream = try await stream(call)
         try stream.requireActive()
-        try await change(stream) { $0.encryptionKey = nil }
+        let now = now
+        try await change(stream) {
+            $0.encryptionKey = nil
+            $0.encryptedTimes.end(at: now)
+        }
         return .nothing
     }
 

@@ -10,6 +10,8 @@ struct StreamProperties: Sendable, Equatable {
     var distributesRecords = false
     /// The key that the stream is said to be encrypted with (API-Encryption-1); nil: none.
     var encryptionKey: String?
+    /// When it was.
+    var encryptedTimes = EncryptedTimes()
     /// The shard-level metrics that are enabled, in the order of the model.
     var shardMetrics: [String] = []
 
@@ -27,6 +29,7 @@ struct StreamProperties: Sendable, Equatable {
             case "warm-throughput": warmThroughput = Int(value)
             case "record-distribution": distributesRecords = value == "AUTO"
             case "encryption-key": encryptionKey = value
+            case "encrypted-times": encryptedTimes = EncryptedTimes(value)
             case "shard-metrics": shardMetrics = value.split(separator: ",").map(String.init)
             default: break
             }
@@ -38,6 +41,7 @@ struct StreamProperties: Sendable, Equatable {
         [
             ("mode", isOnDemand ? "ON_DEMAND" : nil), ("warm-throughput", warmThroughput.map(String.init)),
             ("record-distribution", distributesRecords ? "AUTO" : nil), ("encryption-key", encryptionKey),
+            ("encrypted-times", encryptedTimes.isEmpty ? nil : encryptedTimes.text),
             ("shard-metrics", shardMetrics.isEmpty ? nil : shardMetrics.joined(separator: ",")),
         ]
     }

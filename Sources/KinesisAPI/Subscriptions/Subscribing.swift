@@ -26,9 +26,8 @@ extension KinesisOperations {
         if call.bool("DryRun") { throw ServiceError.dryRun }
         let subscription = try subscriptions.begin(
             SubscriptionRegistry.Key(consumer: arn, shard: found.shard.id), stream: found.storeName)
-        let isEncrypted = consumer.stream.properties.encryptionKey != nil
         let run = SubscriptionRun(
-            operations: self, subscription: subscription, found: found, format: call.format, isEncrypted: isEncrypted)
+            operations: self, subscription: subscription, found: found, format: call.format)
         return .stream { send in
             defer { self.subscriptions.ended(subscription) }
             try await run.send(from: position, send)
@@ -42,7 +41,6 @@ struct SubscriptionRun: Sendable {
     let subscription: SubscriptionRegistry.Subscription
     let found: KinesisOperations.FoundShard
     let format: DocumentWriter.Format
-    let isEncrypted: Bool
 
     /// The most records and bytes of an event (API-F-8).
     private static let eventRecords = 10_000
@@ -85,7 +83,7 @@ struct SubscriptionRun: Sendable {
                 let unsent = result.batch.drop { $0.sequenceNumber <= start }
                 let records = unsent.prefix(ofBytes: Self.eventBytes).records
                 if records.count < unsent.count, let last = records.last { position = last.sequenceNumber }
-                try await send(event(records, next: position, tip: result.tip))
+                try await send(try await event(records, next: position, tip: result.tip))
             }
         }
     }
@@ -112,13 +110,15 @@ struct SubscriptionRun: Sendable {
 
     private func event(
         _ records: RecordBatch.SubSequence, next: SequenceNumber, tip: SequenceNumber
-    ) -> [UInt8] {
+    ) async throws -> [UInt8] {
+        let encrypted =
+            records.isEmpty ? EncryptedTimes() : try await operations.properties(of: found.storeName).encryptedTimes
         var writer = DocumentWriter(format, reserving: records.reduce(512) { $0 + $1.bytes.count * 4 / 3 + 256 })
         let page = KinesisOperations.RecordPage(
             records: records, bytes: 0, next: next, isAtEnd: false, millisecondsBehind: 0)
         writer.beginMap(3)
         writer.key("Records")
-        page.write(isEncrypted: isEncrypted, to: &writer)
+        page.write(encrypted: encrypted, to: &writer)
         writer.key("ContinuationSequenceNumber")
         writer.string((records.last?.kinesisSequenceNumber ?? emptyContinuation(next)).description)
         writer.key("MillisBehindLatest")

@@ -184,6 +184,7 @@ import Testing
     @Test func `API-C-6, API-Encryption-1 records of streams that are shown as encrypted say so`() async throws {
         try await client.makeStream()
         try await client.put("a")
+        client.time.advance(by: .milliseconds(1))
         try await client.call(
             "StartStreamEncryption", #"{"StreamName":"s","EncryptionType":"KMS","KeyId":"alias/aws/kinesis"}"#)
         let put = try await client.call("PutRecord", #"{"StreamName":"s","PartitionKey":"a","Data":""}"#)
@@ -192,12 +193,16 @@ import Testing
             "PutRecords", #"{"StreamName":"s","Records":[{"PartitionKey":"a","Data":""}]}"#)
         #expect(puts["EncryptionType"]?.text == "KMS")
         let read = try await client.records(try await client.iterator()).reply
-        #expect(read["Records"]?.elements.map { $0["EncryptionType"]?.text } == ["KMS", "KMS", "KMS"])
+        #expect(read["Records"]?.elements.map { $0["EncryptionType"]?.text } == [nil, "KMS", "KMS"])
+        client.time.advance(by: .milliseconds(1))
         try await client.call(
             "StopStreamEncryption", #"{"StreamName":"s","EncryptionType":"KMS","KeyId":"alias/aws/kinesis"}"#)
         #expect(
             try await client.call("PutRecord", #"{"StreamName":"s","PartitionKey":"a","Data":""}"#)["EncryptionType"]
                 == nil)
+        // What was put before stays as it was.
+        let last = try await client.records(try await client.iterator()).reply
+        #expect(last["Records"]?.elements.map { $0["EncryptionType"]?.text } == [nil, "KMS", "KMS", nil])
         for key in ["", "a b", "alias/", "arn:aws:kms:us-east-1:123456789012:foo/bar"] {
             #expect(
                 await client.respond(
