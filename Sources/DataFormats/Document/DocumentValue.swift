@@ -2,7 +2,8 @@ extension Document {
     /// A value of a document, read where it stands.
     package struct Value: Sendable {
         let document: Document
-        let index: Int
+        /// Its place among the document's values, which no other value has.
+        package let index: Int
 
         /// What a value is.
         package enum Kind: Sendable {

@@ -1,6 +1,5 @@
 import DataFormats
 import StreamModel
-import StreamModel
 
 /// One call of an operation whose input has passed the model's checks.
 struct OperationCall: Sendable {
@@ -8,6 +7,8 @@ struct OperationCall: Sendable {
     let caller: Caller
     let format: DocumentWriter.Format
     let requestID: String
+    /// What the check of types has decoded.
+    var blobs = DecodedBlobs()
 
     func text(_ name: StaticString) -> String? { input[name]?.text }
     /// Clamped to 32 bits (API-S-5).

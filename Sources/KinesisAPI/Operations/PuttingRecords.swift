@@ -18,7 +18,7 @@ extension KinesisOperations {
             throw ServiceError.invalidArgument(
                 "ExclusiveMinimumSequenceNumber \(given) used in PutRecord on \(address.inTexts) is invalid.")
         }
-        let record = try Self.record(call.input, distributes: properties.distributesRecords)
+        let record = try Self.record(call.input, call.blobs, distributes: properties.distributesRecords)
         try await checkSizes([record], name, address) { _ in "data" }
         try await rates.takePut([record], stream: name, address, engine)
         if call.bool("DryRun") { throw ServiceError.dryRun }
@@ -41,7 +41,7 @@ extension KinesisOperations {
         var missing: [String] = []
         var total = 0
         for entry in entries?.elements.map({ $0 }) ?? [] {
-            let record = try Self.record(entry, distributes: properties.distributesRecords)
+            let record = try Self.record(entry, call.blobs, distributes: properties.distributesRecords)
             total += record.data.count + record.partitionKey.utf8.count
             records.append(record)
             if record.partitionKey.isEmpty, !properties.distributesRecords {
@@ -148,7 +148,9 @@ extension KinesisOperations {
     }
 
     /// The record of an entry. One without a key gets a random hash key on a stream that distributes records (API-U-1).
-    private static func record(_ entry: Document.Value, distributes: Bool) throws(ServiceError) -> NewRecord {
+    private static func record(
+        _ entry: Document.Value, _ blobs: DecodedBlobs, distributes: Bool
+    ) throws(ServiceError) -> NewRecord {
         var hashKey: HashKey?
         if let given = entry["ExplicitHashKey"]?.text {
             guard let key = HashKey(given) else {
@@ -162,8 +164,8 @@ extension KinesisOperations {
         let partitionKey = entry["PartitionKey"]?.text ?? ""
         if partitionKey.isEmpty, distributes, hashKey == nil { hashKey = HashKey(UInt128.random(in: 0 ... .max)) }
         do {
-            return NewRecord(
-                try entry["Data"]?.blob() ?? [], partitionKey: partitionKey, explicitHashKey: hashKey)
+            let data = try entry["Data"].map { value throws(Base64Problem) in try blobs.bytes(of: value) } ?? []
+            return NewRecord(data, partitionKey: partitionKey, explicitHashKey: hashKey)
         } catch {
             throw .serialization()
         }

@@ -49,12 +49,13 @@ package final class KinesisService: Sendable {
         do throws(ServiceError) {
             let caller = try authenticate(operation.name)
             // An array has no members (API-E-6).
-            if document.root.kind == .object {
-                try TypeCheck.check(document.root, as: operation.input)
-            }
+            let blobs =
+                document.root.kind == .object
+                ? try TypeCheck.check(document.root, as: operation.input) : DecodedBlobs()
             try ConstraintCheck.check(document.root, as: operation.input)
             let call = OperationCall(
-                input: document.root, caller: caller, format: format.documentFormat, requestID: request.requestID)
+                input: document.root, caller: caller, format: format.documentFormat, requestID: request.requestID,
+                blobs: blobs)
             response = Self.success(try await run(operation, call), format, operation)
         } catch {
             response = Self.failure(error, format, target)

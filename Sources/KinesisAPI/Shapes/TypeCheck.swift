@@ -2,15 +2,25 @@ import DataFormats
 import StreamModel
 
 /// Finds the first member whose type is another than the model's (API-E-9), with AWS' texts (API-E-20).
-enum TypeCheck {
-    /// Throws `SerializationException` where `value` can't be taken for `shape`.
-    static func check(_ value: Document.Value, as shape: Shape) throws(ServiceError) {
+struct TypeCheck {
+    /// What has been decoded.
+    private var blobs = DecodedBlobs()
+
+    /// Throws `SerializationException` where `value` can't be taken for `shape`. Returns the blobs that it had to decode.
+    @discardableResult
+    static func check(_ value: Document.Value, as shape: Shape) throws(ServiceError) -> DecodedBlobs {
+        var check = TypeCheck()
+        try check.check(value, as: shape)
+        return check.blobs
+    }
+
+    private mutating func check(_ value: Document.Value, as shape: Shape) throws(ServiceError) {
         switch shape {
         case .structure(let members): try check(value, asStructureOf: members)
         case .list(let element, _):
             switch value.kind {
             case .array: for item in value.elements where item.kind != .null { try check(item, as: element) }
-            case .object: throw .serialization(startOfMap)
+            case .object: throw .serialization(Self.startOfMap)
             default: throw .serialization("Expected list or null")
             }
         case .map(_, let text, _):
@@ -19,7 +29,7 @@ enum TypeCheck {
                 for member in value.members where member.value.kind != .null {
                     try check(member.value, as: .text(text))
                 }
-            case .array: throw .serialization(startOfList)
+            case .array: throw .serialization(Self.startOfList)
             default: throw .serialization("Expected map or null")
             }
         case .text: try check(value, asScalar: "String")
@@ -33,7 +43,7 @@ enum TypeCheck {
     private static let startOfMap = "Start of structure or map found where not expected."
     private static let startOfList = "Start of list found where not expected"
 
-    private static func check(
+    private mutating func check(
         _ value: Document.Value, asStructureOf members: [Shape.Member]
     ) throws(ServiceError) {
         switch value.kind {
@@ -41,30 +51,30 @@ enum TypeCheck {
             for member in members {
                 if let given = value[member.name] { try check(given, as: member.shape) }
             }
-        case .array: throw .serialization(startOfList)
+        case .array: throw .serialization(Self.startOfList)
         default: throw .serialization("Expected null")
         }
     }
 
-    private static func check(_ value: Document.Value, asScalar type: String) throws(ServiceError) {
+    private mutating func check(_ value: Document.Value, asScalar type: String) throws(ServiceError) {
         switch (type, value.kind) {
-        case (_, .array): throw .serialization(startOfList)
-        case (_, .object): throw .serialization(startOfMap)
+        case (_, .array): throw .serialization(Self.startOfList)
+        case (_, .object): throw .serialization(Self.startOfMap)
         case ("String", .string), ("Integer", .integer), ("Integer", .decimal), ("Boolean", .bool), ("Blob", .blob),
             ("Timestamp", .integer), ("Timestamp", .decimal), ("Timestamp", .time):
             return
         case ("Blob", .string):
             do throws(Base64Problem) {
-                _ = try value.blob()
+                blobs.add(try value.blob(), of: value)
             } catch {
-                throw .serialization(text(of: error, in: value))
+                throw .serialization(Self.text(of: error, in: value))
             }
         case ("Boolean", .string):
             throw .serialization("'\((value.text ?? "").uppercased())' can not be converted to an Boolean")
         case ("Timestamp", let kind):
-            throw .serialization("\(className(of: kind)) can not be converted to milliseconds since epoch")
-        case ("Blob", let kind): throw .serialization("\(className(of: kind)) can not be converted to a Blob")
-        case (_, let kind): throw .serialization("\(className(of: kind)) can not be converted to an \(type)")
+            throw .serialization("\(Self.className(of: kind)) can not be converted to milliseconds since epoch")
+        case ("Blob", let kind): throw .serialization("\(Self.className(of: kind)) can not be converted to a Blob")
+        case (_, let kind): throw .serialization("\(Self.className(of: kind)) can not be converted to an \(type)")
         }
     }
 
