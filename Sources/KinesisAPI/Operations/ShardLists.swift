@@ -47,32 +47,34 @@ extension KinesisOperations {
     private func shards(
         of stream: StreamFacts, _ filter: ShardFilter, after: ShardID?, limit: Int
     ) async throws -> (shards: [ShardDescription], hasMore: Bool) {
-        var query = ShardQuery(
+        let first = ShardQuery(
             stream.storeName, after: after, limit: filter.keepsAll ? limit : 1000, openOnly: filter.isOpenOnly)
         let listed = try await filter.needsParents ? listedShards(of: stream) : []
-        var found: [ShardDescription] = []
-        while true {
-            let page = try await mapping(stream.address) { try await engine.shardDescriptions(query) }
-            for shard in page.shards where filter.keeps(shard, listed: listed) {
-                guard found.count < limit else { return (found, true) }
-                found.append(shard)
-            }
-            guard page.hasMore, let last = page.shards.last else { return (found, false) }
-            if filter.keepsAll, found.count == limit { return (found, true) }
+        var hasMore = false
+        let found: [ShardDescription] = try await allPages(from: first) { query, found in
+            let page = try await mapping(stream.address) { [query] in try await engine.shardDescriptions(query) }
+            let kept = page.shards.filter { filter.keeps($0, listed: listed) }
+            let room = limit - found.count
+            found += kept.prefix(room)
+            hasMore = kept.count > room || (filter.keepsAll && page.hasMore && found.count == limit)
+            guard !hasMore, page.hasMore, let last = page.shards.last else { return false }
             query.after = last.id
+            return true
         }
+        return (found, hasMore)
     }
 
     /// The numbers of all listed shards.
     private func listedShards(of stream: StreamFacts) async throws -> Set<ShardID> {
-        var query = ShardQuery(stream.storeName, limit: 1000)
-        var all: Set<ShardID> = []
-        while true {
-            let page = try await mapping(stream.address) { try await engine.shardDescriptions(query) }
-            all.formUnion(page.shards.map(\.id))
-            guard page.hasMore, let last = page.shards.last else { return all }
+        let first = ShardQuery(stream.storeName, limit: 1000)
+        let all: [ShardID] = try await allPages(from: first) { query, all in
+            let page = try await mapping(stream.address) { [query] in try await engine.shardDescriptions(query) }
+            all += page.shards.map(\.id)
+            guard page.hasMore, let last = page.shards.last else { return false }
             query.after = last.id
+            return true
         }
+        return Set(all)
     }
 
     // MARK: Tokens of lists

@@ -65,16 +65,16 @@ extension KinesisOperations {
 
     /// The streams of the caller's account and region, all pages.
     func summaries(_ account: String, _ region: String) async throws -> [StreamSummary] {
-        var query = StreamQuery(prefix: scope.prefix(account: account, region: region))
-        var all: [StreamSummary] = []
-        while true {
+        let first = StreamQuery(prefix: scope.prefix(account: account, region: region))
+        return try await allPages(from: first) { query, all in
             let page = try await engine.streamSummaries(query)
             all += page.streams.filter {
                 let address = scope.address(ofStoreName: $0.name)
                 return address.account == account && address.region == region
             }
-            guard page.hasMore, let last = page.streams.last else { return all }
+            guard page.hasMore, let last = page.streams.last else { return false }
             query.after = last.name
+            return true
         }
     }
 

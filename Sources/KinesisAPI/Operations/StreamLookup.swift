@@ -67,14 +67,26 @@ extension KinesisOperations {
 
     /// All attributes whose names begin so.
     func attributes(of owner: AttributeOwner, prefix: String) async throws -> [Attribute] {
-        var query = AttributeQuery(owner, prefix: prefix)
-        var all: [Attribute] = []
-        while true {
+        let first = AttributeQuery(owner, prefix: prefix)
+        return try await allPages(from: first) { query, all in
             let page = try await engine.attributes(query)
             all += page.attributes
-            guard page.hasMore, let last = page.attributes.last else { return all }
+            guard page.hasMore, let last = page.attributes.last else { return false }
             query.after = last.name
+            return true
         }
+    }
+
+    /// What all pages of a list hold together.
+    ///
+    /// - Parameter add: adds a page and makes its query the next one's; false where no page follows.
+    func allPages<Query, Item>(
+        from first: Query, _ add: (_ query: inout Query, _ all: inout [Item]) async throws -> Bool
+    ) async rethrows -> [Item] {
+        var query = first
+        var all: [Item] = []
+        while try await add(&query, &all) {}
+        return all
     }
 
     /// Changes a stream's properties, and shows the stream as updating.
