@@ -146,10 +146,25 @@ import Testing
     @Test func `API-E-12 an unexpected failure says nothing of its cause`() async throws {
         try await client.makeStream()
         try await client.store.close()
-        let failure = try await client.error("ListTagsForStream", #"{"StreamName":"s"}"#)
-        #expect(failure == APIClient.Failure(code: "InternalFailure", text: "", status: 500))
-        // Clients try records that failed so again.
-        let put = await client.respond("PutRecords", #"{"StreamName":"s","Records":[{"Data":"","PartitionKey":"a"}]}"#)
-        #expect(put.errorCode == "InternalFailure" || put.status == 200)
+        for (operation, body) in [
+            ("ListTagsForStream", #"{"StreamName":"s"}"#),
+            ("PutRecords", #"{"StreamName":"s","Records":[{"Data":"","PartitionKey":"a"}]}"#),
+        ] {
+            let failure = try await client.error(operation, body)
+            #expect(failure == APIClient.Failure(code: "InternalFailure", text: "", status: 500), "\(operation)")
+        }
+    }
+
+    @Test func `API-E-12, API-PutRecords-3 records that the store refuses fail one by one, and are tried again`()
+        async throws
+    {
+        try await client.makeStream()
+        client.store.answerNextCommit(with: .failure(ShardlineError(.diskFull, "no room")))
+        let body = #"{"StreamName":"s","Records":[{"Data":"","PartitionKey":"a"},{"Data":"","PartitionKey":"b"}]}"#
+        let put = try await client.call("PutRecords", body)
+        #expect(put["FailedRecordCount"]?.int == 2)
+        #expect(put["Records"]?.elements.map { $0["ErrorCode"]?.text } == ["InternalFailure", "InternalFailure"])
+        #expect(put["Records"]?.elements.map { $0["ErrorMessage"]?.text }.first == "Internal service failure.")
+        #expect(try await client.call("PutRecords", body)["FailedRecordCount"]?.int == 0)
     }
 }
