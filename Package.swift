@@ -34,6 +34,9 @@ let crypto = ofServer("Crypto", "swift-crypto")
 let configuration = ofServer("Configuration", "swift-configuration")
 let httpTypes = ofServer("HTTPTypes", "swift-http-types")
 let nio = ofServer("NIOCore", "swift-nio")
+let httpClient = [
+    ofServer("AsyncHTTPClient", "async-http-client"), nio, ofServer("NIOHTTP1", "swift-nio"),
+]
 /// What listens: HTTP/1.1, HTTP/2 and TLS.
 let http = [
     ofServer("HummingbirdCore", "hummingbird"), ofServer("HummingbirdHTTP2", "hummingbird"),
@@ -74,6 +77,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.5.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     ],
     targets: [
         // The targets, from the bottom up: each may import only targets above it in this list.
@@ -163,11 +167,18 @@ let package = Package(
                 logging, histogram,
             ],
             swiftSettings: swift),
+        // Without the trait Server it is empty.
+        .target(
+            name: "EndpointBench",
+            dependencies: [
+                "ThroughputBench", "KinesisServer", "KinesisAPI", "DataFormats", "StreamModel", "DiskAccess",
+            ] + httpClient,
+            swiftSettings: swift),
         .executableTarget(
             name: "ShardlineCLI",
             dependencies: [
                 "DataFormats", "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "OfflineStore",
-                "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess", "ThroughputBench",
+                "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess", "ThroughputBench", "EndpointBench",
                 "LateRuns", "CZlib", "CProcess", heap, logging, lifecycle, argumentParser, "KinesisServer",
                 configuration, metrics,
             ],
@@ -289,6 +300,13 @@ let package = Package(
                 "ShardlineTesting", "TestSupport", logging,
             ],
             path: "Tests/RealTime/ThroughputBenchTests", swiftSettings: swift),
+        .testTarget(
+            name: "EndpointBenchTests",
+            dependencies: [
+                "EndpointBench", "ThroughputBench", "KinesisServer", "KinesisAPI", "DataFormats", "StreamStorage",
+                "StreamModel", "DiskAccess", "ShardlineTesting", "TestSupport", logging,
+            ],
+            path: "Tests/RealTime/EndpointBenchTests", swiftSettings: swift),
         // The functions that `make fuzz` fuzzes, run on the fuzzing corpus without a fuzzer.
         .testTarget(
             name: "FuzzTests",

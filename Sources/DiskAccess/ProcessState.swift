@@ -87,7 +87,8 @@ package enum ProcessState: Hashable, Sendable {
         return nil
     }
 
-    private static func contents(of path: String, atMost limit: Int = 4096) -> [UInt8]? {
+    /// The beginning of a file of the system's account of processes; nil where it can't be read.
+    static func contents(of path: String, atMost limit: Int = 4096) -> [UInt8]? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }

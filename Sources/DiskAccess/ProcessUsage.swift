@@ -17,6 +17,20 @@ package struct ProcessUsage: Sendable {
             peakResidentBytes: peak() ?? usage.ru_maxrss * 1024)
     }
 
+    /// The processor time of all threads of a process, in seconds, in steps of the system's clock tick (mostly 10 ms); nil
+    /// where there is no such process. Blocks for a moment.
+    package static func processorSeconds(of process: Int32) -> Double? {
+        guard process > 0, let stat = ProcessState.contents(of: "/proc/\(process)/stat"),
+            let end = stat.lastIndex(of: UInt8(ascii: ")"))
+        else { return nil }
+        // From the state on: fields 14 and 15 of proc(5) are those of programs and kernel.
+        let fields = stat[stat.index(after: end)...].split(separator: UInt8(ascii: " "))
+        guard fields.count > 12, let user = Int(String(decoding: fields[11], as: UTF8.self)),
+            let system = Int(String(decoding: fields[12], as: UTF8.self))
+        else { return nil }
+        return Double(user + system) / Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
+    }
+
     /// The number of online processors, at least 1.
     package static let processorCount = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 

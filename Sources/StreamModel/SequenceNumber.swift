@@ -117,21 +117,30 @@ public struct KinesisSequenceNumber: Hashable, Comparable, Sendable, CustomStrin
     /// Reads the 56 digits; nil where Kinesis would refuse them (API-Q-6): another version, an unknown layout,
     /// a part that is out of range.
     public init?(_ text: String) {
-        guard text.utf8.count == 56 else { return nil }
-        var words: (high: UInt64, middle: UInt64, low: UInt64) = (0, 0, 0)
-        func timesTen(_ word: UInt64, plus carry: UInt64) -> (carry: UInt64, word: UInt64) {
-            let (top, bottom) = word.multipliedFullWidth(by: 10)
-            let (sum, overflow) = bottom.addingReportingOverflow(carry)
-            return (top + (overflow ? 1 : 0), sum)
-        }
-        for byte in text.utf8 {
-            guard (0x30...0x39).contains(byte) else { return nil }
-            var carry = UInt64(byte - 0x30)
-            (carry, words.low) = timesTen(words.low, plus: carry)
-            (carry, words.middle) = timesTen(words.middle, plus: carry)
-            (carry, words.high) = timesTen(words.high, plus: carry)
-            guard carry == 0 else { return nil }
-        }
+        var text = text
+        guard let number = text.withUTF8({ Self(digits: $0) }) else { return nil }
+        self = number
+    }
+
+    /// Reads the 56 digits in ASCII: without an allocation, since readers of answers do so for each record.
+    package init?(digits: UnsafeBufferPointer<UInt8>) {
+        guard digits.count == Self.digitCount, let first = Self.value(digits, 0..<18),
+            let second = Self.value(digits, 18..<37), let third = Self.value(digits, 37..<56)
+        else { return nil }
+        // As `withDigits` divides: 56 digits fit into three words.
+        let part: UInt64 = 10_000_000_000_000_000_000
+        var words: (high: UInt64, middle: UInt64, low: UInt64)
+        let upper = first.multipliedFullWidth(by: part)
+        let (upperLow, carries) = upper.low.addingReportingOverflow(second)
+        let low = upperLow.multipliedFullWidth(by: part)
+        let high = (upper.high + (carries ? 1 : 0)).multipliedFullWidth(by: part)
+        let lowCarries: Bool
+        let middleCarries: Bool
+        let carriesOn: Bool
+        (words.low, lowCarries) = low.low.addingReportingOverflow(third)
+        (words.middle, middleCarries) = low.high.addingReportingOverflow(high.low)
+        (words.middle, carriesOn) = words.middle.addingReportingOverflow(lowCarries ? 1 : 0)
+        words.high = high.high + (middleCarries ? 1 : 0) + (carriesOn ? 1 : 0)
         let shard = words.low >> 4 & 0xFFFF_FFFF
         let arrival = words.low >> 36 | (words.middle & 0xFF) << 28
         let counter = words.middle >> 16 | (words.high & 0xFFFF) << 48
@@ -143,6 +152,17 @@ public struct KinesisSequenceNumber: Hashable, Comparable, Sendable, CustomStrin
         self.init(
             shard: ShardID(UInt32(shard)), shardCreationSecond: creation, sequenceNumber: SequenceNumber(counter),
             arrivalSecond: arrival)
+    }
+
+    /// The number that these digits are, at most 19; nil where one is no digit.
+    private static func value(_ digits: UnsafeBufferPointer<UInt8>, _ places: Range<Int>) -> UInt64? {
+        var value: UInt64 = 0
+        for place in places {
+            let digit = digits[place] &- UInt8(ascii: "0")
+            guard digit < 10 else { return nil }
+            value = value * 10 + UInt64(digit)
+        }
+        return value
     }
 
     /// By shard creation, then counter, then arrival: the order of the text.

@@ -34,6 +34,9 @@ package final class Document: Sendable {
         self.body = body
     }
 
+    /// The bytes of the body.
+    package var size: Int { body.count }
+
     /// The value that the body is.
     package var root: Value { Value(document: self, index: 0) }
 }

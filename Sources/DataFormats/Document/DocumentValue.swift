@@ -89,7 +89,7 @@ extension Document {
         }
 
         /// Calls `body` with the text of a string; nil for other kinds. Only text with escapes or in chunks is copied.
-        func withText<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result? {
+        package func withText<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result? {
             let node = node
             switch node.tag {
             case .string:

@@ -25,7 +25,7 @@ package enum AmazonDate {
     }
 
     /// The text, to the second.
-    static func text(_ time: Timestamp) -> String {
+    package static func text(_ time: Timestamp) -> String {
         String(time.description.prefix(19).filter { $0 != "-" && $0 != ":" }) + "Z"
     }
 }

@@ -2,11 +2,11 @@
 import Crypto
 
 /// Amazon's Signature Version 4.
-enum Signature {
-    static let algorithm = "AWS4-HMAC-SHA256"
+package enum Signature {
+    package static let algorithm = "AWS4-HMAC-SHA256"
 
     /// SHA-256 in hexadecimal digits.
-    static func hash(_ bytes: some Sequence<UInt8>) -> String {
+    package static func hash(_ bytes: some Sequence<UInt8>) -> String {
         var hash = SHA256()
         if bytes.withContiguousStorageIfAvailable({ hash.update(bufferPointer: UnsafeRawBufferPointer($0)) }) == nil {
             hash.update(data: Array(bytes))
@@ -17,7 +17,7 @@ enum Signature {
     /// The signature in hexadecimal digits.
     ///
     /// - Parameter date: as in the request: `20150830T123600Z`.
-    static func signature(
+    package static func signature(
         of request: CanonicalRequest, date: String, scope: SignatureParameters.Scope, secret: String
     ) -> String {
         let text = "\(algorithm)\n\(date)\n\(scope.text)\n\(hash(request.text.utf8))"

@@ -70,8 +70,16 @@ package struct SignatureParameters: Equatable, Sendable {
         /// `aws4_request`.
         package var end: String
 
+        package init(keyID: String, date: String, region: String, service: String, end: String) {
+            self.keyID = keyID
+            self.date = date
+            self.region = region
+            self.service = service
+            self.end = end
+        }
+
         /// What stands in the text that is signed.
-        var text: String { "\(date)/\(region)/\(service)/\(end)" }
+        package var text: String { "\(date)/\(region)/\(service)/\(end)" }
     }
 }
 

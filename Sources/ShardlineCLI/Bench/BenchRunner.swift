@@ -37,7 +37,7 @@ struct BenchRunner: Sendable {
             logger: logger)
         let result: Result<BenchReport, any Error>
         do {
-            result = .success(try await running(bench))
+            result = .success(try await Self.running(settings.records) { try await bench.run($0) })
         } catch {
             result = .failure(error)
         }
@@ -45,13 +45,16 @@ struct BenchRunner: Sendable {
         return try result.get()
     }
 
-    private func running(_ bench: StoreBench) async throws -> BenchReport {
+    /// Runs `bench` with a bar until it ends or is interrupted.
+    static func running(
+        _ records: Int, _ bench: @escaping @Sendable (BenchProgress) async throws -> BenchReport
+    ) async throws -> BenchReport {
         let progress = BenchProgress()
         let interruption = Interruption.ofProcess
         return try await withThrowingTaskGroup(of: BenchReport?.self) { group in
-            group.addTask { try await bench.run(progress) }
+            group.addTask { try await bench(progress) }
             group.addTask {
-                try? await show(progress)
+                try? await show(progress, of: records)
                 return nil
             }
             group.addTask {
@@ -69,9 +72,9 @@ struct BenchRunner: Sendable {
         }
     }
 
-    private func show(_ progress: BenchProgress) async throws {
+    private static func show(_ progress: BenchProgress, of records: Int) async throws {
         let timeSource = SystemTimeSource()
-        var bar = ProgressBar(total: settings.records, on: Output.error, timeSource: timeSource)
+        var bar = ProgressBar(total: records, on: Output.error, timeSource: timeSource)
         while Output.error.isTerminal {
             let delivered = progress.deliveredCount
             bar.show(done: delivered, records: delivered)

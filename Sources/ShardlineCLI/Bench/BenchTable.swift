@@ -10,7 +10,9 @@ struct BenchTable {
         var table = Table(
             [(title: "", alignment: .left)]
                 + reports.map { (title: Readable.count($0.shards, "shard"), alignment: .right) })
-        for (title, value) in rows { table.add([title] + reports.map(value)) }
+        for (title, value) in first.endpoint == nil ? rows : endpointRows {
+            table.add([title] + reports.map(value))
+        }
         for (title, value) in failureRows where reports.contains(where: { value($0) > 0 }) {
             table.add([title] + reports.map { Readable.number(value($0)) })
         }
@@ -28,23 +30,50 @@ struct BenchTable {
 
     private func heading(_ report: BenchReport) -> String {
         let pace = report.rate.map { "at \(Readable.number(Int($0)))/s" } ?? "as fast as it goes"
+        if let endpoint = report.endpoint {
+            return
+                "\(Readable.count(report.records, "record")) of \(Readable.count(report.recordBytes, "byte")) at \(endpoint), \(Readable.count(report.producers, "producer")) with \(Readable.count(report.batch, "record")) a call \(pace), read by \(report.reader ?? "")"
+        }
         return
             "\(Readable.count(report.records, "record")) of \(Readable.count(report.recordBytes, "byte")), \(report.durability), \(Readable.count(report.producers, "producer")) with \(Readable.count(report.batch, "record")) a call \(pace), \(report.mappings > 1 ? "\(Readable.number(report.mappings)) mappings with " : "")batches of \(Readable.number(report.consumerBatch))\(report.parallelizationFactor > 1 ? ", \(report.parallelizationFactor) of a shard at once" : "")"
     }
 
-    private var rows: [(String, (BenchReport) -> String)] {
+    private typealias Row = (String, (BenchReport) -> String)
+
+    private func rates(_ done: String, _ way: String) -> [Row] {
         [
             ("put", { Readable.number(Int($0.putRecordsPerS)) + "/s" }),
-            ("consumed", { Readable.number(Int($0.consumedRecordsPerS)) + "/s" }),
+            (done, { Readable.number(Int($0.consumedRecordsPerS)) + "/s" }),
             ("", { Self.decimal($0.mbPerS, 1) + " MB/s" }),
             ("put acknowledged p50", { Self.milliseconds($0.putAckMs?.p50) }),
             ("  p99", { Self.milliseconds($0.putAckMs?.p99) }),
             ("  p99.9", { Self.milliseconds($0.putAckMs?.p999) }),
             ("  max", { Self.milliseconds($0.putAckMs?.max) }),
-            ("put to function p50", { Self.milliseconds($0.latencyMs?.p50) }),
+            ("put to \(way) p50", { Self.milliseconds($0.latencyMs?.p50) }),
             ("  p99", { Self.milliseconds($0.latencyMs?.p99) }),
             ("  p99.9", { Self.milliseconds($0.latencyMs?.p999) }),
             ("  max", { Self.milliseconds($0.latencyMs?.max) }),
+        ]
+    }
+
+    private var endpointRows: [Row] {
+        let isPushed = reports.first?.reader == "SubscribeToShard"
+        var rows = rates("read", isPushed ? "push" : "read")
+        if reports.contains(where: { $0.serverCpuS != nil }) {
+            rows += [
+                ("server's CPU per record", { Self.decimal($0.serverCpuUsPerRecord ?? 0, 2) + " µs" }),
+                ("  in all", { Self.decimal($0.serverCpuS ?? 0, 2) + " s" }),
+            ]
+        }
+        rows.append(("bench's CPU per record", { Self.decimal($0.cpuUsPerRecord, 2) + " µs" }))
+        if reports.contains(where: { $0.retries ?? 0 > 0 }) {
+            rows.append(("tried again", { Readable.number($0.retries ?? 0) }))
+        }
+        return rows
+    }
+
+    private var rows: [Row] {
+        rates("consumed", "function") + [
             ("CPU per record", { Self.decimal($0.cpuUsPerRecord, 2) + " µs" }),
             ("records per commit", { Self.decimal($0.recsPerCommit, 1) }),
             ("syncs", { Readable.number($0.syncs) }),

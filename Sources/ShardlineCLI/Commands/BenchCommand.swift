@@ -22,12 +22,18 @@ struct BenchCommand: AsyncParsableCommand {
             --floor measures beside it what the disk allows: a small write that is synced, and large ones. Where that \
             itself changed by more than a factor of 2 during the run, the run is void and says so.
 
+            --endpoint measures a server of the Kinesis API in the same way, Shardline's (`shardline serve`) or another: in a \
+            stream that it makes there, and deletes. Records are put by PutRecords, and one reader a shard takes them by \
+            GetRecords. Requests are signed where AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are set.
+
             Examples:
               shardline bench
               shardline bench --size 100 --shards 1,4,64,1024 --floor
               shardline bench --size 100 --rate 10000 --records 100000
               shardline bench --records 20000 --call-time 5ms --parallelization-factor 10
               shardline bench --input orders.jsonl --key-field customer --exec ./totals.py
+              shardline bench --endpoint http://127.0.0.1:4567 --size 100 --server-pid 1234
+              shardline bench --endpoint http://127.0.0.1:4567 --subscribe --rate 1000 --records 20000
             """)
 
     @Option(
@@ -68,7 +74,7 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(
         parsing: .unconditional, help: "Mappings that consume, each on its own: 1 to 100. Default: 1.",
         transform: Amounts.wholeNumber)
-    var mappings = 1
+    var mappings: Int?
 
     @Option(
         parsing: .unconditional, help: "Producers at work at once: 1 to 255. Default: 4.",
@@ -90,7 +96,7 @@ struct BenchCommand: AsyncParsableCommand {
         help:
             "The batches of a shard that are with the function at the same time: 1 to 10. Not with --exec. Default: 1.",
         transform: Amounts.wholeNumber)
-    var parallelizationFactor = 1
+    var parallelizationFactor: Int?
 
     @Option(
         parsing: .unconditional,
@@ -98,14 +104,14 @@ struct BenchCommand: AsyncParsableCommand {
             "How long each call of the function waits, up to 60s, as one that asks another system does. Not with --exec. Default: 0.",
             valueName: "time"),
         transform: Amounts.duration)
-    var callTime = Duration.zero
+    var callTime: Duration?
 
     @Option(
         help: ArgumentHelp(
             "When a record is acknowledged: synced (it is on the disk), or interval:TIME, above 0, up to 60s (it will be by then). Default: synced.",
             valueName: "durability"),
         transform: BenchCommand.durability)
-    var durability = SegmentStore.Durability.synced
+    var durability: SegmentStore.Durability?
 
     @Option(
         parsing: .unconditional,
@@ -135,6 +141,8 @@ struct BenchCommand: AsyncParsableCommand {
             valueName: "dir"), completion: .directory)
     var data: String?
 
+    @OptionGroup var server: EndpointOptions
+
     @Flag(help: "Print one line for each run, a JSON object.")
     var json = false
 
@@ -148,50 +156,39 @@ struct BenchCommand: AsyncParsableCommand {
         guard input != nil || (keyField == nil && keyColumn == nil) else {
             throw ValidationError("--key-field and --key-column say where the keys of --input FILE are")
         }
-        guard exec == nil || (parallelizationFactor == 1 && callTime == .zero) else {
+        guard exec == nil || (parallelizationFactor ?? 1 == 1 && callTime ?? .zero == .zero) else {
             throw ValidationError(
                 "--parallelization-factor and --call-time are for the bench's own function; leave out --exec")
         }
         guard keyField == nil || keyColumn == nil else {
             throw ValidationError("give only one of --key-field and --key-column")
         }
+        try server.validate(beside: optionsOfStore)
+    }
+
+    /// The given options that say something about the bench's own store and mappings.
+    private var optionsOfStore: [String] {
+        [
+            ("--mappings", mappings != nil), ("--consumer-batch", consumerBatch != nil),
+            ("--parallelization-factor", parallelizationFactor != nil), ("--call-time", callTime != nil),
+            ("--durability", durability != nil), ("--exec", exec != nil), ("--accept-any-json", acceptAnyJson),
+            ("--floor", floor), ("--data", data != nil), ("--verbose", verbose),
+        ].filter(\.1).map(\.0)
     }
 
     func run() async throws {
-        var settings = BenchSettings()
-        if let input {
-            settings.data = .given(try await BenchInput(path: input, keySource: keySource).read())
-        } else {
-            let size = size?.value ?? 1024
-            settings.data = random ? .random(size: size) : .json(size: size)
-        }
-        if let records {
-            settings.records = records
-        } else if case .given(let given) = settings.data {
-            settings.records = given.count
-        }
-        settings.mappings = mappings
-        settings.producers = producers
-        settings.batch = batch
-        settings.consumerBatch = consumerBatch
-        settings.parallelizationFactor = parallelizationFactor
-        settings.callTime = callTime
-        settings.durability = durability
-        settings.rate = rate
-        settings.consumesFromHalf = consumeFromHalf
-        settings.measuresFloor = floor
+        var settings = try await settings()
         // All that can be wrong is said before the first run.
         for count in shards {
             settings.shards = count
             try settings.validate(size: size?.text)
+            try server.validate(settings)
         }
         if let exec { try await CommandCheck.check(exec) }
         var reports: [BenchReport] = []
         for count in shards {
             settings.shards = count
-            let report = try await BenchRunner(
-                settings: settings, command: exec, acceptsAnyJSON: acceptAnyJson, parent: data, verbose: verbose
-            ).run()
+            let report = try await report(settings)
             reports.append(report)
             if json { try Output.standard.write(json: Array((Self.json(report) + "\n").utf8)) }
         }
@@ -210,6 +207,39 @@ struct BenchCommand: AsyncParsableCommand {
         if let failed = reports.first(where: { !$0.isDone }) {
             throw CommandFailure(.failed, BenchTable.failure(of: failed))
         }
+    }
+
+    private func settings() async throws -> BenchSettings {
+        var settings = BenchSettings()
+        if let input {
+            settings.data = .given(try await BenchInput(path: input, keySource: keySource).read())
+        } else {
+            let size = size?.value ?? 1024
+            settings.data = random ? .random(size: size) : .json(size: size)
+        }
+        if let records {
+            settings.records = records
+        } else if case .given(let given) = settings.data {
+            settings.records = given.count
+        }
+        settings.mappings = mappings ?? 1
+        settings.producers = producers
+        settings.batch = batch
+        settings.consumerBatch = consumerBatch
+        settings.parallelizationFactor = parallelizationFactor ?? 1
+        settings.callTime = callTime ?? .zero
+        settings.durability = durability ?? .synced
+        settings.rate = rate
+        settings.consumesFromHalf = consumeFromHalf
+        settings.measuresFloor = floor
+        return settings
+    }
+
+    private func report(_ settings: BenchSettings) async throws -> BenchReport {
+        if server.endpoint != nil { return try await server.report(settings) }
+        return try await BenchRunner(
+            settings: settings, command: exec, acceptsAnyJSON: acceptAnyJson, parent: data, verbose: verbose
+        ).run()
     }
 
     private var keySource: KeySource {

@@ -64,6 +64,15 @@ package struct BenchReport: Codable, Sendable {
     package var floor: Floor?
     /// Whether the floor varied by more than ``allowedVariation``, so that the figures of this run mean little.
     package var isVoid = false
+    /// The URL of the server that was measured; nil: a store of this process was.
+    package var endpoint: String?
+    /// The operation by which an endpoint's records were read: `GetRecords` or `SubscribeToShard`.
+    package var reader: String?
+    /// Requests to an endpoint, and records of a request, that were tried again because the server had asked for that.
+    package var retries: Int?
+    /// Processor time of the server's process during puts and reads, in seconds, and a record in microseconds.
+    package var serverCpuS: Double?
+    package var serverCpuUsPerRecord: Double?
     /// The first records that violated a promise.
     package var violations: [String] = []
 
@@ -81,7 +90,7 @@ package struct BenchReport: Codable, Sendable {
     private enum CodingKeys: String, CodingKey {
         case records, shards, durability, mappings, producers, batch, rate, syncs, invocations, checkpoints, ordered,
             lost
-        case duplicates, unfinished, seconds, floor, violations
+        case duplicates, unfinished, seconds, floor, violations, endpoint, reader, retries
         case recordBytes = "record_bytes"
         case consumerBatch = "consumer_batch"
         case parallelizationFactor = "parallelization_factor"
@@ -102,6 +111,8 @@ package struct BenchReport: Codable, Sendable {
         case journalLiveBytes = "journal_live_bytes"
         case peakRssBytes = "peak_rss_bytes"
         case isVoid = "void"
+        case serverCpuS = "server_cpu_s"
+        case serverCpuUsPerRecord = "server_cpu_us_per_record"
     }
 }
 

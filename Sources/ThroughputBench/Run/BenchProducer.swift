@@ -1,10 +1,9 @@
 import StreamModel
-import StreamStorage
 
 /// One of the producers of a run: puts batch after batch, and notes the acknowledgements. Used by one task.
 struct BenchProducer {
     private let number: Int
-    private let stream: RecordStream
+    private let put: @Sendable ([NewRecord]) async throws -> [PutReceipt]
     private let workload: Workload
     private let batch: Int
     /// When its records are due; nil: as soon as possible.
@@ -33,7 +32,7 @@ struct BenchProducer {
 
     init(_ number: Int, of run: BenchRun.Parts) {
         self.number = number
-        stream = run.stream
+        put = run.put
         workload = run.workload
         batch = run.settings.batch
         clock = run.clock
@@ -83,7 +82,7 @@ struct BenchProducer {
             for index in 0..<size {
                 times.append(schedule?.due(done + index) ?? begun)
             }
-            let receipts = try await stream.put(contentsOf: records)
+            let receipts = try await put(records)
             let ended = clock.now
             acknowledgements.record([ended - begun])
             note(receipts)

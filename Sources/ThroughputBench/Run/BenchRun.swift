@@ -10,7 +10,8 @@ package struct BenchRun: Sendable {
     struct Parts: Sendable {
         let settings: BenchSettings
         let workload: Workload
-        let stream: RecordStream
+        /// Puts records; one receipt for each record, in their order.
+        let put: @Sendable ([NewRecord]) async throws -> [PutReceipt]
         let clock: RunClock
         let progress: BenchProgress
         let findings: Findings
@@ -59,19 +60,19 @@ package struct BenchRun: Sendable {
         let workload = Workload(settings.data, shards: settings.shards)
         try await store.createStream(Self.stream, shards: settings.shards)
         let findings = Findings()
-        let timeSource = store.timeSource
+        let stream = store.stream(Self.stream)
         ProcessUsage.forgetPeak()
         let before = ProcessUsage.now
         let parts = Parts(
-            settings: settings, workload: workload, stream: store.stream(Self.stream),
-            clock: RunClock(timeSource), progress: progress, findings: findings,
+            settings: settings, workload: workload, put: { try await stream.put(contentsOf: $0) },
+            clock: RunClock(store.timeSource), progress: progress, findings: findings,
             ledgers: (0..<settings.mappings).map { _ in
                 (0..<settings.shards).map { ShardLedger(shard: ShardID(UInt32($0)), findings: findings) }
             })
         var mappings: [EventSourceMapping] = []
         var functions: [JudgedFunction] = []
         for number in 0..<settings.mappings {
-            let made = try await mapping(number, for: parts)
+            let made = try await mapping(number, of: stream, for: parts)
             mappings.append(made.mapping)
             if let function = made.function { functions.append(function) }
         }
@@ -91,7 +92,7 @@ package struct BenchRun: Sendable {
     }
 
     private func mapping(
-        _ number: Int, for parts: Parts
+        _ number: Int, of stream: RecordStream, for parts: Parts
     ) async throws -> (mapping: EventSourceMapping, function: JudgedFunction?) {
         let name = number == 0 ? Self.mapping : "\(Self.mapping)-\(number + 1)"
         var configuration = EventSourceMapping.Configuration()
@@ -102,11 +103,11 @@ package struct BenchRun: Sendable {
             let judged = JudgedFunction(
                 function, of: parts, for: number, reportsFailures: configuration.reportsBatchItemFailures)
             let mapping = try await EventSourceMapping(
-                name, from: parts.stream, configuration: configuration, logger: logger, outsideFunction: judged)
+                name, from: stream, configuration: configuration, logger: logger, outsideFunction: judged)
             return (mapping, judged)
         }
         let mapping = try await EventSourceMapping(
-            name, from: parts.stream, configuration: configuration, logger: logger
+            name, from: stream, configuration: configuration, logger: logger
         ) { shard in JudgingFunction(shard, of: parts, for: number) }
         return (mapping, nil)
     }
@@ -121,11 +122,7 @@ package struct BenchRun: Sendable {
     }
 
     private func consume(_ mapping: EventSourceMapping, _ parts: Parts) async throws {
-        if settings.consumesFromHalf {
-            while parts.progress.acknowledgedCount < settings.records / 2 {
-                try await parts.clock.sleep(until: parts.clock.now + 1_000_000)
-            }
-        }
+        try await parts.waitForHalf()
         try await mapping.run(until: .stopped)
     }
 
@@ -177,37 +174,16 @@ package struct BenchRun: Sendable {
         _ parts: Parts, _ mappings: [EventSourceMapping], unfinished: Int, processorSeconds: Double,
         _ usage: ProcessUsage
     ) -> BenchReport {
-        let seconds = max(Double(max(parts.progress.lastDeliveryTime, parts.progress.lastPutTime)) / 1e9, 1e-9)
         let statistics = mappings.map(\.statistics)
-        let count = Double(settings.records)
-        var report = BenchReport()
-        report.records = settings.records
-        report.recordBytes = parts.workload.size
-        report.shards = settings.shards
-        report.producers = settings.producers
-        report.batch = settings.batch
+        var report = parts.report(readers: mappings.count, processorSeconds: processorSeconds, usage)
         report.consumerBatch = mappings[0].configuration.batchSize
         report.parallelizationFactor = settings.parallelizationFactor
         report.mappings = mappings.count
-        report.rate = settings.rate
-        report.putRecordsPerS =
-            Double(parts.progress.acknowledgedCount) / max(Double(parts.progress.lastPutTime) / 1e9, 1e-9)
-        report.consumedRecordsPerS = Double(parts.progress.deliveredCount / mappings.count) / seconds
-        report.mbPerS = report.consumedRecordsPerS * Double(report.recordBytes) / 1e6
-        report.putAckMs = parts.acknowledgements.summary
-        report.latencyMs = parts.latencies.summary
-        report.cpuUsPerRecord = processorSeconds / count * 1e6
         report.invocations = statistics.reduce(0) { $0 + $1.invocations }
         report.failedInvocations = statistics.reduce(0) { $0 + $1.errors }
         report.givenUp = statistics.reduce(0) { $0 + $1.givenUp }
         report.unfinished = unfinished
         report.functionError = parts.health.failure
-        report.ordered = [.order, .wrongShard].allSatisfy { parts.findings.count(of: $0) == 0 }
-        report.lost = parts.findings.count(of: .lost)
-        report.duplicates = parts.findings.count(of: .duplicate)
-        report.peakRssBytes = usage.peakResidentBytes
-        report.seconds = seconds
-        report.violations = parts.findings.first.map(\.description)
         return report
     }
 }

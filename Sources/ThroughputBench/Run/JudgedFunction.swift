@@ -22,6 +22,11 @@ struct JudgingFunction: BatchFunction {
 
     mutating func handle(_ batch: RecordBatch, context: InvocationContext) async throws {
         if callTime > 0 { try await clock.sleep(until: clock.now + callTime) }
+        receive(batch)
+    }
+
+    /// Judges records that have come.
+    mutating func receive(_ batch: RecordBatch) {
         let now = clock.now
         latencies.removeAll(keepingCapacity: true)
         judge.deliver(batch, at: now, latencies: &latencies)

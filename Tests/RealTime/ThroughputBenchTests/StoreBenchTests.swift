@@ -129,6 +129,8 @@ struct StoreBenchTests {
         (report.putAckMs, report.latencyMs) = (times, times)
         report.functionError = "no luck"
         report.floor = BenchReport.Floor(syncMs: times, mbPerS: 1, variation: 1)
+        (report.endpoint, report.reader, report.retries) = ("http://host", "GetRecords", 1)
+        (report.serverCpuS, report.serverCpuUsPerRecord) = (1, 1)
         let object = try #require(
             try JSONSerialization.jsonObject(with: JSONEncoder().encode(report)) as? [String: Any])
         let page = URL(filePath: PackageFolder.path("Sources/Shardline/Shardline.docc/BenchOutput.md"))

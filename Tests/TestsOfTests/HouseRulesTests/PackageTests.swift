@@ -28,7 +28,7 @@ import Testing
         let manifest = try SourceTree.text("Package.swift")
         let list = try #require(manifest.split(separator: "// The trait Server.\n").last)
         let packages = list.prefix { $0 != "]" }.matches(of: #/url: "[^"]+\/([\w-]+)"/#).map { String($0.1) }
-        #expect(packages.count == 8)
+        #expect(packages.count == 9)
         for package in packages {
             #expect(manifest.contains("\"\(package)\")"), "\(package) is used")
             for line in manifest.split(separator: "\n") where line.contains("\"\(package)\"") {

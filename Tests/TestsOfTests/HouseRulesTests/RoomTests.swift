@@ -25,6 +25,9 @@ import Testing
             "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "DiskAccess", "CHash",
         ],
         "KinesisServer": ["KinesisAPI", "StreamStorage", "StreamModel", "DiskAccess"],
+        "EndpointBench": [
+            "ThroughputBench", "KinesisServer", "KinesisAPI", "DataFormats", "StreamModel", "DiskAccess",
+        ],
         "LateRuns": ["Shardline", "CZlib"],
         "LateRunsMain": ["Shardline", "LateRuns"],
         "CarrierDelays": ["Shardline", "LateRuns"],
@@ -32,7 +35,7 @@ import Testing
         "ShardlineCLI": [
             "Shardline", "LateRuns", "CZlib", "CProcess", "StreamModel", "StreamStorage", "SegmentStorage",
             "OfflineStore", "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess", "ThroughputBench", "DataFormats",
-            "KinesisServer",
+            "KinesisServer", "EndpointBench",
         ],
     ]
     /// Modules that only the named rooms may import.
@@ -47,11 +50,12 @@ import Testing
         "HummingbirdCore": ["KinesisServer"],
         "HummingbirdTLS": ["KinesisServer"],
         "HTTPTypes": ["KinesisServer"],
-        "NIOCore": ["KinesisServer"],
+        "NIOCore": ["KinesisServer", "EndpointBench"],
         "NIOPosix": ["KinesisServer"],
         "NIOHTTP2": ["KinesisServer"],
         "NIOSSL": ["KinesisServer"],
         "Crypto": ["KinesisServer"],
+        "AsyncHTTPClient": ["EndpointBench"],
         "Configuration": ["ShardlineCLI"],
         "Dispatch": ["DiskAccess", "OwnerSocket"],
         // Values and decisions stay free of it: it is large, and slow where they are hot.

@@ -73,6 +73,21 @@ import Testing
             ["bench", "--size", "99999999999999999999MiB"], 64,
             "size 99999999999999999999MiB (allowed: 24 to 1048576)"
         ),
+        (["bench", "--subscribe"], 64, "give its --endpoint URL"),
+        (["bench", "--server-pid", "1"], 64, "give its --endpoint URL"),
+        (
+            ["bench", "--endpoint", "http://h", "--mappings", "1", "--durability", "synced", "--floor"], 64,
+            "leave out --mappings, --durability, --floor"
+        ),
+        (
+            ["bench", "--endpoint", "http://h", "--exec", "cat", "--data", "d", "--call-time", "0"], 64,
+            "leave out --call-time, --exec, --data"
+        ),
+        (
+            ["bench", "--endpoint", "http://h", "--consumer-batch", "1", "--parallelization-factor", "1"], 64,
+            "leave out --consumer-batch, --parallelization-factor"
+        ),
+        (["bench", "--endpoint", "http://h", "--server-pid", "0"], 64, "--server-pid 0"),
         (
             ["consume", "a", "--mapping", "m", "--exec", "cat", "--timeout", "99999999999999999999d"], 64,
             "--timeout 99999999999999999999d (allowed: 1ms to 1d)"
