@@ -86,6 +86,19 @@ public struct KinesisSequenceNumber: Hashable, Comparable, Sendable, CustomStrin
 
     /// Calls `body` with the digits in ASCII: without an allocation, since answers and events write one for each record.
     package func withDigits<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+        var digits = Digits()
+        return withUnsafeMutableBytes(of: &digits) { room in
+            write(into: room)
+            return room.withMemoryRebound(to: UInt8.self) { body(UnsafeBufferPointer($0)) }
+        }
+    }
+
+    /// Room for the digits: 56 bytes.
+    private struct Digits {
+        var words: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0)
+    }
+
+    private func write(into room: UnsafeMutableRawBufferPointer) {
         // The number in three parts of at most 19 digits, as much as a word holds. Each quotient is less than a part, so
         // no division overflows.
         let part: UInt64 = 10_000_000_000_000_000_000
@@ -94,24 +107,35 @@ public struct KinesisSequenceNumber: Hashable, Comparable, Sendable, CustomStrin
         (middle, high) = part.dividingFullWidth((high, middle))
         (low, last) = part.dividingFullWidth((high, low))
         let (first, second) = part.dividingFullWidth((middle, low))
-        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.digitCount) { room in
-            Self.write(first, into: room, 0..<18)
-            Self.write(second, into: room, 18..<37)
-            Self.write(last, into: room, 37..<56)
-            return body(UnsafeBufferPointer(room))
-        }
+        Self.write(first, into: room, 0..<18)
+        Self.write(second, into: room, 18..<37)
+        Self.write(last, into: room, 37..<56)
     }
 
-    /// Writes the digits of a part at its place, with leading zeros: every byte of the range.
-    private static func write(
-        _ value: UInt64, into room: UnsafeMutableBufferPointer<UInt8>, _ places: Range<Int>
-    ) {
-        var rest = value
-        for place in places.reversed() {
-            let digit: UInt64
-            (rest, digit) = rest.quotientAndRemainder(dividingBy: 10)
-            room.initializeElement(at: place, to: UInt8(ascii: "0") + UInt8(truncatingIfNeeded: digit))
+    /// Writes the digits of a part at its place, with leading zeros: every byte of the range, of 16 to 24.
+    private static func write(_ value: UInt64, into room: UnsafeMutableRawBufferPointer, _ places: Range<Int>) {
+        let (rest, low) = value.quotientAndRemainder(dividingBy: 100_000_000)
+        let (first, middle) = rest.quotientAndRemainder(dividingBy: 100_000_000)
+        var digits = first
+        for place in places.dropLast(16).reversed() {
+            let (rest, digit) = digits.quotientAndRemainder(dividingBy: 10)
+            room[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: digit)
+            digits = rest
         }
+        room.storeBytes(of: eightDigits(middle), toByteOffset: places.upperBound - 16, as: UInt64.self)
+        room.storeBytes(of: eightDigits(low), toByteOffset: places.upperBound - 8, as: UInt64.self)
+    }
+
+    /// The eight digits of a number below 100,000,000 in the order of memory, computed at once: halves, then pairs, then
+    /// digits, each in a lane of its own.
+    private static func eightDigits(_ value: UInt64) -> UInt64 {
+        let halves = value / 10_000 | (value % 10_000) << 32
+        // 10,486 / 2^20 is a hundredth for numbers below 10,000, and 103 / 2^10 a tenth for those below 100.
+        let hundreds = (halves &* 10_486) >> 20 & 0x0000_007F_0000_007F
+        let pairs = hundreds | (halves &- hundreds &* 100) << 16
+        let tens = (pairs &* 103) >> 10 & 0x000F_000F_000F_000F
+        let digits = tens | (pairs &- tens &* 10) << 8
+        return (digits | 0x3030_3030_3030_3030).littleEndian
     }
 
     /// Reads the 56 digits; nil where Kinesis would refuse them (API-Q-6): another version, an unknown layout,

@@ -72,6 +72,27 @@ package enum Base64 {
         return padding > 0 ? try decodeLast(of: text, padding: padding, after: bytes) : bytes
     }
 
+    /// Throws where `text` can't be decoded.
+    package static func check(_ text: UnsafeBufferPointer<UInt8>) throws(Base64Problem) {
+        guard text.count % 4 == 0 else { throw .length(text.count) }
+        guard !text.isEmpty else { return }
+        let padding = padding(of: text)
+        let groups = padding > 0 ? text.count / 4 - 1 : text.count / 4
+        guard areLetters(groups: groups, of: text) else { throw badCharacter(in: text, padding: padding) }
+        if padding > 0 { _ = try decodeLast(of: text, padding: padding, after: []) }
+    }
+
+    private static func areLetters(groups: Int, of text: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard groups > 0, let letters = text.baseAddress else { return true }
+        // As `decode` does, since every index is a byte's value below 256.
+        return values.withUnsafeBufferPointer { table in
+            let table = table.baseAddress!
+            var seen: UInt8 = 0
+            for index in 0..<groups * 4 { seen |= table[Int(letters[index])] }
+            return seen < 64
+        }
+    }
+
     /// Decodes whole groups of four letters; false if a byte is no letter. `room` has three bytes for each group.
     private static func decode(
         groups: Int, of text: UnsafeBufferPointer<UInt8>, into room: UnsafeMutableBufferPointer<UInt8>

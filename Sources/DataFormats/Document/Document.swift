@@ -48,7 +48,7 @@ package enum DocumentFormat: Sendable {
 
 /// A value of a document.
 struct DocumentNode {
-    enum Tag: UInt32 {
+    enum Tag: UInt8 {
         case null, no, yes, integer, decimal
         /// Text as it is in the body; with escapes of JSON; in the chunks of a CBOR item without length.
         case string, escapedString, chunkedString
@@ -69,13 +69,17 @@ struct DocumentNode {
 
     init(_ tag: Tag, at place: Int, _ extent: Int) {
         self.place = UInt32(truncatingIfNeeded: place)
-        packed = tag.rawValue << 28 | UInt32(truncatingIfNeeded: extent)
+        packed = UInt32(tag.rawValue) << 28 | UInt32(truncatingIfNeeded: extent)
     }
 
+    /// Without a search among the raw values: it is asked for several times for each value.
     var tag: Tag {
-        guard let tag = Tag(rawValue: packed >> 28) else { preconditionFailure("nodes are made of tags") }
-        return tag
+        let number = UInt8(truncatingIfNeeded: packed >> 28)
+        precondition(number <= Tag.object.rawValue, "nodes are made of tags")
+        return unsafeBitCast(number, to: Tag.self)
     }
+    /// Whether it is a list or a map.
+    var isContainer: Bool { packed >> 28 >= UInt32(Tag.array.rawValue) }
     var extent: Int { Int(packed & 0xFFF_FFFF) }
     var count: Int { Int(place) }
     /// The bytes of the content.

@@ -57,6 +57,8 @@ extension Document {
 
         /// Whether this is the string with these bytes. No string is made.
         package func equals(_ text: StaticString) -> Bool {
+            let node = node
+            if node.tag == .string { return withBody { node.isString(text, in: $0) } }
             let isEqual = withText { own in
                 own.count == text.utf8CodeUnitCount
                     && own.elementsEqual(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
@@ -74,6 +76,12 @@ extension Document {
                 let decoded = withText { text in Result { () throws(Base64Problem) in try Base64.decode(text) } }
                 return try decoded?.get() ?? []
             }
+        }
+
+        /// Throws where `blob()` does, without decoding a string.
+        package func checkBlob() throws(Base64Problem) {
+            let checked = withText { text in Result { () throws(Base64Problem) in try Base64.check(text) } }
+            try checked?.get()
         }
 
         /// The bytes that `blob()` has, without decoding them; nil for other kinds, text with escapes, and text whose length
@@ -102,6 +110,12 @@ extension Document {
                 return withBytes(node) { chunks in chunks.flatMap { Array($0) } }.withUnsafeBufferPointer(body)
             default: return nil
             }
+        }
+
+        /// The bytes of a string; nil for other kinds, and text with escapes or in chunks.
+        package var textByteCount: Int? {
+            let node = node
+            return node.tag == .string ? node.extent : nil
         }
 
         func withBody<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
@@ -135,9 +149,31 @@ extension Document {
 
         /// The last member with this name whose value isn't null (API-S-1); nil where there is none.
         package subscript(_ name: StaticString) -> Value? {
-            var found: Value?
-            for member in members where member.value.node.tag != .null && member.name.equals(name) {
-                found = member.value
+            guard node.tag == .object else { return nil }
+            let (index, count) = (index + 1, node.count)
+            let found = document.nodes.withUnsafeBufferPointer { nodes in
+                withBody { Self.member(name, of: nodes, at: index, count, in: $0, document) }
+            }
+            return found.map { Value(document: document, index: $0) }
+        }
+
+        /// The index of a member's value. On the nodes, without a value for each: requests are asked for members far more
+        /// often than for anything else.
+        private static func member(
+            _ name: StaticString, of nodes: UnsafeBufferPointer<DocumentNode>, at first: Int, _ count: Int,
+            in body: UnsafeBufferPointer<UInt8>, _ document: Document
+        ) -> Int? {
+            var found: Int?
+            var index = first
+            for _ in 0..<count {
+                let (own, value) = (nodes[index], nodes[index + 1])
+                if value.tag != .null,
+                    own.tag == .string
+                        ? own.isString(name, in: body) : Value(document: document, index: index).equals(name)
+                {
+                    found = index + 1
+                }
+                index = value.isContainer ? value.extent : index + 2
             }
             return found
         }
@@ -145,7 +181,7 @@ extension Document {
         /// The index after this value and all that is in it.
         fileprivate var end: Int {
             let node = node
-            return node.tag == .array || node.tag == .object ? node.extent : index + 1
+            return node.isContainer ? node.extent : index + 1
         }
     }
 
@@ -179,6 +215,18 @@ extension Document {
             left -= 1
             return member
         }
+    }
+}
+
+extension DocumentNode {
+    /// Whether these are the bytes of a string without escapes.
+    func isString(_ text: StaticString, in body: UnsafeBufferPointer<UInt8>) -> Bool {
+        let count = text.utf8CodeUnitCount
+        guard extent == count else { return false }
+        let (own, other) = (UnsafeBufferPointer(rebasing: body[range]), text.utf8Start)
+        var place = 0
+        while place < count, own[place] == other[place] { place += 1 }
+        return place == count
     }
 }
 

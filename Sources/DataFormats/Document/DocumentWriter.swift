@@ -63,6 +63,12 @@ package struct DocumentWriter: Sendable {
         writeString(text)
     }
 
+    /// Text in UTF-8, as it stands in a record.
+    package mutating func string(utf8 text: Span<UInt8>) {
+        beginValue()
+        text.withUnsafeBufferPointer { write(utf8: $0) }
+    }
+
     /// Text of printable ASCII characters without quotes and backslashes, such as a sequence number.
     package mutating func ascii(_ text: some Collection<UInt8>) {
         let isWritten: Void? = text.withContiguousStorageIfAvailable { write(ascii: $0) }
@@ -162,13 +168,15 @@ package struct DocumentWriter: Sendable {
 
     private mutating func writeString(_ text: String) {
         var text = text
+        text.withUTF8 { write(utf8: $0) }
+    }
+
+    private mutating func write(utf8 text: UnsafeBufferPointer<UInt8>) {
         switch format {
-        case .json: text.withUTF8 { JSONText.append(string: $0, to: &bytes) }
+        case .json: JSONText.append(string: text, to: &bytes)
         case .cbor:
-            text.withUTF8 {
-                CBORHead.append(CBORHead.text, UInt64($0.count), to: &bytes)
-                bytes.append(contentsOf: $0)
-            }
+            CBORHead.append(CBORHead.text, UInt64(text.count), to: &bytes)
+            bytes.append(contentsOf: text)
         }
     }
 

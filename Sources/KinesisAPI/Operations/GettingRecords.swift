@@ -142,19 +142,19 @@ extension KinesisOperations.RecordPage {
     func write(encrypted: EncryptedTimes, to writer: inout DocumentWriter) {
         writer.beginList(records.count)
         for record in records {
-            let key = record.partitionKey
+            let hasKey = record.keyByteCount > 0
             let arrival = record.approximateArrivalTimestamp
             let isEncrypted = encrypted.contains(arrival)
-            writer.beginMap((isEncrypted ? 4 : 3) + (key.isEmpty ? 0 : 1))
+            writer.beginMap((isEncrypted ? 4 : 3) + (hasKey ? 1 : 0))
             writer.key("SequenceNumber")
             record.kinesisSequenceNumber.withDigits { writer.ascii($0) }
             writer.key("ApproximateArrivalTimestamp")
             writer.time(milliseconds: arrival.milliseconds)
             writer.key("Data")
             writer.blob(record.bytes)
-            if !key.isEmpty {
+            if hasKey {
                 writer.key("PartitionKey")
-                writer.string(key)
+                writer.string(utf8: record.keyBytes)
             }
             if isEncrypted {
                 writer.key("EncryptionType")

@@ -137,7 +137,9 @@ struct ConstraintCheck {
                 continue
             }
             switch member.shape {
-            case .text(let rule): if !(given.text.map { isKept(rule, by: $0) } ?? false) { return false }
+            case .text(let rule):
+                if let count = given.textByteCount, isSurelyKept(rule, byBytes: count) { continue }
+                if !(given.text.map { isKept(rule, by: $0) } ?? false) { return false }
             case .blob(let maximum): if (given.blobCount ?? .max) > maximum { return false }
             default: return false
             }
@@ -147,12 +149,20 @@ struct ConstraintCheck {
 
     // MARK: Texts
 
+    /// Whether every text of this many bytes keeps the rule: they bound the UTF-16 code units from above, and a third of
+    /// them from below, so that most texts are not walked.
+    private static func isSurelyKept(_ rule: TextRule, byBytes bytes: Int) -> Bool {
+        rule.pattern == nil && rule.values == nil && isInLength(rule, bytes)
+    }
+
+    private static func isInLength(_ rule: TextRule, _ bytes: Int) -> Bool {
+        guard let length = rule.length else { return true }
+        return bytes >= 3 * length.lowerBound && bytes <= length.upperBound
+    }
+
     private static func isKept(_ rule: TextRule, by text: String) -> Bool {
-        if let length = rule.length {
-            // The bytes bound the UTF-16 code units from above, so that most texts are not walked.
-            let bytes = text.utf8.count
-            let isShort = bytes >= 3 * length.lowerBound && bytes <= length.upperBound
-            if !isShort, !length.contains(text.utf16.count) { return false }
+        if let length = rule.length, !isInLength(rule, text.utf8.count), !length.contains(text.utf16.count) {
+            return false
         }
         if let pattern = rule.pattern, !pattern.matches(text) { return false }
         if let values = rule.values, !values.contains(text) { return false }

@@ -9,6 +9,10 @@ import Testing
         try Array(text.utf8).withUnsafeBufferPointer { (text) throws(Base64Problem) in try Base64.decode(text) }
     }
 
+    private static func check(_ text: String) throws(Base64Problem) {
+        try Array(text.utf8).withUnsafeBufferPointer { (text) throws(Base64Problem) in try Base64.check(text) }
+    }
+
     @Test func `API-S-2 base64 is what Foundation takes for it, at every length`() throws {
         var random = SeededRandom(1)
         for count in Array(0...100) + [1000, 65_537] {
@@ -18,6 +22,7 @@ import Testing
             Base64.append(bytes.span, to: &written)
             #expect(String(decoding: written, as: UTF8.self) == "a" + text)
             #expect(try Self.decode(text) == bytes)
+            try Self.check(text)
             #expect(Base64.bytes(of: text) == bytes)
             #expect(Base64.size(of: count) == text.utf8.count)
             #expect(Array(text.utf8).withUnsafeBufferPointer { Base64.decodedCount(of: $0) } == count)
@@ -40,6 +45,7 @@ import Testing
         ] as [(String, Base64Problem)])
     func `API-S-2 what is no base64 has one of three reasons`(text: String, problem: Base64Problem) {
         #expect(throws: problem) { try Self.decode(text) }
+        #expect(throws: problem) { try Self.check(text) }
         #expect(Base64.bytes(of: text) == nil)
     }
 
@@ -51,7 +57,9 @@ import Testing
                 text[place] = byte
                 // Two characters of padding would be right.
                 if place == 6, byte == UInt8(ascii: "=") { continue }
-                let isRefused = text.withUnsafeBufferPointer { (try? Base64.decode($0)) == nil }
+                let isRefused = text.withUnsafeBufferPointer {
+                    (try? Base64.decode($0)) == nil && (try? Base64.check($0)) == nil
+                }
                 #expect(isRefused, "\(byte) at \(place)")
             }
         }

@@ -1,4 +1,5 @@
 import StreamModel
+import TestSupport
 import Testing
 
 @Suite struct SequenceNumberTests {
@@ -22,6 +23,45 @@ import Testing
             arrivalSecond: arrival)
         #expect(number.description == text)
         #expect(KinesisSequenceNumber(text) == number)
+    }
+
+    /// API-Q-1: the number is 2 · creation second · low nibble of the shard · counter · 00 · arrival second · shard · 2 in
+    /// hexadecimal digits.
+    @Test func `the digits are those of the number, whatever it is`() {
+        func hexadecimal(_ value: UInt64, _ count: Int) -> String {
+            let digits = String(value, radix: 16)
+            return String(repeating: "0", count: count - digits.count) + digits
+        }
+        var random = SeededRandom(7)
+        for round in 0..<2_000 {
+            // Small ones, too, and such with many zeros and nines.
+            let width = round % 63 + 1
+            let number = KinesisSequenceNumber(
+                shard: ShardID(UInt32(random.next() & 0x7FFF_FFFF)),
+                shardCreationSecond: random.next() % 16_025_175_000,
+                sequenceNumber: SequenceNumber(random.next() & (1 << width - 1)),
+                arrivalSecond: random.next() & 0xF_FFFF_FFFF)
+            let shard = UInt64(number.shard.number)
+            let text =
+                "2" + hexadecimal(number.shardCreationSecond, 9) + hexadecimal(shard & 15, 1)
+                + hexadecimal(number.sequenceNumber.rawValue, 16) + "00" + hexadecimal(number.arrivalSecond, 9)
+                + hexadecimal(shard, 8) + "2"
+            var decimal = [0]
+            for digit in text {
+                var carry = digit.hexDigitValue!
+                for place in decimal.indices {
+                    carry += decimal[place] * 16
+                    decimal[place] = carry % 10
+                    carry /= 10
+                }
+                while carry > 0 {
+                    decimal.append(carry % 10)
+                    carry /= 10
+                }
+            }
+            #expect(number.description == decimal.reversed().map(String.init).joined())
+            #expect(KinesisSequenceNumber(number.description) == number)
+        }
     }
 
     /// API-Q-6
