@@ -14,7 +14,7 @@ import ThroughputBench
 /// A bench of a server: what is right is proved, and what is wrong is found.
 @Suite(.timeLimit(.minutes(2)))
 struct EndpointBenchTests {
-    private static func settings(records: Int = 2_000) -> BenchSettings {
+    private static func settings(records: Int = 1_000) -> BenchSettings {
         var settings = BenchSettings()
         settings.data = .json(size: 100)
         settings.records = records
@@ -28,7 +28,7 @@ struct EndpointBenchTests {
     private static func fewKeys() -> BenchSettings {
         var settings = settings()
         settings.data = .given(
-            (0..<2_000).map { NewRecord("record \($0) of the input, long enough", partitionKey: "key \($0 % 7)") })
+            (0..<1_000).map { NewRecord("record \($0) of the input, long enough", partitionKey: "key \($0 % 7)") })
         settings.producers = 1
         settings.consumesFromHalf = true
         return settings
@@ -58,7 +58,7 @@ struct EndpointBenchTests {
             let transport = ServiceTransport(timeSource: SystemTimeSource())
             let report = try await Self.run(settings, transport, cbor: cbor, subscribes: subscribes)
             #expect(report.isProved && report.isDone, "\(report.violations)")
-            #expect(report.records == 2_000 && report.putRecordsPerS > 0 && report.consumedRecordsPerS > 0)
+            #expect(report.records == 1_000 && report.putRecordsPerS > 0 && report.consumedRecordsPerS > 0)
             #expect(report.latencyMs != nil && report.putAckMs != nil && report.serverCpuS != nil)
             #expect(report.reader == (subscribes ? "SubscribeToShard" : "GetRecords"))
             #expect(report.retries == 0 && report.endpoint == "http://test")
