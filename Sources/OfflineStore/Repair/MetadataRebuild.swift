@@ -168,10 +168,10 @@ struct MetadataRebuild {
             for shard in mapping.checkpoints.keys {
                 dirty.checkpoints.insert(.init(mapping: mapping.number, shard: shard))
             }
-            for shard in mapping.parked.keys { dirty.parked.insert(.init(mapping: mapping.number, shard: shard)) }
         }
         dirty.jumped = dirty.shards
         dirty.attributes = catalogue.attributePlaces
+        dirty.parked = catalogue.parkedPlaces
         for case .put(let row) in catalogue.changes(dirty) { contents.rows[row.table, default: []].append(row) }
         contents.rows[.retired] = catalogue.retiredRows
         contents.rows[.lostRange] = rows[.lostRange]

@@ -224,7 +224,9 @@ extension DirtyRows {
             checkpoints.insert(CheckpointPlace(mapping: move.mapping, shard: move.shard))
         case .attempts(let entry):
             checkpoints.insert(CheckpointPlace(mapping: entry.mapping, shard: entry.shard))
-        case .parked(let entry): parked.insert(CheckpointPlace(mapping: entry.mapping, shard: entry.shard))
+        case .parked(let entry):
+            parked.insert(
+                ParkedPlace(mapping: entry.mapping, shard: entry.shard, key: UTF8Key(entry.partitionKey)))
         case .seal(let seal):
             streams.insert(seal.stream)
             shards.formUnion(seal.parents.map(\.shard))
@@ -264,7 +266,7 @@ extension DirtyRows {
                 for key in keys {
                     let place = CheckpointPlace(mapping: number, shard: key)
                     if mapping.checkpoints[key] != nil { checkpoints.insert(place) }
-                    if mapping.parked[key] != nil { parked.insert(place) }
+                    removedParked.insert(place)
                 }
             }
         }
@@ -276,6 +278,5 @@ extension DirtyRows {
         for shard in mapping.checkpoints.keys {
             checkpoints.insert(CheckpointPlace(mapping: number, shard: shard))
         }
-        for shard in mapping.parked.keys { parked.insert(CheckpointPlace(mapping: number, shard: shard)) }
     }
 }

@@ -60,18 +60,7 @@ extension Catalogue {
                 changes.append(.remove(.checkpoint, key: key))
             }
         }
-        for place in dirty.parked.sorted() {
-            let key = [MetadataValue.number(place.mapping.rawValue), .number(place.shard.rawValue)]
-            changes.append(.remove(.parked, key: key))
-            let parked = mappings[place.mapping]?.parked[place.shard] ?? [:]
-            for (partitionKey, state) in parked.sorted(by: { $0.key < $1.key }) {
-                changes.append(
-                    .put(
-                        MetadataRow(
-                            .parked, key + [.text(partitionKey.string), .blob(state.value), .bits(state.atCommit)])))
-            }
-        }
-        return changes
+        return changes + parkedChanges(dirty)
     }
 
     /// The rows of ``retired``, none where no shard has been removed yet: the latest second, and all of them. Earlier
@@ -185,14 +174,7 @@ extension Catalogue {
             guard shards[shard] != nil else { continue }
             mappings[mapping]?.checkpoints[shard] = checkpoint
         }
-        for row in contents[.parked] {
-            var reader = RowReader(row)
-            let (mapping, shard) = (MappingNumber(try reader.short()), ShardNumber(try reader.short()))
-            let key = UTF8Key(try reader.text())
-            let state = ParkedState(value: try reader.blob(), atCommit: try reader.word())
-            guard shards[shard] != nil else { continue }
-            mappings[mapping]?.parked[shard, default: [:]][key] = state
-        }
+        try takeParked(contents)
     }
 }
 

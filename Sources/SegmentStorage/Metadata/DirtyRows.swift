@@ -9,14 +9,16 @@ package struct DirtyRows: Sendable, Hashable {
     package var mappings: Set<MappingNumber> = []
     package var actions: Set<ActionPlace> = []
     package var checkpoints: Set<CheckpointPlace> = []
-    package var parked: Set<CheckpointPlace> = []
+    package var parked: Set<ParkedPlace> = []
+    /// Shards of a mapping that may be removed with all of their parked keys.
+    package var removedParked: Set<CheckpointPlace> = []
     package var attributes: Set<AttributePlace> = []
 
     package init(
         streams: Set<StreamNumber> = [], shards: ShardSet = [], jumped: ShardSet = [],
         mappings: Set<MappingNumber> = [], actions: Set<ActionPlace> = [],
-        checkpoints: Set<CheckpointPlace> = [], parked: Set<CheckpointPlace> = [],
-        attributes: Set<AttributePlace> = []
+        checkpoints: Set<CheckpointPlace> = [], parked: Set<ParkedPlace> = [],
+        removedParked: Set<CheckpointPlace> = [], attributes: Set<AttributePlace> = []
     ) {
         self.streams = streams
         self.shards = shards
@@ -25,6 +27,7 @@ package struct DirtyRows: Sendable, Hashable {
         self.actions = actions
         self.checkpoints = checkpoints
         self.parked = parked
+        self.removedParked = removedParked
         self.attributes = attributes
     }
 
@@ -49,6 +52,19 @@ package struct DirtyRows: Sendable, Hashable {
         }
     }
 
+    /// A parked key.
+    package struct ParkedPlace: Sendable, Hashable {
+        var mapping: MappingNumber
+        var shard: ShardNumber
+        var key: UTF8Key
+
+        package init(mapping: MappingNumber, shard: ShardNumber, key: UTF8Key) {
+            self.mapping = mapping
+            self.shard = shard
+            self.key = key
+        }
+    }
+
     /// An attribute.
     package struct AttributePlace: Sendable, Hashable {
         var stream: StreamNumber
@@ -58,7 +74,7 @@ package struct DirtyRows: Sendable, Hashable {
 
     package var isEmpty: Bool {
         streams.isEmpty && shards.isEmpty && jumped.isEmpty && mappings.isEmpty && actions.isEmpty
-            && checkpoints.isEmpty && parked.isEmpty && attributes.isEmpty
+            && checkpoints.isEmpty && parked.isEmpty && removedParked.isEmpty && attributes.isEmpty
     }
 
     package mutating func formUnion(_ other: DirtyRows) {
@@ -69,6 +85,7 @@ package struct DirtyRows: Sendable, Hashable {
         actions.formUnion(other.actions)
         checkpoints.formUnion(other.checkpoints)
         parked.formUnion(other.parked)
+        removedParked.formUnion(other.removedParked)
         attributes.formUnion(other.attributes)
     }
 }

@@ -106,6 +106,7 @@ import Testing
         }
         var dirty = DirtyRows()
         dirty.attributes = catalogue.attributePlaces
+        dirty.parked = catalogue.parkedPlaces
         dirty.streams = Set(catalogue.streams.keys)
         dirty.shards = ShardSet(catalogue.shards.keys)
         dirty.jumped = dirty.shards
@@ -115,7 +116,6 @@ import Testing
         for (number, mapping) in catalogue.mappings {
             dirty.actions.formUnion(mapping.control.actions.map { .init(mapping: number, revision: $0.revision) })
             dirty.checkpoints.formUnion(mapping.checkpoints.keys.map { .init(mapping: number, shard: $0) })
-            dirty.parked.formUnion(mapping.parked.keys.map { .init(mapping: number, shard: $0) })
         }
         return (catalogue, dirty)
     }
