@@ -346,6 +346,12 @@ extension OwnerClient {
         return page
     }
 
+    /// As ``StoreEngine/parkedKeys(_:)``.
+    public func parkedKeys(_ query: ParkedKeyQuery) async throws -> ParkedKeyPage {
+        guard case .parkedKeys(let page) = try await calls.call(.parkedKeys(query)) else { throw OwnerCalls.mismatch }
+        return page
+    }
+
     /// As ``StoreEngine/renewMapping(_:epoch:with:)``.
     @discardableResult
     public func renewMapping(

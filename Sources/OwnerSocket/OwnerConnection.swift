@@ -222,6 +222,7 @@ final class OwnerConnection: Sendable {
         case .summarizeMapping(let key): return .summary(try await store.summarizeMapping(key))
         case .mappingHistory(let key): return .actions(try await store.mappingHistory(key))
         case .attributes(let query): return .attributes(try await store.attributes(query))
+        case .parkedKeys(let query): return .parkedKeys(try await store.parkedKeys(query))
         case .renewMapping(let key, let epoch, let renewal):
             return .summary(try await store.renewMapping(key, epoch: epoch, with: renewal))
         case .claimMapping(let key, let terms):

@@ -431,6 +431,10 @@ extension GuestStore: StoreEngine {
         try await look { try await $0.attributes(query) }
     }
 
+    package func parkedKeys(_ query: ParkedKeyQuery) async throws -> ParkedKeyPage {
+        try await look { try await $0.parkedKeys(query) }
+    }
+
     @discardableResult
     package func renewMapping(
         _ mapping: MappingID, epoch: UInt64, with renewal: MappingRenewal

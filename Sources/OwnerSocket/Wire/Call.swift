@@ -23,6 +23,7 @@ enum Request: Sendable {
     case summarizeMapping(MappingID)
     case mappingHistory(MappingID)
     case attributes(AttributeQuery)
+    case parkedKeys(ParkedKeyQuery)
     case claimMapping(MappingID, ClaimTerms)
     case renewMapping(MappingID, epoch: UInt64, MappingRenewal)
     case mappingStates(MappingID)
@@ -99,6 +100,9 @@ enum Request: Sendable {
             writer.write(key)
         case .attributes(let query):
             writer.write(24 as UInt8)
+            writer.write(query)
+        case .parkedKeys(let query):
+            writer.write(29 as UInt8)
             writer.write(query)
         case .renewMapping(let key, let epoch, let renewal):
             writer.write(23 as UInt8)
@@ -186,6 +190,7 @@ enum Request: Sendable {
         case 26: self = .describeShard(try reader.shard(), of: try reader.string())
         case 27: self = .streamSummaries(try reader.streamQuery())
         case 28: self = .shardDescriptions(try reader.shardQuery())
+        case 29: self = .parkedKeys(try reader.parkedKeyQuery())
         case let kind: throw WireError("a request of an unknown kind \(kind)")
         }
         try reader.end()
@@ -211,6 +216,7 @@ enum Reply: Sendable {
     case summary(MappingSummary)
     case actions([MappingAction])
     case attributes(AttributePage)
+    case parkedKeys(ParkedKeyPage)
     /// Whether the owner is going to release the store.
     case released(Bool)
     /// The states of the mapping's shards; nil where no process runs it, or the one that does can't be asked.
@@ -266,6 +272,9 @@ enum Reply: Sendable {
             writer.write(each: actions) { $0.write($1) }
         case .attributes(let page):
             writer.write(18 as UInt8)
+            writer.write(page)
+        case .parkedKeys(let page):
+            writer.write(23 as UInt8)
             writer.write(page)
         case .released(let isGoing):
             writer.write(9 as UInt8)
@@ -325,6 +334,7 @@ enum Reply: Sendable {
         case 20: self = .streamPage(try reader.streamSummaryPage())
         case 21: self = .shard(try reader.shardLook())
         case 22: self = .shardPage(try reader.shardPage())
+        case 23: self = .parkedKeys(try reader.parkedKeyPage())
         case let kind: throw WireError("a reply of an unknown kind \(kind)")
         }
         try reader.end()

@@ -93,7 +93,7 @@ struct FrameBuffer {
 struct Hello: Hashable, Sendable {
     static let magic: UInt32 = 0x534F_4C53  // "SLOS"
     /// Both sides must have the same version; owner and client are normally builds of the same program.
-    static let version: UInt16 = 15
+    static let version: UInt16 = 16
     /// The largest greeting that a peer accepts from one that it doesn't know yet.
     static let largestFrame = 64
 

@@ -84,3 +84,47 @@ extension WireReader {
             streamID: StreamID(try number()), shards: try each { try $0.shardDescription() }, hasMore: try bool())
     }
 }
+
+// Parked keys.
+
+extension WireWriter {
+    mutating func write(_ query: ParkedKeyQuery) {
+        write(query.mapping)
+        write(optional: query.shard) { $0.write($1) }
+        write(optional: query.after) { $0.write($1) }
+        write(Int64(query.limit))
+    }
+
+    private mutating func write(_ place: ParkedKeyQuery.Place) {
+        write(place.shard)
+        write(place.partitionKey)
+    }
+
+    mutating func write(_ page: ParkedKeyPage) {
+        write(each: page.keys) { writer, key in
+            writer.write(key.shard)
+            writer.write(key.partitionKey)
+            writer.write(key.value)
+        }
+        write(optional: page.next) { $0.write($1) }
+    }
+}
+
+extension WireReader {
+    mutating func parkedKeyQuery() throws -> ParkedKeyQuery {
+        ParkedKeyQuery(
+            try mappingID(), shard: try optional { try $0.shard() }, after: try optional { try $0.parkedPlace() },
+            limit: Int(try number(Int64.self)))
+    }
+
+    private mutating func parkedPlace() throws -> ParkedKeyQuery.Place {
+        ParkedKeyQuery.Place(shard: try shard(), partitionKey: try string())
+    }
+
+    mutating func parkedKeyPage() throws -> ParkedKeyPage {
+        let keys = try each { reader in
+            StoredParkedKey(shard: try reader.shard(), partitionKey: try reader.string(), value: try reader.array())
+        }
+        return ParkedKeyPage(keys: keys, next: try optional { try $0.parkedPlace() })
+    }
+}

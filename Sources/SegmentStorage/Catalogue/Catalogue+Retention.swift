@@ -44,9 +44,12 @@ extension Catalogue {
             .sorted { $0.id < $1.id }
     }
 
-    /// Whether the shard has records that the mapping has neither processed nor given up.
+    /// Whether the shard has records that the mapping has neither processed nor given up, or keys that it has parked and
+    /// not moved on (STORE-E4).
     func owes(_ mapping: MappingState, _ shard: ShardState) -> Bool {
-        guard let checkpoint = mapping.checkpoints[shard.key] else {
+        let checkpoint = mapping.checkpoints[shard.key]
+        if mapping.parked[shard.key] != nil { return checkpoint?.isShardEnd != true }
+        guard let checkpoint else {
             // The shard was opened after the mapping was created (ESM-H3).
             return shard.lastSequence > shard.origin
         }

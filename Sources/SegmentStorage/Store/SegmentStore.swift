@@ -181,7 +181,7 @@ public final class SegmentStore: StoreEngine {
             core.admission.release(bytes)
             throw error
         }
-        let stored = prepared.reduce(0) { if case .append(let append) = $1 { $0 + append.storedCount } else { $0 } }
+        let stored = prepared.reduce(0) { $0 + $1.storedCount }
         let answer = try await core.push(.commit(prepared), storedCount: stored, reserved: bytes, urgency: urgency)
         return answer.outcome
     }

@@ -6,6 +6,16 @@ import StreamStorage
 package enum PreparedChange: Sendable {
     case append(PreparedAppend)
     case other(Change)
+
+    /// The approximate number of bytes that it takes in the journal, where it may be large.
+    var storedCount: Int {
+        switch self {
+        case .append(let append): append.storedCount
+        case .other(.reserved(let change)):
+            if case .park(let change) = change.kind { change.byteCount } else { 0 }
+        case .other: 0
+        }
+    }
 }
 
 /// A request of a call to the writer.

@@ -151,7 +151,9 @@ package struct Planner {
 
     private func check(_ change: ReservedChange, epochs: inout [ShardNumber: UInt64]) throws {
         switch change.kind {
-        case .park(let change): try check(change.mapping, shard: change.shard, epoch: change.epoch)
+        case .park(let change):
+            try change.validate()
+            try check(change.mapping, shard: change.shard, epoch: change.epoch)
         case .takeOver(let name, let id, let epoch):
             let shard = try catalogue.shard(id, of: catalogue.stream(name))
             let known = epochs[shard.key] ?? shard.epoch
@@ -274,18 +276,24 @@ package struct Planner {
     private mutating func plan(_ change: ReservedChange) throws -> PlannedReceipt {
         switch change.kind {
         case .park(let change):
-            guard let shard = try shard(change.shard, of: change.mapping) else { return .done }
-            add(
-                .parked(
-                    ParkedEntry(
-                        mapping: try catalogue.mapping(change.mapping).number, shard: shard.key,
-                        partitionKey: change.partitionKey, value: change.value)))
+            if let entry = try entry(for: change) { add(.parked(entry)) }
             return .done
         case .takeOver(let stream, let id, let epoch):
             let shard = try catalogue.shard(id, of: catalogue.stream(stream))
             add(.takeOver(shard: shard.key, epoch: epoch))
             return .takenOver(last: shard.lastSequence)
         }
+    }
+
+    /// What the entry of a change says; nil where it changes nothing. A call of its own, so that the mapping is not held
+    /// while ``add(_:body:)`` changes it: that would copy all keys of the shard, and a commit may move thousands.
+    private func entry(for change: ParkedKeyChange) throws -> ParkedEntry? {
+        let mapping = try catalogue.mapping(change.mapping)
+        guard let shard = try shard(change.shard, of: change.mapping) else { return nil }
+        let isParked = mapping.parked[shard.key]?[UTF8Key(change.partitionKey)] != nil
+        guard isParked || change.value != nil else { return nil }
+        return ParkedEntry(
+            mapping: mapping.number, shard: shard.key, partitionKey: change.partitionKey, value: change.value)
     }
 
     private mutating func plan(_ seal: Seal) throws -> [ShardID] {

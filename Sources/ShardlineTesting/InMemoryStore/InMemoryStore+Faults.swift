@@ -49,11 +49,6 @@ extension InMemoryStore {
     /// The number of commits that the open store was asked for, including those with a fault.
     public var commitCount: Int { state.withLock { $0.commitCount } }
 
-    /// The parked values of a mapping in one shard, by partition key.
-    package func parkedKeys(of mapping: MappingID, shard: ShardID) throws -> [UTF8Key: [UInt8]] {
-        try state.withLock { try $0.catalogue.mapping(mapping).parked[shard] ?? [:] }
-    }
-
     /// The number of reads that wait at the tip of a shard.
     public func waitingReads(of stream: String, shard: ShardID) throws -> Int {
         try state.withLock { state in

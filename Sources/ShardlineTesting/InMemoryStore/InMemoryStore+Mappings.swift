@@ -104,6 +104,18 @@ extension InMemoryStore {
         }
     }
 
+    /// As `StoreEngine/parkedKeys(_:)`.
+    public func parkedKeys(_ query: ParkedKeyQuery) async throws -> ParkedKeyPage {
+        try query.validate()
+        let now = timeSource.wallTime
+        let parked = try state.withLock { state in
+            try state.checkOpen()
+            state.removeShards(of: try state.catalogue.stream(query.mapping.stream), now: now)
+            return try state.catalogue.mapping(query.mapping).parked
+        }
+        return ParkedKeyPage(query, of: parked.map { (shard: $0.key, keys: $0.value) }) { $0 }
+    }
+
     /// As `StoreEngine/renewMapping(_:epoch:with:)`.
     @discardableResult
     public func renewMapping(

@@ -255,6 +255,12 @@ struct MemoryMapping {
         if actions.count > MappingControl.keptActions { actions.removeFirst() }
     }
 
+    /// Parks a key, or ends that.
+    mutating func park(_ change: ParkedKeyChange) {
+        parked[change.shard, default: [:]][UTF8Key(change.partitionKey)] = change.value
+        if parked[change.shard]?.isEmpty == true { parked[change.shard] = nil }
+    }
+
     /// The mapping as users see it, on this stream.
     func description(on stream: MemoryStream, at now: MonotonicTime) -> MappingDescription {
         let isClaimed = isClaimed(at: now)
@@ -270,10 +276,10 @@ struct MemoryMapping {
             revision: revision, lastAction: actions.last)
     }
 
-    /// Whether no record of the shard is left to be done or given up.
+    /// Whether no record of the shard is left to be done or given up, and no parked key to be moved on.
     func isThrough(_ shard: MemoryShard) -> Bool {
         if checkpoints[shard.id]?.isShardEnd ?? false { return true }
-        return claim == nil && (checkpoints[shard.id]?.position ?? shard.base) >= shard.last
+        return claim == nil && parked[shard.id] == nil && (checkpoints[shard.id]?.position ?? shard.base) >= shard.last
     }
 
     func check(epoch: UInt64) throws {

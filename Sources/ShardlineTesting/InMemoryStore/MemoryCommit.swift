@@ -206,9 +206,9 @@ struct MemoryCommit {
     }
 
     private mutating func apply(_ change: ParkedKeyChange) throws {
+        try change.validate()
         guard try checked(change.mapping, shard: change.shard, epoch: change.epoch) != nil else { return }
-        catalogue.mappings[change.mapping]?.parked[change.shard, default: [:]][UTF8Key(change.partitionKey)] =
-            change.value
+        catalogue.mappings[change.mapping]?.park(change)
     }
 
     /// The mapping, for a change in this shard; nil if the shard is forgotten, so that the change has no effect.

@@ -6,10 +6,13 @@ extension Change {
     public static func checkSize(of changes: [Change]) throws -> Int {
         var bytes = 0
         var attributes = 0
+        var parked = 0
         for change in changes {
             switch change {
             case .append(let append): bytes += RecordEncoding.payload(of: append.records)
             case .attribute(let change): attributes += change.byteCount
+            case .reserved(let change):
+                if case .park(let change) = change.kind { parked += change.byteCount }
             default: continue
             }
         }
@@ -18,6 +21,11 @@ extension Change {
                 .commitTooLarge,
                 "the commit holds \(attributes) bytes of attributes; at most \(AttributeChange.commitLimit) are allowed"
             )
+        }
+        guard parked <= Limits.callSize else {
+            throw ShardlineError(
+                .commitTooLarge,
+                "the commit holds \(parked) bytes of parked keys; at most \(Limits.callSize) are allowed")
         }
         guard bytes <= Limits.callSize else {
             throw ShardlineError(

@@ -96,9 +96,9 @@ package struct ParkedKeyChange: Hashable, Sendable {
     package var mapping: MappingID
     /// The shard that the key's records are in.
     package var shard: ShardID
-    /// The partition key.
+    /// The partition key: 0 to 1,024 bytes of UTF-8.
     package var partitionKey: String
-    /// What is stored about the key; nil: it is no longer parked.
+    /// What is stored about the key, 1 to 8,192 bytes; nil: it is no longer parked.
     package var value: [UInt8]?
     /// The epoch of the mapping's claim.
     package var epoch: UInt64

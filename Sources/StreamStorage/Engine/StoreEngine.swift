@@ -84,6 +84,11 @@ public protocol StoreEngine: StreamStore {
     /// A page of the attributes of an account, a stream or a consumer, in the order of their names. Default: throws
     /// `invalidArgument`, for engines without attributes. Throws `streamNotFound`, `invalidArgument`, `closed`.
     func attributes(_ query: AttributeQuery) async throws -> AttributePage
+    /// A page of the partition keys that a mapping has parked, by shard and key, as they were at one moment; never one
+    /// that isn't durable. Keys of a closed shard that is no longer listed are there until the mapping has reached its
+    /// end. Default: an empty page, for engines that park no keys. Throws `streamNotFound`, `mappingNotFound`,
+    /// `invalidArgument`, `closed`.
+    func parkedKeys(_ query: ParkedKeyQuery) async throws -> ParkedKeyPage
 
     /// Records of one shard after a position, in order; never a record that isn't durable.
     ///

@@ -172,6 +172,7 @@ final class FaultyStore: StoreEngine {
     ) async throws -> MappingDescription {
         try await inner.seekMapping(mapping, to: position, shard: shard)
     }
+    func parkedKeys(_ query: ParkedKeyQuery) async throws -> ParkedKeyPage { try await inner.parkedKeys(query) }
     func deleteMapping(_ mapping: MappingID) async throws { try await inner.deleteMapping(mapping) }
     func close() async throws { try await inner.close() }
 }

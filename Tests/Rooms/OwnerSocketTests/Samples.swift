@@ -68,6 +68,10 @@ enum Samples {
             .mappingStates(key), .summarizeMapping(key), .mappingHistory(key),
             .attributes(AttributeQuery(.account("a"))),
             .attributes(AttributeQuery(.consumer("c", of: "s"), prefix: "tag/", after: "tag/ü", limit: 7)),
+            .parkedKeys(ParkedKeyQuery(key)),
+            .parkedKeys(
+                ParkedKeyQuery(
+                    key, shard: ShardID(3), after: .init(shard: ShardID(2), partitionKey: "ключ\0"), limit: -1)),
             .renewMapping(key, epoch: 4, MappingRenewal(failureStream: nil, revision: 0)),
             .renewMapping(key, epoch: .max, MappingRenewal(failureStream: "f", revision: 7)),
             .releaseMapping(key, epoch: 7), .seekMapping(key, .latest, nil), .seekMapping(key, .latest, ShardID(3)),
@@ -153,6 +157,13 @@ enum Samples {
             .attributes(
                 AttributePage(
                     attributes: [Attribute(name: "ü", value: [0, 255], revision: .max)], hasMore: true)), .done,
+            .parkedKeys(ParkedKeyPage(keys: [], next: nil)),
+            .parkedKeys(
+                ParkedKeyPage(
+                    keys: [
+                        StoredParkedKey(shard: ShardID(2), partitionKey: "", value: []),
+                        StoredParkedKey(shard: ShardID(2), partitionKey: "ключ\0", value: [0, 255]),
+                    ], next: .init(shard: ShardID(2), partitionKey: "ключ\0"))),
             .stream(stream), .streams([stream, stream]), .streams([]), .streamSummary(StreamSummary(stream)),
             .streamPage(StreamSummaryPage(streams: [], hasMore: false)),
             .streamPage(StreamSummaryPage(streams: [StreamSummary(stream), StreamSummary(stream)], hasMore: true)),

@@ -58,6 +58,13 @@ struct HostileRequestTests {
                 .commit([.append(Append([NewRecord("x", partitionKey: name)], to: "s"))], .relaxed),
             ]
         }
+        for name in names {
+            for count in counts {
+                let place = ParkedKeyQuery.Place(shard: shards[2], partitionKey: name)
+                requests.append(.parkedKeys(ParkedKeyQuery(key, shard: shards[0], after: place, limit: count)))
+            }
+            requests.append(.parkedKeys(ParkedKeyQuery(MappingID(stream: name, name: name))))
+        }
         for count in counts {
             requests.append(.createStream("t", StreamSettings(shards: count, maximumRecordSize: count), []))
             for sequence in sequences {
@@ -131,6 +138,11 @@ struct HostileRequestTests {
                 Seal(stream: "s", parents: [shard], children: [HashKeyRange(first: HashKey(.max), last: HashKey(0))])),
             .seal(Seal(stream: "s", parents: [], children: [])),
             .park(ParkedKeyChange(mapping: key, shard: shard, partitionKey: "", value: [1], epoch: epoch)),
+            .park(ParkedKeyChange(mapping: key, shard: shard, partitionKey: "\u{0}", value: nil, epoch: epoch)),
+            .park(
+                ParkedKeyChange(
+                    mapping: key, shard: shard, partitionKey: String(repeating: "k", count: 70_000),
+                    value: [UInt8](repeating: 1, count: 70_000), epoch: epoch)),
         ]
         for first in sequences {
             changes.append(

@@ -3,7 +3,7 @@ import StreamModel
 import StreamStorage
 import Testing
 
-/// A mapping's progress: checkpoints, attempt notes, parked keys.
+/// A mapping's progress: its checkpoints.
 @Suite(.timeLimit(.minutes(1)))
 struct CheckpointContractTests {
     private let key = MappingID(stream: "s", name: "m")
@@ -83,34 +83,10 @@ struct CheckpointContractTests {
         }
     }
 
-    @Test(arguments: StoreKind.all) func `keys are parked and freed by who holds the claim`(
+    @Test(arguments: StoreKind.all) func `names that look equal are not equal`(
         kind: StoreKind
     ) async throws {
         try await test(kind) { store, epoch in
-            var change = ParkedKeyChange(mapping: key, shard: shard0, partitionKey: "k", value: [1, 2], epoch: epoch)
-            try await store.committed(.park(change))
-            if let store = store as? InMemoryStore {
-                #expect(try store.parkedKeys(of: key, shard: shard0) == ["k": [1, 2]])
-            }
-            change.value = nil
-            try await store.committed(.park(change))
-            if let store = store as? InMemoryStore { #expect(try store.parkedKeys(of: key, shard: shard0) == [:]) }
-        }
-    }
-
-    @Test(arguments: StoreKind.all) func `names and keys that look equal are not equal`(
-        kind: StoreKind
-    ) async throws {
-        try await test(kind) { store, epoch in
-            for text in ["caf\u{E9}", "cafe\u{301}", "nul\0", "nul"] {
-                try await store.committed(
-                    .park(
-                        ParkedKeyChange(
-                            mapping: key, shard: shard0, partitionKey: text, value: Array(text.utf8), epoch: epoch)))
-            }
-            if let store = store as? InMemoryStore {
-                #expect(try store.parkedKeys(of: key, shard: shard0).count == 4)
-            }
             // String takes the Kelvin sign for K.
             try await store.createStream("K", settings: StreamSettings(shards: 1))
             await expect(.streamNotFound) { try await store.describeStream("\u{212A}") }

@@ -110,6 +110,10 @@ final class CountingStore: StoreEngine {
         try note(.other)
         return try await inner.seekMapping(mapping, to: position, shard: shard)
     }
+    func parkedKeys(_ query: ParkedKeyQuery) async throws -> ParkedKeyPage {
+        try note(.other)
+        return try await inner.parkedKeys(query)
+    }
     func deleteMapping(_ mapping: MappingID) async throws {
         try note(.other)
         try await inner.deleteMapping(mapping)
