@@ -60,6 +60,13 @@ struct CatalogueRebuild {
         }
     }
 
+    /// Takes the parked keys of shards that only segments describe from their rows, which were passed over without the
+    /// shards. What the journal says of them comes after (``replayAgain(_:)``): it may have freed them.
+    mutating func takeParked(_ rows: MetadataContents) {
+        // A row that can't be read has a right checksum and impossible content; the others count.
+        try? catalogue.takeParked(rows, of: described)
+    }
+
     /// Applies the journal's entries about streams that only segments describe, which the first replay did not know.
     /// Those that it did know are unchanged by a second time.
     mutating func replayAgain(_ journal: JournalSurvey) {

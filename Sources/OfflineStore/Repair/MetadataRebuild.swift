@@ -38,6 +38,7 @@ struct MetadataRebuild {
         var builder = CatalogueRebuild(catalogue, now: now)
         builder.replay(journal)
         builder.add(surveys)
+        builder.takeParked(rows)
         builder.replayAgain(journal)
         builder.adopt(rows[.shard], journal)
         catalogue = builder.catalogue
@@ -52,6 +53,9 @@ struct MetadataRebuild {
             if let newest = seconds.max() { catalogue.retired.insert(0...newest) }
         }
         unknown = builder.unknown + Self.lostRows(reading, builder)
+        if catalogue.misses(parkedKeysOf: rows) {
+            unknown.append("keys that were parked in shards that are lost: their records are not kept aside")
+        }
         place(surveys, upTo: firstReplayed, catalogue)
         writeRows(catalogue, rows, row, journal, firstReplayed, surveys)
     }

@@ -29,14 +29,28 @@ extension Catalogue {
     }
 
     /// Takes the parked keys of the mappings and shards, which are there already.
-    mutating func takeParked(_ contents: MetadataContents) throws(MetadataError) {
+    ///
+    /// - Parameter only: those of these shards; nil: of all.
+    package mutating func takeParked(
+        _ contents: MetadataContents, of only: Set<ShardNumber>? = nil
+    ) throws(MetadataError) {
         for row in contents[.parked] {
             var reader = RowReader(row)
             let (mapping, shard) = (MappingNumber(try reader.short()), ShardNumber(try reader.short()))
             let key = UTF8Key(try reader.text())
             let state = ParkedState(value: try reader.blob(), atCommit: try reader.word())
-            guard shards[shard] != nil else { continue }
+            guard shards[shard] != nil, only?.contains(shard) ?? true else { continue }
             mappings[mapping]?.parked[shard, default: [:]][key] = state
+        }
+    }
+
+    /// Whether rows tell of parked keys of a mapping that is there, in a shard that is not, and was not removed either.
+    package func misses(parkedKeysOf contents: MetadataContents) -> Bool {
+        contents[.parked].contains { row in
+            var reader = RowReader(row)
+            guard let mapping = try? reader.short(), let shard = try? reader.short() else { return true }
+            let number = ShardNumber(shard)
+            return mappings[MappingNumber(mapping)] != nil && shards[number] == nil && deletedShards[number] == nil
         }
     }
 

@@ -165,7 +165,7 @@ import Testing
             }
             try queue.close()
             guard changed > 0 else { continue }
-            try await expectMended(copy, clock, lost: 0)
+            let report = try await expectMended(copy, clock, lost: 0)
             let store = try await SegmentStore.open(at: copy.path, timeSource: clock, logger: silent)
             // The name of a stream without records is in no segment.
             let names = try await store.listStreams().map(\.name)
@@ -174,9 +174,35 @@ import Testing
             #expect(isNameless || names == ["audit", "orders"], "\(table)")
             if ![.mapping, .stream].contains(table) {
                 #expect(try await store.listMappings(of: nil).count == 1, "\(table)")
+                let parked = try await store.parkedKeys(ParkedKeyQuery(UsedStore.mapping)).keys.map(\.partitionKey)
+                let isTold = report.unknown.contains { $0.hasPrefix("keys that were parked") }
+                #expect(parked == Array(UsedStore.parked.dropFirst()) || (table == .parked && isTold), "\(table)")
             }
             try await store.close()
         }
+    }
+
+    /// Its shard has no record, so no segment describes it (STORE-E4).
+    @Test func `a key that was parked in a shard of which nothing is left is told`() async throws {
+        let (directory, clock) = (TestDirectory(), HandClock(1_700_000_000_000))
+        let key = MappingID(stream: "s", name: "m")
+        let store = try await SegmentStore.open(at: directory.path, timeSource: clock, logger: silent)
+        try await store.createStream("s", shards: 1)
+        try await store.createMapping(MappingDefinition(key: key, startingPosition: .trimHorizon))
+        let epoch = try await store.claimMapping(key).epoch
+        let park = ParkedKeyChange(mapping: key, shard: ShardID(0), partitionKey: "k", value: [1], epoch: epoch)
+        _ = try await store.commit([.park(park)])
+        try await store.close()
+        let queue = try DatabaseQueue(path: directory.path + "/metadata.sqlite")
+        try await queue.write { try $0.execute(sql: "UPDATE shard SET crc = crc + 1") }
+        try queue.close()
+        let report = try await repair(directory, clock)
+        #expect(report.isApplied)
+        #expect(report.unknown.contains { $0.hasPrefix("keys that were parked in shards that are lost") })
+        let again = try await SegmentStore.open(at: directory.path, timeSource: clock, logger: silent)
+        #expect(try await again.parkedKeys(ParkedKeyQuery(key)).keys == [])
+        try await again.close()
+        #expect(try await SegmentStore.check(at: directory.path, timeSource: clock).verdict == .whole)
     }
 
     @Test func `where nothing says what store it is, nothing is done`() async throws {

@@ -55,6 +55,19 @@ struct UsedStore {
     private static let options = SegmentBacking.Options(sealFrom: 6_000)
     static let mapping = MappingID(stream: "orders", name: "billing")
 
+    /// The keys that it parks in its second shard; the first of them is freed later.
+    static let parked = ["customer 0", "customer 1", "größe"]
+
+    private static func park(_ key: String, _ value: [UInt8]?, _ claim: MappingDescription) -> Change {
+        .park(
+            ParkedKeyChange(
+                mapping: mapping, shard: ShardID(1), partitionKey: key, value: value, epoch: claim.epoch))
+    }
+
+    private static func commit(_ changes: [Change], _ store: SegmentStore) async throws {
+        guard case .committed = try await store.commit(changes) else { throw FormatDamage("a commit was refused") }
+    }
+
     static func text(_ index: Int) -> String { "order \(index) " + String(repeating: "-", count: index % 90) }
 
     /// - Parameter count: records of "orders", one commit each; "audit" has none of them.
@@ -70,6 +83,8 @@ struct UsedStore {
         try await store.createMapping(
             MappingDefinition(key: Self.mapping, startingPosition: .trimHorizon, configuration: Array("{}".utf8)))
         let claim = try await store.claimMapping(Self.mapping)
+        // In one commit, and none where few are wanted.
+        if count >= 200 { try await Self.commit(Self.parked.map { Self.park($0, [1], claim) }, store) }
         for index in 0..<count {
             clock.set(1_700_000_000_000 + Int64(index) * 10)
             try await store.stream("orders").put(Self.text(index), partitionKey: "customer \(index % 7)")
@@ -79,9 +94,7 @@ struct UsedStore {
         let move = CheckpointMove(
             mapping: Self.mapping, epoch: claim.epoch,
             checkpoint: ShardCheckpoint(shard: ShardID(1), position: min(SequenceNumber(9), tip), state: [1, 2, 3]))
-        guard case .committed = try await store.commit([.checkpoint(move)]) else {
-            throw FormatDamage("the checkpoint was refused")
-        }
+        try await Self.commit([.checkpoint(move), Self.park(Self.parked[0], nil, claim)], store)
         if count >= 200 { try await open.flusher.reached(3) }
         try await store.releaseMapping(Self.mapping, epoch: claim.epoch)
         if closes { try await store.close() }
