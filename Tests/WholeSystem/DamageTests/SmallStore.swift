@@ -38,8 +38,11 @@ struct SmallStore: Sendable {
         "billing is disabled, has {\"a\":2} and revision 3", "1 machine 7: its run has these settings",
         "2 betrieb: größer",
         "3 ops: it hangs", "scaled 0 closed", "scaled 1 of 0 closed", "scaled 2 of 0 closed", "scaled 3 of 1 2",
-        "größe=[8]", "größe=[8]", "größe=[8]",
+        "größe=[8]", "größe=[8]", "größe=[8]", parked,
     ]
+
+    /// What it says of the one key that is parked.
+    static let parked = "parked 1 größe=[8]"
 
     /// By path below the directory.
     let files: [String: [UInt8]]
@@ -73,6 +76,12 @@ struct SmallStore: Sendable {
         guard case .committed = try await store.commit([.seal(seal)] + others) else {
             throw ShardlineError(.storeFailed, "the seal was refused")
         }
+    }
+
+    private static func park(_ key: String, _ value: [UInt8]?, _ claim: MappingDescription) -> Change {
+        .park(
+            ParkedKeyChange(
+                mapping: mapping, shard: ShardID(1), partitionKey: key, value: value, epoch: claim.epoch))
     }
 
     private static func ofBothHalves(_ text: String) -> [NewRecord] {
@@ -113,7 +122,11 @@ struct SmallStore: Sendable {
         let updated = MappingControl(Self.mapping, configuration: Self.settings, actor: "betrieb", reason: "größer")
         try await store.controlMapping(updated)
         try await store.releaseMapping(Self.mapping, epoch: earlier.epoch)
-        try await store.changeAttributes(Self.owners.map { AttributeChange($0, "größe", .set([7, 9])) })
+        let first = Self.owners.map { Change.attribute(AttributeChange($0, "größe", .set([7, 9]))) }
+        let parked = [Self.park("größe", [7], earlier), Self.park("frei", [7], earlier)]
+        guard case .committed = try await store.commit(first + parked) else {
+            throw ShardlineError(.storeFailed, "attributes and parked keys were refused")
+        }
         try await Self.seal([0], HashKeyRange.even(2), store)
         try await store.stream("scaled").put(contentsOf: Self.ofBothHalves("after the split"))
         try await put(18, store)
@@ -133,7 +146,8 @@ struct SmallStore: Sendable {
         let move = CheckpointMove(
             mapping: Self.mapping, epoch: claim.epoch,
             checkpoint: ShardCheckpoint(shard: ShardID(1), position: Self.position, state: [1, 2, 3]))
-        guard case .committed = try await store.commit([.checkpoint(move)]) else {
+        let reparked = [Self.park("größe", [8], claim), Self.park("frei", nil, claim)]
+        guard case .committed = try await store.commit([.checkpoint(move)] + reparked) else {
             throw ShardlineError(.storeFailed, "the checkpoint was refused")
         }
         try await put(1, store)

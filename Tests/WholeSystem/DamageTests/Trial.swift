@@ -105,6 +105,11 @@ struct Trial {
         for owner in SmallStore.owners where owner.stream.map({ names.contains($0) }) ?? true {
             facts += try await open.attributes(AttributeQuery(owner)).attributes.map { "\($0.name)=\($0.value)" }
         }
+        for mapping in try await open.listMappings(of: nil) {
+            facts += try await open.parkedKeys(ParkedKeyQuery(mapping.key)).keys.map {
+                "parked \($0.shard.number) \($0.partitionKey)=\($0.value)"
+            }
+        }
         return facts
     }
 
@@ -243,6 +248,12 @@ struct Judge {
             outcome.facts.filter({ $0 == "größe=[8]" }).count != SmallStore.owners.count
         {
             findings.append("attributes are lost: \(outcome.facts)")
+        }
+        if damage.files.allSatisfy({ !$0.hasPrefix("journal/") }), outcome.unnamed.isEmpty,
+            outcome.facts.contains(where: { $0.hasPrefix("billing is") }),
+            outcome.facts.filter({ $0.hasPrefix("parked") }) != [SmallStore.parked]
+        {
+            findings.append("parked keys are lost: \(outcome.facts)")
         }
         if !outcome.lost.isDisjoint(with: outcome.served.keys) { findings.append("what is served is called lost") }
         return findings

@@ -50,6 +50,14 @@ struct WholeTablesTests {
             /// The settings that the newest claim with other ones brought.
             var brought: String
             var actions: [Action]
+            struct Parked: Decodable, Equatable {
+                /// By which number the rows know it.
+                var shard: UInt32
+                var key: String
+                /// As hexadecimal digits.
+                var value: String
+            }
+            var parked: [Parked]
         }
         struct Attribute: Decodable, Equatable {
             /// 0 for an account's.
@@ -128,6 +136,14 @@ struct WholeTablesTests {
                     settings: $0.changedSettings, enabled: $0.isEnabled)
             }
             #expect(actions == said.actions)
+            let numbers = Dictionary(uniqueKeysWithValues: told.shards.map { ($0.key, $0.number) })
+            #expect(
+                try await store.parkedKeys(ParkedKeyQuery(key)).keys
+                    == said.parked.map {
+                        StoredParkedKey(
+                            shard: ShardID(try #require(numbers[$0.shard])), partitionKey: $0.key,
+                            value: Self.bytes($0.value))
+                    })
         }
         #expect(try await store.listMappings(of: nil).count == told.mappings.count)
         for said in told.attributes {
@@ -141,6 +157,10 @@ struct WholeTablesTests {
             #expect(attribute?.revision == said.revision)
         }
         try await store.close()
+    }
+
+    private static func bytes(_ digits: String) -> [UInt8] {
+        stride(from: 0, to: digits.utf8.count, by: 2).compactMap { UInt8(digits.dropFirst($0).prefix(2), radix: 16) }
     }
 
     private static func digits(_ bytes: [UInt8]) -> String {
@@ -165,7 +185,13 @@ struct WholeTablesTests {
                 AttributeChange($0, "größe", .set([0, 255]))
             })
         let claim = MappingClaim(configuration: [1, 2, 3], owner: "machine 7", lease: .seconds(30))
-        _ = try await store.claimMapping(mappings[1], with: claim)
+        let epoch = try await store.claimMapping(mappings[1], with: claim).epoch
+        let shard = try #require(try await store.describeStream(mappings[1].stream).shards.last?.id)
+        for (key, value) in [("größe", [0, 255]), ("frei", [1]), ("", [2]), ("frei", nil)] as [(String, [UInt8]?)] {
+            let change = ParkedKeyChange(
+                mapping: mappings[1], shard: shard, partitionKey: key, value: value, epoch: epoch)
+            guard case .committed = try await store.commit([.park(change)]) else { return #expect(Bool(false)) }
+        }
         try await store.close()
     }
 
@@ -186,6 +212,9 @@ struct WholeTablesTests {
         told = try await self.told(path)
         #expect(told.mappings.map(\.revision) == [UInt64(MappingControl.keptActions) + 3, 2])
         #expect(told.mappings.map(\.actions.count) == [MappingControl.keptActions, 2])
+        // Each mapping of the fixture has parked a key.
+        let parked = told.mappings.map { $0.parked.map { "\($0.key)=\($0.value)" } }
+        #expect(parked == [["k 3=0708"], ["=02", "größe=00ff", "k 3=0708"]])
         #expect(told.mappings.map(\.brought) == [before.mappings[0].brought, "010203"])
         #expect(before.attributes.isEmpty && told.attributes.map(\.value) == Array(repeating: "00ff", count: 4))
         #expect(told.streams == before.streams && told.shards == before.shards)

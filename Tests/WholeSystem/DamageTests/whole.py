@@ -177,6 +177,7 @@ class Store:
     def mappings(self):
         control = {row["mapping"]: row for row in self.later("mapping_control")}
         actions = self.later("mapping_action")
+        parked = sorted(self.rows("parked"), key=lambda row: (row["shard"], row["key"].encode()))
         told = []
         for row in self.rows("mapping"):
             mine = control.get(row["id"])
@@ -189,7 +190,10 @@ class Store:
                         "revision": action["revision"], "time": action["time_ms"], "actor": action["actor"],
                         "reason": action["reason"], "settings": bool(action["settings"]),
                         "enabled": None if action["enabled"] is None else bool(action["enabled"])}
-                    for action in actions if action["mapping"] == row["id"]]})
+                    for action in actions if action["mapping"] == row["id"]],
+                "parked": [
+                    {"shard": kept["shard"], "key": kept["key"], "value": kept["value"].hex()}
+                    for kept in parked if kept["mapping"] == row["id"]]})
         return told
 
     def journal(self):
