@@ -78,12 +78,6 @@ extension Document {
             }
         }
 
-        /// Throws where `blob()` does, without decoding a string.
-        package func checkBlob() throws(Base64Problem) {
-            let checked = withText { text in Result { () throws(Base64Problem) in try Base64.check(text) } }
-            try checked?.get()
-        }
-
         /// The bytes that `blob()` has, without decoding them; nil for other kinds, text with escapes, and text whose length
         /// is not that of base64.
         package var blobCount: Int? {
