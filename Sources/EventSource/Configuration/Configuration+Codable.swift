@@ -12,6 +12,7 @@ extension EventSourceMapping.Configuration: Codable {
         case failureDestination, backOffFirst, backOffLongest, functionTimeout, payloadLimit, concurrency
         case shutdownGrace, awsCompatibleCounts, account, region, filters
         case deaggregates, shardMetrics
+        case whenExhausted, maximumParkedRecordsPerKey, maximumParkedRecords
     }
 
     private struct AnyKey: CodingKey {
@@ -58,6 +59,15 @@ extension EventSourceMapping.Configuration: Codable {
             let age = try values.decodeIfPresent(Double.self, forKey: .maximumRecordAge)
             maximumRecordAge = age == -1 ? nil : age.map(Self.duration)
         }
+        if let text = try values.decodeIfPresent(String.self, forKey: .whenExhausted) {
+            guard let choice = WhenExhausted(rawValue: text) else {
+                let allowed = WhenExhausted.allCases.map(\.rawValue).joined(separator: ", ")
+                throw ShardlineError(.invalidArgument, "whenExhausted '\(text)' (allowed: \(allowed))")
+            }
+            whenExhausted = choice
+        }
+        try take(.maximumParkedRecordsPerKey, into: &maximumParkedRecordsPerKey)
+        try take(.maximumParkedRecords, into: &maximumParkedRecords)
         try take(.bisectOnError, into: &bisectOnError)
         try take(.reportsBatchItemFailures, into: &reportsBatchItemFailures)
         if let text = try values.decodeIfPresent(String.self, forKey: .failureDestination) {
@@ -93,6 +103,9 @@ extension EventSourceMapping.Configuration: Codable {
         try values.encode(maximumUncheckpointedBatches, forKey: .maximumUncheckpointedBatches)
         try values.encode(maximumRetryAttempts ?? -1, forKey: .maximumRetryAttempts)
         try values.encode(maximumRecordAge?.inSeconds ?? -1, forKey: .maximumRecordAge)
+        try values.encode(whenExhausted.rawValue, forKey: .whenExhausted)
+        try values.encode(maximumParkedRecordsPerKey, forKey: .maximumParkedRecordsPerKey)
+        try values.encode(maximumParkedRecords, forKey: .maximumParkedRecords)
         try values.encode(bisectOnError, forKey: .bisectOnError)
         try values.encode(reportsBatchItemFailures, forKey: .reportsBatchItemFailures)
         try values.encode(failureDestination.description, forKey: .failureDestination)

@@ -11,6 +11,9 @@ extension EventSourceMapping.Configuration {
         settings.maximumUnsavedUnits = maximumUncheckpointedBatches
         settings.maximumRetryAttempts = maximumRetryAttempts
         settings.maximumRecordAge = maximumRecordAge
+        settings.whenExhausted = whenExhausted == .parkKey ? .parkKey : .giveUp
+        settings.maximumParkedRecordsPerKey = maximumParkedRecordsPerKey
+        settings.maximumParkedRecords = maximumParkedRecords
         settings.bisectsOnError = bisectOnError
         settings.reportsFailures = reportsBatchItemFailures
         settings.hasDestination = hasDestination

@@ -134,6 +134,14 @@ extension EventSourceMapping.Configuration {
                 "\(factor) \(parallelizationFactor) with \(naming.name("tumblingWindow")) (allowed: 1, since a window has one state for each shard)"
             )
         }
+        // ESM-S42
+        if tumblingWindow != nil, whenExhausted == .parkKey {
+            wrong.append(
+                "\(naming.name("whenExhausted")) park-key with \(naming.name("tumblingWindow")) (allowed: give-up, since a window's state is over all keys)"
+            )
+        }
+        check("maximumParkedRecordsPerKey", maximumParkedRecordsPerKey, 1...100_000_000)
+        check("maximumParkedRecords", maximumParkedRecords, 1...100_000_000)
         check("maximumUncheckpointedBatches", maximumUncheckpointedBatches, 1...100)
         // ESM-S8, ESM-S9
         check("maximumRetryAttempts", maximumRetryAttempts, 0...10_000, without: "no limit")

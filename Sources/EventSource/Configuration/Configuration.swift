@@ -56,6 +56,15 @@ extension EventSourceMapping {
         /// How often a unit of records is retried before it is given up: 0 to 10,000; nil: until it succeeds or its
         /// records are too old. Default 5 (Lambda: no limit). Use nil instead of Lambda's -1, which is refused.
         public var maximumRetryAttempts: Int? = 5
+        /// What becomes of records whose attempts are used up, or that can never succeed. Default
+        /// ``WhenExhausted/giveUp``, as Lambda's.
+        public var whenExhausted = WhenExhausted.giveUp
+        /// The most records of one parked key that wait in each shard: 1 to 100,000,000. Default 10,000. At the bound the
+        /// shard reads no further until the key is released or discarded.
+        public var maximumParkedRecordsPerKey = 10_000
+        /// The most records of parked keys that wait in each shard: 1 to 100,000,000. Default 1,000,000. At the bound the
+        /// shard reads no further until keys are released or discarded.
+        public var maximumParkedRecords = 1_000_000
         /// Records of this age or older are given up without being sent to the function: 60 seconds to 7 days; nil:
         /// only retention limits their age. Default nil, as Lambda's.
         public var maximumRecordAge: Duration?
@@ -106,6 +115,21 @@ extension EventSourceMapping {
             configuration.reportsBatchItemFailures = false
             configuration.failureDestination = .none
             return configuration
+        }
+
+        /// What becomes of records whose attempts are used up.
+        ///
+        /// As text: `give-up`, `park-key`.
+        public enum WhenExhausted: String, Hashable, Sendable, CaseIterable {
+            /// They go to the failure destination, and the records after them are processed.
+            case giveUp = "give-up"
+            /// They and all later records of their partition keys wait aside, in order, until the keys are released or
+            /// discarded; records of other keys are processed. Records without a key are given up.
+            ///
+            /// Where a batch fails as a whole and is not bisected, the keys of all its records are parked. Records that are
+            /// too old (``Configuration/maximumRecordAge``), expired or lost are given up. Can't be combined with tumbling
+            /// windows, whose state is over all keys.
+            case parkKey = "park-key"
         }
 
         /// The pauses before a unit is retried (ESM-A7).

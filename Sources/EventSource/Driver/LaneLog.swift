@@ -37,7 +37,12 @@ package struct LaneLog {
         switch step {
         case .failed(let span, let attempt, let failure):
             // If this failure ends the unit, the line about the giving up says everything.
-            let isOver = following.contains { if case .gaveUp = $0 { true } else { false } }
+            let isOver = following.contains {
+                switch $0 {
+                case .gaveUp, .parkedKeys: true
+                default: false
+                }
+            }
             guard !isOver, attempt > 1 || !parts.contains(span.unit), Self.isTold(attempt) else { return }
             warn(
                 "the function failed with \(RecordText.of(span, at: now.wall)), attempt \(attempt)\(Self.next(following)): \(failure.text)",
@@ -52,7 +57,7 @@ package struct LaneLog {
             let wasPart = parts.remove(span.unit) != nil
             switch reason {
             case .bisect, .isolate, .progress: parts.formUnion([head.unit, tail.unit])
-            case .permanent, .age: if wasPart { parts.formUnion([head.unit, tail.unit]) }
+            case .permanent, .age, .parked: if wasPart { parts.formUnion([head.unit, tail.unit]) }
             }
         case .succeeded(let span): parts.remove(span.unit)
         case .gaveUp(let span): warn(text(of: span, at: now.wall), .givenUp(records: span.count ?? 1), at: now)
@@ -61,12 +66,24 @@ package struct LaneLog {
             logger.error(
                 "the failure destination failed, try \(failures), next in \(Self.seconds(wait)), the shard waits: \(reason)"
             )
+        case .parkedKeys(let span, let keys):
+            warn(parking(span, keys, at: now.wall), .givenUp(records: span.count ?? 1), at: now)
+        case .parkingFailed(let reason, let failures, let wait):
+            guard Self.isTold(failures), throttle.admits(.delivery, at: now.monotonic, logger) else { return }
+            logger.error(
+                "the parking stream failed, try \(failures), next in \(Self.seconds(wait)), the records wait: \(reason)"
+            )
+        case .parkingFull(let waiting):
+            logger.error(
+                "\(waiting) records of parked keys wait, which is as many as may: the shard reads no further until keys are released or discarded"
+            )
+        case .unparked(let key): logger.notice("nothing of key \(RecordText.key(key)) waits any more: it flows again")
         case .protecting(_, let failed, let wait):
             guard throttle.admits(.pause, at: now.monotonic, logger) else { return }
             logger.notice(
                 "\(failed) records have failed in a row, waiting \(Self.seconds(wait))")
         case .filteredOut, .closed, .windowEnded, .invoked, .progressed, .retrying, .handedOver, .checkpointed,
-            .lanesChanged, .stopped:
+            .lanesChanged, .stopped, .parked:
             break
         }
         // Parts that were given up are never removed one by one, so the set is cleared when it grows.
@@ -97,6 +114,14 @@ package struct LaneLog {
         return ""
     }
 
+    private func parking(_ span: LaneCore.GivenUpSpan, _ keys: Int, at now: Timestamp) -> String {
+        let key = keys == 1 ? "the key" : "\(keys) keys"
+        let why = span.failure.map { ": \($0.text)" } ?? ""
+        let head = span.head.map { " \($0.number) (\(RecordText.keyAndAge(of: $0, at: now)))" } ?? ""
+        return
+            "parked \(key) of \(Self.records(span.count))\(head) after \(span.invocations) \(span.invocations == 1 ? "attempt" : "attempts") (\(span.condition)); later records of \(keys == 1 ? "it" : "them") wait\(why)"
+    }
+
     private func text(of span: LaneCore.GivenUpSpan, at now: Timestamp) -> String {
         let isOne = span.first == span.last
         var ends = span.ends
@@ -121,9 +146,9 @@ package struct LaneLog {
 
     private static func level(of trace: LaneCore.TraceEvent) -> Logger.Level {
         switch trace {
-        case .filteredOut, .closed, .windowEnded, .invoked, .succeeded, .handedOver, .checkpointed: .trace
+        case .filteredOut, .closed, .windowEnded, .invoked, .succeeded, .handedOver, .checkpointed, .parked: .trace
         case .progressed, .failed, .split, .retrying, .lanesChanged, .stopped, .protecting, .notReached, .gaveUp,
-            .destinationFailed:
+            .destinationFailed, .parkedKeys, .parkingFailed, .parkingFull, .unparked:
             .debug
         }
     }
@@ -179,6 +204,14 @@ extension LaneLog {
         case .handedOver(let through): return "given-up records up to \(through) are in the destination"
         case .destinationFailed(let reason, let failures, let wait):
             return "the failure destination failed, try \(failures), next in \(seconds(wait)): \(reason)"
+        case .parkedKeys(let span, let keys):
+            return
+                "\(records(span.count)) from \(span.first) parked with \(keys == 1 ? "their key" : "their \(keys) keys"): \(span.condition)"
+        case .parked(let count, let keys): return "\(records(count)) of \(keys) keys are in the parking stream"
+        case .parkingFailed(let reason, let failures, let wait):
+            return "the parking stream failed, try \(failures), next in \(seconds(wait)): \(reason)"
+        case .parkingFull(let waiting): return "\(waiting) records wait in the parking stream, which is as many as may"
+        case .unparked(let key): return "nothing of key \(RecordText.key(key)) waits any more"
         case .checkpointed(let position): return "checkpoint at \(position)"
         case .lanesChanged(let before, let after): return "the shard has \(after) lanes now, and had \(before)"
         case .stopped(let reason): return "stopped: \(reason == .asked ? "asked to" : "end of shard")"

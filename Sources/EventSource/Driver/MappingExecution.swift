@@ -29,6 +29,16 @@ struct MappingExecution {
         case changed(MappingSummary)
         /// The settings and the state from this revision on.
         case controlled(MappingDescription, SettingsInForce?)
+        /// What the operators' requests with these numbers changed of a shard's parked keys is durable.
+        case applied(ShardID, [UInt64])
+        /// The requests that the store has.
+        case requests([UTF8Key: ParkedKeyRequest])
+        /// These requests need no shard's work any more, or that of these shards only.
+        case checked([UInt64: Set<ShardID>])
+        /// Nothing could be found out of these requests.
+        case notChecked([UInt64])
+        /// Released records are redriven, or are no longer.
+        case redriving(Bool)
         case stopRequested
         case graceOver
         /// The run's task was cancelled.
@@ -105,6 +115,7 @@ struct MappingExecution {
             settings: SessionValue(settings), function: mapping.function,
             requestIDs: RequestIDs(run: mapping.seed ^ claimed.epoch),
             permits: Permits(settings.configuration.concurrency), control: mapping.control,
+            redrives: RedriveControl(),
             board: mapping.board, metrics: mapping.metrics, tracer: ActiveTracer.current, throttle: LogThrottle(),
             logger: logger,
             observer: mapping.observer, direct: store as? any DirectStore,
@@ -138,6 +149,9 @@ struct MappingExecution {
             workers: workers, session: session, claimed: claimed, failureStream: mapping.failureStream)
         await withDiscardingTaskGroup { group in
             listen(session, workers, events, from: MappingSummary(claimed), in: &group)
+            session.redrives.enable(claimed.isEnabled)
+            lookForRequests(session, events, in: &group)
+            course.requests = (try? await ParkedKeyRequest.all(of: session.key, in: session.store)) ?? [:]
             if !claimed.isEnabled { logger.notice("the mapping is disabled\(Self.words(of: claimed.lastAction))") }
             await course.startWhatIsDue()
             tellApplied(&course, events, in: &group)
@@ -145,7 +159,9 @@ struct MappingExecution {
                 for event in await events.take() { handle(event, &course, events, in: &group) }
                 await course.startWhatIsDue()
                 tellApplied(&course, events, in: &group)
+                endRequests(&course, events, in: &group)
             }
+            session.redrives.stop()
             workers.finish()
             group.cancelAll()
         }
@@ -176,10 +192,15 @@ struct MappingExecution {
             do { events.post(.storeFailed(try await session.store.waitForFailure())) } catch { return }
         }
         let all = workers.workers(
-            session, ended: { events.post(.lane($0, $1)) }, paused: { events.post(.paused($0, $1)) })
+            session, ended: { events.post(.lane($0, $1)) }, paused: { events.post(.paused($0, $1)) },
+            applied: { events.post(.applied($0, $1)) })
         for worker in all {
             group.addTask { await worker.run() }
         }
+        let redriver = Redriver(
+            mapping: mapping, session: session,
+            tell: { workers.tell($0, .event(.parkedKeys($1))) }, isBusy: { events.post(.redriving($0)) })
+        group.addTask { await redriver.run() }
     }
 
     private func handle(
@@ -189,7 +210,14 @@ struct MappingExecution {
         switch event {
         case .lane(let shard, let end): course.ended(shard, end)
         case .paused(let shard, let number): course.paused(shard, number)
-        case .changed(let summary): changed(summary, &course, events, in: &group)
+        case .changed(let summary):
+            changed(summary, &course, events, in: &group)
+            lookForRequests(course.session, events, in: &group)
+        case .applied(let shard, let numbers): course.applied(shard, numbers)
+        case .requests(let found): course.add(found)
+        case .checked(let left): course.checked(left)
+        case .notChecked(let numbers): course.notChecked(numbers)
+        case .redriving(let isBusy): course.redriving(isBusy)
         case .controlled(let description, let settings):
             guard course.control(description, settings) else { return }
             let action = Self.words(of: description.lastAction)
@@ -198,7 +226,7 @@ struct MappingExecution {
             )
         case .stopRequested:
             logger.debug("stopping in order")
-            course.stopLanes()
+            course.stopInOrder()
             let grace = mapping.control.stopGrace ?? .zero
             let timeSource = course.session.timeSource
             group.addTask {
@@ -289,6 +317,42 @@ struct MappingExecution {
             } catch let error as ShardlineError {
                 events.post(.failed(error))
             } catch {}
+        }
+    }
+
+    /// Reads what operators have asked of the mapping's parked keys, and tells it.
+    private func lookForRequests(
+        _ session: MappingSession, _ events: Mailbox<SessionEvent>, in group: inout DiscardingTaskGroup
+    ) {
+        group.addTask {
+            while !Task.isCancelled {
+                if let found = try? await ParkedKeyRequest.all(of: session.key, in: session.store) {
+                    events.post(.requests(found))
+                    return
+                }
+                // Why the store can't be read is reported elsewhere.
+                let pause = session.timeSource.monotonicTime + Self.watchInterval
+                do { try await session.timeSource.sleep(until: pause) } catch { return }
+            }
+        }
+    }
+
+    /// Removes the requests that are done with, as soon as what they changed is durable.
+    private func endRequests(
+        _ course: inout SessionCourse, _ events: Mailbox<SessionEvent>, in group: inout DiscardingTaskGroup
+    ) {
+        let due = course.requestsToCheck()
+        guard !due.isEmpty else { return }
+        let session = course.session
+        group.addTask {
+            do {
+                events.post(.checked(try await ParkedKeyRequest.end(due, of: session)))
+            } catch {
+                session.logger.error("requests for parked keys can't be removed yet: \(error)")
+                let pause = session.timeSource.monotonicTime + Self.watchInterval
+                do { try await session.timeSource.sleep(until: pause) } catch { return }
+                events.post(.notChecked(due.map(\.0.number)))
+            }
         }
     }
 

@@ -8,6 +8,8 @@ struct MappingLanes {
         let shard: ShardDescription
         let beginning: ShardCore.InitialState
         let goal: ShardDriver.Goal?
+        /// What operators have asked of parked keys, and is not durable yet.
+        let requests: [ParkedKeyRequest.Numbered]
         /// Publishes the lane's state and counters.
         let board: MappingStatusRegistry.Shard
     }
@@ -24,6 +26,10 @@ struct MappingLanes {
     private var done: Set<ShardID> = []
     /// The number of running lanes.
     private(set) var running = 0
+    /// The keys that are parked in shards that have not been started, by shard.
+    private var parked: [ShardID: [ParkedKey]] = [:]
+    /// Operators' requests that are not durable yet.
+    var requests: [ParkedKeyRequest.Numbered] = []
 
     private struct Known {
         var shard: ShardDescription
@@ -44,7 +50,14 @@ struct MappingLanes {
     /// The shards that can be started at the beginning of a session.
     mutating func first() async throws -> [Start] {
         try await look()
+        try await lookForParkedKeys()
         return try begin(known.keys.sorted())
+    }
+
+    /// Reads which keys are parked: at the beginning, and after the end of shards that have handed some to their children.
+    private mutating func lookForParkedKeys() async throws {
+        let stream = ParkingStream(mapping: session.key, store: session.store, logger: session.logger)
+        parked = Dictionary(grouping: try await stream.keys(), by: \.shard)
     }
 
     /// The shards that can be started now that these have come to their ends.
@@ -52,6 +65,8 @@ struct MappingLanes {
     /// The store is asked only where a shard was still open when it was last asked: a shard is closed and its children
     /// are opened by one commit. So a thousand children, and the generations after them, cost two calls.
     mutating func ready(after ended: [ShardID]) async throws -> [Start] {
+        // Keys may have been parked by hand, or before the settings were changed.
+        try await lookForParkedKeys()
         if ended.contains(where: { known[$0]?.shard.closedAt == nil }) {
             try await look()
             return try begin(known.keys.sorted())
@@ -98,14 +113,17 @@ struct MappingLanes {
         if let goals {
             // Newer shards are not part of the goal.
             guard let known = goals[shard.id] ?? (known.isExpired ? .shardEnd : nil) else { return nil }
-            if case .position(let tip) = known, progress.position >= tip { return nil }
+            // A shard that is caught up has still to do what was asked of its parked keys.
+            let hasParked = !requests.isEmpty || parked[shard.id]?.contains { $0.state == .releasing } == true
+            if case .position(let tip) = known, progress.position >= tip, !hasParked { return nil }
             goal = known
         }
         let board = session.board.began(
             shard.id, at: progress, tip: shard.tip, lanes: session.settings.value.lanes.parallelizationFactor)
         // How the previous process ended is unknown. A resumed mapping assumes an unclean end (ESM-A9).
-        let beginning = ShardCore.InitialState(progress, notesAttempts: resumed)
-        return Start(shard: shard, beginning: beginning, goal: goal, board: board)
+        let beginning = ShardCore.InitialState(
+            progress, notesAttempts: resumed, shard: shard.id, parkedKeys: parked[shard.id] ?? [])
+        return Start(shard: shard, beginning: beginning, goal: goal, requests: requests, board: board)
     }
 
     mutating func ended(_ shard: ShardID, _ end: LaneEnd) {

@@ -17,6 +17,7 @@ final class MappingMetrics: Sendable {
         ("FailedInvokeEventCount", { $0.failedInvokedRecords }),
         ("ResentEventCount", { $0.resentRecords }),
         ("SucceededEventCount", { $0.succeeded }),
+        ("RecordsParked", { $0.parked }),
         ("GivenUpEventCount", { $0.givenUp }),
         ("DroppedEventCount", { $0.dropped }),
         ("OnFailureDestinationDeliveredEventCount", { $0.destinationDelivered }),

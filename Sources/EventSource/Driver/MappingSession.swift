@@ -19,6 +19,8 @@ struct MappingSession: Sendable {
     let permits: Permits
     /// Whether the run was asked to stop, as the tasks of invocations look at it before a further call.
     let control: ExecutionControl
+    /// When records of parked keys are to be redriven.
+    let redrives: RedriveControl
     let board: MappingStatusRegistry
     let metrics: MappingMetrics
     /// The tracer of the process when the session began; nil: invocations have no spans.

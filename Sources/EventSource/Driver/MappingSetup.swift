@@ -84,6 +84,7 @@ struct MappingSetup {
     /// Where failure documents go. Creates the stream or the file if it is missing.
     func target(own destination: (any FailureDestination)?, _ settings: StoredSettings) async throws -> DeliveryTarget {
         let source = try await store.describeStream(key.stream)
+        try await ensureParkingStream()
         if let destination { return .own(destination) }
         if let name = settings.failureStream(of: key) {
             try await ensureFailureStream(name, for: source)
@@ -100,6 +101,8 @@ struct MappingSetup {
         let definition = MappingDefinition(key: key, startingPosition: start, configuration: settings.json)
         do {
             try await store.createMapping(definition)
+            // A store without attributes has no requests.
+            try? await ParkedKeyRequest.removeAll(of: key, in: store)
             logger.info("mapping made", metadata: ["start": "\(start)"])
             return false
         } catch let error as ShardlineError where error.code == .mappingExists {
@@ -109,6 +112,12 @@ struct MappingSetup {
             }
             return true
         }
+    }
+
+    /// Creates the parking stream where the settings need it.
+    func ensureParkingStream() async throws {
+        guard configuration.whenExhausted == .parkKey else { return }
+        try await ParkingStream(mapping: key, store: store, logger: logger).ensure()
     }
 
     func ensureFailureStream(_ name: String, for source: StreamDescription) async throws {

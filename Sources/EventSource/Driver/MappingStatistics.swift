@@ -24,6 +24,9 @@ public struct MappingStatistics: Hashable, Sendable {
     public var splits = 0
     /// Calls that completed a part of their records.
     public var partialSuccesses = 0
+    /// Records that were parked with their keys (``EventSourceMapping/Configuration/whenExhausted``): they wait in the
+    /// parking stream.
+    public var parked = 0
     /// Records that were given up.
     public var givenUp = 0
     /// Records that were given up, by condition.
@@ -64,10 +67,11 @@ public struct MappingStatistics: Hashable, Sendable {
     /// The maximum of these ages.
     public var greatestIteratorAge: Duration?
 
-    /// Records that were read and are done, filtered out, given up, or released. Equals ``polled`` when no run is active (ESM-M9);
+    /// Records that were read and are done, filtered out, parked, given up, or released. Equals ``polled`` when no run is active (ESM-M9);
     /// during a run the difference is the number of records that it holds.
     public var settled: Int {
-        delivered + dropped + (deliveredToDestination - deliveredUnread) + expiredUnkept + released + filteredOut
+        delivered + parked + dropped + (deliveredToDestination - deliveredUnread) + expiredUnkept + released
+            + filteredOut
     }
 
     mutating func add(_ counters: LaneCore.Counters) {
@@ -82,6 +86,7 @@ public struct MappingStatistics: Hashable, Sendable {
         retries += counters.retries
         splits += counters.splits
         partialSuccesses += counters.partialSuccesses
+        parked += counters.parked
         givenUp += counters.givenUp
         givenUpByCondition.merge(counters.givenUpRecords, uniquingKeysWith: +)
         deliveredToDestination += counters.destinationDelivered
@@ -109,6 +114,7 @@ extension MappingStatistics: CustomStringConvertible {
         if !conditions.isEmpty {
             parts[2] += " (" + conditions.map { "\($0.key) \($0.value)" }.joined(separator: ", ") + ")"
         }
+        if parked > 0 { parts.append("parked \(parked)") }
         if filteredOut > 0 { parts.append("filtered out \(filteredOut)") }
         if dropped > 0 { parts.append("dropped \(dropped)") }
         if expired > 0 { parts.append("expired \(expired)") }

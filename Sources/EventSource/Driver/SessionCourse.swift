@@ -36,6 +36,25 @@ struct SessionCourse {
     /// Whether the store has to be told, though no lane has to do anything.
     private var hasNews: Bool
 
+    // Parked keys.
+    private struct Request {
+        let numbered: ParkedKeyRequest.Numbered
+        /// The shards that were told and have not answered.
+        var waiting: Set<ShardID>
+        /// The shards that have done their part.
+        var done: Set<ShardID> = []
+        var isChecked = false
+    }
+    private var open: [UInt64: Request] = [:]
+    private var requestCount: UInt64 = 0
+    /// The requests that were removed.
+    private var ended: Set<UTF8Key> = []
+    private var runningShards: Set<ShardID> = []
+    /// Whether released records are redriven.
+    private var isRedriving = false
+    /// Whether the lanes stop when that has ended.
+    private var stopsAfterRedriving = false
+
     /// - Parameter failureStream: the one that the claim has named.
     init(
         lanes: MappingLanes, workers: LaneWorkers, session: MappingSession, claimed: MappingDescription,
@@ -53,7 +72,8 @@ struct SessionCourse {
 
     /// Whether there are lanes, or will be once the mapping is enabled.
     var goesOn: Bool {
-        lanes.running > 0 || (!isOver && (!isStarted || (!isEnabled && !endedShards.isEmpty)))
+        lanes.running > 0 || isRedriving && failure == nil && !isFenced
+            || (!isOver && (!isStarted || (!isEnabled && !endedShards.isEmpty)))
     }
 
     /// Starts the first lanes, and the children of all shards that have ended since the last call, together: a thousand
@@ -76,10 +96,28 @@ struct SessionCourse {
         }
     }
 
-    private func start(_ starts: [MappingLanes.Start]) { for start in starts { workers.begin(start) } }
+    private mutating func start(_ starts: [MappingLanes.Start]) {
+        for start in starts {
+            runningShards.insert(start.shard.id)
+            session.redrives.drives(start.shard.id, true)
+            for request in start.requests { open[request.number]?.waiting.insert(start.shard.id) }
+            workers.begin(start)
+        }
+    }
+
+    /// Stops the lanes, after the released records that are being redriven: the lanes store how far that is.
+    mutating func stopInOrder() {
+        isOver = true
+        session.redrives.stop()
+        guard isRedriving, lanes.running > 0 else { return stopLanes() }
+        stopsAfterRedriving = true
+        pauses += 1
+        workers.tellAll(.pause(pauses))
+    }
 
     mutating func stopLanes() {
         isOver = true
+        session.redrives.stop()
         // The stop is posted before the permits are closed, so that a lane whose call is refused doesn't retry it.
         workers.tellAll(.stop)
         session.permits.close()
@@ -104,6 +142,9 @@ struct SessionCourse {
     mutating func ended(_ shard: ShardID, _ end: LaneEnd) {
         lanes.ended(shard, end)
         resting.remove(shard)
+        runningShards.remove(shard)
+        session.redrives.drives(shard, false)
+        for number in open.keys { open[number]?.waiting.remove(shard) }
         switch end {
         case .stopped, .cancelled: break
         case .shardEnd: endedShards.append(shard)
@@ -151,6 +192,7 @@ struct SessionCourse {
         }
         guard mapping.isEnabled != isEnabled else { return true }
         isEnabled = mapping.isEnabled
+        session.redrives.enable(isEnabled)
         guard isStarted else { return true }
         resting = []
         if isEnabled {
@@ -167,11 +209,74 @@ struct SessionCourse {
 
     /// What the store is to be told: once, when the lanes do as the newest revision says.
     mutating func newlyApplied() -> MappingRenewal? {
-        guard applied < revision || hasNews, isEnabled || !isStarted || resting.count == lanes.running else {
-            return nil
-        }
+        guard applied < revision || hasNews,
+            isEnabled || !isStarted || resting.count == lanes.running && !isRedriving
+        else { return nil }
         applied = revision
         hasNews = false
         return MappingRenewal(failureStream: failureStream, revision: revision)
+    }
+
+    // MARK: Parked keys
+
+    /// Released records are redriven from now on, or no longer.
+    mutating func redriving(_ isBusy: Bool) {
+        isRedriving = isBusy
+        if !isBusy, stopsAfterRedriving {
+            stopsAfterRedriving = false
+            stopLanes()
+        }
+    }
+
+    /// What operators have asked for, by the names of the requests.
+    var requests: [UTF8Key: ParkedKeyRequest] {
+        get { [:] }
+        set { add(newValue) }
+    }
+
+    /// Tells the shards of requests that they don't know.
+    mutating func add(_ found: [UTF8Key: ParkedKeyRequest]) {
+        guard !isOver else { return }
+        let known = Set(open.values.map { UTF8Key($0.numbered.name) }).union(ended)
+        for (name, request) in found.sorted(by: { $0.key < $1.key }) where !known.contains(name) {
+            requestCount += 1
+            let numbered = ParkedKeyRequest.Numbered(number: requestCount, name: name.string, request: request)
+            open[requestCount] = Request(numbered: numbered, waiting: runningShards)
+            lanes.requests.append(numbered)
+            for shard in runningShards.sorted() {
+                workers.tell(shard, .event(.parkedKeys(numbered.action, request: numbered.number)))
+            }
+        }
+    }
+
+    mutating func applied(_ shard: ShardID, _ numbers: [UInt64]) {
+        for number in numbers where open[number]?.waiting.remove(shard) != nil {
+            open[number]?.done.insert(shard)
+            open[number]?.isChecked = false
+        }
+    }
+
+    /// The requests for which no running shard has anything to do, each with the shards that have done their part.
+    mutating func requestsToCheck() -> [(ParkedKeyRequest.Numbered, Set<ShardID>)] {
+        guard isStarted else { return [] }
+        var due: [(ParkedKeyRequest.Numbered, Set<ShardID>)] = []
+        for (number, request) in open.sorted(by: { $0.key < $1.key })
+        where request.waiting.isEmpty && !request.isChecked {
+            open[number]?.isChecked = true
+            due.append((request.numbered, request.done))
+        }
+        return due
+    }
+
+    /// What these requests need could not be found out.
+    mutating func notChecked(_ numbers: [UInt64]) { for number in numbers { open[number]?.isChecked = false } }
+
+    /// The shards that requests still need, by the requests' numbers; none: the request is removed.
+    mutating func checked(_ left: [UInt64: Set<ShardID>]) {
+        for (number, shards) in left where shards.isEmpty {
+            // A list of requests that was read before is not to bring it back.
+            if let request = open.removeValue(forKey: number) { ended.insert(UTF8Key(request.numbered.name)) }
+            lanes.requests.removeAll { $0.number == number }
+        }
     }
 }

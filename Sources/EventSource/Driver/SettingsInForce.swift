@@ -24,6 +24,7 @@ final class SettingsInForce: Sendable {
             payload: function.payload(names: names, configuration: configuration),
             filter: try configuration.recordFilter(of: names.source))
         if case .stream = destination { settings.deliveryMovesCheckpoint = true }
+        settings.onlyKeys = function.onlyKeys
         settings.maximumChain = 1 + settings.maximumUnsavedUnits
         settings.leadBytes = 128 << 10
         lanes = settings
@@ -54,9 +55,10 @@ extension EventSourceMapping {
     }
 
     private func target(_ stored: StoredSettings, _ before: SettingsInForce?) async throws -> DeliveryTarget {
-        if let ownDestination { return .own(ownDestination) }
         let setup = MappingSetup(
             key: key, store: stream.engine, configuration: stored.configuration, logger: logger)
+        if before?.configuration.whenExhausted != .parkKey { try await setup.ensureParkingStream() }
+        if let ownDestination { return .own(ownDestination) }
         if let name = stored.failureStream(of: key) {
             // It can't be deleted while the mapping runs, but may have been before.
             if name != before?.failureStream {

@@ -68,6 +68,7 @@ final class ShardDriver {
     /// The number of the pause that the shard is in.
     private var pause: Int?
     private let paused: @Sendable (ShardID, Int) -> Void
+    private let applied: @Sendable (ShardID, [UInt64]) -> Void
     /// How the lane ends once no invocation is in flight.
     private var pendingEnd: LaneEnd?
     /// How it ends once it has stopped, if the shard can't be read any further.
@@ -92,10 +93,14 @@ final class ShardDriver {
 
     init(
         _ start: MappingLanes.Start, session: MappingSession, mailbox: Mailbox<LaneWorker.Input>, alarms: LaneAlarms,
-        gathering: ReadCoalescer, paused: @escaping @Sendable (ShardID, Int) -> Void
+        gathering: ReadCoalescer, paused: @escaping @Sendable (ShardID, Int) -> Void,
+        applied: @escaping @Sendable (ShardID, [UInt64]) -> Void
     ) {
         self.alarms = alarms
         self.paused = paused
+        self.applied = applied
+        // Before anything is read: what they park is not sent any more.
+        due = start.requests.map { .parkedKeys($0.action.within(start.shard.hashKeyRange), request: $0.number) }
         self.gathering = gathering
         self.session = session
         shard = start.shard
@@ -140,6 +145,9 @@ final class ShardDriver {
     func handle(_ post: Input, in group: inout DiscardingTaskGroup) -> LaneEnd? {
         switch post {
         case .called(let lane): return called(lane, in: &group)
+        case .event(.parkedKeys(let action, let request)):
+            guard pendingEnd == nil else { return nil }
+            return decide(.parkedKeys(action.within(shard.hashKeyRange), request: request), in: &group)
         case .event(let event):
             guard pendingEnd == nil else { return nil }
             return decide(event, in: &group)
@@ -339,7 +347,9 @@ final class ShardDriver {
         while next < due.count, end == nil {
             end = step(due[next], at: now, in: &group)
             next += 1
-            if end == nil, !isStopping, case .position(let position) = goal, core.persistedPosition >= position {
+            if end == nil, !isStopping, case .position(let position) = goal, core.persistedPosition >= position,
+                core.hasStarted, !core.isReleasing, core.isUpToDate
+            {
                 isStopping = true
                 due.append(.stop)
             }
@@ -409,6 +419,14 @@ final class ShardDriver {
         case .handOver(let giveUp, let progress):
             let (work, settings) = (work, settings)
             group.addTask { await work.deliver(giveUp, progress, by: settings) }
+        case .park(let order):
+            let work = work
+            group.addTask { await work.park(order) }
+        case .redrive: session.redrives.raise()
+        case .applied(let requests): applied(shard.id, requests)
+        case .endShard(let progress, let keys):
+            let work = work
+            group.addTask { await work.endShard(progress, keys) }
         case .stopped(.asked):
             guard let pause, !isStopping else { return damage ?? .stopped }
             paused(shard.id, pause)

@@ -195,12 +195,12 @@ final class ShardWork: Sendable {
     }
 
     /// Logs what failed in the store; the throttle limits the lines of many shards.
-    private func complain(_ text: String) {
+    func complain(_ text: String) {
         if session.throttle.admits(.store, at: timeSource.monotonicTime, logger) { logger.error("\(text)") }
     }
 
     /// Waits before a retry: 200 ms, doubled each time, at most 10 s. False if the task was cancelled.
-    private func pause(after failures: Int) async -> Bool {
+    func pause(after failures: Int) async -> Bool {
         let pause = min(Duration.milliseconds(100) * (1 << min(failures, 20)), .seconds(10))
         do {
             try await timeSource.sleep(until: timeSource.monotonicTime + pause)
@@ -210,11 +210,11 @@ final class ShardWork: Sendable {
         }
     }
 
-    private static func end(after error: any Error) -> LaneEnd {
+    static func end(after error: any Error) -> LaneEnd {
         if let error = error as? ShardlineError, error.code == .fenced { return .fenced }
         return .failed(error)
     }
 
-    private static let senseless = ShardlineError(
+    static let senseless = ShardlineError(
         .storeFailed, "the store refused a checkpoint as if it had been an append to a shard")
 }

@@ -62,6 +62,7 @@ extension StreamMapping {
         _ = try await describe()
         // What can't be used is refused here, and not where the mapping runs.
         let stored = try await setup.settings()
+        try await setup.ensureParkingStream()
         if let failures = stored.failureStream(of: id) {
             try await setup.ensureFailureStream(failures, for: try await stream.describe())
         }

@@ -80,17 +80,7 @@ package enum FunctionResponse: Hashable, Sendable {
     /// An error's type cut to at most 256 bytes. A document too large for its destination would block the shard.
     package static func limitedType(_ type: String) -> String { limited(type, to: 256) }
 
-    private static func limited(_ text: String, to limit: Int) -> String {
-        guard text.utf8.count > limit else { return text }
-        var size = 0
-        var end = text.startIndex
-        for index in text.unicodeScalars.indices {
-            size += UTF8.width(text.unicodeScalars[index])
-            guard size <= limit - 3 else { break }
-            end = text.unicodeScalars.index(after: index)
-        }
-        return String(text[..<end]) + "…"
-    }
+    static func limited(_ text: String, to limit: Int) -> String { LaneCore.FunctionFailure.limited(text, to: limit) }
 
     private static func excerpt(_ line: [UInt8]) -> String {
         let shown = String(decoding: line.prefix(80), as: UTF8.self)

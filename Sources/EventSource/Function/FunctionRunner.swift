@@ -7,15 +7,20 @@ enum FunctionSource: Sendable {
     case perShard(@Sendable (ShardID) -> sending any BatchFunction)
     case windowed(WindowedFunction)
     case outside(any OutsideFunction)
+    /// The function of another mapping, for records that it has parked.
+    indirect case redrive(any ParkedRecordFunction)
 
     /// Throws `invalidArgument` for a function with windows in a mapping without them, and the reverse.
     func validate(_ configuration: EventSourceMapping.Configuration) throws {
         switch self {
         case .windowed: try configuration.requireWindows(true)
         case .closure, .perShard: try configuration.requireWindows(false)
-        case .outside: break
+        case .outside, .redrive: break
         }
     }
+
+    /// The keys whose records the function gets; nil: all.
+    var onlyKeys: ParkedKeys? { if case .redrive(let function) = self { function.keys } else { nil } }
 
     /// Refuses settings of an update that the function can't work with (ESM-S41). What this version can't read is left
     /// to the execution, which keeps those before.
@@ -36,6 +41,7 @@ enum FunctionSource: Sendable {
             .outside(
                 function, KinesisEvent(names: names, deaggregates: configuration.deaggregates),
                 reportsFailures: configuration.reportsBatchItemFailures)
+        case .redrive(let function): .redrive(function, function.runner(for: shard, configuration))
         }
     }
 
@@ -44,6 +50,7 @@ enum FunctionSource: Sendable {
         names: ResourceNames, configuration: EventSourceMapping.Configuration
     ) -> LaneCore.PayloadMeasure? {
         guard let limit = configuration.payloadLimit else { return nil }
+        if case .redrive(let function) = self { return function.payload(configuration) }
         guard case .outside = self else { return .rawBytes(limit: limit) }
         let event = KinesisEvent(names: names, deaggregates: configuration.deaggregates)
         let envelope = KinesisEvent.envelopeSize + (ActiveTracer.current == nil ? 0 : KinesisEvent.traceSize)
@@ -61,6 +68,7 @@ enum FunctionRunner: Sendable {
     case stateful(StatefulFunction)
     case windowed(WindowedFunction)
     case outside(any OutsideFunction, KinesisEvent, reportsFailures: Bool)
+    indirect case redrive(any ParkedRecordFunction, FunctionRunner)
 
     /// How a call ended, and the state that the function returned for its window; nil: none.
     typealias Answer = (result: LaneCore.InvocationResult, state: [UInt8]?)
@@ -89,6 +97,8 @@ enum FunctionRunner: Sendable {
                 of: unit.records, window: invocation.window, shard: context.shard, traceFields: context.traceFields)
             return await function.invoke(unit.records, event: text, context: context)
                 .result(for: unit, reportsFailures: reportsFailures)
+        case .redrive(let function, let runner):
+            return (await function.call(invocation, context, runner), nil)
         }
     }
 

@@ -5,16 +5,19 @@ public import Tracing
 /// What a function learns about its invocation in addition to the records.
 public struct InvocationContext: Sendable {
     /// The mapping's name.
-    public let mapping: String
+    public internal(set) var mapping: String
     /// The stream that the records come from.
-    public let stream: String
+    public internal(set) var stream: String
     /// The stream's ID; a stream that is created again under the same name has another one. A function that stores its
     /// own position elsewhere must store it under this ID and ``shard``.
-    public let streamID: StreamID
+    public internal(set) var streamID: StreamID
     /// The shard that the records come from.
-    public let shard: ShardID
+    public internal(set) var shard: ShardID
     /// The number of this invocation of the unit: 1 the first time.
     public let attempt: Int
+    /// Whether the records were parked with their keys, and are handed back after a release
+    /// (``EventSourceMapping/Configuration/whenExhausted``).
+    public internal(set) var isRedrive = false
     /// The tumbling window that the records are of; nil in a mapping without windows.
     public let window: TumblingWindow?
     /// The invocation's own id, a UUID as text. The failure document names the id of the last invocation.

@@ -37,6 +37,11 @@ public struct MappingTestDriver {
     public private(set) var invocations: [Invocation] = []
     /// The documents of the given-up records, in order.
     public private(set) var documents: [FailureDocument] = []
+    /// The records that wait aside, as their keys are parked, in the order in which they were taken
+    /// (`EventSourceMapping.Configuration.whenExhausted`).
+    public private(set) var parkedRecords: [Record] = []
+    /// The keys that are parked, in the order of their bytes.
+    public var parkedKeys: [ParkedKey] { core.parkedKeys }
     /// Every step with its reason, one line each, beginning with the rule that it follows
     /// (`Documentation/Rules/EventSourceMappings.md`).
     public private(set) var explanation: [String] = []
@@ -268,7 +273,13 @@ public struct MappingTestDriver {
             let moved = progress.moved(past: giveUp, to: giveUp.last)
             checkpoint = max(checkpoint, moved.position)
             return .destinationTook(checkpointed: true, lane: giveUp.lane)
-        case .stopped:
+        case .park(let order):
+            parkedRecords += order.entries.flatMap(\.records)
+            return .parkingStored([:])
+        case .endShard(let progress, _):
+            checkpoint = max(checkpoint, progress.position)
+            return .checkpointed
+        case .redrive, .applied, .stopped:
             return nil
         }
     }

@@ -34,6 +34,8 @@ public struct MappingControl: Hashable, Sendable {
     public static let keptActions = 100
     /// The most bytes of settings.
     static let configurationLimit = 256 << 10
+    /// The most bytes of a reason.
+    package static let reasonLimit = 1024
 
     /// Throws `invalidArgument` for values outside their limits.
     public func validate() throws {
@@ -42,7 +44,7 @@ public struct MappingControl: Hashable, Sendable {
             throw ShardlineError(
                 .invalidArgument, "who acts on a mapping is named with 1 to 256 bytes, not \(actor.utf8.count)")
         }
-        guard reason.utf8.count <= 1024 else {
+        guard reason.utf8.count <= Self.reasonLimit else {
             throw ShardlineError(
                 .invalidArgument, "a reason has at most 1,024 bytes, not \(reason.utf8.count): shorten it")
         }

@@ -48,6 +48,19 @@ extension LaneCore {
             self.text = text
             self.type = type
         }
+
+        /// A text cut to at most so many bytes, between characters.
+        static func limited(_ text: String, to limit: Int) -> String {
+            guard text.utf8.count > limit else { return text }
+            var size = 0
+            var end = text.startIndex
+            for index in text.unicodeScalars.indices {
+                size += UTF8.width(text.unicodeScalars[index])
+                guard size <= limit - 3 else { break }
+                end = text.unicodeScalars.index(after: index)
+            }
+            return String(text[..<end]) + "…"
+        }
     }
 
     /// One entry of a function's report of failed records (`batchItemFailures`).

@@ -9,13 +9,13 @@ extension LaneCore {
         if unit.isFinal { return giveUpWindow(condition, &shared) }
         if count < unit.records.count { cut(at: count, .age, &shared) }
         let records = units.removeLast().records
-        begin(
-            GiveUp(
-                lane: number, condition: condition, first: unit.first, last: records[records.count - 1].sequenceNumber,
-                count: records.count, records: records, invocations: unit.attempts,
-                lastInvocation: unit.lastInvocation,
-                response: response(of: unit, condition),
-                failure: unit.failure, unit: unit.id, takenThrough: nil), &shared)
+        let giveUp = GiveUp(
+            lane: number, condition: condition, first: unit.first, last: records[records.count - 1].sequenceNumber,
+            count: records.count, records: records, invocations: unit.attempts,
+            lastInvocation: unit.lastInvocation,
+            response: response(of: unit, condition),
+            failure: unit.failure, unit: unit.id, takenThrough: nil)
+        if parks(giveUp, shared.settings) { park(giveUp, &shared) } else { begin(giveUp, &shared) }
     }
 
     /// The document's response, if there was one (ESM-G3).

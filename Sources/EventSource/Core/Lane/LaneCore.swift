@@ -144,6 +144,9 @@ package struct LaneCore: Sendable {
         return queue.isEmpty
     }
 
+    /// Whether there is no unit.
+    var isCollecting: Bool { if case .collecting = stage { true } else { false } }
+
     /// Whether the attempts of the lane's first batch are noted, and it is not done (ESM-A9).
     var notesAttempts: Bool { if case .off = crashGuard { false } else { true } }
 

@@ -24,6 +24,8 @@ extension LaneCore {
         package var partialSuccesses = 0
         /// Records that the function processed successfully.
         package var succeeded = 0
+        /// Records that are durably in the parking stream (ESM-N1).
+        package var parked = 0
         /// Units given up, by condition.
         package var givenUpUnits: [GiveUpCondition: Int] = [:]
         /// Records given up, by condition, as far as their number is known.
@@ -64,7 +66,8 @@ extension LaneCore {
 
         /// Records that were read and have left the lane. Equals ``polled`` when the lane holds nothing (ESM-M9).
         package var settled: Int {
-            succeeded + filteredOut + dropped + (destinationDelivered - deliveredUnread) + expiredUnkept + released
+            succeeded + parked + filteredOut + dropped + (destinationDelivered - deliveredUnread) + expiredUnkept
+                + released
         }
 
         package static func += (left: inout Counters, right: Counters) {
@@ -79,6 +82,7 @@ extension LaneCore {
             left.splits += right.splits
             left.partialSuccesses += right.partialSuccesses
             left.succeeded += right.succeeded
+            left.parked += right.parked
             left.givenUpUnits.merge(right.givenUpUnits, uniquingKeysWith: +)
             left.givenUpRecords.merge(right.givenUpRecords, uniquingKeysWith: +)
             left.dropped += right.dropped

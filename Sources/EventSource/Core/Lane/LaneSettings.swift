@@ -12,6 +12,12 @@ extension LaneCore {
         package var maximumRetryAttempts: Int? = 5
         /// The age at which a record is no longer sent (ESM-S9, ESM-G1); nil: no limit.
         package var maximumRecordAge: Duration?
+        /// What becomes of records whose attempts are used up (ESM-N13).
+        package var whenExhausted = WhenExhausted.giveUp
+        /// The most records of one key that wait in the parking stream (ESM-N1).
+        package var maximumParkedRecordsPerKey = 10_000
+        /// The most records of the shard that wait in the parking stream (ESM-N1).
+        package var maximumParkedRecords = 1_000_000
         /// Whether a failed unit is split in two instead of being retried (ESM-S10).
         package var bisectsOnError = true
         /// Whether a function may report the first record that failed (ESM-S13).
@@ -29,6 +35,8 @@ extension LaneCore {
         package var maximumUnsavedUnits = 1
         /// Which records the lanes get (ESM-F1); nil: all.
         package var filter: RecordFilter?
+        /// The keys whose records the lanes get; nil: all.
+        var onlyKeys: ParkedKeys?
         /// The length of tumbling windows (ESM-S12); nil: there are none.
         package var tumblingWindow: Duration?
         /// How an event's size is measured and limited (ESM-B4); nil: no limit (ESM-B5).
@@ -48,6 +56,14 @@ extension LaneCore {
         func maximumHeldRecords(holding bytes: Int) -> Int {
             (bytes < leadBytes * parallelizationFactor ? 20 : 4) * batchSize * parallelizationFactor
         }
+    }
+
+    /// What becomes of records whose attempts are used up, or that can never succeed.
+    package enum WhenExhausted: Hashable, Sendable {
+        /// They are given up (ESM-A3).
+        case giveUp
+        /// Their keys are parked (ESM-N1).
+        case parkKey
     }
 
     /// How the size of an invocation's event is measured (ESM-B4): `envelope`, the size of each record, and
@@ -116,13 +132,16 @@ extension LaneCore {
         init(seed: UInt64) { state = seed }
 
         /// The next number, from 0 (included) to 1.
-        mutating func nextFraction() -> Double {
+        mutating func nextFraction() -> Double { Double(next() >> 11) / Double(1 << 53) }
+
+        /// The next number.
+        mutating func next() -> UInt64 {
             state &+= 0x9E37_79B9_7F4A_7C15
             var mixed = state
             mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
             mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
             mixed ^= mixed >> 31
-            return Double(mixed >> 11) / Double(1 << 53)
+            return mixed
         }
     }
 }

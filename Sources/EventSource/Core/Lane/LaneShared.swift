@@ -42,10 +42,19 @@ extension LaneCore {
         var horizon = SequenceNumber.zero
         var unitCount = 0
         var invocationCount = 0
+        /// The shard that the lanes are of.
+        let shard: ShardID
+        /// The keys whose records wait aside, and the records on their way there.
+        var parking: Parking
+        /// The wall clock at this decision.
+        var wall = Timestamp(milliseconds: .min)
 
         init(
-            settings: Settings, denseNumbers: Bool, generator: SplitMix, readPosition: SequenceNumber
+            settings: Settings, denseNumbers: Bool, generator: SplitMix, readPosition: SequenceNumber,
+            shard: ShardID = ShardID(0), parking: Parking = Parking()
         ) {
+            self.shard = shard
+            self.parking = parking
             terms = Boxed(settings)
             self.denseNumbers = denseNumbers
             self.generator = generator
@@ -55,6 +64,13 @@ extension LaneCore {
         /// The pause before the retry with this number, counted from 1.
         mutating func pause(before retry: Int) -> Duration {
             settings.backOff.delay(before: retry, using: &generator)
+        }
+
+        /// A key that is parked now.
+        mutating func newParkedKey(_ partitionKey: String) -> ParkedKey {
+            // The generator begins with the same numbers at each claim, the clock doesn't.
+            let episode = UInt64(bitPattern: wall.milliseconds) &* 0x9E37_79B9_7F4A_7C15 ^ generator.next()
+            return ParkedKey(partitionKey, shard: shard, since: wall, episode: episode >> 1)
         }
 
         mutating func newUnit(_ records: RecordBatch, _ origin: Unit.Origin, lane: Int) -> Unit {

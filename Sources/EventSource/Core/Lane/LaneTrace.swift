@@ -143,6 +143,17 @@ extension LaneCore {
         case handedOver(through: SequenceNumber)
         /// The destination failed, `failures` times in a row now; the delivery is retried after this pause.
         case destinationFailed(String, failures: Int, wait: Duration)
+        /// So many keys are parked, because these records could not be processed.
+        indirect case parkedKeys(GivenUpSpan, keys: Int)
+        /// So many records, of so many keys, are durably in the parking stream.
+        case parked(Int, keys: Int)
+        /// The parking stream failed, `failures` times in a row now; the records wait, and are written again after this
+        /// pause.
+        case parkingFailed(String, failures: Int, wait: Duration)
+        /// The bounds of the parking stream are reached: the shard reads no further until keys are released or discarded.
+        case parkingFull(waiting: Int)
+        /// Nothing of this key waits any more.
+        case unparked(String)
         /// The checkpoint at this number is durable.
         case checkpointed(SequenceNumber)
         /// The shard has another number of lanes from now on.
@@ -186,6 +197,9 @@ extension LaneCore {
                 default: "ESM-G4"
                 }
             case .handedOver, .destinationFailed: "ESM-D9"
+            case .parkedKeys, .parked, .parkingFailed, .parkingFull: "ESM-N1"
+            case .unparked: "ESM-N2"
+            case .split(_, .parked, _, _): "ESM-N1"
             case .lanesChanged: "ESM-K5"
             case .stopped(.asked): "ESM-L3"
             case .stopped(.shardEnd): "ESM-H1"

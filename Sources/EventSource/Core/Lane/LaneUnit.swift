@@ -118,5 +118,7 @@ extension LaneCore {
         case permanent
         /// Its first records were too old, or expired (ESM-G2, ESM-G4).
         case age
+        /// The keys of some of its records were parked (ESM-N1).
+        case parked
     }
 }

@@ -165,6 +165,23 @@ struct RecordQueue: Sendable {
         return before - count
     }
 
+    /// Removes the records of parked keys, and returns them.
+    mutating func takeParked(_ keys: ParkedKeys) -> RecordBatch {
+        takeApart()
+        var (kept, parked) = (RecordQueue(), RecordBatch())
+        for item in items {
+            switch item {
+            case .run(let run):
+                let (found, others) = keys.divide(RecordBatch([run]))
+                parked.append(found)
+                kept.append(others)
+            case .gap(let gap): kept.append(gap)
+            }
+        }
+        self = kept
+        return parked
+    }
+
     /// Removes the records that the filter doesn't match. Returns their number.
     mutating func keep(_ filter: RecordFilter) -> Int {
         takeApart()

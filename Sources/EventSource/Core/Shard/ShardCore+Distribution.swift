@@ -13,7 +13,8 @@ extension ShardCore {
         let doubtful = lanes.reduce(earlier.reduce(SequenceNumber.zero) { max($0, $1.highest) }) {
             max($0, $1.takenPosition)
         }
-        let filter = settings.filter
+        let (filter, only) = (settings.filter, settings.onlyKeys)
+        var asides = shared.parking.keys.isEmpty ? [] : (0..<lanes.count).map { _ in LanePart() }
         var dropped = 0
         for (place, run) in batch.runs.enumerated() {
             for index in 0..<run.count {
@@ -24,6 +25,16 @@ extension ShardCore {
                     shared.counters.polled -= 1
                 } else if let filter, !filter.matches(run, at: index) {
                     dropped += 1
+                } else if let only, !only.contains(run, at: index) {
+                    dropped += 1
+                } else if !asides.isEmpty, let key = shared.parking.keys.key(of: run, at: index) {
+                    if number > key.taken {
+                        asides[lane].append(run, index, number, from: place)
+                    } else {
+                        // It is in the parking stream, or on its way there.
+                        shared.counters.skipped += 1
+                        shared.counters.polled -= 1
+                    }
                 } else {
                     parts[lane].append(run, index, number, from: place)
                 }
@@ -31,6 +42,9 @@ extension ShardCore {
         }
         noteFilteredOut(dropped, through: batch.isEmpty ? .zero : batch.lastSequence)
         for lane in lanes.indices { parts[lane].move(from: batch, to: &lanes[lane].queue) }
+        for lane in asides.indices {
+            if let records = asides[lane].records(from: batch) { shared.parking.take(records, lane: lane) }
+        }
     }
 
     /// Drops the records that a new filter doesn't match, unless they are in a batch already. What the filter before has
@@ -81,7 +95,12 @@ private struct LanePart {
     }
 
     consuming func move(from read: RecordBatch, to queue: inout RecordQueue) {
-        guard !pieces.isEmpty else { return }
+        if let records = records(from: read) { queue.append(records) }
+    }
+
+    /// The records; nil if there are none.
+    consuming func records(from read: RecordBatch) -> RecordBatch? {
+        guard !pieces.isEmpty else { return nil }
         offsets.append(UInt32(bytes.count))
         let chunk = RecordChunk(bytes: bytes, offsets: offsets)
         var batch = RecordBatch()
@@ -96,6 +115,6 @@ private struct LanePart {
                     arrival: run.arrival))
             start += piece.count
         }
-        queue.append(batch)
+        return batch
     }
 }

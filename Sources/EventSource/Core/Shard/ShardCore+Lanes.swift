@@ -29,7 +29,7 @@ extension ShardCore {
     ///
     /// Until then nothing is read, so no batch begins, and the units that there are come to their end.
     mutating func settleLanes() {
-        guard phase == .running, isChangingLanes, saving == nil, saved == progress,
+        guard phase == .running, isChangingLanes, saving == nil, saved == progress, shared.parking.isSettled,
             lanes.allSatisfy({ $0.isEmpty && $0.unsaved.isEmpty })
         else { return }
         let notesAttempts = lanes.contains(where: \.notesAttempts)

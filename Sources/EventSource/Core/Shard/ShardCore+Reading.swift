@@ -42,7 +42,8 @@ extension ShardCore {
             batch = batch.extracting(0..<batch.count(through: goal))
         }
         shared.counters.polled += batch.count
-        if lanes.count == 1, earlier.isEmpty, settings.filter == nil,
+        if lanes.count == 1, earlier.isEmpty, settings.filter == nil, settings.onlyKeys == nil,
+            shared.parking.keys.isEmpty,
             batch.isEmpty || batch.firstSequence > lanes[0].takenPosition
         {
             lanes[0].queue.append(batch)
@@ -105,7 +106,7 @@ extension ShardCore {
     }
 
     private var isResuming: Bool { lanes.contains(where: \.isResuming) }
-    private var heldBytes: Int { lanes.reduce(0) { $0 + $1.heldBytes } }
+    private var heldBytes: Int { lanes.reduce(shared.parking.takenBytes) { $0 + $1.heldBytes } }
 
     /// Whether the lanes have room for a read. It starts only with room for two batches, so that no read is made for
     /// single records.

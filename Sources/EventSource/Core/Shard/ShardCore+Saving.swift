@@ -23,13 +23,20 @@ extension ShardCore {
 
     /// Everything of the lane up to here is done.
     private func done(_ lane: Int, read: SequenceNumber) -> SequenceNumber {
-        lanes[lane].firstUndone?.previous ?? max(read, lanes[lane].takenPosition)
+        let done = lanes[lane].firstUndone?.previous ?? max(read, lanes[lane].takenPosition)
+        if !shared.parking.leaving.isEmpty, shared.parking.leaving.values.contains(lane) {
+            return saved.position(ofLane: lane, of: lanes.count)
+        }
+        // What is parked is done once it is in the parking stream.
+        guard let taken = shared.parking.firstTaken(ofLane: lane) else { return done }
+        return min(done, taken.previous)
     }
 
     /// Whether the shard is closed and all its records are done (ESM-H1), with its tumbling window (ESM-H6).
     private var isShardDone: Bool {
         // Its children wait for each of its lanes (ESM-H5).
         shared.source.hasEnded && lanes.allSatisfy(\.isEmpty) && lanes[0].window?.isOpen != true
+            && shared.parking.canEnd
     }
 
     /// Starts the deliveries that are due, and asks for a checkpoint if there is progress. One commit that moves the
@@ -47,7 +54,9 @@ extension ShardCore {
         let progress = progress
         guard progress != saved else { return }
         saving = .checkpoint(progress)
-        act(.checkpoint(progress))
+        // Its children go on with the keys that are parked.
+        let keys = progress.isShardEnd ? shared.parking.keys.all : []
+        act(keys.isEmpty ? .checkpoint(progress) : .endShard(progress, keys))
     }
 
     private mutating func startDeliveries() {
@@ -104,6 +113,9 @@ extension ShardCore {
             let note = progress.notes.first { $0.lane == lane }?.note
             lanes[lane].saved(through: progress.position(ofLane: lane, of: lanes.count), note)
         }
+        let drained = shared.parking.drained
+        shared.parking.drained = []
+        for key in drained.sorted() { settle(key.string) }
         shared.counters.checkpoints += 1
         shared.trace(.checkpointed(progress.position))
     }

@@ -17,10 +17,19 @@ package struct ShardCore: Sendable {
         /// Whether the previous process ended uncleanly. If so, the attempts of each lane's first batch are noted
         /// durably (ESM-A9).
         package var notesAttempts: Bool
+        /// The shard.
+        package var shard: ShardID
+        /// The keys that the mapping has parked in the shard.
+        package var parkedKeys: [ParkedKey]
 
-        package init(_ progress: ShardProgress, notesAttempts: Bool = false) {
+        package init(
+            _ progress: ShardProgress, notesAttempts: Bool = false, shard: ShardID = ShardID(0),
+            parkedKeys: [ParkedKey] = []
+        ) {
             self.progress = progress
             self.notesAttempts = notesAttempts
+            self.shard = shard
+            self.parkedKeys = parkedKeys
         }
     }
 
@@ -61,6 +70,18 @@ package struct ShardCore: Sendable {
     var saved: ShardProgress
     var saving: Saving?
 
+    /// Keys that are to be parked by hand.
+    struct Hold: Sendable {
+        let partitionKey: String
+        let actor: String
+        let reason: String
+    }
+    var holds: [Hold] = []
+    /// The operators' requests that were told, and whose changes are not durable.
+    var requests: [UInt64] = []
+    /// Up to where keys are released, as the owner was told.
+    var told: [UTF8Key: UInt64] = [:]
+
     var announcedWake: MonotonicTime?
     /// The actions of the current decision.
     var actions: [Action] = []
@@ -72,7 +93,7 @@ package struct ShardCore: Sendable {
         saved = progress
         shared = LaneCore.Shared(
             settings: settings, denseNumbers: denseNumbers, generator: LaneCore.SplitMix(seed: jitterSeed),
-            readPosition: progress.position)
+            readPosition: progress.position, shard: beginning.shard, parking: Parking(beginning.parkedKeys))
         lanes = Self.lanes(
             settings.parallelizationFactor, from: progress, notesAttempts: beginning.notesAttempts)
         earlier = Self.earlier(progress, factor: settings.parallelizationFactor)
@@ -103,6 +124,7 @@ package struct ShardCore: Sendable {
             swap(&actions, &decisions.actions)
             swap(&shared.steps, &decisions.trace)
         }
+        shared.wall = now.wall
         switch event {
         case .start: start()
         case .goal(let position): setGoal(position)
@@ -120,6 +142,9 @@ package struct ShardCore: Sendable {
         case .destinationFailed(let error, let taken, let lane):
             destinationFailed(lane, error, takenThrough: taken, now)
         case .checkpointed: checkpointed()
+        case .parkedKeys(let action, let request): parked(action, request: request)
+        case .parkingStored(let places): parkingStored(places)
+        case .parkingFailed(let error): parkingFailed(error, now)
         case .settingsChanged(let settings): settingsChanged(settings)
         case .stop: stop()
         case .pause: pause()
@@ -128,14 +153,21 @@ package struct ShardCore: Sendable {
     }
 
     /// Whether the shard holds no record and the checkpoint of everything it has done is durable.
-    package var isIdle: Bool { saving == nil && lanes.allSatisfy { $0.isEmpty && $0.unsaved.isEmpty } }
+    package var isIdle: Bool {
+        saving == nil && shared.parking.isSettled && lanes.allSatisfy { $0.isEmpty && $0.unsaved.isEmpty }
+    }
+
+    /// Whether the shard was started at least once.
+    package var hasStarted: Bool { phase != .new }
 
     /// Whether a stop or a pause has come to its end.
     package var isAtRest: Bool { phase == .stopped(.asked) }
 
     /// Whether there is nothing to do until a record comes, except to be told that the open checkpoint is durable.
     package var waitsForRecords: Bool {
-        guard phase == .running, !shared.source.hasEnded, !isChangingLanes, lanes.allSatisfy(\.isEmpty) else {
+        guard phase == .running, !shared.source.hasEnded, !isChangingLanes, shared.parking.isSettled,
+            lanes.allSatisfy(\.isEmpty)
+        else {
             return false
         }
         switch saving {
@@ -151,7 +183,7 @@ package struct ShardCore: Sendable {
     }
 
     /// The number of records that the shard holds in memory.
-    package var heldRecords: Int { lanes.reduce(0) { $0 + $1.heldRecords } }
+    package var heldRecords: Int { lanes.reduce(shared.parking.takenRecords) { $0 + $1.heldRecords } }
 
     /// What the lane does that is furthest behind.
     package var status: LaneCore.Status {
@@ -175,7 +207,10 @@ package struct ShardCore: Sendable {
     private mutating func start() {
         keepsNotes = false
         switch phase {
-        case .new, .stopping, .stopped(.asked): phase = .running
+        case .new:
+            phase = .running
+            if shared.parking.isReleasing { act(.redrive) }
+        case .stopping, .stopped(.asked): phase = .running
         case .running, .stopped(.shardEnd): break
         }
     }
@@ -215,7 +250,10 @@ package struct ShardCore: Sendable {
 
     /// Releases and counts the records that the shard holds, when it doesn't go on. The shard's next core reads them
     /// again.
-    package mutating func release() { for lane in lanes.indices { lanes[lane].release(&shared) } }
+    package mutating func release() {
+        for lane in lanes.indices { lanes[lane].release(&shared) }
+        shared.counters.released += shared.parking.removeAllTaken()
+    }
 
     private mutating func settingsChanged(_ settings: LaneCore.Settings) {
         let hasNewFilter = settings.filter != shared.settings.filter
@@ -254,11 +292,14 @@ package struct ShardCore: Sendable {
 
     /// Decides everything that can be decided now, and when to wake up next.
     private mutating func settle(_ now: Moment) {
+        settleHolds()
         if phase == .running {
             shared.source.canReadMore = readIsOpen || canRead
             // Each lane may have an invocation (ESM-K1).
             for lane in lanes.indices { while lanes[lane].step(&shared, now) {} }
         }
+        settleParking(now)
+        settleRequests()
         settleSaving()
         settleLanes()
         for calls in shared.invocations { act(calls.count == 1 ? .invoke(calls[0]) : .invokeAll(calls)) }
@@ -269,9 +310,11 @@ package struct ShardCore: Sendable {
     }
 
     private mutating func settleStop() {
-        guard phase == .stopping, saving == nil, !lanes.contains(where: { $0.isBusy || !$0.unsaved.isEmpty }) else {
-            return
-        }
+        // Where the parking stream is full, what was taken aside is read again by the next run.
+        let isFull = shared.parking.waitsForRoom
+        guard phase == .stopping, saving == nil, shared.parking.isSettled || isFull,
+            !lanes.contains(where: { $0.isBusy || !$0.unsaved.isEmpty && !isFull })
+        else { return }
         stopped(.asked)
     }
 
@@ -284,6 +327,7 @@ package struct ShardCore: Sendable {
     /// Asks for a tick when the next decision becomes due.
     private mutating func settleWake(_ now: Moment) {
         var wake: MonotonicTime?
+        if case .failed(_, _, let until) = shared.parking.writing { wake = until }
         if phase == .running {
             for lane in lanes.indices {
                 guard let next = lanes[lane].nextWake(shared, now) else { continue }

@@ -50,6 +50,13 @@ extension ShardCore {
         case destinationFailed(String, takenThrough: SequenceNumber?, lane: Int = 0)
         /// The last ``Action/checkpoint(_:)`` is durable.
         case checkpointed
+        /// An operator, or the handing back of records, changes parked keys (ESM-N1, ESM-N2). An operator's request has a
+        /// number.
+        indirect case parkedKeys(ParkedKeyAction, request: UInt64? = nil)
+        /// The last ``Action/park(_:)`` is durable. The places are those of the first records of keys that had no place.
+        case parkingStored([UTF8Key: ParkedKey.Place])
+        /// It is not, for this reason.
+        case parkingFailed(String)
         /// The mapping has these settings from the next decision on (ESM-L4).
         indirect case settingsChanged(LaneCore.Settings)
         /// Invoke nothing more, take the result of the invocation in flight, and stop (ESM-L3).
@@ -78,6 +85,17 @@ extension ShardCore {
         /// ``Event/destinationFailed(_:takenThrough:lane:)``. Where the settings say that the delivery moves the
         /// checkpoint, it stores the progress, moved past the records, in the same commit (ESM-D9, ESM-D10).
         indirect case handOver(LaneCore.GiveUp, ShardProgress)
+        /// Append records to the parking stream and store the values of their keys, in one commit; answered by
+        /// ``Event/parkingStored(_:)`` or ``Event/parkingFailed(_:)``. It is repeated only where it was not written (ESM-N1).
+        indirect case park(ParkingOrder)
+        /// Records of parked keys are released: they are to be handed back (ESM-N2). Answered by
+        /// ``Event/parkedKeys(_:)`` for each key.
+        case redrive
+        /// What these requests have changed is durable.
+        case applied([UInt64])
+        /// The shard is closed and everything in it is done: store that, and hand these parked keys to its children, in
+        /// one commit; answered by ``Event/checkpointed``.
+        indirect case endShard(ShardProgress, [ParkedKey])
         /// Everything is done and durable. The shard asks for nothing more until the next ``Event/start``; an open read
         /// can be cancelled.
         case stopped(LaneCore.StopReason)

@@ -35,6 +35,8 @@ import Testing
     static let settings: [Setting] = [
         .number("batchSize", \.batchSize), .number("parallelizationFactor", \.parallelizationFactor),
         .number("maximumUncheckpointedBatches", \.maximumUncheckpointedBatches),
+        .number("maximumParkedRecordsPerKey", \.maximumParkedRecordsPerKey),
+        .number("maximumParkedRecords", \.maximumParkedRecords),
         .time("batchWindow", \.batchWindow),
         .number("maximumRetryAttempts", \.maximumRetryAttempts), .time("maximumRecordAge", \.maximumRecordAge),
         .time("functionTimeout", \.functionTimeout), .time("backOff.first", \.backOff.first, json: "backOffFirst"),

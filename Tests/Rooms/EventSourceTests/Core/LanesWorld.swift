@@ -50,6 +50,19 @@ struct LanesWorld {
     /// Those of them that were ordered together with the one before.
     private(set) var chained: [[Int]] = []
     private(set) var documents: [(places: [Int], condition: GiveUpCondition)] = []
+
+    // Parked keys (ESM-N1).
+    private(set) var openParking: ParkingOrder?
+    /// The parking stream: the places of each key's records, in order.
+    private(set) var aside: [String: [Int]] = [:]
+    /// What the store has of parked keys.
+    private(set) var parkedKeys: [String: ParkedKey] = [:]
+    /// What was handed back, and is done.
+    private(set) var redriven: [Int] = []
+    /// What was discarded.
+    private(set) var discarded: Set<Int> = []
+    /// What the children of the closed shard got.
+    private(set) var inherited: [ParkedKey]?
     private(set) var mostInFlight = 0
     private(set) var largestHeld = 0
     private(set) var crashes = 0
@@ -69,6 +82,8 @@ struct LanesWorld {
         Moment(monotonic: MonotonicTime(sinceOrigin: elapsed), wall: LaneWorld.beginning + elapsed)
     }
     var isAllDone: Bool { settled.union(dropped).count == keys.count && core.isIdle }
+    /// The places that are in the parking stream, or were.
+    var everAside: Set<Int> { Set(aside.values.joined()) }
 
     // MARK: - What the test does
 
@@ -117,11 +132,13 @@ struct LanesWorld {
         }
         self.settings = settings
         (open, openDeliveries, openCheckpoint, openRead, wake) = ([:], [:], nil, nil, nil)
-        (following, untold) = ([:], [:])
-        settled = kept
+        (following, untold, openParking) = ([:], [:], nil)
+        settled = kept.subtracting(everAside).union(redriven)
         core = ShardCore(
-            ShardCore.InitialState(durable, notesAttempts: true), settings: settings, denseNumbers: true,
-            jitterSeed: UInt64(crashes))
+            ShardCore.InitialState(
+                durable, notesAttempts: true, parkedKeys: parkedKeys.values.sorted { $0.partitionKey < $1.partitionKey }
+            ),
+            settings: settings, denseNumbers: true, jitterSeed: UInt64(crashes))
         start()
     }
 
@@ -163,6 +180,82 @@ struct LanesWorld {
         send([.destinationTook(checkpointed: settings.deliveryMovesCheckpoint, lane: lane)])
     }
 
+    /// The commit that parks records is durable, or failed.
+    mutating func answerParking(takes: Bool = true) {
+        guard let order = openParking else { return }
+        openParking = nil
+        guard takes else { return send([.parkingFailed("no room")]) }
+        storeParking(order)
+        let places = order.values.filter { $0.key != nil }.map { UTF8Key($0.partitionKey) }
+        send([
+            .parkingStored(
+                Dictionary(
+                    uniqueKeysWithValues: places.map {
+                        ($0, ParkedKey.Place(shard: ShardID(0), number: SequenceNumber(1)))
+                    }))
+        ])
+    }
+
+    /// The commit is durable, and the process dies before it is told.
+    mutating func storeParkingUntold() {
+        guard let order = openParking else { return }
+        openParking = nil
+        storeParking(order)
+    }
+
+    private mutating func storeParking(_ order: ParkingOrder) {
+        for entry in order.entries {
+            for (record, place) in zip(entry.records, entry.places) {
+                let (key, number) = (record.partitionKey, Int(record.sequenceNumber.rawValue) - 1)
+                if everAside.contains(number) { violations.append("\(number) is parked twice") }
+                if let last = aside[key]?.last, last >= number {
+                    violations.append("\(number) is parked after \(last)")
+                }
+                aside[key, default: []].append(number)
+                if aside[key]!.count != Int(place.order) { violations.append("\(number) has place \(place)") }
+                for earlier in 0..<number where keys[earlier] == key {
+                    if !settled.contains(earlier), !dropped.contains(earlier), !everAside.contains(earlier) {
+                        violations.append("\(number) is parked before \(earlier)")
+                    }
+                }
+            }
+        }
+        for value in order.values {
+            // As a reader of the bytes would see it.
+            let stored = value.key.map {
+                StoredParkedKey(shard: ShardID(0), partitionKey: value.partitionKey, value: $0.encoded)
+            }
+            guard let stored else {
+                parkedKeys[value.partitionKey] = nil
+                continue
+            }
+            guard let key = try? ParkedKey(stored) else { return violations.append("\(stored) can't be read back") }
+            parkedKeys[value.partitionKey] = key
+        }
+    }
+
+    mutating func act(_ action: ParkedKeyAction) { send([.parkedKeys(action)]) }
+
+    /// Hands back what is released of a key, as far as it succeeds, and tells the core of it if `tells`.
+    mutating func redrive(_ key: String, tells: Bool = true) {
+        guard let stored = parkedKeys[key], stored.released > stored.done else { return }
+        for place in stored.done + 1...stored.released {
+            let record = aside[key]![Int(place) - 1]
+            for earlier in 0..<record where keys[earlier] == key {
+                if !settled.contains(earlier), !discarded.contains(earlier) {
+                    violations.append("\(record) is handed back before \(earlier) is done")
+                }
+            }
+            guard !bad.contains(record) else {
+                let cause = ParkedKey.Cause(condition: .retryAttemptsExhausted, errorText: "again", attempts: 1)
+                return act(.failedAgain(key, after: place - 1, next: nil, cause))
+            }
+            redriven.append(record)
+            settled.insert(record)
+        }
+        if tells { act(.redriven([RedrivenKey(key, through: stored.released, next: nil)])) }
+    }
+
     mutating func answerCheckpoint() {
         guard let progress = openCheckpoint else { return }
         openCheckpoint = nil
@@ -195,7 +288,9 @@ struct LanesWorld {
     /// Answers everything in the order of the lanes until nothing is open and nothing is due.
     mutating func runToRest() {
         for _ in 0..<100_000 where violations.isEmpty {
-            if openCheckpoint != nil {
+            if openParking != nil {
+                answerParking()
+            } else if openCheckpoint != nil {
                 answerCheckpoint()
             } else if let lane = openDeliveries.keys.min() {
                 answerDelivery(lane)
@@ -247,6 +342,13 @@ struct LanesWorld {
             if openDeliveries[giveUp.lane] != nil { violations.append("lane \(giveUp.lane) has two deliveries") }
             openDeliveries[giveUp.lane] = (giveUp, progress)
         case .stopped(let reason): stops.append(reason)
+        case .park(let order):
+            if openParking != nil { violations.append("two commits park records") }
+            openParking = order
+        case .redrive, .applied: break
+        case .endShard(let progress, let keys):
+            inherited = keys
+            openCheckpoint = progress
         }
     }
 
@@ -288,7 +390,7 @@ struct LanesWorld {
         guard let read else { return violations.append("\(progress) can't be read back") }
         durable = read
         let said = Set(keys.indices.filter { isDone($0, read) })
-        if let wrong = said.subtracting(settled).subtracting(dropped).min() {
+        if let wrong = said.subtracting(settled).subtracting(dropped).subtracting(everAside).min() {
             violations.append("the checkpoint says that \(wrong) is done, which it is not")
         }
         if let wrong = kept.subtracting(said).min() { violations.append("the checkpoint forgets \(wrong)") }

@@ -145,7 +145,7 @@ struct MetricsTests {
             "InvokedEventCount": all.invokedRecords,
             "FailedInvokeEventCount": all.failedInvokedRecords, "ResentEventCount": all.sentAgain,
             "RedeliveredEventCount": all.redelivered, "SucceededEventCount": all.delivered,
-            "GivenUpEventCount": all.givenUp, "DroppedEventCount": all.dropped,
+            "RecordsParked": all.parked, "GivenUpEventCount": all.givenUp, "DroppedEventCount": all.dropped,
             "OnFailureDestinationDeliveredEventCount": all.deliveredToDestination,
             "DestinationDeliveryFailures": all.destinationFailures, "ExpiredEventCount": all.expired,
             "LostEventCount": all.lost, "LateEventCount": all.late,

@@ -1,0 +1,181 @@
+public import StreamModel
+
+/// A partition key of a mapping whose records wait aside: a record of it could not be processed, or an operator asked
+/// for it (ESM-N1).
+///
+/// The key's records are in the mapping's parking stream, in order, until they are released or discarded. Records of
+/// other keys flow meanwhile.
+public struct ParkedKey: Hashable, Sendable {
+    /// Why the function's failure parked the key.
+    public struct Cause: Hashable, Sendable {
+        /// Why the key's first record would have been given up.
+        public var condition: GiveUpCondition
+        /// The type of the last error, at most 256 bytes; nil if it is not known.
+        public var errorType: String?
+        /// The text of the last error, at most 512 bytes; nil if no call failed. The parking stream has all of it.
+        public var errorText: String?
+        /// The number of calls with the record.
+        public var attempts: Int
+        /// What failures of the same kind have in common: ``FailureGroup``.
+        public var group: FailureGroup
+
+        package init(
+            condition: GiveUpCondition, errorType: String? = nil, errorText: String? = nil, attempts: Int
+        ) {
+            self.condition = condition
+            self.errorType = errorType
+            self.errorText = errorText
+            self.attempts = attempts
+            group = FailureGroup(condition: condition, errorType: errorType, errorText: errorText)
+        }
+    }
+
+    /// The most bytes of an error's text that are kept.
+    static let errorTextLimit = 512
+
+    /// What happens with the waiting records.
+    public enum State: String, Hashable, Sendable, CaseIterable {
+        /// They wait.
+        case parked
+        /// They are handed to the function, and later ones of the key wait behind them.
+        case releasing
+    }
+
+    /// The key.
+    public internal(set) var partitionKey: String
+    /// The shard that parks the key. Its children take the key over when it ends.
+    public internal(set) var shard: ShardID
+    /// When it was parked.
+    public internal(set) var since: Timestamp
+    /// Why the function failed; nil if an operator parked the key.
+    public internal(set) var cause: Cause?
+    /// Who parked the key by hand; empty if nobody did.
+    public internal(set) var actor = ""
+    /// Why it was parked by hand; empty if that was not said.
+    public internal(set) var reason = ""
+    /// How often its records failed again after a release.
+    public internal(set) var failedReleases = 0
+    /// The number of records that wait.
+    public var recordCount: Int { Int(clamping: appended - done) }
+    /// What happens with them.
+    public var state: State { isReleasing || released > done ? .releasing : .parked }
+
+    /// Tells the records of this time that the key is parked from those of other times.
+    package internal(set) var episode: UInt64
+    /// How many records of the key the parking stream got. Each has its place in this count, from 1.
+    package internal(set) var appended: UInt64 = 0
+    /// The records up to this place were handed back, or discarded.
+    package internal(set) var done: UInt64 = 0
+    /// The records up to this place are handed back now; at least ``done``.
+    package internal(set) var released: UInt64 = 0
+    /// Whether further records that come are released too, until none waits.
+    package internal(set) var isReleasing = false
+    /// Whether the waiting records are dropped as soon as those that are being handed back are done.
+    package internal(set) var isDiscarded = false
+    /// The shard's records of the key up to this number are in the parking stream.
+    package internal(set) var through = SequenceNumber.zero
+    /// Whether records of the key were put with explicit hash keys, so that several shards may have some. Such a key stays
+    /// with its shard, which does not end before the key is released or discarded.
+    package internal(set) var hasExplicitHashKeys = false
+    /// Where the first record that waits is in the parking stream, or a place before it; nil: not known.
+    package internal(set) var place: Place?
+
+    /// A place in the parking stream: the shard, and the number of a record in it.
+    package struct Place: Hashable, Sendable {
+        package var shard: ShardID
+        package var number: SequenceNumber
+
+        package init(shard: ShardID, number: SequenceNumber) {
+            self.shard = shard
+            self.number = number
+        }
+    }
+
+    // Of the core that parks the key, and not stored.
+    /// The shard's records of the key up to this number were taken aside, durably or not.
+    var taken = SequenceNumber.zero
+    /// The number of records that were taken aside and are not yet on their way to the store.
+    var takenCount = 0
+
+    package init(_ partitionKey: String, shard: ShardID, since: Timestamp, episode: UInt64 = 0) {
+        self.episode = episode
+        self.partitionKey = partitionKey
+        self.shard = shard
+        self.since = since
+    }
+
+    /// The key as a child of its shard takes it over. The child's numbers are its own.
+    package func inherited(by child: ShardID) -> ParkedKey {
+        var key = self
+        key.shard = child
+        key.through = .zero
+        key.taken = .zero
+        return key
+    }
+}
+
+/// Tells failures of one kind from others: made of the condition, the error's type and the first line of its text,
+/// without the numbers and identifiers in it (ESM-N14).
+public struct FailureGroup: Hashable, Sendable, CustomStringConvertible {
+    /// 16 hexadecimal digits.
+    public let description: String
+
+    /// The group of a failure.
+    public init(condition: GiveUpCondition, errorType: String?, errorText: String?) {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        func mix(_ text: some StringProtocol) {
+            for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+            hash = (hash ^ 0xFF) &* 0x100_0000_01B3
+        }
+        mix(condition.rawValue)
+        mix(errorType ?? "")
+        let line = (errorText ?? "").split(whereSeparator: \.isNewline).first ?? ""
+        mix(Self.stable(line))
+        let digits = String(hash, radix: 16)
+        description = String(repeating: "0", count: 16 - digits.utf8.count) + digits
+    }
+
+    /// A group by its digits; nil for other text.
+    public init?(_ text: String) {
+        guard text.utf8.count == 16, text.utf8.allSatisfy({ Self.isHexadecimal($0) }) else { return nil }
+        description = text.lowercased()
+    }
+
+    /// A line without what differs from failure to failure: words that have a digit become one mark.
+    static func stable(_ line: Substring) -> String {
+        var result: [UInt8] = []
+        var word: [UInt8] = []
+        func isPart(_ byte: UInt8) -> Bool {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), 0x80...:
+                true
+            default: false
+            }
+        }
+        func end() {
+            let hasDigit = word.contains { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+            result += hasDigit ? [UInt8(ascii: "#")] : word
+            word = []
+        }
+        for byte in line.utf8 {
+            if isPart(byte) {
+                word.append(byte)
+            } else {
+                end()
+                result.append(byte)
+            }
+        }
+        end()
+        return String(decoding: result, as: UTF8.self)
+    }
+
+    private static func isHexadecimal(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
+            UInt8(ascii: "A")...UInt8(ascii: "F"):
+            true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,328 @@
+import DequeModule
+import StreamModel
+
+/// What an operator, or the handing back of records, does to a shard's parked keys (ESM-N1, ESM-N2).
+package enum ParkedKeyAction: Sendable {
+    /// Park these keys by hand; those that are released already wait again.
+    case park([String], actor: String, reason: String)
+    /// Hand back the waiting records of these keys, and of these keys what comes until none waits.
+    case release(ParkedKeySelection)
+    /// Drop the waiting records of these keys, which are then parked no longer.
+    case discard(ParkedKeySelection)
+    /// The function is done with some of what was released.
+    case redriven([RedrivenKey])
+    /// The record of a key behind this place failed again.
+    case failedAgain(String, after: UInt64, next: ParkedKey.Place?, ParkedKey.Cause)
+}
+
+extension ParkedKeyAction {
+    /// The same for a shard with these hash keys: keys that were never parked are parked by hand in the shard that owns
+    /// them, and no other, or shards that are merged would have two of them.
+    package func within(_ range: HashKeyRange) -> ParkedKeyAction {
+        guard case .park(let keys, let actor, let reason) = self else { return self }
+        return .park(
+            keys.filter { range.contains(HashKey(partitionKey: $0)) }, actor: actor, reason: reason)
+    }
+}
+
+/// The function is done with a key's parked records up to this place.
+package struct RedrivenKey: Sendable {
+    package var partitionKey: String
+    /// The place of the last one that is done.
+    package var through: UInt64
+    /// A place in the parking stream before the next one; nil: not known.
+    package var next: ParkedKey.Place?
+
+    package init(_ partitionKey: String, through: UInt64, next: ParkedKey.Place?) {
+        self.partitionKey = partitionKey
+        self.through = through
+        self.next = next
+    }
+}
+
+/// Which of a mapping's parked keys are meant: those for which everything that is given holds.
+public struct ParkedKeySelection: Hashable, Sendable {
+    /// These keys; nil: any.
+    public var keys: Set<UTF8Key>?
+    /// Those whose failure is of this group; nil: of any, and those that were parked by hand.
+    public var group: FailureGroup?
+    /// Those whose error has this type; nil: any.
+    public var errorType: String?
+    /// Those that were parked at or after this moment; nil: at any.
+    public var since: Timestamp?
+    /// Those that were parked before this moment; nil: at any.
+    public var before: Timestamp?
+
+    /// All parked keys.
+    public static let all = ParkedKeySelection()
+
+    /// The keys for which all of this holds.
+    public init(
+        keys: Set<UTF8Key>? = nil, group: FailureGroup? = nil, errorType: String? = nil, since: Timestamp? = nil,
+        before: Timestamp? = nil
+    ) {
+        self.keys = keys
+        self.group = group
+        self.errorType = errorType
+        self.since = since
+        self.before = before
+    }
+
+    /// Whether a key is meant.
+    public func contains(_ key: ParkedKey) -> Bool {
+        if let keys, !keys.contains(UTF8Key(key.partitionKey)) { return false }
+        if let group, key.cause?.group != group { return false }
+        if let errorType, key.cause?.errorType != errorType { return false }
+        if let since, key.since < since { return false }
+        if let before, key.since >= before { return false }
+        return true
+    }
+}
+
+extension ShardCore {
+    /// The keys that the shard has parked, in the order of their bytes.
+    package var parkedKeys: [ParkedKey] { shared.parking.keys.all }
+
+    /// Whether everything that operators have asked for is durable.
+    package var isUpToDate: Bool { requests.isEmpty && shared.parking.isSettled }
+
+    /// Whether records of parked keys are handed back, or are to be.
+    package var isReleasing: Bool { shared.parking.isReleasing }
+
+    mutating func parked(_ action: ParkedKeyAction, request: UInt64?) {
+        // The shard's keys are on their way to its children, which do what is asked.
+        if case .checkpoint(let progress) = saving, progress.isShardEnd { return }
+        if let request { requests.append(request) }
+        switch action {
+        case .park(let keys, let actor, let reason):
+            for text in keys {
+                if shared.parking.keys[text] == nil {
+                    holds.append(Hold(partitionKey: text, actor: actor, reason: reason))
+                } else {
+                    change(text) { key in
+                        key.isReleasing = false
+                        key.actor = actor
+                        key.reason = reason
+                    }
+                }
+            }
+        case .release(let selection):
+            dropHolds(selection)
+            change(selection) { $0.isReleasing = true }
+        case .discard(let selection):
+            dropHolds(selection)
+            // What is being redriven comes to its end first.
+            change(selection) { $0.isDiscarded = true }
+        case .redriven(let keys):
+            for redriven in keys {
+                change(redriven.partitionKey) { key in
+                    guard redriven.through > key.done, redriven.through <= key.released else { return }
+                    key.done = redriven.through
+                    key.place = redriven.next
+                }
+            }
+        case .failedAgain(let key, let after, let next, let cause):
+            change(key) { key in
+                guard after >= key.done, after < key.released else { return }
+                key.done = after
+                key.released = after
+                key.isReleasing = false
+                key.place = next
+                key.cause = cause
+                key.failedReleases += 1
+            }
+        }
+    }
+
+    /// Keys that wait to be parked by hand are not, where a later request means them.
+    private mutating func dropHolds(_ selection: ParkedKeySelection) {
+        holds.removeAll { selection.keys?.contains(UTF8Key($0.partitionKey)) ?? true }
+    }
+
+    private mutating func change(_ selection: ParkedKeySelection, _ body: (inout ParkedKey) -> Void) {
+        if let keys = selection.keys {
+            for key in keys where shared.parking.keys[key.string].map(selection.contains) == true {
+                change(key.string, body)
+            }
+        } else {
+            for key in shared.parking.keys.all where selection.contains(key) { change(key.partitionKey, body) }
+        }
+    }
+
+    private mutating func change(_ text: String, _ body: (inout ParkedKey) -> Void) {
+        guard var key = shared.parking.keys[text] else { return }
+        let before = key
+        body(&key)
+        guard key != before || key.isReleasing || key.isDiscarded else { return }
+        shared.parking.changed.insert(UTF8Key(text))
+        shared.parking.keys[text] = key
+        settle(text)
+    }
+
+    /// Ends the parking of a key of which nothing waits, and goes on with the release of one of which more waits.
+    mutating func settle(_ text: String) {
+        guard var key = shared.parking.keys[text], key.released == key.done else { return }
+        if key.isDiscarded {
+            key.isDiscarded = false
+            key.done = key.appended
+            key.released = key.appended
+            key.isReleasing = true
+            key.place = nil
+            shared.parking.keys[text] = key
+            shared.parking.changed.insert(UTF8Key(text))
+        }
+        guard key.isReleasing else { return }
+        guard key.done == key.appended else {
+            key.released = key.appended
+            shared.parking.keys[text] = key
+            shared.parking.changed.insert(UTF8Key(text))
+            return
+        }
+        guard key.takenCount == 0 else { return }
+        // Before a checkpoint has passed what was parked, it would be read again by another run.
+        let lane = Self.lane(ofKey: text, factor: lanes.count)
+        guard saved.position(ofLane: lane, of: lanes.count) >= key.through else {
+            shared.parking.drained.insert(UTF8Key(text))
+            return
+        }
+        // Nor may a checkpoint pass what comes now before the store knows that the key is parked no longer.
+        shared.parking.leaving[UTF8Key(text)] = lane
+        shared.parking.keys[text] = nil
+        shared.parking.changed.insert(UTF8Key(text))
+        shared.trace(.unparked(text))
+    }
+
+    /// Parks keys by hand as soon as their lanes have no unit: what a unit has of a key comes before what waits.
+    mutating func settleHolds() {
+        guard !holds.isEmpty else { return }
+        var left: [Hold] = []
+        for hold in holds where shared.parking.keys[hold.partitionKey] == nil {
+            let lane = Self.lane(ofKey: hold.partitionKey, factor: lanes.count)
+            guard lanes[lane].units.isEmpty, lanes[lane].isCollecting else {
+                left.append(hold)
+                continue
+            }
+            var key = shared.newParkedKey(hold.partitionKey)
+            key.actor = hold.actor
+            key.reason = hold.reason
+            // What is done is not taken aside when it is read again.
+            shared.parking.keys[hold.partitionKey] = key
+            shared.parking.changed.insert(UTF8Key(hold.partitionKey))
+            lanes[lane].takeParkedAside(&shared)
+        }
+        holds = left
+    }
+
+    /// Tells which requests are done with, once what they changed is durable.
+    mutating func settleRequests() {
+        guard !requests.isEmpty, holds.isEmpty, shared.parking.changed.isEmpty else { return }
+        guard case .nothing = shared.parking.writing else { return }
+        act(.applied(requests))
+        requests = []
+    }
+
+    // MARK: - Writing
+
+    /// Stores what was taken aside, and what has changed of keys. One such commit is open at a time.
+    mutating func settleParking(_ now: Moment) {
+        guard phase != .new, phase != .stopped(.shardEnd) else { return }
+        switch shared.parking.writing {
+        case .open: return
+        case .failed(let order, let entries, let until):
+            guard now.monotonic >= until else { return }
+            shared.parking.writing = .open(order, entries: entries)
+            act(.park(order))
+        case .nothing:
+            guard !shared.parking.isSettled else { return }
+            guard let (order, entries) = nextOrder() else {
+                if !shared.parking.taken.isEmpty, !shared.parking.isFull {
+                    shared.parking.isFull = true
+                    shared.trace(.parkingFull(waiting: shared.parking.keys.waiting))
+                }
+                return
+            }
+            shared.parking.isFull = false
+            shared.parking.writing = .open(order, entries: entries)
+            act(.park(order))
+        }
+    }
+
+    private mutating func nextOrder() -> (ParkingOrder, entries: Int)? {
+        var entries: [ParkingOrder.Entry] = []
+        var (records, bytes) = (0, 0)
+        var keys = Set(shared.parking.changed.sorted().prefix(Parking.mostValues))
+        for part in shared.parking.taken {
+            records += part.records.count
+            bytes += part.records.byteCount
+            guard entries.isEmpty || records <= Parking.mostRecords && bytes <= Parking.mostBytes, hasRoom(part) else {
+                break
+            }
+            var places: [ParkingOrder.Place] = []
+            places.reserveCapacity(part.records.count)
+            for record in part.records {
+                let text = record.partitionKey
+                shared.parking.keys.update(text) { key in
+                    key.appended += 1
+                    key.takenCount -= 1
+                    key.through = max(key.through, record.sequenceNumber)
+                    places.append(ParkingOrder.Place(episode: key.episode, order: key.appended))
+                }
+                keys.insert(UTF8Key(text))
+            }
+            entries.append(ParkingOrder.Entry(records: part.records, places: places, failed: part.failed))
+        }
+        guard !keys.isEmpty else { return nil }
+        for key in keys.sorted() { settle(key.string) }
+        shared.parking.changed.subtract(keys)
+        shared.parking.orderCount += 1
+        let values = keys.sorted().map {
+            ParkingOrder.Value(partitionKey: $0.string, key: shared.parking.keys[$0.string])
+        }
+        return (
+            ParkingOrder(number: shared.parking.orderCount, entries: entries, values: values), entries.count
+        )
+    }
+
+    /// Whether the bounds admit these records (ESM-N1); where they don't, the shard waits for keys to be released or
+    /// discarded.
+    private func hasRoom(_ part: Parking.Taken) -> Bool {
+        let waiting = shared.parking.keys.waiting
+        guard waiting == 0 || waiting + part.records.count <= settings.maximumParkedRecords else { return false }
+        return part.records.allSatisfy { record in
+            guard let key = shared.parking.keys[record.partitionKey] else { return true }
+            return key.recordCount < settings.maximumParkedRecordsPerKey
+        }
+    }
+
+    /// The open order is durable; `places` has where the first records of keys are that had none.
+    mutating func parkingStored(_ places: [UTF8Key: ParkedKey.Place]) {
+        guard case .open(let order, let entries) = shared.parking.writing else { return }
+        shared.parking.writing = .nothing
+        shared.parking.failures = 0
+        for (key, place) in places where shared.parking.keys[key.string].map({ $0.place == nil }) == true {
+            // A crash before this is stored makes the next release look for the place from the start.
+            shared.parking.keys.update(key.string) { $0.place = place }
+            shared.parking.changed.insert(key)
+        }
+        for value in order.values where value.key == nil { shared.parking.leaving[UTF8Key(value.partitionKey)] = nil }
+        let count = shared.parking.removeTaken(entries)
+        shared.counters.parked += count
+        if count > 0 { shared.trace(.parked(count, keys: order.values.count)) }
+        // Those that are being redriven already change with each batch that is done.
+        let isNew = order.values.contains { value in
+            value.key.map { $0.released > $0.done && $0.released > (told[UTF8Key(value.partitionKey)] ?? 0) } ?? false
+        }
+        if isNew { act(.redrive) }
+        for value in order.values {
+            told[UTF8Key(value.partitionKey)] = value.key.flatMap { $0.released > $0.done ? $0.released : nil }
+        }
+    }
+
+    mutating func parkingFailed(_ error: String, _ now: Moment) {
+        guard case .open(let order, let entries) = shared.parking.writing else { return }
+        shared.parking.failures += 1
+        let wait = shared.pause(before: shared.parking.failures)
+        shared.parking.writing = .failed(order, entries: entries, until: now.monotonic + wait)
+        shared.trace(.parkingFailed(error, failures: shared.parking.failures, wait: wait))
+    }
+}

@@ -1,0 +1,258 @@
+import StreamModel
+import StreamStorage
+import Synchronization
+
+/// Calls a mapping's function with records of its parking stream, as they were when they were parked (ESM-N2).
+///
+/// It is the function of one pass, which redrives the keys that were released when it began. Lanes call it at the same
+/// time; its only lock is not held while the function runs.
+final class RedriveFunction: ParkedRecordFunction {
+    /// A key of the pass.
+    private struct Row {
+        let shard: ShardID
+        let episode: UInt64
+        let failedReleases: Int
+        let released: UInt64
+        var done: UInt64
+        var next: ParkedKey.Place?
+        /// Why a record of the key has failed again: the later ones wait.
+        var stop: ParkedKey.Cause?
+    }
+
+    private let source: FunctionSource
+    private let names: ResourceNames
+    private let mapping: MappingID
+    private let streamID: StreamID
+    /// The settings of the mapping whose records these are.
+    private let configuration: EventSourceMapping.Configuration
+    private let rows: Mutex<[UTF8Key: [Row]]>
+    private let tell: @Sendable (ShardID, ParkedKeyAction) -> Void
+    /// The keys of the pass.
+    let keys: ParkedKeys
+
+    init(
+        _ mapping: EventSourceMapping, _ settings: SettingsInForce, streamID: StreamID, released: [ParkedKey],
+        tell: @escaping @Sendable (ShardID, ParkedKeyAction) -> Void
+    ) {
+        source = mapping.function
+        self.mapping = mapping.key
+        names = settings.names
+        configuration = settings.configuration
+        self.streamID = streamID
+        self.tell = tell
+        var (rows, keys): ([UTF8Key: [Row]], ParkedKeys) = ([:], ParkedKeys())
+        for key in released {
+            keys[key.partitionKey] = key
+            rows[UTF8Key(key.partitionKey), default: []].append(
+                Row(
+                    shard: key.shard, episode: key.episode, failedReleases: key.failedReleases, released: key.released,
+                    done: key.done, next: key.place))
+        }
+        self.rows = Mutex(rows)
+        self.keys = keys
+    }
+
+    /// The mapping's function, as it would be called for records of its stream.
+    func runner(for shard: ShardID, _ configuration: EventSourceMapping.Configuration) -> FunctionRunner {
+        source.runner(for: shard, names: names, configuration: self.configuration)
+    }
+
+    /// The payload limit, measured on what the parking stream has of a record: a little more than the data, and less than
+    /// an event's entry, by a known factor.
+    func payload(_ configuration: EventSourceMapping.Configuration) -> LaneCore.PayloadMeasure? {
+        guard let limit = configuration.payloadLimit else { return nil }
+        guard case .outside = source else { return .rawBytes(limit: limit + ParkedRecord.overhead + 2048) }
+        // The entry of an event has the data as base64, the key, and at most 600 bytes more.
+        var measure = LaneCore.PayloadMeasure(limit: limit, envelope: KinesisEvent.envelopeSize, separator: 1) {
+            record in
+            (record.dataByteCount + 2) / 3 * 4 + 6 * record.keyByteCount + 600
+        }
+        measure.isWithinEncoding = false
+        return measure
+    }
+
+    // MARK: - Calls
+
+    /// Records of one shard with rising numbers, and the numbers of their carriers in the parking stream.
+    private struct Part {
+        var records = RecordBatch()
+        var carriers: [SequenceNumber] = []
+        var places: [(row: UTF8Key, place: ParkingOrder.Place)] = []
+    }
+
+    /// Calls the function with what is released of a unit: once, unless the records are of several shards.
+    func call(
+        _ invocation: LaneCore.Invocation, _ context: InvocationContext, _ runner: FunctionRunner
+    ) async -> LaneCore.InvocationResult {
+        let parts: [Part]
+        do {
+            parts = try self.parts(of: invocation.unit.records)
+        } catch {
+            return .failed(LaneCore.FunctionFailure(String(describing: error), type: "ShardlineError"))
+        }
+        let carrierShard = context.shard
+        for (index, part) in parts.enumerated() {
+            let first = part.records.runs[0]
+            var context = context
+            context.mapping = mapping.name
+            context.stream = mapping.stream
+            context.streamID = streamID
+            context.shard = first.shard
+            context.isRedrive = true
+            let unit = LaneCore.Unit(id: invocation.unit.id, records: part.records, origin: invocation.unit.origin)
+            let inner = LaneCore.Invocation(
+                number: invocation.number, lane: invocation.lane, unit: unit, window: nil, terms: invocation.terms)
+            let result = await runner.call(inner, context: context).result
+            // The time limit and the end of the run are judged by the caller: a function that ends because it was cancelled
+            // has done nothing for sure.
+            if Task.isCancelled { return result }
+            if case .success = result {
+                done(part, of: carrierShard)
+                continue
+            }
+            return translated(
+                result, part, isFirst: index == 0, of: carrierShard, reports: invocation.settings.reportsFailures)
+        }
+        return .success
+    }
+
+    private func parts(of batch: RecordBatch) throws -> [Part] {
+        var parts: [Part] = []
+        for run in batch.runs {
+            for index in 0..<run.count {
+                let parked = try ParkedRecord(run, at: index)
+                let key = UTF8Key(parked.run[0].partitionKey)
+                guard isReleased(key, parked) else { continue }
+                let last = parts.last?.records.runs.last
+                let follows =
+                    last.map {
+                        $0.shard == parked.run.shard && $0.shardCreationSecond == parked.run.shardCreationSecond
+                            && $0.lastSequence < parked.run.firstSequence
+                    } ?? false
+                if !follows { parts.append(Part()) }
+                parts[parts.count - 1].records.append(parked.run)
+                parts[parts.count - 1].carriers.append(run.firstSequence.advanced(by: index))
+                parts[parts.count - 1].places.append((key, parked.place))
+            }
+        }
+        return parts
+    }
+
+    private func isReleased(_ key: UTF8Key, _ parked: ParkedRecord) -> Bool {
+        rows.withLock { rows in
+            guard let index = Self.row(of: parked.place, in: rows[key]) else { return false }
+            let row = rows[key]![index]
+            return row.stop == nil && parked.place.order > row.done && parked.place.order <= row.released
+        }
+    }
+
+    /// The row of a record at this place; explicit hash keys bring a key into several shards.
+    private static func row(of place: ParkingOrder.Place, in rows: [Row]?) -> Int? {
+        rows?.firstIndex { $0.episode == place.episode }
+    }
+
+    /// What the function's answer for a part means for the unit of carriers.
+    private func translated(
+        _ result: LaneCore.InvocationResult, _ part: Part, isFirst: Bool, of shard: ShardID, reports: Bool
+    ) -> LaneCore.InvocationResult {
+        switch result {
+        case .partial(let number, let failure):
+            guard let index = part.records.index(of: number) else { return .failed(failure) }
+            // Without reports the whole of it has failed (ESM-R10).
+            if reports, index > 0 { done(part, count: index, of: shard) }
+            return .partial(from: part.carriers[index], failure)
+        case .permanent(let number?, let failure):
+            guard let index = part.records.index(of: number) else { return .failed(failure) }
+            if index > 0 { done(part, count: index, of: shard) }
+            return .permanent(part.carriers[index], failure)
+        case .failed(let failure), .badReport(let failure), .permanent(nil, let failure):
+            // The parts before are done.
+            if !isFirst { return .partial(from: part.carriers[0], failure) }
+            return result
+        case .success, .notReached, .expired, .cancelled, .notCalled: return result
+        }
+    }
+
+    /// The function is done with the first records of a part.
+    private func done(_ part: Part, count: Int? = nil, of shard: ShardID) {
+        var told: [ShardID: [RedrivenKey]] = [:]
+        rows.withLock { rows in
+            var highest: [UTF8Key: Int] = [:]
+            for index in 0..<(count ?? part.places.count) { highest[part.places[index].row] = index }
+            for (key, index) in highest.sorted(by: { $0.key < $1.key }) {
+                guard let row = Self.row(of: part.places[index].place, in: rows[key]) else { continue }
+                let next = ParkedKey.Place(shard: shard, number: part.carriers[index].advanced(by: 1))
+                rows[key]![row].done = part.places[index].place.order
+                rows[key]![row].next = next
+                told[rows[key]![row].shard, default: []].append(
+                    RedrivenKey(key.string, through: part.places[index].place.order, next: next))
+            }
+        }
+        for (shard, keys) in told.sorted(by: { $0.key < $1.key }) { tell(shard, .redriven(keys)) }
+    }
+
+    /// Records whose attempts are used up again: their keys stop there. A key with a record that can't be read, which
+    /// somebody else has put into the parking stream, stops before it: what is waiting is not lost, and other keys go on.
+    func failed(_ document: FailureDocument) {
+        for run in document.records.runs {
+            for index in 0..<run.count {
+                let cause = ParkedKey.Cause(
+                    condition: document.condition, errorType: document.errorType,
+                    errorText: document.errorText.map { FunctionResponse.limited($0, to: ParkedKey.errorTextLimit) },
+                    attempts: document.invocations)
+                guard let parked = try? ParkedRecord(run, at: index) else {
+                    stop(UTF8Key(run[index].partitionKey), cause)
+                    continue
+                }
+                let key = UTF8Key(parked.run[0].partitionKey)
+                let place = ParkedKey.Place(shard: run.shard, number: run.firstSequence.advanced(by: index))
+                let shard: ShardID? = rows.withLock { rows in
+                    guard let row = Self.row(of: parked.place, in: rows[key]), rows[key]![row].stop == nil,
+                        parked.place.order > rows[key]![row].done, parked.place.order <= rows[key]![row].released
+                    else { return nil }
+                    rows[key]![row].stop = cause
+                    rows[key]![row].done = parked.place.order - 1
+                    rows[key]![row].next = place
+                    return rows[key]![row].shard
+                }
+                guard let shard else { continue }
+                tell(shard, .failedAgain(key.string, after: parked.place.order - 1, next: place, cause))
+            }
+        }
+    }
+
+    /// Stops a key after what is done of it.
+    private func stop(_ key: UTF8Key, _ cause: ParkedKey.Cause) {
+        let stopped = rows.withLock { rows -> [Row] in
+            let found = rows[key]?.filter { $0.stop == nil } ?? []
+            for index in rows[key]?.indices ?? 0..<0 where rows[key]![index].stop == nil {
+                rows[key]![index].stop = cause
+            }
+            return found
+        }
+        for row in stopped {
+            tell(row.shard, .failedAgain(key.string, after: row.done, next: row.next, cause))
+        }
+    }
+
+    // MARK: - The end of a pass
+
+    /// What is to be stored of a key that the store still has as released by this pass, once the pass has read everything:
+    /// it is done, or stopped. Records that are missing have expired. nil: the pass has nothing to do with it.
+    func end(of key: ParkedKey) -> ParkedKeyAction? {
+        rows.withLock { rows in
+            guard let row = rows[UTF8Key(key.partitionKey)]?.first(where: { $0.episode == key.episode }),
+                key.released == row.released, key.failedReleases == row.failedReleases
+            else { return nil }
+            if let stop = row.stop { return .failedAgain(key.partitionKey, after: row.done, next: row.next, stop) }
+            return .redriven([RedrivenKey(key.partitionKey, through: row.released, next: row.next)])
+        }
+    }
+}
+
+/// Takes what a pass can't redrive.
+struct RedriveFailures: FailureDestination {
+    let function: RedriveFunction
+
+    func deliver(_ document: FailureDocument) async throws { function.failed(document) }
+}

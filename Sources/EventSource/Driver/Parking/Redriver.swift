@@ -1,0 +1,153 @@
+import Logging
+import StreamModel
+import StreamStorage
+
+/// Hands the records of released keys back to the function, one pass after the other, while a session lasts (ESM-N2).
+///
+/// A pass is a run of a mapping of its own, `redrive`, on the parking stream, with the batching, retries and limits of the
+/// mapping whose records they are. It reads the records of the keys that were released when it began. The shards that park
+/// the keys store how far it is, and stop parking a key when nothing of it waits.
+struct Redriver: Sendable {
+    static let name = "redrive"
+
+    let mapping: EventSourceMapping
+    let session: MappingSession
+    let tell: @Sendable (ShardID, ParkedKeyAction) -> Void
+    /// Told when a pass begins and ends.
+    let isBusy: @Sendable (Bool) -> Void
+
+    private var parking: ParkingStream {
+        ParkingStream(mapping: session.key, store: session.store, logger: session.logger)
+    }
+
+    /// Redrives until the session redrives nothing any more.
+    func run() async {
+        var failures = 0
+        // Passes of which the store has not everything, as a shard has no driver at the moment.
+        var unsettled: [RedriveFunction] = []
+        while await session.redrives.next() {
+            isBusy(true)
+            do {
+                try await passes(&unsettled)
+                failures = 0
+                isBusy(false)
+            } catch is CancellationError {
+                isBusy(false)
+            } catch {
+                isBusy(false)
+                failures += 1
+                session.logger.error("released records can't be redriven, try \(failures): \(error)")
+                if (error as? ShardlineError)?.code == .streamNotFound { try? await parking.ensure() }
+                let pause = min(Duration.milliseconds(100) * (1 << min(failures, 20)), .seconds(10))
+                try? await session.timeSource.sleep(until: session.timeSource.monotonicTime + pause)
+                session.redrives.raise()
+            }
+        }
+    }
+
+    private func passes(_ unsettled: inout [RedriveFunction]) async throws {
+        while true {
+            var left: [RedriveFunction] = []
+            for function in unsettled where try await !settle(function) { left.append(function) }
+            unsettled = left
+            // Of keys whose shard has no driver nobody could store what is done.
+            let released = try await released().filter { key in
+                session.redrives.isDriven(key.shard) && !left.contains { $0.end(of: key) != nil }
+            }
+            guard !released.isEmpty, let function = try await pass(released) else { return }
+            unsettled.append(function)
+        }
+    }
+
+    private func released() async throws -> [ParkedKey] {
+        try await parking.keys().filter { $0.released > $0.done }
+    }
+
+    /// Redrives what is released of these keys; nil if the pass was told to end before it had read everything.
+    private func pass(_ released: [ParkedKey]) async throws -> RedriveFunction? {
+        let settings = session.settings.value
+        let function = RedriveFunction(
+            mapping, settings, streamID: session.streamID, released: released, tell: tell)
+        var configuration = settings.configuration
+        // The records were filtered when they were parked, and their ages are those of the parking stream.
+        configuration.filters = []
+        configuration.maximumRecordAge = nil
+        configuration.whenExhausted = .giveUp
+        configuration.failureDestination = .none
+        let stream = session.store.stream(parking.name)
+        let pass = try await EventSourceMapping(
+            Self.name, from: stream, startingAt: .trimHorizon, configuration: configuration,
+            destination: RedriveFailures(function: function), logger: session.logger, source: .redrive(function),
+            seed: mapping.seed &+ 1, workers: mapping.workers, owner: mapping.owner)
+        try await seek(pass.mapping, to: released, in: try await stream.describe())
+        guard session.redrives.begins(pass) else { return nil }
+        defer { session.redrives.ended() }
+        session.logger.info("redriving the records of \(released.count) released keys")
+        try await pass.run(until: .caughtUp)
+        return session.redrives.isCutShort ? nil : function
+    }
+
+    /// Lets the pass begin with the first record that any of the keys waits for.
+    private func seek(_ pass: StreamMapping, to released: [ParkedKey], in stream: StreamDescription) async throws {
+        var firsts: [ShardID: SequenceNumber] = [:]
+        for key in released {
+            guard let place = key.place, stream.shards.contains(where: { $0.id == place.shard }) else {
+                try await pass.seek(to: .trimHorizon)
+                return
+            }
+            firsts[place.shard] = min(firsts[place.shard] ?? .max, place.number)
+        }
+        let checkpoints = try await pass.describe().checkpoints
+        // Parents come before their children.
+        var isBehind: Set<ShardID> = []
+        for shard in stream.shards.sorted(by: { $0.id < $1.id }) {
+            if shard.parents.contains(where: { firsts[$0] != nil || isBehind.contains($0) }) {
+                isBehind.insert(shard.id)
+            }
+            if isBehind.contains(shard.id) {
+                // What came after a split or a merge of the parking stream.
+                try await pass.seek(to: .trimHorizon, shard: shard.id)
+            } else if let first = firsts[shard.id] {
+                // The attempts of a batch during which the process ended go on (ESM-A9), where it is not passed over.
+                let progress = try checkpoints.first { $0.shard == shard.id }.map { try ShardProgress($0) }
+                if let progress, !progress.notes.isEmpty, progress.isBefore(first) { continue }
+                // A stream that was deleted, and made again, may not have the place.
+                try await pass.seek(to: .afterSequenceNumber(min(first.previous, shard.tip)), shard: shard.id)
+            } else {
+                try await pass.seek(to: .latest, shard: shard.id)
+            }
+        }
+    }
+
+    /// Waits until the store has what a pass has come to. A shard may have handed its keys to its children meanwhile, which
+    /// are told then. False where a shard has no driver that could be told.
+    private func settle(_ function: RedriveFunction) async throws -> Bool {
+        while session.redrives.allows {
+            try Task.checkCancellation()
+            let changes = session.redrives.changes
+            var told: [ShardID: [ParkedKeyAction]] = [:]
+            var isLeft = false
+            for key in try await released() {
+                guard let action = function.end(of: key) else { continue }
+                if session.redrives.isDriven(key.shard) {
+                    told[key.shard, default: []].append(action)
+                } else {
+                    isLeft = true
+                }
+            }
+            guard !told.isEmpty else { return !isLeft }
+            for (shard, actions) in told.sorted(by: { $0.key < $1.key }) {
+                for action in actions { tell(shard, action) }
+            }
+            await session.redrives.change(after: changes)
+        }
+        return false
+    }
+}
+
+extension ShardProgress {
+    /// Whether no lane is done with this number, or a later one.
+    fileprivate func isBefore(_ number: SequenceNumber) -> Bool {
+        position < number && earlier.isEmpty && lanes.allSatisfy { $0 < number }
+    }
+}
