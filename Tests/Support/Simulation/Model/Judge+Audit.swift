@@ -17,6 +17,9 @@ extension Judge {
         package var checkpoints: [String: [(shard: Shard, position: UInt64)]] = [:]
         /// By mapping: the records that its failure destination has documents of.
         package var documents: [String: [(shard: Shard, sequences: ClosedRange<UInt64>)]] = [:]
+        /// By mapping: the records in its parking stream, and the keys that it has parked.
+        package var parked: [String: [ParkedItem]] = [:]
+        package var parkedKeys: [String: [ParkedFact]] = [:]
         /// What had been passed when the documents began to be read; nil: everything that has been passed by now.
         package var debts: [String: Debts]?
         /// By mapping: the shards that are listed, and those beside them that it is not through.
@@ -94,6 +97,9 @@ extension Judge {
         for (name, documents) in audit.documents.sorted(by: { $0.key < $1.key }) {
             mappings[name]?.forgetDocuments()
             for (shard, sequences) in documents { mappings[name]?.documented(sequences, in: shard) }
+        }
+        for (name, parked) in audit.parked.sorted(by: { $0.key < $1.key }) {
+            sawParked(by: name, parked, audit.parkedKeys[name] ?? [])
         }
         for (name, checkpoints) in audit.checkpoints.sorted(by: { $0.key < $1.key }) {
             for (shard, position) in checkpoints { checkPassed(by: name, in: shard, at: position, audit.debts?[name]) }

@@ -56,7 +56,7 @@ extension Judge {
     /// The store says that the mapping is disabled, and that no invocation is left.
     package mutating func isDisabled(_ name: String) {
         guard isMapping[name] == .there else { return }
-        if let running = mappings[name]?.lanes.values.first(where: { !$0.running.isEmpty }) {
+        if let running = mappings[name]?.lanes.values.first(where: { !$0.running.isEmpty || !$0.redriving.isEmpty }) {
             return fail("\(name) is disabled, and the function still has \(running.running.sorted())")
         }
         mappings[name]?.isQuiet = true

@@ -123,6 +123,8 @@ package struct Judge {
     var jumps: UInt64 = 0
     /// Whether mappings have to tell of what expires before they did it: none is sent back, deleted or made again.
     package var tellsExpired = false
+    /// Whether records that can't be done park their keys.
+    package var parksKeys = false
     /// Whether the wall clock is ever set back, so that records may be late (ESM-T10).
     package var clockGoesBack = false
     /// The keys whose records no mapping is to get.

@@ -18,6 +18,12 @@ struct MappingModel {
         var factors: Set<Int> = []
         /// The keys whose records the function has.
         var running: Set<String> = []
+        /// Those of records that were parked and are handed back.
+        var redriving: Set<String> = []
+        /// What the parking stream has.
+        var aside: Set<UInt64> = []
+        /// What was handed back, and is stored as done.
+        var handedBack: Set<UInt64> = []
         /// What was done before the mapping was sent back counts until that is certain.
         var doneBefore: Set<UInt64> = []
         /// The mapping was sent back, and its run may not have noticed yet: until it is at the shard's beginning
@@ -47,6 +53,7 @@ struct MappingModel {
     mutating func processEnded() {
         for shard in lanes.keys {
             lanes[shard]!.running = []
+            lanes[shard]!.redriving = []
             lanes[shard]!.windows.processEnded()
         }
         attempts = nil
@@ -113,6 +120,9 @@ extension Judge {
         if factor == 1, !lane.running.isEmpty {
             return fail("two invocations of \(name) for \(shard) run at once (ESM-R17)")
         }
+        if let key = keys.intersection(lane.redriving).min() {
+            return fail("\(name) gets '\(key)' in \(shard) while records of it are handed back (ESM-N2)")
+        }
         if let key = keys.intersection(lane.running).min() {
             return fail("two invocations of \(name) for '\(key)' in \(shard) run at once (ESM-K2)")
         }
@@ -128,11 +138,13 @@ extension Judge {
             return fail("\(name) got \(shard) \(first.sequence) again, though its checkpoint is \(checkpoint)")
         }
         let missing = missing(between: items, in: shard, by: lane, whole: factor == 1)
-        if let first = missing.first, lane.factors == [factor], factor > 0 {
+        if parksKeys {
+            checkKeys(of: items, for: name, in: shard)
+        } else if let first = missing.first, lane.factors == [factor], factor > 0 {
             return fail("\(name) got \(shard) \(items[0].sequence)... without \(first)")
         }
         // A lane of another factor may have given it up, which the documents show.
-        mappings[name]!.lanes[shard]!.owed.formUnion(missing)
+        if !parksKeys { mappings[name]!.lanes[shard]!.owed.formUnion(missing) }
         if lane.isStale {
             let oldest = logs[shard]?.promised.filter { !mayHaveExpired($0.value, in: shard) }.keys.min() ?? 0
             // One that is in front of where the mapping was sent has surely not noticed.
@@ -141,7 +153,9 @@ extension Judge {
             mappings[name]!.lanes[shard]!.windows = WindowModel()
         }
         // Everything in front of it is done, with lanes what has the same keys.
-        if factor == 1 {
+        if parksKeys {
+            // What is taken aside needs not be durable yet, until a checkpoint passes it.
+        } else if factor == 1 {
             owe(upTo: first.sequence - 1, by: name, in: shard)
         } else {
             owe(before: items, by: name, in: shard)
@@ -154,8 +168,13 @@ extension Judge {
 
     /// The function has ended: it returned for the records up to this number.
     package mutating func invocationEnded(
-        _ name: String, _ shard: Shard, _ keys: Set<String>? = nil, did sequences: [UInt64]
+        _ name: String, _ shard: Shard, _ keys: Set<String>? = nil, did sequences: [UInt64], isRedrive: Bool = false
     ) {
+        if isRedrive {
+            mappings[name]!.lanes[shard]!.redriving.subtract(keys ?? [])
+            mappings[name]!.lanes[shard]!.done.formUnion(sequences)
+            return
+        }
         // The function has only one unit at a time where its keys are not told.
         let running = mappings[name]!.lanes[shard]!.running
         mappings[name]!.lanes[shard]!.running = keys.map(running.subtracting) ?? []
@@ -249,9 +268,10 @@ extension Judge {
         }
     }
 
-    private func isDone(_ sequence: UInt64, in shard: Shard, by lane: MappingModel.Lane) -> Bool {
+    func isDone(_ sequence: UInt64, in shard: Shard, by lane: MappingModel.Lane) -> Bool {
         if lane.done.contains(sequence) || lane.doneBefore.contains(sequence) { return true }
         if lane.documented.contains(where: { $0.contains(sequence) }) { return true }
+        if lane.aside.contains(sequence) { return true }
         // Lost with the power it needs nothing; whether it is lost is not known before the next audit.
         guard let log = logs[shard], let item = log.promised[sequence], log.shaky[sequence] == nil else { return true }
         return droppedKeys.contains(item.key) || mayHaveExpired(item, in: shard)
@@ -263,7 +283,11 @@ extension Judge {
             log.shaky[sequence] == nil, !droppedKeys.contains(item.key), mayHaveExpired(item, in: shard)
         else { return false }
         let lane = mapping.lanes[shard] ?? MappingModel.Lane()
-        if lane.done.contains(sequence) || lane.documented.contains(where: { $0.contains(sequence) }) { return false }
+        if lane.done.contains(sequence) || lane.aside.contains(sequence)
+            || lane.documented.contains(where: { $0.contains(sequence) })
+        {
+            return false
+        }
         // One that is made later begins with what is there.
         return mapping.firstSeen.map { item.arrival > $0 - retention(of: shard.stream) } ?? false
     }
@@ -279,7 +303,7 @@ extension Judge {
         }
     }
 
-    private func ancestors(of shard: Shard) -> [Shard] {
+    func ancestors(of shard: Shard) -> [Shard] {
         var found: [Shard] = []
         var next = logs[shard]?.parents ?? []
         while let parent = next.popLast() {

@@ -25,6 +25,8 @@ package struct History: Sendable {
         case seek(mapping: Int)
         /// A mapping is disabled, enabled or updated, running or not.
         case control(mapping: Int, Control)
+        /// An operator parks a key of a mapping, or lets what waits of all parked keys be handed back.
+        case parkedKeys(mapping: Int, ParkedStep)
         /// Attributes of the store and of the stream are changed together.
         case attributes(AttributeStep)
         /// The stream's record size is changed.
@@ -52,6 +54,11 @@ package struct History: Sendable {
         case factor(Int)
         /// An action that is based on an earlier revision.
         case stale
+    }
+
+    package enum ParkedStep: Hashable, Sendable {
+        case release
+        case park(key: String)
     }
 
     package enum AttributeStep: Hashable, Sendable {
@@ -92,6 +99,8 @@ package struct History: Sendable {
         package var tumblingWindow = 0
         /// The keys whose records the mappings' filters drop.
         package var droppedKeys: Set<String> = []
+        /// Whether a record that can't be done parks its key.
+        package var parksKeys = false
         package var bisects = true
         package var reports = true
         package var workers = 2
@@ -175,6 +184,9 @@ package struct History: Sendable {
         if sizes.once(in: 4) { addSizes(&sizes) }
         var changes = SeededRandom(seed ^ 0xFAC_7025)
         if settings.tumblingWindow == 0, changes.once(in: 4) { addFactors(&changes) }
+        var parking = SeededRandom(seed ^ 0x9A_2C1D)
+        // Sent back, a mapping does not get what it has parked again, which the judge could not tell from a loss.
+        if settings.tumblingWindow == 0, tellsExpired, parking.once(in: 2) { addParking(&parking) }
         var losses = SeededRandom(seed ^ 0x1055_E5)
         if let interval = settings.interval, !losses.once(in: 4) { addLosses(&losses, after: interval) }
     }
@@ -205,6 +217,37 @@ package struct History: Sendable {
             switch random.below(4) {
             case 0: steps.append(.crash(after: random.pick([1, 3, 10, 40])))
             case 1: steps.append(.restart(mapping: mapping))
+            default: break
+            }
+            insert(steps, at: random.below(items.count + 1), &random)
+        }
+    }
+
+    /// Keys that wait aside, and are released, in the midst of it, some of which meets a crash or the end of a shard.
+    private mutating func addParking(_ random: inout SeededRandom) {
+        settings.parksKeys = true
+        for _ in 0..<random.pick(1...5) {
+            let mapping = random.below(2)
+            func step(_ step: ParkedStep) -> Step { .parkedKeys(mapping: mapping, step) }
+            var steps: [Step]
+            switch random.below(4) {
+            case 0:
+                steps = [
+                    step(.park(key: "key-\(random.below(6))")), .pause(random.pick([1, 50, 300])), step(.release),
+                ]
+            case 1:
+                steps = [
+                    .pause(random.pick([50, 300])), random.pick([.split, .merge, .scale(random.pick(1...5))]),
+                    step(.release),
+                ]
+            default: steps = [.pause(random.pick([10, 300])), step(.release), .pause(random.pick([1, 20, 100]))]
+            }
+            steps.insert(
+                .put(caller: random.below(2), count: random.pick(2...12), bytes: 20), at: random.below(steps.count + 1))
+            switch random.below(4) {
+            case 0: steps.insert(.crash(after: random.pick([1, 3, 10, 40])), at: random.below(steps.count + 1))
+            case 1: steps.insert(.kill(after: random.pick([1, 3, 10])), at: random.below(steps.count + 1))
+            case 2: steps.append(.restart(mapping: mapping))
             default: break
             }
             insert(steps, at: random.below(items.count + 1), &random)

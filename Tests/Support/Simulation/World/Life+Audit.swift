@@ -35,7 +35,7 @@ extension Life {
                 if isWhole, !world.isDecayed { try await judgeCounts(of: found, in: place, shard.id) }
             }
             // Checkpoints first: a document that comes later than a checkpoint that needs it comes too late.
-            let mappings = try await store.listMappings(of: nil)
+            let mappings = try await store.listMappings(of: nil).filter { $0.key.stream == World.stream }
             if isAlone {
                 world.tell { $0.sawMappings(mappings.map(\.key.name)) }
                 try await auditActions()
@@ -55,6 +55,13 @@ extension Life {
             audit.debts = world.judge.debts()
             audit.documents[World.allMappings[0]] = try await documentsInStream()
             audit.documents[World.allMappings[1]] = documentsInFile()
+            if world.history.settings.parksKeys, !world.isDecayed {
+                for mapping in mappings {
+                    // Records first: what is parked later needs no value of its key yet.
+                    audit.parked[mapping.key.name] = try await parkedRecords(of: mapping.key)
+                    audit.parkedKeys[mapping.key.name] = try await parkedKeys(of: mapping.key)
+                }
+            }
         } catch {
             return failed(error, "auditing")
         }
@@ -111,7 +118,7 @@ extension Life {
 
     /// All records of a shard, read as a slow reader would; nil where the disk does not let us, not whole where the
     /// store says that the rest is damaged.
-    private func everything(of stream: String, _ shard: ShardID) async throws -> (records: [Record], isWhole: Bool)? {
+    func everything(of stream: String, _ shard: ShardID) async throws -> (records: [Record], isWhole: Bool)? {
         var records: [Record] = []
         var request = ReadRequest(stream: stream, shard: shard, after: .zero, maximumRecords: 7, maximumBytes: 4000)
         var failures = 0

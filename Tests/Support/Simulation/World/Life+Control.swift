@@ -70,7 +70,7 @@ extension Life {
 
     /// Lets the judge look at the control actions of the mappings, while nobody changes anything.
     func auditActions() async throws {
-        for mapping in try await store.listMappings(of: nil) {
+        for mapping in try await store.listMappings(of: nil) where mapping.key.stream == World.stream {
             let history = try await store.mappingHistory(mapping.key)
             let seen = Judge.Controlled(
                 revision: mapping.revision, isEnabled: mapping.isEnabled,

@@ -17,6 +17,7 @@ extension Life {
             configuration.filters = [FilterPattern("{\"partitionKey\":[{\"anything-but\":[\(keys)]}]}")]
         }
         configuration.maximumRetryAttempts = settings.retries
+        if settings.parksKeys { configuration.whenExhausted = .parkKey }
         configuration.bisectOnError = settings.bisects
         configuration.reportsBatchItemFailures = settings.reports
         configuration.concurrency = settings.concurrency
@@ -76,7 +77,12 @@ extension Life {
         let position = checkpoint?.position.rawValue ?? 0
         // Which factor is in force at this moment the function can't know.
         let lanes = world.history.changesFactor ? 0 : factor
-        world.tell { $0.invoked(name, shard, with: items, checkpoint: position, factor: lanes) }
+        let isRedrive = context.isRedrive
+        if isRedrive {
+            world.tell { $0.redrives(name, shard, items) }
+        } else {
+            world.tell { $0.invoked(name, shard, with: items, checkpoint: position, factor: lanes) }
+        }
         if let state, let window = context.window {
             let bounds = window.start.milliseconds..<window.end.milliseconds
             world.tell { $0.invoked(name, shard, with: items, state: state, in: bounds) }
@@ -86,10 +92,10 @@ extension Life {
         var spoilt: [UInt64] = []
         guard let first = items.first?.sequence, let last = items.last?.sequence else { return }
         let unit = Judge.Unit(shard, first, last)
-        world.tell { $0.attempts(name, unit, attempt: context.attempt) }
+        if !isRedrive { world.tell { $0.attempts(name, unit, attempt: context.attempt) } }
         let keys = Set(items.map(\.key))
         defer {
-            world.tell { $0.invocationEnded(name, shard, keys, did: did) }
+            world.tell { $0.invocationEnded(name, shard, keys, did: did, isRedrive: isRedrive) }
             if state != nil {
                 world.tell { $0.windowCovers(did, of: name, shard) }
                 state?.append(contentsOf: did.isEmpty ? spoilt : did)
@@ -102,7 +108,7 @@ extension Life {
             case .fails(let times):
                 guard isTried(name, item.id, atMost: times) else { break }
                 did = []
-                world.tell { $0.attemptFailed(name, unit, attempt: context.attempt) }
+                if !isRedrive { world.tell { $0.attemptFailed(name, unit, attempt: context.attempt) } }
                 throw Refusal(record: item.id)
             case .reports(let times):
                 guard isTried(name, item.id, atMost: times) else { break }

@@ -165,6 +165,7 @@ final class Life: @unchecked Sendable {
         case .scale(let count): await scale(to: count)
         case .seek(let mapping): await seek(World.allMappings[mapping])
         case .control(let mapping, let control): await self.control(World.allMappings[mapping], control)
+        case .parkedKeys(let mapping, let step): await changeParkedKeys(World.allMappings[mapping], step)
         case .attributes(let kind): await changeAttributes(kind)
         case .resize: await resize()
         case .deleteStream: await deleteStream(item.seed)
@@ -364,7 +365,10 @@ final class Life: @unchecked Sendable {
                 world.tell { $0.madeMapping(name, on: $0.streamOfPuts) }
                 running[name] = mapping
                 world.tell { $0.beganRun(name) }
-                if isFinal { try await enableForGood(name) }
+                if isFinal {
+                    try await enableForGood(name)
+                    if world.history.settings.parksKeys { await changeParkedKeys(name, .release) }
+                }
                 if isEnding || deletions.contains(name) { mapping.triggerGracefulShutdown() }
                 try await mapping.run(until: isFinal ? .caughtUp : .stopped)
                 // ESM-M9: what was read is accounted for.

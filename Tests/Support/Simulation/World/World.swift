@@ -104,6 +104,7 @@ package final class World: @unchecked Sendable {
         self.judge = judge
         self.judge.tellsExpired = history.tellsExpired
         self.judge.droppedKeys = history.settings.droppedKeys
+        self.judge.parksKeys = history.settings.parksKeys
         self.judge.clockGoesBack = history.setsClockBack
         time = VirtualTime()
         scheduler = Scheduler(seed: history.seed ^ 0x5C4E_D01E, time: time, keepsText: keepsText)
