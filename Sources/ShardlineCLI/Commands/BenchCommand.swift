@@ -33,7 +33,7 @@ struct BenchCommand: AsyncParsableCommand {
               shardline bench --records 20000 --call-time 5ms --parallelization-factor 10
               shardline bench --input orders.jsonl --key-field customer --exec ./totals.py
               shardline bench --endpoint http://127.0.0.1:4567 --size 100 --server-pid 1234
-              shardline bench --endpoint http://127.0.0.1:4567 --subscribe --rate 1000 --records 20000
+              shardline bench --endpoint http://127.0.0.1:4567 --subscribe --rate 1000
             """)
 
     @Option(

@@ -27,7 +27,7 @@ import Testing
         #expect(
             table.output.contains("at \(server.url)") && table.output.contains("put to push p50"), "\(table.output)")
         #expect(table.output.contains("complete, in order") && !table.output.contains("invocations"))
-        #expect(try await server.call("ListStreams").member("StreamNames") == "(\n)")
+        #expect(try await server.call("ListStreams").body.contains(#""StreamNames":[]"#))
     }
 
     @Test(arguments: [
@@ -50,7 +50,7 @@ import Testing
         let server = try await RunningServer()
         let end = try await bench(["--endpoint", server.url, "--server-pid", "2147483647"])
         #expect(end.status != 0 && end.errors.contains("--server-pid 2147483647: there is no such process"), "\(end)")
-        #expect(try await server.call("ListStreams").member("StreamNames") == "(\n)")
+        #expect(try await server.call("ListStreams").body.contains(#""StreamNames":[]"#))
     }
 }
 #endif
