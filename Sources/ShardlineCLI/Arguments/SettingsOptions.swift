@@ -60,6 +60,34 @@ struct SettingsOptions: ParsableArguments {
     var maxRetries: Int?
 
     @Option(
+        help: ArgumentHelp(
+            "What becomes of records whose attempts are used up: give-up (they go to --on-failure) or park-key (they and all later records of their partition keys wait aside, in order, while other keys go on, until `shardline redrive`). Default: give-up.",
+            valueName: "what"),
+        transform: { text in
+            guard let choice = EventSourceMapping.Configuration.WhenExhausted(rawValue: text) else {
+                throw ArgumentProblem(description: "what becomes of such records is give-up or park-key")
+            }
+            return choice
+        })
+    var whenExhausted: EventSourceMapping.Configuration.WhenExhausted?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "How many records of one parked key may wait in a shard, which then reads no further: 1 to 100,000,000. Default: 10,000.",
+            valueName: "count"),
+        transform: Amounts.wholeNumber)
+    var maximumParkedRecordsPerKey: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "How many records of parked keys may wait in a shard, which then reads no further: 1 to 100,000,000. Default: 1,000,000.",
+            valueName: "count"),
+        transform: Amounts.wholeNumber)
+    var maximumParkedRecords: Int?
+
+    @Option(
         parsing: .unconditional,
         help:
             "Records older than this are given up without being sent: 60s to 7d, or -1 for no limit. Default: no limit.",
@@ -107,6 +135,9 @@ struct SettingsOptions: ParsableArguments {
         if let bisect { settings.bisectOnError = bisect }
         if let reports { settings.reportsBatchItemFailures = reports }
         if let maxRetries { settings.maximumRetryAttempts = maxRetries == -1 ? nil : maxRetries }
+        if let whenExhausted { settings.whenExhausted = whenExhausted }
+        if let maximumParkedRecordsPerKey { settings.maximumParkedRecordsPerKey = maximumParkedRecordsPerKey }
+        if let maximumParkedRecords { settings.maximumParkedRecords = maximumParkedRecords }
         if let maxAge { settings.maximumRecordAge = maxAge.value }
         if let timeout { settings.functionTimeout = timeout.value }
         if let concurrency { settings.concurrency = concurrency }

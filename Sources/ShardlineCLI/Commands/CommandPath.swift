@@ -134,7 +134,8 @@ struct CommandPath {
         "tail": ["read", "cat", "get", "head", "follow", "watch"],
         "consume": ["run", "exec", "subscribe", "process", "follow"], "check": ["verify", "fsck", "validate"],
         "repair": ["fix", "recover"], "backup": ["copy", "export", "dump", "save"], "restore": ["import", "load"],
-        "bench": ["benchmark", "perf"],
+        "bench": ["benchmark", "perf"], "redrive": ["release", "retry", "replay", "reprocess"],
+        "keys": ["parked"], "discard": ["skip", "purge"],
     ]
 
     /// The commands that may have been meant: the nearest one of the same group, else those of the name elsewhere, else

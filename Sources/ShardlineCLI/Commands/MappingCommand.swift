@@ -5,11 +5,13 @@ import StreamStorage
 /// `shardline mapping …`
 struct MappingCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "mapping", abstract: "List, look at, change, move and delete the mappings of streams.",
+        commandName: "mapping",
+        abstract: "List, look at, change, move and delete the mappings of streams, and their parked keys.",
         discussion: "A mapping is created by `shardline consume`, or by a program that uses the library.",
         subcommands: [
             MappingListCommand.self, MappingDescribeCommand.self, MappingUpdateCommand.self,
             MappingDisableCommand.self, MappingEnableCommand.self, MappingSeekCommand.self, MappingDeleteCommand.self,
+            MappingKeysCommand.self, MappingParkCommand.self, MappingDiscardCommand.self,
         ])
 }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import DataFormats
+import EventSource
 import StreamModel
 import StreamStorage
 
@@ -22,6 +23,9 @@ struct MappingDescribeCommand: AsyncParsableCommand {
             addition what the process that runs it has counted since it made the mapping, for each shard and together, by the \
             names of its metrics, such as PolledEventCount; null where none runs it.
 
+            PARKED are the partition keys that wait aside with their records (--when-exhausted park-key): `shardline mapping \
+            keys` lists them, `shardline redrive` hands their records back.
+
             Example:
               shardline mapping describe clicks count
             """)
@@ -37,7 +41,9 @@ struct MappingDescribeCommand: AsyncParsableCommand {
         let (report, now) = try await withStore(store) { store in
             let mapping = try await store.describeMapping(arguments.key)
             let history = try await store.mappingHistory(arguments.key)
-            return (try await MappingReport(mapping, in: store, history), store.timeSource.wallTime)
+            let keys = try await store.stream(arguments.key.stream).mapping(arguments.key.name).parkedKeys()
+            let report = try await MappingReport(mapping, in: store, history, parkedKeys: keys)
+            return (report, store.timeSource.wallTime)
         }
         if json { return try Output.standard.write(json: report.json(now: now) + [UInt8(ascii: "\n")]) }
         for line in report.lines(now: now) { try Output.standard.line(line) }

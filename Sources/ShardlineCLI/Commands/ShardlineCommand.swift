@@ -28,7 +28,8 @@ struct ShardlineCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             StreamCommand.self, PutCommand.self, TailCommand.self, ConsumeCommand.self, MappingCommand.self,
-            CheckCommand.self, RepairCommand.self, BackupCommand.self, RestoreCommand.self, BenchCommand.self,
+            RedriveCommand.self, CheckCommand.self, RepairCommand.self, BackupCommand.self, RestoreCommand.self,
+            BenchCommand.self,
             ServeCommand.self, DemoCommand.self,
             DemoWorkerCommand.self,
         ])

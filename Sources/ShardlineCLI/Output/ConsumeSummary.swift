@@ -42,6 +42,11 @@ struct ConsumeSummary {
                     "\(Readable.measured($0)), at most \(Readable.measured(statistics.greatestIteratorAge ?? $0))"
                 } ?? "no record was delivered"),
         ]
+        if statistics.parked > 0 {
+            lines.append(
+                "parked         \(Readable.count(statistics.parked, "record")) with their keys: `shardline mapping keys` lists these"
+            )
+        }
         if statistics.filteredOut > 0 {
             lines.insert("filtered out   \(Readable.count(statistics.filteredOut, "record"))", at: 1)
         }
@@ -91,6 +96,7 @@ struct ConsumeSummary {
             line.member("givenUp", statistics.givenUp)
             line.name("givenUpByCondition")
             line.raw(Self.counts(statistics.givenUpByCondition.map { ("\($0.key)", $0.value) }))
+            line.member("parked", statistics.parked)
             line.member("deliveredToDestination", statistics.deliveredToDestination)
             line.member("dropped", statistics.dropped)
             line.member("expired", statistics.expired)
@@ -138,6 +144,7 @@ struct ConsumeSummary {
             "\(Readable.count(statistics.delivered, "record")) delivered, \(Readable.count(statistics.invocations, "invocation"))"
         if statistics.errors > 0 { text += ", \(Readable.number(statistics.errors)) failed" }
         if statistics.givenUp > 0 { text += ", \(Readable.number(statistics.givenUp)) given up" }
+        if statistics.parked > 0 { text += ", \(Readable.number(statistics.parked)) parked" }
         if let age = statistics.iteratorAge { text += ", age \(Readable.measured(age))" }
         let failing = shards.filter(\.isFailing).max {
             ($0.oldestAge(at: now) ?? .zero) < ($1.oldestAge(at: now) ?? .zero)

@@ -9,20 +9,28 @@ struct MappingReport: Sendable {
     let progress: [MappingProgress]
     /// The last control actions, where they are to be told.
     let history: [MappingAction]?
+    /// The keys that the mapping has parked, where they are to be told.
+    let parkedKeys: [ParkedKey]?
 
     /// What the store in `store` knows of `mapping`, and what the process that runs it says.
     init(
-        _ mapping: MappingDescription, in store: some StoreEngine, _ history: [MappingAction]? = nil
+        _ mapping: MappingDescription, in store: some StoreEngine, _ history: [MappingAction]? = nil,
+        parkedKeys: [ParkedKey]? = nil
     ) async throws {
         self.mapping = mapping
         self.history = history
+        self.parkedKeys = parkedKeys
         progress = try await MappingProgress.all(of: mapping, in: store)
     }
 
-    init(_ mapping: MappingDescription, _ progress: [MappingProgress], _ history: [MappingAction]? = nil) {
+    init(
+        _ mapping: MappingDescription, _ progress: [MappingProgress], _ history: [MappingAction]? = nil,
+        parkedKeys: [ParkedKey]? = nil
+    ) {
         self.mapping = mapping
         self.progress = progress
         self.history = history
+        self.parkedKeys = parkedKeys
     }
 
     var behind: Int { progress.reduce(0) { $0 + $1.behind } }
@@ -54,9 +62,15 @@ struct MappingReport: Sendable {
             "state      \(state)\(mapping.holder.map { ", run by \(Output.escaped($0.owner.utf8, backslash: "\\"))" } ?? "")",
             "made       \(mapping.createdAt)",
             "behind     \(Readable.count(behind, "record"))",
-        ] + changedLine + oldestLine(now: now) + expiredLines
+        ] + parkedLine + changedLine + oldestLine(now: now) + expiredLines
             + SettingsTable.lines(ofJSON: mapping.configuration, of: mapping.key, title: "settings   ") + [""]
             + table.lines
+    }
+
+    private var parkedLine: [String] {
+        guard let parkedKeys, !parkedKeys.isEmpty else { return [] }
+        let command = "shardline mapping keys \(mapping.key.stream) \(mapping.key.name)"
+        return ["parked     \(ParkedKeysReport.sum(of: parkedKeys)); `\(command)` lists them"]
     }
 
     /// The oldest record that waits, of all shards, also where the mapping does not run.
@@ -148,6 +162,10 @@ struct MappingReport: Sendable {
             report.seconds(ofMilliseconds: mapping.createdAt.milliseconds)
             report.member("recordsBehind", behind)
             report.member("recordsExpired", expired)
+            if let parkedKeys {
+                report.member("parkedKeys", parkedKeys.count)
+                report.member("parkedRecords", parkedKeys.reduce(0) { $0 + $1.recordCount })
+            }
             report.name("counts")
             MappingCounts.write(progress.compactMap(\.state).map(\.counts), to: &report)
             report.name("shards")

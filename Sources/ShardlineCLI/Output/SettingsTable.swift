@@ -47,6 +47,11 @@ enum SettingsTable {
         if settings.parallelizationFactor != defaults.parallelizationFactor {
             add("--parallelization-factor", "\(settings.parallelizationFactor) batches of a shard at once")
         }
+        if settings.whenExhausted == .parkKey {
+            add("--when-exhausted", "park-key, later records of the key wait too")
+            add("--maximum-parked-records-per-key", Readable.number(settings.maximumParkedRecordsPerKey))
+            add("--maximum-parked-records", "\(Readable.number(settings.maximumParkedRecords)) in a shard")
+        }
         if settings.deaggregates { add("--deaggregate", "yes, an event has the user records of aggregates") }
         let backOff = settings.backOff
         // What only a program can set is shown where one has.
@@ -74,7 +79,9 @@ extension EventSourceMapping.Configuration.Naming {
         "tumblingWindow": "--tumbling-window",
         "parallelizationFactor": "--parallelization-factor", "maximumRetryAttempts": "--max-retries",
         "maximumRecordAge": "--max-age", "functionTimeout": "--timeout", "concurrency": "--concurrency",
-        "failureDestination": "--on-failure", "shutdownGrace": "--grace",
+        "whenExhausted": "--when-exhausted", "maximumParkedRecordsPerKey": "--maximum-parked-records-per-key",
+        "maximumParkedRecords": "--maximum-parked-records", "failureDestination": "--on-failure",
+        "shutdownGrace": "--grace",
     ]
 
     /// The names of the options of `consume`, with durations as they were typed.

@@ -47,7 +47,10 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "EventSource", dependencies: ["DataFormats", "StreamStorage", "StreamModel", collections],
-            sources: ["Core", "JSON", "Filter", "Function/FunctionResponse.swift", "Destination/FailureRecord.swift"],
+            sources: [
+                "Core", "JSON", "Filter", "Function/FunctionResponse.swift", "Destination/FailureRecord.swift",
+                "Destination/ParkedRecord.swift", "Destination/ParkedKey+Coding.swift",
+            ],
             swiftSettings: swift),
         .target(
             name: "KinesisAPI",

@@ -57,6 +57,28 @@ import Testing
             refused: ["", "{}", "a", #"{"data":"a"}"#, #"{"type":["a"]}"#],
             taken: [#"{"data":{"a":[1]}}"#, #"{"partitionKey":[{"prefix":"-"}]}"#]),
         Option(
+            line: "\(consume) --when-exhausted", words: "what becomes of such records is give-up or park-key",
+            refused: ["park", "", "PARK-KEY", "giveUp"], taken: ["give-up", "park-key"]),
+        Option(
+            line: "\(consume) --maximum-parked-records-per-key",
+            words: "--maximum-parked-records-per-key VALUE (allowed: 1 to 100000000)",
+            refused: ["0", "-1", "100000001"], taken: ["1", "100000000"]),
+        Option(
+            line: "\(consume) --maximum-parked-records",
+            words: "--maximum-parked-records VALUE (allowed: 1 to 100000000)", refused: ["0", "100000001"],
+            taken: ["1", "100000000"]),
+        Option(
+            line: "\(consume) --when-exhausted park-key --tumbling-window",
+            words: "--when-exhausted park-key with --tumbling-window (allowed: give-up", refused: ["1s"], taken: ["0"]),
+        Option(
+            line: "mapping keys s m --group", words: "a group has 16 hexadecimal digits",
+            refused: ["", "abc", "67eb9b242de3b25g", "67eb9b242de3b2580"],
+            taken: ["67eb9b242de3b258", "67EB9B242DE3B258"]),
+        Option(
+            line: "mapping keys s m --parked-since", words: "an age such as 15m or -15m",
+            refused: ["", "latest", "17", "yesterday", "2019-02-29"],
+            taken: ["15m", "-15m", "2026-01-31T08:30:00Z", "1769848200.000"]),
+        Option(
             line: "\(consume) --grace", words: "--grace VALUE (allowed: 0s to 1h)", refused: ["3601s", "2h"],
             taken: ["0", "1h"]),
         Option(

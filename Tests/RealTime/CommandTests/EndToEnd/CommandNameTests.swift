@@ -31,6 +31,9 @@ import Testing
             ("stream rm s", "(did you mean 'shardline stream delete'?)"),
             ("stream show", "(did you mean 'shardline stream list' or 'shardline stream describe'?)"),
             ("mapping reset s m", "(did you mean 'shardline mapping update' or 'shardline mapping seek'?)"),
+            ("keys s m", "(did you mean 'shardline mapping keys'?)"),
+            ("mapping redrive s m", "(did you mean 'shardline redrive'?)"),
+            ("release s m", "(did you mean 'shardline redrive'?)"),
             ("benchmark", "(did you mean 'shardline bench'?)"), ("read s", "(did you mean 'shardline tail'?)"),
             (
                 "mapping frob",

@@ -24,6 +24,8 @@ struct FuzzTarget: Sendable {
         FuzzTarget(name: "event-stream", check: EventStreamFuzz.check),
         FuzzTarget(name: "kinesis-input", check: KinesisFuzz.check),
         FuzzTarget(name: "failure-record", check: FailureRecordFuzz.check),
+        FuzzTarget(name: "parked-record", check: ParkedRecordFuzz.check),
+        FuzzTarget(name: "parked-key", check: ParkedKeyFuzz.check),
         FuzzTarget(name: "filter", check: FilterFuzz.check),
         FuzzTarget(name: "rows", check: RowsFuzz.check),
         FuzzTarget(name: "gzip", check: GzipFuzz.check),
