@@ -192,6 +192,13 @@ extension ShardCore {
         shared.trace(.unparked(text))
     }
 
+    /// Goes on with the releases of the run before: those of which something waits, and those that are only to be ended.
+    mutating func resumeReleases() {
+        guard shared.parking.isReleasing else { return }
+        for key in shared.parking.keys.all where key.isReleasing { settle(key.partitionKey) }
+        act(.redrive)
+    }
+
     /// Parks keys by hand as soon as their lanes have no unit: what a unit has of a key comes before what waits.
     mutating func settleHolds() {
         guard !holds.isEmpty else { return }

@@ -209,7 +209,7 @@ package struct ShardCore: Sendable {
         switch phase {
         case .new:
             phase = .running
-            if shared.parking.isReleasing { act(.redrive) }
+            resumeReleases()
         case .stopping, .stopped(.asked): phase = .running
         case .running, .stopped(.shardEnd): break
         }

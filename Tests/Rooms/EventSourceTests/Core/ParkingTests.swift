@@ -280,4 +280,34 @@ import TestSupport
         world.runToRest()
         #expect(world.aside == ["k0": Self.places(0, of: 2, 40)] && world.core.isIdle && world.violations == [])
     }
+
+    @Test(arguments: [false, true])
+    func `ESM-N2 a key whose records are done flows again once the checkpoint has passed them, also by the next run`(
+        crashes: Bool
+    ) {
+        var world = LanesWorld(Self.settings(batch: 1, retries: nil))
+        world.start()
+        world.act(.park(["a"], actor: "ops", reason: ""))
+        world.answerParking()
+        // The lane is held up in front of what is parked.
+        world.bad = [0]
+        world.put(["b", "a"])
+        world.act(.release(.all))
+        for _ in 0..<5 {
+            world.answerParking()
+            world.redrive("a")
+        }
+        #expect(world.redriven == [1] && world.parkedKeys["a"]?.recordCount == 0)
+        world.bad = []
+        if crashes { world.crash(world.settings) }
+        world.runToRest()
+        #expect(world.parkedKeys.isEmpty && world.core.parkedKeys.isEmpty && world.isAllDone)
+        #expect(world.deliveries[1] == nil && world.violations == [])
+        if crashes {
+            // Nothing is left to do but to end the release.
+            world.crash(world.settings)
+            world.runToRest()
+            #expect(world.parkedKeys.isEmpty)
+        }
+    }
 }
