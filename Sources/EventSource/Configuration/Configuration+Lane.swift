@@ -11,7 +11,7 @@ extension EventSourceMapping.Configuration {
         settings.maximumUnsavedUnits = maximumUncheckpointedBatches
         settings.maximumRetryAttempts = maximumRetryAttempts
         settings.maximumRecordAge = maximumRecordAge
-        settings.whenExhausted = whenExhausted == .parkKey ? .parkKey : .giveUp
+        settings.parksKeys = whenExhausted == .parkKey
         settings.maximumParkedRecordsPerKey = maximumParkedRecordsPerKey
         settings.maximumParkedRecords = maximumParkedRecords
         settings.bisectsOnError = bisectOnError

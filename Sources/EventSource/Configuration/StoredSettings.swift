@@ -50,8 +50,15 @@ package struct StoredSettings: Hashable, Sendable {
     /// name. For other mappings the number of dots is appended, which makes the name unambiguous too.
     package static func defaultNames(of key: MappingID) -> [String] {
         let plain = plainName(of: key)
+        let name = numbered(plain, of: key)
+        return name == plain ? [plain, "\(plain).0"] : [name]
+    }
+
+    /// A name of a mapping's own stream with the number of dots in the mapping's name, where it has some: so no other
+    /// mapping has it.
+    static func numbered(_ plain: String, of key: MappingID) -> String {
         let dots = key.name.utf8.count { $0 == UInt8(ascii: ".") }
-        return dots == 0 ? [plain, "\(plain).0"] : ["\(plain).\(dots)"]
+        return dots == 0 ? plain : "\(plain).\(dots)"
     }
 
     /// The mappings with a dot in their name that have the same plain name as `key`, which has no dot.

@@ -150,8 +150,11 @@ struct MappingExecution {
         await withDiscardingTaskGroup { group in
             listen(session, workers, events, from: MappingSummary(claimed), in: &group)
             session.redrives.enable(claimed.isEnabled)
-            lookForRequests(session, events, in: &group)
-            course.requests = (try? await ParkedKeyRequest.all(of: session.key, in: session.store)) ?? [:]
+            if let found = try? await ParkedKeyRequest.all(of: session.key, in: session.store) {
+                course.add(found)
+            } else {
+                lookForRequests(session, events, in: &group)
+            }
             if !claimed.isEnabled { logger.notice("the mapping is disabled\(Self.words(of: claimed.lastAction))") }
             await course.startWhatIsDue()
             tellApplied(&course, events, in: &group)

@@ -228,13 +228,7 @@ struct SessionCourse {
         }
     }
 
-    /// What operators have asked for, by the names of the requests.
-    var requests: [UTF8Key: ParkedKeyRequest] {
-        get { [:] }
-        set { add(newValue) }
-    }
-
-    /// Tells the shards of requests that they don't know.
+    /// Tells the shards of what operators have asked for, by the names of the requests, and they don't know.
     mutating func add(_ found: [UTF8Key: ParkedKeyRequest]) {
         guard !isOver else { return }
         let known = Set(open.values.map { UTF8Key($0.numbered.name) }).union(ended)

@@ -77,8 +77,10 @@ package enum FunctionResponse: Hashable, Sendable {
     /// A text cut to at most 4 KiB, between characters.
     package static func limited(_ text: String) -> String { limited(text, to: 4096) }
 
-    /// An error's type cut to at most 256 bytes. A document too large for its destination would block the shard.
-    package static func limitedType(_ type: String) -> String { limited(type, to: 256) }
+    /// An error's type cut to at most 256 bytes.
+    package static func limitedType(_ type: String) -> String {
+        limited(type, to: LaneCore.FunctionFailure.typeLimit)
+    }
 
     static func limited(_ text: String, to limit: Int) -> String { LaneCore.FunctionFailure.limited(text, to: limit) }
 

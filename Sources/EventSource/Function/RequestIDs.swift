@@ -13,7 +13,7 @@ package struct RequestIDs: Sendable {
         var low = Self.mix(high ^ UInt64(truncatingIfNeeded: invocation))
         high = high & ~0xF000 | 0x4000
         low = low & ~(0xC0 << 56) | 0x80 << 56
-        let digits = Array((Self.hexadecimal(high) + Self.hexadecimal(low)).utf8)
+        let digits = Array((high.hexadecimal + low.hexadecimal).utf8)
         func part(_ range: Range<Int>) -> String { String(decoding: digits[range], as: UTF8.self) }
         return [part(0..<8), part(8..<12), part(12..<16), part(16..<20), part(20..<32)].joined(separator: "-")
     }
@@ -27,10 +27,5 @@ package struct RequestIDs: Sendable {
         mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
         mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
         return mixed ^ mixed >> 31
-    }
-
-    private static func hexadecimal(_ value: UInt64) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.utf8.count) + digits
     }
 }

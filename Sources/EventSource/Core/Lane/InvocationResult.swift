@@ -49,7 +49,11 @@ extension LaneCore {
             self.type = type
         }
 
-        /// A text cut to at most so many bytes, between characters.
+        /// The most bytes that are kept of an error's type. A document too large for its destination would block the
+        /// shard.
+        static let typeLimit = 256
+
+        /// A text cut to at most the given number of bytes, between characters.
         static func limited(_ text: String, to limit: Int) -> String {
             guard text.utf8.count > limit else { return text }
             var size = 0

@@ -61,12 +61,7 @@ extension LaneCore {
         shared.counters.givenUpUnits[giveUp.condition, default: 0] += 1
         shared.counters.givenUpRecords[giveUp.condition, default: 0] += giveUp.count ?? 0
         if giveUp.condition == .recordsExpired { shared.counters.expired += giveUp.count ?? 0 }
-        shared.trace(
-            .gaveUp(
-                GivenUpSpan(
-                    condition: giveUp.condition, first: giveUp.first, last: giveUp.last, count: giveUp.count,
-                    invocations: giveUp.invocations, failure: giveUp.failure, kept: shared.settings.hasDestination,
-                    ends: giveUp.ends, head: giveUp.span.head)))
+        shared.trace(.gaveUp(GivenUpSpan(giveUp, kept: shared.settings.hasDestination)))
         if shared.settings.hasDestination {
             stage = .delivering(Delivery(giveUp: giveUp))
         } else {

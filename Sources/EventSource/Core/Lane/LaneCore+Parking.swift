@@ -4,7 +4,7 @@ import StreamModel
 extension LaneCore {
     /// Whether records that would be given up for this reason park their keys.
     func parks(_ giveUp: GiveUp, _ settings: Settings) -> Bool {
-        guard settings.whenExhausted == .parkKey, !giveUp.isOfWindow else { return false }
+        guard settings.parksKeys, !giveUp.isOfWindow else { return false }
         switch giveUp.condition {
         case .retryAttemptsExhausted, .permanentFailure, .payloadSizeExceeded: break
         default: return false
@@ -16,19 +16,16 @@ extension LaneCore {
     /// Parks the keys of records that the lane's last unit had. What the lane holds of these keys is taken aside behind
     /// them.
     mutating func park(_ giveUp: GiveUp, _ shared: inout Shared) {
+        let cause = ParkedKey.Cause.kept(
+            giveUp.condition, type: giveUp.failure?.type, text: giveUp.failure?.text, attempts: giveUp.invocations)
         var known: Set<UTF8Key> = []
         for record in giveUp.records where known.insert(UTF8Key(record.partitionKey)).inserted {
             var key = shared.parking.keys[record.partitionKey] ?? shared.newParkedKey(record.partitionKey)
-            key.cause = ParkedKey.Cause(giveUp)
+            key.cause = cause
             shared.parking.keys[record.partitionKey] = key
         }
-        shared.trace(
-            .parkedKeys(
-                GivenUpSpan(
-                    condition: giveUp.condition, first: giveUp.first, last: giveUp.last, count: giveUp.count,
-                    invocations: giveUp.invocations, failure: giveUp.failure, kept: true, ends: giveUp.ends,
-                    head: giveUp.span.head), keys: known.count))
-        shared.parking.take(giveUp.records, lane: number, failed: giveUp)
+        shared.trace(.parkedKeys(GivenUpSpan(giveUp, kept: true), keys: known.count))
+        shared.parking.take(giveUp.records, lane: number)
         takeParkedAside(&shared)
         finished(giveUp.last)
         goOn()
@@ -47,15 +44,5 @@ extension LaneCore {
             if others.isEmpty { units.remove(at: index) }
         }
         shared.parking.take(queue.takeParked(shared.parking.keys), lane: number)
-    }
-}
-
-extension ParkedKey.Cause {
-    init(_ giveUp: LaneCore.GiveUp) {
-        self.init(
-            condition: giveUp.condition,
-            errorType: giveUp.failure?.type.map { LaneCore.FunctionFailure.limited($0, to: 256) },
-            errorText: giveUp.failure.map { LaneCore.FunctionFailure.limited($0.text, to: ParkedKey.errorTextLimit) },
-            attempts: giveUp.invocations)
     }
 }

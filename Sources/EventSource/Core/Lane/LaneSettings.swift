@@ -12,8 +12,9 @@ extension LaneCore {
         package var maximumRetryAttempts: Int? = 5
         /// The age at which a record is no longer sent (ESM-S9, ESM-G1); nil: no limit.
         package var maximumRecordAge: Duration?
-        /// What becomes of records whose attempts are used up (ESM-N13).
-        package var whenExhausted = WhenExhausted.giveUp
+        /// Whether records whose attempts are used up, or that can never succeed, park their keys (ESM-N1) in place of being
+        /// given up (ESM-A3).
+        package var parksKeys = false
         /// The most records of one key that wait in the parking stream (ESM-N1).
         package var maximumParkedRecordsPerKey = 10_000
         /// The most records of the shard that wait in the parking stream (ESM-N1).
@@ -56,14 +57,6 @@ extension LaneCore {
         func maximumHeldRecords(holding bytes: Int) -> Int {
             (bytes < leadBytes * parallelizationFactor ? 20 : 4) * batchSize * parallelizationFactor
         }
-    }
-
-    /// What becomes of records whose attempts are used up, or that can never succeed.
-    package enum WhenExhausted: Hashable, Sendable {
-        /// They are given up (ESM-A3).
-        case giveUp
-        /// Their keys are parked (ESM-N1).
-        case parkKey
     }
 
     /// How the size of an invocation's event is measured (ESM-B4): `envelope`, the size of each record, and

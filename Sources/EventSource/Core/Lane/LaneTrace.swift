@@ -207,3 +207,13 @@ extension LaneCore {
         }
     }
 }
+
+extension LaneCore.GivenUpSpan {
+    /// What the trace says of records that are given up, or parked.
+    init(_ giveUp: LaneCore.GiveUp, kept: Bool) {
+        self.init(
+            condition: giveUp.condition, first: giveUp.first, last: giveUp.last, count: giveUp.count,
+            invocations: giveUp.invocations, failure: giveUp.failure, kept: kept, ends: giveUp.ends,
+            head: giveUp.span.head)
+    }
+}

@@ -28,6 +28,17 @@ public struct ParkedKey: Hashable, Sendable {
             self.attempts = attempts
             group = FailureGroup(condition: condition, errorType: errorType, errorText: errorText)
         }
+
+        /// The cause that is kept of a failure, of which the texts are cut.
+        static func kept(
+            _ condition: GiveUpCondition, type: String?, text: String?, attempts: Int
+        ) -> Cause {
+            Cause(
+                condition: condition,
+                errorType: type.map { LaneCore.FunctionFailure.limited($0, to: LaneCore.FunctionFailure.typeLimit) },
+                errorText: text.map { LaneCore.FunctionFailure.limited($0, to: ParkedKey.errorTextLimit) },
+                attempts: attempts)
+        }
     }
 
     /// The most bytes of an error's text that are kept.
@@ -122,17 +133,16 @@ public struct FailureGroup: Hashable, Sendable, CustomStringConvertible {
 
     /// The group of a failure.
     public init(condition: GiveUpCondition, errorType: String?, errorText: String?) {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        var hash = FNV1a()
         func mix(_ text: some StringProtocol) {
-            for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-            hash = (hash ^ 0xFF) &* 0x100_0000_01B3
+            for byte in text.utf8 { hash.add(byte) }
+            hash.add(0xFF)
         }
         mix(condition.rawValue)
         mix(errorType ?? "")
         let line = (errorText ?? "").split(whereSeparator: \.isNewline).first ?? ""
         mix(Self.stable(line))
-        let digits = String(hash, radix: 16)
-        description = String(repeating: "0", count: 16 - digits.utf8.count) + digits
+        description = hash.value.hexadecimal
     }
 
     /// A group by its digits; nil for other text.

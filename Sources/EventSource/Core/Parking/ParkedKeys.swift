@@ -28,11 +28,11 @@ struct ParkedKeys: Sendable {
     subscript(text: String) -> ParkedKey? {
         get {
             let bytes = Array(text.utf8)
-            return entries[Self.hash(bytes, bytes.indices)]?.first { $0.bytes == bytes }?.key
+            return entries[FNV1a.hash(bytes, bytes.indices)]?.first { $0.bytes == bytes }?.key
         }
         set {
             let bytes = Array(text.utf8)
-            let hash = Self.hash(bytes, bytes.indices)
+            let hash = FNV1a.hash(bytes, bytes.indices)
             var found = entries[hash] ?? []
             if let index = found.firstIndex(where: { $0.bytes == bytes }) {
                 count(found[index].key, -1)
@@ -65,7 +65,7 @@ struct ParkedKeys: Sendable {
         let layout = run.layout(of: index)
         guard layout.keyStart < layout.dataStart else { return nil }
         let place = layout.keyStart..<layout.dataStart
-        guard let found = entries[Self.hash(run.chunk.bytes, place)] else { return nil }
+        guard let found = entries[FNV1a.hash(run.chunk.bytes, place)] else { return nil }
         return found.first { $0.bytes[...] == run.chunk.bytes[place] }?.key
     }
 
@@ -91,13 +91,5 @@ struct ParkedKeys: Sendable {
             }
         }
         return (parked, others)
-    }
-
-    /// FNV-1a with 64 bits.
-    private static func hash(_ bytes: [UInt8], _ place: Range<Int>) -> UInt64 {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        let bytes = bytes.span
-        for index in place { hash = (hash ^ UInt64(bytes[index])) &* 0x100_0000_01B3 }
-        return hash
     }
 }

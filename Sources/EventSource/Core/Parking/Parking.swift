@@ -7,8 +7,6 @@ struct Parking: Sendable {
     struct Taken: Sendable {
         let lane: Int
         let records: RecordBatch
-        /// What happened to them, if they are the records that parked their keys.
-        let failed: LaneCore.GiveUp?
     }
 
     /// What the store is doing about it.
@@ -36,7 +34,6 @@ struct Parking: Sendable {
     var writing = Writing.nothing
     /// How often the commit has failed in a row.
     var failures = 0
-    var orderCount = 0
     /// The keys of which nothing waits, and whose records no checkpoint has passed yet.
     var drained: Set<UTF8Key> = []
     /// The keys that are parked no longer, which the store does not know yet, and their lanes.
@@ -75,13 +72,13 @@ struct Parking: Sendable {
     }
 
     /// Takes records of parked keys aside.
-    mutating func take(_ records: RecordBatch, lane: Int, failed: LaneCore.GiveUp? = nil) {
+    mutating func take(_ records: RecordBatch, lane: Int) {
         guard !records.isEmpty else { return }
         if records.count > 1, records.byteCount > Self.mostBytes {
             // Each half keeps a commit within its limits.
             let half = records.count / 2
-            take(records.extracting(0..<half), lane: lane, failed: failed)
-            return take(records.extracting(half..<records.count), lane: lane, failed: failed)
+            take(records.extracting(0..<half), lane: lane)
+            return take(records.extracting(half..<records.count), lane: lane)
         }
         for record in records {
             keys.update(record.partitionKey) { key in
@@ -90,7 +87,7 @@ struct Parking: Sendable {
                 if record.explicitHashKey != nil { key.hasExplicitHashKeys = true }
             }
         }
-        taken.append(Taken(lane: lane, records: records, failed: failed))
+        taken.append(Taken(lane: lane, records: records))
         takenRecords += records.count
         takenBytes += records.byteCount
     }
@@ -117,8 +114,6 @@ package struct ParkingOrder: Sendable {
         package let records: RecordBatch
         /// The place of each record among those of its key.
         package let places: [Place]
-        /// What happened to them, if they are the records that parked their keys.
-        package let failed: LaneCore.GiveUp?
     }
 
     /// The place of a record among those of its key.
@@ -135,8 +130,6 @@ package struct ParkingOrder: Sendable {
         package let key: ParkedKey?
     }
 
-    /// The order's number, from 1.
-    package let number: Int
     package let entries: [Entry]
     package let values: [Value]
 }

@@ -7,21 +7,15 @@ enum KeyLanes {
     /// FNV-1a with 64 bits, and the last mixing step of MurmurHash3. Fixed: stored checkpoints depend on it. It has
     /// nothing in common with the hash that assigns keys to shards, so the keys of a narrow shard spread as well.
     static func lane(of bytes: [UInt8], _ key: Range<Int>, factor: Int) -> Int {
-        var hash = start
-        let bytes = bytes.span
-        for index in key { hash = (hash ^ UInt64(bytes[index])) &* prime }
-        return lane(ofHash: hash, factor: factor)
+        lane(ofHash: FNV1a.hash(bytes, key), factor: factor)
     }
 
     /// The lane of a record without a key: by its number, the lowest byte first (ESM-K2).
     static func lane(of number: SequenceNumber, factor: Int) -> Int {
-        var hash = start
-        for shift in stride(from: 0, to: 64, by: 8) { hash = (hash ^ (number.rawValue >> shift & 0xFF)) &* prime }
-        return lane(ofHash: hash, factor: factor)
+        var hash = FNV1a()
+        for shift in stride(from: 0, to: 64, by: 8) { hash.add(UInt8(truncatingIfNeeded: number.rawValue >> shift)) }
+        return lane(ofHash: hash.value, factor: factor)
     }
-
-    private static let start: UInt64 = 0xCBF2_9CE4_8422_2325
-    private static let prime: UInt64 = 0x100_0000_01B3
 
     private static func lane(ofHash hash: UInt64, factor: Int) -> Int {
         var hash = hash

@@ -276,18 +276,15 @@ extension ShardCore {
                 }
                 keys.insert(UTF8Key(text))
             }
-            entries.append(ParkingOrder.Entry(records: part.records, places: places, failed: part.failed))
+            entries.append(ParkingOrder.Entry(records: part.records, places: places))
         }
         guard !keys.isEmpty else { return nil }
         for key in keys.sorted() { settle(key.string) }
         shared.parking.changed.subtract(keys)
-        shared.parking.orderCount += 1
         let values = keys.sorted().map {
             ParkingOrder.Value(partitionKey: $0.string, key: shared.parking.keys[$0.string])
         }
-        return (
-            ParkingOrder(number: shared.parking.orderCount, entries: entries, values: values), entries.count
-        )
+        return (ParkingOrder(entries: entries, values: values), entries.count)
     }
 
     /// Whether the bounds admit these records (ESM-N1); where they don't, the shard waits for keys to be released or

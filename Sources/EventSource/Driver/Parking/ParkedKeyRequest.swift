@@ -61,10 +61,8 @@ struct ParkedKeyRequest: Sendable {
 
     /// 16 hexadecimal digits of the value.
     var digest: String {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in value { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        let digits = String(hash, radix: 16)
-        return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+        let value = value
+        return FNV1a.hash(value, value.indices).hexadecimal
     }
 
     init(_ action: Action, _ selection: ParkedKeySelection, actor: String, reason: String) {

@@ -11,8 +11,7 @@ struct ParkingStream: Sendable {
     /// `{stream}.{mapping}.parked`; where the mapping's name has dots, their number follows, so that no two mappings have
     /// the same one.
     static func name(of mapping: MappingID) -> String {
-        let dots = mapping.name.utf8.count { $0 == UInt8(ascii: ".") }
-        return "\(mapping.stream).\(mapping.name).parked\(dots == 0 ? "" : ".\(dots)")"
+        StoredSettings.numbered("\(mapping.stream).\(mapping.name).parked", of: mapping)
     }
 
     var name: String { Self.name(of: mapping) }

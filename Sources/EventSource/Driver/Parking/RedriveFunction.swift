@@ -194,12 +194,10 @@ final class RedriveFunction: ParkedRecordFunction {
     /// Records whose attempts are used up again: their keys stop there. A key with a record that can't be read, which
     /// somebody else has put into the parking stream, stops before it: what is waiting is not lost, and other keys go on.
     func failed(_ document: FailureDocument) {
+        let cause = ParkedKey.Cause.kept(
+            document.condition, type: document.errorType, text: document.errorText, attempts: document.invocations)
         for run in document.records.runs {
             for index in 0..<run.count {
-                let cause = ParkedKey.Cause(
-                    condition: document.condition, errorType: document.errorType,
-                    errorText: document.errorText.map { FunctionResponse.limited($0, to: ParkedKey.errorTextLimit) },
-                    attempts: document.invocations)
                 guard let parked = try? ParkedRecord(run, at: index) else {
                     stop(UTF8Key(run[index].partitionKey), cause)
                     continue

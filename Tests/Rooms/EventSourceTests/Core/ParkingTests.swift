@@ -8,7 +8,7 @@ import TestSupport
 @Suite struct ParkingTests {
     static func settings(_ factor: Int = 1, batch: Int = 4, retries: Int? = 0) -> LaneCore.Settings {
         var settings = LanesTests.settings(factor, batch: batch, retries: retries)
-        settings.whenExhausted = .parkKey
+        settings.parksKeys = true
         return settings
     }
 
@@ -199,15 +199,21 @@ import TestSupport
         #expect(world.parkedKeys.isEmpty && world.core.parkedKeys.isEmpty)
     }
 
-    @Test func `ESM-N1 at its bounds the shard waits, and goes on when keys are released or discarded`() {
+    /// A shard that parks at most three records of a key, and has more.
+    private static func worldAtBound(records: Int) -> LanesWorld {
         var settings = Self.settings(batch: 2)
         settings.maximumParkedRecordsPerKey = 3
         var world = LanesWorld(settings)
-        world.put((0..<100).map { "k\($0 % 2)" })
+        world.put((0..<records).map { "k\($0 % 2)" })
         world.bad = [0]
         world.recordsOfOneRead = 4
         world.start()
         world.runToRest()
+        return world
+    }
+
+    @Test func `ESM-N1 at its bounds the shard waits, and goes on when keys are released or discarded`() {
+        var world = Self.worldAtBound(records: 100)
         #expect((3...5).contains(world.aside["k0"]!.count) && world.core.heldRecords <= 4 * 2 + 4)
         #expect(!world.core.isIdle && world.violations == [])
         let before = world.settled.count
@@ -263,18 +269,12 @@ import TestSupport
     }
 
     @Test func `ESM-N1 a stop does not wait for room in the parking stream, and the next run parks what was left`() {
-        var settings = Self.settings(batch: 2)
-        settings.maximumParkedRecordsPerKey = 3
-        var world = LanesWorld(settings)
-        world.put((0..<40).map { "k\($0 % 2)" })
-        world.bad = [0]
-        world.recordsOfOneRead = 4
-        world.start()
-        world.runToRest()
+        var world = Self.worldAtBound(records: 40)
         #expect(!world.core.isIdle)
         world.stop()
         world.runToRest()
         #expect(world.stops == [.asked] && world.violations == [])
+        var settings = world.settings
         settings.maximumParkedRecordsPerKey = 1_000
         world.crash(settings)
         world.runToRest()
