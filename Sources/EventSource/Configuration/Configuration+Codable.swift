@@ -12,7 +12,7 @@ extension EventSourceMapping.Configuration: Codable {
         case failureDestination, backOffFirst, backOffLongest, functionTimeout, payloadLimit, concurrency
         case shutdownGrace, awsCompatibleCounts, account, region, filters
         case deaggregates, shardMetrics
-        case whenExhausted, maximumParkedRecordsPerKey, maximumParkedRecords
+        case whenExhausted, maximumParkedRecordsPerKey, maximumParkedRecords, breaker, successStream
     }
 
     private struct AnyKey: CodingKey {
@@ -60,14 +60,14 @@ extension EventSourceMapping.Configuration: Codable {
             maximumRecordAge = age == -1 ? nil : age.map(Self.duration)
         }
         if let text = try values.decodeIfPresent(String.self, forKey: .whenExhausted) {
-            guard let choice = WhenExhausted(rawValue: text) else {
-                let allowed = WhenExhausted.allCases.map(\.rawValue).joined(separator: ", ")
-                throw ShardlineError(.invalidArgument, "whenExhausted '\(text)' (allowed: \(allowed))")
-            }
-            whenExhausted = choice
+            whenExhausted = try Self.whenExhausted(text)
         }
         try take(.maximumParkedRecordsPerKey, into: &maximumParkedRecordsPerKey)
         try take(.maximumParkedRecords, into: &maximumParkedRecords)
+        try takeLimit(.breaker, into: &breaker)
+        if let name = try values.decodeIfPresent(String.self, forKey: .successStream) {
+            successStream = name.isEmpty ? nil : name
+        }
         try take(.bisectOnError, into: &bisectOnError)
         try take(.reportsBatchItemFailures, into: &reportsBatchItemFailures)
         if let text = try values.decodeIfPresent(String.self, forKey: .failureDestination) {
@@ -93,6 +93,12 @@ extension EventSourceMapping.Configuration: Codable {
         try validateJSON()
     }
 
+    private static func whenExhausted(_ text: String) throws -> WhenExhausted {
+        if let choice = WhenExhausted(rawValue: text) { return choice }
+        let allowed = WhenExhausted.allCases.map(\.rawValue).joined(separator: ", ")
+        throw ShardlineError(.invalidArgument, "whenExhausted '\(text)' (allowed: \(allowed))")
+    }
+
     /// Writes all settings.
     public func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
@@ -106,6 +112,8 @@ extension EventSourceMapping.Configuration: Codable {
         try values.encode(whenExhausted.rawValue, forKey: .whenExhausted)
         try values.encode(maximumParkedRecordsPerKey, forKey: .maximumParkedRecordsPerKey)
         try values.encode(maximumParkedRecords, forKey: .maximumParkedRecords)
+        try values.encode(breaker ?? -1, forKey: .breaker)
+        try values.encode(successStream ?? "", forKey: .successStream)
         try values.encode(bisectOnError, forKey: .bisectOnError)
         try values.encode(reportsBatchItemFailures, forKey: .reportsBatchItemFailures)
         try values.encode(failureDestination.description, forKey: .failureDestination)

@@ -12,6 +12,7 @@ extension EventSourceMapping.Configuration {
         settings.maximumRetryAttempts = maximumRetryAttempts
         settings.maximumRecordAge = maximumRecordAge
         settings.parksKeys = whenExhausted == .parkKey
+        settings.pausesShard = whenExhausted == .pauseShard
         settings.maximumParkedRecordsPerKey = maximumParkedRecordsPerKey
         settings.maximumParkedRecords = maximumParkedRecords
         settings.bisectsOnError = bisectOnError

@@ -71,6 +71,10 @@ extension EventSourceMapping.Configuration {
             wrong.append("\(destination) stream:\(stream) (allowed: any stream but the source itself)")
         default: break
         }
+        // ESM-O2
+        if successStream == stream {
+            wrong.append("\(naming.name("successStream")) \(stream) (allowed: any stream but the source itself)")
+        }
         try Self.refuse(wrong)
     }
 
@@ -137,9 +141,10 @@ extension EventSourceMapping.Configuration {
         // ESM-S42
         if tumblingWindow != nil, whenExhausted == .parkKey {
             wrong.append(
-                "\(naming.name("whenExhausted")) park-key with \(naming.name("tumblingWindow")) (allowed: give-up, since a window's state is over all keys)"
+                "\(naming.name("whenExhausted")) park-key with \(naming.name("tumblingWindow")) (allowed: give-up or pause-shard, since a window's state is over all keys)"
             )
         }
+        check("breaker", breaker, 1...99, unit: " percent", without: "none")  // ESM-N4
         check("maximumParkedRecordsPerKey", maximumParkedRecordsPerKey, 1...100_000_000)
         check("maximumParkedRecords", maximumParkedRecords, 1...100_000_000)
         check("maximumUncheckpointedBatches", maximumUncheckpointedBatches, 1...100)
@@ -168,6 +173,10 @@ extension EventSourceMapping.Configuration {
         case .file(""):
             wrong.append("\(destination) file: (allowed: file: and the path of a file)")
         default: break
+        }
+        if let successStream, !Limits.isStreamName(successStream) {
+            wrong.append(
+                "\(naming.name("successStream")) '\(successStream)' (allowed: a name of \(StreamName.allowed))")
         }
         if account.utf8.count != 12 || !account.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
             wrong.append("\(naming.name("account")) '\(account)' (allowed: 12 digits)")

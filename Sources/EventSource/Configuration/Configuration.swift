@@ -65,6 +65,20 @@ extension EventSourceMapping {
         /// The most records of parked keys that wait in each shard: 1 to 100,000,000. Default 1,000,000. At the bound the
         /// shard reads no further until keys are released or discarded.
         public var maximumParkedRecords = 1_000_000
+        /// Disables the mapping when more than this percentage of its records could not be processed within a minute: 1 to 99;
+        /// nil: never. Default nil.
+        ///
+        /// Counted are the records that succeeded, and those that were given up or parked their keys because their attempts
+        /// were used up or they can never succeed; at least 20 together. So a faulty release doesn't move a whole stream
+        /// into its failure destination. The mapping goes on when somebody enables it; its history says why it was disabled.
+        public var breaker: Int?
+        /// The stream that gets the records that a function outside Swift returns, in the commit that says that the batch is
+        /// done; nil: what it returns is ignored. Default nil.
+        ///
+        /// A stream of the same store, which is there, and not the mapping's own. In Swift a function returns records
+        /// (``EventSourceMapping/init(_:from:into:startingAt:configuration:destination:logger:function:)``) or adds them
+        /// (``InvocationContext/add(_:to:from:)``).
+        public var successStream: String?
         /// Records of this age or older are given up without being sent to the function: 60 seconds to 7 days; nil:
         /// only retention limits their age. Default nil, as Lambda's.
         public var maximumRecordAge: Duration?
@@ -119,7 +133,7 @@ extension EventSourceMapping {
 
         /// What becomes of records whose attempts are used up.
         ///
-        /// As text: `give-up`, `park-key`.
+        /// As text: `give-up`, `park-key`, `pause-shard`.
         public enum WhenExhausted: String, Hashable, Sendable, CaseIterable {
             /// They go to the failure destination, and the records after them are processed.
             case giveUp = "give-up"
@@ -130,6 +144,10 @@ extension EventSourceMapping {
             /// too old (``Configuration/maximumRecordAge``), expired or lost are given up. Can't be combined with tumbling
             /// windows, whose state is over all keys.
             case parkKey = "park-key"
+            /// Their shard delivers nothing more until an operator resumes it (``StreamMapping/resume(_:givingUp:reason:by:)``),
+            /// also after a crash: nothing is lost, and order is kept, while retention goes on. Records that are too old,
+            /// expired or lost are given up.
+            case pauseShard = "pause-shard"
         }
 
         /// The pauses before a unit is retried (ESM-A7).

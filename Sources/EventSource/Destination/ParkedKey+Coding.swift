@@ -85,7 +85,7 @@ extension ParkedKey {
         actor = json["actor"]?.text ?? ""
         reason = Self.keptReason(json["reason"]?.text ?? "")
         if let condition = json["condition"]?.text {
-            cause = Cause(
+            cause = FailureCause(
                 condition: GiveUpCondition(rawValue: condition), errorType: json["errorType"]?.text,
                 errorText: json["errorText"]?.text, attempts: Int(clamping: try number("attempts")))
         }

@@ -100,6 +100,35 @@ public final class EventSourceMapping: Sendable {
             logger: logger, source: .closure(function))
     }
 
+    /// Creates a durable mapping whose function makes records of another stream, or resumes the mapping of this name.
+    ///
+    /// ```swift
+    /// let invoices = try await EventSourceMapping("invoices", from: orders, into: store.stream("invoices")) { batch, _ in
+    ///     batch.map { NewRecord(invoice(for: $0), partitionKey: $0.partitionKey) }
+    /// }
+    /// ```
+    ///
+    /// What the function returns is appended in the commit that says that the batch is done: the records are there exactly
+    /// once, whatever crashes come between. A function that reports which record failed uses
+    /// ``InvocationContext/add(_:to:from:)``, which keeps what was made of the records before it.
+    /// The other parameters are those of the initializer with a closure.
+    ///
+    /// - Parameter output: a stream of the same store, which is there.
+    public convenience init(
+        _ name: String, from stream: RecordStream, into output: RecordStream,
+        startingAt start: StartingPosition = .trimHorizon, configuration: Configuration = Configuration(),
+        destination: (any FailureDestination)? = nil, logger: Logger = Logger(label: "shardline"),
+        function: @escaping @concurrent @Sendable (RecordBatch, InvocationContext) async throws -> [NewRecord]
+    ) async throws {
+        let target = output.name
+        try await self.init(
+            name, from: stream, startingAt: start, configuration: configuration, destination: destination,
+            logger: logger,
+            source: .closure { batch, context in
+                for record in try await function(batch, context) { try context.add(record, to: target) }
+            })
+    }
+
     /// Creates a durable mapping whose shards, or lanes of shards, each have a function with state, or resumes the mapping of this name.
     ///
     /// The other parameters are those of the initializer with a closure.

@@ -77,6 +77,10 @@ package struct LaneLog {
             logger.error(
                 "\(waiting) records of parked keys wait, which is as many as may: the shard reads no further until keys are released or discarded"
             )
+        case .shardPaused(let paused): logger.error("\(Self.pausing(paused, at: now.wall))")
+        case .shardResumed(let paused, let givingUp):
+            let what = Self.records(paused.recordCount)
+            logger.notice("the shard goes on; \(what) \(givingUp ? "are given up" : "are tried again")")
         case .unparked(let key): logger.notice("nothing of key \(RecordText.key(key)) waits any more: it flows again")
         case .protecting(_, let failed, let wait):
             guard throttle.admits(.pause, at: now.monotonic, logger) else { return }
@@ -122,6 +126,17 @@ package struct LaneLog {
             "parked \(key) of \(Self.records(span.count))\(head) after \(span.invocations) \(span.invocations == 1 ? "attempt" : "attempts") (\(span.condition)); later records of \(keys == 1 ? "it" : "them") wait\(why)"
     }
 
+    private static func pausing(_ paused: PausedShard, at now: Timestamp) -> String {
+        let (cause, head) = (
+            paused.cause, "\(paused.sequenceNumber) (\(RecordText.keyAndAge(of: paused.head, at: now)))"
+        )
+        let what = paused.recordCount == 1 ? "record \(head)" : "\(records(paused.recordCount)) from \(head)"
+        let calls = "\(cause.attempts) \(cause.attempts == 1 ? "attempt" : "attempts")"
+        let why = cause.errorText.map { ": \($0)" } ?? ""
+        return
+            "the shard is paused with \(what) after \(calls) (\(cause.condition)), until somebody resumes it\(why)"
+    }
+
     private func text(of span: LaneCore.GivenUpSpan, at now: Timestamp) -> String {
         let isOne = span.first == span.last
         var ends = span.ends
@@ -148,7 +163,8 @@ package struct LaneLog {
         switch trace {
         case .filteredOut, .closed, .windowEnded, .invoked, .succeeded, .handedOver, .checkpointed, .parked: .trace
         case .progressed, .failed, .split, .retrying, .lanesChanged, .stopped, .protecting, .notReached, .gaveUp,
-            .destinationFailed, .parkedKeys, .parkingFailed, .parkingFull, .unparked:
+            .destinationFailed, .parkedKeys, .parkingFailed, .parkingFull, .unparked,
+            .shardPaused, .shardResumed:
             .debug
         }
     }
@@ -211,6 +227,12 @@ extension LaneLog {
         case .parkingFailed(let reason, let failures, let wait):
             return "the parking stream failed, try \(failures), next in \(seconds(wait)): \(reason)"
         case .parkingFull(let waiting): return "\(waiting) records wait in the parking stream, which is as many as may"
+        case .shardPaused(let paused):
+            return
+                "the shard is paused with \(records(paused.recordCount)) from \(paused.first): \(paused.cause.condition)"
+        case .shardResumed(let paused, let givingUp):
+            return
+                "the shard goes on; \(records(paused.recordCount)) from \(paused.first) \(givingUp ? "are given up" : "are tried again")"
         case .unparked(let key): return "nothing of key \(RecordText.key(key)) waits any more"
         case .checkpointed(let position): return "checkpoint at \(position)"
         case .lanesChanged(let before, let after): return "the shard has \(after) lanes now, and had \(before)"

@@ -37,6 +37,7 @@ struct LaneWorker {
     let paused: @Sendable (ShardID, Int) -> Void
     /// Called when what operators' requests changed of a shard's parked keys is durable.
     let applied: @Sendable (ShardID, [UInt64]) -> Void
+    let tripped: @Sendable (Breaker.Trip) -> Void
 
     /// What a worker has while it works. The task of ``run()`` alone uses it.
     private struct Lanes {
@@ -110,7 +111,7 @@ struct LaneWorker {
     private func begin(_ start: MappingLanes.Start, _ lanes: inout Lanes, in group: inout DiscardingTaskGroup) {
         let driver = ShardDriver(
             start, session: session, mailbox: mailbox, alarms: lanes.alarms, gathering: lanes.gathering,
-            paused: paused, applied: applied)
+            paused: paused, applied: applied, tripped: tripped)
         lanes.drivers[start.shard.id] = driver
         settle(start.shard.id, driver.start(in: &group), &lanes, in: &group)
         if let last = lanes.last { tell(start.shard.id, last, &lanes, in: &group) }
@@ -150,9 +151,13 @@ struct LaneWorkers: Sendable {
     /// The workers, each to be run in a task. `ended` is called with how each lane ended.
     func workers(
         _ session: MappingSession, ended: @escaping @Sendable (ShardID, LaneEnd) -> Void,
-        paused: @escaping @Sendable (ShardID, Int) -> Void, applied: @escaping @Sendable (ShardID, [UInt64]) -> Void
+        paused: @escaping @Sendable (ShardID, Int) -> Void, applied: @escaping @Sendable (ShardID, [UInt64]) -> Void,
+        tripped: @escaping @Sendable (Breaker.Trip) -> Void
     ) -> [LaneWorker] {
-        mailboxes.map { LaneWorker(session: session, mailbox: $0, ended: ended, paused: paused, applied: applied) }
+        mailboxes.map {
+            LaneWorker(
+                session: session, mailbox: $0, ended: ended, paused: paused, applied: applied, tripped: tripped)
+        }
     }
 
     func begin(_ start: MappingLanes.Start) {

@@ -32,11 +32,13 @@ struct MappingExecution {
         /// What the operators' requests with these numbers changed of a shard's parked keys is durable.
         case applied(ShardID, [UInt64])
         /// The requests that the store has.
-        case requests([UTF8Key: ParkedKeyRequest])
+        case requests([UTF8Key: MappingRequest])
         /// These requests need no shard's work any more, or that of these shards only.
         case checked([UInt64: Set<ShardID>])
         /// Nothing could be found out of these requests.
         case notChecked([UInt64])
+        /// Too many records can't be processed.
+        case tripped(Breaker.Trip)
         /// Released records are redriven, or are no longer.
         case redriving(Bool)
         case stopRequested
@@ -114,8 +116,8 @@ struct MappingExecution {
             store: store, key: mapping.key, streamID: stream.id, epoch: claimed.epoch,
             settings: SessionValue(settings), function: mapping.function,
             requestIDs: RequestIDs(run: mapping.seed ^ claimed.epoch),
-            permits: Permits(settings.configuration.concurrency), control: mapping.control,
-            redrives: RedriveControl(),
+            permits: Permits(settings.configuration.concurrency), targets: AddedTargets(store),
+            control: mapping.control, breaker: Breaker(), redrives: RedriveControl(),
             board: mapping.board, metrics: mapping.metrics, tracer: ActiveTracer.current, throttle: LogThrottle(),
             logger: logger,
             observer: mapping.observer, direct: store as? any DirectStore,
@@ -150,7 +152,7 @@ struct MappingExecution {
         await withDiscardingTaskGroup { group in
             listen(session, workers, events, from: MappingSummary(claimed), in: &group)
             session.redrives.enable(claimed.isEnabled)
-            if let found = try? await ParkedKeyRequest.all(of: session.key, in: session.store) {
+            if let found = try? await MappingRequest.all(of: session.key, in: session.store) {
                 course.add(found)
             } else {
                 lookForRequests(session, events, in: &group)
@@ -196,7 +198,7 @@ struct MappingExecution {
         }
         let all = workers.workers(
             session, ended: { events.post(.lane($0, $1)) }, paused: { events.post(.paused($0, $1)) },
-            applied: { events.post(.applied($0, $1)) })
+            applied: { events.post(.applied($0, $1)) }, tripped: { events.post(.tripped($0)) })
         for worker in all {
             group.addTask { await worker.run() }
         }
@@ -221,6 +223,7 @@ struct MappingExecution {
         case .checked(let left): course.checked(left)
         case .notChecked(let numbers): course.notChecked(numbers)
         case .redriving(let isBusy): course.redriving(isBusy)
+        case .tripped(let trip): disable(course.session, trip, in: &group)
         case .controlled(let description, let settings):
             guard course.control(description, settings) else { return }
             let action = Self.words(of: description.lastAction)
@@ -323,13 +326,32 @@ struct MappingExecution {
         }
     }
 
+    /// Disables the mapping, as a control action of the store's, because too many records can't be processed (ESM-N4).
+    private func disable(_ session: MappingSession, _ trip: Breaker.Trip, in group: inout DiscardingTaskGroup) {
+        session.logger.error("the mapping is disabled until somebody enables it: \(trip.reason)")
+        group.addTask {
+            var failures = 0
+            while !Task.isCancelled {
+                do {
+                    try await mapping.mapping.disable(reason: trip.reason, by: "breaker")
+                    return
+                } catch {
+                    failures += 1
+                    session.logger.error("the mapping can't be disabled yet, try \(failures): \(error)")
+                    let pause = session.timeSource.monotonicTime + Self.watchInterval
+                    do { try await session.timeSource.sleep(until: pause) } catch { return }
+                }
+            }
+        }
+    }
+
     /// Reads what operators have asked of the mapping's parked keys, and tells it.
     private func lookForRequests(
         _ session: MappingSession, _ events: Mailbox<SessionEvent>, in group: inout DiscardingTaskGroup
     ) {
         group.addTask {
             while !Task.isCancelled {
-                if let found = try? await ParkedKeyRequest.all(of: session.key, in: session.store) {
+                if let found = try? await MappingRequest.all(of: session.key, in: session.store) {
                     events.post(.requests(found))
                     return
                 }
@@ -349,7 +371,7 @@ struct MappingExecution {
         let session = course.session
         group.addTask {
             do {
-                events.post(.checked(try await ParkedKeyRequest.end(due, of: session)))
+                events.post(.checked(try await MappingRequest.end(due, of: session)))
             } catch {
                 session.logger.error("requests for parked keys can't be removed yet: \(error)")
                 let pause = session.timeSource.monotonicTime + Self.watchInterval

@@ -9,7 +9,7 @@ struct MappingLanes {
         let beginning: ShardCore.InitialState
         let goal: ShardDriver.Goal?
         /// What operators have asked of parked keys, and is not durable yet.
-        let requests: [ParkedKeyRequest.Numbered]
+        let requests: [MappingRequest.Numbered]
         /// Publishes the lane's state and counters.
         let board: MappingStatusRegistry.Shard
     }
@@ -29,7 +29,7 @@ struct MappingLanes {
     /// The keys that are parked in shards that have not been started, by shard.
     private var parked: [ShardID: [ParkedKey]] = [:]
     /// Operators' requests that are not durable yet.
-    var requests: [ParkedKeyRequest.Numbered] = []
+    var requests: [MappingRequest.Numbered] = []
 
     private struct Known {
         var shard: ShardDescription

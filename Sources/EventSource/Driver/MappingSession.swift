@@ -17,8 +17,12 @@ struct MappingSession: Sendable {
     let function: FunctionSource
     let requestIDs: RequestIDs
     let permits: Permits
+    /// The streams that functions add records to.
+    let targets: AddedTargets
     /// Whether the run was asked to stop, as the tasks of invocations look at it before a further call.
     let control: ExecutionControl
+    /// Notices when too many records can't be processed.
+    let breaker: Breaker
     /// When records of parked keys are to be redriven.
     let redrives: RedriveControl
     let board: MappingStatusRegistry
@@ -107,6 +111,8 @@ enum LaneEnd: Sendable {
     case fenced
     /// It was cancelled; the records in flight are delivered again.
     case cancelled
+    /// It waits for an operator, and the run ends when all is done; the other shards come to their end.
+    case paused(any Error)
     /// The shard can't be read any further; the other shards go on.
     case damaged(any Error)
     /// The error ends the whole run.

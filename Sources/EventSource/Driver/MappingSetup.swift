@@ -85,6 +85,7 @@ struct MappingSetup {
     func target(own destination: (any FailureDestination)?, _ settings: StoredSettings) async throws -> DeliveryTarget {
         let source = try await store.describeStream(key.stream)
         try await ensureParkingStream()
+        try await checkSuccessStream()
         if let destination { return .own(destination) }
         if let name = settings.failureStream(of: key) {
             try await ensureFailureStream(name, for: source)
@@ -102,7 +103,7 @@ struct MappingSetup {
         do {
             try await store.createMapping(definition)
             // A store without attributes has no requests.
-            try? await ParkedKeyRequest.removeAll(of: key, in: store)
+            try? await MappingRequest.removeAll(of: key, in: store)
             logger.info("mapping made", metadata: ["start": "\(start)"])
             return false
         } catch let error as ShardlineError where error.code == .mappingExists {
@@ -118,6 +119,18 @@ struct MappingSetup {
     func ensureParkingStream() async throws {
         guard configuration.whenExhausted == .parkKey else { return }
         try await ParkingStream(mapping: key, store: store, logger: logger).ensure()
+    }
+
+    /// Throws `invalidArgument` where the stream that gets returned records is not there.
+    func checkSuccessStream() async throws {
+        guard let name = configuration.successStream else { return }
+        do {
+            _ = try await store.summarizeStream(name)
+        } catch let error as ShardlineError where error.code == .streamNotFound {
+            throw ShardlineError(
+                .invalidArgument, "successStream '\(name)', which is not there (allowed: a stream of the same store)",
+                cause: error)
+        }
     }
 
     func ensureFailureStream(_ name: String, for source: StreamDescription) async throws {

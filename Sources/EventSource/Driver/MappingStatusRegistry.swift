@@ -46,6 +46,9 @@ final class MappingStatusRegistry: Sendable {
             case .invoking(let span, let attempt): busy(.invoking, with: span.first, attempts: attempt - 1, now)
             case .waiting(let span, let attempts, let until):
                 busy(until == nil ? .batching : .retrying, with: span.first, attempts: attempts, now)
+            case .paused(let paused):
+                busy(.paused, with: paused.first, attempts: paused.cause.attempts, now)
+                state.lastError = paused.cause.errorText
             case .handingOver(let giveUp, _): busy(.delivering, with: giveUp.last, attempts: 0, now)
             }
             state.unit =
@@ -53,6 +56,7 @@ final class MappingStatusRegistry: Sendable {
                 case .stopped: state.unit
                 case .idle, .filling: nil
                 case .invoking(let span, _), .waiting(let span, _, _): MappingShardState.Unit(span)
+                case .paused(let paused): MappingShardState.Unit(paused)
                 case .handingOver(let giveUp, _): MappingShardState.Unit(giveUp)
                 }
         }
@@ -147,7 +151,7 @@ final class MappingStatusRegistry: Sendable {
                 case .damaged(let error):
                     entry.state.phase = .damaged
                     entry.state.lastError = String(describing: error)
-                case .stopped, .fenced, .cancelled, .failed: entry.state.phase = .stopped
+                case .stopped, .paused, .fenced, .cancelled, .failed: entry.state.phase = .stopped
                 }
             }
         }

@@ -38,7 +38,7 @@ struct SessionCourse {
 
     // Parked keys.
     private struct Request {
-        let numbered: ParkedKeyRequest.Numbered
+        let numbered: MappingRequest.Numbered
         /// The shards that were told and have not answered.
         var waiting: Set<ShardID>
         /// The shards that have done their part.
@@ -151,7 +151,7 @@ struct SessionCourse {
         case .fenced:
             isFenced = true
             stopLanes()
-        case .damaged(let error): damage = error
+        case .damaged(let error), .paused(let error): damage = error
         case .failed(let error):
             failure = error
             stopLanes()
@@ -193,6 +193,7 @@ struct SessionCourse {
         guard mapping.isEnabled != isEnabled else { return true }
         isEnabled = mapping.isEnabled
         session.redrives.enable(isEnabled)
+        if isEnabled { session.breaker.reset() }
         guard isStarted else { return true }
         resting = []
         if isEnabled {
@@ -229,16 +230,16 @@ struct SessionCourse {
     }
 
     /// Tells the shards of what operators have asked for, by the names of the requests, and they don't know.
-    mutating func add(_ found: [UTF8Key: ParkedKeyRequest]) {
+    mutating func add(_ found: [UTF8Key: MappingRequest]) {
         guard !isOver else { return }
         let known = Set(open.values.map { UTF8Key($0.numbered.name) }).union(ended)
         for (name, request) in found.sorted(by: { $0.key < $1.key }) where !known.contains(name) {
             requestCount += 1
-            let numbered = ParkedKeyRequest.Numbered(number: requestCount, name: name.string, request: request)
+            let numbered = MappingRequest.Numbered(number: requestCount, name: name.string, request: request)
             open[requestCount] = Request(numbered: numbered, waiting: runningShards)
             lanes.requests.append(numbered)
             for shard in runningShards.sorted() {
-                workers.tell(shard, .event(.parkedKeys(numbered.action, request: numbered.number)))
+                workers.tell(shard, .event(numbered.event))
             }
         }
     }
@@ -251,9 +252,9 @@ struct SessionCourse {
     }
 
     /// The requests for which no running shard has anything to do, each with the shards that have done their part.
-    mutating func requestsToCheck() -> [(ParkedKeyRequest.Numbered, Set<ShardID>)] {
+    mutating func requestsToCheck() -> [(MappingRequest.Numbered, Set<ShardID>)] {
         guard isStarted else { return [] }
-        var due: [(ParkedKeyRequest.Numbered, Set<ShardID>)] = []
+        var due: [(MappingRequest.Numbered, Set<ShardID>)] = []
         for (number, request) in open.sorted(by: { $0.key < $1.key })
         where request.waiting.isEmpty && !request.isChecked {
             open[number]?.isChecked = true

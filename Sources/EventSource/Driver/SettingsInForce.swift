@@ -58,6 +58,9 @@ extension EventSourceMapping {
         let setup = MappingSetup(
             key: key, store: stream.engine, configuration: stored.configuration, logger: logger)
         if before?.configuration.whenExhausted != .parkKey { try await setup.ensureParkingStream() }
+        if before?.configuration.successStream != stored.configuration.successStream {
+            try await setup.checkSuccessStream()
+        }
         if let ownDestination { return .own(ownDestination) }
         if let name = stored.failureStream(of: key) {
             // It can't be deleted while the mapping runs, but may have been before.

@@ -69,6 +69,9 @@ final class ShardDriver {
     private var pause: Int?
     private let paused: @Sendable (ShardID, Int) -> Void
     private let applied: @Sendable (ShardID, [UInt64]) -> Void
+    private let tripped: @Sendable (Breaker.Trip) -> Void
+    /// What the breaker was told of: the records that succeeded, and those that could not be processed.
+    private var toldBreaker = (succeeded: 0, exhausted: 0)
     /// How the lane ends once no invocation is in flight.
     private var pendingEnd: LaneEnd?
     /// How it ends once it has stopped, if the shard can't be read any further.
@@ -94,13 +97,14 @@ final class ShardDriver {
     init(
         _ start: MappingLanes.Start, session: MappingSession, mailbox: Mailbox<LaneWorker.Input>, alarms: LaneAlarms,
         gathering: ReadCoalescer, paused: @escaping @Sendable (ShardID, Int) -> Void,
-        applied: @escaping @Sendable (ShardID, [UInt64]) -> Void
+        applied: @escaping @Sendable (ShardID, [UInt64]) -> Void, tripped: @escaping @Sendable (Breaker.Trip) -> Void
     ) {
+        self.tripped = tripped
         self.alarms = alarms
         self.paused = paused
         self.applied = applied
         // Before anything is read: what they park is not sent any more.
-        due = start.requests.map { .parkedKeys($0.action.within(start.shard.hashKeyRange), request: $0.number) }
+        due = start.requests.map { Self.event(of: $0, in: start.shard.hashKeyRange) }
         self.gathering = gathering
         self.session = session
         shard = start.shard
@@ -128,6 +132,11 @@ final class ShardDriver {
         log = LaneLog(
             logger: logger, shard: start.shard, destination: settings.destination.words, throttle: session.throttle)
         tip = start.shard.tip
+    }
+
+    private static func event(of request: MappingRequest.Numbered, in range: HashKeyRange) -> ShardCore.Event {
+        guard case .parkedKeys(let action, let number) = request.event else { return request.event }
+        return .parkedKeys(action.within(range), request: number)
     }
 
     /// Prefetches the driver and its lane, which are used soon, into the processor's cache.
@@ -229,7 +238,8 @@ final class ShardDriver {
     private func start(_ calls: [LaneCore.Invocation], in group: inout DiscardingTaskGroup) {
         let (call, lane) = (FunctionCall(limit: settings.configuration.functionTimeout), calls[0].lane)
         running[lane] = RunningCalls(left: calls[...], call: call)
-        if isStopping || pause != nil { call.endAfterThis() }
+        // A shard that was paused by the same decision calls nothing more.
+        if isStopping || pause != nil || core.paused != nil { call.endAfterThis() }
         let (work, runner) = (work, runners[lane])
         group.addTask { await work.invoke(calls[...], runner: runner, call: call) }
         setAlarm()
@@ -298,8 +308,8 @@ final class ShardDriver {
         if let horizon = last.horizon { due.append(.trimmed(through: horizon)) }
         due.append(
             results.count == 1
-                ? .invocationEnded(last.number, last.result, state: last.state)
-                : .invocationsEnded(results.map { ($0.number, $0.result) }))
+                ? .invocationEnded(last.number, last.result, state: last.state, added: last.added)
+                : .invocationsEnded(results.map { ($0.number, $0.result, $0.added) }))
         if last.isTooOld { due.append(.reachable) }
         return settle(in: &group)
     }
@@ -355,10 +365,21 @@ final class ShardDriver {
             }
         }
         if next == due.count { due.removeAll(keepingCapacity: true) } else { due.removeFirst(next) }
+        if end == nil, goal != nil, !isStopping, pendingEnd == nil, let paused = core.paused {
+            damage = .paused(Self.pausedError(paused, of: session.key))
+            end = stop(in: &group)
+        }
         publish(at: now)
         // If the lane waits for nothing but its checkpoint, the checkpoint's notice needn't wake the worker.
         address.hearsOfCheckpoints(!(goal == nil && !isStopping && core.waitsForRecords))
         return end
+    }
+
+    private static func pausedError(_ paused: PausedShard, of mapping: MappingID) -> ShardlineError {
+        ShardlineError(
+            .shardPaused,
+            "\(paused.shard) of the mapping '\(mapping)' is paused since \(paused.since), because record \(paused.sequenceNumber) (key \(RecordText.key(paused.partitionKey))) could not be processed (\(paused.cause.condition)): mend the function and resume the shard"
+        )
     }
 
     private func step(
@@ -377,6 +398,7 @@ final class ShardDriver {
             swap(&decisions, &self.decisions)
         }
         if core.laneCount != runners.count { changeLanes(to: core.laneCount) }
+        if core.paused != nil { endCallsAfterThis() }
         var end: LaneEnd?
         for index in decisions.actions.indices {
             if let ended = perform(decisions.actions[index], in: &group) { end = ended }
@@ -392,9 +414,21 @@ final class ShardDriver {
     private func publish(at now: Moment) {
         board.update(&core, tip: tip, now: now)
         core.withCounters { metrics.record($0, since: &told) }
+        tellBreaker(at: now)
         guard let observer = session.observer else { return }
         for step in unobserved { observer(shard.id, step) }
         unobserved = []
+    }
+
+    /// Tells the breaker what has ended.
+    private func tellBreaker(at now: Moment) {
+        let before = toldBreaker
+        core.withCounters { toldBreaker = ($0.succeeded, $0.exhausted) }
+        guard let percent = settings.configuration.breaker else { return }
+        let trip = session.breaker.note(
+            succeeded: toldBreaker.succeeded - before.succeeded, exhausted: toldBreaker.exhausted - before.exhausted,
+            percent: percent, at: now.monotonic)
+        if let trip { tripped(trip) }
     }
 
     private func perform(_ action: ShardCore.Action, in group: inout DiscardingTaskGroup) -> LaneEnd? {
@@ -416,6 +450,9 @@ final class ShardDriver {
             commit(
                 session.checkpoint(shard.id, progress),
                 urgency: isBehind || !progress.notes.isEmpty ? .now : .relaxed, then: .checkpointed, in: &group)
+        case .checkpointAdding(let progress, let records):
+            let work = work
+            group.addTask { await work.commit(progress, adding: records) }
         case .handOver(let giveUp, let progress):
             let (work, settings) = (work, settings)
             group.addTask { await work.deliver(giveUp, progress, by: settings) }

@@ -8,6 +8,8 @@ struct CallResult: Sendable {
     let result: LaneCore.InvocationResult
     /// What the function returned for its tumbling window.
     var state: [UInt8]?
+    /// The records that it added to its unit's commit.
+    var added: [AddedRecord] = []
     /// Retention has removed everything up to this number, and the records with it; nil if it has not.
     var horizon: SequenceNumber?
     /// Whether the records became too old while they waited for a permit.
@@ -84,7 +86,8 @@ extension ShardWork {
         let context = InvocationContext(
             mapping: session.key.name, stream: session.key.stream, streamID: session.streamID, shard: shard.id,
             attempt: invocation.attempt, window: invocation.window, requestIDs: session.requestIDs,
-            invocation: invocation.number, timeout: call.limit, timeSource: timeSource, logger: logger, span: span)
+            invocation: invocation.number, timeout: call.limit, timeSource: timeSource, logger: logger, span: span,
+            added: AddedRecords(session.targets))
         let last = invocation.unit.records.last?.approximateArrivalTimestamp ?? invocation.unit.span.head.arrival
         let age = max(.zero, timeSource.wallTime - last)
         let begun = timeSource.monotonicTime
@@ -99,7 +102,11 @@ extension ShardWork {
         }
         let isOverdue = call.end()
         let isCancelled = Task.isCancelled && found.result.isReached
-        var answer = result(isOverdue ? Self.timedOut(call.limit) : isCancelled ? .cancelled : found.result)
+        context.added.end()
+        let judged = await context.added.take(
+            after: isOverdue ? Self.timedOut(call.limit) : isCancelled ? .cancelled : found.result)
+        var answer = result(judged.result)
+        answer.added = judged.records
         answer.state = found.state
         answer.times = FunctionCall.Times(begun: begun, age: age)
         answer.duration = timeSource.monotonicTime - begun

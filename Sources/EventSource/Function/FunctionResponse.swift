@@ -157,7 +157,7 @@ extension JSONValue {
 
     /// The members of a response that have a meaning.
     package static let answerMembers: [UTF8Key] = [
-        "batchItemFailures", "errorMessage", "errorType", "permanent", "itemIdentifier", "state",
+        "batchItemFailures", "errorMessage", "errorType", "permanent", "itemIdentifier", "state", "records",
     ]
 
     /// The members that a function may send without a content, null, empty or false, with every response.
@@ -169,8 +169,11 @@ extension JSONValue {
         switch self {
         case .object(let members):
             // A log line may also have an error's members, empty.
+            var returnsRecords = false
+            if case .array? = members["records"] { returnsRecords = true }
             let isAnswer =
-                members["batchItemFailures"] != nil || members["state"] != nil || ReportedError(in: self) != nil
+                members["batchItemFailures"] != nil || members["state"] != nil || returnsRecords
+                || ReportedError(in: self) != nil
             let isSilent = members.allSatisfy { name, value in
                 Self.silentMembers.contains(name) && [.null, .array([]), .bool(false)].contains(value)
             }

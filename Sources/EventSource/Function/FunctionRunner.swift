@@ -40,7 +40,7 @@ enum FunctionSource: Sendable {
         case .outside(let function):
             .outside(
                 function, KinesisEvent(names: names, deaggregates: configuration.deaggregates),
-                reportsFailures: configuration.reportsBatchItemFailures)
+                AnswerReading(configuration))
         case .redrive(let function): .redrive(function, function.runner(for: shard, configuration))
         }
     }
@@ -62,12 +62,25 @@ enum FunctionSource: Sendable {
     }
 }
 
+/// What is read of the answers of a function outside Swift.
+struct AnswerReading: Sendable {
+    /// Whether `batchItemFailures` is read.
+    let reportsFailures: Bool
+    /// The stream that gets the records that it returns; nil: they are not read.
+    let successStream: String?
+
+    init(_ configuration: EventSourceMapping.Configuration) {
+        reportsFailures = configuration.reportsBatchItemFailures
+        successStream = configuration.successStream
+    }
+}
+
 /// A function for one shard, which makes at most one call at a time.
 enum FunctionRunner: Sendable {
     case closure(EventFunction)
     case stateful(StatefulFunction)
     case windowed(WindowedFunction)
-    case outside(any OutsideFunction, KinesisEvent, reportsFailures: Bool)
+    case outside(any OutsideFunction, KinesisEvent, AnswerReading)
     indirect case redrive(any ParkedRecordFunction, FunctionRunner)
 
     /// How a call ended, and the state that the function returned for its window; nil: none.
@@ -77,7 +90,7 @@ enum FunctionRunner: Sendable {
         guard case .outside(let function, _, _) = self else { return self }
         return .outside(
             function, KinesisEvent(names: names, deaggregates: configuration.deaggregates),
-            reportsFailures: configuration.reportsBatchItemFailures)
+            AnswerReading(configuration))
     }
 
     /// Calls the function and returns the result once the function has ended.
@@ -92,11 +105,14 @@ enum FunctionRunner: Sendable {
             guard let window = invocation.window else { return (.failed(Self.needsWindow), nil) }
             let (error, state) = await function.call(unit.records, window, context)
             return (error.map { unit.result(ofThrown: $0) } ?? .success, state)
-        case .outside(let function, let event, let reportsFailures):
+        case .outside(let function, let event, let reading):
             let text = event.json(
                 of: unit.records, window: invocation.window, shard: context.shard, traceFields: context.traceFields)
-            return await function.invoke(unit.records, event: text, context: context)
-                .result(for: unit, reportsFailures: reportsFailures)
+            let answer = await function.invoke(unit.records, event: text, context: context)
+            if let stream = reading.successStream, let problem = answer.add(to: stream, of: unit, context) {
+                return (.failed(problem), nil)
+            }
+            return answer.result(for: unit, reportsFailures: reading.reportsFailures)
         case .redrive(let function, let runner):
             return (await function.call(invocation, context, runner), nil)
         }

@@ -47,6 +47,7 @@ public struct InvocationContext: Sendable {
     private let monotonicDeadline: MonotonicTime
     private let timeSource: any TimeSource
     private let span: InvocationSpan?
+    let added: AddedRecords
 
     package init(
         mapping: String, stream: String, streamID: StreamID, shard: ShardID, attempt: Int,
@@ -56,14 +57,16 @@ public struct InvocationContext: Sendable {
         self.init(
             mapping: mapping, stream: stream, streamID: streamID, shard: shard, attempt: attempt, window: window,
             requestIDs: requestIDs, invocation: invocation, timeout: timeout, timeSource: timeSource, logger: logger,
-            span: nil)
+            span: nil, added: AddedRecords(nil))
     }
 
     init(
         mapping: String, stream: String, streamID: StreamID, shard: ShardID, attempt: Int,
         window: LaneCore.WindowCall?, requestIDs: RequestIDs, invocation: Int, timeout: Duration,
-        timeSource: any TimeSource, logger: Logger, span: InvocationSpan?
+        timeSource: any TimeSource, logger: Logger, span: InvocationSpan?,
+        added: AddedRecords
     ) {
+        self.added = added
         self.span = span
         self.mapping = mapping
         self.stream = stream
@@ -77,6 +80,35 @@ public struct InvocationContext: Sendable {
         monotonicDeadline = timeSource.monotonicTime + timeout
         self.timeSource = timeSource
         laneLogger = logger
+    }
+
+    /// Adds a record to the commit that says that the records of this invocation are done (ESM-O1): both are durable
+    /// together, or neither is. So in one store the record is there exactly once for what was done, whatever crashes come
+    /// between.
+    ///
+    /// The record is not visible before that commit. If the invocation fails, it is dropped, and the next attempt adds what
+    /// it has to. Where the function reports the first record that failed, what was made of the records before it is kept,
+    /// and the rest is dropped. Records of one partition key are in the order in which they were added.
+    ///
+    /// - Parameters:
+    ///   - record: a partition key of 1 to 256 characters, and data of at most what the stream takes.
+    ///   - stream: a stream of the same store, which is there.
+    ///   - source: the record that it was made of. Default: all of the batch, so that it is kept only where all of the batch
+    ///     is done.
+    /// - Throws: `invalidArgument`, `recordTooLarge`; also for more than 10,000 records or 16 MiB of keys and data in one
+    ///   invocation, and after the function has returned. A stream that is not there, or takes only smaller records, makes
+    ///   the invocation fail.
+    public func add(_ record: NewRecord, to stream: String, from source: Record? = nil) throws {
+        try added.add(AddedRecord(record, to: stream, from: source?.sequenceNumber))
+    }
+
+    /// Takes the records that the function has added, after its end with this result.
+    package func addedRecords(
+        after result: LaneCore.InvocationResult
+    ) async -> (LaneCore.InvocationResult, [AddedRecord]) {
+        added.end()
+        let (result, records) = await added.take(after: result)
+        return (result, records)
     }
 
     /// The time until the invocation is cancelled; never negative.

@@ -41,6 +41,21 @@ extension OutsideAnswer {
         }
     }
 
+    /// Adds the records that the function returns to the unit's commit (ESM-O2). Returns what is wrong with them.
+    func add(to stream: String, of unit: LaneCore.Unit, _ context: InvocationContext) -> LaneCore.FunctionFailure? {
+        guard case .answered(let line) = self else { return nil }
+        do {
+            for item in try ReturnedRecords.read(line, for: unit.records) {
+                try context.added.add(AddedRecord(item.record, to: stream, from: item.source))
+            }
+            return nil
+        } catch let problem as ReturnedRecords.Problem {
+            return LaneCore.FunctionFailure(problem.text, type: "InvalidResponse")
+        } catch {
+            return LaneCore.FunctionFailure(String(describing: error), type: "InvalidResponse")
+        }
+    }
+
     /// How many of the first records this answer completes, and why the next one failed, by the mapping's own rules.
     /// For observers such as bench. `records` must not be empty.
     package func done(

@@ -61,11 +61,11 @@ struct SettingsOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "What becomes of records whose attempts are used up: give-up (they go to --on-failure) or park-key (they and all later records of their partition keys wait aside, in order, while other keys go on, until `shardline redrive`). Default: give-up.",
+            "What becomes of records whose attempts are used up: give-up (they go to --on-failure), park-key (they and all later records of their partition keys wait aside, in order, while other keys go on, until `shardline redrive`), or pause-shard (their shard waits until `shardline mapping resume`). Default: give-up.",
             valueName: "what"),
         transform: { text in
             guard let choice = EventSourceMapping.Configuration.WhenExhausted(rawValue: text) else {
-                throw ArgumentProblem(description: "what becomes of such records is give-up or park-key")
+                throw ArgumentProblem(description: "what becomes of such records is give-up, park-key or pause-shard")
             }
             return choice
         })
@@ -86,6 +86,20 @@ struct SettingsOptions: ParsableArguments {
             valueName: "count"),
         transform: Amounts.wholeNumber)
     var maximumParkedRecords: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Disable the mapping when more than this percentage of its records, at least 20, could not be processed within a minute: 1 to 99, or -1 for never. Default: never.",
+            valueName: "percent"),
+        transform: Amounts.wholeNumber)
+    var breaker: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "The stream that gets the records that the command returns, as \"records\" in its answer, in one commit with the checkpoint; none for no stream. Default: none.",
+            valueName: "stream"))
+    var onSuccess: String?
 
     @Option(
         parsing: .unconditional,
@@ -138,6 +152,8 @@ struct SettingsOptions: ParsableArguments {
         if let whenExhausted { settings.whenExhausted = whenExhausted }
         if let maximumParkedRecordsPerKey { settings.maximumParkedRecordsPerKey = maximumParkedRecordsPerKey }
         if let maximumParkedRecords { settings.maximumParkedRecords = maximumParkedRecords }
+        if let breaker { settings.breaker = breaker == -1 ? nil : breaker }
+        if let onSuccess { settings.successStream = onSuccess == "none" ? nil : onSuccess }
         if let maxAge { settings.maximumRecordAge = maxAge.value }
         if let timeout { settings.functionTimeout = timeout.value }
         if let concurrency { settings.concurrency = concurrency }

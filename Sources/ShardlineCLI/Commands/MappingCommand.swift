@@ -11,7 +11,7 @@ struct MappingCommand: AsyncParsableCommand {
         subcommands: [
             MappingListCommand.self, MappingDescribeCommand.self, MappingUpdateCommand.self,
             MappingDisableCommand.self, MappingEnableCommand.self, MappingSeekCommand.self, MappingDeleteCommand.self,
-            MappingKeysCommand.self, MappingParkCommand.self, MappingDiscardCommand.self,
+            MappingKeysCommand.self, MappingParkCommand.self, MappingDiscardCommand.self, MappingResumeCommand.self,
         ])
 }
 

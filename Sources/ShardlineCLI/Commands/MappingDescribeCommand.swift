@@ -24,7 +24,8 @@ struct MappingDescribeCommand: AsyncParsableCommand {
             names of its metrics, such as PolledEventCount; null where none runs it.
 
             PARKED are the partition keys that wait aside with their records (--when-exhausted park-key): `shardline mapping \
-            keys` lists them, `shardline redrive` hands their records back.
+            keys` lists them, `shardline redrive` hands their records back. PAUSED are shards that deliver nothing until `shardline \
+            mapping resume` (--when-exhausted pause-shard).
 
             Example:
               shardline mapping describe clicks count
@@ -41,8 +42,9 @@ struct MappingDescribeCommand: AsyncParsableCommand {
         let (report, now) = try await withStore(store) { store in
             let mapping = try await store.describeMapping(arguments.key)
             let history = try await store.mappingHistory(arguments.key)
-            let keys = try await store.stream(arguments.key.stream).mapping(arguments.key.name).parkedKeys()
-            let report = try await MappingReport(mapping, in: store, history, parkedKeys: keys)
+            let named = store.stream(arguments.key.stream).mapping(arguments.key.name)
+            let (keys, paused) = (try await named.parkedKeys(), try await named.pausedShards())
+            let report = try await MappingReport(mapping, in: store, history, parkedKeys: keys, pausedShards: paused)
             return (report, store.timeSource.wallTime)
         }
         if json { return try Output.standard.write(json: report.json(now: now) + [UInt8(ascii: "\n")]) }

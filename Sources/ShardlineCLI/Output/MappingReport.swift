@@ -11,26 +11,30 @@ struct MappingReport: Sendable {
     let history: [MappingAction]?
     /// The keys that the mapping has parked, where they are to be told.
     let parkedKeys: [ParkedKey]?
+    /// The shards that are paused, where they are to be told.
+    let pausedShards: [PausedShard]
 
     /// What the store in `store` knows of `mapping`, and what the process that runs it says.
     init(
         _ mapping: MappingDescription, in store: some StoreEngine, _ history: [MappingAction]? = nil,
-        parkedKeys: [ParkedKey]? = nil
+        parkedKeys: [ParkedKey]? = nil, pausedShards: [PausedShard] = []
     ) async throws {
         self.mapping = mapping
         self.history = history
         self.parkedKeys = parkedKeys
+        self.pausedShards = pausedShards
         progress = try await MappingProgress.all(of: mapping, in: store)
     }
 
     init(
         _ mapping: MappingDescription, _ progress: [MappingProgress], _ history: [MappingAction]? = nil,
-        parkedKeys: [ParkedKey]? = nil
+        parkedKeys: [ParkedKey]? = nil, pausedShards: [PausedShard] = []
     ) {
         self.mapping = mapping
         self.progress = progress
         self.history = history
         self.parkedKeys = parkedKeys
+        self.pausedShards = pausedShards
     }
 
     var behind: Int { progress.reduce(0) { $0 + $1.behind } }
@@ -62,7 +66,8 @@ struct MappingReport: Sendable {
             "state      \(state)\(mapping.holder.map { ", run by \(Output.escaped($0.owner.utf8, backslash: "\\"))" } ?? "")",
             "made       \(mapping.createdAt)",
             "behind     \(Readable.count(behind, "record"))",
-        ] + parkedLine + changedLine + oldestLine(now: now) + expiredLines
+        ] + PausedShards.lines(pausedShards, of: (mapping.key.stream, mapping.key.name), now: now) + parkedLine
+            + changedLine + oldestLine(now: now) + expiredLines
             + SettingsTable.lines(ofJSON: mapping.configuration, of: mapping.key, title: "settings   ") + [""]
             + table.lines
     }
@@ -108,6 +113,7 @@ struct MappingReport: Sendable {
         case .ended: text = "done"
         case .stopped: text = "stopped"
         case .damaged: text = "damaged"
+        case .paused: text = "paused until resumed"
         }
         switch state.phase {
         case .delivering: text += state.lastError == nil ? " is written" : " fails"
@@ -166,6 +172,8 @@ struct MappingReport: Sendable {
                 report.member("parkedKeys", parkedKeys.count)
                 report.member("parkedRecords", parkedKeys.reduce(0) { $0 + $1.recordCount })
             }
+            report.name("pausedShards")
+            PausedShards.write(pausedShards, to: &report)
             report.name("counts")
             MappingCounts.write(progress.compactMap(\.state).map(\.counts), to: &report)
             report.name("shards")

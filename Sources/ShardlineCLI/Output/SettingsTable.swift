@@ -52,6 +52,11 @@ enum SettingsTable {
             add("--maximum-parked-records-per-key", Readable.number(settings.maximumParkedRecordsPerKey))
             add("--maximum-parked-records", "\(Readable.number(settings.maximumParkedRecords)) in a shard")
         }
+        if settings.whenExhausted == .pauseShard {
+            add("--when-exhausted", "pause-shard, until it is resumed")
+        }
+        if let breaker = settings.breaker { add("--breaker", "\(breaker) %") }
+        if let stream = settings.successStream { add("--on-success", stream) }
         if settings.deaggregates { add("--deaggregate", "yes, an event has the user records of aggregates") }
         let backOff = settings.backOff
         // What only a program can set is shown where one has.
@@ -81,7 +86,7 @@ extension EventSourceMapping.Configuration.Naming {
         "maximumRecordAge": "--max-age", "functionTimeout": "--timeout", "concurrency": "--concurrency",
         "whenExhausted": "--when-exhausted", "maximumParkedRecordsPerKey": "--maximum-parked-records-per-key",
         "maximumParkedRecords": "--maximum-parked-records", "failureDestination": "--on-failure",
-        "shutdownGrace": "--grace",
+        "shutdownGrace": "--grace", "breaker": "--breaker", "successStream": "--on-success",
     ]
 
     /// The names of the options of `consume`, with durations as they were typed.

@@ -40,6 +40,9 @@ public struct MappingTestDriver {
     /// The records that wait aside, as their keys are parked, in the order in which they were taken
     /// (`EventSourceMapping.Configuration.whenExhausted`).
     public private(set) var parkedRecords: [Record] = []
+    /// The records that the function has added to its units' commits (`InvocationContext.add`), in order, by the streams
+    /// that they are for.
+    public private(set) var added: [UTF8Key: [NewRecord]] = [:]
     /// The keys that are parked, in the order of their bytes.
     public var parkedKeys: [ParkedKey] { core.parkedKeys }
     /// Every step with its reason, one line each, beginning with the rule that it follows
@@ -254,13 +257,17 @@ public struct MappingTestDriver {
             read = order
             return nil
         case .invoke(let invocation):
-            let (result, state) = await invoke(invocation)
-            return .invocationEnded(invocation.number, result, state: state)
+            let (result, state, added) = await invoke(invocation)
+            return .invocationEnded(invocation.number, result, state: state, added: added)
         case .invokeAll:
             preconditionFailure("the driver's settings allow one call at a time")
         case .wait(let until):
             wake = until
             return nil
+        case .checkpointAdding(let progress, let records):
+            checkpoint = max(checkpoint, progress.position)
+            for added in records { self.added[UTF8Key(added.stream), default: []].append(added.record) }
+            return .checkpointed
         case .checkpoint(let progress):
             checkpoint = max(checkpoint, progress.position)
             return .checkpointed
@@ -289,7 +296,7 @@ public struct MappingTestDriver {
 
     private mutating func invoke(
         _ invocation: LaneCore.Invocation
-    ) async -> (LaneCore.InvocationResult, state: [UInt8]?) {
+    ) async -> (LaneCore.InvocationResult, state: [UInt8]?, added: [AddedRecord]) {
         let records = invocation.unit.records
         let context = InvocationContext(
             mapping: "test", stream: Self.stream, streamID: streamID, shard: Self.shard, attempt: invocation.attempt,
@@ -300,6 +307,8 @@ public struct MappingTestDriver {
             Invocation(
                 batch: records, window: context.window, attempt: invocation.attempt, time: time.wallTime,
                 error: thrown))
-        return (thrown.map { invocation.unit.result(ofThrown: $0) } ?? .success, state)
+        let (result, added) = await context.addedRecords(
+            after: thrown.map { invocation.unit.result(ofThrown: $0) } ?? .success)
+        return (result, state, added)
     }
 }

@@ -92,6 +92,8 @@ public struct MappingShardState: Hashable, Sendable {
         case retrying
         /// The failure destination has not accepted the records that were given up yet.
         case delivering
+        /// The shard delivers nothing until an operator resumes it, because of the records that are named.
+        case paused
         /// The shard is closed and all of its records are done.
         case ended
         /// The lane is not running.
@@ -165,10 +167,10 @@ public struct MappingShardState: Hashable, Sendable {
     }
 
     /// Whether the function has failed on the current unit or can't be reached, the failure destination has failed, or
-    /// the shard is damaged.
+    /// the shard is paused or damaged.
     public var isFailing: Bool {
         switch phase {
-        case .damaged: true
+        case .damaged, .paused: true
         case .delivering: lastError != nil
         case .retrying: true
         case .invoking, .batching: attempts > 0

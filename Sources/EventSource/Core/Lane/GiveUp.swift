@@ -23,6 +23,14 @@ public struct GiveUpCondition: RawRepresentable, Hashable, Sendable, CustomStrin
     public static let permanentFailure = GiveUpCondition(rawValue: "PermanentFailure")
     /// The event of the single record is over the payload limit (ESM-B5).
     public static let payloadSizeExceeded = GiveUpCondition(rawValue: "PayloadSizeExceeded")
+    /// Whether it tells of the function or of the records, and not of their time.
+    var isOfFunction: Bool {
+        switch self {
+        case .retryAttemptsExhausted, .permanentFailure, .payloadSizeExceeded: true
+        default: false
+        }
+    }
+
     /// An operator skipped the records.
     public static let skipped = GiveUpCondition(rawValue: "Skipped")
 }

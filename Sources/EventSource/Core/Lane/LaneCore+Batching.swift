@@ -127,6 +127,7 @@ extension LaneCore {
         enter(window, with: records, &shared)
         begin(records, .crash, after: .zero, &shared)
         sentPosition = max(sentPosition, takenPosition)
+        if carryOut(&shared) { return true }
         countCrash(note, newlyFailed: found, &shared, now)
         return true
     }

@@ -12,6 +12,7 @@ extension LaneCore {
             giveUpHead(expired, .recordsExpired, &shared)
             return true
         }
+        if carryOut(&shared) { return true }
         let tooOld = countTooOld(unit.records, shared.settings.maximumRecordAge, now.wall)
         if tooOld > 0 || unit.isFinal && isTooOld(unit, shared.settings.maximumRecordAge, now.wall) {
             giveUpHead(tooOld, .recordAgeExceeded, &shared)

@@ -4,7 +4,12 @@ import StreamStorage
 extension LaneCore {
     /// Gives up the first `count` records of the unit on top, with the unit's attempts and a document of their own
     /// (ESM-X9). The other records become a fresh unit (ESM-A3, ESM-G2, ESM-G4, ESM-B5, ESM-R20).
-    mutating func giveUpHead(_ count: Int, _ condition: GiveUpCondition, _ shared: inout Shared) {
+    /// Where the settings say so, the shard is paused with them (ESM-N3), or their keys are parked (ESM-N1). `isOrdered` says
+    /// that an operator wants them to be given up.
+    mutating func giveUpHead(
+        _ count: Int, _ condition: GiveUpCondition, isOrdered: Bool = false, _ shared: inout Shared
+    ) {
+        if !isOrdered, pauses(condition, shared) { return pauseShard(condition, &shared) }
         let unit = units[units.count - 1]
         if unit.isFinal { return giveUpWindow(condition, &shared) }
         if count < unit.records.count { cut(at: count, .age, &shared) }
@@ -15,6 +20,7 @@ extension LaneCore {
             lastInvocation: unit.lastInvocation,
             response: response(of: unit, condition),
             failure: unit.failure, unit: unit.id, takenThrough: nil)
+        if condition.isOfFunction { shared.counters.exhausted += records.count }
         if parks(giveUp, shared.settings) { park(giveUp, &shared) } else { begin(giveUp, &shared) }
     }
 

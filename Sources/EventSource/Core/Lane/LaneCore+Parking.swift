@@ -4,11 +4,7 @@ import StreamModel
 extension LaneCore {
     /// Whether records that would be given up for this reason park their keys.
     func parks(_ giveUp: GiveUp, _ settings: Settings) -> Bool {
-        guard settings.parksKeys, !giveUp.isOfWindow else { return false }
-        switch giveUp.condition {
-        case .retryAttemptsExhausted, .permanentFailure, .payloadSizeExceeded: break
-        default: return false
-        }
+        guard settings.parksKeys, !giveUp.isOfWindow, giveUp.condition.isOfFunction else { return false }
         // Records without a key have no later ones that would have to wait.
         return !giveUp.records.isEmpty && giveUp.records.allSatisfy { $0.keyByteCount > 0 }
     }
@@ -16,7 +12,7 @@ extension LaneCore {
     /// Parks the keys of records that the lane's last unit had. What the lane holds of these keys is taken aside behind
     /// them.
     mutating func park(_ giveUp: GiveUp, _ shared: inout Shared) {
-        let cause = ParkedKey.Cause.kept(
+        let cause = FailureCause.kept(
             giveUp.condition, type: giveUp.failure?.type, text: giveUp.failure?.text, attempts: giveUp.invocations)
         var known: Set<UTF8Key> = []
         for record in giveUp.records where known.insert(UTF8Key(record.partitionKey)).inserted {

@@ -4,10 +4,12 @@ import StreamStorage
 extension LaneCore {
     /// The first of the calls has ended. If it succeeded, the next one runs; otherwise there is none.
     mutating func ended(
-        _ calls: ArraySlice<Invocation>, _ result: InvocationResult, state: [UInt8]?, _ shared: inout Shared,
-        _ now: Moment
+        _ calls: ArraySlice<Invocation>, _ result: InvocationResult, state: [UInt8]?, added: [AddedRecord],
+        _ shared: inout Shared, _ now: Moment
     ) {
         let invocation = calls[calls.startIndex]
+        shared.adding.offer(added, of: invocation.unit)
+        defer { shared.adding.endOffer() }
         stage = .deciding
         defer { if case .deciding = stage { goOn() } }
         let unit = invocation.unit
@@ -90,6 +92,7 @@ extension LaneCore {
     /// The unit is done; `state` is what the function returned for its window.
     private mutating func succeeded(_ unit: Unit, _ state: [UInt8]?, _ shared: inout Shared) {
         shared.counters.succeeded += unit.records.count
+        shared.adding.accept(unit, lane: number)
         finished(unit.last)
         failedInARow = 0
         protectionWaits = 0

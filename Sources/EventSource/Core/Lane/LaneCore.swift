@@ -62,6 +62,8 @@ package struct LaneCore: Sendable {
         case invoking(UnitSpan, attempt: Int)
         /// The unit waits for the end of a pause or for a write.
         case waiting(UnitSpan, attempts: Int, until: MonotonicTime?)
+        /// The shard delivers nothing until an operator acts.
+        indirect case paused(PausedShard)
         /// Records wait for the failure destination, which has failed the given number of times.
         case handingOver(GiveUpSpan, failures: Int)
     }
@@ -152,6 +154,9 @@ package struct LaneCore: Sendable {
 
     /// Whether the first batch is the unit of a note, and is not there yet.
     var isResuming: Bool { if case .resuming = crashGuard { true } else { false } }
+
+    /// Whether records that were given up are on their way to the failure destination.
+    var isDelivering: Bool { if case .delivering = stage { true } else { false } }
 
     /// Whether the lane waits for an answer without which it can't stop.
     var isBusy: Bool {

@@ -26,6 +26,8 @@ extension LaneCore {
         package var succeeded = 0
         /// Records that are durably in the parking stream (ESM-N1).
         package var parked = 0
+        /// Records whose attempts were used up, or that can never succeed: given up, or parked with their keys (ESM-N4).
+        package var exhausted = 0
         /// Units given up, by condition.
         package var givenUpUnits: [GiveUpCondition: Int] = [:]
         /// Records given up, by condition, as far as their number is known.
@@ -83,6 +85,7 @@ extension LaneCore {
             left.partialSuccesses += right.partialSuccesses
             left.succeeded += right.succeeded
             left.parked += right.parked
+            left.exhausted += right.exhausted
             left.givenUpUnits.merge(right.givenUpUnits, uniquingKeysWith: +)
             left.givenUpRecords.merge(right.givenUpRecords, uniquingKeysWith: +)
             left.dropped += right.dropped

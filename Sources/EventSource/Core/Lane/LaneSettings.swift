@@ -15,6 +15,8 @@ extension LaneCore {
         /// Whether records whose attempts are used up, or that can never succeed, park their keys (ESM-N1) in place of being
         /// given up (ESM-A3).
         package var parksKeys = false
+        /// Whether they pause the shard in place of that (ESM-N3).
+        package var pausesShard = false
         /// The most records of one key that wait in the parking stream (ESM-N1).
         package var maximumParkedRecordsPerKey = 10_000
         /// The most records of the shard that wait in the parking stream (ESM-N1).

@@ -44,8 +44,13 @@ extension LaneCore {
         var invocationCount = 0
         /// The shard that the lanes are of.
         let shard: ShardID
+        var adding = Adding()
         /// The keys whose records wait aside, and the records on their way there.
         var parking: Parking
+        /// Why the shard delivers nothing until an operator acts; nil: it is not paused.
+        @Rare var paused: PausedShard?
+        /// The records that paused it, if an operator wants them to be given up.
+        @Rare var verdict: Verdict?
         /// The wall clock at this decision.
         var wall = Timestamp(milliseconds: .min)
 

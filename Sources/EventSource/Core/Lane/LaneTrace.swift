@@ -11,6 +11,9 @@ extension MappingShardState.Unit {
         self.init(head, count: span.count ?? 1)
     }
 
+    /// The records that have paused the shard.
+    init(_ paused: PausedShard) { self.init(paused.head, count: paused.recordCount) }
+
     private init(_ head: LaneCore.RecordName, count: Int) {
         self.init(partitionKey: head.partitionKey, sequenceNumber: head.number, recordCount: count)
     }
@@ -143,6 +146,10 @@ extension LaneCore {
         case handedOver(through: SequenceNumber)
         /// The destination failed, `failures` times in a row now; the delivery is retried after this pause.
         case destinationFailed(String, failures: Int, wait: Duration)
+        /// The shard is paused, until an operator acts.
+        indirect case shardPaused(PausedShard)
+        /// An operator lets the shard go on, and gives up the records that paused it or not.
+        indirect case shardResumed(PausedShard, givingUp: Bool)
         /// So many keys are parked, because these records could not be processed.
         indirect case parkedKeys(GivenUpSpan, keys: Int)
         /// So many records, of so many keys, are durably in the parking stream.
@@ -199,6 +206,7 @@ extension LaneCore {
             case .handedOver, .destinationFailed: "ESM-D9"
             case .parkedKeys, .parked, .parkingFailed, .parkingFull: "ESM-N1"
             case .unparked: "ESM-N2"
+            case .shardPaused, .shardResumed: "ESM-N3"
             case .split(_, .parked, _, _): "ESM-N1"
             case .lanesChanged: "ESM-K5"
             case .stopped(.asked): "ESM-L3"

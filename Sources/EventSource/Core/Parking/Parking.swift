@@ -31,6 +31,8 @@ struct Parking: Sendable {
     private(set) var takenBytes = 0
     /// The keys whose stored value is not what ``keys`` has.
     var changed: Set<UTF8Key> = []
+    /// What functions have added for redriven records of changed keys.
+    var added: [UTF8Key: [AddedRecord]] = [:]
     var writing = Writing.nothing
     /// How often the commit has failed in a row.
     var failures = 0
@@ -132,4 +134,6 @@ package struct ParkingOrder: Sendable {
 
     package let entries: [Entry]
     package let values: [Value]
+    /// What functions have added for the redriven records that the values say are done (ESM-O1).
+    package let added: [AddedRecord]
 }

@@ -12,7 +12,7 @@ package enum ParkedKeyAction: Sendable {
     /// The function is done with some of what was released.
     case redriven([RedrivenKey])
     /// The record of a key behind this place failed again.
-    case failedAgain(String, after: UInt64, next: ParkedKey.Place?, ParkedKey.Cause)
+    case failedAgain(String, after: UInt64, next: ParkedKey.Place?, FailureCause)
 }
 
 extension ParkedKeyAction {
@@ -32,11 +32,25 @@ package struct RedrivenKey: Sendable {
     package var through: UInt64
     /// A place in the parking stream before the next one; nil: not known.
     package var next: ParkedKey.Place?
+    /// What the function has added, with the place of the record that it was made of (ESM-O1).
+    package var added: [Added] = []
 
-    package init(_ partitionKey: String, through: UInt64, next: ParkedKey.Place?) {
+    /// A record that the function has added for a redriven one.
+    package struct Added: Sendable {
+        package var order: UInt64
+        package var record: AddedRecord
+
+        package init(_ record: AddedRecord, order: UInt64) {
+            self.record = record
+            self.order = order
+        }
+    }
+
+    package init(_ partitionKey: String, through: UInt64, next: ParkedKey.Place?, added: [Added] = []) {
         self.partitionKey = partitionKey
         self.through = through
         self.next = next
+        self.added = added
     }
 }
 
@@ -114,13 +128,7 @@ extension ShardCore {
             // What is being redriven comes to its end first.
             change(selection) { $0.isDiscarded = true }
         case .redriven(let keys):
-            for redriven in keys {
-                change(redriven.partitionKey) { key in
-                    guard redriven.through > key.done, redriven.through <= key.released else { return }
-                    key.done = redriven.through
-                    key.place = redriven.next
-                }
-            }
+            for redriven in keys { self.redriven(redriven) }
         case .failedAgain(let key, let after, let next, let cause):
             change(key) { key in
                 guard after >= key.done, after < key.released else { return }
@@ -132,6 +140,18 @@ extension ShardCore {
                 key.failedReleases += 1
             }
         }
+    }
+
+    private mutating func redriven(_ redriven: RedrivenKey) {
+        var added: [AddedRecord] = []
+        change(redriven.partitionKey) { key in
+            guard redriven.through > key.done, redriven.through <= key.released else { return }
+            // Told again, as a shard may not have heard of it, some is known.
+            added = redriven.added.filter { $0.order > key.done }.map(\.record)
+            key.done = redriven.through
+            key.place = redriven.next
+        }
+        if !added.isEmpty { shared.parking.added[UTF8Key(redriven.partitionKey), default: []] += added }
     }
 
     /// Keys that wait to be parked by hand are not, where a later request means them.
@@ -222,7 +242,9 @@ extension ShardCore {
 
     /// Tells which requests are done with, once what they changed is durable.
     mutating func settleRequests() {
-        guard !requests.isEmpty, holds.isEmpty, shared.parking.changed.isEmpty else { return }
+        guard !requests.isEmpty, holds.isEmpty, shared.parking.changed.isEmpty, saved.paused == shared.paused else {
+            return
+        }
         guard case .nothing = shared.parking.writing else { return }
         act(.applied(requests))
         requests = []
@@ -281,10 +303,14 @@ extension ShardCore {
         guard !keys.isEmpty else { return nil }
         for key in keys.sorted() { settle(key.string) }
         shared.parking.changed.subtract(keys)
+        var added: [AddedRecord] = []
+        if !shared.parking.added.isEmpty {
+            for key in keys.sorted() { added += shared.parking.added.removeValue(forKey: key) ?? [] }
+        }
         let values = keys.sorted().map {
             ParkingOrder.Value(partitionKey: $0.string, key: shared.parking.keys[$0.string])
         }
-        return (ParkingOrder(entries: entries, values: values), entries.count)
+        return (ParkingOrder(entries: entries, values: values, added: added), entries.count)
     }
 
     /// Whether the bounds admit these records (ESM-N1); where they don't, the shard waits for keys to be released or

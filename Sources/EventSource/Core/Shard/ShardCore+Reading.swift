@@ -87,7 +87,7 @@ extension ShardCore {
     mutating func settleReading(_ now: Moment) {
         let isLook = shared.source.wantsLook
         shared.source.wantsLook = false
-        guard phase == .running, !readIsOpen || isLook && !readIsLook, !shared.source.hasEnded,
+        guard phase == .running, shared.paused == nil, !readIsOpen || isLook && !readIsLook, !shared.source.hasEnded,
             !shared.source.hasReadGoal, canRead
         else { return }
         // The unit of a crash is read as a whole, though it may be larger than a batch is now (ESM-A9).

@@ -13,9 +13,11 @@ extension ShardCore {
         }
         // The state belongs to exactly these records (ESM-T8).
         progress.window = lanes[0].window
+        progress.paused = shared.paused
         if !earlier.isEmpty { progress.earlier = earlier.filter { $0.highest > progress.position } }
         // After a clean end the attempts start at 0 again (ESM-A9).
-        for lane in lanes where phase == .running || keepsNotes || lane.isBusy {
+        for lane in lanes
+        where (phase == .running || keepsNotes || lane.isBusy) && lane.number != shared.paused?.lane {
             if let note = lane.note { progress.notes.append(.init(lane: lane.number, note)) }
         }
         return progress
@@ -23,6 +25,12 @@ extension ShardCore {
 
     /// Everything of the lane up to here is done.
     private func done(_ lane: Int, read: SequenceNumber) -> SequenceNumber {
+        let position = durable(lane, read: read)
+        return shared.adding.isEmpty ? position : shared.adding.limit(position, lane: lane)
+    }
+
+    /// The same, without what functions have added.
+    private func durable(_ lane: Int, read: SequenceNumber) -> SequenceNumber {
         let done = lanes[lane].firstUndone?.previous ?? max(read, lanes[lane].takenPosition)
         if !shared.parking.leaving.isEmpty, shared.parking.leaving.values.contains(lane) {
             return saved.position(ofLane: lane, of: lanes.count)
@@ -36,7 +44,7 @@ extension ShardCore {
     private var isShardDone: Bool {
         // Its children wait for each of its lanes (ESM-H5).
         shared.source.hasEnded && lanes.allSatisfy(\.isEmpty) && lanes[0].window?.isOpen != true
-            && shared.parking.canEnd
+            && shared.parking.canEnd && shared.adding.isEmpty
     }
 
     /// Starts the deliveries that are due, and asks for a checkpoint if there is progress. One commit that moves the
@@ -52,8 +60,10 @@ extension ShardCore {
     private mutating func settleCheckpoint() {
         guard saving == nil else { return }
         let progress = progress
-        guard progress != saved else { return }
+        let added = shared.adding.take(progress, factor: lanes.count)
+        guard progress != saved || !added.isEmpty else { return }
         saving = .checkpoint(progress)
+        guard added.isEmpty else { return act(.checkpointAdding(progress, added)) }
         // Its children go on with the keys that are parked.
         let keys = progress.isShardEnd ? shared.parking.keys.all : []
         act(keys.isEmpty ? .checkpoint(progress) : .endShard(progress, keys))
@@ -66,7 +76,8 @@ extension ShardCore {
             let progress = progress
             if settings.deliveryMovesCheckpoint {
                 // The commit says what the other lanes have done, too.
-                guard saving == nil else { return }
+                // What functions have added to it is written before.
+                guard saving == nil, shared.adding.isEmpty else { return }
                 saving = .delivery(lane: lane, progress)
             }
             act(.handOver(delivery.giveUp, progress))

@@ -97,6 +97,7 @@ package struct ShardCore: Sendable {
         lanes = Self.lanes(
             settings.parallelizationFactor, from: progress, notesAttempts: beginning.notesAttempts)
         earlier = Self.earlier(progress, factor: settings.parallelizationFactor)
+        shared.paused = progress.paused
     }
 
     /// The settings in force.
@@ -134,15 +135,17 @@ package struct ShardCore: Sendable {
             readEnded(number, result)
         case .trimmed(let position): shared.horizon = max(shared.horizon, position)
         case .tick: announcedWake = nil
-        case .invocationEnded(let number, let result, let state): invocationEnded(number, result, state, now)
+        case .invocationEnded(let number, let result, let state, let added):
+            invocationEnded(number, result, state, added, now)
         case .invocationsEnded(let results):
-            for result in results { invocationEnded(result.number, result.result, nil, now) }
+            for result in results { invocationEnded(result.number, result.result, nil, result.added, now) }
         case .reachable: for lane in lanes.indices { lanes[lane].reachable(now) }
         case .destinationTook(let checkpointed, let lane): destinationTook(lane, checkpointed: checkpointed)
         case .destinationFailed(let error, let taken, let lane):
             destinationFailed(lane, error, takenThrough: taken, now)
         case .checkpointed: checkpointed()
         case .parkedKeys(let action, let request): parked(action, request: request)
+        case .resume(let order, let request): resume(order, request: request)
         case .parkingStored(let places): parkingStored(places)
         case .parkingFailed(let error): parkingFailed(error, now)
         case .settingsChanged(let settings): settingsChanged(settings)
@@ -154,7 +157,8 @@ package struct ShardCore: Sendable {
 
     /// Whether the shard holds no record and the checkpoint of everything it has done is durable.
     package var isIdle: Bool {
-        saving == nil && shared.parking.isSettled && lanes.allSatisfy { $0.isEmpty && $0.unsaved.isEmpty }
+        saving == nil && shared.parking.isSettled && shared.adding.isEmpty
+            && lanes.allSatisfy { $0.isEmpty && $0.unsaved.isEmpty }
     }
 
     /// Whether the shard was started at least once.
@@ -166,6 +170,7 @@ package struct ShardCore: Sendable {
     /// Whether there is nothing to do until a record comes, except to be told that the open checkpoint is durable.
     package var waitsForRecords: Bool {
         guard phase == .running, !shared.source.hasEnded, !isChangingLanes, shared.parking.isSettled,
+            shared.paused == nil,
             lanes.allSatisfy(\.isEmpty)
         else {
             return false
@@ -188,6 +193,7 @@ package struct ShardCore: Sendable {
     /// What the lane does that is furthest behind.
     package var status: LaneCore.Status {
         guard phase == .running || phase == .stopping else { return .stopped }
+        if let paused = shared.paused { return .paused(paused) }
         return lanes[laneBehind].status(shared.settings)
     }
 
@@ -265,13 +271,13 @@ package struct ShardCore: Sendable {
     }
 
     private mutating func invocationEnded(
-        _ number: Int, _ result: LaneCore.InvocationResult, _ state: [UInt8]?, _ now: Moment
+        _ number: Int, _ result: LaneCore.InvocationResult, _ state: [UInt8]?, _ added: [AddedRecord], _ now: Moment
     ) {
         guard let (lane, calls) = running(number) else {
             assertionFailure("invocation \(number) ended, which was not running")
             return
         }
-        lanes[lane].ended(calls, result, state: state, &shared, now)
+        lanes[lane].ended(calls, result, state: state, added: added, &shared, now)
     }
 
     /// Counts the result of an invocation that ended after its shard. Nothing is decided from it.
@@ -296,7 +302,7 @@ package struct ShardCore: Sendable {
         if phase == .running {
             shared.source.canReadMore = readIsOpen || canRead
             // Each lane may have an invocation (ESM-K1).
-            for lane in lanes.indices { while lanes[lane].step(&shared, now) {} }
+            for lane in lanes.indices { while goesOn(lane), lanes[lane].step(&shared, now) {} }
         }
         settleParking(now)
         settleRequests()
@@ -329,7 +335,7 @@ package struct ShardCore: Sendable {
         var wake: MonotonicTime?
         if case .failed(_, _, let until) = shared.parking.writing { wake = until }
         if phase == .running {
-            for lane in lanes.indices {
+            for lane in lanes.indices where goesOn(lane) {
                 guard let next = lanes[lane].nextWake(shared, now) else { continue }
                 wake = wake.map { min($0, next) } ?? next
             }

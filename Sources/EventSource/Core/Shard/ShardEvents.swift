@@ -35,10 +35,10 @@ extension ShardCore {
         /// The moment of the last ``Action/wait(until:)`` has come.
         case tick
         /// The invocation with this number has ended: the function is no longer running (ESM-R17). `state` is what it
-        /// returned for its tumbling window, as JSON; nil: nothing.
-        case invocationEnded(Int, LaneCore.InvocationResult, state: [UInt8]? = nil)
+        /// returned for its tumbling window, as JSON; nil: nothing. `added` are the records that it has added (ESM-O1).
+        case invocationEnded(Int, LaneCore.InvocationResult, state: [UInt8]? = nil, added: [AddedRecord] = [])
         /// The same for several invocations of one lane, in the order of their calls; not with tumbling windows.
-        case invocationsEnded([(number: Int, result: LaneCore.InvocationResult)])
+        case invocationsEnded([(number: Int, result: LaneCore.InvocationResult, added: [AddedRecord])])
         /// The function can be reached again. A unit that waits because its function was not reached is invoked now
         /// (ESM-A6).
         case reachable
@@ -53,6 +53,8 @@ extension ShardCore {
         /// An operator, or the handing back of records, changes parked keys (ESM-N1, ESM-N2). An operator's request has a
         /// number.
         indirect case parkedKeys(ParkedKeyAction, request: UInt64? = nil)
+        /// An operator lets paused shards go on (ESM-N3). The request has a number.
+        indirect case resume(ResumeOrder, request: UInt64?)
         /// The last ``Action/park(_:)`` is durable. The places are those of the first records of keys that had no place.
         case parkingStored([UTF8Key: ParkedKey.Place])
         /// It is not, for this reason.
@@ -81,6 +83,8 @@ extension ShardCore {
         /// Store how far the lanes are (ESM-P6, ESM-K4); answered by ``Event/checkpointed``. Invocations go on while one
         /// checkpoint is open, as far as ESM-P9 allows, so it may join a group commit.
         case checkpoint(ShardProgress)
+        /// The same, and append these records in the same commit (ESM-O1).
+        indirect case checkpointAdding(ShardProgress, [AddedRecord])
         /// Give the records to the failure destination; answered by ``Event/destinationTook(checkpointed:lane:)`` or
         /// ``Event/destinationFailed(_:takenThrough:lane:)``. Where the settings say that the delivery moves the
         /// checkpoint, it stores the progress, moved past the records, in the same commit (ESM-D9, ESM-D10).

@@ -7,12 +7,15 @@ extension ShardProgress {
     static let plainVersion: UInt8 = 1
     /// The version that it writes with one.
     static let windowVersion: UInt8 = 2
+    /// The version that it writes of a paused shard.
+    static let pausedVersion: UInt8 = 3
 
     /// What a checkpoint keeps beside its position; empty if the position says everything.
     package var encodedState: [UInt8] {
         let isPlain = lanes.allSatisfy { $0 == position } && earlier.isEmpty && notes.isEmpty && window == nil
-        guard !isPlain else { return [] }
-        var bytes = [window == nil ? Self.plainVersion : Self.windowVersion]
+        guard !isPlain || paused != nil else { return [] }
+        let plainVersion = window == nil ? Self.plainVersion : Self.windowVersion
+        var bytes = [paused == nil ? plainVersion : Self.pausedVersion]
         Self.append(LanePositions(lanes), behind: position, to: &bytes)
         Varint.append(UInt64(earlier.count), to: &bytes)
         for lanes in earlier { Self.append(lanes, behind: position, to: &bytes) }
@@ -25,8 +28,27 @@ extension ShardProgress {
             Varint.append(UInt64(entry.note.cause.utf8.count), to: &bytes)
             bytes.append(contentsOf: entry.note.cause.utf8)
         }
+        if paused != nil { bytes.append(window == nil ? 0 : 1) }
         if let window { Self.append(window, to: &bytes) }
+        if let paused { Self.append(paused, to: &bytes) }
         return bytes
+    }
+
+    private static func append(_ paused: PausedShard, to bytes: inout [UInt8]) {
+        append(paused.since, to: &bytes)
+        for number in [paused.lane, paused.laneCount, paused.recordCount, paused.cause.attempts] {
+            Varint.append(UInt64(number), to: &bytes)
+        }
+        Varint.append(paused.first.rawValue, to: &bytes)
+        Varint.append(paused.last.rawValue, to: &bytes)
+        append(Array(paused.sequenceNumber.description.utf8), to: &bytes)
+        append(Array(paused.partitionKey.utf8), to: &bytes)
+        append(paused.arrival, to: &bytes)
+        append(Array(paused.cause.condition.rawValue.utf8), to: &bytes)
+        bytes.append((paused.cause.errorType == nil ? 0 : 1) | (paused.cause.errorText == nil ? 0 : 2))
+        for text in [paused.cause.errorType, paused.cause.errorText].compactMap(\.self) {
+            append(Array(text.utf8), to: &bytes)
+        }
     }
 
     private static func append(_ window: LaneCore.Window, to bytes: inout [UInt8]) {
@@ -65,13 +87,13 @@ extension ShardProgress {
         if let note = checkpoint.earlierAttempts { notes = [LaneNote(lane: 0, note)] }
         guard !checkpoint.state.isEmpty else { return }
         var reader = StateReader(bytes: checkpoint.state)
-        guard let read = reader.progress(at: checkpoint.position) else {
+        guard let read = reader.progress(at: checkpoint.position, of: checkpoint.shard) else {
             throw ShardlineError(
                 .corrupt,
                 "the checkpoint of \(checkpoint.shard) has a state that this version can't read: it is damaged, or of a newer version; 'mapping seek' gives it another position"
             )
         }
-        (lanes, earlier, notes, window) = (read.lanes, read.earlier, read.notes, read.window)
+        (lanes, earlier, notes, window, paused) = (read.lanes, read.earlier, read.notes, read.window, read.paused)
     }
 }
 
@@ -82,9 +104,11 @@ private struct StateReader {
 
     init(bytes: [UInt8]) { self.bytes = bytes }
 
-    mutating func progress(at position: SequenceNumber) -> ShardProgress? {
-        let hasWindow = bytes[0] == ShardProgress.windowVersion
-        guard hasWindow || bytes[0] == ShardProgress.plainVersion else { return nil }
+    mutating func progress(at position: SequenceNumber, of shard: ShardID) -> ShardProgress? {
+        let versions = ShardProgress.plainVersion...ShardProgress.pausedVersion
+        guard versions.contains(bytes[0]) else { return nil }
+        let isPaused = bytes[0] == ShardProgress.pausedVersion
+        var hasWindow = bytes[0] == ShardProgress.windowVersion
         at = 1
         guard let lanes = lanes(behind: position), let earlierCount = number(upTo: ShardProgress.mostEarlier) else {
             return nil
@@ -99,9 +123,17 @@ private struct StateReader {
             guard let note = note() else { return nil }
             progress.notes.append(note)
         }
+        if isPaused {
+            guard let flag = number(upTo: 1) else { return nil }
+            hasWindow = flag == 1
+        }
         if hasWindow {
             guard let window = window() else { return nil }
             progress.window = window
+        }
+        if isPaused {
+            guard let paused = paused(shard) else { return nil }
+            progress.paused = paused
         }
         return at == bytes.count ? progress : nil
     }
@@ -140,6 +172,30 @@ private struct StateReader {
         window.last = LaneCore.RecordName(partitionKey: key, number: number, arrival: arrival)
         return window
     }
+
+    private mutating func paused(_ shard: ShardID) -> PausedShard? {
+        guard let since = time(), let lane = number(upTo: LaneCore.mostLanes - 1),
+            let laneCount = number(upTo: LaneCore.mostLanes), lane < laneCount,
+            let count = number(upTo: Int(Int32.max)), let attempts = number(upTo: Int(Int32.max)),
+            let first = number(upTo: Int.max), let last = number(upTo: Int.max), first <= last,
+            let number = string(), let number = KinesisSequenceNumber(number), let key = string(),
+            let arrival = time(), let condition = string(), let flags = self.number(upTo: 3)
+        else { return nil }
+        var texts: [String?] = [nil, nil]
+        for index in 0..<2 where flags & (1 << index) != 0 {
+            guard let text = string() else { return nil }
+            texts[index] = text
+        }
+        return PausedShard(
+            shard: shard, since: since,
+            cause: FailureCause(
+                condition: GiveUpCondition(rawValue: condition), errorType: texts[0], errorText: texts[1],
+                attempts: attempts),
+            lane: lane, of: laneCount, first: SequenceNumber(UInt64(first)), last: SequenceNumber(UInt64(last)),
+            recordCount: count, head: LaneCore.RecordName(partitionKey: key, number: number, arrival: arrival))
+    }
+
+    private mutating func string() -> String? { text().flatMap { String(validating: $0, as: UTF8.self) } }
 
     private mutating func text() -> ArraySlice<UInt8>? {
         guard let length = number(upTo: bytes.count), length <= bytes.count - at else { return nil }

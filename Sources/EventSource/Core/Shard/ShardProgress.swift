@@ -41,6 +41,8 @@ package struct ShardProgress: Hashable, Sendable {
     package var notes: [LaneNote]
     /// The tumbling window as of ``position``, with its state (ESM-T8); nil without windows.
     @Rare package var window: LaneCore.Window?
+    /// Why the shard delivers nothing until an operator acts (ESM-N3); nil: it is not paused.
+    @Rare package var paused: PausedShard?
 
     package init(
         position: SequenceNumber, isShardEnd: Bool = false, lanes: [SequenceNumber] = [],

@@ -12,6 +12,7 @@ final class RedriveControl: Sendable {
         var isOver = false
         /// The pass that runs, and whether it was told to end before it has read everything.
         var pass: EventSourceMapping?
+        var function: RedriveFunction?
         var isCutShort = false
         /// The shards that have a driver.
         var shards: Set<ShardID> = []
@@ -43,6 +44,12 @@ final class RedriveControl: Sendable {
     /// Says that what is stored of parked keys has changed.
     func noteChange() { state.withLock { $0.noteChange() }.resume() }
 
+    /// The store has these values of keys.
+    func stored(_ values: [ParkingOrder.Value]) {
+        state.withLock(\.function)?.stored(values)
+        noteChange()
+    }
+
     /// How often it has changed so far.
     var changes: UInt64 { state.withLock { $0.changes } }
 
@@ -70,13 +77,14 @@ final class RedriveControl: Sendable {
     }
 
     /// A pass is about to run; false if it may not.
-    func begins(_ pass: EventSourceMapping) -> Bool {
+    func begins(_ pass: EventSourceMapping, _ function: RedriveFunction) -> Bool {
         state.withLock { state in
             guard state.isEnabled, !state.isOver else {
                 state.isDue = true
                 return false
             }
             state.pass = pass
+            state.function = function
             state.isCutShort = false
             return true
         }
@@ -100,7 +108,12 @@ final class RedriveControl: Sendable {
     func isDriven(_ shard: ShardID) -> Bool { state.withLock { $0.shards.contains(shard) } }
 
     /// The pass has ended.
-    func ended() { state.withLock { $0.pass = nil } }
+    func ended() {
+        state.withLock { state in
+            state.pass = nil
+            state.function = nil
+        }
+    }
 
     /// Allows passes from now on, or ends the one that runs and begins none until they are allowed again.
     func enable(_ isEnabled: Bool) {

@@ -16,7 +16,9 @@ final class RedriveFunction: ParkedRecordFunction {
         var done: UInt64
         var next: ParkedKey.Place?
         /// Why a record of the key has failed again: the later ones wait.
-        var stop: ParkedKey.Cause?
+        var stop: FailureCause?
+        /// What the function has added, and the store is not known to have.
+        var added: [RedrivenKey.Added] = []
     }
 
     private let source: FunctionSource
@@ -102,16 +104,18 @@ final class RedriveFunction: ParkedRecordFunction {
             let unit = LaneCore.Unit(id: invocation.unit.id, records: part.records, origin: invocation.unit.origin)
             let inner = LaneCore.Invocation(
                 number: invocation.number, lane: invocation.lane, unit: unit, window: nil, terms: invocation.terms)
-            let result = await runner.call(inner, context: context).result
+            let called = await runner.call(inner, context: context).result
             // The time limit and the end of the run are judged by the caller: a function that ends because it was cancelled
             // has done nothing for sure.
-            if Task.isCancelled { return result }
+            if Task.isCancelled { return called }
+            let (result, added) = await context.added.take(after: called)
             if case .success = result {
-                done(part, of: carrierShard)
+                done(part, added, of: carrierShard)
                 continue
             }
             return translated(
-                result, part, isFirst: index == 0, of: carrierShard, reports: invocation.settings.reportsFailures)
+                result, part, added, isFirst: index == 0, of: carrierShard, reports: invocation.settings.reportsFailures
+            )
         }
         return .success
     }
@@ -153,17 +157,18 @@ final class RedriveFunction: ParkedRecordFunction {
 
     /// What the function's answer for a part means for the unit of carriers.
     private func translated(
-        _ result: LaneCore.InvocationResult, _ part: Part, isFirst: Bool, of shard: ShardID, reports: Bool
+        _ result: LaneCore.InvocationResult, _ part: Part, _ added: [AddedRecord], isFirst: Bool, of shard: ShardID,
+        reports: Bool
     ) -> LaneCore.InvocationResult {
         switch result {
         case .partial(let number, let failure):
             guard let index = part.records.index(of: number) else { return .failed(failure) }
             // Without reports the whole of it has failed (ESM-R10).
-            if reports, index > 0 { done(part, count: index, of: shard) }
+            if reports, index > 0 { done(part, count: index, added, of: shard) }
             return .partial(from: part.carriers[index], failure)
         case .permanent(let number?, let failure):
             guard let index = part.records.index(of: number) else { return .failed(failure) }
-            if index > 0 { done(part, count: index, of: shard) }
+            if index > 0 { done(part, count: index, added, of: shard) }
             return .permanent(part.carriers[index], failure)
         case .failed(let failure), .badReport(let failure), .permanent(nil, let failure):
             // The parts before are done.
@@ -173,19 +178,35 @@ final class RedriveFunction: ParkedRecordFunction {
         }
     }
 
-    /// The function is done with the first records of a part.
-    private func done(_ part: Part, count: Int? = nil, of shard: ShardID) {
+    /// The function is done with the first records of a part, and has added these records.
+    private func done(_ part: Part, count: Int? = nil, _ added: [AddedRecord], of shard: ShardID) {
         var told: [ShardID: [RedrivenKey]] = [:]
+        let count = count ?? part.places.count
+        // What was made of the part as a whole belongs to its last record.
+        var byPlace: [Int: [AddedRecord]] = [:]
+        for record in added {
+            let index = record.source.flatMap { part.records.index(of: $0) } ?? part.places.count - 1
+            if index < count { byPlace[index, default: []].append(record) }
+        }
         rows.withLock { rows in
             var highest: [UTF8Key: Int] = [:]
-            for index in 0..<(count ?? part.places.count) { highest[part.places[index].row] = index }
+            var addedTo: [UTF8Key: [RedrivenKey.Added]] = [:]
+            for index in 0..<count {
+                let (key, place) = part.places[index]
+                highest[key] = index
+                for record in byPlace[index] ?? [] {
+                    addedTo[key, default: []].append(RedrivenKey.Added(record, order: place.order))
+                }
+            }
             for (key, index) in highest.sorted(by: { $0.key < $1.key }) {
                 guard let row = Self.row(of: part.places[index].place, in: rows[key]) else { continue }
                 let next = ParkedKey.Place(shard: shard, number: part.carriers[index].advanced(by: 1))
                 rows[key]![row].done = part.places[index].place.order
                 rows[key]![row].next = next
+                rows[key]![row].added += addedTo[key] ?? []
                 told[rows[key]![row].shard, default: []].append(
-                    RedrivenKey(key.string, through: part.places[index].place.order, next: next))
+                    RedrivenKey(
+                        key.string, through: part.places[index].place.order, next: next, added: addedTo[key] ?? []))
             }
         }
         for (shard, keys) in told.sorted(by: { $0.key < $1.key }) { tell(shard, .redriven(keys)) }
@@ -194,7 +215,7 @@ final class RedriveFunction: ParkedRecordFunction {
     /// Records whose attempts are used up again: their keys stop there. A key with a record that can't be read, which
     /// somebody else has put into the parking stream, stops before it: what is waiting is not lost, and other keys go on.
     func failed(_ document: FailureDocument) {
-        let cause = ParkedKey.Cause.kept(
+        let cause = FailureCause.kept(
             document.condition, type: document.errorType, text: document.errorText, attempts: document.invocations)
         for run in document.records.runs {
             for index in 0..<run.count {
@@ -220,7 +241,7 @@ final class RedriveFunction: ParkedRecordFunction {
     }
 
     /// Stops a key after what is done of it.
-    private func stop(_ key: UTF8Key, _ cause: ParkedKey.Cause) {
+    private func stop(_ key: UTF8Key, _ cause: FailureCause) {
         let stopped = rows.withLock { rows -> [Row] in
             let found = rows[key]?.filter { $0.stop == nil } ?? []
             for index in rows[key]?.indices ?? 0..<0 where rows[key]![index].stop == nil {
@@ -236,14 +257,41 @@ final class RedriveFunction: ParkedRecordFunction {
     // MARK: - The end of a pass
 
     /// What is to be stored of a key that the store still has as released by this pass, once the pass has read everything:
-    /// it is done, or stopped. Records that are missing have expired. nil: the pass has nothing to do with it.
-    func end(of key: ParkedKey) -> ParkedKeyAction? {
+    /// it is done, or stopped. Records that are missing have expired. Empty: the pass has nothing to do with it.
+    func end(of key: ParkedKey) -> [ParkedKeyAction] {
         rows.withLock { rows in
             guard let row = rows[UTF8Key(key.partitionKey)]?.first(where: { $0.episode == key.episode }),
                 key.released == row.released, key.failedReleases == row.failedReleases
-            else { return nil }
-            if let stop = row.stop { return .failedAgain(key.partitionKey, after: row.done, next: row.next, stop) }
-            return .redriven([RedrivenKey(key.partitionKey, through: row.released, next: row.next)])
+            else { return [] }
+            let added = row.added.filter { $0.order > key.done }
+            let through = row.stop == nil ? row.released : row.done
+            var actions: [ParkedKeyAction] = []
+            if row.stop == nil || !added.isEmpty {
+                actions.append(
+                    .redriven([RedrivenKey(key.partitionKey, through: through, next: row.next, added: added)]))
+            }
+            if let stop = row.stop {
+                actions.append(.failedAgain(key.partitionKey, after: row.done, next: row.next, stop))
+            }
+            return actions
+        }
+    }
+
+    /// The store has these values of keys, and what was added for what they say is done.
+    func stored(_ values: [ParkingOrder.Value]) {
+        rows.withLock { rows in
+            for value in values {
+                let key = UTF8Key(value.partitionKey)
+                for index in rows[key]?.indices ?? 0..<0 where !rows[key]![index].added.isEmpty {
+                    guard let stored = value.key else {
+                        rows[key]![index].added = []
+                        continue
+                    }
+                    if stored.episode == rows[key]![index].episode {
+                        rows[key]![index].added.removeAll { $0.order <= stored.done }
+                    }
+                }
+            }
         }
     }
 }

@@ -52,7 +52,7 @@ struct Redriver: Sendable {
             unsettled = left
             // Of keys whose shard has no driver nobody could store what is done.
             let released = try await released().filter { key in
-                session.redrives.isDriven(key.shard) && !left.contains { $0.end(of: key) != nil }
+                session.redrives.isDriven(key.shard) && !left.contains { !$0.end(of: key).isEmpty }
             }
             guard !released.isEmpty, let function = try await pass(released) else { return }
             unsettled.append(function)
@@ -73,6 +73,8 @@ struct Redriver: Sendable {
         configuration.filters = []
         configuration.maximumRecordAge = nil
         configuration.whenExhausted = .giveUp
+        configuration.breaker = nil
+        configuration.successStream = nil
         configuration.failureDestination = .none
         let stream = session.store.stream(parking.name)
         let pass = try await EventSourceMapping(
@@ -80,7 +82,7 @@ struct Redriver: Sendable {
             destination: RedriveFailures(function: function), logger: session.logger, source: .redrive(function),
             seed: mapping.seed &+ 1, workers: mapping.workers, owner: mapping.owner)
         try await seek(pass.mapping, to: released, in: try await stream.describe())
-        guard session.redrives.begins(pass) else { return nil }
+        guard session.redrives.begins(pass, function) else { return nil }
         defer { session.redrives.ended() }
         session.logger.info("redriving the records of \(released.count) released keys")
         try await pass.run(until: .caughtUp)
@@ -128,9 +130,10 @@ struct Redriver: Sendable {
             var told: [ShardID: [ParkedKeyAction]] = [:]
             var isLeft = false
             for key in try await released() {
-                guard let action = function.end(of: key) else { continue }
+                let actions = function.end(of: key)
+                guard !actions.isEmpty else { continue }
                 if session.redrives.isDriven(key.shard) {
-                    told[key.shard, default: []].append(action)
+                    told[key.shard, default: []] += actions
                 } else {
                     isLeft = true
                 }

@@ -12,7 +12,7 @@ extension ShardWork {
             let (changes, firsts) = changes(for: order)
             switch try await session.store.commit(changes) {
             case .committed(let receipts):
-                session.redrives.noteChange()
+                session.redrives.stored(order.values)
                 address.post(.event(.parkingStored(Self.places(of: firsts, in: receipts))))
             case .unknown(let cause):
                 // A second commit of the same records would park them twice. The values say whether this one is durable.
@@ -29,6 +29,7 @@ extension ShardWork {
             guard !Task.isCancelled else { return }
             let code = (error as? ShardlineError)?.code
             if code == .streamNotFound || code == .recordTooLarge {
+                session.targets.forget()
                 // It was deleted, or the source takes larger records than when it was made.
                 try? await parkingStream.ensure()
             }
@@ -66,6 +67,7 @@ extension ShardWork {
         for value in order.values {
             changes.append(session.park(shard.id, value.partitionKey, value.key))
         }
+        changes += Self.appends(of: order.added)
         return (changes, firsts)
     }
 

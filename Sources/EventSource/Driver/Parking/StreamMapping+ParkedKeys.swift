@@ -46,7 +46,8 @@ extension StreamMapping {
         }
         try await ParkingStream(mapping: id, store: stream.engine, logger: stream.engine.logger).ensure()
         let selection = ParkedKeySelection(keys: Set(keys.map { UTF8Key($0) }))
-        try await ask(.park, selection, reason, actor)
+        try await ask(
+            MappingRequest(.park, selection, actor: actor ?? ProcessName.own, reason: reason), selection.words)
     }
 
     /// Hands the waiting records of parked keys back to the function, durably: per key in order, and before the key's later
@@ -62,7 +63,8 @@ extension StreamMapping {
         _ selection: ParkedKeySelection = .all, reason: String = "", by actor: String? = nil
     ) async throws -> Int {
         let meant = try await parkedKeys(selection).count
-        try await ask(.release, selection, reason, actor)
+        try await ask(
+            MappingRequest(.release, selection, actor: actor ?? ProcessName.own, reason: reason), selection.words)
         return meant
     }
 
@@ -73,45 +75,13 @@ extension StreamMapping {
         _ selection: ParkedKeySelection, reason: String = "", by actor: String? = nil
     ) async throws -> Int {
         let meant = try await parkedKeys(selection).count
-        try await ask(.discard, selection, reason, actor)
-        return meant
-    }
-
-    /// Stores a request, together with a control action that tells of it.
-    private func ask(
-        _ action: ParkedKeyRequest.Action, _ selection: ParkedKeySelection, _ reason: String, _ actor: String?
-    ) async throws {
-        let actor = actor ?? ProcessName.own
         // A discard that is done late, or again, does not mean what is parked later.
-        var meant = selection
-        if action == .discard {
-            let now = stream.engine.timeSource.wallTime + .milliseconds(1)
-            meant.before = min(selection.before ?? now, now)
-        }
-        let request = ParkedKeyRequest(action, meant, actor: actor, reason: reason)
-        let words = "\(action.rawValue) \(selection.words)"
-        try MappingControl(id, actor: actor, reason: reason).validate()
-        let history = FunctionResponse.limited(
-            reason.isEmpty ? words : "\(words): \(reason)", to: MappingControl.reasonLimit)
-        let control = MappingControl(id, actor: actor, reason: history)
-        // Requests are done in the order of their times.
-        let time = String(max(0, stream.engine.timeSource.wallTime.milliseconds))
-        let digits = String(repeating: "0", count: max(0, 16 - time.utf8.count)) + time
-        let name = ParkedKeyRequest.prefix(of: id) + digits + "-" + request.digest
-        switch try await stream.engine.commit([
-            // The same request at the same moment is one.
-            .attribute(AttributeChange(.stream(stream.name), name, .set(request.value))),
-            .control(control),
-        ]) {
-        case .committed: return
-        case .unknown(let cause):
-            throw ShardlineError(
-                .outcomeUnknown,
-                "whether the request for parked keys of '\(id)' is stored is not known; it changes nothing more if it is made again",
-                cause: cause)
-        case .conflict, .sealed:
-            throw ShardlineError(.storeFailed, "the store refused a request as if it had been an append to a shard")
-        }
+        var bounded = selection
+        let now = stream.engine.timeSource.wallTime + .milliseconds(1)
+        bounded.before = min(selection.before ?? now, now)
+        try await ask(
+            MappingRequest(.discard, bounded, actor: actor ?? ProcessName.own, reason: reason), selection.words)
+        return meant
     }
 }
 

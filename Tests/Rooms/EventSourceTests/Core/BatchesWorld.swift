@@ -175,7 +175,7 @@ struct BatchesWorld {
                     if checkpoint != nil { wrong = "two checkpoints are open" }
                     checkpoint = progress
                 case .wait(let until): wake = until
-                case .invokeAll, .park, .redrive, .applied, .endShard, .stopped: wrong = "\(action)"
+                case .invokeAll, .checkpointAdding, .park, .redrive, .applied, .endShard, .stopped: wrong = "\(action)"
                 }
             }
         }

@@ -232,7 +232,7 @@ struct LaneWorld {
         case .handOver(let giveUp, let progress):
             handOvers.append((giveUp.first...giveUp.last, elapsed))
             return taken(giveUp, progress, destination(giveUp))
-        case .park, .redrive, .applied, .endShard: violations.append("a key is parked")
+        case .park, .redrive, .applied, .endShard, .checkpointAdding: violations.append("a key is parked")
         case .stopped(let reason): stops.append(reason)
         }
         return nil

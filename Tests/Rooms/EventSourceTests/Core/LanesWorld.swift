@@ -28,7 +28,7 @@ struct LanesWorld {
     private(set) var open: [Int: LaneCore.Invocation] = [:]
     private var following: [Int: [LaneCore.Invocation]] = [:]
     /// Results that are told together with those of later calls.
-    private var untold: [Int: [(number: Int, result: LaneCore.InvocationResult)]] = [:]
+    private var untold: [Int: [(number: Int, result: LaneCore.InvocationResult, added: [AddedRecord])]] = [:]
     /// Whether the next result of a lane is told at once; otherwise it may wait.
     var tellsAtOnce = true
     private var isStopping = false
@@ -50,6 +50,14 @@ struct LanesWorld {
     /// Those of them that were ordered together with the one before.
     private(set) var chained: [[Int]] = []
     private(set) var documents: [(places: [Int], condition: GiveUpCondition)] = []
+
+    /// Whether the function adds a record for each that it gets (ESM-O1), and those that the store has.
+    var adds = false
+    private(set) var added: [Int] = []
+    private var openAdded: [AddedRecord] = []
+
+    /// Why the shard was paused before the current decision.
+    private var pausedBefore: PausedShard?
 
     // Parked keys (ESM-N1).
     private(set) var openParking: ParkingOrder?
@@ -132,7 +140,7 @@ struct LanesWorld {
         }
         self.settings = settings
         (open, openDeliveries, openCheckpoint, openRead, wake) = ([:], [:], nil, nil, nil)
-        (following, untold, openParking) = ([:], [:], nil)
+        (following, untold, openParking, openAdded) = ([:], [:], nil, [])
         settled = kept.subtracting(everAside).union(redriven)
         core = ShardCore(
             ShardCore.InitialState(
@@ -152,9 +160,9 @@ struct LanesWorld {
         case .partial(let from, _): settle(places(invocation.unit.records).filter { $0 < Int(from.rawValue) - 1 })
         default: break
         }
-        untold[lane, default: []].append((invocation.number, result))
-        if case .success = result, let next = following[lane]?.first, isStopping {
-            untold[lane]?.append((next.number, .notCalled))
+        untold[lane, default: []].append((invocation.number, result, made(of: invocation.unit.records)))
+        if case .success = result, let next = following[lane]?.first, isStopping || core.paused != nil {
+            untold[lane]?.append((next.number, .notCalled, []))
             following[lane] = nil
         } else if case .success = result, let next = following[lane]?.first {
             following[lane]?.removeFirst()
@@ -165,7 +173,27 @@ struct LanesWorld {
             following[lane] = nil
         }
         let results = untold.removeValue(forKey: lane) ?? []
-        send([results.count == 1 ? .invocationEnded(results[0].number, results[0].result) : .invocationsEnded(results)])
+        send([
+            results.count == 1
+                ? .invocationEnded(results[0].number, results[0].result, added: results[0].added)
+                : .invocationsEnded(results)
+        ])
+    }
+
+    /// What the function adds for these records, done or not.
+    private func made(of records: RecordBatch) -> [AddedRecord] {
+        guard adds else { return [] }
+        return records.map { record in
+            AddedRecord(
+                NewRecord("\(record.sequenceNumber.rawValue - 1)", partitionKey: record.partitionKey), to: "out",
+                from: record.sequenceNumber)
+        }
+    }
+
+    /// An operator resumes the shard (ESM-N3).
+    mutating func resume(givingUp: Bool = false) {
+        guard let paused = core.paused else { return }
+        send([.resume(ResumeOrder([paused], givesUp: givingUp), request: nil)])
     }
 
     mutating func answerDelivery(_ lane: Int, takes: Bool = true) {
@@ -247,7 +275,7 @@ struct LanesWorld {
                 }
             }
             guard !bad.contains(record) else {
-                let cause = ParkedKey.Cause(condition: .retryAttemptsExhausted, errorText: "again", attempts: 1)
+                let cause = FailureCause(condition: .retryAttemptsExhausted, errorText: "again", attempts: 1)
                 return act(.failedAgain(key, after: place - 1, next: nil, cause))
             }
             redriven.append(record)
@@ -257,10 +285,36 @@ struct LanesWorld {
     }
 
     mutating func answerCheckpoint() {
-        guard let progress = openCheckpoint else { return }
-        openCheckpoint = nil
-        persist(progress)
+        guard storeCheckpointUntold() else { return }
         send([.checkpointed])
+    }
+
+    /// The commit of the open checkpoint is durable, and the process may die before it is told.
+    @discardableResult
+    mutating func storeCheckpointUntold() -> Bool {
+        guard let progress = openCheckpoint else { return false }
+        openCheckpoint = nil
+        for record in openAdded { store(record) }
+        openAdded = []
+        persist(progress)
+        if adds {
+            let given = Set(documents.flatMap(\.places))
+            let missing = kept.subtracting(dropped).subtracting(everAside).subtracting(given).subtracting(added)
+            if let missing = missing.min() { violations.append("what was made of \(missing) is not in the store") }
+        }
+        return true
+    }
+
+    private mutating func store(_ record: AddedRecord) {
+        let place = Int(String(decoding: record.record.data, as: UTF8.self)) ?? -1
+        if added.contains(place) { violations.append("what was made of \(place) is in the store twice") }
+        if !settled.contains(place) {
+            violations.append("what was made of \(place) is in the store, which is not done")
+        }
+        for earlier in added where earlier > place && keys[earlier] == keys[place] {
+            violations.append("what was made of \(place) is in the store after that of \(earlier)")
+        }
+        added.append(place)
     }
 
     /// Answers calls and checkpoints, but moves no clock, until no call is open.
@@ -312,6 +366,7 @@ struct LanesWorld {
         while true {
             if waiting.isEmpty, let answer = readAnswer() { waiting.append(answer) }
             guard !waiting.isEmpty else { return }
+            pausedBefore = core.paused
             let decisions = core.handle(waiting.removeFirst(), at: now)
             for step in decisions.trace {
                 if case .gaveUp(let span) = step, !span.kept { violations.append("dropped \(span)") }
@@ -338,6 +393,9 @@ struct LanesWorld {
         case .checkpoint(let progress):
             if openCheckpoint != nil { violations.append("two checkpoints are open") }
             openCheckpoint = progress
+        case .checkpointAdding(let progress, let records):
+            perform(.checkpoint(progress))
+            openAdded = records
         case .handOver(let giveUp, let progress):
             if openDeliveries[giveUp.lane] != nil { violations.append("lane \(giveUp.lane) has two deliveries") }
             openDeliveries[giveUp.lane] = (giveUp, progress)
@@ -354,6 +412,7 @@ struct LanesWorld {
 
     private mutating func judge(_ places: [Int], lane: Int) {
         calls.append(places)
+        if let pausedBefore, pausedBefore == core.paused { violations.append("\(places) is sent while the shard is paused") }
         let unit = Set(places)
         for place in places {
             deliveries[place, default: 0] += 1

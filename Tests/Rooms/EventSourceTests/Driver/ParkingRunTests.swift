@@ -194,12 +194,12 @@ struct ParkingRunTests {
         #"{"action":"discard","since":"yesterday"}"#, #"{"action":"discard","before":1.5}"#, "[]", "",
     ])
     func `ESM-N13 a request that can't be read means no key, instead of more than were asked for`(text: String) {
-        #expect(ParkedKeyRequest(value: Array(text.utf8)) == nil)
-        let written = ParkedKeyRequest(
+        #expect(MappingRequest(value: Array(text.utf8)) == nil)
+        let written = MappingRequest(
             .discard, ParkedKeySelection(keys: ["k"], since: Timestamp(milliseconds: 5)), actor: "ops", reason: "")
-        let read = ParkedKeyRequest(value: written.value)
+        let read = MappingRequest(value: written.value)
         #expect(read?.selection == written.selection && read?.action == .discard && read?.actor == "ops")
-        #expect(ParkedKeyRequest(value: Array(#"{"action":"release","newer":1}"#.utf8))?.selection == .all)
+        #expect(MappingRequest(value: Array(#"{"action":"release","newer":1}"#.utf8))?.selection == .all)
     }
 
     @Test func `ESM-N1 the metrics count what is parked`() async throws {

@@ -2,23 +2,35 @@ import DataFormats
 import StreamModel
 import StreamStorage
 
-/// What an operator asks of a mapping's parked keys (ESM-N13). It is an attribute of the mapping's stream until the
+/// What an operator asks of a mapping's parked keys and paused shards (ESM-N13). It is an attribute of the mapping's stream until the
 /// process that runs the mapping has done it, so it can be asked while none runs, and from any process.
-struct ParkedKeyRequest: Sendable {
-    enum Action: String, Sendable { case park, release, discard }
+struct MappingRequest: Sendable {
+    enum Action: String, Sendable {
+        case park, release, discard, resume
+        /// Resume shards, and give up the records that paused them.
+        case resumeGivingUp = "resume-giving-up"
+
+        var resumes: Bool { self == .resume || self == .resumeGivingUp }
+    }
 
     /// A request that is being done, with its number in the session.
     struct Numbered: Sendable {
         let number: UInt64
         let name: String
-        let request: ParkedKeyRequest
+        let request: MappingRequest
 
-        var action: ParkedKeyAction { request.parkedKeyAction }
+        /// What shards are told.
+        var event: ShardCore.Event {
+            if request.action.resumes { return .resume(request.resumeOrder, request: number) }
+            return .parkedKeys(request.parkedKeyAction, request: number)
+        }
     }
 
     var action: Action
     /// Which keys; by hand, keys that are named can be parked.
     var selection: ParkedKeySelection
+    /// Which pauses of shards are to end.
+    var pauses: [ShardID: Timestamp] = [:]
     var actor: String
     var reason: String
 
@@ -26,9 +38,13 @@ struct ParkedKeyRequest: Sendable {
         switch action {
         case .park:
             .park((selection.keys ?? []).map(\.string).sorted(), actor: actor, reason: reason)
-        case .release: .release(selection)
         case .discard: .discard(selection)
+        case .release, .resume, .resumeGivingUp: .release(selection)
         }
+    }
+
+    private var resumeOrder: ResumeOrder {
+        ResumeOrder(pauses: pauses, givesUp: action == .resumeGivingUp)
     }
 
     /// The beginning of the names of a mapping's requests.
@@ -44,6 +60,15 @@ struct ParkedKeyRequest: Sendable {
             if let keys = selection.keys {
                 request.name("keys")
                 request.array { list in for key in keys.sorted() { list.string(key.string) } }
+            }
+            if !pauses.isEmpty {
+                request.name("pauses")
+                request.object { list in
+                    for (shard, since) in pauses.sorted(by: { $0.key < $1.key }) {
+                        list.name(text: shard.description)
+                        list.raw(String(since.milliseconds))
+                    }
+                }
             }
             request.member("group", selection.group?.description)
             request.member("errorType", selection.errorType)
@@ -65,9 +90,13 @@ struct ParkedKeyRequest: Sendable {
         return FNV1a.hash(value, value.indices).hexadecimal
     }
 
-    init(_ action: Action, _ selection: ParkedKeySelection, actor: String, reason: String) {
+    init(
+        _ action: Action, _ selection: ParkedKeySelection = .all, pauses: [ShardID: Timestamp] = [:],
+        actor: String, reason: String
+    ) {
         self.action = action
         self.selection = selection
+        self.pauses = pauses
         self.actor = actor
         self.reason = reason
     }
@@ -99,13 +128,25 @@ struct ParkedKeyRequest: Sendable {
             guard let group = value.text.flatMap(FailureGroup.init) else { return nil }
             selection.group = group
         }
-        self.init(action, selection, actor: json["actor"]?.text ?? "", reason: json["reason"]?.text ?? "")
+        var pauses: [ShardID: Timestamp] = [:]
+        if let value = json["pauses"] {
+            guard case .object(let members) = value else { return nil }
+            for (name, value) in members {
+                guard let shard = ShardID(name.string), case .number(let text) = value, let time = Int64(text) else {
+                    return nil
+                }
+                pauses[shard] = Timestamp(milliseconds: time)
+            }
+        }
+        self.init(
+            action, selection, pauses: pauses, actor: json["actor"]?.text ?? "", reason: json["reason"]?.text ?? "")
     }
 
-    /// The shards that have to do their part before the request is done: those with keys that are meant, and for keys that
-    /// are to be parked those that own them.
-    func shards(of keys: [ParkedKey], in stream: StreamDescription) -> Set<ShardID> {
+    /// The shards that have to do their part before the request is done: those with keys that are meant, for keys that are
+    /// to be parked those that own them, and the paused shards that are meant.
+    func shards(of keys: [ParkedKey], _ paused: [PausedShard], in stream: StreamDescription) -> Set<ShardID> {
         switch action {
+        case .resume, .resumeGivingUp: Set(paused.filter(resumeOrder.contains).map(\.shard))
         case .release: Set(keys.filter { selection.contains($0) && $0.state == .parked }.map(\.shard))
         case .discard: Set(keys.filter { selection.contains($0) }.map(\.shard))
         case .park:
@@ -118,16 +159,16 @@ struct ParkedKeyRequest: Sendable {
     }
 }
 
-extension ParkedKeyRequest {
+extension MappingRequest {
     /// The requests that the store has for a mapping, by their names.
-    static func all(of mapping: MappingID, in store: any StoreEngine) async throws -> [UTF8Key: ParkedKeyRequest] {
-        var found: [UTF8Key: ParkedKeyRequest] = [:]
+    static func all(of mapping: MappingID, in store: any StoreEngine) async throws -> [UTF8Key: MappingRequest] {
+        var found: [UTF8Key: MappingRequest] = [:]
         let prefix = prefix(of: mapping)
         var query = AttributeQuery(.stream(mapping.stream), prefix: prefix)
         while true {
             let page = try await store.attributes(query)
             for attribute in page.attributes {
-                found[UTF8Key(attribute.name)] = ParkedKeyRequest(value: attribute.value)
+                found[UTF8Key(attribute.name)] = MappingRequest(value: attribute.value)
             }
             guard page.hasMore, let last = page.attributes.last else { return found }
             query.after = last.name
@@ -150,9 +191,11 @@ extension ParkedKeyRequest {
         let parking = ParkingStream(mapping: session.key, store: session.store, logger: session.logger)
         let keys = try await parking.keys()
         let stream = try await session.store.describeStream(session.key.stream)
+        let resumes = requests.contains { $0.0.request.action.resumes }
+        let paused = resumes ? try PausedShard.all(of: try await session.store.describeMapping(session.key)) : []
         var left: [UInt64: Set<ShardID>] = [:]
         for (numbered, done) in requests {
-            left[numbered.number] = numbered.request.shards(of: keys, in: stream).subtracting(done)
+            left[numbered.number] = numbered.request.shards(of: keys, paused, in: stream).subtracting(done)
         }
         let over = requests.filter { left[$0.0.number]?.isEmpty == true }
         guard !over.isEmpty else { return left }

@@ -1,0 +1,32 @@
+import StreamModel
+import StreamStorage
+
+extension StreamMapping {
+    /// Stores a request, together with a control action that tells of it in these words.
+    func ask(_ request: MappingRequest, _ meant: String) async throws {
+        let words = "\(request.action.rawValue) \(meant)"
+        let reason = request.reason
+        try MappingControl(id, actor: request.actor, reason: reason).validate()
+        let history = FunctionResponse.limited(
+            reason.isEmpty ? words : "\(words): \(reason)", to: MappingControl.reasonLimit)
+        let control = MappingControl(id, actor: request.actor, reason: history)
+        // Requests are done in the order of their times.
+        let time = String(max(0, stream.engine.timeSource.wallTime.milliseconds))
+        let digits = String(repeating: "0", count: max(0, 16 - time.utf8.count)) + time
+        let name = MappingRequest.prefix(of: id) + digits + "-" + request.digest
+        switch try await stream.engine.commit([
+            // The same request at the same moment is one.
+            .attribute(AttributeChange(.stream(stream.name), name, .set(request.value))),
+            .control(control),
+        ]) {
+        case .committed: return
+        case .unknown(let cause):
+            throw ShardlineError(
+                .outcomeUnknown,
+                "whether the request to '\(id)' is stored is not known; it changes nothing more if it is made again",
+                cause: cause)
+        case .conflict, .sealed:
+            throw ShardlineError(.storeFailed, "the store refused a request as if it had been an append to a shard")
+        }
+    }
+}
