@@ -20,6 +20,10 @@ extension Judge {
         /// By mapping: the records in its parking stream, and the keys that it has parked.
         package var parked: [String: [ParkedItem]] = [:]
         package var parkedKeys: [String: [ParkedFact]] = [:]
+        /// By mapping: the numbers of the records that what its function added was made of.
+        package var added: [String: [UInt64]] = [:]
+        /// By mapping: since when each shard is paused.
+        package var pauses: [String: [(shard: Shard, since: Int64?)]] = [:]
         /// What had been passed when the documents began to be read; nil: everything that has been passed by now.
         package var debts: [String: Debts]?
         /// By mapping: the shards that are listed, and those beside them that it is not through.
@@ -100,6 +104,12 @@ extension Judge {
         }
         for (name, parked) in audit.parked.sorted(by: { $0.key < $1.key }) {
             sawParked(by: name, parked, audit.parkedKeys[name] ?? [])
+        }
+        for (name, pauses) in audit.pauses.sorted(by: { $0.key < $1.key }) {
+            for (shard, since) in pauses { sawPause(of: name, in: shard, since: since) }
+        }
+        for (name, added) in audit.added.sorted(by: { $0.key < $1.key }) {
+            sawAdded(by: name, added, audit.checkpoints[name] ?? [])
         }
         for (name, checkpoints) in audit.checkpoints.sorted(by: { $0.key < $1.key }) {
             for (shard, position) in checkpoints { checkPassed(by: name, in: shard, at: position, audit.debts?[name]) }

@@ -125,6 +125,8 @@ package struct Judge {
     package var tellsExpired = false
     /// Whether records that can't be done park their keys.
     package var parksKeys = false
+    /// Whether functions add a record for each that they get to the commit of its unit.
+    package var addsRecords = false
     /// Whether the wall clock is ever set back, so that records may be late (ESM-T10).
     package var clockGoesBack = false
     /// The keys whose records no mapping is to get.

@@ -29,6 +29,9 @@ struct MappingModel {
         /// The mapping was sent back, and its run may not have noticed yet: until it is at the shard's beginning
         /// nothing follows from where it is.
         var isStale = false
+        /// Since when it is paused, as anybody saw last, and the pauses that an operator has ended.
+        var pausedSince: Int64?
+        var resumed: Set<Int64> = []
         /// What its tumbling windows have.
         var windows = WindowModel()
     }

@@ -27,6 +27,8 @@ package struct History: Sendable {
         case control(mapping: Int, Control)
         /// An operator parks a key of a mapping, or lets what waits of all parked keys be handed back.
         case parkedKeys(mapping: Int, ParkedStep)
+        /// An operator lets all paused shards of a mapping go on, and gives up what paused them or not.
+        case resume(mapping: Int, givingUp: Bool)
         /// Attributes of the store and of the stream are changed together.
         case attributes(AttributeStep)
         /// The stream's record size is changed.
@@ -101,6 +103,10 @@ package struct History: Sendable {
         package var droppedKeys: Set<String> = []
         /// Whether a record that can't be done parks its key.
         package var parksKeys = false
+        /// Whether it pauses its shard.
+        package var pausesShards = false
+        /// Whether the function adds a record for each that it gets to the commit of its unit.
+        package var addsRecords = false
         package var bisects = true
         package var reports = true
         package var workers = 2
@@ -187,6 +193,10 @@ package struct History: Sendable {
         var parking = SeededRandom(seed ^ 0x9A_2C1D)
         // Sent back, a mapping does not get what it has parked again, which the judge could not tell from a loss.
         if settings.tumblingWindow == 0, tellsExpired, parking.once(in: 2) { addParking(&parking) }
+        var pauses = SeededRandom(seed ^ 0x9A05_ED)
+        if !settings.parksKeys, tellsExpired, pauses.once(in: 2) { addPauses(&pauses) }
+        var adding = SeededRandom(seed ^ 0xADD_ED)
+        settings.addsRecords = tellsExpired && adding.once(in: 2)
         var losses = SeededRandom(seed ^ 0x1055_E5)
         if let interval = settings.interval, !losses.once(in: 4) { addLosses(&losses, after: interval) }
     }
@@ -244,6 +254,25 @@ package struct History: Sendable {
             }
             steps.insert(
                 .put(caller: random.below(2), count: random.pick(2...12), bytes: 20), at: random.below(steps.count + 1))
+            switch random.below(4) {
+            case 0: steps.insert(.crash(after: random.pick([1, 3, 10, 40])), at: random.below(steps.count + 1))
+            case 1: steps.insert(.kill(after: random.pick([1, 3, 10])), at: random.below(steps.count + 1))
+            case 2: steps.append(.restart(mapping: mapping))
+            default: break
+            }
+            insert(steps, at: random.below(items.count + 1), &random)
+        }
+    }
+
+    /// Paused shards that go on, in the midst of it, some of which meets a crash.
+    private mutating func addPauses(_ random: inout SeededRandom) {
+        settings.pausesShards = true
+        for _ in 0..<random.pick(3...8) {
+            let mapping = random.below(2)
+            var steps: [Step] = [
+                .put(caller: random.below(2), count: random.pick(2...12), bytes: 20),
+                .pause(random.pick([10, 100, 700])), .resume(mapping: mapping, givingUp: random.once(in: 2)),
+            ]
             switch random.below(4) {
             case 0: steps.insert(.crash(after: random.pick([1, 3, 10, 40])), at: random.below(steps.count + 1))
             case 1: steps.insert(.kill(after: random.pick([1, 3, 10])), at: random.below(steps.count + 1))

@@ -62,6 +62,19 @@ extension Life {
                     audit.parkedKeys[mapping.key.name] = try await parkedKeys(of: mapping.key)
                 }
             }
+            if world.history.settings.addsRecords, !world.isDecayed {
+                for mapping in mappings { audit.added[mapping.key.name] = try await added(by: mapping.key.name) }
+            }
+            if isAlone, world.history.settings.pausesShards {
+                for mapping in mappings {
+                    audit.pauses[mapping.key.name] = try mapping.checkpoints.map {
+                        (
+                            Judge.Shard(world.judge.stream, Int($0.shard.number)),
+                            try ShardProgress($0).paused?.since.milliseconds
+                        )
+                    }
+                }
+            }
         } catch {
             return failed(error, "auditing")
         }

@@ -11,6 +11,7 @@ extension Life {
         do {
             let stream = try await store.createStreamIfNeeded(
                 World.stream, shards: settings.shards, retention: .milliseconds(settings.retention))
+            if settings.addsRecords { try await makeStreamsForAdded() }
             world.tell { judge in
                 judge.hasMadeStream()
                 judge.sawStream(id: stream.id, initialShards: stream.initialSettings.shards)

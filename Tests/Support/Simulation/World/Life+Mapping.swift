@@ -10,7 +10,8 @@ extension Life {
         var configuration = EventSourceMapping.Configuration()
         configuration.batchSize = settings.batchSize
         configuration.batchWindow = .milliseconds(settings.batchWindow)
-        let factor = world.nextFactor(of: name)
+        // At the end what paused a shard is given up, which other lanes would try again.
+        let factor = world.nextFactor(of: name, staysSame: isFinal && settings.pausesShards)
         configuration.parallelizationFactor = factor
         if !settings.droppedKeys.isEmpty {
             let keys = settings.droppedKeys.sorted().map { "\"\($0)\"" }.joined(separator: ",")
@@ -18,6 +19,7 @@ extension Life {
         }
         configuration.maximumRetryAttempts = settings.retries
         if settings.parksKeys { configuration.whenExhausted = .parkKey }
+        if settings.pausesShards { configuration.whenExhausted = .pauseShard }
         configuration.bisectOnError = settings.bisects
         configuration.reportsBatchItemFailures = settings.reports
         configuration.concurrency = settings.concurrency
@@ -75,6 +77,8 @@ extension Life {
         let checkpoint = try await store.describeMapping(MappingID(stream: World.stream, name: name)).checkpoints
             .first { $0.shard == context.shard }
         let position = checkpoint?.position.rawValue ?? 0
+        try checkPause(of: name, checkpoint)
+        if world.history.settings.addsRecords { try addRecords(for: batch, items, context) }
         // Which factor is in force at this moment the function can't know.
         let lanes = world.history.changesFactor ? 0 : factor
         let isRedrive = context.isRedrive

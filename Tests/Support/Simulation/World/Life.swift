@@ -31,7 +31,7 @@ final class Life: @unchecked Sendable {
     let stepped: SteppedStore
     unowned let world: World
     private let purpose: Purpose
-    private var isFinal: Bool { purpose == .final }
+    var isFinal: Bool { purpose == .final }
     private(set) var isDone = false
     private(set) var isEnding = false
     /// The store takes nothing more, or the history wants it opened again.
@@ -166,6 +166,7 @@ final class Life: @unchecked Sendable {
         case .seek(let mapping): await seek(World.allMappings[mapping])
         case .control(let mapping, let control): await self.control(World.allMappings[mapping], control)
         case .parkedKeys(let mapping, let step): await changeParkedKeys(World.allMappings[mapping], step)
+        case .resume(let mapping, let givingUp): await resume(World.allMappings[mapping], givingUp: givingUp)
         case .attributes(let kind): await changeAttributes(kind)
         case .resize: await resize()
         case .deleteStream: await deleteStream(item.seed)
@@ -375,6 +376,9 @@ final class Life: @unchecked Sendable {
                 let (read, settled) = (mapping.statistics.polled, mapping.statistics.settled)
                 if read != settled { world.fail("mapping \(name) has read \(read) records and settled \(settled)") }
                 if isFinal { return }
+            } catch let error as ShardlineError where error.code == .shardPaused && isFinal {
+                // What is left is to be worked off.
+                await resume(name, givingUp: true)
             } catch {
                 failed(error, "mapping \(name)", deletions: ended)
             }

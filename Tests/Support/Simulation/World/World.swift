@@ -105,6 +105,7 @@ package final class World: @unchecked Sendable {
         self.judge.tellsExpired = history.tellsExpired
         self.judge.droppedKeys = history.settings.droppedKeys
         self.judge.parksKeys = history.settings.parksKeys
+        self.judge.addsRecords = history.settings.addsRecords
         self.judge.clockGoesBack = history.setsClockBack
         time = VirtualTime()
         scheduler = Scheduler(seed: history.seed ^ 0x5C4E_D01E, time: time, keepsText: keepsText)
@@ -122,8 +123,8 @@ package final class World: @unchecked Sendable {
     }
 
     /// The parallelization factor of the next run of a mapping.
-    func nextFactor(of mapping: String) -> Int {
-        defer { runs[mapping, default: 0] += 1 }
+    func nextFactor(of mapping: String, staysSame: Bool) -> Int {
+        defer { if !staysSame { runs[mapping, default: 0] += 1 } }
         return history.settings.factors[runs[mapping, default: 0] % history.settings.factors.count]
     }
 
