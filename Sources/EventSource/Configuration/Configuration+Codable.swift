@@ -12,7 +12,7 @@ extension EventSourceMapping.Configuration: Codable {
         case failureDestination, backOffFirst, backOffLongest, functionTimeout, payloadLimit, concurrency
         case shutdownGrace, awsCompatibleCounts, account, region, filters
         case deaggregates, shardMetrics
-        case whenExhausted, maximumParkedRecordsPerKey, maximumParkedRecords, breaker, successStream
+        case whenExhausted, maximumParkedRecordsPerKey, maximumParkedRecords, redriveRate, breaker, successStream
     }
 
     private struct AnyKey: CodingKey {
@@ -64,6 +64,7 @@ extension EventSourceMapping.Configuration: Codable {
         }
         try take(.maximumParkedRecordsPerKey, into: &maximumParkedRecordsPerKey)
         try take(.maximumParkedRecords, into: &maximumParkedRecords)
+        try takeLimit(.redriveRate, into: &redriveRate)
         try takeLimit(.breaker, into: &breaker)
         if let name = try values.decodeIfPresent(String.self, forKey: .successStream) {
             successStream = name.isEmpty ? nil : name
@@ -112,6 +113,7 @@ extension EventSourceMapping.Configuration: Codable {
         try values.encode(whenExhausted.rawValue, forKey: .whenExhausted)
         try values.encode(maximumParkedRecordsPerKey, forKey: .maximumParkedRecordsPerKey)
         try values.encode(maximumParkedRecords, forKey: .maximumParkedRecords)
+        try values.encode(redriveRate ?? -1, forKey: .redriveRate)
         try values.encode(breaker ?? -1, forKey: .breaker)
         try values.encode(successStream ?? "", forKey: .successStream)
         try values.encode(bisectOnError, forKey: .bisectOnError)

@@ -144,6 +144,7 @@ extension EventSourceMapping.Configuration {
                 "\(naming.name("whenExhausted")) park-key with \(naming.name("tumblingWindow")) (allowed: give-up or pause-shard, since a window's state is over all keys)"
             )
         }
+        check("redriveRate", redriveRate, 1...1_000_000, unit: " records a second", without: "no limit")  // ESM-N2
         check("breaker", breaker, 1...99, unit: " percent", without: "none")  // ESM-N4
         check("maximumParkedRecordsPerKey", maximumParkedRecordsPerKey, 1...100_000_000)
         check("maximumParkedRecords", maximumParkedRecords, 1...100_000_000)

@@ -65,6 +65,9 @@ extension EventSourceMapping {
         /// The most records of parked keys that wait in each shard: 1 to 100,000,000. Default 1,000,000. At the bound the
         /// shard reads no further until keys are released or discarded.
         public var maximumParkedRecords = 1_000_000
+        /// How many records of released keys are handed back to the function in a second, over all shards: 1 to 1,000,000; nil: as
+        /// fast as the function takes them. Default nil. A redrive that runs keeps the rate that it began with.
+        public var redriveRate: Int?
         /// Disables the mapping when more than this percentage of its records could not be processed within a minute: 1 to 99;
         /// nil: never. Default nil.
         ///

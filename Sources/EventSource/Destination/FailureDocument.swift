@@ -49,6 +49,11 @@ public struct FailureDocument: Sendable {
 
     let names: ResourceNames
 
+    /// What failures of the same kind have in common.
+    public var group: FailureGroup {
+        FailureCause.kept(condition, type: errorType, text: errorText, attempts: invocations).group
+    }
+
     package init(
         _ giveUp: LaneCore.GiveUp, key: (stream: String, mapping: String), shard: ShardID, shardCreationSecond: UInt64,
         requestID: String, names: ResourceNames, awsCompatibleCounts: Bool, timestamp: Timestamp
@@ -134,6 +139,7 @@ public struct FailureDocument: Sendable {
             error.member("type", errorType)
             error.member("text", errorText)
             error.member("attempts", invocations)
+            error.member("group", group.description)
         }
     }
 

@@ -44,6 +44,11 @@ public struct FailureRecord: Hashable, Sendable {
     public var errorText: String?
     /// The type of that error; nil if it is not known.
     public var errorType: String?
+    /// What failures of the same kind have in common, as for parked keys; computed for documents of versions that did not
+    /// write it.
+    public var group: FailureGroup {
+        FailureCause.kept(condition, type: errorType, text: errorText, attempts: attempts).group
+    }
     /// `"Unhandled"` if the function failed; nil if its report could not be used, or if the records were given up for
     /// another reason.
     public var functionError: String?

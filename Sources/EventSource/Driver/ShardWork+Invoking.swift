@@ -66,6 +66,9 @@ extension ShardWork {
         func result(_ result: LaneCore.InvocationResult) -> CallResult {
             CallResult(number: invocation.number, result: result)
         }
+        if let pace = session.function.pace, await !pace.wait(for: invocation.unit.records.count) {
+            return result(.notCalled)
+        }
         guard case .granted(let waited) = await session.permits.acquire() else { return result(.notCalled) }
         defer { session.permits.release() }
         if call.isLast { return result(.notCalled) }

@@ -22,6 +22,9 @@ enum FunctionSource: Sendable {
     /// The keys whose records the function gets; nil: all.
     var onlyKeys: ParkedKeys? { if case .redrive(let function) = self { function.keys } else { nil } }
 
+    /// Says when records may be handed to the function; nil: at once.
+    var pace: Pace? { if case .redrive(let function) = self { function.pace } else { nil } }
+
     /// Refuses settings of an update that the function can't work with (ESM-S41). What this version can't read is left
     /// to the execution, which keeps those before.
     @Sendable func checkSettings(_ json: [UInt8]) throws {

@@ -4,6 +4,8 @@ import StreamModel
 protocol ParkedRecordFunction: Sendable {
     /// The keys whose records are handed back.
     var keys: ParkedKeys { get }
+    /// Says when records may be handed back; nil: at once.
+    var pace: Pace? { get }
     /// The mapping's function, as it would be called for records of its stream.
     func runner(for shard: ShardID, _ configuration: EventSourceMapping.Configuration) -> FunctionRunner
     /// How the size of an invocation is measured on what the parking stream has of a record.

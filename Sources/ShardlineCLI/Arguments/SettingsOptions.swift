@@ -90,6 +90,14 @@ struct SettingsOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
+            "How many records of released keys are handed back in a second: 1 to 1,000,000, or -1 for no limit. Default: no limit.",
+            valueName: "records"),
+        transform: Amounts.wholeNumber)
+    var redriveRate: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
             "Disable the mapping when more than this percentage of its records, at least 20, could not be processed within a minute: 1 to 99, or -1 for never. Default: never.",
             valueName: "percent"),
         transform: Amounts.wholeNumber)
@@ -152,6 +160,7 @@ struct SettingsOptions: ParsableArguments {
         if let whenExhausted { settings.whenExhausted = whenExhausted }
         if let maximumParkedRecordsPerKey { settings.maximumParkedRecordsPerKey = maximumParkedRecordsPerKey }
         if let maximumParkedRecords { settings.maximumParkedRecords = maximumParkedRecords }
+        if let redriveRate { settings.redriveRate = redriveRate == -1 ? nil : redriveRate }
         if let breaker { settings.breaker = breaker == -1 ? nil : breaker }
         if let onSuccess { settings.successStream = onSuccess == "none" ? nil : onSuccess }
         if let maxAge { settings.maximumRecordAge = maxAge.value }

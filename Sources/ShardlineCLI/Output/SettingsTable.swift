@@ -55,6 +55,7 @@ enum SettingsTable {
         if settings.whenExhausted == .pauseShard {
             add("--when-exhausted", "pause-shard, until it is resumed")
         }
+        if let rate = settings.redriveRate { add("--redrive-rate", "\(Readable.number(rate)) records a second") }
         if let breaker = settings.breaker { add("--breaker", "\(breaker) %") }
         if let stream = settings.successStream { add("--on-success", stream) }
         if settings.deaggregates { add("--deaggregate", "yes, an event has the user records of aggregates") }
@@ -86,7 +87,8 @@ extension EventSourceMapping.Configuration.Naming {
         "maximumRecordAge": "--max-age", "functionTimeout": "--timeout", "concurrency": "--concurrency",
         "whenExhausted": "--when-exhausted", "maximumParkedRecordsPerKey": "--maximum-parked-records-per-key",
         "maximumParkedRecords": "--maximum-parked-records", "failureDestination": "--on-failure",
-        "shutdownGrace": "--grace", "breaker": "--breaker", "successStream": "--on-success",
+        "shutdownGrace": "--grace", "breaker": "--breaker", "redriveRate": "--redrive-rate",
+        "successStream": "--on-success",
     ]
 
     /// The names of the options of `consume`, with durations as they were typed.

@@ -31,10 +31,11 @@ final class RedriveFunction: ParkedRecordFunction {
     private let tell: @Sendable (ShardID, ParkedKeyAction) -> Void
     /// The keys of the pass.
     let keys: ParkedKeys
+    let pace: Pace?
 
     init(
         _ mapping: EventSourceMapping, _ settings: SettingsInForce, streamID: StreamID, released: [ParkedKey],
-        tell: @escaping @Sendable (ShardID, ParkedKeyAction) -> Void
+        pace: Pace?, tell: @escaping @Sendable (ShardID, ParkedKeyAction) -> Void
     ) {
         source = mapping.function
         self.mapping = mapping.key
@@ -42,6 +43,7 @@ final class RedriveFunction: ParkedRecordFunction {
         configuration = settings.configuration
         self.streamID = streamID
         self.tell = tell
+        self.pace = pace
         var (rows, keys): ([UTF8Key: [Row]], ParkedKeys) = ([:], ParkedKeys())
         for key in released {
             keys[key.partitionKey] = key

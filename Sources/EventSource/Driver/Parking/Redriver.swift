@@ -67,13 +67,16 @@ struct Redriver: Sendable {
     private func pass(_ released: [ParkedKey]) async throws -> RedriveFunction? {
         let settings = session.settings.value
         let function = RedriveFunction(
-            mapping, settings, streamID: session.streamID, released: released, tell: tell)
+            mapping, settings, streamID: session.streamID, released: released,
+            pace: settings.configuration.redriveRate.map { Pace(rate: $0, timeSource: session.timeSource) }, tell: tell)
         var configuration = settings.configuration
         // The records were filtered when they were parked, and their ages are those of the parking stream.
         configuration.filters = []
         configuration.maximumRecordAge = nil
         configuration.whenExhausted = .giveUp
         configuration.breaker = nil
+        // A batch is one second's records at most, so that a stop doesn't wait for long.
+        if let rate = configuration.redriveRate { configuration.batchSize = min(configuration.batchSize, rate) }
         configuration.successStream = nil
         configuration.failureDestination = .none
         let stream = session.store.stream(parking.name)

@@ -2,6 +2,11 @@ import StreamModel
 import StreamStorage
 
 extension StreamMapping {
+    /// Whether something was asked of parked keys and paused shards that is not done yet.
+    package func hasRequests() async throws -> Bool {
+        try await !MappingRequest.all(of: id, in: stream.engine).isEmpty
+    }
+
     /// Stores a request, together with a control action that tells of it in these words.
     func ask(_ request: MappingRequest, _ meant: String) async throws {
         let words = "\(request.action.rawValue) \(meant)"

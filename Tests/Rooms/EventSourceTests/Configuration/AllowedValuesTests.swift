@@ -37,6 +37,7 @@ import Testing
         .number("maximumUncheckpointedBatches", \.maximumUncheckpointedBatches),
         .number("maximumParkedRecordsPerKey", \.maximumParkedRecordsPerKey),
         .number("maximumParkedRecords", \.maximumParkedRecords),
+        .number("redriveRate", \.redriveRate), .number("breaker", \.breaker),
         .time("batchWindow", \.batchWindow),
         .number("maximumRetryAttempts", \.maximumRetryAttempts), .time("maximumRecordAge", \.maximumRecordAge),
         .time("functionTimeout", \.functionTimeout), .time("backOff.first", \.backOff.first, json: "backOffFirst"),

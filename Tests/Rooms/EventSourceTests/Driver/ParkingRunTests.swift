@@ -278,6 +278,51 @@ struct ParkingRunTests {
         #expect(setup.seen.texts["k1"] == ["1", "3", "5", "7"])
     }
 
+    @Test func `ESM-N2 a redrive hands back so many records in a second as the settings say`() async throws {
+        let time = VirtualTime()
+        let pace = Pace(rate: 10, timeSource: time)
+        let begun = time.monotonicTime
+        #expect(await pace.wait(for: 10))
+        #expect(time.monotonicTime == begun)
+        async let second = pace.wait(for: 5)
+        await RestingExecutor.current.rest()
+        time.advance(by: .milliseconds(999))
+        await RestingExecutor.current.rest()
+        async let third = pace.wait(for: 1)
+        await RestingExecutor.current.rest()
+        time.advance(by: .milliseconds(1))
+        #expect(await second)
+        time.advance(by: .milliseconds(500))
+        #expect(await third)
+        // With nothing for a while nothing is saved up.
+        time.advance(by: .seconds(60))
+        #expect(await pace.wait(for: 10))
+        var settings = EventSourceMapping.Configuration()
+        settings.redriveRate = 0
+        #expect(throws: ShardlineError.self) { try settings.validate() }
+    }
+
+    @Test func `ESM-N2 with a rate a redrive takes its time, in small batches`() async throws {
+        var setup = try await Setup()
+        setup.settings.redriveRate = 2
+        try await setup.put(1...12, keys: 1)
+        setup.seen.refuse(["1"])
+        try await setup.run()
+        setup.seen.refuse([])
+        try await setup.named.release()
+        let begun = setup.bench.time.monotonicTime
+        let mapping = try await setup.mapping()
+        async let run: Void = mapping.run(until: .caughtUp)
+        let named = setup.named
+        for _ in 0..<100 where try await !named.parkedKeys().isEmpty {
+            setup.bench.time.advance(by: .milliseconds(500))
+            await setup.bench.rest()
+        }
+        try await run
+        #expect(setup.seen.texts["k0"] == (1...12).map(String.init))
+        #expect(setup.bench.time.monotonicTime - begun >= .milliseconds(5_000))
+    }
+
     @Test func `ESM-S42 parking has no windows, and its bounds are checked`() async throws {
         var settings = EventSourceMapping.Configuration()
         settings.whenExhausted = .parkKey
