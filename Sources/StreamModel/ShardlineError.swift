@@ -32,8 +32,9 @@ public struct ShardlineError: Error, Sendable, CustomStringConvertible, CustomDe
         /// Somebody changed the mapping's settings, or disabled or enabled it, since the caller looked at it. Nothing was
         /// done.
         public static let mappingChanged = Code("mappingChanged")
-        /// A mapping can't process everything, because one of its shards is paused until an operator resumes it.
-        public static let shardPaused = Code("shardPaused")
+        /// A mapping can't process everything, because a shard of it is paused until somebody resumes it, or because its
+        /// breaker has disabled it.
+        public static let paused = Code("paused")
         /// An attribute is not what its change expects. Nothing of the commit was done.
         public static let attributeChanged = Code("attributeChanged")
         /// The caller's claim on a mapping was overtaken by a newer one or by a seek. Nothing was written.

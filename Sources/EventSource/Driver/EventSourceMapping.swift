@@ -113,7 +113,8 @@ public final class EventSourceMapping: Sendable {
     /// ``InvocationContext/add(_:to:from:)``, which keeps what was made of the records before it.
     /// The other parameters are those of the initializer with a closure.
     ///
-    /// - Parameter output: a stream of the same store, which is there.
+    /// - Parameter output: a stream of the same store, which is there, and not `stream` itself.
+    /// - Throws: `invalidArgument` also for another store's stream and for `stream` itself, `streamNotFound`.
     public convenience init(
         _ name: String, from stream: RecordStream, into output: RecordStream,
         startingAt start: StartingPosition = .trimHorizon, configuration: Configuration = Configuration(),
@@ -121,12 +122,26 @@ public final class EventSourceMapping: Sendable {
         function: @escaping @concurrent @Sendable (RecordBatch, InvocationContext) async throws -> [NewRecord]
     ) async throws {
         let target = output.name
+        try Self.check(output, beside: stream)
+        _ = try await output.describe()
         try await self.init(
             name, from: stream, startingAt: start, configuration: configuration, destination: destination,
             logger: logger,
             source: .closure { batch, context in
                 for record in try await function(batch, context) { try context.add(record, to: target) }
             })
+    }
+
+    private static func check(_ output: RecordStream, beside stream: RecordStream) throws {
+        guard output.name != stream.name else {
+            throw ShardlineError(
+                .invalidArgument, "records of '\(stream.name)' into itself (allowed: another stream of the same store)")
+        }
+        // Engines that are values can't be told apart.
+        guard type(of: output.engine) is AnyClass, type(of: stream.engine) is AnyClass else { return }
+        guard (output.engine as AnyObject) !== (stream.engine as AnyObject) else { return }
+        throw ShardlineError(
+            .invalidArgument, "'\(output.name)' is a stream of another store (allowed: a stream of the same store)")
     }
 
     /// Creates a durable mapping whose shards, or lanes of shards, each have a function with state, or resumes the mapping of this name.

@@ -223,7 +223,7 @@ struct MappingExecution {
         case .checked(let left): course.checked(left)
         case .notChecked(let numbers): course.notChecked(numbers)
         case .redriving(let isBusy): course.redriving(isBusy)
-        case .tripped(let trip): disable(course.session, trip, in: &group)
+        case .tripped(let trip): disable(course.session, trip, events, in: &group)
         case .controlled(let description, let settings):
             guard course.control(description, settings) else { return }
             let action = Self.words(of: description.lastAction)
@@ -327,13 +327,20 @@ struct MappingExecution {
     }
 
     /// Disables the mapping, as a control action of the store's, because too many records can't be processed (ESM-N4).
-    private func disable(_ session: MappingSession, _ trip: Breaker.Trip, in group: inout DiscardingTaskGroup) {
+    private func disable(
+        _ session: MappingSession, _ trip: Breaker.Trip, _ events: Mailbox<SessionEvent>,
+        in group: inout DiscardingTaskGroup
+    ) {
         session.logger.error("the mapping is disabled until somebody enables it: \(trip.reason)")
         group.addTask {
             var failures = 0
             while !Task.isCancelled {
                 do {
                     try await mapping.mapping.disable(reason: trip.reason, by: "breaker")
+                    if case .caughtUp = goal.kind {
+                        let error = "the mapping '\(mapping.key)' was disabled by its breaker: \(trip.reason)"
+                        events.post(.failed(ShardlineError(.paused, error)))
+                    }
                     return
                 } catch {
                     failures += 1

@@ -128,7 +128,8 @@ struct MappingSetup {
             _ = try await store.summarizeStream(name)
         } catch let error as ShardlineError where error.code == .streamNotFound {
             throw ShardlineError(
-                .invalidArgument, "successStream '\(name)', which is not there (allowed: a stream of the same store)",
+                .invalidArgument,
+                "successStream (--on-success) '\(name)', which is not there (allowed: a stream of the same store)",
                 cause: error)
         }
     }

@@ -183,6 +183,8 @@ struct SessionCourse {
     mutating func control(_ mapping: MappingDescription, _ settings: SettingsInForce?) -> Bool {
         guard mapping.revision > revision, !isOver else { return false }
         revision = mapping.revision
+        // Also where it was disabled and enabled before this was noticed.
+        if mapping.isEnabled { session.breaker.reset() }
         if let settings, settings !== session.settings.value {
             session.settings.value = settings
             failureStream = settings.failureStream
@@ -193,7 +195,6 @@ struct SessionCourse {
         guard mapping.isEnabled != isEnabled else { return true }
         isEnabled = mapping.isEnabled
         session.redrives.enable(isEnabled)
-        if isEnabled { session.breaker.reset() }
         guard isStarted else { return true }
         resting = []
         if isEnabled {

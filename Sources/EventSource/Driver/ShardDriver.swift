@@ -65,6 +65,8 @@ final class ShardDriver {
     private var running: [RunningCalls?]
     private var isStopping = false
     private var settings: SettingsInForce
+    /// Whether the shard waits for an operator.
+    private var isPaused = false
     /// The number of the pause that the shard is in.
     private var pause: Int?
     private let paused: @Sendable (ShardID, Int) -> Void
@@ -377,7 +379,7 @@ final class ShardDriver {
 
     private static func pausedError(_ paused: PausedShard, of mapping: MappingID) -> ShardlineError {
         ShardlineError(
-            .shardPaused,
+            .paused,
             "\(paused.shard) of the mapping '\(mapping)' is paused since \(paused.since), because record \(paused.sequenceNumber) (key \(RecordText.key(paused.partitionKey))) could not be processed (\(paused.cause.condition)): mend the function and resume the shard"
         )
     }
@@ -399,6 +401,10 @@ final class ShardDriver {
         }
         if core.laneCount != runners.count { changeLanes(to: core.laneCount) }
         if core.paused != nil { endCallsAfterThis() }
+        if (core.paused != nil) != isPaused {
+            isPaused = core.paused != nil
+            session.redrives.pauses(shard.id, isPaused)
+        }
         var end: LaneEnd?
         for index in decisions.actions.indices {
             if let ended = perform(decisions.actions[index], in: &group) { end = ended }

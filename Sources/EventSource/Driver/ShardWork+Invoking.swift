@@ -90,7 +90,7 @@ extension ShardWork {
             mapping: session.key.name, stream: session.key.stream, streamID: session.streamID, shard: shard.id,
             attempt: invocation.attempt, window: invocation.window, requestIDs: session.requestIDs,
             invocation: invocation.number, timeout: call.limit, timeSource: timeSource, logger: logger, span: span,
-            added: AddedRecords(session.targets))
+            added: AddedRecords(session.targets, of: invocation.unit.records))
         let last = invocation.unit.records.last?.approximateArrivalTimestamp ?? invocation.unit.span.head.arrival
         let age = max(.zero, timeSource.wallTime - last)
         let begun = timeSource.monotonicTime

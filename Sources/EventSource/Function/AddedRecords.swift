@@ -17,11 +17,20 @@ final class AddedRecords: Sendable {
     }
 
     private let state = Mutex(State())
-    private let targets: AddedTargets?
+    let targets: AddedTargets?
+    /// The records of the invocation.
+    private let batch: RecordBatch
 
-    init(_ targets: AddedTargets?) { self.targets = targets }
+    init(_ targets: AddedTargets?, of batch: RecordBatch) {
+        self.targets = targets
+        self.batch = batch
+    }
 
     func add(_ added: AddedRecord) throws {
+        if let source = added.source, batch.index(of: source) == nil {
+            throw ShardlineError(
+                .invalidArgument, "a record that was made of record \(source) (allowed: a record of this batch)")
+        }
         guard Limits.isStreamName(added.stream) else {
             throw ShardlineError(
                 .invalidArgument,
@@ -57,10 +66,7 @@ final class AddedRecords: Sendable {
             return state.records
         }
         guard !records.isEmpty else { return (result, []) }
-        switch result {
-        case .success, .partial, .permanent(_?, _): break
-        default: return (result, [])
-        }
+        guard result.keepsSome else { return (result, []) }
         if let problem = await targets?.problem(with: records) {
             return (.failed(LaneCore.FunctionFailure(problem, type: "AddedRecord")), [])
         }

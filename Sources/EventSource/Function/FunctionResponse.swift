@@ -165,15 +165,16 @@ extension JSONValue {
 
     /// What a response without a known member is; nil for one with a meaning. `null`, `{}`, `""` and `[]` mean that all
     /// records are done (ESM-R1, ESM-R2).
-    package var unknownAnswer: Unknown? {
+    package var unknownAnswer: Unknown? { unknownAnswer(returnsRecords: false) }
+
+    /// The same; `returnsRecords` says that `records` has a meaning (ESM-O2).
+    package func unknownAnswer(returnsRecords: Bool) -> Unknown? {
         switch self {
         case .object(let members):
             // A log line may also have an error's members, empty.
-            var returnsRecords = false
-            if case .array? = members["records"] { returnsRecords = true }
             let isAnswer =
-                members["batchItemFailures"] != nil || members["state"] != nil || returnsRecords
-                || ReportedError(in: self) != nil
+                members["batchItemFailures"] != nil || members["state"] != nil || ReportedError(in: self) != nil
+                || returnsRecords && members["records"] != nil
             let isSilent = members.allSatisfy { name, value in
                 Self.silentMembers.contains(name) && [.null, .array([]), .bool(false)].contains(value)
             }

@@ -111,11 +111,14 @@ enum FunctionRunner: Sendable {
         case .outside(let function, let event, let reading):
             let text = event.json(
                 of: unit.records, window: invocation.window, shard: context.shard, traceFields: context.traceFields)
+            var context = context
+            context.returnsRecords = reading.successStream != nil
             let answer = await function.invoke(unit.records, event: text, context: context)
-            if let stream = reading.successStream, let problem = answer.add(to: stream, of: unit, context) {
-                return (.failed(problem), nil)
-            }
-            return answer.result(for: unit, reportsFailures: reading.reportsFailures)
+            let found = answer.result(for: unit, reportsFailures: reading.reportsFailures)
+            guard let stream = reading.successStream, found.result.keepsSome,
+                let problem = answer.add(to: stream, of: unit, context)
+            else { return found }
+            return (.failed(problem), nil)
         case .redrive(let function, let runner):
             return (await function.call(invocation, context, runner), nil)
         }

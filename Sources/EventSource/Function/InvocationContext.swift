@@ -18,6 +18,8 @@ public struct InvocationContext: Sendable {
     /// Whether the records were parked with their keys, and are handed back after a release
     /// (``EventSourceMapping/Configuration/whenExhausted``).
     public internal(set) var isRedrive = false
+    /// Whether the records that a function outside Swift returns are read (ESM-O2).
+    package internal(set) var returnsRecords = false
     /// The tumbling window that the records are of; nil in a mapping without windows.
     public let window: TumblingWindow?
     /// The invocation's own id, a UUID as text. The failure document names the id of the last invocation.
@@ -47,17 +49,17 @@ public struct InvocationContext: Sendable {
     private let monotonicDeadline: MonotonicTime
     private let timeSource: any TimeSource
     private let span: InvocationSpan?
-    let added: AddedRecords
+    var added: AddedRecords
 
     package init(
         mapping: String, stream: String, streamID: StreamID, shard: ShardID, attempt: Int,
         window: LaneCore.WindowCall? = nil, requestIDs: RequestIDs, invocation: Int, timeout: Duration,
-        timeSource: any TimeSource, logger: Logger
+        timeSource: any TimeSource, logger: Logger, records: RecordBatch = RecordBatch()
     ) {
         self.init(
             mapping: mapping, stream: stream, streamID: streamID, shard: shard, attempt: attempt, window: window,
             requestIDs: requestIDs, invocation: invocation, timeout: timeout, timeSource: timeSource, logger: logger,
-            span: nil, added: AddedRecords(nil))
+            span: nil, added: AddedRecords(nil, of: records))
     }
 
     init(
@@ -99,6 +101,10 @@ public struct InvocationContext: Sendable {
     ///   invocation, and after the function has returned. A stream that is not there, or takes only smaller records, makes
     ///   the invocation fail.
     public func add(_ record: NewRecord, to stream: String, from source: Record? = nil) throws {
+        if let source, source.shard != shard {
+            throw ShardlineError(
+                .invalidArgument, "a record that was made of one of \(source.shard) (allowed: a record of this batch)")
+        }
         try added.add(AddedRecord(record, to: stream, from: source?.sequenceNumber))
     }
 

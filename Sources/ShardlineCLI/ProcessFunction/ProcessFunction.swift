@@ -25,11 +25,11 @@ final class ProcessFunction: OutsideFunction {
     }
 
     func invoke(_ records: RecordBatch, event: [UInt8], context: InvocationContext) async -> OutsideAnswer {
-        await answer(to: event)
+        await answer(to: event, returnsRecords: context.returnsRecords)
     }
 
     /// The child's answer to an event, which is a line without its end.
-    func answer(to event: [UInt8]) async -> OutsideAnswer {
+    func answer(to event: [UInt8], returnsRecords: Bool = false) async -> OutsideAnswer {
         var answer: [UInt8] = []
         do {
             try await pool.exchange(event) { line in
@@ -39,7 +39,7 @@ final class ProcessFunction: OutsideFunction {
                 case .blank: break
                 case .noJSON: throw Nonsense.noJSON
                 case .value(let found):
-                    guard let unknown = found.value.unknownAnswer else { break }
+                    guard let unknown = found.value.unknownAnswer(returnsRecords: returnsRecords) else { break }
                     guard acceptsAnyJSON else { throw Nonsense.noAnswer(unknown) }
                     warnOnce(of: unknown)
                 }

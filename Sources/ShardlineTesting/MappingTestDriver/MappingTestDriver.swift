@@ -301,7 +301,8 @@ public struct MappingTestDriver {
         let context = InvocationContext(
             mapping: "test", stream: Self.stream, streamID: streamID, shard: Self.shard, attempt: invocation.attempt,
             window: invocation.window, requestIDs: requestIDs, invocation: invocation.number,
-            timeout: configuration.functionTimeout, timeSource: time, logger: .init(label: "shardline.test"))
+            timeout: configuration.functionTimeout, timeSource: time, logger: .init(label: "shardline.test"),
+            records: records)
         let (thrown, state) = await function(invocation, context)
         invocations.append(
             Invocation(

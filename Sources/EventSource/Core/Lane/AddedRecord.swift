@@ -8,6 +8,12 @@ package struct AddedRecord: Sendable {
     /// The record of the unit that it was made of; nil: all of the unit.
     package var source: SequenceNumber?
 
+    /// The bytes of key and data.
+    var size: Int { record.data.count + record.partitionKey.utf8.count }
+    /// With so many bytes a commit takes no further unit: those of a unit and what else is in the commit have room up to
+    /// the largest call's.
+    static let mostBytesOfCommit = 24 << 20
+
     package init(_ record: NewRecord, to stream: String, from source: SequenceNumber? = nil) {
         self.stream = stream
         self.record = record
@@ -59,13 +65,28 @@ extension LaneCore.Shared {
             }
         }
 
-        /// Takes what belongs to the records that this progress says are done.
+        /// Whether something of the lane is to be written.
+        func has(_ lane: Int) -> Bool { entries.contains { $0.lane == lane } }
+
+        /// A position of the lane before all records of which something was made.
+        func firsts(_ position: SequenceNumber, lane: Int) -> SequenceNumber {
+            entries.reduce(position) { $1.lane == lane ? min($0, $1.first.previous) : $0 }
+        }
+
+        /// Takes what belongs to the records that this progress says are done, as much as one commit holds: of one unit all.
         mutating func take(_ progress: ShardProgress, factor: Int) -> [AddedRecord] {
             guard !entries.isEmpty else { return [] }
             var (taken, left): ([AddedRecord], [Entry]) = ([], [])
+            var bytes = 0
+            var last: (lane: Int, through: SequenceNumber)?
             for entry in entries {
-                if entry.through <= progress.position(ofLane: entry.lane, of: factor) {
+                let isOfLast = last.map { $0 == (entry.lane, entry.through) } ?? true
+                if entry.through <= progress.position(ofLane: entry.lane, of: factor),
+                    isOfLast || bytes < AddedRecord.mostBytesOfCommit && left.isEmpty
+                {
                     taken.append(entry.record)
+                    bytes += entry.record.size
+                    last = (entry.lane, entry.through)
                 } else {
                     left.append(entry)
                 }

@@ -28,6 +28,14 @@ extension LaneCore {
         /// The function was not called, because the lane is stopping. Nothing is counted.
         case notCalled
 
+        /// Whether some records of the unit may be done.
+        package var keepsSome: Bool {
+            switch self {
+            case .success, .partial, .permanent(_?, _): true
+            default: false
+            }
+        }
+
         /// Whether the function received the unit, with any result.
         package var isReached: Bool {
             switch self {

@@ -128,6 +128,12 @@ extension LaneCore {
         begin(records, .crash, after: .zero, &shared)
         sentPosition = max(sentPosition, takenPosition)
         if carryOut(&shared) { return true }
+        if shared.verdict?.paused.lane == number {
+            // The records are not the same any more: they are tried again.
+            shared.verdict = nil
+            crashGuard = .noting(last: nil)
+            return true
+        }
         countCrash(note, newlyFailed: found, &shared, now)
         return true
     }

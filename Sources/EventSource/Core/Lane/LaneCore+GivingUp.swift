@@ -20,8 +20,8 @@ extension LaneCore {
             lastInvocation: unit.lastInvocation,
             response: response(of: unit, condition),
             failure: unit.failure, unit: unit.id, takenThrough: nil)
-        if condition.isOfFunction { shared.counters.exhausted += records.count }
-        if parks(giveUp, shared.settings) { park(giveUp, &shared) } else { begin(giveUp, &shared) }
+        if condition.isOfFunction, !isOrdered { shared.counters.exhausted += records.count }
+        if !isOrdered, parks(giveUp, shared.settings) { park(giveUp, &shared) } else { begin(giveUp, &shared) }
     }
 
     /// The document's response, if there was one (ESM-G3).
@@ -83,11 +83,13 @@ extension LaneCore {
         } else {
             shared.counters.dropped += dropped
         }
-        ended(giveUp, shared.settings)
+        ended(giveUp, &shared)
     }
 
     /// What was given up is dropped or in the destination.
-    private mutating func ended(_ giveUp: GiveUp, _ settings: Settings) {
+    private mutating func ended(_ giveUp: GiveUp, _ shared: inout Shared) {
+        if shared.verdict?.isCarriedOut == true, shared.verdict?.paused.lane == number { shared.verdict = nil }
+        let settings = shared.settings
         finished(giveUp.last)
         if let window = giveUp.window {
             windowEnded(early: window.isTerminatedEarly, settings)
@@ -102,7 +104,7 @@ extension LaneCore {
         guard case .delivering(let delivery) = stage else { return }
         countTaken(delivery.giveUp, through: delivery.giveUp.last, &shared)
         shared.trace(.handedOver(through: delivery.giveUp.last))
-        ended(delivery.giveUp, shared.settings)
+        ended(delivery.giveUp, &shared)
     }
 
     /// Retries the delivery after a pause. The function is not called meanwhile, and the checkpoint stays before the

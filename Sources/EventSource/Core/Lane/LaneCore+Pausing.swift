@@ -41,42 +41,34 @@ extension LaneCore {
 
     /// Gives up the unit on top if an operator has ordered that. Returns whether it did.
     mutating func carryOut(_ shared: inout Shared) -> Bool {
-        guard let verdict = shared.verdict, verdict.lane == number, let unit = units.last else { return false }
-        guard verdict.isAbout(unit, ofLane: number) else {
-            // The records have expired, or a filter drops them now.
-            if unit.first > verdict.last { shared.verdict = nil }
-            return false
-        }
-        shared.verdict = nil
+        guard let verdict = shared.verdict, !verdict.isCarriedOut, let unit = units.last,
+            verdict.isAbout(unit, ofLane: number)
+        else { return false }
+        shared.verdict?.isCarriedOut = true
         if case .resuming = crashGuard { crashGuard = .noting(last: nil) }
         let top = units.count - 1
-        units[top].attempts = verdict.cause.attempts
-        if units[top].failure == nil, let text = verdict.cause.errorText {
-            units[top].failure = FunctionFailure(text, type: verdict.cause.errorType)
+        units[top].attempts = verdict.paused.cause.attempts
+        if units[top].failure == nil, let text = verdict.paused.cause.errorText {
+            units[top].failure = FunctionFailure(text, type: verdict.paused.cause.errorType)
         }
-        giveUpHead(unit.records.count, verdict.cause.condition, isOrdered: true, &shared)
+        giveUpHead(unit.records.count, verdict.paused.cause.condition, isOrdered: true, &shared)
         return true
     }
 }
 
 extension LaneCore.Shared {
-    /// What an operator has ordered: that these records are given up.
+    /// What an operator has ordered: that the records that paused the shard are given up. It is there, and the checkpoint has
+    /// the pause, until they are in the failure destination.
     struct Verdict: Hashable, Sendable {
-        let lane: Int
-        let first: SequenceNumber
-        let last: SequenceNumber
-        let cause: FailureCause
+        let paused: PausedShard
+        /// Whether the records are on their way to the destination.
+        var isCarriedOut = false
 
-        init(_ paused: PausedShard) {
-            lane = paused.lane
-            first = paused.first
-            last = paused.last
-            cause = paused.cause
-        }
+        init(_ paused: PausedShard) { self.paused = paused }
 
         /// Whether a unit has the records, of which the first may have expired.
         func isAbout(_ unit: LaneCore.Unit, ofLane number: Int) -> Bool {
-            lane == number && unit.last == last && unit.first >= first
+            paused.lane == number && unit.last == paused.last && unit.first >= paused.first
         }
     }
 }

@@ -32,7 +32,7 @@ struct Parking: Sendable {
     /// The keys whose stored value is not what ``keys`` has.
     var changed: Set<UTF8Key> = []
     /// What functions have added for redriven records of changed keys.
-    var added: [UTF8Key: [AddedRecord]] = [:]
+    var added: [(key: UTF8Key, record: AddedRecord)] = []
     var writing = Writing.nothing
     /// How often the commit has failed in a row.
     var failures = 0

@@ -151,7 +151,7 @@ extension ShardCore {
             key.done = redriven.through
             key.place = redriven.next
         }
-        if !added.isEmpty { shared.parking.added[UTF8Key(redriven.partitionKey), default: []] += added }
+        shared.parking.added += added.map { (UTF8Key(redriven.partitionKey), $0) }
     }
 
     /// Keys that wait to be parked by hand are not, where a later request means them.
@@ -279,7 +279,7 @@ extension ShardCore {
     private mutating func nextOrder() -> (ParkingOrder, entries: Int)? {
         var entries: [ParkingOrder.Entry] = []
         var (records, bytes) = (0, 0)
-        var keys = Set(shared.parking.changed.sorted().prefix(Parking.mostValues))
+        var keys = changedKeysOfOneCommit
         for part in shared.parking.taken {
             records += part.records.count
             bytes += part.records.byteCount
@@ -303,14 +303,28 @@ extension ShardCore {
         guard !keys.isEmpty else { return nil }
         for key in keys.sorted() { settle(key.string) }
         shared.parking.changed.subtract(keys)
-        var added: [AddedRecord] = []
-        if !shared.parking.added.isEmpty {
-            for key in keys.sorted() { added += shared.parking.added.removeValue(forKey: key) ?? [] }
-        }
+        let added = shared.parking.added.filter { keys.contains($0.key) }.map(\.record)
+        if !added.isEmpty { shared.parking.added.removeAll { keys.contains($0.key) } }
         let values = keys.sorted().map {
             ParkingOrder.Value(partitionKey: $0.string, key: shared.parking.keys[$0.string])
         }
         return (ParkingOrder(entries: entries, values: values, added: added), entries.count)
+    }
+
+    /// The keys whose values are stored next: not more than one commit holds, with what functions have added.
+    private var changedKeysOfOneCommit: Set<UTF8Key> {
+        let changed = shared.parking.changed.sorted().prefix(Parking.mostValues)
+        guard !shared.parking.added.isEmpty else { return Set(changed) }
+        var sizes: [UTF8Key: Int] = [:]
+        for entry in shared.parking.added { sizes[entry.key, default: 0] += entry.record.size }
+        var (keys, bytes): (Set<UTF8Key>, Int) = ([], 0)
+        for key in changed {
+            let size = sizes[key] ?? 0
+            guard keys.isEmpty || bytes + size <= AddedRecord.mostBytesOfCommit else { continue }
+            keys.insert(key)
+            bytes += size
+        }
+        return keys
     }
 
     /// Whether the bounds admit these records (ESM-N1); where they don't, the shard waits for keys to be released or

@@ -15,9 +15,20 @@ extension ShardCore {
         shared.verdict = nil
         // With another number of lanes the records may be in other batches: they are tried again.
         if lanes.count == paused.laneCount {
+            // Until that is done the checkpoint keeps the pause, and the request stays.
             if order.givesUp { shared.verdict = LaneCore.Shared.Verdict(paused) }
             lanes[paused.lane].resume(after: paused, givesUp: order.givesUp)
         }
         shared.trace(.shardResumed(paused, givingUp: order.givesUp))
+    }
+
+    /// Ends an order about records that have expired, or that a filter drops now.
+    mutating func settleVerdict() {
+        guard let verdict = shared.verdict, !verdict.isCarriedOut else { return }
+        let paused = verdict.paused
+        let isOver =
+            paused.recordCount == 0
+            ? lanes[0].window?.isOpen != true : durable(paused.lane, read: shared.source.readPosition) >= paused.last
+        if isOver { shared.verdict = nil }
     }
 }

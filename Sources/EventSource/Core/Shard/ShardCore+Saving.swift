@@ -13,14 +13,27 @@ extension ShardCore {
         }
         // The state belongs to exactly these records (ESM-T8).
         progress.window = lanes[0].window
-        progress.paused = shared.paused
+        progress.paused = shared.verdict?.paused ?? shared.paused
         if !earlier.isEmpty { progress.earlier = earlier.filter { $0.highest > progress.position } }
         // After a clean end the attempts start at 0 again (ESM-A9).
         for lane in lanes
-        where (phase == .running || keepsNotes || lane.isBusy) && lane.number != shared.paused?.lane {
+        where (phase == .running || keepsNotes || lane.isBusy) && (progress.paused == nil || lane.isBusy) {
             if let note = lane.note { progress.notes.append(.init(lane: lane.number, note)) }
         }
         return progress
+    }
+
+    /// The same, but before all records of which something was made that is not in the store.
+    private func withoutAdding(_ progress: ShardProgress) -> ShardProgress {
+        guard !shared.adding.isEmpty else { return progress }
+        var held = progress
+        guard !held.lanes.isEmpty else {
+            held.position = shared.adding.firsts(held.position, lane: 0)
+            return held
+        }
+        for lane in held.lanes.indices { held.lanes[lane] = shared.adding.firsts(held.lanes[lane], lane: lane) }
+        held.position = held.lanes.min() ?? held.position
+        return held
     }
 
     /// Everything of the lane up to here is done.
@@ -30,7 +43,7 @@ extension ShardCore {
     }
 
     /// The same, without what functions have added.
-    private func durable(_ lane: Int, read: SequenceNumber) -> SequenceNumber {
+    func durable(_ lane: Int, read: SequenceNumber) -> SequenceNumber {
         let done = lanes[lane].firstUndone?.previous ?? max(read, lanes[lane].takenPosition)
         if !shared.parking.leaving.isEmpty, shared.parking.leaving.values.contains(lane) {
             return saved.position(ofLane: lane, of: lanes.count)
@@ -59,8 +72,10 @@ extension ShardCore {
 
     private mutating func settleCheckpoint() {
         guard saving == nil else { return }
-        let progress = progress
+        var progress = progress
         let added = shared.adding.take(progress, factor: lanes.count)
+        // Of a commit that would be too large a part is left, before which the progress ends.
+        if !added.isEmpty, !shared.adding.isEmpty { progress = self.progress }
         guard progress != saved || !added.isEmpty else { return }
         saving = .checkpoint(progress)
         guard added.isEmpty else { return act(.checkpointAdding(progress, added)) }
@@ -73,11 +88,12 @@ extension ShardCore {
         guard phase == .running else { return }
         for lane in lanes.indices {
             guard case .delivering(var delivery) = lanes[lane].stage, case .due = delivery.step else { continue }
-            let progress = progress
+            var progress = progress
             if settings.deliveryMovesCheckpoint {
-                // The commit says what the other lanes have done, too.
-                // What functions have added to it is written before.
-                guard saving == nil, shared.adding.isEmpty else { return }
+                // The commit says what the other lanes have done, too, but nothing of which records are to be written.
+                guard saving == nil else { return }
+                guard !shared.adding.has(lane) else { continue }
+                progress = withoutAdding(progress)
                 saving = .delivery(lane: lane, progress)
             }
             act(.handOver(delivery.giveUp, progress))

@@ -170,8 +170,7 @@ package struct ShardCore: Sendable {
     /// Whether there is nothing to do until a record comes, except to be told that the open checkpoint is durable.
     package var waitsForRecords: Bool {
         guard phase == .running, !shared.source.hasEnded, !isChangingLanes, shared.parking.isSettled,
-            shared.paused == nil,
-            lanes.allSatisfy(\.isEmpty)
+            shared.paused == nil, shared.adding.isEmpty, lanes.allSatisfy(\.isEmpty)
         else {
             return false
         }
@@ -304,6 +303,7 @@ package struct ShardCore: Sendable {
             // Each lane may have an invocation (ESM-K1).
             for lane in lanes.indices { while goesOn(lane), lanes[lane].step(&shared, now) {} }
         }
+        settleVerdict()
         settleParking(now)
         settleRequests()
         settleSaving()

@@ -70,6 +70,8 @@ package struct ShardProgress: Hashable, Sendable {
     /// The same, but that the destination has what the lane gave up, up to `position`.
     package func moved(past giveUp: LaneCore.GiveUp, to position: SequenceNumber) -> ShardProgress {
         var moved = moved(lane: giveUp.lane, to: position)
+        // Given up as an operator has ordered.
+        if let paused, paused.lane == giveUp.lane, paused.last <= position { moved.paused = nil }
         if let window = giveUp.window {
             moved.window?.end(early: window.isTerminatedEarly)
         } else if giveUp.unit != nil, moved.window?.isOver == false,

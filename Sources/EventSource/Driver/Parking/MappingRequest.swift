@@ -21,8 +21,8 @@ struct MappingRequest: Sendable {
 
         /// What shards are told.
         var event: ShardCore.Event {
-            if request.action.resumes { return .resume(request.resumeOrder, request: number) }
-            return .parkedKeys(request.parkedKeyAction, request: number)
+            if let action = request.parkedKeyAction { return .parkedKeys(action, request: number) }
+            return .resume(request.resumeOrder, request: number)
         }
     }
 
@@ -34,12 +34,14 @@ struct MappingRequest: Sendable {
     var actor: String
     var reason: String
 
-    private var parkedKeyAction: ParkedKeyAction {
+    /// nil for what is asked of paused shards.
+    private var parkedKeyAction: ParkedKeyAction? {
         switch action {
         case .park:
             .park((selection.keys ?? []).map(\.string).sorted(), actor: actor, reason: reason)
         case .discard: .discard(selection)
-        case .release, .resume, .resumeGivingUp: .release(selection)
+        case .release: .release(selection)
+        case .resume, .resumeGivingUp: nil
         }
     }
 

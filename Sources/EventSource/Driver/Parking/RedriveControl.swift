@@ -16,6 +16,8 @@ final class RedriveControl: Sendable {
         var isCutShort = false
         /// The shards that have a driver.
         var shards: Set<ShardID> = []
+        /// Those that deliver nothing until an operator acts.
+        var paused: Set<ShardID> = []
         var waiters = WaitList<Void, Void>()
         /// How often something that is stored of parked keys may have changed.
         var changes: UInt64 = 0
@@ -102,6 +104,19 @@ final class RedriveControl: Sendable {
             if isDriven { state.shards.insert(shard) } else { state.shards.remove(shard) }
             return state.noteChange()
         }.resume()
+    }
+
+    /// A shard is paused from now on, or no longer.
+    func pauses(_ shard: ShardID, _ isPaused: Bool) {
+        let wasPaused = state.withLock { state in
+            isPaused ? !state.paused.insert(shard).inserted : state.paused.remove(shard) != nil
+        }
+        if wasPaused, !isPaused { raise() }
+    }
+
+    /// Whether records of a shard's keys may be handed back.
+    func mayRedrive(_ shard: ShardID) -> Bool {
+        state.withLock { $0.shards.contains(shard) && !$0.paused.contains(shard) }
     }
 
     /// Whether a shard has a driver, which is told of its keys.

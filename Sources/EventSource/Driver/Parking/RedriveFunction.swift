@@ -103,10 +103,12 @@ final class RedriveFunction: ParkedRecordFunction {
             context.streamID = streamID
             context.shard = first.shard
             context.isRedrive = true
+            context.added = AddedRecords(context.added.targets, of: part.records)
             let unit = LaneCore.Unit(id: invocation.unit.id, records: part.records, origin: invocation.unit.origin)
             let inner = LaneCore.Invocation(
                 number: invocation.number, lane: invocation.lane, unit: unit, window: nil, terms: invocation.terms)
             let called = await runner.call(inner, context: context).result
+            context.added.end()
             // The time limit and the end of the run are judged by the caller: a function that ends because it was cancelled
             // has done nothing for sure.
             if Task.isCancelled { return called }

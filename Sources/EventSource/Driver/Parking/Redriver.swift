@@ -52,7 +52,7 @@ struct Redriver: Sendable {
             unsettled = left
             // Of keys whose shard has no driver nobody could store what is done.
             let released = try await released().filter { key in
-                session.redrives.isDriven(key.shard) && !left.contains { !$0.end(of: key).isEmpty }
+                session.redrives.mayRedrive(key.shard) && !left.contains { !$0.end(of: key).isEmpty }
             }
             guard !released.isEmpty, let function = try await pass(released) else { return }
             unsettled.append(function)

@@ -8,7 +8,11 @@ extension StreamMapping {
     }
 
     /// Stores a request, together with a control action that tells of it in these words.
-    func ask(_ request: MappingRequest, _ meant: String) async throws {
+    func ask(_ request: MappingRequest, _ meant: String) async throws { try await ask([request], meant) }
+
+    /// Stores requests that are one, in parts.
+    func ask(_ requests: [MappingRequest], _ meant: String) async throws {
+        guard let request = requests.first else { return }
         let words = "\(request.action.rawValue) \(meant)"
         let reason = request.reason
         try MappingControl(id, actor: request.actor, reason: reason).validate()
@@ -18,12 +22,12 @@ extension StreamMapping {
         // Requests are done in the order of their times.
         let time = String(max(0, stream.engine.timeSource.wallTime.milliseconds))
         let digits = String(repeating: "0", count: max(0, 16 - time.utf8.count)) + time
-        let name = MappingRequest.prefix(of: id) + digits + "-" + request.digest
-        switch try await stream.engine.commit([
+        let changes = requests.map { request in
             // The same request at the same moment is one.
-            .attribute(AttributeChange(.stream(stream.name), name, .set(request.value))),
-            .control(control),
-        ]) {
+            let name = MappingRequest.prefix(of: id) + digits + "-" + request.digest
+            return Change.attribute(AttributeChange(.stream(stream.name), name, .set(request.value)))
+        }
+        switch try await stream.engine.commit(changes + [.control(control)]) {
         case .committed: return
         case .unknown(let cause):
             throw ShardlineError(

@@ -27,11 +27,15 @@ extension StreamMapping {
     ) async throws -> [PausedShard] {
         let meant = try await pausedShards().filter { shards?.contains($0.shard) ?? true }
         guard !meant.isEmpty else { return [] }
-        let request = MappingRequest(
-            givingUp ? .resumeGivingUp : .resume, pauses: ResumeOrder(meant, givesUp: givingUp).pauses,
-            actor: actor ?? ProcessName.own, reason: reason)
+        // An attribute has room for about 1,700 pauses.
+        let requests = stride(from: 0, to: meant.count, by: 1_000).map { first in
+            MappingRequest(
+                givingUp ? .resumeGivingUp : .resume,
+                pauses: ResumeOrder(Array(meant[first...].prefix(1_000)), givesUp: givingUp).pauses,
+                actor: actor ?? ProcessName.own, reason: reason)
+        }
         let names = meant.prefix(3).map(\.shard.description).joined(separator: ", ")
-        try await ask(request, "\(names)\(meant.count > 3 ? " and \(meant.count - 3) more" : "")")
+        try await ask(requests, "\(names)\(meant.count > 3 ? " and \(meant.count - 3) more" : "")")
         return meant
     }
 }

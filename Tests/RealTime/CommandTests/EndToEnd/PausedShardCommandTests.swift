@@ -23,7 +23,7 @@ import Testing
                 if \(bad):
                     error = {"errorType": "ValueError", "errorMessage": "can't take " + text}
                 made.append({"partitionKey": record["kinesis"]["partitionKey"],
-                             "data": base64.b64encode(text.upper().encode()).decode(),
+                             "data": base64.b64encode((text.upper() + '\\n').encode()).decode(),
                              "sequenceNumber": record["kinesis"]["sequenceNumber"]})
             print(json.dumps(error or {"records": made}), flush=True)
         """.write(to: folder.url("f.py"), atomically: true, encoding: .utf8)
@@ -74,19 +74,21 @@ import Testing
 
     @Test func `a record that paused its shard can be given up`() async throws {
         #expect(try await shardline("stream create orders --shards 1").status == 0)
+        #expect(try await shardline("stream create made --shards 1").status == 0)
         try writeFunction(isMended: false)
         _ = try await shardline("put orders --key ada", input: "one\nbad two\nthree\n")
-        _ = try await consume("--when-exhausted pause-shard")
+        _ = try await consume("--when-exhausted pause-shard --on-success made")
         #expect(try await shardline("mapping resume orders m --give-up").status == 0)
-        let end = try await consume("--when-exhausted pause-shard")
+        let end = try await consume("--when-exhausted pause-shard --on-success made")
         #expect(end.status == 0, "\(end.errors)")
         let failed = try await shardline("tail orders.m.failed --from trim-horizon --raw")
         #expect(failed.lines.count == 1 && failed.output.contains("can't take bad two"), "\(failed.output)")
     }
 
     @Test(arguments: [
-        ("--on-success nowhere", "--on-success 'nowhere', which is not there"),
-        ("--on-success orders", "any stream but the source itself"), ("--breaker 0", "--breaker 0 percent"),
+        ("--on-success nowhere", "successStream (--on-success) 'nowhere'"),
+        ("--on-success orders", "any stream but the source itself"),
+        ("--breaker 0", "--breaker 0 (allowed: 1 to 99 percent"),
         ("--when-exhausted later", "give-up, park-key or pause-shard"),
     ])
     func `settings that can't be are refused with what is allowed`(options: String, words: String) async throws {

@@ -94,7 +94,10 @@ import Testing
         #expect(refusal.contains("or nil for") == (!inJSON && message(setting, nil, inJSON: false) == ""))
         let isOptional = refusal.contains(inJSON ? "or -1 or null for" : "or nil for")
         #expect(
-            isOptional == ["maximumRetryAttempts", "maximumRecordAge", "payloadLimit", "concurrency"].contains(name))
+            isOptional
+                == [
+                    "maximumRetryAttempts", "maximumRecordAge", "payloadLimit", "concurrency", "redriveRate", "breaker",
+                ].contains(name))
         #expect((message(setting, -1, inJSON: inJSON) == "") == (inJSON && isOptional))
         #expect(refusal.contains("-1") == (inJSON && isOptional), "\(refusal)")
     }

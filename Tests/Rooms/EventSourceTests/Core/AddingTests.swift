@@ -93,4 +93,25 @@ import Testing
         #expect(world.violations == [] && world.added.count == 10 && world.stops == [.shardEnd])
         #expect(world.durable.isShardEnd)
     }
+
+    @Test func `ESM-O1 ESM-D9 a delivery does not wait for what other lanes add`() {
+        var settings = LanesTests.settings(2, batch: 1, retries: 0)
+        settings.maximumUnsavedUnits = 8
+        var world = LanesWorld(settings)
+        world.adds = true
+        let keys = LanesTests.keys(2)
+        world.put((0..<40).map { keys[$0 % 2] })
+        world.bad = [0]
+        world.start()
+        world.answer(0)
+        for _ in 0..<3 where world.openDeliveries.isEmpty {
+            world.answer(1)
+            world.answer(1)
+            world.answerCheckpoint()
+        }
+        #expect(!world.openDeliveries.isEmpty)
+        world.answerDelivery(0)
+        world.runToRest()
+        #expect(world.violations == [] && world.added.sorted() == Array(1..<40))
+    }
 }

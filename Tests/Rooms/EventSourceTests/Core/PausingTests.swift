@@ -64,6 +64,63 @@ import Testing
         #expect(world.isAllDone && world.violations == [])
     }
 
+    @Test(arguments: [0, 1, 2])
+    func `ESM-N3 an order to give up is kept until the destination has the records`(steps: Int) {
+        var settings = Self.settings(batch: 5)
+        settings.bisectsOnError = false
+        settings.deliveryMovesCheckpoint = steps != 1
+        var world = LanesWorld(settings)
+        world.put((0..<20).map { "k\($0 % 6)" })
+        world.bad = [7]
+        world.start()
+        world.runToRest()
+        let failed = world.calls.last { $0.contains(7) }!
+        // The process before ended with the pause, and another one is told the order.
+        if steps > 0 { world.crash(settings) }
+        world.resume(givingUp: true)
+        if steps == 2 { world.stop() } else { world.save() }
+        world.crash(settings)
+        #expect(world.core.paused?.first == SequenceNumber(UInt64(failed[0] + 1)))
+        let calls = world.calls.count
+        world.resume(givingUp: true)
+        world.runToRest()
+        #expect(world.documents.map(\.places) == [failed] && world.isAllDone && world.violations == [])
+        #expect(world.durable.paused == nil && !world.calls.dropFirst(calls).joined().contains(7))
+    }
+
+    @Test func `ESM-N4 ESM-N3 what an operator gives up is no failure of the function, and parks no key`() {
+        var world = LanesWorld(Self.settings(batch: 1))
+        world.put(["a", "b", "a"])
+        world.bad = [0]
+        world.start()
+        world.runToRest()
+        var settings = world.settings
+        settings.pausesShard = false
+        settings.parksKeys = true
+        world.change(settings)
+        world.resume(givingUp: true)
+        world.runToRest()
+        #expect(world.documents.map(\.places) == [[0]] && world.aside.isEmpty && world.isAllDone)
+        #expect(world.core.counters.exhausted == 0 && world.violations == [])
+    }
+
+    @Test func `ESM-N3 ESM-A9 attempts of other lanes that were not made do not count after a crash`() {
+        var world = LanesWorld(Self.settings(2, batch: 1))
+        let keys = LanesTests.keys(2)
+        world.put([keys[0], keys[1]])
+        world.bad = [0]
+        world.start()
+        world.crash(world.settings)
+        world.runToRest()
+        #expect(world.core.paused != nil)
+        world.crash(world.settings)
+        #expect(world.durable.notes.isEmpty)
+        world.bad = []
+        world.resume()
+        world.runToRest()
+        #expect(world.isAllDone && world.documents.isEmpty && world.violations == [])
+    }
+
     @Test func `ESM-N3 a resume gives a record all its attempts again, and the shard is paused again after them`() {
         var world = LanesWorld(Self.settings(batch: 1, retries: 2))
         world.put(["a", "b"])
@@ -159,7 +216,9 @@ import Testing
                 world.runToRest()
                 world.resume()
             }
-            #expect(world.violations == [] && world.isAllDone, "seed \(seed): \(world.violations) \(world.settled.count) \(String(describing: world.core.paused))")
+            #expect(
+                world.violations == [] && world.isAllDone,
+                "seed \(seed): \(world.violations) \(world.settled.count) \(String(describing: world.core.paused))")
             guard world.violations.isEmpty, world.isAllDone else { return }
         }
     }

@@ -46,6 +46,35 @@ struct AddedRecordsRunTests {
         #expect(try await bench.texts(in: "out") == (1...10).map { "<\($0)>" })
     }
 
+    @Test func `ESM-O1 records go into another stream of the same store, which is there`() async throws {
+        let bench = try await bench()
+        let other = try await self.bench()
+        for output in [bench.stream, bench.store.stream("nowhere"), other.store.stream("out")] {
+            await #expect(throws: ShardlineError.self) {
+                try await EventSourceMapping("m", from: bench.stream, into: output) { _, _ in [] }
+            }
+        }
+    }
+
+    @Test func `ESM-O1 more than one commit holds is written in several`() async throws {
+        let bench = try await bench()
+        try await bench.store.updateStream("out", retention: nil, maximumRecordSize: 10 << 20)
+        try await bench.put(1...12, keys: 4)
+        var settings = EventSourceMapping.Configuration()
+        settings.batchSize = 1
+        settings.parallelizationFactor = 4
+        settings.maximumUncheckpointedBatches = 100
+        let mapping = try await bench.mapping("m", settings) { batch, context in
+            try context.add(NewRecord([UInt8](repeating: 7, count: 9 << 20), partitionKey: "k"), to: "out")
+        }
+        try await mapping.run(until: .caughtUp)
+        let shards = try await bench.store.describeStream("out").shards
+        #expect(
+            try await bench.store.countRecords(
+                in: shards.map { RecordSpan(shard: $0.id, after: .zero) }, of: "out"
+            ).reduce(0, +) == 12)
+    }
+
     @Test func `ESM-O1 what a failed attempt has added is dropped`() async throws {
         let bench = try await bench()
         try await bench.put(1...4)
@@ -86,14 +115,14 @@ struct AddedRecordsRunTests {
     }
 
     @Test func `ESM-O1 more than an invocation may add is refused, and so is what comes after its end`() async throws {
-        let added = AddedRecords(nil)
+        let added = AddedRecords(nil, of: RecordBatch())
         for _ in 0..<AddedRecords.mostRecords {
             try added.add(AddedRecord(NewRecord("a", partitionKey: "k"), to: "out"))
         }
         #expect(throws: ShardlineError.self) {
             try added.add(AddedRecord(NewRecord("a", partitionKey: "k"), to: "out"))
         }
-        let large = AddedRecords(nil)
+        let large = AddedRecords(nil, of: Records.batch(["a"]))
         try large.add(AddedRecord(NewRecord([UInt8](repeating: 0, count: 10 << 20), partitionKey: "k"), to: "out"))
         #expect(throws: ShardlineError.self) {
             try large.add(AddedRecord(NewRecord([UInt8](repeating: 0, count: 7 << 20), partitionKey: "k"), to: "out"))
@@ -103,6 +132,9 @@ struct AddedRecordsRunTests {
         }
         #expect(throws: ShardlineError.self) {
             try large.add(AddedRecord(NewRecord("a", partitionKey: "k"), to: "a/b"))
+        }
+        #expect(throws: ShardlineError.self) {
+            try large.add(AddedRecord(NewRecord("a", partitionKey: "k"), to: "out", from: SequenceNumber(2)))
         }
         large.end()
         #expect(throws: ShardlineError.self) {

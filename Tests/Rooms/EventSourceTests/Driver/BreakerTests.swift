@@ -70,4 +70,14 @@ struct BreakerTests {
         #expect((try? EventSourceMapping.Configuration(json: settings.json))?.breaker == 20)
         #expect((try? EventSourceMapping.Configuration(json: Array(#"{"breaker":-1}"#.utf8)))?.breaker == nil)
     }
+
+    @Test func `ESM-N4 a run until all is done ends with an error`() async throws {
+        let bench = try await Bench()
+        try await bench.put(1...500, keys: 100)
+        var settings = EventSourceMapping.Configuration()
+        settings.maximumRetryAttempts = 0
+        settings.breaker = 50
+        let mapping = try await bench.mapping("m", settings) { _, _ in throw MalformedRecord() }
+        await #expect { try await mapping.run(until: .caughtUp) } throws: { ($0 as? ShardlineError)?.code == .paused }
+    }
 }

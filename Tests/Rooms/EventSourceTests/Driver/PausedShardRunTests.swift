@@ -36,7 +36,7 @@ struct PausedShardRunTests {
             try await mapping(bench, refusing: ["6"]).run(until: .caughtUp)
             Issue.record("the shard is paused")
         } catch let error as ShardlineError {
-            #expect(error.code == .shardPaused && error.message.contains("key 'k0'"))
+            #expect(error.code == .paused && error.message.contains("key 'k0'"))
         }
         #expect(try await bench.checkpoint() == 5)
         let named = bench.stream.mapping("m")

@@ -376,7 +376,7 @@ final class Life: @unchecked Sendable {
                 let (read, settled) = (mapping.statistics.polled, mapping.statistics.settled)
                 if read != settled { world.fail("mapping \(name) has read \(read) records and settled \(settled)") }
                 if isFinal { return }
-            } catch let error as ShardlineError where error.code == .shardPaused && isFinal {
+            } catch let error as ShardlineError where error.code == .paused && isFinal {
                 // What is left is to be worked off.
                 await resume(name, givingUp: true)
             } catch {
