@@ -29,7 +29,7 @@ PACKAGES = liblz4-dev libsqlite3-dev zlib1g-dev python3
 TEST_PACKAGES = curl openssl python3-venv
 LINTED = $(wildcard Sources Tests examples Benchmarks Package.swift)
 
-.PHONY: help deps demo serve build test lint format docs crash damage fuzz mutants soak planted-bugs bench-pieces allocations scale rule-table install uninstall clean
+.PHONY: help deps demo serve build test lint format docs crash damage fuzz mutants soak planted-bugs bench-pieces bench-parked-keys allocations scale rule-table install uninstall clean
 .DEFAULT_GOAL := help
 
 help:
@@ -48,6 +48,7 @@ help:
 	@echo '                  then every place of two bad records in a batch'
 	@echo 'make planted-bugs breaks the store and the mappings on purpose; the simulation must find every bug'
 	@echo 'make bench-pieces measures the single steps of a put and of a read; some: PIECES="read .*"'
+	@echo 'make bench-parked-keys  what parked keys cost: a million records wait, others go on, all are handed back'
 	@echo 'make scale        how cost grows: measures for twenty minutes, then draws the plots of the page about it'
 	@echo 'make allocations  counts allocations a record; fails above a limit'
 	@echo 'make rule-table   writes the table of the rules, of the files that keep them and of their tests'
@@ -137,6 +138,11 @@ planted-bugs: deps
 bench-pieces: deps
 	SHARDLINE_BENCHMARKS=1 $(SWIFT) package --scratch-path .build/pieces benchmark --target Pieces \
 	    --no-progress --grouping metric --filter '$(PIECES)'
+
+# More arguments: make bench-parked-keys ARGS="--rounds 1 --folder /tmp"; two gigabytes of disk for each round.
+bench-parked-keys: deps
+	SHARDLINE_BENCHMARKS=1 $(SWIFT) build --scratch-path .build/bench -c release --product ParkedKeysBench
+	.build/bench/release/ParkedKeysBench $(ARGS)
 
 allocations: deps
 	SWIFT=$(SWIFT) Benchmarks/Allocations/check.sh

@@ -368,5 +368,8 @@ if Context.environment["SHARDLINE_BENCHMARKS"] == "1" {
         .executableTarget(
             name: "AllocationsPerRecord", dependencies: ["Shardline", logging],
             path: "Benchmarks/Allocations/Driver", swiftSettings: swift),
+        .executableTarget(
+            name: "ParkedKeysBench", dependencies: ["Shardline", "DiskAccess", logging],
+            path: "Benchmarks/ParkedKeys", swiftSettings: swift),
     ]
 }
