@@ -27,20 +27,35 @@ public struct UTF8Key: Hashable, Comparable, Sendable, ExpressibleByStringLitera
 
     /// By bytes.
     public static func == (left: UTF8Key, right: UTF8Key) -> Bool {
-        left.string.utf8.elementsEqual(right.string.utf8)
+        left.withBytes { left in
+            right.withBytes { right in
+                guard left.count == right.count else { return false }
+                for index in left.indices where left[index] != right[index] { return false }
+                return true
+            }
+        }
     }
 
     /// By bytes, which for UTF-8 is the order of the code points.
     public static func < (left: UTF8Key, right: UTF8Key) -> Bool {
-        left.string.utf8.lexicographicallyPrecedes(right.string.utf8)
+        left.withBytes { left in
+            right.withBytes { right in
+                for index in 0..<min(left.count, right.count) where left[index] != right[index] {
+                    return left[index] < right[index]
+                }
+                return left.count < right.count
+            }
+        }
     }
 
     /// By bytes.
     public func hash(into hasher: inout Hasher) {
         hasher.combine(string.utf8.count)
-        let isHashed: Void? = string.utf8.withContiguousStorageIfAvailable {
-            hasher.combine(bytes: UnsafeRawBufferPointer($0))
-        }
-        precondition(isHashed != nil, "the text is contiguous since it was made")
+        withBytes { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    }
+
+    private func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+        // The text is contiguous since it was made.
+        string.utf8.withContiguousStorageIfAvailable(body)!
     }
 }

@@ -42,6 +42,30 @@ extension ParkedKey {
         return writer.bytes
     }
 
+    /// Whether records are handed back by a stored value, whose first members are read as ``encoded`` writes them. nil: it
+    /// was written otherwise.
+    static func isReleased(_ value: [UInt8]) -> Bool? {
+        var place = 0
+        func number(after name: String) -> UInt64? {
+            for byte in name.utf8 {
+                guard place < value.count, value[place] == byte else { return nil }
+                place += 1
+            }
+            let first = place
+            var number: UInt64 = 0
+            while place < value.count, case UInt8(ascii: "0")...UInt8(ascii: "9") = value[place], place - first < 19 {
+                number = number * 10 + UInt64(value[place] & 0xF)
+                place += 1
+            }
+            return place > first ? number : nil
+        }
+        guard number(after: "{\"since\":") != nil, number(after: ",\"episode\":") != nil,
+            number(after: ",\"appended\":") != nil, let done = number(after: ",\"done\":"),
+            let released = number(after: ",\"released\":"), place < value.count, value[place] == UInt8(ascii: ",")
+        else { return nil }
+        return released > done
+    }
+
     private static func keptReason(_ reason: String) -> String {
         var kept = reason
         while JSONWriter.size(ofString: kept) > reasonSize { kept.unicodeScalars.removeLast() }

@@ -31,15 +31,12 @@ package struct ParkedRecord: Sendable {
 
     /// Reads a record of a parking stream's run. Throws `corrupt`.
     package init(_ carrier: RecordRun, at index: Int) throws {
-        let layout = carrier.layout(of: index)
-        let bytes = carrier.chunk.bytes
-        guard let found = Self.read(bytes, layout.dataStart..<layout.end) else {
-            throw ShardlineError(
-                .corrupt,
-                "record \(carrier.kinesisSequenceNumber(at: index)) is no record of a parking stream (allowed: what a mapping parked, by this version or an older one)"
-            )
-        }
-        self = found
+        let found = try Found(carrier, at: index)
+        place = found.place
+        run = RecordRun(
+            bytes: carrier.chunk.bytes, offsets: [UInt32(found.bytes.lowerBound), UInt32(found.bytes.upperBound)],
+            range: 0..<1, shard: found.shard, shardCreationSecond: found.shardCreationSecond,
+            firstSequence: found.number, arrival: found.arrival)
     }
 
     /// Reads a record of a parking stream, which is copied. Throws `corrupt`.
@@ -53,35 +50,64 @@ package struct ParkedRecord: Sendable {
                 arrival: carrier.approximateArrivalTimestamp), at: 0)
     }
 
-    private static func read(_ bytes: [UInt8], _ place: Range<Int>) -> ParkedRecord? {
-        guard !place.isEmpty, bytes[place.lowerBound] == version else { return nil }
-        let span = bytes.span
-        var at = place.lowerBound + 1
-        func number() -> UInt64? {
-            guard let value = Varint.read(span, &at), at <= place.upperBound else { return nil }
-            return value
-        }
-        // Anybody may have put it there: a number or a time that no record has would be one that none can be written with.
-        guard let episode = number(), let order = number(), order > 0, order <= Int64.max, let shard = number(),
-            shard < 1 << 31,
-            let creation = number(), creation <= UInt64(Timestamp.plausible.upperBound) / 1000,
-            let sequence = number(), (1..<SequenceNumber.max.rawValue).contains(sequence), let zigzag = number()
-        else { return nil }
-        let arrival = Int64(bitPattern: zigzag >> 1) ^ -Int64(bitPattern: zigzag & 1)
-        guard Timestamp.plausible.contains(arrival), let layout = RecordEncoding.layout(in: span, at: at),
-            layout.end == place.upperBound,
-            String(validating: bytes[layout.keyStart..<layout.dataStart], as: UTF8.self) != nil
-        else { return nil }
-        return ParkedRecord(
-            place: ParkingOrder.Place(episode: episode, order: order),
-            run: RecordRun(
-                bytes: bytes, offsets: [UInt32(at), UInt32(layout.end)], range: 0..<1, shard: ShardID(UInt32(shard)),
-                shardCreationSecond: creation, firstSequence: SequenceNumber(sequence),
-                arrival: Timestamp(milliseconds: arrival)))
-    }
+    /// What a record of a parking stream says, without a copy of anything.
+    struct Found {
+        var place: ParkingOrder.Place
+        var shard: ShardID
+        var shardCreationSecond: UInt64
+        var number: SequenceNumber
+        /// The arrival that the record's own one is encoded against.
+        var arrival: Timestamp
+        /// The record's encoding in the carrier's chunk.
+        var bytes: Range<Int>
+        /// Its partition key there.
+        var key: Range<Int>
 
-    private init(place: ParkingOrder.Place, run: RecordRun) {
-        self.place = place
-        self.run = run
+        /// Reads a record of a parking stream's run. Throws `corrupt`.
+        init(_ carrier: borrowing RecordRun, at index: Int) throws {
+            let layout = carrier.layout(of: index)
+            guard let found = Self(carrier.chunk.bytes, layout.dataStart..<layout.end) else {
+                throw ShardlineError(
+                    .corrupt,
+                    "record \(carrier.kinesisSequenceNumber(at: index)) is no record of a parking stream (allowed: what a mapping parked, by this version or an older one)"
+                )
+            }
+            self = found
+        }
+
+        private init?(_ bytes: [UInt8], _ place: Range<Int>) {
+            guard !place.isEmpty, bytes[place.lowerBound] == version else { return nil }
+            let span = bytes.span
+            var at = place.lowerBound + 1
+            func number() -> UInt64? {
+                guard let value = Varint.read(span, &at), at <= place.upperBound else { return nil }
+                return value
+            }
+            // Anybody may have put it there: a number or a time that no record has would be one that none can be written
+            // with.
+            guard let episode = number(), let order = number(), order > 0, order <= Int64.max, let shard = number(),
+                shard < 1 << 31,
+                let creation = number(), creation <= UInt64(Timestamp.plausible.upperBound) / 1000,
+                let sequence = number(), (1..<SequenceNumber.max.rawValue).contains(sequence), let zigzag = number()
+            else { return nil }
+            let arrival = Int64(bitPattern: zigzag >> 1) ^ -Int64(bitPattern: zigzag & 1)
+            guard Timestamp.plausible.contains(arrival), let layout = RecordEncoding.layout(in: span, at: at),
+                layout.end == place.upperBound, Self.isUTF8(bytes, layout.keyStart..<layout.dataStart)
+            else { return nil }
+            self.place = ParkingOrder.Place(episode: episode, order: order)
+            self.shard = ShardID(UInt32(shard))
+            shardCreationSecond = creation
+            self.number = SequenceNumber(sequence)
+            self.arrival = Timestamp(milliseconds: arrival)
+            self.bytes = at..<layout.end
+            key = layout.keyStart..<layout.dataStart
+        }
+
+        private static func isUTF8(_ bytes: [UInt8], _ place: Range<Int>) -> Bool {
+            for index in place where bytes[index] >= 0x80 {
+                return String(validating: bytes[place], as: UTF8.self) != nil
+            }
+            return true
+        }
     }
 }

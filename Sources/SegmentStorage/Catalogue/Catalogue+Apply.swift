@@ -197,8 +197,9 @@ extension Catalogue {
     }
 
     private mutating func changeMapping(_ number: MappingNumber, _ change: (inout MappingState) -> Void) -> Applied {
-        guard mappings[number] != nil else { return .unknown }
-        change(&mappings[number]!)
+        // In place: a mapping may have many parked keys.
+        guard let index = mappings.index(forKey: number) else { return .unknown }
+        change(&mappings.values[index])
         return .done
     }
 

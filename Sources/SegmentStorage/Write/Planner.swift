@@ -75,6 +75,8 @@ package struct Planner {
         var seals: [StreamNumber: SealCheck] = [:]
         var revisions: [MappingNumber: UInt64] = [:]
         var attributes = AttributeChecks()
+        // A commit stores the values of many parked keys of one mapping and shard.
+        var parked: ParkedKeyChange?
         for (index, change) in changes.enumerated() {
             switch change {
             case .append(let prepared):
@@ -97,7 +99,12 @@ package struct Planner {
                 let part = UTF8Key(change.owner.part)
                 try attributes.add(
                     change, revision: table[part, UTF8Key(change.name)]?.revision, count: table.count(of: part))
-            case .other(.reserved(let change)): try check(change, epochs: &epochs)
+            case .other(.reserved(let change)):
+                if case .park(let change) = change.kind {
+                    try check(change, after: &parked)
+                } else {
+                    try check(change, epochs: &epochs)
+                }
             case .other(.append): preconditionFailure("appends are prepared by their callers")
             }
         }
@@ -151,9 +158,7 @@ package struct Planner {
 
     private func check(_ change: ReservedChange, epochs: inout [ShardNumber: UInt64]) throws {
         switch change.kind {
-        case .park(let change):
-            try change.validate()
-            try check(change.mapping, shard: change.shard, epoch: change.epoch)
+        case .park: preconditionFailure("parked keys are checked together")
         case .takeOver(let name, let id, let epoch):
             let shard = try catalogue.shard(id, of: catalogue.stream(name))
             let known = epochs[shard.key] ?? shard.epoch
@@ -164,6 +169,13 @@ package struct Planner {
             }
             epochs[shard.key] = epoch
         }
+    }
+
+    private func check(_ change: ParkedKeyChange, after last: inout ParkedKeyChange?) throws {
+        try change.validate()
+        if let last, last.shard == change.shard, last.epoch == change.epoch, last.mapping == change.mapping { return }
+        try check(change.mapping, shard: change.shard, epoch: change.epoch)
+        last = change
     }
 
     private func check(_ control: MappingControl, revisions: inout [MappingNumber: UInt64]) throws {

@@ -101,11 +101,14 @@ public struct ParkedKeyPage: Hashable, Sendable {
         let shards = parked.filter { query.includes($0.shard) && !$0.keys.isEmpty }.sorted { $0.shard < $1.shard }
         for (shard, kept) in shards {
             let after = query.after.flatMap { $0.shard == shard ? $0.key : nil }
-            let left = after.map { after in kept.filter { after < $0.key } } ?? kept
+            // Keys alone, whose order needs no types that are known only where this is called.
+            var left = kept.keys.map { $0 }
+            if let after { left.removeAll { $0 <= after } }
             let room = query.limit - keys.count
             if room > 0 {
-                keys += left.sorted { $0.key < $1.key }.prefix(room).map {
-                    StoredParkedKey(shard: shard, partitionKey: $0.key.string, value: value($0.value))
+                left.sort()
+                keys += left.prefix(room).map { key in
+                    StoredParkedKey(shard: shard, partitionKey: key.string, value: value(kept[key]!))
                 }
             }
             guard left.count > room else { continue }

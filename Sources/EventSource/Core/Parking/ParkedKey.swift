@@ -69,6 +69,10 @@ public struct ParkedKey: Hashable, Sendable {
     var taken = SequenceNumber.zero
     /// The number of records that were taken aside and are not yet on their way to the store.
     var takenCount = 0
+    /// Up to where the key is released, as the owner was told; 0: nothing of it.
+    var told: UInt64 = 0
+    /// Whether the stored value is another one.
+    var isChanged = false
 
     package init(_ partitionKey: String, shard: ShardID, since: Timestamp, episode: UInt64 = 0) {
         self.episode = episode
@@ -83,6 +87,8 @@ public struct ParkedKey: Hashable, Sendable {
         key.shard = child
         key.through = .zero
         key.taken = .zero
+        key.told = 0
+        key.isChanged = false
         return key
     }
 }

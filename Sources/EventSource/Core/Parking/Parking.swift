@@ -23,6 +23,9 @@ struct Parking: Sendable {
     static let mostBytes = 4 << 20
     /// The most values of keys of one commit beside those of its records.
     static let mostValues = 5_000
+    /// While records are handed back, how far that is is stored at most this often, and for at most a tenth of the time
+    /// where storing takes long. Each batch has other keys, whose values would be several times what the records are.
+    static let progressPauses = Duration.milliseconds(250)...Duration.seconds(5)
 
     var keys = ParkedKeys()
     /// What is not durably in the parking stream.
@@ -30,9 +33,14 @@ struct Parking: Sendable {
     private(set) var takenRecords = 0
     private(set) var takenBytes = 0
     /// The keys whose stored value is not what ``keys`` has.
-    var changed: Set<UTF8Key> = []
+    private(set) var changed: Set<UTF8Key> = []
     /// What functions have added for redriven records of changed keys.
     var added: [(key: UTF8Key, record: AddedRecord)] = []
+    /// Whether more has changed than how far records are handed back.
+    private(set) var isUrgent = false
+    /// When the last commit was begun, and how long to wait then before one that only tells of progress.
+    private var lastOrder: MonotonicTime?
+    private var progressPause = Self.progressPauses.lowerBound
     var writing = Writing.nothing
     /// How often the commit has failed in a row.
     var failures = 0
@@ -65,6 +73,55 @@ struct Parking: Sendable {
     /// Whether records are handed back to the function, or are to be.
     var isReleasing: Bool { keys.hasReleased }
 
+    /// The value of a key is to be stored: soon, or with the others of a redrive.
+    mutating func noteChange(of text: String, isUrgent: Bool = true) {
+        changed.insert(UTF8Key(text))
+        keys.update(text) { $0.isChanged = true }
+        if isUrgent { self.isUrgent = true }
+    }
+
+    /// The same, for the key in a slot, whose redrive has come further.
+    mutating func noteProgress(of slot: Int) {
+        guard !keys[slot].isChanged else { return }
+        changed.insert(UTF8Key(keys[slot].partitionKey))
+        keys.update(slot) { $0.isChanged = true }
+    }
+
+    /// What has changed is to be stored soon, also if it is only how far records are handed back.
+    mutating func hurry() { isUrgent = !changed.isEmpty }
+
+    /// The values of these keys are on their way to the store.
+    mutating func takeChanges(_ texts: Set<UTF8Key>) {
+        changed.subtract(texts)
+        if changed.isEmpty { isUrgent = false }
+    }
+
+    /// The moment at which a commit is due that only stores how far records were handed back.
+    var progressDue: MonotonicTime? {
+        guard case .nothing = writing, !changed.isEmpty, !isUrgent, taken.isEmpty else { return nil }
+        return lastOrder.map { $0 + progressPause }
+    }
+
+    /// A commit begins now.
+    mutating func begins(_ order: ParkingOrder, entries: Int, at now: MonotonicTime) {
+        lastOrder = now
+        writing = .open(order, entries: entries)
+    }
+
+    /// The commit has ended well.
+    mutating func ended(at now: MonotonicTime) {
+        writing = .nothing
+        failures = 0
+        let limits = Self.progressPauses
+        progressPause =
+            lastOrder.map { min(max((now - $0) * 10, limits.lowerBound), limits.upperBound) } ?? progressPause
+    }
+
+    /// The records that count against what a shard may hold: those of one commit are on their way beside it.
+    var heldRecords: Int {
+        isFull || takenBytes >= Self.mostBytes ? takenRecords : max(0, takenRecords - Self.mostRecords)
+    }
+
     /// The lane's first record that is not durably in the parking stream; nil: all are.
     func firstTaken(ofLane lane: Int) -> SequenceNumber? {
         taken.reduce(nil) { first, part in
@@ -82,11 +139,15 @@ struct Parking: Sendable {
             take(records.extracting(0..<half), lane: lane)
             return take(records.extracting(half..<records.count), lane: lane)
         }
-        for record in records {
-            keys.update(record.partitionKey) { key in
-                key.taken = max(key.taken, record.sequenceNumber)
-                key.takenCount += 1
-                if record.explicitHashKey != nil { key.hasExplicitHashKeys = true }
+        for run in records.runs {
+            for index in 0..<run.count {
+                guard let slot = keys.slot(of: run, at: index) else { continue }
+                let hasExplicitHashKey = run.layout(of: index).hashKeyStart != nil
+                keys.update(slot) { key in
+                    key.taken = max(key.taken, run.firstSequence.advanced(by: index))
+                    key.takenCount += 1
+                    if hasExplicitHashKey { key.hasExplicitHashKeys = true }
+                }
             }
         }
         taken.append(Taken(lane: lane, records: records))

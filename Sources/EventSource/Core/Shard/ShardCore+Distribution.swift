@@ -27,8 +27,8 @@ extension ShardCore {
                     dropped += 1
                 } else if let only, !only.contains(run, at: index) {
                     dropped += 1
-                } else if !asides.isEmpty, let key = shared.parking.keys.key(of: run, at: index) {
-                    if number > key.taken {
+                } else if !asides.isEmpty, let slot = shared.parking.keys.slot(of: run, at: index) {
+                    if number > shared.parking.keys[slot].taken {
                         asides[lane].append(run, index, number, from: place)
                     } else {
                         // It is in the parking stream, or on its way there.

@@ -11,6 +11,8 @@ package enum ParkedKeyAction: Sendable {
     case discard(ParkedKeySelection)
     /// The function is done with some of what was released.
     case redriven([RedrivenKey])
+    /// Store how far that is without a pause.
+    case storeProgress
     /// The record of a key behind this place failed again.
     case failedAgain(String, after: UInt64, next: ParkedKey.Place?, FailureCause)
 }
@@ -129,6 +131,7 @@ extension ShardCore {
             change(selection) { $0.isDiscarded = true }
         case .redriven(let keys):
             for redriven in keys { self.redriven(redriven) }
+        case .storeProgress: shared.parking.hurry()
         case .failedAgain(let key, let after, let next, let cause):
             change(key) { key in
                 guard after >= key.done, after < key.released else { return }
@@ -143,15 +146,23 @@ extension ShardCore {
     }
 
     private mutating func redriven(_ redriven: RedrivenKey) {
+        guard let slot = shared.parking.keys.slot(of: redriven.partitionKey) else { return }
+        var isLast: Bool?
         var added: [AddedRecord] = []
-        change(redriven.partitionKey) { key in
+        shared.parking.keys.update(slot) { key in
             guard redriven.through > key.done, redriven.through <= key.released else { return }
             // Told again, as a shard may not have heard of it, some is known.
             added = redriven.added.filter { $0.order > key.done }.map(\.record)
             key.done = redriven.through
             key.place = redriven.next
+            isLast = key.done == key.released
         }
+        guard let isLast else { return }
         shared.parking.added += added.map { (UTF8Key(redriven.partitionKey), $0) }
+        // What is added is held until it is stored.
+        guard isLast || !added.isEmpty else { return shared.parking.noteProgress(of: slot) }
+        shared.parking.noteChange(of: redriven.partitionKey)
+        settle(redriven.partitionKey)
     }
 
     /// Keys that wait to be parked by hand are not, where a later request means them.
@@ -174,14 +185,15 @@ extension ShardCore {
         let before = key
         body(&key)
         guard key != before || key.isReleasing || key.isDiscarded else { return }
-        shared.parking.changed.insert(UTF8Key(text))
         shared.parking.keys[text] = key
+        shared.parking.noteChange(of: text)
         settle(text)
     }
 
     /// Ends the parking of a key of which nothing waits, and goes on with the release of one of which more waits.
     mutating func settle(_ text: String) {
-        guard var key = shared.parking.keys[text], key.released == key.done else { return }
+        guard let slot = shared.parking.keys.slot(of: text), shared.parking.keys.isAtRest(slot) else { return }
+        var key = shared.parking.keys[slot]
         if key.isDiscarded {
             key.isDiscarded = false
             key.done = key.appended
@@ -189,13 +201,13 @@ extension ShardCore {
             key.isReleasing = true
             key.place = nil
             shared.parking.keys[text] = key
-            shared.parking.changed.insert(UTF8Key(text))
+            shared.parking.noteChange(of: text)
         }
         guard key.isReleasing else { return }
         guard key.done == key.appended else {
             key.released = key.appended
             shared.parking.keys[text] = key
-            shared.parking.changed.insert(UTF8Key(text))
+            shared.parking.noteChange(of: text)
             return
         }
         guard key.takenCount == 0 else { return }
@@ -208,7 +220,7 @@ extension ShardCore {
         // Nor may a checkpoint pass what comes now before the store knows that the key is parked no longer.
         shared.parking.leaving[UTF8Key(text)] = lane
         shared.parking.keys[text] = nil
-        shared.parking.changed.insert(UTF8Key(text))
+        shared.parking.noteChange(of: text)
         shared.trace(.unparked(text))
     }
 
@@ -234,7 +246,7 @@ extension ShardCore {
             key.reason = hold.reason
             // What is done is not taken aside when it is read again.
             shared.parking.keys[hold.partitionKey] = key
-            shared.parking.changed.insert(UTF8Key(hold.partitionKey))
+            shared.parking.noteChange(of: hold.partitionKey)
             lanes[lane].takeParkedAside(&shared)
         }
         holds = left
@@ -242,9 +254,7 @@ extension ShardCore {
 
     /// Tells which requests are done with, once what they changed is durable.
     mutating func settleRequests() {
-        guard !requests.isEmpty, holds.isEmpty, shared.parking.changed.isEmpty, saved.paused == shared.paused else {
-            return
-        }
+        guard !requests.isEmpty, holds.isEmpty, !shared.parking.isUrgent, saved.paused == shared.paused else { return }
         guard case .nothing = shared.parking.writing else { return }
         act(.applied(requests))
         requests = []
@@ -263,6 +273,7 @@ extension ShardCore {
             act(.park(order))
         case .nothing:
             guard !shared.parking.isSettled else { return }
+            if phase == .running, let due = shared.parking.progressDue, now.monotonic < due { return }
             guard let (order, entries) = nextOrder() else {
                 if !shared.parking.taken.isEmpty, !shared.parking.isFull {
                     shared.parking.isFull = true
@@ -271,7 +282,7 @@ extension ShardCore {
                 return
             }
             shared.parking.isFull = false
-            shared.parking.writing = .open(order, entries: entries)
+            shared.parking.begins(order, entries: entries, at: now.monotonic)
             act(.park(order))
         }
     }
@@ -280,33 +291,30 @@ extension ShardCore {
         var entries: [ParkingOrder.Entry] = []
         var (records, bytes) = (0, 0)
         var keys = changedKeysOfOneCommit
+        // Those of records, where their values are not among these already.
+        var slots: [Int] = []
+        let isWhole = keys.count == shared.parking.changed.count
         for part in shared.parking.taken {
             records += part.records.count
             bytes += part.records.byteCount
             guard entries.isEmpty || records <= Parking.mostRecords && bytes <= Parking.mostBytes, hasRoom(part) else {
                 break
             }
-            var places: [ParkingOrder.Place] = []
-            places.reserveCapacity(part.records.count)
-            for record in part.records {
-                let text = record.partitionKey
-                shared.parking.keys.update(text) { key in
-                    key.appended += 1
-                    key.takenCount -= 1
-                    key.through = max(key.through, record.sequenceNumber)
-                    places.append(ParkingOrder.Place(episode: key.episode, order: key.appended))
-                }
-                keys.insert(UTF8Key(text))
-            }
-            entries.append(ParkingOrder.Entry(records: part.records, places: places))
+            entries.append(ParkingOrder.Entry(records: part.records, places: places(of: part.records, &slots, isWhole)))
         }
+        keys.formUnion(slots.map { UTF8Key(shared.parking.keys[$0].partitionKey) })
         guard !keys.isEmpty else { return nil }
-        for key in keys.sorted() { settle(key.string) }
-        shared.parking.changed.subtract(keys)
+        let sorted = keys.sorted()
+        for key in sorted { settle(key.string) }
+        shared.parking.takeChanges(keys)
         let added = shared.parking.added.filter { keys.contains($0.key) }.map(\.record)
         if !added.isEmpty { shared.parking.added.removeAll { keys.contains($0.key) } }
-        let values = keys.sorted().map {
-            ParkingOrder.Value(partitionKey: $0.string, key: shared.parking.keys[$0.string])
+        let values = sorted.map { key in
+            guard let slot = shared.parking.keys.slot(of: key.string) else {
+                return ParkingOrder.Value(partitionKey: key.string, key: nil)
+            }
+            shared.parking.keys.update(slot) { $0.isChanged = false }
+            return ParkingOrder.Value(partitionKey: key.string, key: shared.parking.keys[slot])
         }
         return (ParkingOrder(entries: entries, values: values, added: added), entries.count)
     }
@@ -327,39 +335,70 @@ extension ShardCore {
         return keys
     }
 
+    /// Gives records their places among those of their keys. Adds the slots of keys whose values have not changed before.
+    private mutating func places(
+        of records: RecordBatch, _ slots: inout [Int], _ hasAllChanges: Bool
+    ) -> [ParkingOrder.Place] {
+        var places: [ParkingOrder.Place] = []
+        places.reserveCapacity(records.count)
+        for run in records.runs {
+            for index in 0..<run.count {
+                guard let slot = shared.parking.keys.slot(of: run, at: index) else { continue }
+                shared.parking.keys.update(slot) { key in
+                    key.appended += 1
+                    key.takenCount -= 1
+                    key.through = max(key.through, run.firstSequence.advanced(by: index))
+                    places.append(ParkingOrder.Place(episode: key.episode, order: key.appended))
+                    if !key.isChanged || !hasAllChanges { slots.append(slot) }
+                    key.isChanged = true
+                }
+            }
+        }
+        return places
+    }
+
     /// Whether the bounds admit these records (ESM-N1); where they don't, the shard waits for keys to be released or
     /// discarded.
     private func hasRoom(_ part: Parking.Taken) -> Bool {
         let waiting = shared.parking.keys.waiting
         guard waiting == 0 || waiting + part.records.count <= settings.maximumParkedRecords else { return false }
-        return part.records.allSatisfy { record in
-            guard let key = shared.parking.keys[record.partitionKey] else { return true }
-            return key.recordCount < settings.maximumParkedRecordsPerKey
+        let most = settings.maximumParkedRecordsPerKey
+        for run in part.records.runs {
+            for index in 0..<run.count {
+                guard let slot = shared.parking.keys.slot(of: run, at: index) else { continue }
+                if shared.parking.keys[slot].recordCount >= most { return false }
+            }
         }
+        return true
     }
 
     /// The open order is durable; `places` has where the first records of keys are that had none.
-    mutating func parkingStored(_ places: [UTF8Key: ParkedKey.Place]) {
+    mutating func parkingStored(_ places: [UTF8Key: ParkedKey.Place], _ now: Moment) {
         guard case .open(let order, let entries) = shared.parking.writing else { return }
-        shared.parking.writing = .nothing
-        shared.parking.failures = 0
-        for (key, place) in places where shared.parking.keys[key.string].map({ $0.place == nil }) == true {
+        shared.parking.ended(at: now.monotonic)
+        for (key, place) in places {
+            guard let slot = shared.parking.keys.slot(of: key.string), shared.parking.keys[slot].place == nil else {
+                continue
+            }
             // A crash before this is stored makes the next release look for the place from the start.
-            shared.parking.keys.update(key.string) { $0.place = place }
-            shared.parking.changed.insert(key)
+            shared.parking.keys.update(slot) { $0.place = place }
+            shared.parking.noteChange(of: key.string)
         }
         for value in order.values where value.key == nil { shared.parking.leaving[UTF8Key(value.partitionKey)] = nil }
         let count = shared.parking.removeTaken(entries)
         shared.counters.parked += count
         if count > 0 { shared.trace(.parked(count, keys: order.values.count)) }
         // Those that are being redriven already change with each batch that is done.
-        let isNew = order.values.contains { value in
-            value.key.map { $0.released > $0.done && $0.released > (told[UTF8Key(value.partitionKey)] ?? 0) } ?? false
+        var isNew = false
+        for value in order.values {
+            guard let key = value.key, let slot = shared.parking.keys.slot(of: value.partitionKey) else { continue }
+            let released = key.released > key.done ? key.released : 0
+            shared.parking.keys.update(slot) { key in
+                isNew = isNew || released > key.told
+                key.told = released
+            }
         }
         if isNew { act(.redrive) }
-        for value in order.values {
-            told[UTF8Key(value.partitionKey)] = value.key.flatMap { $0.released > $0.done ? $0.released : nil }
-        }
     }
 
     mutating func parkingFailed(_ error: String, _ now: Moment) {

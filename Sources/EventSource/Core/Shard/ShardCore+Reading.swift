@@ -42,9 +42,10 @@ extension ShardCore {
             batch = batch.extracting(0..<batch.count(through: goal))
         }
         shared.counters.polled += batch.count
-        if lanes.count == 1, earlier.isEmpty, settings.filter == nil, settings.onlyKeys == nil,
-            shared.parking.keys.isEmpty,
-            batch.isEmpty || batch.firstSequence > lanes[0].takenPosition
+        if lanes.count == 1, earlier.isEmpty, settings.filter == nil,
+            batch.isEmpty || batch.firstSequence > lanes[0].takenPosition,
+            settings.onlyKeys?.holds(batch, all: true) ?? true,
+            shared.parking.keys.isEmpty || shared.parking.keys.holds(batch, all: false)
         {
             lanes[0].queue.append(batch)
         } else {
@@ -91,7 +92,7 @@ extension ShardCore {
             !shared.source.hasReadGoal, canRead
         else { return }
         // The unit of a crash is read as a whole, though it may be larger than a batch is now (ESM-A9).
-        let room = isResuming ? Self.recordsOfOneRead : settings.maximumHeldRecords(holding: heldBytes) - heldRecords
+        let room = isResuming ? Self.recordsOfOneRead : settings.maximumHeldRecords(holding: heldBytes) - countedRecords
         readNumber += 1
         readIsOpen = true
         readIsLook = isLook
@@ -106,12 +107,13 @@ extension ShardCore {
     }
 
     private var isResuming: Bool { lanes.contains(where: \.isResuming) }
+    private var countedRecords: Int { lanes.reduce(shared.parking.heldRecords) { $0 + $1.heldRecords } }
     private var heldBytes: Int { lanes.reduce(shared.parking.takenBytes) { $0 + $1.heldBytes } }
 
     /// Whether the lanes have room for a read. It starts only with room for two batches, so that no read is made for
     /// single records.
     var canRead: Bool {
         guard heldBytes < settings.maximumHeldBytes, !isChangingLanes else { return false }
-        return heldRecords + 2 * settings.batchSize <= settings.maximumHeldRecords(holding: heldBytes) || isResuming
+        return countedRecords + 2 * settings.batchSize <= settings.maximumHeldRecords(holding: heldBytes) || isResuming
     }
 }

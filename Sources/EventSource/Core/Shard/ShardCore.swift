@@ -79,8 +79,6 @@ package struct ShardCore: Sendable {
     var holds: [Hold] = []
     /// The operators' requests that were told, and whose changes are not durable.
     var requests: [UInt64] = []
-    /// Up to where keys are released, as the owner was told.
-    var told: [UTF8Key: UInt64] = [:]
 
     var announcedWake: MonotonicTime?
     /// The actions of the current decision.
@@ -146,7 +144,7 @@ package struct ShardCore: Sendable {
         case .checkpointed: checkpointed()
         case .parkedKeys(let action, let request): parked(action, request: request)
         case .resume(let order, let request): resume(order, request: request)
-        case .parkingStored(let places): parkingStored(places)
+        case .parkingStored(let places): parkingStored(places, now)
         case .parkingFailed(let error): parkingFailed(error, now)
         case .settingsChanged(let settings): settingsChanged(settings)
         case .stop: stop()
@@ -334,6 +332,7 @@ package struct ShardCore: Sendable {
     private mutating func settleWake(_ now: Moment) {
         var wake: MonotonicTime?
         if case .failed(_, _, let until) = shared.parking.writing { wake = until }
+        if phase == .running, let due = shared.parking.progressDue { wake = due }
         if phase == .running {
             for lane in lanes.indices where goesOn(lane) {
                 guard let next = lanes[lane].nextWake(shared, now) else { continue }

@@ -191,7 +191,9 @@ extension MappingRequest {
         _ requests: [(Numbered, Set<ShardID>)], of session: MappingSession
     ) async throws -> [UInt64: Set<ShardID>] {
         let parking = ParkingStream(mapping: session.key, store: session.store, logger: session.logger)
-        let keys = try await parking.keys()
+        // A key of which records are handed back is released already.
+        let isRelease = requests.allSatisfy { $0.0.request.action == .release }
+        let keys = try await parking.keys { !isRelease || ParkedKey.isReleased($0.value) != true }
         let stream = try await session.store.describeStream(session.key.stream)
         let resumes = requests.contains { $0.0.request.action.resumes }
         let paused = resumes ? try PausedShard.all(of: try await session.store.describeMapping(session.key)) : []

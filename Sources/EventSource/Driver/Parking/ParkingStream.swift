@@ -50,13 +50,13 @@ struct ParkingStream: Sendable {
         }
     }
 
-    /// The parked keys that the store has, by shard and key.
-    func keys() async throws -> [ParkedKey] {
+    /// The parked keys that the store has, by shard and key: those that may be meant, by their stored values.
+    func keys(where isMeant: (StoredParkedKey) -> Bool = { _ in true }) async throws -> [ParkedKey] {
         var keys: [ParkedKey] = []
         var query = ParkedKeyQuery(mapping)
         while true {
             let page = try await store.parkedKeys(query)
-            for stored in page.keys { keys.append(try ParkedKey(stored)) }
+            for stored in page.keys where isMeant(stored) { keys.append(try ParkedKey(stored)) }
             guard let next = page.next else { return keys }
             query.after = next
         }

@@ -27,7 +27,8 @@ final class RedriveFunction: ParkedRecordFunction {
     private let streamID: StreamID
     /// The settings of the mapping whose records these are.
     private let configuration: EventSourceMapping.Configuration
-    private let rows: Mutex<[UTF8Key: [Row]]>
+    /// By the slots of ``keys``; a key has several where records with explicit hash keys brought it into several shards.
+    private let rows: Mutex<[[Row]]>
     private let tell: @Sendable (ShardID, ParkedKeyAction) -> Void
     /// The keys of the pass.
     let keys: ParkedKeys
@@ -44,10 +45,12 @@ final class RedriveFunction: ParkedRecordFunction {
         self.streamID = streamID
         self.tell = tell
         self.pace = pace
-        var (rows, keys): ([UTF8Key: [Row]], ParkedKeys) = ([:], ParkedKeys())
+        var (rows, keys): ([[Row]], ParkedKeys) = ([], ParkedKeys())
         for key in released {
             keys[key.partitionKey] = key
-            rows[UTF8Key(key.partitionKey), default: []].append(
+            let slot = keys.slot(of: key.partitionKey)!
+            while rows.count <= slot { rows.append([]) }
+            rows[slot].append(
                 Row(
                     shard: key.shard, episode: key.episode, failedReleases: key.failedReleases, released: key.released,
                     done: key.done, next: key.place))
@@ -79,9 +82,9 @@ final class RedriveFunction: ParkedRecordFunction {
 
     /// Records of one shard with rising numbers, and the numbers of their carriers in the parking stream.
     private struct Part {
-        var records = RecordBatch()
+        var records: RecordBatch
         var carriers: [SequenceNumber] = []
-        var places: [(row: UTF8Key, place: ParkingOrder.Place)] = []
+        var places: [(slot: Int, place: ParkingOrder.Place)] = []
     }
 
     /// Calls the function with what is released of a unit: once, unless the records are of several shards.
@@ -125,38 +128,44 @@ final class RedriveFunction: ParkedRecordFunction {
     }
 
     private func parts(of batch: RecordBatch) throws -> [Part] {
-        var parts: [Part] = []
-        for run in batch.runs {
+        var found: [(parked: ParkedRecord.Found, slot: Int, run: Int, carrier: SequenceNumber)] = []
+        found.reserveCapacity(batch.count)
+        for (place, run) in batch.runs.enumerated() {
             for index in 0..<run.count {
-                let parked = try ParkedRecord(run, at: index)
-                let key = UTF8Key(parked.run[0].partitionKey)
-                guard isReleased(key, parked) else { continue }
-                let last = parts.last?.records.runs.last
-                let follows =
-                    last.map {
-                        $0.shard == parked.run.shard && $0.shardCreationSecond == parked.run.shardCreationSecond
-                            && $0.lastSequence < parked.run.firstSequence
-                    } ?? false
-                if !follows { parts.append(Part()) }
-                parts[parts.count - 1].records.append(parked.run)
-                parts[parts.count - 1].carriers.append(run.firstSequence.advanced(by: index))
-                parts[parts.count - 1].places.append((key, parked.place))
+                let parked = try ParkedRecord.Found(run, at: index)
+                guard let slot = keys.slot(of: run.chunk.bytes, parked.key) else { continue }
+                found.append((parked, slot, place, run.firstSequence.advanced(by: index)))
             }
         }
+        let isReleased = rows.withLock { rows in found.map { Self.isReleased($0.parked, rows[$0.slot]) } }
+        var parts: [Part] = []
+        var building = CarriedRecords()
+        var (carriers, places): ([SequenceNumber], [(slot: Int, place: ParkingOrder.Place)]) = ([], [])
+        func end() {
+            guard let records = building.batch() else { return }
+            parts.append(Part(records: records, carriers: carriers, places: places))
+            building = CarriedRecords()
+            (carriers, places) = ([], [])
+        }
+        for (entry, isReleased) in zip(found, isReleased) where isReleased {
+            if !building.isFollowed(by: entry.parked) { end() }
+            building.append(entry.parked, of: batch.runs[entry.run])
+            carriers.append(entry.carrier)
+            places.append((entry.slot, entry.parked.place))
+        }
+        end()
         return parts
     }
 
-    private func isReleased(_ key: UTF8Key, _ parked: ParkedRecord) -> Bool {
-        rows.withLock { rows in
-            guard let index = Self.row(of: parked.place, in: rows[key]) else { return false }
-            let row = rows[key]![index]
-            return row.stop == nil && parked.place.order > row.done && parked.place.order <= row.released
-        }
+    private static func isReleased(_ parked: ParkedRecord.Found, _ rows: [Row]) -> Bool {
+        guard let index = Self.row(of: parked.place, in: rows) else { return false }
+        let row = rows[index]
+        return row.stop == nil && parked.place.order > row.done && parked.place.order <= row.released
     }
 
     /// The row of a record at this place; explicit hash keys bring a key into several shards.
-    private static func row(of place: ParkingOrder.Place, in rows: [Row]?) -> Int? {
-        rows?.firstIndex { $0.episode == place.episode }
+    private static func row(of place: ParkingOrder.Place, in rows: [Row]) -> Int? {
+        rows.firstIndex { $0.episode == place.episode }
     }
 
     /// What the function's answer for a part means for the unit of carriers.
@@ -184,36 +193,46 @@ final class RedriveFunction: ParkedRecordFunction {
 
     /// The function is done with the first records of a part, and has added these records.
     private func done(_ part: Part, count: Int? = nil, _ added: [AddedRecord], of shard: ShardID) {
-        var told: [ShardID: [RedrivenKey]] = [:]
-        let count = count ?? part.places.count
-        // What was made of the part as a whole belongs to its last record.
-        var byPlace: [Int: [AddedRecord]] = [:]
-        for record in added {
-            let index = record.source.flatMap { part.records.index(of: $0) } ?? part.places.count - 1
-            if index < count { byPlace[index, default: []].append(record) }
-        }
+        let places = part.places[..<(count ?? part.places.count)]
+        var told: [(shard: ShardID, keys: [RedrivenKey])] = []
+        let addedTo = Self.divide(added, of: part, places.count)
         rows.withLock { rows in
-            var highest: [UTF8Key: Int] = [:]
-            var addedTo: [UTF8Key: [RedrivenKey.Added]] = [:]
-            for index in 0..<count {
-                let (key, place) = part.places[index]
-                highest[key] = index
-                for record in byPlace[index] ?? [] {
-                    addedTo[key, default: []].append(RedrivenKey.Added(record, order: place.order))
+            for (slot, place) in places {
+                guard let row = Self.row(of: place, in: rows[slot]) else { continue }
+                rows[slot][row].done = place.order
+            }
+            // Each key is told with its last record.
+            for (index, (slot, place)) in places.enumerated() {
+                guard let row = Self.row(of: place, in: rows[slot]), rows[slot][row].done == place.order else {
+                    continue
+                }
+                let next = ParkedKey.Place(shard: shard, number: part.carriers[index].advanced(by: 1))
+                rows[slot][row].next = next
+                let owner = rows[slot][row].shard
+                let added = addedTo[slot] ?? []
+                rows[slot][row].added += added
+                let key = RedrivenKey(keys[slot].partitionKey, through: place.order, next: next, added: added)
+                if let list = told.firstIndex(where: { $0.shard == owner }) {
+                    told[list].keys.append(key)
+                } else {
+                    told.append((owner, [key]))
                 }
             }
-            for (key, index) in highest.sorted(by: { $0.key < $1.key }) {
-                guard let row = Self.row(of: part.places[index].place, in: rows[key]) else { continue }
-                let next = ParkedKey.Place(shard: shard, number: part.carriers[index].advanced(by: 1))
-                rows[key]![row].done = part.places[index].place.order
-                rows[key]![row].next = next
-                rows[key]![row].added += addedTo[key] ?? []
-                told[rows[key]![row].shard, default: []].append(
-                    RedrivenKey(
-                        key.string, through: part.places[index].place.order, next: next, added: addedTo[key] ?? []))
-            }
         }
-        for (shard, keys) in told.sorted(by: { $0.key < $1.key }) { tell(shard, .redriven(keys)) }
+        for (shard, keys) in told.sorted(by: { $0.shard < $1.shard }) { tell(shard, .redriven(keys)) }
+    }
+
+    /// What the function has added for the first records of a part, by their keys' slots. What was made of the part as a
+    /// whole belongs to its last record.
+    private static func divide(_ added: [AddedRecord], of part: Part, _ count: Int) -> [Int: [RedrivenKey.Added]] {
+        var addedTo: [Int: [RedrivenKey.Added]] = [:]
+        for record in added {
+            let index = record.source.flatMap { part.records.index(of: $0) } ?? part.places.count - 1
+            guard index < count else { continue }
+            let (slot, place) = part.places[index]
+            addedTo[slot, default: []].append(RedrivenKey.Added(record, order: place.order))
+        }
+        return addedTo
     }
 
     /// Records whose attempts are used up again: their keys stop there. A key with a record that can't be read, which
@@ -224,78 +243,92 @@ final class RedriveFunction: ParkedRecordFunction {
         for run in document.records.runs {
             for index in 0..<run.count {
                 guard let parked = try? ParkedRecord(run, at: index) else {
-                    stop(UTF8Key(run[index].partitionKey), cause)
+                    stop(run[index].partitionKey, cause)
                     continue
                 }
-                let key = UTF8Key(parked.run[0].partitionKey)
+                let key = parked.run[0].partitionKey
+                guard let slot = keys.slot(of: key) else { continue }
                 let place = ParkedKey.Place(shard: run.shard, number: run.firstSequence.advanced(by: index))
                 let shard: ShardID? = rows.withLock { rows in
-                    guard let row = Self.row(of: parked.place, in: rows[key]), rows[key]![row].stop == nil,
-                        parked.place.order > rows[key]![row].done, parked.place.order <= rows[key]![row].released
+                    guard let row = Self.row(of: parked.place, in: rows[slot]), rows[slot][row].stop == nil,
+                        parked.place.order > rows[slot][row].done, parked.place.order <= rows[slot][row].released
                     else { return nil }
-                    rows[key]![row].stop = cause
-                    rows[key]![row].done = parked.place.order - 1
-                    rows[key]![row].next = place
-                    return rows[key]![row].shard
+                    rows[slot][row].stop = cause
+                    rows[slot][row].done = parked.place.order - 1
+                    rows[slot][row].next = place
+                    return rows[slot][row].shard
                 }
                 guard let shard else { continue }
-                tell(shard, .failedAgain(key.string, after: parked.place.order - 1, next: place, cause))
+                tell(shard, .failedAgain(key, after: parked.place.order - 1, next: place, cause))
             }
         }
     }
 
     /// Stops a key after what is done of it.
-    private func stop(_ key: UTF8Key, _ cause: FailureCause) {
+    private func stop(_ key: String, _ cause: FailureCause) {
+        guard let slot = keys.slot(of: key) else { return }
         let stopped = rows.withLock { rows -> [Row] in
-            let found = rows[key]?.filter { $0.stop == nil } ?? []
-            for index in rows[key]?.indices ?? 0..<0 where rows[key]![index].stop == nil {
-                rows[key]![index].stop = cause
-            }
+            let found = rows[slot].filter { $0.stop == nil }
+            for index in rows[slot].indices where rows[slot][index].stop == nil { rows[slot][index].stop = cause }
             return found
         }
         for row in stopped {
-            tell(row.shard, .failedAgain(key.string, after: row.done, next: row.next, cause))
+            tell(row.shard, .failedAgain(key, after: row.done, next: row.next, cause))
         }
     }
 
     // MARK: - The end of a pass
 
+    /// What is to be stored of a key that the store has with less than this pass has come to, which was told to end before
+    /// it had read everything. Empty: nothing.
+    func progress(of key: ParkedKey) -> [ParkedKeyAction] {
+        row(of: key) { $0.done > key.done || $0.stop != nil ? Self.actions(key, $0, through: $0.done) : [] }
+    }
+
     /// What is to be stored of a key that the store still has as released by this pass, once the pass has read everything:
     /// it is done, or stopped. Records that are missing have expired. Empty: the pass has nothing to do with it.
     func end(of key: ParkedKey) -> [ParkedKeyAction] {
-        rows.withLock { rows in
-            guard let row = rows[UTF8Key(key.partitionKey)]?.first(where: { $0.episode == key.episode }),
-                key.released == row.released, key.failedReleases == row.failedReleases
-            else { return [] }
-            let added = row.added.filter { $0.order > key.done }
-            let through = row.stop == nil ? row.released : row.done
-            var actions: [ParkedKeyAction] = []
-            if row.stop == nil || !added.isEmpty {
-                actions.append(
-                    .redriven([RedrivenKey(key.partitionKey, through: through, next: row.next, added: added)]))
-            }
-            if let stop = row.stop {
-                actions.append(.failedAgain(key.partitionKey, after: row.done, next: row.next, stop))
-            }
-            return actions
+        row(of: key) { Self.actions(key, $0, through: $0.stop == nil ? $0.released : $0.done) }
+    }
+
+    private static func actions(_ key: ParkedKey, _ row: Row, through: UInt64) -> [ParkedKeyAction] {
+        let added = row.added.filter { $0.order > key.done }
+        var actions: [ParkedKeyAction] = []
+        if row.stop == nil || !added.isEmpty {
+            let redriven = RedrivenKey(key.partitionKey, through: through, next: row.next, added: added)
+            actions.append(.redriven([redriven]))
         }
+        if let stop = row.stop {
+            actions.append(.failedAgain(key.partitionKey, after: row.done, next: row.next, stop))
+        }
+        return actions
     }
 
     /// The store has these values of keys, and what was added for what they say is done.
     func stored(_ values: [ParkingOrder.Value]) {
         rows.withLock { rows in
             for value in values {
-                let key = UTF8Key(value.partitionKey)
-                for index in rows[key]?.indices ?? 0..<0 where !rows[key]![index].added.isEmpty {
+                guard let slot = keys.slot(of: value.partitionKey), slot < rows.count else { continue }
+                for index in rows[slot].indices where !rows[slot][index].added.isEmpty {
                     guard let stored = value.key else {
-                        rows[key]![index].added = []
+                        rows[slot][index].added = []
                         continue
                     }
-                    if stored.episode == rows[key]![index].episode {
-                        rows[key]![index].added.removeAll { $0.order <= stored.done }
+                    if stored.episode == rows[slot][index].episode {
+                        rows[slot][index].added.removeAll { $0.order <= stored.done }
                     }
                 }
             }
+        }
+    }
+
+    private func row(of key: ParkedKey, _ body: (Row) -> [ParkedKeyAction]) -> [ParkedKeyAction] {
+        guard let slot = keys.slot(of: key.partitionKey) else { return [] }
+        return rows.withLock { rows in
+            guard let row = rows[slot].first(where: { $0.episode == key.episode }), key.released == row.released,
+                key.failedReleases == row.failedReleases
+            else { return [] }
+            return body(row)
         }
     }
 }

@@ -23,8 +23,8 @@ struct Redriver: Sendable {
     /// Redrives until the session redrives nothing any more.
     func run() async {
         var failures = 0
-        // Passes of which the store has not everything, as a shard has no driver at the moment.
-        var unsettled: [RedriveFunction] = []
+        // Passes of which the store has not everything, as they were told to end, or a shard has no driver at the moment.
+        var unsettled: [Pass] = []
         while await session.redrives.next() {
             isBusy(true)
             do {
@@ -45,26 +45,40 @@ struct Redriver: Sendable {
         }
     }
 
-    private func passes(_ unsettled: inout [RedriveFunction]) async throws {
+    /// A pass that has ended.
+    private struct Pass {
+        let function: RedriveFunction
+        /// Whether it has read everything.
+        let isWhole: Bool
+
+        /// What is to be stored of a key that the store still has as released by this pass; empty: nothing.
+        func end(of key: ParkedKey) -> [ParkedKeyAction] {
+            isWhole ? function.end(of: key) : function.progress(of: key)
+        }
+    }
+
+    private func passes(_ unsettled: inout [Pass]) async throws {
         while true {
-            var left: [RedriveFunction] = []
-            for function in unsettled where try await !settle(function) { left.append(function) }
+            var left: [Pass] = []
+            for pass in unsettled where try await !settle(pass) { left.append(pass) }
             unsettled = left
             // Of keys whose shard has no driver nobody could store what is done.
             let released = try await released().filter { key in
                 session.redrives.mayRedrive(key.shard) && !left.contains { !$0.end(of: key).isEmpty }
             }
-            guard !released.isEmpty, let function = try await pass(released) else { return }
-            unsettled.append(function)
+            guard !released.isEmpty, let pass = try await pass(released) else { return }
+            unsettled.append(pass)
+            guard pass.isWhole else { return }
         }
     }
 
     private func released() async throws -> [ParkedKey] {
-        try await parking.keys().filter { $0.released > $0.done }
+        // Looked for after each commit that parks or unparks, when most keys are at rest.
+        try await parking.keys { ParkedKey.isReleased($0.value) ?? true }.filter { $0.released > $0.done }
     }
 
-    /// Redrives what is released of these keys; nil if the pass was told to end before it had read everything.
-    private func pass(_ released: [ParkedKey]) async throws -> RedriveFunction? {
+    /// Redrives what is released of these keys; nil if no pass may run.
+    private func pass(_ released: [ParkedKey]) async throws -> Pass? {
         let settings = session.settings.value
         let function = RedriveFunction(
             mapping, settings, streamID: session.streamID, released: released,
@@ -89,7 +103,7 @@ struct Redriver: Sendable {
         defer { session.redrives.ended() }
         session.logger.info("redriving the records of \(released.count) released keys")
         try await pass.run(until: .caughtUp)
-        return session.redrives.isCutShort ? nil : function
+        return Pass(function: function, isWhole: !session.redrives.isCutShort)
     }
 
     /// Lets the pass begin with the first record that any of the keys waits for.
@@ -126,14 +140,14 @@ struct Redriver: Sendable {
 
     /// Waits until the store has what a pass has come to. A shard may have handed its keys to its children meanwhile, which
     /// are told then. False where a shard has no driver that could be told.
-    private func settle(_ function: RedriveFunction) async throws -> Bool {
+    private func settle(_ pass: Pass) async throws -> Bool {
         while session.redrives.allows {
             try Task.checkCancellation()
             let changes = session.redrives.changes
             var told: [ShardID: [ParkedKeyAction]] = [:]
             var isLeft = false
             for key in try await released() {
-                let actions = function.end(of: key)
+                let actions = pass.end(of: key)
                 guard !actions.isEmpty else { continue }
                 if session.redrives.isDriven(key.shard) {
                     told[key.shard, default: []] += actions
@@ -144,6 +158,7 @@ struct Redriver: Sendable {
             guard !told.isEmpty else { return !isLeft }
             for (shard, actions) in told.sorted(by: { $0.key < $1.key }) {
                 for action in actions { tell(shard, action) }
+                tell(shard, .storeProgress)
             }
             await session.redrives.change(after: changes)
         }

@@ -52,13 +52,16 @@ extension ShardWork {
             var index = 0
             for run in entry.records.runs {
                 for inside in 0..<run.count {
-                    let key = UTF8Key(run[inside].partitionKey)
+                    let text = run[inside].partitionKey
                     // The place of a later record is no place of the first one, which a crash kept from being stored.
-                    if entry.places[index].order == 1, placeless.contains(key) { firsts[key] = records.count }
+                    if entry.places[index].order == 1 {
+                        let key = UTF8Key(text)
+                        if placeless.contains(key) { firsts[key] = records.count }
+                    }
                     records.append(
                         NewRecord(
                             ParkedRecord.bytes(of: run, at: inside, place: entry.places[index]),
-                            partitionKey: key.string))
+                            partitionKey: text))
                     index += 1
                 }
             }

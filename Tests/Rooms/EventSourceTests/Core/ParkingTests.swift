@@ -167,6 +167,66 @@ import TestSupport
         #expect(world.parkedKeys.isEmpty && world.isAllDone && world.violations == [])
     }
 
+    private static let place = ParkedKey.Place(shard: ShardID(0), number: SequenceNumber(1))
+
+    /// A world in which six records of `k` are released, and nothing of it is open.
+    private func released() -> LanesWorld {
+        var world = LanesWorld(Self.settings())
+        world.put((0..<6).map { _ in "k" })
+        world.bad = [0]
+        world.start()
+        world.runToRest()
+        world.bad = []
+        world.act(.release(.all))
+        world.runToRest()
+        #expect(world.parkedKeys["k"]?.released == 6)
+        return world
+    }
+
+    @Test func `ESM-N2 how far a redrive is is stored at most each quarter of a second, and its end at once`() {
+        var world = released()
+        func done(_ place: UInt64) { world.act(.redriven([RedrivenKey("k", through: place, next: Self.place)])) }
+        done(1)
+        // The release was stored just now.
+        #expect(world.openParking == nil && world.wake == world.now.monotonic + .milliseconds(250))
+        world.advance(by: .milliseconds(249))
+        done(3)
+        #expect(world.openParking == nil)
+        world.advance(by: .milliseconds(1))
+        #expect(world.openParking != nil)
+        world.answerParking()
+        #expect(world.parkedKeys["k"]?.recordCount == 3)
+        done(4)
+        #expect(world.openParking == nil)
+        done(6)
+        #expect(world.openParking != nil)
+        world.runToRest()
+        #expect(world.parkedKeys.isEmpty && world.violations == [])
+    }
+
+    @Test func `ESM-N2 where storing takes long, the pauses are longer, and a stop waits for none`() {
+        var world = released()
+        func done(_ place: UInt64) { world.act(.redriven([RedrivenKey("k", through: place, next: Self.place)])) }
+        done(1)
+        world.advance(by: .milliseconds(250))
+        world.advance(by: .milliseconds(100))
+        world.answerParking()
+        done(2)
+        world.advance(by: .milliseconds(899))
+        #expect(world.openParking == nil)
+        world.advance(by: .milliseconds(1))
+        #expect(world.openParking != nil)
+        world.advance(by: .seconds(3))
+        world.answerParking()
+        done(3)
+        world.advance(by: .milliseconds(1_999))
+        #expect(world.openParking == nil)
+        world.stop()
+        #expect(world.openParking != nil)
+        world.runToRest()
+        #expect(world.parkedKeys["k"]?.recordCount == 3 && world.stops == [.asked] && world.violations == [])
+    }
+
     @Test func `ESM-N13 a key that is parked by hand waits from its next record on`() {
         var world = LanesWorld(Self.settings(batch: 2))
         world.put(["a", "b", "a", "b", "a"])
