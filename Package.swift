@@ -161,6 +161,12 @@ let package = Package(
             name: "carrier-delays", dependencies: ["CarrierDelays", "LateRuns", "Shardline", logging],
             path: "examples/CarrierDelaysMain", swiftSettings: swift),
         .target(
+            name: "CustomerTotals", dependencies: ["Shardline", grdb], path: "examples/CustomerTotals",
+            swiftSettings: swift),
+        .executableTarget(
+            name: "customer-totals", dependencies: ["CustomerTotals", "Shardline", logging],
+            path: "examples/CustomerTotalsMain", swiftSettings: swift),
+        .target(
             name: "ThroughputBench",
             dependencies: [
                 "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "EventSource", "DiskAccess", "CHash",
@@ -282,7 +288,8 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "ShardlineCLI", "Shardline", "ShardlineTesting", "EventSource", "DiskAccess", "StreamModel",
+                "ShardlineCLI", "CustomerTotals", "Shardline", "ShardlineTesting", "EventSource", "DiskAccess",
+                "StreamModel",
                 "StreamStorage", "CZlib", "TestSupport", logging, lifecycle,
             ],
             path: "Tests/RealTime/CommandTests", swiftSettings: swift),

@@ -32,6 +32,8 @@ import Testing
         "LateRunsMain": ["Shardline", "LateRuns"],
         "CarrierDelays": ["Shardline", "LateRuns"],
         "CarrierDelaysMain": ["Shardline", "LateRuns", "CarrierDelays"],
+        "CustomerTotals": ["Shardline"],
+        "CustomerTotalsMain": ["Shardline", "CustomerTotals"],
         "ShardlineCLI": [
             "Shardline", "LateRuns", "CZlib", "CProcess", "StreamModel", "StreamStorage", "SegmentStorage",
             "OfflineStore", "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess", "ThroughputBench", "DataFormats",
@@ -40,7 +42,7 @@ import Testing
     ]
     /// Modules that only the named rooms may import.
     static let reserved: [String: Set<String>] = [
-        "GRDB": ["SegmentStorage", "LateRuns", "LateRunsMain"],
+        "GRDB": ["SegmentStorage", "LateRuns", "LateRunsMain", "CustomerTotals"],
         "ArgumentParser": ["ShardlineCLI"],
         // Spans are of what a program calls, and of invocations.
         "Tracing": ["StreamStorage", "EventSource"],
@@ -62,7 +64,7 @@ import Testing
         "Foundation": [
             "DiskAccess", "SegmentStorage", "OfflineStore", "StreamStorage", "EventSource", "OwnerSocket", "Shardline",
             "ShardlineTesting",
-            "LateRuns", "LateRunsMain", "ShardlineCLI",
+            "LateRuns", "LateRunsMain", "CustomerTotalsMain", "ShardlineCLI",
         ],
     ]
 
