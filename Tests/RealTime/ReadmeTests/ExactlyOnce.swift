@@ -8,15 +8,17 @@ struct Totals: BatchFunction {
     func handle(_ batch: RecordBatch, context: InvocationContext) async throws {
         let (stream, shard) = (context.streamID.description, context.shard.description)
         try await database.write { db in
-            let reached = try Int64.fetchOne(
-                db, sql: "SELECT number FROM reached WHERE stream = ? AND shard = ?", arguments: [stream, shard])
-            for record in batch where record.sequenceNumber.rawValue > reached ?? 0 {
-                try db.execute(
-                    sql: "INSERT INTO total VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET records = records + 1",
-                    arguments: [record.partitionKey])
+            for record in batch {
+                let reached = """
+                    INSERT INTO reached VALUES (?, ?, ?, ?) ON CONFLICT (stream, shard, key)
+                    DO UPDATE SET number = excluded.number WHERE number < excluded.number
+                    """
+                let (key, number) = (record.partitionKey, record.sequenceNumber.rawValue)
+                try db.execute(sql: reached, arguments: [stream, shard, key, number])
+                guard db.changesCount > 0 else { continue }
+                let count = "INSERT INTO total VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET records = records + 1"
+                try db.execute(sql: count, arguments: [key])
             }
-            let last = max(reached ?? 0, Int64(batch[batch.count - 1].sequenceNumber.rawValue))
-            try db.execute(sql: "INSERT OR REPLACE INTO reached VALUES (?, ?, ?)", arguments: [stream, shard, last])
         }
     }
 }

@@ -21,6 +21,16 @@ import Testing
         }
     }
 
+    /// A function that can't process records of one key.
+    private struct Poisoned: BatchFunction {
+        let totals: Totals
+        let key: String
+        func handle(_ batch: RecordBatch, context: InvocationContext) async throws {
+            guard batch.allSatisfy({ $0.partitionKey != key }) else { throw Crash() }
+            try await totals.handle(batch, context: context)
+        }
+    }
+
     private struct World {
         let store = InMemoryStore()
         let database: DatabaseQueue
@@ -37,18 +47,25 @@ import Testing
             try await store.stream("s").put(contentsOf: keys.map { NewRecord("x", partitionKey: $0) })
         }
 
-        func run(batchSize: Int = 100, crashes: Bool = false) async throws {
+        func run(
+            batchSize: Int = 100, crashes: Bool = false, lanes: Int = 1, poisoned: String? = nil, parks: Bool = false
+        ) async throws {
             var settings = EventSourceMapping.Configuration()
             settings.batchSize = batchSize
             // Given up at once, so that a run that crashes ends; the mapping is sought back then.
             settings.maximumRetryAttempts = 0
-            settings.bisectOnError = false
+            settings.bisectOnError = parks
             settings.failureDestination = .none
+            settings.parallelizationFactor = lanes
+            if parks { settings.whenExhausted = .parkKey }
             let totals = Totals(database: database)
             let mapping = try await EventSourceMapping(
                 "totals", from: store.stream("s"), configuration: settings,
                 logger: .init(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
-            ) { _ in crashes ? Crashing(totals: totals) as any BatchFunction : totals }
+            ) { _ in
+                if let poisoned { return Poisoned(totals: totals, key: poisoned) }
+                return crashes ? Crashing(totals: totals) as any BatchFunction : totals
+            }
             try await mapping.run(until: .caughtUp)
         }
 
@@ -91,6 +108,38 @@ import Testing
             try await world.run(batchSize: batchSize)
             #expect(try await world.totals() == ["a": 3, "b": 2, "c": 1])
         }
+    }
+
+    @Test func `records count once by lanes that are at different places, over a crash`() async throws {
+        let keys = (0..<40).map { "key-\($0)" }
+        let world = try await World()
+        for _ in 0..<3 { for key in keys { try await world.put(key) } }
+        try await world.run(batchSize: 4, crashes: true, lanes: 5)
+        try await world.loseCheckpoints()
+        try await world.run(batchSize: 1, lanes: 10)
+        #expect(try await world.totals() == Dictionary(uniqueKeysWithValues: keys.map { ($0, 3) }))
+    }
+
+    @Test func `records of a parked key count once when they are handed back, over a crash and a split`() async throws {
+        let world = try await World()
+        let mapping = world.store.stream("s").mapping("totals")
+        try await world.put("a", "b", "a", "b", "c", "b")
+        try await world.run(poisoned: "b", parks: true)
+        #expect(try await world.totals() == ["a": 2, "c": 1])
+        try await world.store.stream("s").splitShard(ShardID(0))
+        try await world.put("a", "b", "c")
+        try await world.run(poisoned: "b", parks: true)
+        #expect(try await world.totals() == ["a": 3, "c": 2])
+        #expect(try await mapping.parkedKeys().map(\.recordCount) == [4])
+        // Each call fails after its transaction, so the key stops although its record is counted.
+        try await mapping.release()
+        try await world.run(crashes: true, parks: true)
+        #expect(try await mapping.parkedKeys().map(\.failedReleases) == [1])
+        #expect(try await world.totals()["b", default: 0] > 0)
+        try await mapping.release()
+        try await world.run(batchSize: 2, parks: true)
+        #expect(try await world.totals() == ["a": 3, "b": 4, "c": 2])
+        #expect(try await mapping.parkedKeys().isEmpty)
     }
 
     @Test func `a stream that is deleted and created again is counted again`() async throws {
