@@ -180,10 +180,18 @@ let package = Package(
                 "ThroughputBench", "KinesisServer", "KinesisAPI", "DataFormats", "StreamModel", "DiskAccess",
             ] + httpClient,
             swiftSettings: swift),
+        // Functions and failure destinations behind a URL. Without the trait Server there is only the URL.
+        .target(
+            name: "HTTPEndpoint",
+            dependencies: ["EventSource", "StreamModel", "DiskAccess"] + httpClient + [
+                ofServer("NIOPosix", "swift-nio"), ofServer("NIOSSL", "swift-nio-ssl"),
+            ],
+            swiftSettings: swift),
         .executableTarget(
             name: "ShardlineCLI",
             dependencies: [
-                "DataFormats", "Shardline", "StreamModel", "StreamStorage", "SegmentStorage", "OfflineStore",
+                "HTTPEndpoint", "DataFormats", "Shardline", "StreamModel", "StreamStorage", "SegmentStorage",
+                "OfflineStore",
                 "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess", "ThroughputBench", "EndpointBench",
                 "LateRuns", "CZlib", "CProcess", heap, logging, lifecycle, argumentParser, "KinesisServer",
                 configuration, metrics,
@@ -263,6 +271,10 @@ let package = Package(
                 ofServer("NIOEmbedded", "swift-nio"), ofServer("NIOHTTPTypes", "swift-nio-extras"),
             ],
             path: "Tests/Rooms/KinesisServerTests", swiftSettings: swift),
+        .testTarget(
+            name: "HTTPEndpointTests",
+            dependencies: ["HTTPEndpoint", "EventSource", "StreamModel"],
+            path: "Tests/Rooms/HTTPEndpointTests", swiftSettings: swift),
         .testTarget(
             name: "StoreAccessTests",
             dependencies: [

@@ -40,7 +40,7 @@ public struct InvocationContext: Sendable {
     public var serviceContext: ServiceContext? { span?.context }
 
     /// What tells a function outside this process of the trace context; empty where there is no tracer.
-    var traceFields: [(name: String, value: String)] { span?.fields ?? [] }
+    package var traceFields: [(name: String, value: String)] { span?.fields ?? [] }
 
     // The id and the logger are made on demand: most functions need neither.
     private let requestIDs: RequestIDs

@@ -1,6 +1,6 @@
 import StreamModel
 
-/// A function that is not Swift code of this process: a child process, later an HTTP endpoint.
+/// A function that is not Swift code of this process: a child process, or an HTTP endpoint.
 ///
 /// It is called once for each unit, for several shards at the same time. When the calling task is cancelled (a
 /// time-out, or the end of the grace time), it must end the invocation before it returns, so that two invocations of

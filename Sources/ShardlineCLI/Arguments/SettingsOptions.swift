@@ -124,7 +124,7 @@ struct SettingsOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help:
-            "How many processes run at the same time: 1 to 10,000, at most as many as the parallelization factor for a shard. Default: one for each processor.",
+            "How many processes or requests run at the same time: 1 to 10,000, at most as many as the parallelization factor for a shard. Default: one for each processor.",
         transform: Amounts.wholeNumber)
     var concurrency: Int?
 

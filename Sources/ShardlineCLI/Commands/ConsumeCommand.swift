@@ -1,13 +1,15 @@
 import ArgumentParser
 import DiskAccess
 import EventSource
+import HTTPEndpoint
 import StreamModel
 import StreamStorage
 
 /// `shardline consume`
 struct ConsumeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "consume", abstract: "Feed a command with a stream's records, in batches and in order.",
+        commandName: "consume",
+        abstract: "Feed a command or an endpoint with a stream's records, in batches and in order.",
         discussion: """
             The command is started by the shell and stays: for every batch it gets one line of JSON on standard input, \
             Lambda's event for Kinesis with the data in base64, and answers with one line on standard output, flushed; it may read lines, or JSON values one after the other. \
@@ -22,6 +24,12 @@ struct ConsumeCommand: AsyncParsableCommand {
             All processes that the command starts end with it, and with consume, however that ends. A command that can't be \
             started is tried again and again; with --until-caught-up three times (eight where it was \
             started before), then the exit code is 69.
+
+            With --url an endpoint gets each event in a POST, as JSON, and answers with 2xx and the same JSON as a command, \
+            or an empty body. Any other status fails the batch, but for 429 and 503: they count as not reached, as does an \
+            endpoint that can't be connected to, and no attempt is counted. Redirects are not followed. The fields \
+            Lambda-Runtime-Aws-Request-Id and Lambda-Runtime-Deadline-Ms tell of the invocation; when --timeout is over, the \
+            connection is closed. An answer has at most 6 MiB.
 
             What fails is tried again, cut in two until the bad record is alone, and in the end given up to a stream of \
             its own, NAME.MAPPING.failed (--on-failure). How far the mapping is stays in the store: the same command \
@@ -40,13 +48,22 @@ struct ConsumeCommand: AsyncParsableCommand {
                   for record in json.loads(line)["Records"]:
                       print(base64.b64decode(record["kinesis"]["data"]), file=sys.stderr)
                   print("{}", flush=True)
+
+            and with an endpoint:
+              shardline consume clicks --mapping count --url http://127.0.0.1:8080/clicks
             """)
 
     @Argument(help: "The stream's name.")
     var name: String
 
     @Option(help: ArgumentHelp("The command that gets the events, as `sh -c` takes it.", valueName: "cmd"))
-    var exec: String
+    var exec: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "In place of --exec: the endpoint that gets the events, each in a POST, such as http://127.0.0.1:8080/orders.",
+            valueName: "url"))
+    var url: String?
 
     @Option(
         help: ArgumentHelp(
@@ -83,6 +100,13 @@ struct ConsumeCommand: AsyncParsableCommand {
 
     @OptionGroup var store: StoreOptions
 
+    func validate() throws {
+        guard (exec == nil) != (url == nil) else {
+            throw ValidationError(
+                "a mapping has one function; give \(exec == nil ? "" : "only one of ")--exec COMMAND or --url URL")
+        }
+    }
+
     private var settings: EventSourceMapping.Configuration {
         var settings = EventSourceMapping.Configuration()
         settings.concurrency = ProcessUsage.processorCount
@@ -90,12 +114,18 @@ struct ConsumeCommand: AsyncParsableCommand {
         return settings
     }
 
+    private func function() throws -> ConsumeFunction {
+        if let url { return .url(try HTTPAddress(url, option: "--url")) }
+        return .command(exec ?? "")
+    }
+
     func run() async throws {
         let settings = settings
         // All that can be wrong is said before a store is opened, a child started or a mapping made.
         try settings.validate(mapping: mapping, stream: name, naming: options.naming)
         try await options.refuseFailures(in: store)
-        try await CommandCheck.check(exec)
+        let function = try function()
+        try await function.check()
         let interruption = Interruption.ofProcess
         try await withStore(store, as: .owner) { store in
             let stream = try await store.describeStream(name)
@@ -111,7 +141,8 @@ struct ConsumeCommand: AsyncParsableCommand {
                 say: Output.error.say)
             defer { functions.release() }
             let run = ConsumeRun(
-                stream: store.stream(name), mapping: mapping, command: exec, settings: settings, functions: functions,
+                stream: store.stream(name), mapping: mapping, function: function, settings: settings,
+                functions: functions,
                 acceptsAnyJSON: acceptAnyJson, from: from, goal: untilCaughtUp ? .caughtUp : .stopped,
                 logger: self.store.logger, interruption: interruption)
             let statistics = try await run.run(printsJSON: json)

@@ -2,13 +2,12 @@ import EventSource
 import Logging
 import StreamModel
 import StreamStorage
-import Synchronization
 
-/// Runs a mapping whose function is a command, until it is done or interrupted, and sums up.
+/// Runs a mapping whose function is a command or an endpoint, until it is done or interrupted, and sums up.
 struct ConsumeRun: Sendable {
     let stream: RecordStream
     let mapping: String
-    let command: String
+    let function: ConsumeFunction
     let settings: EventSourceMapping.Configuration
     let functions: FunctionOwner
     /// Whether JSON that says nothing as an answer is taken for success.
@@ -23,25 +22,13 @@ struct ConsumeRun: Sendable {
     /// Runs, prints the summary, and answers what was done. Throws what ended the run.
     func run(printsJSON: Bool) async throws -> MappingStatistics {
         let identity = StreamIdentity()
-        let pool = ProcessPool { [self] number in
-            ProcessWorker.Settings(
-                command: command,
-                environment: [
-                    ("SHARDLINE_STREAM", stream.name), ("SHARDLINE_MAPPING", mapping),
-                    ("SHARDLINE_STREAM_ID", identity.text),
-                ],
-                owner: functions,
-                passOn: { [errors, mapping] line in errors.passOn(line, from: "\(mapping)[\(number)]") },
-                warn: { [errors] in errors.say($0) })
-        }
+        let function = try makeFunction(of: identity)
         let streams = try await stream.engine.listStreams().map(\.name)
         let eventSource = try await EventSourceMapping(
             mapping, from: stream,
             startingAt: try (from ?? .trimHorizon).starting(now: stream.engine.timeSource.wallTime),
             configuration: settings, logger: logger,
-            outsideFunction: ProcessFunction(
-                pool: pool, acceptsAnyJSON: acceptsAnyJSON,
-                warn: { [errors] in errors.say("warning: " + $0) }))
+            outsideFunction: function)
         // The mapping goes with its stream: a run of this one is a run on the stream that is described here.
         identity.set(try await stream.engine.describeStream(stream.name).id)
         try await greet(eventSource)
@@ -51,12 +38,12 @@ struct ConsumeRun: Sendable {
         let begun = stream.engine.timeSource.monotonicTime
         let result: Result<Void, any Error>
         do {
-            try await run(eventSource, pool)
+            try await run(eventSource, function)
             result = .success(())
         } catch {
             result = .failure(error)
         }
-        await pool.stop(grace: .seconds(1))
+        await function.end()
         errors.showStatus("")
         let summary = ConsumeSummary(
             statistics: eventSource.statistics, duration: stream.engine.timeSource.monotonicTime - begun,
@@ -68,10 +55,10 @@ struct ConsumeRun: Sendable {
             for line in summary.lines { try output.line(line) }
         }
         try result.get()
-        if goal == .caughtUp, let reason = pool.startFailure {
+        if goal == .caughtUp, let reason = function.absence {
             throw CommandFailure(
                 .busy,
-                "the function can't be started, also after several tries: \(reason). No record was given up; correct --exec and run the same command again"
+                "the function \(reason). No record was given up; correct \(self.function.option) and run the same command again"
             )
         }
         return eventSource.statistics
@@ -98,7 +85,7 @@ struct ConsumeRun: Sendable {
         return eventSource.failureStream.map { "the stream \($0)" }
     }
 
-    private func run(_ eventSource: EventSourceMapping, _ pool: ProcessPool) async throws {
+    private func run(_ eventSource: EventSourceMapping, _ function: any RunningFunction) async throws {
         let timeSource = stream.engine.timeSource
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
@@ -116,8 +103,8 @@ struct ConsumeRun: Sendable {
             if goal == .caughtUp {
                 // A job that has an end would have none; a service may be started before what it starts is there.
                 group.addTask {
-                    await pool.waitForStartFailure()
-                    if pool.startFailure != nil { eventSource.triggerGracefulShutdown() }
+                    await function.waitForAbsence()
+                    if function.absence != nil { eventSource.triggerGracefulShutdown() }
                     return false
                 }
             }
@@ -138,13 +125,6 @@ struct ConsumeRun: Sendable {
             while let isOver = try await group.next(), !isOver {}
         }
     }
-}
-
-/// Which stream the function's processes work on: known when the mapping is there, asked for when one starts.
-private final class StreamIdentity: Sendable {
-    private let id = Mutex("")
-    var text: String { id.withLock { $0 } }
-    func set(_ id: StreamID) { self.id.withLock { $0 = id.description } }
 }
 
 extension Position {

@@ -28,6 +28,7 @@ import Testing
         "EndpointBench": [
             "ThroughputBench", "KinesisServer", "KinesisAPI", "DataFormats", "StreamModel", "DiskAccess",
         ],
+        "HTTPEndpoint": ["EventSource", "StreamModel", "DiskAccess"],
         "LateRuns": ["Shardline", "CZlib"],
         "LateRunsMain": ["Shardline", "LateRuns"],
         "CarrierDelays": ["Shardline", "LateRuns"],
@@ -37,7 +38,7 @@ import Testing
         "ShardlineCLI": [
             "Shardline", "LateRuns", "CZlib", "CProcess", "StreamModel", "StreamStorage", "SegmentStorage",
             "OfflineStore", "EventSource", "OwnerSocket", "StoreAccess", "DiskAccess", "ThroughputBench", "DataFormats",
-            "KinesisServer", "EndpointBench",
+            "KinesisServer", "EndpointBench", "HTTPEndpoint",
         ],
     ]
     /// Modules that only the named rooms may import.
@@ -52,12 +53,12 @@ import Testing
         "HummingbirdCore": ["KinesisServer"],
         "HummingbirdTLS": ["KinesisServer"],
         "HTTPTypes": ["KinesisServer"],
-        "NIOCore": ["KinesisServer", "EndpointBench"],
-        "NIOPosix": ["KinesisServer"],
+        "NIOCore": ["KinesisServer", "EndpointBench", "HTTPEndpoint"],
+        "NIOPosix": ["KinesisServer", "HTTPEndpoint"],
         "NIOHTTP2": ["KinesisServer"],
-        "NIOSSL": ["KinesisServer"],
+        "NIOSSL": ["KinesisServer", "HTTPEndpoint"],
         "Crypto": ["KinesisServer"],
-        "AsyncHTTPClient": ["EndpointBench"],
+        "AsyncHTTPClient": ["EndpointBench", "HTTPEndpoint"],
         "Configuration": ["ShardlineCLI"],
         "Dispatch": ["DiskAccess", "OwnerSocket"],
         // Values and decisions stay free of it: it is large, and slow where they are hot.

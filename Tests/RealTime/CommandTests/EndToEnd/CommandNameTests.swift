@@ -55,7 +55,7 @@ import Testing
             ),
             (
                 "consume s --mapping m --exec cat --batchsize 3",
-                "unknown option '--batchsize' (did you mean '--batch-size'?); there are --exec, --mapping, --from, "
+                "unknown option '--batchsize' (did you mean '--batch-size'?); there are --exec, --url, --mapping, --from, "
             ),
             ("check --foo", "unknown option '--foo'; there are --json, --data, --verbose, --version, --help; see"),
             ("put s --json-lines=x", "unknown option '--json-lines'; there are --key, --key-field, "),
