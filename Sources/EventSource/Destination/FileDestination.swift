@@ -8,13 +8,14 @@ import Synchronization
 /// written again with the same id. Lines of other writers stay.
 ///
 /// Shards deliver at the same time. The file is used on a blocking thread, under one lock, so lines never mix.
-package final class FileDestination: FailureDestination {
+package final class FileDestination: FailureDestination, CustomStringConvertible {
     private struct State {
         var file: (any File)?
         var end = 0
     }
 
     let path: String
+    package var description: String { "the file \(path)" }
     private let fileSystem: any FileSystem
     private let threads: BlockingThreads
     private let state = Mutex(State())

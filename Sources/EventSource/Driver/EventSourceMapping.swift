@@ -69,6 +69,8 @@ public final class EventSourceMapping: Sendable {
     let seed: UInt64
     /// The number of workers that decide for its shards.
     let workers: Int
+    /// Where its runs get the permits for invocations.
+    let permits: PermitSource
     let board = MappingStatusRegistry()
     let metrics: MappingMetrics
     let control = ExecutionControl()
@@ -85,6 +87,8 @@ public final class EventSourceMapping: Sendable {
     ///   - configuration: the settings of this object's runs, also if the mapping was created with others. The store
     ///     keeps the newest settings for listings.
     ///   - destination: takes the records that are given up, instead of the configuration's failure destination.
+    ///   - concurrencyLimit: how many invocations of this and other mappings may run at once; nil: as many as
+    ///     ``Configuration/concurrency`` says.
     ///   - logger: gets a warning for a unit's first failure, for each doubling of its attempts, and for records that
     ///     are given up. At most a few of a kind are logged in a second; the others are counted in one line.
     ///   - function: the code that processes a batch.
@@ -93,11 +97,12 @@ public final class EventSourceMapping: Sendable {
     public convenience init(
         _ name: String, from stream: RecordStream, startingAt start: StartingPosition = .trimHorizon,
         configuration: Configuration = Configuration(), destination: (any FailureDestination)? = nil,
-        logger: Logger = Logger(label: "shardline"), function: @escaping EventFunction
+        concurrencyLimit: ConcurrencyLimit? = nil, logger: Logger = Logger(label: "shardline"),
+        function: @escaping EventFunction
     ) async throws {
         try await self.init(
             name, from: stream, startingAt: start, configuration: configuration, destination: destination,
-            logger: logger, source: .closure(function))
+            logger: logger, source: .closure(function), permits: PermitSource(concurrencyLimit))
     }
 
     /// Creates a durable mapping whose function makes records of another stream, or resumes the mapping of this name.
@@ -153,12 +158,12 @@ public final class EventSourceMapping: Sendable {
     public convenience init(
         _ name: String, from stream: RecordStream, startingAt start: StartingPosition = .trimHorizon,
         configuration: Configuration = Configuration(), destination: (any FailureDestination)? = nil,
-        logger: Logger = Logger(label: "shardline"),
+        concurrencyLimit: ConcurrencyLimit? = nil, logger: Logger = Logger(label: "shardline"),
         makeFunction: @escaping @Sendable (ShardID) -> sending any BatchFunction
     ) async throws {
         try await self.init(
             name, from: stream, startingAt: start, configuration: configuration, destination: destination,
-            logger: logger, source: .perShard(makeFunction))
+            logger: logger, source: .perShard(makeFunction), permits: PermitSource(concurrencyLimit))
     }
 
     /// Creates a durable mapping whose function keeps a state over each tumbling window, or resumes the mapping of this
@@ -188,13 +193,15 @@ public final class EventSourceMapping: Sendable {
     public convenience init<State: Codable & Sendable>(
         _ name: String, from stream: RecordStream, startingAt start: StartingPosition = .trimHorizon,
         configuration: Configuration, destination: (any FailureDestination)? = nil,
-        logger: Logger = Logger(label: "shardline"), windowState: State, function: @escaping WindowFunction<State>,
+        concurrencyLimit: ConcurrencyLimit? = nil, logger: Logger = Logger(label: "shardline"), windowState: State,
+        function: @escaping WindowFunction<State>,
         windowEnd: @escaping WindowEndFunction<State>
     ) async throws {
         try await self.init(
             name, from: stream, startingAt: start, configuration: configuration, destination: destination,
             logger: logger,
-            source: .windowed(WindowedFunction(initial: windowState, each: function, end: windowEnd)))
+            source: .windowed(WindowedFunction(initial: windowState, each: function, end: windowEnd)),
+            permits: PermitSource(concurrencyLimit))
     }
 
     /// Creates a durable mapping whose function is outside Swift, or resumes the mapping of this name.
@@ -236,7 +243,7 @@ public final class EventSourceMapping: Sendable {
     init(
         _ name: String, from stream: RecordStream, startingAt start: StartingPosition, configuration: Configuration,
         destination: (any FailureDestination)?, logger: Logger, source: FunctionSource, seed: UInt64? = nil,
-        workers: Int = ProcessUsage.processorCount, owner: String? = nil,
+        workers: Int = ProcessUsage.processorCount, owner: String? = nil, permits: PermitSource = .own,
         metricsFactory: any MetricsFactory = MetricsSystem.factory,
         observer: (@Sendable (ShardID, LaneCore.TraceEvent) -> Void)? = nil
     ) async throws {
@@ -254,6 +261,7 @@ public final class EventSourceMapping: Sendable {
         self.seed = seed ?? .random(in: .min ... .max)
         self.workers = workers
         self.observer = observer
+        self.permits = permits
         var logger = logger
         logger[metadataKey: "stream"] = "\(stream.name)"
         logger[metadataKey: "mapping"] = "\(name)"

@@ -116,7 +116,7 @@ struct MappingExecution {
             store: store, key: mapping.key, streamID: stream.id, epoch: claimed.epoch,
             settings: SessionValue(settings), function: mapping.function,
             requestIDs: RequestIDs(run: mapping.seed ^ claimed.epoch),
-            permits: Permits(settings.configuration.concurrency), targets: AddedTargets(store),
+            permits: mapping.permits.seat(settings.configuration.concurrency), targets: AddedTargets(store),
             control: mapping.control, breaker: Breaker(), redrives: RedriveControl(),
             board: mapping.board, metrics: mapping.metrics, tracer: ActiveTracer.current, throttle: LogThrottle(),
             logger: logger,

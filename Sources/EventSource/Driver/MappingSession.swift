@@ -16,7 +16,7 @@ struct MappingSession: Sendable {
     let settings: SessionValue<SettingsInForce>
     let function: FunctionSource
     let requestIDs: RequestIDs
-    let permits: Permits
+    let permits: PermitSeat
     /// The streams that functions add records to.
     let targets: AddedTargets
     /// Whether the run was asked to stop, as the tasks of invocations look at it before a further call.
@@ -96,7 +96,7 @@ enum DeliveryTarget: Sendable {
         switch self {
         case .none: nil
         case .stream(let name): "the stream \(name)"
-        case .own(let destination): (destination as? FileDestination).map { "the file \($0.path)" } ?? "the destination"
+        case .own(let destination): (destination as? any CustomStringConvertible)?.description ?? "the destination"
         }
     }
 }

@@ -69,7 +69,9 @@ extension ShardWork {
         if let pace = session.function.pace, await !pace.wait(for: invocation.unit.records.count) {
             return result(.notCalled)
         }
-        guard case .granted(let waited) = await session.permits.acquire() else { return result(.notCalled) }
+        guard case .granted(let waited) = await session.permits.acquire(for: shard.id) else {
+            return result(.notCalled)
+        }
         defer { session.permits.release() }
         if call.isLast { return result(.notCalled) }
         // The records may have become too old during the wait for the permit; the lane decides again (ESM-A11).

@@ -97,7 +97,8 @@ struct Redriver: Sendable {
         let pass = try await EventSourceMapping(
             Self.name, from: stream, startingAt: .trimHorizon, configuration: configuration,
             destination: RedriveFailures(function: function), logger: session.logger, source: .redrive(function),
-            seed: mapping.seed &+ 1, workers: mapping.workers, owner: mapping.owner)
+            seed: mapping.seed &+ 1, workers: mapping.workers, owner: mapping.owner,
+            permits: .redrive(of: session.permits))
         try await seek(pass.mapping, to: released, in: try await stream.describe())
         guard session.redrives.begins(pass, function) else { return nil }
         defer { session.redrives.ended() }

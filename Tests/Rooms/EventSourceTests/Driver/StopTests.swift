@@ -182,12 +182,14 @@ struct StopTests {
     @Test func `no more invocations run at once than allowed (ESM-A6)`() async throws {
         let bench = try await Bench(shards: 4)
         try await bench.put(1...40, keys: 40)
-        let running = Permits(2)
+        let running = Permits(2).join()
         var settings = EventSourceMapping.Configuration()
         settings.concurrency = 2
         settings.batchSize = 2
         let mapping = try await bench.mapping("m", settings) { _, _ in
-            guard case .granted(waited: false) = await running.acquire() else { throw MalformedRecord("too many") }
+            guard case .granted(waited: false) = await running.acquire(for: ShardID(0)) else {
+                throw MalformedRecord("too many")
+            }
             await bench.rest()
             running.release()
         }
