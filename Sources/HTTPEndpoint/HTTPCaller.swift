@@ -29,7 +29,7 @@ package final class HTTPCaller: Sendable {
     package static let longestAnswer = 6 << 20
 
     private let client: HTTPClient
-    private let address: HTTPAddress
+    let address: HTTPAddress
 
     /// - Parameters:
     ///   - connections: how many requests may run at once; more wait for a connection.
@@ -39,11 +39,7 @@ package final class HTTPCaller: Sendable {
         var configuration = HTTPClient.Configuration()
         configuration.httpVersion = .http1Only
         configuration.redirectConfiguration = .disallow
-        configuration.timeout.connect = .nanoseconds(
-            max(
-                1_000_000,
-                connectTimeout.components.seconds * 1_000_000_000
-                    + connectTimeout.components.attoseconds / 1_000_000_000))
+        configuration.timeout.connect = Self.amount(connectTimeout)
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(1, connections)
         // The mapping repeats what did not reach the endpoint, and says so.
         configuration.connectionPool.retryConnectionEstablishment = false
@@ -55,8 +51,10 @@ package final class HTTPCaller: Sendable {
 
     /// Posts `body` and returns the answer, whatever its status. When the task is cancelled, the request ends and its
     /// connection is closed before this returns.
+    ///
+    /// - Parameter timeout: how long the answer may take; nil: as long as it does.
     package func post(
-        _ body: [UInt8], fields: [(name: String, value: String)] = []
+        _ body: [UInt8], fields: [(name: String, value: String)] = [], timeout: Duration? = nil
     ) async throws(HTTPFailure) -> HTTPAnswer {
         var request = HTTPClientRequest(url: address.text)
         request.method = .POST
@@ -65,7 +63,8 @@ package final class HTTPCaller: Sendable {
         for field in fields { request.headers.add(name: field.name, value: field.value) }
         request.body = .bytes(ByteBuffer(bytes: body))
         do {
-            let response = try await client.execute(request, deadline: .distantFuture)
+            let response = try await client.execute(
+                request, deadline: timeout.map { .now() + Self.amount($0) } ?? .distantFuture)
             var answer = HTTPAnswer(
                 status: Int(response.status.code), reason: response.status.reasonPhrase,
                 functionError: response.headers.first(name: "X-Amz-Function-Error"),
@@ -85,6 +84,11 @@ package final class HTTPCaller: Sendable {
         }
     }
 
+    private static func amount(_ duration: Duration) -> TimeAmount {
+        let (seconds, rest) = duration.components
+        return .nanoseconds(max(1_000_000, seconds * 1_000_000_000 + rest / 1_000_000_000))
+    }
+
     /// Closes the connections; no request may be running any more.
     package func close() async { try? await client.shutdown() }
 
@@ -100,6 +104,8 @@ package final class HTTPCaller: Sendable {
         case NIOSSLError.handshakeFailed, is NIOSSLExtraError: return .notConnected("\(error)")
         case let error as IOError where [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH].contains(error.errnoCode):
             return .notConnected("\(error)")
+        case let error as HTTPClientError where error == .deadlineExceeded:
+            return .noAnswer("it took too long")
         default: return .noAnswer("\(error)")
         }
     }

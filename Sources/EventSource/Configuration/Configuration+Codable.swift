@@ -75,7 +75,8 @@ extension EventSourceMapping.Configuration: Codable {
             guard let destination = Destination(text) else {
                 throw ShardlineError(
                     .invalidArgument,
-                    "failureDestination '\(text)' (allowed: dead-letter-stream, stream:NAME, file:PATH, none)")
+                    "failureDestination '\(text)' (allowed: dead-letter-stream, stream:NAME, file:PATH, own:TEXT, none)"
+                )
             }
             failureDestination = destination
         }

@@ -170,7 +170,7 @@ extension EventSourceMapping {
 
         /// Where records go that are given up.
         ///
-        /// As text: `dead-letter-stream`, `stream:NAME`, `file:PATH`, `none`.
+        /// As text: `dead-letter-stream`, `stream:NAME`, `file:PATH`, `own:TEXT`, `none`.
         public enum Destination: Hashable, Sendable, LosslessStringConvertible {
             /// A stream `{stream}.{mapping}.failed` in the same store, created together with the mapping. It has as
             /// many shards as the source has open ones, at most 4, and a retention of 14 days.
@@ -185,6 +185,9 @@ extension EventSourceMapping {
             case stream(named: String)
             /// A file with one JSON document on each line, appended and synced before the checkpoint moves.
             case file(String)
+            /// The ``FailureDestination`` that the mapping is made with, described by a text for listings. A mapping that is
+            /// made without one throws `invalidArgument`.
+            case own(String)
             /// The records are dropped and counted.
             case none
 
@@ -198,6 +201,8 @@ extension EventSourceMapping {
                     self = .stream(named: String(text.dropFirst(7)))
                 } else if text.hasPrefix("file:") {
                     self = .file(String(text.dropFirst(5)))
+                } else if text.hasPrefix("own:") {
+                    self = .own(String(text.dropFirst(4)))
                 } else {
                     return nil
                 }
@@ -209,6 +214,7 @@ extension EventSourceMapping {
                 case .deadLetterStream: "dead-letter-stream"
                 case .stream(let name): "stream:\(name)"
                 case .file(let path): "file:\(path)"
+                case .own(let text): "own:\(text)"
                 case .none: "none"
                 }
             }

@@ -36,7 +36,7 @@ package struct StoredSettings: Hashable, Sendable {
         switch configuration.failureDestination {
         case .deadLetterStream: deadLetterStream ?? Self.plainName(of: key)
         case .stream(let name): name
-        case .file, .none: nil
+        case .file, .own, .none: nil
         }
     }
 

@@ -91,6 +91,12 @@ struct MappingSetup {
             try await ensureFailureStream(name, for: source)
             return .stream(name)
         }
+        if case .own(let text) = configuration.failureDestination {
+            throw ShardlineError(
+                .invalidArgument,
+                "failureDestination own:\(text) (allowed: only where the program that runs the mapping brings such a destination); name a stream (stream:NAME) or a file (file:PATH)"
+            )
+        }
         guard case .file(let path) = configuration.failureDestination else { return .none }
         let file = FileDestination(path: path)
         try await file.open()

@@ -54,6 +54,14 @@ extension EventSourceMapping {
             stored, of: key, destination: try await target(stored, before), function: function)
     }
 
+    /// Whether the destination that the mapping was made with takes what is given up with these settings: always, unless
+    /// its settings name it, and an update has put another one in its place.
+    private func isOwn(_ stored: StoredSettings) -> Bool {
+        guard case .own = configuration.failureDestination else { return true }
+        if case .own = stored.configuration.failureDestination { return true }
+        return false
+    }
+
     private func target(_ stored: StoredSettings, _ before: SettingsInForce?) async throws -> DeliveryTarget {
         let setup = MappingSetup(
             key: key, store: stream.engine, configuration: stored.configuration, logger: logger)
@@ -61,7 +69,7 @@ extension EventSourceMapping {
         if before?.configuration.successStream != stored.configuration.successStream {
             try await setup.checkSuccessStream()
         }
-        if let ownDestination { return .own(ownDestination) }
+        if let ownDestination, isOwn(stored) { return .own(ownDestination) }
         if let name = stored.failureStream(of: key) {
             // It can't be deleted while the mapping runs, but may have been before.
             if name != before?.failureStream {

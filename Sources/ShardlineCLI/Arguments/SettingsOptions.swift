@@ -130,16 +130,10 @@ struct SettingsOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Where records go that are given up: stream:NAME, file:PATH, none, or dead-letter-stream, which is stream:STREAM.MAPPING.failed and the default. A stream that is not there is created; one that other mappings give up to as well is shared, with a warning.",
+            "Where records go that are given up: stream:NAME, file:PATH, url:URL (a POST for each batch that is given up), exec:COMMAND (a line for each), none, or dead-letter-stream, which is stream:STREAM.MAPPING.failed and the default. A stream that is not there is created; one that other mappings give up to as well is shared, with a warning.",
             valueName: "destination"),
-        transform: { text in
-            guard let destination = EventSourceMapping.Configuration.Destination(text) else {
-                throw ArgumentProblem(
-                    description: "a destination is dead-letter-stream, stream:NAME, file:PATH or none")
-            }
-            return destination
-        })
-    var onFailure: EventSourceMapping.Configuration.Destination?
+        transform: OnFailure.init)
+    var onFailure: OnFailure?
 
     @Option(
         parsing: .unconditional, help: "How long Ctrl-C waits for running batches: 0 to 1h. Default: 5s.",
@@ -166,7 +160,7 @@ struct SettingsOptions: ParsableArguments {
         if let maxAge { settings.maximumRecordAge = maxAge.value }
         if let timeout { settings.functionTimeout = timeout.value }
         if let concurrency { settings.concurrency = concurrency }
-        if let onFailure { settings.failureDestination = onFailure }
+        if let onFailure { settings.failureDestination = onFailure.destination }
         if let grace { settings.shutdownGrace = grace.value }
     }
 

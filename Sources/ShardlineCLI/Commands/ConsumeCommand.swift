@@ -126,6 +126,7 @@ struct ConsumeCommand: AsyncParsableCommand {
         try await options.refuseFailures(in: store)
         let function = try function()
         try await function.check()
+        try await options.onFailure?.check()
         let interruption = Interruption.ofProcess
         try await withStore(store, as: .owner) { store in
             let stream = try await store.describeStream(name)
@@ -142,6 +143,7 @@ struct ConsumeCommand: AsyncParsableCommand {
             defer { functions.release() }
             let run = ConsumeRun(
                 stream: store.stream(name), mapping: mapping, function: function, settings: settings,
+                onFailure: options.onFailure,
                 functions: functions,
                 acceptsAnyJSON: acceptAnyJson, from: from, goal: untilCaughtUp ? .caughtUp : .stopped,
                 logger: self.store.logger, interruption: interruption)

@@ -71,7 +71,52 @@ enum HTTPSupport {
     }
 }
 
+extension OnFailure {
+    /// Throws a usage error where it can be told that there is no such destination.
+    func check() async throws {
+        switch self {
+        case .setting: return
+        case .url(let address): try HTTPSupport.require(for: "--on-failure url:\(address.text)")
+        case .command(let command): try await CommandCheck.check(command, option: "--on-failure exec:")
+        }
+    }
+}
+
+/// A failure destination that `consume` brings.
+struct RunningDestination: Sendable {
+    let destination: any FailureDestination
+    /// Ends what belongs to it, after the last delivery.
+    let end: @Sendable () async -> Void
+}
+
 extension ConsumeRun {
+    /// The failure destination that is none of the library's; nil: it is one.
+    func makeDestination() throws -> RunningDestination? {
+        switch onFailure {
+        case .setting?, nil: return nil
+        case .command(let command)?:
+            let pool = ProcessPool { [self] number in
+                ProcessWorker.Settings(
+                    command: command,
+                    environment: [("SHARDLINE_STREAM", stream.name), ("SHARDLINE_MAPPING", mapping)],
+                    owner: functions,
+                    passOn: { [errors, mapping] line in errors.passOn(line, from: "\(mapping).failed[\(number)]") },
+                    warn: { [errors] in errors.say($0) })
+            }
+            let destination = ProcessDestination(pool: pool, description: onFailure?.words ?? "")
+            return RunningDestination(destination: destination) { await destination.end() }
+        case .url(let address)?:
+            #if Server
+            let destination = HTTPDestination(
+                HTTPCaller(address, connections: Limits.mostConnections), timeout: settings.functionTimeout)
+            return RunningDestination(destination: destination) { await destination.close() }
+            #else
+            try HTTPSupport.require(for: "--on-failure url:\(address.text)")
+            return nil
+            #endif
+        }
+    }
+
     /// The function, which starts with its first event.
     func makeFunction(of identity: StreamIdentity) throws -> any RunningFunction {
         let warn: @Sendable (String) -> Void = { [errors] in errors.say("warning: " + $0) }

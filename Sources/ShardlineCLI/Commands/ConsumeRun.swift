@@ -9,6 +9,8 @@ struct ConsumeRun: Sendable {
     let mapping: String
     let function: ConsumeFunction
     let settings: EventSourceMapping.Configuration
+    /// Where records go that are given up; nil: where the settings say.
+    var onFailure: OnFailure?
     let functions: FunctionOwner
     /// Whether JSON that says nothing as an answer is taken for success.
     var acceptsAnyJSON = false
@@ -21,13 +23,33 @@ struct ConsumeRun: Sendable {
 
     /// Runs, prints the summary, and answers what was done. Throws what ended the run.
     func run(printsJSON: Bool) async throws -> MappingStatistics {
+        let destination = try makeDestination()
         let identity = StreamIdentity()
-        let function = try makeFunction(of: identity)
+        let result: Result<MappingStatistics, any Error>
+        do {
+            let function = try makeFunction(of: identity)
+            do {
+                result = .success(try await run(function, destination, identity, printsJSON: printsJSON))
+            } catch {
+                result = .failure(error)
+            }
+            await function.end()
+        } catch {
+            result = .failure(error)
+        }
+        await destination?.end()
+        return try result.get()
+    }
+
+    private func run(
+        _ function: any RunningFunction, _ destination: RunningDestination?, _ identity: StreamIdentity,
+        printsJSON: Bool
+    ) async throws -> MappingStatistics {
         let streams = try await stream.engine.listStreams().map(\.name)
         let eventSource = try await EventSourceMapping(
             mapping, from: stream,
             startingAt: try (from ?? .trimHorizon).starting(now: stream.engine.timeSource.wallTime),
-            configuration: settings, logger: logger,
+            configuration: settings, destination: destination?.destination, logger: logger,
             outsideFunction: function)
         // The mapping goes with its stream: a run of this one is a run on the stream that is described here.
         identity.set(try await stream.engine.describeStream(stream.name).id)
@@ -82,6 +104,7 @@ struct ConsumeRun: Sendable {
     /// Where what is given up goes.
     private func place(of eventSource: EventSourceMapping) -> String? {
         if case .file(let path) = settings.failureDestination { return "the file \(path)" }
+        if let words = onFailure?.words { return words }
         return eventSource.failureStream.map { "the stream \($0)" }
     }
 

@@ -34,7 +34,13 @@ struct MappingUpdateCommand: AsyncParsableCommand {
         guard !noFilter || settings.filter.isEmpty else {
             throw CommandFailure(.usage, "--filter and --no-filter can't be given together")
         }
-        if case .file(let path) = settings.onFailure, !path.hasPrefix("/") {
+        guard settings.onFailure?.isOwn != true else {
+            throw CommandFailure(
+                .usage,
+                "--on-failure \(settings.onFailure?.destination.optionText ?? "") is brought by the process that runs the mapping: give it to `shardline consume`"
+            )
+        }
+        if case .setting(.file(let path)) = settings.onFailure, !path.hasPrefix("/") {
             throw CommandFailure(
                 .usage,
                 "--on-failure file:\(path) is relative, and the process that runs the mapping may be in another directory; name the file from / on"

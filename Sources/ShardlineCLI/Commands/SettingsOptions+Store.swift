@@ -4,7 +4,7 @@ import EventSource
 extension SettingsOptions {
     /// Documents written into a file of the store would damage it.
     func refuseFailures(in store: StoreOptions) async throws {
-        guard case .file(let path) = onFailure else { return }
+        guard case .setting(.file(let path)) = onFailure else { return }
         let directory = try store.directory
         let isInside = try await BlockingThreads.shared.run {
             let disk = POSIXFileSystem()

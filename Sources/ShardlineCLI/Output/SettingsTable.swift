@@ -38,7 +38,10 @@ enum SettingsTable {
             settings.concurrency.map { Readable.count($0, "invocation") } ?? "one for each shard and lane")
         // As the option takes it: the dead-letter stream has no other word there than its name.
         let stream = stored.failureStream(of: mapping)
-        add("--on-failure", stream.map { "stream:\($0)" } ?? settings.failureDestination.description)
+        add(
+            "--on-failure",
+            stream.map { "stream:\($0)" }
+                ?? Output.escaped(Array(settings.failureDestination.optionText.utf8), backslash: "\\"))
         add("--grace", Readable.duration(settings.shutdownGrace))
         add("--no-bisect", settings.bisectOnError ? "no, failed batches are cut in two" : "yes")
         add("--no-reports", settings.reportsBatchItemFailures ? "no, batchItemFailures count" : "yes")

@@ -14,10 +14,10 @@ enum CommandCheck {
 
     /// Throws a usage error where the shell would not find the program. A command whose program can't be told from its
     /// first word passes.
-    static func check(_ command: String) async throws {
+    static func check(_ command: String, option: String = "--exec") async throws {
         guard command.contains(where: { !$0.isWhitespace }) else {
             throw CommandFailure(
-                .usage, "--exec is empty; give the command that handles events, such as 'python3 handle.py'")
+                .usage, "\(option) is empty; give the command that handles events, such as 'python3 handle.py'")
         }
         guard let program = program(of: command) else { return }
         let isThere = try await BlockingThreads.shared.run {
@@ -35,7 +35,7 @@ enum CommandCheck {
         guard isThere else {
             throw CommandFailure(
                 .usage,
-                "the command '\(program)' of --exec can't be run: it is not there or not executable; give its path, or a program in PATH"
+                "the command '\(program)' of \(option) can't be run: it is not there or not executable; give its path, or a program in PATH"
             )
         }
     }

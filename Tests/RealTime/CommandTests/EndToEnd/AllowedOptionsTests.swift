@@ -82,8 +82,9 @@ import Testing
             line: "\(consume) --grace", words: "--grace VALUE (allowed: 0s to 1h)", refused: ["3601s", "2h"],
             taken: ["0", "1h"]),
         Option(
-            line: "\(consume) --on-failure", words: "dead-letter-stream, stream:NAME, file:PATH or none",
-            refused: ["queue:x", "stream", "", "NONE"],
+            line: "\(consume) --on-failure",
+            words: "dead-letter-stream, stream:NAME, file:PATH, url:URL, exec:COMMAND or none",
+            refused: ["queue:x", "stream", "", "NONE", "own:x"],
             taken: ["dead-letter-stream", "stream:x", "file:/tmp/x", "none"]),
         Option(
             line: "\(consume) --on-failure", words: "(allowed: a name of 1 to 128 of a-z A-Z 0-9 _ . -, and neither",
