@@ -48,6 +48,13 @@ enum FunctionSource: Sendable {
         }
     }
 
+    /// The bytes of an event without records, and the most that its context takes (ESM-E12, ESM-E13).
+    var envelopeSize: Int {
+        var size = KinesisEvent.envelopeSize + (ActiveTracer.current == nil ? 0 : KinesisEvent.traceSize)
+        if case .outside(let function) = self, function.tellsInvocation { size += KinesisEvent.invocationSize }
+        return size
+    }
+
     /// How the size of an invocation is measured (ESM-B4, ESM-B5).
     func payload(
         names: ResourceNames, configuration: EventSourceMapping.Configuration
@@ -56,8 +63,7 @@ enum FunctionSource: Sendable {
         if case .redrive(let function) = self { return function.payload(configuration) }
         guard case .outside = self else { return .rawBytes(limit: limit) }
         let event = KinesisEvent(names: names, deaggregates: configuration.deaggregates)
-        let envelope = KinesisEvent.envelopeSize + (ActiveTracer.current == nil ? 0 : KinesisEvent.traceSize)
-        var measure = LaneCore.PayloadMeasure(limit: limit, envelope: envelope, separator: 1) {
+        var measure = LaneCore.PayloadMeasure(limit: limit, envelope: envelopeSize, separator: 1) {
             event.size(of: $0)
         }
         measure.windowEnvelope = event.windowSize
@@ -110,7 +116,8 @@ enum FunctionRunner: Sendable {
             return (error.map { unit.result(ofThrown: $0) } ?? .success, state)
         case .outside(let function, let event, let reading):
             let text = event.json(
-                of: unit.records, window: invocation.window, shard: context.shard, traceFields: context.traceFields)
+                of: unit.records, window: invocation.window, shard: context.shard, traceFields: context.traceFields,
+                invocation: function.tellsInvocation ? context : nil)
             var context = context
             context.returnsRecords = reading.successStream != nil
             let answer = await function.invoke(unit.records, event: text, context: context)

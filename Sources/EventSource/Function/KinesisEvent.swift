@@ -17,10 +17,12 @@ package struct KinesisEvent: Sendable {
 
     /// The event of these records, without a newline. With a tumbling window of `shard` it has the members of ESM-E7.
     ///
-    /// - Parameter traceFields: the fields of the invocation's trace context (ESM-E12).
+    /// - Parameters:
+    ///   - traceFields: the fields of the invocation's trace context (ESM-E12).
+    ///   - invocation: the invocation of which the event tells; nil: of none (ESM-E13).
     package func json(
         of records: RecordBatch, window: LaneCore.WindowCall? = nil, shard: ShardID = ShardID(0),
-        traceFields: [(name: String, value: String)] = []
+        traceFields: [(name: String, value: String)] = [], invocation: InvocationContext? = nil
     ) -> [UInt8] {
         let trace = trace(traceFields)
         let size = records.reduce(Self.envelopeSize + (trace == nil ? 0 : Self.traceSize)) {
@@ -34,6 +36,13 @@ package struct KinesisEvent: Sendable {
                 event.name("traceContext")
                 event.raw(trace)
             }
+            if let invocation {
+                event.name("invocation")
+                event.object { object in
+                    object.member("requestId", invocation.requestID)
+                    object.member("deadlineMs", Int(invocation.deadline.milliseconds))
+                }
+            }
         }
         return writer.bytes
     }
@@ -41,6 +50,11 @@ package struct KinesisEvent: Sendable {
     /// The bytes that the trace context may take in an event. One that needs more is left out: the payload limit is
     /// measured before there is one (ESM-B4).
     package static let traceSize = 1024
+
+    /// The most bytes that an event tells of its invocation (ESM-E13).
+    package static let invocationSize =
+        #","invocation":{"requestId":"00000000-0000-0000-0000-000000000000","deadlineMs":-9223372036854775808}"#.utf8
+        .count
 
     private func trace(_ fields: [(name: String, value: String)]) -> [UInt8]? {
         guard !fields.isEmpty else { return nil }

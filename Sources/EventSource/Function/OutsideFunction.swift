@@ -14,6 +14,13 @@ package protocol OutsideFunction: Sendable {
     ///   - event: one line of JSON without its newline (``KinesisEvent``).
     ///   - context: the invocation. The caller enforces its deadline by cancelling the task.
     func invoke(_ records: RecordBatch, event: [UInt8], context: InvocationContext) async -> OutsideAnswer
+
+    /// Whether events tell of their invocation (ESM-E13).
+    var tellsInvocation: Bool { get }
+}
+
+extension OutsideFunction {
+    package var tellsInvocation: Bool { false }
 }
 
 /// How an invocation of an ``OutsideFunction`` ended.

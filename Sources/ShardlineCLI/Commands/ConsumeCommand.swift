@@ -85,6 +85,19 @@ struct ConsumeCommand: AsyncParsableCommand {
     @Flag(help: "Take any JSON as an answer for success, also one that says nothing, such as a log line.")
     var acceptAnyJson = false
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "How many processes of --exec are started before the first batch is read, and kept ready: 0 to --concurrency. One that ends is started again, at first after 500ms. Default: 0, each starts with its first batch.",
+            valueName: "count"),
+        transform: Amounts.wholeNumber)
+    var warm: Int?
+
+    @Flag(
+        help: "Give each event of --exec a member 'invocation' with 'requestId' and 'deadlineMs', in ms since 1970."
+    )
+    var tellInvocation = false
+
     @Flag(
         help: """
             End when everything is done that was in the stream at the start. The last batch does not wait for \
@@ -105,6 +118,14 @@ struct ConsumeCommand: AsyncParsableCommand {
             throw ValidationError(
                 "a mapping has one function; give \(exec == nil ? "" : "only one of ")--exec COMMAND or --url URL")
         }
+        try refuseOfCommands()
+    }
+
+    private func refuseOfCommands() throws {
+        guard exec == nil, warm != nil || tellInvocation else { return }
+        throw ValidationError(
+            "--warm and --tell-invocation are for a command; an endpoint is told of the invocation by fields of the request"
+        )
     }
 
     private var settings: EventSourceMapping.Configuration {
@@ -124,6 +145,9 @@ struct ConsumeCommand: AsyncParsableCommand {
         // All that can be wrong is said before a store is opened, a child started or a mapping made.
         try settings.validate(mapping: mapping, stream: name, naming: options.naming)
         try await options.refuseFailures(in: store)
+        if let warm, let most = settings.concurrency, !(0...most).contains(warm) {
+            throw CommandFailure(.usage, "--warm \(warm) (allowed: 0 to \(most), which is --concurrency)")
+        }
         let function = try function()
         try await function.check()
         try await options.onFailure?.check()
@@ -145,7 +169,9 @@ struct ConsumeCommand: AsyncParsableCommand {
                 stream: store.stream(name), mapping: mapping, function: function, settings: settings,
                 onFailure: options.onFailure,
                 functions: functions,
-                acceptsAnyJSON: acceptAnyJson, from: from, goal: untilCaughtUp ? .caughtUp : .stopped,
+                acceptsAnyJSON: acceptAnyJson,
+                tellsInvocation: tellInvocation, warm: warm ?? 0, from: from,
+                goal: untilCaughtUp ? .caughtUp : .stopped,
                 logger: self.store.logger, interruption: interruption)
             let statistics = try await run.run(printsJSON: json)
             if failOnGivenUp, statistics.givenUp > 0 {

@@ -133,7 +133,8 @@ extension ConsumeRun {
                     passOn: { [errors, mapping] line in errors.passOn(line, from: "\(mapping)[\(number)]") },
                     warn: { [errors] in errors.say($0) })
             }
-            return ProcessFunction(pool: pool, acceptsAnyJSON: acceptsAnyJSON, warn: warn)
+            return ProcessFunction(
+                pool: pool, acceptsAnyJSON: acceptsAnyJSON, tellsInvocation: tellsInvocation, warn: warn)
         case .url(let address):
             #if Server
             // A connection that can't be made is no attempt of the records, so it is given up before their time is over.

@@ -14,6 +14,10 @@ struct ConsumeRun: Sendable {
     let functions: FunctionOwner
     /// Whether JSON that says nothing as an answer is taken for success.
     var acceptsAnyJSON = false
+    /// Whether events tell of their invocation.
+    var tellsInvocation = false
+    /// How many processes are started before the first batch is read, and kept ready.
+    var warm = 0
     let from: Position?
     let goal: EventSourceMapping.Goal
     let logger: Logger
@@ -53,6 +57,7 @@ struct ConsumeRun: Sendable {
             outsideFunction: function)
         // The mapping goes with its stream: a run of this one is a run on the stream that is described here.
         identity.set(try await stream.engine.describeStream(stream.name).id)
+        (function as? ProcessFunction)?.pool.keepReady(warm)
         try await greet(eventSource)
         if let name = eventSource.failureStream, !streams.contains(name) {
             errors.say("created the stream '\(name)', which takes the records that are given up")

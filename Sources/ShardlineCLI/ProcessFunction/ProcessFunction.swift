@@ -4,14 +4,20 @@ import StreamModel
 /// A function that is a shell command: `consume --exec`.
 final class ProcessFunction: OutsideFunction {
     let pool: ProcessPool
+    let tellsInvocation: Bool
     private let check: AnswerCheck
 
     /// - Parameters:
     ///   - acceptsAnyJSON: whether JSON without a known member means that all records are done (ESM-R3), as with
     ///     Lambda; otherwise it is a failure (ESM-R19b).
+    ///   - tellsInvocation: whether events tell of the invocation (ESM-E13).
     ///   - warn: called for the first such answer that is accepted.
-    init(pool: ProcessPool, acceptsAnyJSON: Bool = false, warn: @escaping @Sendable (String) -> Void = { _ in }) {
+    init(
+        pool: ProcessPool, acceptsAnyJSON: Bool = false, tellsInvocation: Bool = false,
+        warn: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
         self.pool = pool
+        self.tellsInvocation = tellsInvocation
         check = AnswerCheck(acceptsAnyJSON: acceptsAnyJSON, warn: warn)
     }
 

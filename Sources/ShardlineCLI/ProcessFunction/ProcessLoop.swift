@@ -29,6 +29,9 @@ struct ProcessLoop {
     /// When the child last answered; nil: never. A child that ends before it has read anything counts as not started.
     private var answered: MonotonicTime?
     private var areErrorsOpen = true
+    private var pauses = RestartPauses()
+    /// When a child that is kept ready may be started; nil: now.
+    private var nextStart: MonotonicTime?
     private let clock = SystemTimeSource()
 
     init(_ settings: ProcessWorker.Settings, wakeEnd: Int32) {
@@ -70,9 +73,39 @@ struct ProcessLoop {
                 return
             }
             if event != nil, !isSending { isSending = begin() }
-            waitAndServe()
+            waitAndServe(atMost: keepReady())
             if event == nil { isSending = false }
         }
+    }
+
+    /// Starts a child that is to be ready for the next event. Returns in how many milliseconds the next one may be started;
+    /// -1: there is nothing to wait for.
+    private mutating func keepReady() -> Int32 {
+        guard settings.isKeptReady, child == nil, event == nil else { return -1 }
+        let now = clock.monotonicTime
+        if let nextStart, now < nextStart { return Int32(clamping: (nextStart - now).wholeMilliseconds + 1) }
+        do {
+            try start()
+            return -1
+        } catch {
+            let pause = pauses.next()
+            nextStart = now + pause
+            warnOfEnd("the function's process can't be started: \(error.reason)", pause)
+            return Int32(clamping: pause.wholeMilliseconds)
+        }
+    }
+
+    private func warnOfEnd(_ what: String, _ pause: Duration) {
+        guard pause < RestartPauses.longest else { return }
+        settings.warn("warning: \(what); it is started again in \(Readable.duration(pause))")
+    }
+
+    private mutating func start() throws(ChildProcess.StartFailure) {
+        child = try ChildProcess(
+            command: settings.command, environment: settings.environment, owner: settings.owner)
+        answered = nil
+        areErrorsOpen = true
+        errorLines.forgetLastWords()
     }
 
     // Starts a child where there is none and writes the event to it; false where that failed.
@@ -81,11 +114,7 @@ struct ProcessLoop {
         if let child, Self.isReadable(child.output) { refuseStray() }
         if child == nil {
             do {
-                child = try ChildProcess(
-                    command: settings.command, environment: settings.environment, owner: settings.owner)
-                answered = nil
-                areErrorsOpen = true
-                errorLines.forgetLastWords()
+                try start()
             } catch {
                 fail(.notStarted(error.reason))
                 return false
@@ -229,8 +258,12 @@ struct ProcessLoop {
         let count = read(child.output, &bytes, bytes.count)
         if count < 0 { return }
         if count == 0 { return childIsGone() }
-        guard event != nil else { return refuseStray() }
         let new = bytes[..<count]
+        guard event != nil else {
+            // One that is kept ready has said something before it had an event.
+            warn(ofStray: new, "a line before it had an event, which answers nothing", after: .zero)
+            return endChild()
+        }
         guard let newline = new.firstIndex(of: UInt8(ascii: "\n")) else {
             answer += new
             if answer.count > settings.longestAnswer {
@@ -249,6 +282,7 @@ struct ProcessLoop {
             return fail(.outOfStep)
         }
         answered = clock.monotonicTime
+        pauses.reset()
         succeed()
     }
 
@@ -287,7 +321,14 @@ struct ProcessLoop {
         let wasNew = answered == nil
         let last = answer
         endChild()
-        guard event != nil else { return }
+        guard event != nil else {
+            if settings.isKeptReady, let nextStart {
+                let what =
+                    end.map { "the function's process \($0)" } ?? "the function's process closed its standard output"
+                warnOfEnd("\(what) while it had no event", nextStart - clock.monotonicTime)
+            }
+            return
+        }
         if mayAnswer, end == .exited(0) {
             answer = last
             return succeed()
@@ -334,6 +375,7 @@ struct ProcessLoop {
         unsent = []
         answer = []
         isHeld = false
+        if settings.isKeptReady { nextStart = clock.monotonicTime + pauses.next() }
     }
 
     private mutating func endInOrder(within grace: Int32) {

@@ -17,6 +17,8 @@ final class ProcessPool: Sendable {
         var numbered = 0
         /// Whether a child was ever given an event.
         var hasStarted = false
+        /// How many workers were in use at once.
+        var widest = 1
         /// Starts in a row after which no event could be given to the child.
         var failedStarts = 0
     }
@@ -79,7 +81,7 @@ final class ProcessPool: Sendable {
             }
             state.failedStarts += 1
             let most = state.hasStarted ? Self.mostStartsAgain : Self.mostStarts
-            return state.failedStarts >= most * max(1, state.workers.count) ? reason : nil
+            return state.failedStarts >= most * state.widest ? reason : nil
         }
         if let reason { cannotStart.send(reason) }
     }
@@ -87,6 +89,7 @@ final class ProcessPool: Sendable {
     // The child that was used last is used first, so that few children serve a light load.
     private func take() throws(ProcessFailure) -> ProcessWorker {
         let (idle, number) = state.withLock { state -> (ProcessWorker?, Int) in
+            state.widest = max(state.widest, state.workers.count - state.idle.count + 1)
             if let worker = state.idle.popLast() { return (worker, 0) }
             state.numbered += 1
             return (nil, state.numbered)
@@ -97,6 +100,26 @@ final class ProcessPool: Sendable {
         let worker = try ProcessWorker(settings)
         state.withLock { $0.workers.append(worker) }
         return worker
+    }
+
+    /// Starts this many children before there is an event for them, and keeps them ready: one that ends is started again
+    /// after a pause (ESM-R22). To be called once, before the first event.
+    func keepReady(_ count: Int) {
+        for _ in 0..<count {
+            let number = state.withLock { state in
+                state.numbered += 1
+                return state.numbered
+            }
+            var settings = settings(number)
+            settings.secondLines = secondLines
+            settings.isKeptReady = true
+            // Where there is no pipe for it, the first event says so.
+            guard let worker = try? ProcessWorker(settings) else { return }
+            state.withLock { state in
+                state.workers.append(worker)
+                state.idle.append(worker)
+            }
+        }
     }
 
     /// Ends all children: lets them end within `grace`, then kills them.

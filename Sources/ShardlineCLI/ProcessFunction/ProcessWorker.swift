@@ -4,7 +4,7 @@ import Glibc
 import StreamModel
 import Synchronization
 
-/// One worker of a pool of child processes: a thread that starts the child when it is first needed, sends it one event
+/// One worker of a pool of child processes: a thread that starts the child when it is first needed, or at once, sends it one event
 /// at a time, restarts it after a failure, and passes on its standard error.
 ///
 /// Only that thread touches the child, in one loop around `poll`. Tasks and other threads leave a request in the
@@ -18,6 +18,8 @@ final class ProcessWorker: Sendable {
         var environment: [(name: String, value: String)] = []
         /// The right under which the children run.
         var owner = FunctionOwner.ofNoStore
+        /// Whether a child is to be there before the first event, and again after it has ended.
+        var isKeptReady = false
         /// The longest answer that is accepted, in bytes.
         var longestAnswer = 6 << 20
         /// The longest line of standard error that is passed on in one piece, in bytes.
@@ -52,7 +54,7 @@ final class ProcessWorker: Sendable {
     private let wakeEnd: Int32
     private let bell: Int32
 
-    /// A worker whose child starts with its first event. Throws the system's message.
+    /// A worker whose child starts with its first event, or at once where it is kept ready. Throws the system's message.
     init(_ settings: Settings) throws(ProcessFailure) {
         self.settings = settings
         var reading: Int32 = -1

@@ -70,7 +70,7 @@ final class RedriveFunction: ParkedRecordFunction {
         guard let limit = configuration.payloadLimit else { return nil }
         guard case .outside = source else { return .rawBytes(limit: limit + ParkedRecord.overhead + 2048) }
         // The entry of an event has the data as base64, the key, and at most 600 bytes more.
-        var measure = LaneCore.PayloadMeasure(limit: limit, envelope: KinesisEvent.envelopeSize, separator: 1) {
+        var measure = LaneCore.PayloadMeasure(limit: limit, envelope: source.envelopeSize, separator: 1) {
             record in
             (record.dataByteCount + 2) / 3 * 4 + 6 * record.keyByteCount + 600
         }

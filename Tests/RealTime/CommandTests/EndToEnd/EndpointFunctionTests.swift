@@ -6,6 +6,8 @@ import Testing
 @Suite(.timeLimit(.minutes(2))) struct EndpointFunctionTests {
     @Test(arguments: [
         ([], "give --exec COMMAND or --url URL"), (["--exec", "cat", "--url", "http://a"], "give only one of --exec"),
+        (["--url", "http://a", "--warm", "1"], "--warm and --tell-invocation are for a command"),
+        (["--url", "http://a", "--tell-invocation"], "--warm and --tell-invocation are for a command"),
         (["--url", "localhost:80"], "--url 'localhost:80' (allowed: http:// or https:// with a host"),
         (["--url", "http://me:pw@a"], "without a user and a password"),
     ]) func `a mapping has one function, and a URL that can be one`(arguments: [String], part: String) async throws {

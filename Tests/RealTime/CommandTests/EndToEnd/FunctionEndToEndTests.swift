@@ -84,6 +84,47 @@ import Testing
         #expect(again.output.contains("\"polled\":0") && again.output.contains("\"filteredOut\":0"), "\(again.output)")
     }
 
+    @Test func `a command is told of the invocation where it asks for that, and of nothing else (ESM-E1, ESM-E13)`()
+        async throws
+    {
+        let function = { (folder: TestDirectory) in
+            "while read -r l; do echo \"$l\" >> '\(folder.path)/events'; echo '{}'; done"
+        }
+        let before = Date().timeIntervalSince1970 * 1000
+        let folder = try await Self.prepared()
+        let end = try await Self.consume(function(folder), ["--tell-invocation", "--timeout", "100s"], folder)
+        #expect(end.status == 0, "\(end.errors)")
+        let text = try String(contentsOfFile: folder.path + "/events", encoding: .utf8)
+        let event = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+        #expect(Set(event.keys) == ["Records", "invocation"])
+        let invocation = try #require(event["invocation"] as? [String: Any])
+        #expect(UUID(uuidString: invocation["requestId"] as? String ?? "") != nil)
+        let deadline = try #require(invocation["deadlineMs"] as? Double)
+        #expect(deadline >= (before + 100_000).rounded(.down))
+        #expect(deadline <= Date().timeIntervalSince1970 * 1000 + 100_000)
+        let silent = try await Self.prepared()
+        #expect(try await Self.consume(function(silent), [], silent).status == 0)
+        let plain = try String(contentsOfFile: silent.path + "/events", encoding: .utf8)
+        #expect(!plain.contains("invocation"))
+    }
+
+    @Test func `processes that are kept ready are there before the first batch (ESM-R22)`() async throws {
+        let folder = try await Self.prepared()
+        let function = "echo $$ >> '\(folder.path)/started'; while read -r l; do echo '{}'; done"
+        let end = try await Self.consume(function, ["--warm", "2", "--concurrency", "2"], folder)
+        #expect(end.status == 0 && end.output.contains("delivered      2 records"), "\(end)")
+        // A second one may not have come so far when all was done.
+        let started = try String(contentsOfFile: folder.path + "/started", encoding: .utf8)
+        #expect((1...2).contains(started.split(separator: "\n").count))
+        for (more, part) in [
+            (["--warm", "3", "--concurrency", "2"], "--warm 3 (allowed: 0 to 2, which is --concurrency)"),
+            (["--warm", "-1", "--concurrency", "2"], "--warm -1 (allowed: 0 to 2"),
+        ] {
+            let refused = try await Self.consume(function, more, folder)
+            #expect(refused.status == 64 && refused.errors.contains(part), "\(refused)")
+        }
+    }
+
     /// ESM-A6 is for functions that were not reached.
     @Test func `an exit code of the shell after the batch was read is a failed batch`() async throws {
         let folder = try await Self.prepared()
