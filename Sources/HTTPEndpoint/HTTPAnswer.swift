@@ -58,7 +58,9 @@ package struct HTTPAnswer: Sendable {
                 "the function reported an error (X-Amz-Function-Error: \(functionError))\(text.isEmpty ? "" : ": \(text)")",
                 type: functionError)
         }
-        guard case .noAnswer(let found) = check.finding(in: body, returnsRecords: returnsRecords) else { return .answered(body) }
+        guard case .noAnswer(let found) = check.finding(in: body, returnsRecords: returnsRecords) else {
+            return .answered(body)
+        }
         return .failed(
             "the endpoint answered \(found), which says nothing of the records (\(AnswerCheck.allowed); --accept-any-json takes any JSON for success)",
             type: "InvalidResponse")

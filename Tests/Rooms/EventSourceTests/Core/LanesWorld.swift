@@ -412,7 +412,9 @@ struct LanesWorld {
 
     private mutating func judge(_ places: [Int], lane: Int) {
         calls.append(places)
-        if let pausedBefore, pausedBefore == core.paused { violations.append("\(places) is sent while the shard is paused") }
+        if let pausedBefore, pausedBefore == core.paused {
+            violations.append("\(places) is sent while the shard is paused")
+        }
         let unit = Set(places)
         for place in places {
             deliveries[place, default: 0] += 1
