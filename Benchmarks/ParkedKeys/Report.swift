@@ -66,9 +66,12 @@ struct Report {
 }
 
 extension ParkedKeysBench.Round {
-    /// The seconds of each step.
+    /// The seconds of each step, and the most memory of any, in MiB.
     var line: String {
-        [("parking", parking), ("others", others), ("alone", othersAlone), ("redrive", redrive), ("plain", plain)]
-            .map { "\($0) \(String(format: "%.2f", $1.seconds)) s" }.joined(separator: ", ")
+        let steps = [
+            ("parking", parking), ("others", others), ("alone", othersAlone), ("redrive", redrive), ("plain", plain),
+        ]
+        let texts = steps.map { "\($0) \(String(format: "%.2f", $1.seconds)) s" }
+        return "\(texts.joined(separator: ", ")); \((steps.map(\.1.peakBytes).max() ?? 0) >> 20) MiB"
     }
 }
