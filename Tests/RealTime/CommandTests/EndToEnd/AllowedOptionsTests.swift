@@ -57,8 +57,16 @@ import Testing
             refused: ["", "{}", "a", #"{"data":"a"}"#, #"{"type":["a"]}"#],
             taken: [#"{"data":{"a":[1]}}"#, #"{"partitionKey":[{"prefix":"-"}]}"#]),
         Option(
-            line: "\(consume) --when-exhausted", words: "what becomes of such records is give-up or park-key",
-            refused: ["park", "", "PARK-KEY", "giveUp"], taken: ["give-up", "park-key"]),
+            line: "\(consume) --when-exhausted",
+            words: "what becomes of such records is give-up, park-key or pause-shard",
+            refused: ["park", "", "PARK-KEY", "giveUp"], taken: ["give-up", "park-key", "pause-shard"]),
+        Option(
+            line: "\(consume) --breaker", words: "--breaker VALUE (allowed: 1 to 99 percent, or -1 for none)",
+            refused: ["0", "100"], taken: ["1", "99", "-1"]),
+        Option(
+            line: "\(consume) --redrive-rate",
+            words: "--redrive-rate VALUE (allowed: 1 to 1000000 records a second, or -1 for no limit)",
+            refused: ["0", "1000001"], taken: ["1", "1000000", "-1"]),
         Option(
             line: "\(consume) --maximum-parked-records-per-key",
             words: "--maximum-parked-records-per-key VALUE (allowed: 1 to 100000000)",
