@@ -32,9 +32,12 @@ package struct HTTPAddress: Hashable, Sendable {
         let isHost = host.utf8.allSatisfy { byte in
             (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20) || "-._[]:".utf8.contains(byte)
         }
-        guard !host.isEmpty, host != "[]", isHost else { throw wrong(form) }
+        let isBracketed = host.contains("[") || host.contains("]")
+        guard !host.isEmpty, host != "[]", isHost, !isBracketed || authority.hasPrefix("[") && host.hasSuffix("]")
+        else { throw wrong(form) }
         if !port.isEmpty {
-            guard port.first == ":", let number = UInt16(port.dropFirst()), number > 0 else {
+            let digits = port.dropFirst()
+            guard port.first == ":", digits.allSatisfy(\.isNumber), let number = UInt16(digits), number > 0 else {
                 throw wrong("a port from 1 to 65535 after the host")
             }
         }

@@ -57,7 +57,10 @@ package final class HTTPFunction: OutsideFunction {
             case .notConnected:
                 note("\(error)")
                 return .notReached("\(error)")
-            case .noAnswer: return .failed("\(error)", type: "NoAnswer")
+            case .noAnswer:
+                // There was a connection.
+                reach.withLock { $0.failures = 0 }
+                return .failed("\(error)", type: "NoAnswer")
             case .cancelled: return .failed("the invocation was cancelled and its connection closed", type: "Cancelled")
             }
         }

@@ -79,7 +79,7 @@ extension EventSourceMapping {
         /// done; nil: what it returns is ignored. Default nil.
         ///
         /// A stream of the same store, which is there, and not the mapping's own. In Swift a function returns records
-        /// (``EventSourceMapping/init(_:from:into:startingAt:configuration:destination:logger:function:)``) or adds them
+        /// (``EventSourceMapping/init(_:from:into:startingAt:configuration:destination:concurrencyLimit:logger:function:)``) or adds them
         /// (``InvocationContext/add(_:to:from:)``).
         public var successStream: String?
         /// Records of this age or older are given up without being sent to the function: 60 seconds to 7 days; nil:

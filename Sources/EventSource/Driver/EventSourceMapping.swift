@@ -123,7 +123,8 @@ public final class EventSourceMapping: Sendable {
     public convenience init(
         _ name: String, from stream: RecordStream, into output: RecordStream,
         startingAt start: StartingPosition = .trimHorizon, configuration: Configuration = Configuration(),
-        destination: (any FailureDestination)? = nil, logger: Logger = Logger(label: "shardline"),
+        destination: (any FailureDestination)? = nil, concurrencyLimit: ConcurrencyLimit? = nil,
+        logger: Logger = Logger(label: "shardline"),
         function: @escaping @concurrent @Sendable (RecordBatch, InvocationContext) async throws -> [NewRecord]
     ) async throws {
         let target = output.name
@@ -134,7 +135,7 @@ public final class EventSourceMapping: Sendable {
             logger: logger,
             source: .closure { batch, context in
                 for record in try await function(batch, context) { try context.add(record, to: target) }
-            })
+            }, permits: PermitSource(concurrencyLimit))
     }
 
     private static func check(_ output: RecordStream, beside stream: RecordStream) throws {

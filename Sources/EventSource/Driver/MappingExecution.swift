@@ -157,7 +157,11 @@ struct MappingExecution {
             } else {
                 lookForRequests(session, events, in: &group)
             }
-            if !claimed.isEnabled { logger.notice("the mapping is disabled\(Self.words(of: claimed.lastAction))") }
+            if !claimed.isEnabled {
+                let text = "the mapping is disabled\(Self.words(of: claimed.lastAction)), and waits until it is enabled"
+                // Who waits for the end of a run is to know why it does not come.
+                if case .caughtUp = goal.kind { logger.warning("\(text)") } else { logger.notice("\(text)") }
+            }
             await course.startWhatIsDue()
             tellApplied(&course, events, in: &group)
             while course.goesOn {

@@ -98,7 +98,7 @@ struct SettingsOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Disable the mapping when more than this percentage of its records, at least 20, could not be processed within a minute: 1 to 99, or -1 for never. Default: never.",
+            "Disable the mapping when of the records that ended within a minute, 20 or more, more than this percentage could not be processed: 1 to 99, or -1 for never. Default: never.",
             valueName: "percent"),
         transform: Amounts.wholeNumber)
     var breaker: Int?
@@ -130,7 +130,7 @@ struct SettingsOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Where records go that are given up: stream:NAME, file:PATH, url:URL (a POST for each batch that is given up), exec:COMMAND (a line for each), none, or dead-letter-stream, which is stream:STREAM.MAPPING.failed and the default. A stream that is not there is created; one that other mappings give up to as well is shared, with a warning.",
+            "Where records go that are given up: stream:NAME, file:PATH, url:URL (a POST for each batch that is given up), exec:COMMAND (a line for each, which it answers with {} on a line), none, or dead-letter-stream, which is stream:STREAM.MAPPING.failed and the default. A stream that is not there is created; one that other mappings give up to as well is shared, with a warning.",
             valueName: "destination"),
         transform: OnFailure.init)
     var onFailure: OnFailure?

@@ -1,3 +1,4 @@
+import DiskAccess
 import EventSource
 import HTTPEndpoint
 import StreamModel
@@ -104,17 +105,22 @@ extension ConsumeRun {
                     warn: { [errors] in errors.say($0) })
             }
             let destination = ProcessDestination(pool: pool, description: onFailure?.words ?? "")
-            return RunningDestination(destination: destination) { await destination.end() }
+            return RunningDestination(destination: timed(destination)) { await destination.end() }
         case .url(let address)?:
             #if Server
             let destination = HTTPDestination(
                 HTTPCaller(address, connections: Limits.mostConnections), timeout: settings.functionTimeout)
-            return RunningDestination(destination: destination) { await destination.close() }
+            return RunningDestination(destination: timed(destination)) { await destination.close() }
             #else
             try HTTPSupport.require(for: "--on-failure url:\(address.text)")
             return nil
             #endif
         }
+    }
+
+    /// A delivery that takes longer than a call of the function may has failed, and is repeated.
+    private func timed(_ destination: any FailureDestination) -> any FailureDestination {
+        TimedDestination(destination, limit: settings.functionTimeout, timeSource: SystemTimeSource())
     }
 
     /// The function, which starts with its first event.

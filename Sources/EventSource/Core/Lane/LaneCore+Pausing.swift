@@ -18,7 +18,7 @@ extension LaneCore {
             shard: shared.shard, since: shared.wall,
             cause: .kept(
                 condition, type: unit.failure?.type, text: unit.failure?.text, attempts: unit.attempts),
-            lane: number, of: shared.settings.parallelizationFactor, first: unit.first, last: unit.last,
+            lane: number, of: shared.laneCount, first: unit.first, last: unit.last,
             recordCount: unit.records.count, head: unit.span.head)
         note = nil
         shared.paused = paused

@@ -42,6 +42,8 @@ extension LaneCore {
         var horizon = SequenceNumber.zero
         var unitCount = 0
         var invocationCount = 0
+        /// How many lanes there are: another number than the settings say, until those of before have come to their end.
+        var laneCount = 1
         /// The shard that the lanes are of.
         let shard: ShardID
         var adding = Adding()

@@ -36,6 +36,8 @@ struct Parking: Sendable {
     private(set) var changed: Set<UTF8Key> = []
     /// What functions have added for redriven records of changed keys.
     var added: [(key: UTF8Key, record: AddedRecord)] = []
+    /// The keys of the calls that have added them: what is made of several keys is written with the values of all.
+    var keysOfAdded: Set<UTF8Key> = []
     /// Whether more has changed than how far records are handed back.
     private(set) var isUrgent = false
     /// When the last commit was begun, and how long to wait then before one that only tells of progress.
@@ -68,7 +70,12 @@ struct Parking: Sendable {
     }
 
     /// Whether nothing is left that keeps the shard from ending: its children can take all keys over.
-    var canEnd: Bool { isSettled && !keys.hasExplicitHashKeys }
+    ///
+    /// How far records are handed back needs not be stored before: the end of the shard stores all values.
+    var canEnd: Bool {
+        guard case .nothing = writing else { return false }
+        return taken.isEmpty && !isUrgent && added.isEmpty && !keys.hasExplicitHashKeys
+    }
 
     /// Whether records are handed back to the function, or are to be.
     var isReleasing: Bool { keys.hasReleased }

@@ -36,6 +36,7 @@ extension ShardCore {
         shared.trace(.lanesChanged(from: lanes.count, to: settings.parallelizationFactor))
         earlier = Self.earlier(saved, factor: settings.parallelizationFactor)
         lanes = Self.lanes(settings.parallelizationFactor, from: saved, notesAttempts: notesAttempts)
+        shared.laneCount = lanes.count
         settleSaving()
     }
 }

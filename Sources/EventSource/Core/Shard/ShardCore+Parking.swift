@@ -131,6 +131,7 @@ extension ShardCore {
             change(selection) { $0.isDiscarded = true }
         case .redriven(let keys):
             for redriven in keys { self.redriven(redriven) }
+            if keys.contains(where: { !$0.added.isEmpty }) { storeTogether(keys) }
         case .storeProgress: shared.parking.hurry()
         case .failedAgain(let key, let after, let next, let cause):
             change(key) { key in
@@ -307,8 +308,8 @@ extension ShardCore {
         let sorted = keys.sorted()
         for key in sorted { settle(key.string) }
         shared.parking.takeChanges(keys)
-        let added = shared.parking.added.filter { keys.contains($0.key) }.map(\.record)
-        if !added.isEmpty { shared.parking.added.removeAll { keys.contains($0.key) } }
+        let added = shared.parking.added.map(\.record)
+        if !added.isEmpty { (shared.parking.added, shared.parking.keysOfAdded) = ([], []) }
         let values = sorted.map { key in
             guard let slot = shared.parking.keys.slot(of: key.string) else {
                 return ParkingOrder.Value(partitionKey: key.string, key: nil)
@@ -319,20 +320,22 @@ extension ShardCore {
         return (ParkingOrder(entries: entries, values: values, added: added), entries.count)
     }
 
-    /// The keys whose values are stored next: not more than one commit holds, with what functions have added.
+    /// The keys whose values are stored next: not more than one commit holds, but all of those of calls that have added
+    /// something.
     private var changedKeysOfOneCommit: Set<UTF8Key> {
-        let changed = shared.parking.changed.sorted().prefix(Parking.mostValues)
-        guard !shared.parking.added.isEmpty else { return Set(changed) }
-        var sizes: [UTF8Key: Int] = [:]
-        for entry in shared.parking.added { sizes[entry.key, default: 0] += entry.record.size }
-        var (keys, bytes): (Set<UTF8Key>, Int) = ([], 0)
-        for key in changed {
-            let size = sizes[key] ?? 0
-            guard keys.isEmpty || bytes + size <= AddedRecord.mostBytesOfCommit else { continue }
-            keys.insert(key)
-            bytes += size
+        let changed = shared.parking.changed
+        guard changed.count > Parking.mostValues else { return changed }
+        return Set(changed.sorted().prefix(Parking.mostValues))
+            .union(shared.parking.keysOfAdded.intersection(changed))
+    }
+
+    /// The values of these keys, which are done by calls that have added something, are stored in one commit with that.
+    private mutating func storeTogether(_ keys: [RedrivenKey]) {
+        for key in keys {
+            guard shared.parking.keys.contains(key.partitionKey) else { continue }
+            shared.parking.noteChange(of: key.partitionKey)
+            shared.parking.keysOfAdded.insert(UTF8Key(key.partitionKey))
         }
-        return keys
     }
 
     /// Gives records their places among those of their keys. Adds the slots of keys whose values have not changed before.
@@ -393,7 +396,10 @@ extension ShardCore {
         for value in order.values {
             guard let key = value.key, let slot = shared.parking.keys.slot(of: value.partitionKey) else { continue }
             let released = key.released > key.done ? key.released : 0
+            let episode = key.episode
             shared.parking.keys.update(slot) { key in
+                // The key may be parked again since.
+                guard key.episode == episode else { return }
                 isNew = isNew || released > key.told
                 key.told = released
             }

@@ -95,6 +95,7 @@ package struct ShardCore: Sendable {
         lanes = Self.lanes(
             settings.parallelizationFactor, from: progress, notesAttempts: beginning.notesAttempts)
         earlier = Self.earlier(progress, factor: settings.parallelizationFactor)
+        shared.laneCount = lanes.count
         shared.paused = progress.paused
     }
 

@@ -137,7 +137,7 @@ final class RedriveFunction: ParkedRecordFunction {
                 found.append((parked, slot, place, run.firstSequence.advanced(by: index)))
             }
         }
-        let isReleased = rows.withLock { rows in found.map { Self.isReleased($0.parked, rows[$0.slot]) } }
+        let owners = rows.withLock { rows in found.map { Self.owner(of: $0.parked, rows[$0.slot]) } }
         var parts: [Part] = []
         var building = CarriedRecords()
         var (carriers, places): ([SequenceNumber], [(slot: Int, place: ParkingOrder.Place)]) = ([], [])
@@ -147,8 +147,12 @@ final class RedriveFunction: ParkedRecordFunction {
             building = CarriedRecords()
             (carriers, places) = ([], [])
         }
-        for (entry, isReleased) in zip(found, isReleased) where isReleased {
-            if !building.isFollowed(by: entry.parked) { end() }
+        var last: ShardID?
+        for (entry, owner) in zip(found, owners) {
+            guard let owner else { continue }
+            // What one call has made is stored by one shard.
+            if !building.isFollowed(by: entry.parked) || owner != last { end() }
+            last = owner
             building.append(entry.parked, of: batch.runs[entry.run])
             carriers.append(entry.carrier)
             places.append((entry.slot, entry.parked.place))
@@ -157,10 +161,12 @@ final class RedriveFunction: ParkedRecordFunction {
         return parts
     }
 
-    private static func isReleased(_ parked: ParkedRecord.Found, _ rows: [Row]) -> Bool {
-        guard let index = Self.row(of: parked.place, in: rows) else { return false }
+    /// The shard that has parked the record, if it is released; nil: it is not.
+    private static func owner(of parked: ParkedRecord.Found, _ rows: [Row]) -> ShardID? {
+        guard let index = Self.row(of: parked.place, in: rows) else { return nil }
         let row = rows[index]
-        return row.stop == nil && parked.place.order > row.done && parked.place.order <= row.released
+        let isReleased = row.stop == nil && parked.place.order > row.done && parked.place.order <= row.released
+        return isReleased ? row.shard : nil
     }
 
     /// The row of a record at this place; explicit hash keys bring a key into several shards.

@@ -50,6 +50,8 @@ struct Redriver: Sendable {
         let function: RedriveFunction
         /// Whether it has read everything.
         let isWhole: Bool
+        /// Why it has not.
+        var failure: (any Error)?
 
         /// What is to be stored of a key that the store still has as released by this pass; empty: nothing.
         func end(of key: ParkedKey) -> [ParkedKeyAction] {
@@ -68,6 +70,7 @@ struct Redriver: Sendable {
             }
             guard !released.isEmpty, let pass = try await pass(released) else { return }
             unsettled.append(pass)
+            if let failure = pass.failure { throw failure }
             guard pass.isWhole else { return }
         }
     }
@@ -103,7 +106,12 @@ struct Redriver: Sendable {
         guard session.redrives.begins(pass, function) else { return nil }
         defer { session.redrives.ended() }
         session.logger.info("redriving the records of \(released.count) released keys")
-        try await pass.run(until: .caughtUp)
+        do {
+            try await pass.run(until: .caughtUp)
+        } catch {
+            // What it has come to is stored before the next one.
+            return Pass(function: function, isWhole: false, failure: error)
+        }
         return Pass(function: function, isWhole: !session.redrives.isCutShort)
     }
 

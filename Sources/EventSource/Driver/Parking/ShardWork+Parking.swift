@@ -20,6 +20,7 @@ extension ShardWork {
                 guard isStored else {
                     return parkingFailed("whether the records are durable was not known, and they are not: \(cause)")
                 }
+                session.redrives.stored(order.values)
                 address.post(.event(.parkingStored([:])))
             case .conflict, .sealed: parkingFailed(Self.senseless.message)
             }

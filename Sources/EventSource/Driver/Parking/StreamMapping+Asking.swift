@@ -11,7 +11,7 @@ extension StreamMapping {
     func ask(_ request: MappingRequest, _ meant: String) async throws { try await ask([request], meant) }
 
     /// Stores requests that are one, in parts.
-    func ask(_ requests: [MappingRequest], _ meant: String) async throws {
+    func ask(_ requests: [MappingRequest], replacing earlier: [UTF8Key] = [], _ meant: String) async throws {
         guard let request = requests.first else { return }
         let words = "\(request.action.rawValue) \(meant)"
         let reason = request.reason
@@ -27,7 +27,12 @@ extension StreamMapping {
             let name = MappingRequest.prefix(of: id) + digits + "-" + request.digest
             return Change.attribute(AttributeChange(.stream(stream.name), name, .set(request.value)))
         }
-        switch try await stream.engine.commit(changes + [.control(control)]) {
+        let names = Set(
+            changes.compactMap { if case .attribute(let change) = $0 { UTF8Key(change.name) } else { nil } })
+        let removals = earlier.filter { !names.contains($0) }.map {
+            Change.attribute(AttributeChange(.stream(stream.name), $0.string, .remove))
+        }
+        switch try await stream.engine.commit(removals + changes + [.control(control)]) {
         case .committed: return
         case .unknown(let cause):
             throw ShardlineError(

@@ -35,7 +35,14 @@ extension StreamMapping {
                 actor: actor ?? ProcessName.own, reason: reason)
         }
         let names = meant.prefix(3).map(\.shard.description).joined(separator: ", ")
-        try await ask(requests, "\(names)\(meant.count > 3 ? " and \(meant.count - 3) more" : "")")
+        // The last word counts: what was asked of the same pauses before, and nobody has done, is taken back.
+        let pauses = ResumeOrder(meant, givesUp: givingUp).pauses
+        let taken = try await MappingRequest.all(of: id, in: stream.engine).filter { _, earlier in
+            earlier.action.resumes && earlier.pauses.allSatisfy { pauses[$0.key] == $0.value }
+        }
+        try await ask(
+            requests, replacing: taken.keys.sorted(), "\(names)\(meant.count > 3 ? " and \(meant.count - 3) more" : "")"
+        )
         return meant
     }
 }

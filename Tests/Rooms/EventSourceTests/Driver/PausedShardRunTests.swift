@@ -80,6 +80,23 @@ struct PausedShardRunTests {
         #expect(try await bench.store.attributes(AttributeQuery(.stream("s"))).attributes.isEmpty)
     }
 
+    @Test(arguments: [false, true])
+    func `ESM-N3 of two orders about one pause the last counts`(givesUp: Bool) async throws {
+        let bench = try await Bench()
+        try await bench.put(1...5)
+        await #expect(throws: ShardlineError.self) {
+            try await mapping(bench, refusing: ["2"]).run(until: .caughtUp)
+        }
+        let named = bench.stream.mapping("m")
+        _ = try await named.resume(givingUp: !givesUp)
+        bench.time.advance(by: .seconds(1))
+        _ = try await named.resume(givingUp: givesUp)
+        #expect(try await bench.store.attributes(AttributeQuery(.stream("s"))).attributes.count == 1)
+        let next = try await mapping(bench, refusing: [])
+        try await next.run(until: .caughtUp)
+        #expect(next.statistics.givenUp == (givesUp ? 1 : 0))
+    }
+
     @Test func `ESM-N3 a seek ends a pause`() async throws {
         let bench = try await Bench()
         try await bench.put(1...5)
