@@ -51,10 +51,9 @@ package final class HTTPCaller: Sendable {
 
     /// Posts `body` and returns the answer, whatever its status. When the task is cancelled, the request ends and its
     /// connection is closed before this returns.
-    ///
-    /// - Parameter timeout: how long the answer may take; nil: as long as it does.
+    /// It takes as long as the answer does; the caller cancels it where that is too long.
     package func post(
-        _ body: [UInt8], fields: [(name: String, value: String)] = [], timeout: Duration? = nil
+        _ body: [UInt8], fields: [(name: String, value: String)] = []
     ) async throws(HTTPFailure) -> HTTPAnswer {
         var request = HTTPClientRequest(url: address.text)
         request.method = .POST
@@ -63,8 +62,7 @@ package final class HTTPCaller: Sendable {
         for field in fields { request.headers.add(name: field.name, value: field.value) }
         request.body = .bytes(ByteBuffer(bytes: body))
         do {
-            let response = try await client.execute(
-                request, deadline: timeout.map { .now() + Self.amount($0) } ?? .distantFuture)
+            let response = try await client.execute(request, deadline: .distantFuture)
             var answer = HTTPAnswer(
                 status: Int(response.status.code), reason: response.status.reasonPhrase,
                 functionError: response.headers.first(name: "X-Amz-Function-Error"),
@@ -104,8 +102,6 @@ package final class HTTPCaller: Sendable {
         case NIOSSLError.handshakeFailed, is NIOSSLExtraError: return .notConnected("\(error)")
         case let error as IOError where [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH].contains(error.errnoCode):
             return .notConnected("\(error)")
-        case let error as HTTPClientError where error == .deadlineExceeded:
-            return .noAnswer("it took too long")
         default: return .noAnswer("\(error)")
         }
     }

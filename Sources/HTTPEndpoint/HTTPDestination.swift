@@ -9,19 +9,14 @@ package struct HTTPDestination: FailureDestination, CustomStringConvertible {
     }
 
     private let caller: HTTPCaller
-    private let timeout: Duration
 
-    /// - Parameter timeout: how long an answer may take.
-    package init(_ caller: HTTPCaller, timeout: Duration) {
-        self.caller = caller
-        self.timeout = timeout
-    }
+    package init(_ caller: HTTPCaller) { self.caller = caller }
 
     package var description: String { "the endpoint \(caller.address.text)" }
 
     package func deliver(_ document: FailureDocument) async throws {
         let answer = try await caller.post(
-            document.json(), fields: [("Idempotency-Key", Self.fieldValue(document.id))], timeout: timeout)
+            document.json(), fields: [("Idempotency-Key", Self.fieldValue(document.id))])
         guard answer.isSuccess else { throw Refusal(description: answer.words) }
     }
 

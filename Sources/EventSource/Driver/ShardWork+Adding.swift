@@ -53,20 +53,12 @@ extension ShardWork {
         return names.map { .append(Append(byStream[$0]!, to: $0.string)) }
     }
 
-    /// Whether the store has this progress; nil where the task was cancelled. Asked until the store answers: what was added
-    /// must not be written again before that.
+    /// Whether the store has this progress; nil where the task was cancelled.
     private func isStored(_ progress: ShardProgress) async -> Bool? {
-        var failures = 0
-        while true {
-            do {
-                let mapping = try await session.store.describeMapping(session.key)
-                guard let stored = mapping.checkpoints.first(where: { $0.shard == shard.id }) else { return false }
-                return stored.position == progress.position && stored.state == progress.encodedState
-            } catch {
-                failures += 1
-                complain("whether a checkpoint is durable can't be found out, try \(failures): \(error)")
-                guard await pause(after: failures) else { return nil }
-            }
+        await answer(to: "whether a checkpoint is durable") {
+            let mapping = try await session.store.describeMapping(session.key)
+            guard let stored = mapping.checkpoints.first(where: { $0.shard == shard.id }) else { return false }
+            return stored.position == progress.position && stored.state == progress.encodedState
         }
     }
 }

@@ -194,6 +194,21 @@ final class ShardWork: Sendable {
         return progress.position(ofLane: giveUp.lane, of: factor) >= position
     }
 
+    /// What the store answers, asked until it does: what may be durable must not be written again before. nil where the task
+    /// was cancelled.
+    func answer<Answer>(to question: String, _ ask: () async throws -> Answer) async -> Answer? {
+        var failures = 0
+        while true {
+            do {
+                return try await ask()
+            } catch {
+                failures += 1
+                complain("\(question) can't be found out, try \(failures): \(error)")
+                guard await pause(after: failures) else { return nil }
+            }
+        }
+    }
+
     /// Logs what failed in the store; the throttle limits the lines of many shards.
     func complain(_ text: String) {
         if session.throttle.admits(.store, at: timeSource.monotonicTime, logger) { logger.error("\(text)") }

@@ -108,8 +108,7 @@ extension ConsumeRun {
             return RunningDestination(destination: timed(destination)) { await destination.end() }
         case .url(let address)?:
             #if Server
-            let destination = HTTPDestination(
-                HTTPCaller(address, connections: Limits.mostConnections), timeout: settings.functionTimeout)
+            let destination = HTTPDestination(HTTPCaller(address, connections: Limits.mostConnections))
             return RunningDestination(destination: timed(destination)) { await destination.close() }
             #else
             try HTTPSupport.require(for: "--on-failure url:\(address.text)")

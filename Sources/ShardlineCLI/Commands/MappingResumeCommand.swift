@@ -63,10 +63,6 @@ struct MappingResumeCommand: AsyncParsableCommand {
         for shard in paused { Output.error.say(PausedShards.words(shard, now: now)) }
         let what = "\(giveUp ? "give up these records" : "try these records again") and go on"
         if dryRun { return Output.error.say("would ask to \(what); nothing was asked") }
-        let effect =
-            !mapping.isEnabled
-            ? "it is disabled: it does so once it is enabled and runs"
-            : mapping.isClaimed ? "it runs, and does so now" : "no process runs it: the next one does so"
-        Output.error.say("asked to \(what); \(effect)")
+        Output.error.say("asked to \(what); \(mapping.effect("does so"))")
     }
 }

@@ -113,8 +113,13 @@ struct MeantKeys: Sendable {
     }
 
     /// Who does it, and when; `verb` is what the process does, such as `redrives`.
-    func effect(_ verb: String) -> String {
-        guard mapping.isEnabled else { return "it is disabled: it \(verb) them once it is enabled and runs" }
-        return mapping.isClaimed ? "it runs, and \(verb) them now" : "no process runs it: the next one \(verb) them"
+    func effect(_ verb: String) -> String { mapping.effect("\(verb) them") }
+}
+
+extension MappingDescription {
+    /// Who does what was asked of the mapping, and when; `deed` is what the process does, such as `redrives them`.
+    func effect(_ deed: String) -> String {
+        guard isEnabled else { return "it is disabled: it \(deed) once it is enabled and runs" }
+        return isClaimed ? "it runs, and \(deed) now" : "no process runs it: the next one \(deed)"
     }
 }

@@ -112,6 +112,7 @@ struct ParkedKeys: Sendable {
     /// Whether the key is parked.
     func contains(_ text: String) -> Bool { slot(of: text) != nil }
 
+    /// Whether the key of a record is.
     func contains(_ run: borrowing RecordRun, at index: Int) -> Bool { slot(of: run, at: index) != nil }
 
     @inline(__always) private func find(_ hash: UInt64, _ isSame: ([UInt8]) -> Bool) -> Int? {

@@ -34,10 +34,10 @@ struct Parking: Sendable {
     private(set) var takenBytes = 0
     /// The keys whose stored value is not what ``keys`` has.
     private(set) var changed: Set<UTF8Key> = []
-    /// What functions have added for redriven records of changed keys.
-    var added: [(key: UTF8Key, record: AddedRecord)] = []
-    /// The keys of the calls that have added them: what is made of several keys is written with the values of all.
-    var keysOfAdded: Set<UTF8Key> = []
+    /// What functions have added for redriven records, and the keys of the calls that have added it: what is made of several
+    /// keys is written with the values of all.
+    private(set) var added: [AddedRecord] = []
+    private(set) var keysOfAdded: Set<UTF8Key> = []
     /// Whether more has changed than how far records are handed back.
     private(set) var isUrgent = false
     /// When the last commit was begun, and how long to wait then before one that only tells of progress.
@@ -92,6 +92,22 @@ struct Parking: Sendable {
         guard !keys[slot].isChanged else { return }
         changed.insert(UTF8Key(keys[slot].partitionKey))
         keys.update(slot) { $0.isChanged = true }
+    }
+
+    /// A call that is done with records of these keys has added this.
+    mutating func add(_ records: [AddedRecord], of keys: [String]) {
+        added += records
+        for key in keys {
+            // One that is parked no longer is stored as that.
+            if self.keys.contains(key) { noteChange(of: key) }
+            keysOfAdded.insert(UTF8Key(key))
+        }
+    }
+
+    /// What was added is on its way to the store.
+    mutating func takeAdded() -> [AddedRecord] {
+        defer { (added, keysOfAdded) = ([], []) }
+        return added
     }
 
     /// What has changed is to be stored soon, also if it is only how far records are handed back.

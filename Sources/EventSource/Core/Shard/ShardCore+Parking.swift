@@ -130,8 +130,8 @@ extension ShardCore {
             // What is being redriven comes to its end first.
             change(selection) { $0.isDiscarded = true }
         case .redriven(let keys):
-            for redriven in keys { self.redriven(redriven) }
-            if keys.contains(where: { !$0.added.isEmpty }) { storeTogether(keys) }
+            let added = keys.flatMap { redriven($0) }
+            if !added.isEmpty { shared.parking.add(added, of: keys.map(\.partitionKey)) }
         case .storeProgress: shared.parking.hurry()
         case .failedAgain(let key, let after, let next, let cause):
             change(key) { key in
@@ -146,8 +146,9 @@ extension ShardCore {
         }
     }
 
-    private mutating func redriven(_ redriven: RedrivenKey) {
-        guard let slot = shared.parking.keys.slot(of: redriven.partitionKey) else { return }
+    /// Notes how far a key is. Returns what was added for what was not known to be done.
+    private mutating func redriven(_ redriven: RedrivenKey) -> [AddedRecord] {
+        guard let slot = shared.parking.keys.slot(of: redriven.partitionKey) else { return [] }
         var isLast: Bool?
         var added: [AddedRecord] = []
         shared.parking.keys.update(slot) { key in
@@ -158,12 +159,14 @@ extension ShardCore {
             key.place = redriven.next
             isLast = key.done == key.released
         }
-        guard let isLast else { return }
-        shared.parking.added += added.map { (UTF8Key(redriven.partitionKey), $0) }
-        // What is added is held until it is stored.
-        guard isLast || !added.isEmpty else { return shared.parking.noteProgress(of: slot) }
-        shared.parking.noteChange(of: redriven.partitionKey)
-        settle(redriven.partitionKey)
+        guard let isLast else { return [] }
+        if isLast {
+            shared.parking.noteChange(of: redriven.partitionKey)
+            settle(redriven.partitionKey)
+        } else {
+            shared.parking.noteProgress(of: slot)
+        }
+        return added
     }
 
     /// Keys that wait to be parked by hand are not, where a later request means them.
@@ -308,8 +311,7 @@ extension ShardCore {
         let sorted = keys.sorted()
         for key in sorted { settle(key.string) }
         shared.parking.takeChanges(keys)
-        let added = shared.parking.added.map(\.record)
-        if !added.isEmpty { (shared.parking.added, shared.parking.keysOfAdded) = ([], []) }
+        let added = shared.parking.takeAdded()
         let values = sorted.map { key in
             guard let slot = shared.parking.keys.slot(of: key.string) else {
                 return ParkingOrder.Value(partitionKey: key.string, key: nil)
@@ -327,15 +329,6 @@ extension ShardCore {
         guard changed.count > Parking.mostValues else { return changed }
         return Set(changed.sorted().prefix(Parking.mostValues))
             .union(shared.parking.keysOfAdded.intersection(changed))
-    }
-
-    /// The values of these keys, which are done by calls that have added something, are stored in one commit with that.
-    private mutating func storeTogether(_ keys: [RedrivenKey]) {
-        for key in keys {
-            guard shared.parking.keys.contains(key.partitionKey) else { continue }
-            shared.parking.noteChange(of: key.partitionKey)
-            shared.parking.keysOfAdded.insert(UTF8Key(key.partitionKey))
-        }
     }
 
     /// Gives records their places among those of their keys. Adds the slots of keys whose values have not changed before.

@@ -83,23 +83,14 @@ extension ShardWork {
     }
 
     /// Whether the store has the values of an order, which are stored together with its records; nil where the task was
-    /// cancelled. Asked until the store answers: the records must not be written again before that.
+    /// cancelled.
     private func isStored(_ order: ParkingOrder) async -> Bool? {
-        var failures = 0
-        while true {
-            do {
-                let stored = Dictionary(
-                    try await parkingStream.keys().filter { $0.shard == shard.id }.map {
-                        (UTF8Key($0.partitionKey), $0)
-                    }
-                ) { first, _ in first }
-                return order.values.allSatisfy { value in
-                    stored[UTF8Key(value.partitionKey)]?.encoded == value.key?.encoded
-                }
-            } catch {
-                failures += 1
-                complain("whether parked records are durable can't be found out, try \(failures): \(error)")
-                guard await pause(after: failures) else { return nil }
+        await answer(to: "whether parked records are durable") {
+            let stored = Dictionary(
+                try await parkingStream.keys().filter { $0.shard == shard.id }.map { (UTF8Key($0.partitionKey), $0) }
+            ) { first, _ in first }
+            return order.values.allSatisfy { value in
+                stored[UTF8Key(value.partitionKey)]?.encoded == value.key?.encoded
             }
         }
     }

@@ -114,4 +114,36 @@ import Testing
         world.runToRest()
         #expect(world.violations == [] && world.added.sorted() == Array(1..<40))
     }
+
+    @Test func `ESM-O1 ESM-N2 what is made of several parked keys is stored with all of their values, also of many`() {
+        var settings = ParkingTests.settings(1, batch: 100)
+        settings.bisectsOnError = false
+        var world = LanesWorld(settings)
+        let count = Parking.mostValues + 100
+        // In the order of their bytes.
+        let keys = (0..<count).map { "k\(10_000 + $0)" }
+        world.put(keys)
+        world.bad = Set(0..<count)
+        world.start()
+        world.runToRest()
+        #expect(world.parkedKeys.count == count)
+        world.act(.release(.all))
+        world.runToRest()
+        func done(_ key: String, adding text: String? = nil) -> RedrivenKey {
+            let added = text.map { AddedRecord(NewRecord($0, partitionKey: key), to: "out") }
+            return RedrivenKey(key, through: 1, next: nil, added: added.map { [.init($0, order: 1)] } ?? [])
+        }
+        // The first one's commit is open while the others come.
+        world.act(.redriven([done(keys[1])]))
+        #expect(world.openParking != nil)
+        world.act(.redriven(keys[2..<count - 1].map { done($0) }))
+        world.act(.redriven([done(keys[0]), done(keys[count - 1], adding: "made of both")]))
+        world.answerParking()
+        let order = world.openParking
+        #expect(order?.added.count == 1 && order!.values.count < count)
+        let stored = Set((order?.values ?? []).map { UTF8Key($0.partitionKey) })
+        #expect(stored.contains(UTF8Key(keys[0])) && stored.contains(UTF8Key(keys[count - 1])))
+        world.runToRest()
+        #expect(world.parkedKeys.isEmpty)
+    }
 }

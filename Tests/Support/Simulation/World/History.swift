@@ -233,6 +233,16 @@ package struct History: Sendable {
         }
     }
 
+    /// Lets some of these steps meet a crash, a kill or a restart of their mapping.
+    private func disturb(_ steps: inout [Step], of mapping: Int, _ random: inout SeededRandom) {
+        switch random.below(4) {
+        case 0: steps.insert(.crash(after: random.pick([1, 3, 10, 40])), at: random.below(steps.count + 1))
+        case 1: steps.insert(.kill(after: random.pick([1, 3, 10])), at: random.below(steps.count + 1))
+        case 2: steps.append(.restart(mapping: mapping))
+        default: break
+        }
+    }
+
     /// Keys that wait aside, and are released, in the midst of it, some of which meets a crash or the end of a shard.
     private mutating func addParking(_ random: inout SeededRandom) {
         settings.parksKeys = true
@@ -254,12 +264,7 @@ package struct History: Sendable {
             }
             steps.insert(
                 .put(caller: random.below(2), count: random.pick(2...12), bytes: 20), at: random.below(steps.count + 1))
-            switch random.below(4) {
-            case 0: steps.insert(.crash(after: random.pick([1, 3, 10, 40])), at: random.below(steps.count + 1))
-            case 1: steps.insert(.kill(after: random.pick([1, 3, 10])), at: random.below(steps.count + 1))
-            case 2: steps.append(.restart(mapping: mapping))
-            default: break
-            }
+            disturb(&steps, of: mapping, &random)
             insert(steps, at: random.below(items.count + 1), &random)
         }
     }
@@ -273,12 +278,7 @@ package struct History: Sendable {
                 .put(caller: random.below(2), count: random.pick(2...12), bytes: 20),
                 .pause(random.pick([10, 100, 700])), .resume(mapping: mapping, givingUp: random.once(in: 2)),
             ]
-            switch random.below(4) {
-            case 0: steps.insert(.crash(after: random.pick([1, 3, 10, 40])), at: random.below(steps.count + 1))
-            case 1: steps.insert(.kill(after: random.pick([1, 3, 10])), at: random.below(steps.count + 1))
-            case 2: steps.append(.restart(mapping: mapping))
-            default: break
-            }
+            disturb(&steps, of: mapping, &random)
             insert(steps, at: random.below(items.count + 1), &random)
         }
     }
